@@ -1,0 +1,16 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+
+/** A random version 4 UUID, for device ids and the like. */
+export function newUuid(): string {
+  return randomUUID();
+}
+
+/** `sizeBytes` random bytes from the operating system. */
+export function newSecret(sizeBytes: number): Buffer {
+  return randomBytes(sizeBytes);
+}
+
+/** A random id that follows one request through the log; it is made by us and says nothing about the caller. */
+export function newRequestId(): string {
+  return randomBytes(8).toString('hex');
+}

@@ -1,0 +1,32 @@
+/** Every size and count limit of the service, in one place. Sizes in bytes. */
+export const limits = {
+  /** Largest message or commit (lexicon `ciphertext`). */
+  messageSizeBytesMax: 10_485_760,
+  /** Base64 and JSON around the largest message. */
+  requestBodySizeBytesMax: 14_680_064,
+  /** Body limit of methods that carry no MLS blobs. */
+  smallBodySizeBytesMax: 65_536,
+  /** ML-DSA-87 key packages are 14 kB; the lexicon caps the base64 text at 65,536 characters. */
+  keyPackageSizeBytesMax: 49_152,
+  groupInfoSizeBytesMax: 10_485_760,
+  groupInfoSizeBytesMin: 100,
+  welcomeSizeBytesMax: 10_485_760,
+  /** Hex characters of a group id: the lexicon's `maxLength`. */
+  groupIdHexLengthMax: 128,
+  keyPackagesPerBatchMax: 100,
+  keyPackagesPerRegistrationMax: 200,
+  keyPackageLifetimeMsMax: 90 * 86_400_000,
+  devicesPerAccountMax: 20,
+  devicesPerClaimMax: 50,
+  conversationsPerAccountMax: 4_000,
+  membersPerConversationMax: 1_000,
+  messagesPerPageMax: 100,
+  commitsPerPageMax: 100,
+  missingSeqsListedMax: 1_000,
+  jsonDepthMax: 32,
+  urlLengthMax: 16_384,
+  tokenLengthMax: 4_096,
+  tokenLifetimeSecondsMax: 300,
+  clockLeewaySeconds: 30,
+  didLengthMax: 2_048,
+} as const;
