@@ -1,0 +1,131 @@
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import type { KeyRing } from './key-ring.ts';
+
+/**
+ * What a pseudonym stands for. A person's pseudonyms of two purposes, or of one purpose in two scopes, have nothing in
+ * common without the key.
+ */
+export type PseudonymPurpose =
+  | 'account'
+  | 'member'
+  | 'device-owner'
+  | 'device-tag'
+  | 'device-uuid'
+  | 'key-package-owner'
+  | 'key-package-claimer'
+  | 'welcome-recipient'
+  | 'welcome-ref'
+  | 'welcome-device'
+  | 'commit-id'
+  | 'replay';
+
+/** What a sealed value is; it is part of what the seal authenticates. */
+export type SealPurpose =
+  | 'account-did'
+  | 'account-list'
+  | 'member-did'
+  | 'conversation-creator'
+  | 'conversation-metadata'
+  | 'commit'
+  | 'group-info'
+  | 'device'
+  | 'key-package'
+  | 'key-package-did'
+  | 'welcome'
+  | 'event-did'
+  | 'event-cursor'
+  | 'page-cursor'
+  | 'bus';
+
+/** Parts of the primary key that a sealed value or pseudonym belongs to. */
+export type Binding = readonly (string | Uint8Array | number)[];
+
+/** Names at rest: keyed pseudonyms that match only within one purpose and scope, and seals that open only in their row. */
+export interface Privacy {
+  /** Id of the key that new values are made with. */
+  readonly keyId: number;
+  /** 16 bytes, HMAC-SHA-256 over purpose, scope and value. */
+  pseudonym(purpose: PseudonymPurpose, scope: Binding, value: string | Uint8Array): Buffer;
+  /** AES-256-GCM, bound to purpose and row. 30 bytes longer than the plaintext. */
+  seal(purpose: SealPurpose, binding: Binding, plaintext: Uint8Array): Buffer;
+  /** Opens what `seal` made. @throws SealError when it was changed, moved to another row, or its key is gone. */
+  unseal(purpose: SealPurpose, binding: Binding, sealed: Uint8Array): Buffer;
+  /** Seals text padded to a multiple of 64 bytes, so that its length says little. */
+  sealText(purpose: SealPurpose, binding: Binding, text: string): Buffer;
+  unsealText(purpose: SealPurpose, binding: Binding, sealed: Uint8Array): string;
+}
+
+/** A sealed value cannot be opened here: changed, of another row, or of a key that is not in the ring. */
+export class SealError extends Error {
+  override readonly name = 'SealError';
+}
+
+const pseudonymSizeBytes = 16;
+const formatVersion = 1;
+const nonceSizeBytes = 12;
+const tagSizeBytes = 16;
+const headerSizeBytes = 2 + nonceSizeBytes;
+const textBlockSizeBytes = 64;
+
+export function createPrivacy(ring: KeyRing): Privacy {
+  const { current } = ring;
+  const seal: Privacy['seal'] = (purpose, binding, plaintext) => {
+    const nonce = randomBytes(nonceSizeBytes);
+    const cipher = createCipheriv('aes-256-gcm', current.derive(`seal/${purpose}`), nonce);
+    cipher.setAAD(encodeBinding(binding));
+    const head = Buffer.from([formatVersion, current.id]);
+    return Buffer.concat([head, nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+  };
+  const unseal: Privacy['unseal'] = (purpose, binding, sealed) => {
+    const key = ring.byId(sealed[1] ?? 0);
+    if (sealed[0] !== formatVersion || key === undefined || sealed.length < headerSizeBytes + tagSizeBytes) {
+      throw new SealError('a sealed value has an unknown format or key id');
+    }
+    const decipher = createDecipheriv('aes-256-gcm', key.derive(`seal/${purpose}`), sealed.subarray(2, headerSizeBytes));
+    decipher.setAAD(encodeBinding(binding));
+    decipher.setAuthTag(sealed.subarray(sealed.length - tagSizeBytes));
+    try {
+      const plaintext = decipher.update(sealed.subarray(headerSizeBytes, sealed.length - tagSizeBytes));
+      return Buffer.concat([plaintext, decipher.final()]);
+    } catch {
+      throw new SealError('a sealed value does not belong to its row or was changed');
+    }
+  };
+  return {
+    keyId: current.id,
+    pseudonym: (purpose, scope, value) =>
+      createHmac('sha256', current.derive(`pseudonym/${purpose}`))
+        .update(encodeBinding(scope))
+        .update(value)
+        .digest()
+        .subarray(0, pseudonymSizeBytes),
+    seal,
+    unseal,
+    sealText: (purpose, binding, text) => seal(purpose, binding, padText(text)),
+    unsealText: (purpose, binding, sealed) => unpadText(unseal(purpose, binding, sealed)),
+  };
+}
+
+/** Unambiguous: every part carries its length, and the number of parts comes first. */
+function encodeBinding(binding: Binding): Buffer {
+  const parts = binding.map((part) => (typeof part === 'number' ? Buffer.from(String(part)) : Buffer.from(part)));
+  const encoded = [Buffer.from([parts.length])];
+  for (const part of parts) {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(part.length);
+    encoded.push(length, part);
+  }
+  return Buffer.concat(encoded);
+}
+
+function padText(text: string): Buffer {
+  const bytes = Buffer.from(text, 'utf8');
+  const padded = Buffer.alloc(Math.ceil((bytes.length + 2) / textBlockSizeBytes) * textBlockSizeBytes);
+  padded.writeUInt16BE(bytes.length);
+  bytes.copy(padded, 2);
+  return padded;
+}
+
+function unpadText(padded: Buffer): string {
+  return padded.subarray(2, 2 + padded.readUInt16BE()).toString('utf8');
+}

@@ -1,0 +1,165 @@
+import type { ColumnType, Generated } from 'kysely';
+
+/** Row types of every table; `test/tidy` compares them with the migrated database. int8 columns are safe integers. */
+export interface Tables {
+  cursor_generation: CursorGenerationTable;
+  conversations: ConversationsTable;
+  conversation_counters: ConversationCountersTable;
+  group_infos: GroupInfosTable;
+  members: MembersTable;
+  accounts: AccountsTable;
+  devices: DevicesTable;
+  key_packages: KeyPackagesTable;
+  welcome_messages: WelcomeMessagesTable;
+  welcomes: WelcomesTable;
+  messages: MessagesTable;
+  events: EventsTable;
+  replay_entries: ReplayEntriesTable;
+  replay_birth: ReplayBirthTable;
+}
+
+interface CursorGenerationTable {
+  only_row: Generated<boolean>;
+  generation: Generated<Buffer>;
+}
+
+export interface ConversationsTable {
+  group_id: Buffer;
+  cipher_suite: number;
+  sealed_creator: Buffer;
+  sealed_metadata: Buffer | null;
+  created_at: ColumnType<Date, Date, never>;
+}
+
+export interface ConversationCountersTable {
+  group_id: Buffer;
+  epoch: number;
+  last_seq: Generated<number>;
+  last_event: Generated<number>;
+  /** The highest event position so far; see migrations/0002. */
+  last_position: Generated<number>;
+}
+
+interface GroupInfosTable {
+  group_id: Buffer;
+  epoch: number;
+  sealed_group_info: Buffer;
+  updated_at: Date;
+}
+
+export interface MembersTable {
+  group_id: Buffer;
+  /** Pseudonym of purpose 'member', scoped to the conversation. */
+  member: Buffer;
+  key_id: number;
+  sealed_did: Buffer;
+  /** 1 member, 2 moderator, 3 admin. */
+  role: number;
+  /** 1 active, 2 left, 3 removed. */
+  state: number;
+  joined_at: Date;
+  joined_seq: number;
+  joined_event: number;
+  left_event: number | null;
+}
+
+interface AccountsTable {
+  /** Pseudonym of purpose 'account', without scope. */
+  account: Buffer;
+  key_id: number;
+  sealed_did: Buffer;
+  sealed_list: Buffer;
+}
+
+export interface DevicesTable {
+  device_id: string;
+  /** Pseudonym of purpose 'device-owner'. */
+  owner: Buffer;
+  key_id: number;
+  /** Pseudonym of the signature key, scoped to the owner; key packages carry the same. */
+  tag: Buffer;
+  /** Pseudonym of the client's own UUID, scoped to the owner. */
+  uuid_tag: Buffer | null;
+  sealed_device: Buffer;
+  registered_at: Date;
+  last_seen_at: Date;
+}
+
+export interface KeyPackagesTable {
+  /** KeyPackageRef (RFC 9420 section 5.2). */
+  ref: Buffer;
+  /** Pseudonym of purpose 'key-package-owner'. */
+  owner: Buffer;
+  key_id: number;
+  device_tag: Buffer;
+  cipher_suite: number;
+  last_resort: boolean;
+  /** 1 available, 2 handed out, 3 consumed. */
+  state: number;
+  sealed_did: Buffer;
+  sealed_package: Buffer;
+  published_at: Date;
+  expires_at: Date;
+  claimer: Buffer | null;
+  claimed_at: Date | null;
+  consumed_at: Date | null;
+}
+
+interface WelcomeMessagesTable {
+  group_id: Buffer;
+  /** The epoch that the Welcome's commit made; an epoch has one commit, so one Welcome. */
+  epoch: number;
+  sealed_welcome: Buffer;
+  created_at: Date;
+}
+
+interface WelcomesTable {
+  group_id: Buffer;
+  /** Pseudonym of the KeyPackageRef, scoped to the conversation. */
+  ref: Buffer;
+  epoch: number;
+  /** Pseudonym of purpose 'welcome-recipient', scoped to the conversation. */
+  recipient: Buffer;
+  device: Buffer;
+  key_id: number;
+  /** 1 available, 2 fetched, 3 consumed. */
+  state: number;
+  created_at: Date;
+  fetched_at: Date | null;
+  consumed_at: Date | null;
+}
+
+export interface MessagesTable {
+  group_id: Buffer;
+  seq: number;
+  epoch: number;
+  /** 1 application message as sent, 2 commit (sealed: a PublicMessage shows leaves). */
+  kind: number;
+  msg_id: string;
+  received_at: Date;
+  body: Buffer;
+}
+
+export interface EventsTable {
+  group_id: Buffer;
+  position: number;
+  /** Counts a conversation's events from 1; orders those of one position. */
+  event_no: number;
+  received_at: Date;
+  /** See `eventKinds` in src/domain/events/event.ts. */
+  kind: number;
+  seq: number | null;
+  epoch: number | null;
+  /** The person a membership event is about, so that servers know whom to attach. */
+  sealed_did: Buffer | null;
+}
+
+interface ReplayEntriesTable {
+  digest: Buffer;
+  expires_at: Date;
+}
+
+interface ReplayBirthTable {
+  only_row: Generated<boolean>;
+  born_at: Date;
+}
