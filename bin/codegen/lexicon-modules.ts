@@ -1,0 +1,43 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { acceptUndefined } from './accept-undefined.ts';
+
+/**
+ * The TypeScript modules that `lex build` makes from `lexiconsFolder`: path relative to the output folder → text. Empty when
+ * there is no lexicon. Imports end in `.ts` so that Node runs the modules as they are.
+ * @throws Error with the output of `lex` when a lexicon is not valid.
+ */
+export async function lexiconModules(projectRoot: string, lexiconsFolder: string): Promise<Map<string, string>> {
+  if (!(await hasLexicons(lexiconsFolder))) return new Map();
+  const outFolder = await mkdtemp(join(tmpdir(), 'nightjar-lexicon-'));
+  try {
+    await promisify(execFile)(process.execPath, [
+      ...[join(projectRoot, 'node_modules/@atproto/lex/bin/lex'), 'build'],
+      ...['--lexicons', lexiconsFolder, '--out', outFolder, '--clear'],
+      ...['--lib', '@atproto/lex-schema', '--import-ext', '.ts', '--no-default-export'],
+    ]);
+    const modules = await readFolder(outFolder);
+    return new Map([...modules].map(([path, source]) => [path, acceptUndefined(source)]));
+  } finally {
+    await rm(outFolder, { recursive: true, force: true });
+  }
+}
+
+async function hasLexicons(folder: string): Promise<boolean> {
+  const entries = await readdir(folder, { recursive: true }).catch(() => []);
+  return entries.some((entry) => entry.endsWith('.json'));
+}
+
+/** Every file below `folder`: relative path → text; empty when the folder does not exist. */
+export async function readFolder(folder: string): Promise<Map<string, string>> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const files = new Map<string, string>();
+  for (const entry of entries.filter((candidate) => candidate.isFile())) {
+    const path = join(entry.parentPath, entry.name);
+    files.set(path.slice(folder.length + 1), await readFile(path, 'utf8'));
+  }
+  return files;
+}

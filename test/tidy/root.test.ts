@@ -1,0 +1,25 @@
+import { readdirSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { projectRoot } from './source-tree.ts';
+
+const allowed = new Set([
+  ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'LICENSE', 'package.json', 'package-lock.json', 'tsconfig.json'],
+  ...['src', 'workers', 'bin', 'migrations', 'lexicons', 'test', 'bench', 'docs', '.ci'],
+  ...['.env.example', '.gitignore', '.npmrc', '.oxlintrc.json', '.oxfmtrc.json', '.dependency-cruiser.mjs'],
+  // Present on a machine, never in git.
+  ...['.git', '.env', '.data', 'node_modules'],
+]);
+
+function strangers(entries: readonly string[]): string[] {
+  return entries
+    .filter((entry) => !allowed.has(entry))
+    .map((entry) => `${entry} does not belong in the root: a page goes to docs/, a command to bin/, the rest beside its code`);
+}
+
+test('the root holds only what every reader needs', () => {
+  expect(strangers(readdirSync(projectRoot))).toEqual([]);
+});
+
+test('a status page in the root is reported', () => {
+  expect(strangers(['README.md', 'STATUS.md', 'src', 'scripts'])).toHaveLength(2);
+});
