@@ -1,0 +1,46 @@
+import { AppError } from '#platform/errors.ts';
+import type { ErrorDetail } from '#platform/errors.ts';
+
+/**
+ * Every refusal of the domain and the text that goes to the caller: fixed, and saying what to do next. A method may send only
+ * names that its lexicon declares; which HTTP status each one is stands in `src/xrpc/respond.ts`.
+ */
+export const domainErrors = {
+  AlreadyMember: 'Somebody in the list is a member already. Leave them out and send the rest.',
+  CannotRemoveSelf: 'An admin cannot remove themselves. Call leaveConvo.',
+  ConvoAlreadyExists: 'The group id is taken. Make a new MLS group and try again.',
+  ConvoNotFound: 'There is no such conversation. Check the id, or ask a member to add you.',
+  DeviceAlreadyRegistered: 'Another device uses this signature key. Make a new one and register again.',
+  DeviceNotFound: 'You have no such device. Call listDevices, or register it first.',
+  EpochMismatch: 'The conversation is in another epoch. Fetch the commits up to currentEpoch, apply them, and try again.',
+  GroupInfoUnavailable: 'No GroupInfo of this epoch is stored. Ask a member to call updateGroupInfo, then try again.',
+  InvalidAsset: 'The ciphertext is not an MLS message of this conversation and epoch that fills paddedSize. Encrypt it again.',
+  InvalidCipherSuite: 'The cipher suite is unknown or differs from the one in the bytes. Name the suite that was used.',
+  InvalidCommit: 'The commit is not an MLS commit of this conversation and epoch. Make it again from the current state.',
+  InvalidCursor: 'The cursor is not one of ours or has expired. Start again without it.',
+  InvalidDeviceName: 'The device name cannot be used. Choose one of 1 to 128 bytes.',
+  InvalidEpochRange: 'fromEpoch must not be above toEpoch nor beyond the current epoch. Call getEpoch for that.',
+  InvalidGroupInfo: 'The GroupInfo is not one of this group and epoch. Export it again after applying the last commit.',
+  InvalidKeyPackage: 'The key package is malformed, wrongly signed or not in your name. Make a new one.',
+  InvalidKeyPackages: 'A key package is malformed, wrongly signed or not in your name. Make new ones.',
+  InvalidSignatureKey: 'The signature key is not the one in the key packages. Send the one they were signed with.',
+  InvalidWelcome: 'The Welcome does not match key packages that were handed out to you. Fetch key packages and make it again.',
+  KeyPackageNotFound: 'A key package was not handed out to you or has been used. Fetch new ones and make the Welcome again.',
+  LastMember: 'You are the only member left and cannot leave.',
+  MessageTooLarge: 'The message is larger than the largest size bucket. Split it.',
+  NotAdmin: 'Only an admin may do this. Ask one.',
+  NotMember: 'You are no longer a member of this conversation. Ask a member to add you again.',
+  TooManyConnections: 'You hold too many subscriptions. Close one first.',
+  TooManyConversations: 'You are in as many conversations as an account may be. Leave one first.',
+  TooManyDevices: 'You have as many devices as an account may have. Delete one first.',
+  TooManyKeyPackages: 'The device has as many unused key packages as it may have. Publish more when some are used.',
+  TooManyMembers: 'The conversation would have too many members. Add fewer people.',
+  WelcomeNotFound: 'No Welcome waits for you. Join by external commit, or ask a member to add you again.',
+} as const;
+
+export type DomainErrorCode = keyof typeof domainErrors;
+
+/** The refusal `code` with its fixed text; `detail` may hold only facts of the caller's own request. */
+export function domainError<Code extends DomainErrorCode>(code: Code, detail?: ErrorDetail): AppError<Code> {
+  return new AppError(code, domainErrors[code], detail);
+}
