@@ -11,6 +11,8 @@ export const limits = {
   groupInfoSizeBytesMax: 10_485_760,
   groupInfoSizeBytesMin: 100,
   welcomeSizeBytesMax: 10_485_760,
+  /** Leaves one Welcome may add: every device of a full conversation would be 20 times its members. */
+  joinersPerWelcomeMax: 20_000,
   /** Hex characters of a group id: the lexicon's `maxLength`. */
   groupIdHexLengthMax: 128,
   keyPackagesPerBatchMax: 100,

@@ -1,0 +1,113 @@
+import { MlsFormatError } from './mls-format-error.ts';
+
+const TRUNCATED = 'The MLS data ends before one of its fields does.';
+
+/**
+ * Reads RFC 9420 presentation language (section 2.1) from front to back. Never reads past the end; byte arrays it
+ * returns are views on the input, not copies. Every method throws `MlsFormatError` on malformed input.
+ */
+export class ByteReader {
+  readonly #bytes: Uint8Array;
+  #offset = 0;
+  #end: number;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#end = bytes.length;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** The bytes from `startOffset` up to where the reader stands. */
+  since(startOffset: number): Uint8Array {
+    return this.#bytes.subarray(startOffset, this.#offset);
+  }
+
+  bytes(sizeBytes: number): Uint8Array {
+    const start = this.#advance(sizeBytes);
+    return this.#bytes.subarray(start, start + sizeBytes);
+  }
+
+  uint8(): number {
+    return this.#byteAt(this.#advance(1));
+  }
+
+  uint16(): number {
+    const at = this.#advance(2);
+    return (this.#byteAt(at) << 8) | this.#byteAt(at + 1);
+  }
+
+  uint32(): number {
+    return this.uint16() * 0x1_0000 + this.uint16();
+  }
+
+  uint64(): bigint {
+    return (BigInt(this.uint32()) << 32n) | BigInt(this.uint32());
+  }
+
+  /** An epoch; values that a JSON number cannot hold exactly are refused, no real group gets there. */
+  epoch(): number {
+    const epoch = this.uint64();
+    if (epoch > BigInt(Number.MAX_SAFE_INTEGER)) throw new MlsFormatError('The MLS epoch is out of range.');
+    return Number(epoch);
+  }
+
+  /** `opaque<V>`. */
+  opaque(): Uint8Array {
+    return this.bytes(this.#vectorLength());
+  }
+
+  /** Skips a vector of `uint16`. */
+  uint16Vector(): void {
+    if (this.opaque().length % 2 !== 0) throw new MlsFormatError('An MLS list of 16-bit values has an odd length.');
+  }
+
+  /** `T items<V>`: calls `readItem` until the vector is used up; no item can read beyond the vector. */
+  vector(readItem: (reader: ByteReader) => void): void {
+    const sizeBytes = this.#vectorLength();
+    const outerEnd = this.#end;
+    if (sizeBytes > outerEnd - this.#offset) throw new MlsFormatError(TRUNCATED);
+    this.#end = this.#offset + sizeBytes;
+    while (this.#offset < this.#end) readItem(this);
+    this.#end = outerEnd;
+  }
+
+  /** `optional<T>`: the presence octet; the caller reads the value if the answer is true. */
+  isPresent(): boolean {
+    const octet = this.uint8();
+    if (octet > 1) throw new MlsFormatError('An MLS presence octet is neither 0 nor 1.');
+    return octet === 1;
+  }
+
+  /** Refuses anything that follows. */
+  expectEnd(): void {
+    if (this.#offset !== this.#end) throw new MlsFormatError('Bytes follow the end of the MLS data.');
+  }
+
+  /** Variable-size vector length, RFC 9420 section 2.1.2: prefix 3 and encodings longer than needed are errors. */
+  #vectorLength(): number {
+    const first = this.uint8();
+    const prefix = first >> 6;
+    if (prefix === 0) return first;
+    if (prefix === 3) throw new MlsFormatError('An MLS vector length is malformed.');
+    const high = first & 0x3f;
+    const length = prefix === 1 ? (high << 8) | this.uint8() : (high << 24) | (this.uint8() << 16) | this.uint16();
+    if (length < (prefix === 1 ? 64 : 16_384)) throw new MlsFormatError('An MLS vector length is not minimal.');
+    return length;
+  }
+
+  #advance(sizeBytes: number): number {
+    const start = this.#offset;
+    if (sizeBytes > this.#end - start) throw new MlsFormatError(TRUNCATED);
+    this.#offset = start + sizeBytes;
+    return start;
+  }
+
+  #byteAt(index: number): number {
+    const byte = this.#bytes[index];
+    if (byte === undefined) throw new MlsFormatError(TRUNCATED);
+    return byte;
+  }
+}

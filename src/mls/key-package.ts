@@ -1,0 +1,155 @@
+import { AppError } from '#platform/errors.ts';
+import { limits } from '#platform/limits.ts';
+
+import { ByteReader } from './byte-reader.ts';
+import { type CipherSuite, cipherSuite } from './cipher-suites.ts';
+import { type KeyPackageStructure, readKeyPackageStructure } from './key-package-structure.ts';
+import { refHash, signContent } from './labelled.ts';
+import type { Extension, Lifetime } from './leaf-node.ts';
+import { verifyLeafSignatures } from './leaf-signature.ts';
+import { MlsFormatError } from './mls-format-error.ts';
+import { beginsAsMlsMessage, MLS_MESSAGE_HEADER_SIZE_BYTES, WIRE_FORMAT } from './wrapped-structure.ts';
+
+/** `last_resort` KeyPackage extension, draft-ietf-mls-extensions up to 05; OpenMLS, mls-rs and Catbird's clients. */
+const EXTENSION_LAST_RESORT = 0x000a;
+/** `app_data_dictionary` extension, draft-ietf-mls-extensions from 06 on. */
+const EXTENSION_APP_DATA_DICTIONARY = 0x0006;
+/** `last_resort_key_package` in the component registry of the same drafts. */
+const COMPONENT_LAST_RESORT_KEY_PACKAGE = 0x0004;
+
+const CLOCK_SKEW_MS_MAX = 3_600_000;
+
+export interface ExpectedKeyPackage {
+  /** Wire number of the suite that the publisher names. */
+  readonly cipherSuite: number;
+  /** The publisher's bare DID, without a device part. */
+  readonly identity: string;
+  readonly nowMs: number;
+  /** The longest time that the service keeps a package. */
+  readonly lifetimeMsMax: number;
+}
+
+export interface CheckedKeyPackage {
+  /** The KeyPackage without an MLSMessage around it: what the reference is computed over. A view on the input. */
+  readonly keyPackage: Uint8Array;
+  /** KeyPackageRef, RFC 9420 section 5.2. */
+  readonly ref: Uint8Array;
+  readonly cipherSuite: number;
+  /** The leaf's raw signature key. A view on the input. */
+  readonly signatureKey: Uint8Array;
+  /** The client offers this package for repeated use when the others are gone. */
+  readonly lastResort: boolean;
+  /** Milliseconds since the Unix epoch, at most `nowMs + lifetimeMsMax`. */
+  readonly notAfterMs: number;
+}
+
+function invalid(message: string): AppError {
+  return new AppError('InvalidKeyPackage', message);
+}
+
+/** A bare KeyPackage of suite 5 begins as an MLSMessage too, but its next byte is the length of an init key. */
+function stripMlsMessage(bytes: Uint8Array): Uint8Array {
+  const isWrapped =
+    beginsAsMlsMessage(bytes, [WIRE_FORMAT.keyPackage]) && bytes[MLS_MESSAGE_HEADER_SIZE_BYTES] === 0;
+  return isWrapped ? bytes.subarray(MLS_MESSAGE_HEADER_SIZE_BYTES) : bytes;
+}
+
+/** AppDataDictionary of draft-ietf-mls-extensions-08: `ComponentData component_data<V>`, a uint16 id and opaque data. */
+function dictionaryHasLastResort(data: Uint8Array): boolean {
+  const reader = new ByteReader(data);
+  let found = false;
+  reader.vector(() => {
+    if (reader.uint16() === COMPONENT_LAST_RESORT_KEY_PACKAGE) found = true;
+    reader.opaque();
+  });
+  reader.expectEnd();
+  return found;
+}
+
+function isLastResort(extensions: readonly Extension[]): boolean {
+  return extensions.some(
+    ({ type, data }) =>
+      type === EXTENSION_LAST_RESORT || (type === EXTENSION_APP_DATA_DICTIONARY && dictionaryHasLastResort(data)),
+  );
+}
+
+function parse(bytes: Uint8Array): { keyPackage: Uint8Array; structure: KeyPackageStructure; lastResort: boolean } {
+  if (bytes.length > limits.keyPackageSizeBytesMax) throw invalid('The key package is too large.');
+  try {
+    const keyPackage = stripMlsMessage(bytes);
+    const reader = new ByteReader(keyPackage);
+    const structure = readKeyPackageStructure(reader);
+    reader.expectEnd();
+    return { keyPackage, structure, lastResort: isLastResort(structure.extensions) };
+  } catch (error) {
+    if (!(error instanceof MlsFormatError)) throw error;
+    throw new AppError('InvalidKeyPackage', 'The key package is not one RFC 9420 KeyPackage.', {}, error);
+  }
+}
+
+function checkSuite(actual: number, expected: number): CipherSuite {
+  if (actual !== expected) {
+    throw new AppError('InvalidCipherSuite', 'The key package has another cipher suite than the call names.');
+  }
+  const suite = cipherSuite(actual);
+  if (suite === undefined) {
+    throw new AppError('InvalidCipherSuite', 'The service cannot check key packages of this cipher suite.');
+  }
+  return suite;
+}
+
+/** ts-mls's default lifetime has no end, so a late end is clamped rather than refused. */
+function clampNotAfter(lifetime: Lifetime | undefined, nowMs: number, lifetimeMsMax: number): number {
+  if (lifetime === undefined) throw invalid('The key package has no lifetime.');
+  const { notBeforeSeconds, notAfterSeconds } = lifetime;
+  if (notBeforeSeconds * 1000n > BigInt(nowMs + CLOCK_SKEW_MS_MAX)) {
+    throw invalid('The key package is not valid yet; check the clock of the device.');
+  }
+  const notAfterMs = notAfterSeconds * 1000n;
+  if (notAfterMs <= BigInt(nowMs) || notAfterSeconds < notBeforeSeconds) {
+    throw invalid('The key package has expired; publish a fresh one.');
+  }
+  const latestMs = nowMs + lifetimeMsMax;
+  return notAfterMs < BigInt(latestMs) ? Number(notAfterMs) : latestMs;
+}
+
+function checkIdentity(structure: KeyPackageStructure, identity: string): void {
+  const { basicIdentity } = structure.leafNode;
+  if (basicIdentity === undefined) throw invalid('The key package needs a Basic credential.');
+  if (Buffer.compare(basicIdentity, Buffer.from(identity)) !== 0) {
+    throw invalid('The credential of the key package must be exactly your DID, without a device part.');
+  }
+}
+
+async function checkSignatures(structure: KeyPackageStructure, suite: CipherSuite): Promise<void> {
+  const { leafNode } = structure;
+  const areValid = await verifyLeafSignatures(suite.signature, leafNode.signatureKey, [
+    { content: signContent('LeafNodeTBS', leafNode.signedBytes), signature: leafNode.signature },
+    { content: signContent('KeyPackageTBS', structure.signedBytes), signature: structure.signature },
+  ]);
+  if (!areValid) throw invalid('A signature of the key package is not valid.');
+}
+
+/**
+ * Checks a KeyPackage as RFC 9420 sections 7.3 and 10.1 ask of whoever adds its owner: exact length (bare or in an
+ * MLSMessage), mls10, suite, Basic credential = `identity`, lifetime, distinct init key, both signatures.
+ * @throws AppError `InvalidKeyPackage`, or `InvalidCipherSuite`.
+ */
+export async function checkKeyPackage(bytes: Uint8Array, expected: ExpectedKeyPackage): Promise<CheckedKeyPackage> {
+  const { keyPackage, structure, lastResort } = parse(bytes);
+  const suite = checkSuite(structure.cipherSuite, expected.cipherSuite);
+  checkIdentity(structure, expected.identity);
+  const notAfterMs = clampNotAfter(structure.leafNode.lifetime, expected.nowMs, expected.lifetimeMsMax);
+  if (Buffer.compare(structure.initKey, structure.leafNode.encryptionKey) === 0) {
+    throw invalid('The key package uses one key as init key and as encryption key.');
+  }
+  await checkSignatures(structure, suite);
+  return {
+    keyPackage,
+    ref: refHash('MLS 1.0 KeyPackage Reference', keyPackage, suite.hash),
+    cipherSuite: structure.cipherSuite,
+    signatureKey: structure.leafNode.signatureKey,
+    lastResort,
+    notAfterMs,
+  };
+}

@@ -1,0 +1,145 @@
+import { ByteReader } from './byte-reader.ts';
+import { type GroupInfoHeader, readGroupInfoBody } from './group-info.ts';
+import { type CommitShape, walkCommit, walkProposal } from './handshake-structure.ts';
+import { expectMls10, readKeyPackageStructure } from './key-package-structure.ts';
+import { MlsFormatError } from './mls-format-error.ts';
+import { readWelcomeBody, type WelcomeHeader } from './welcome.ts';
+import { WIRE_FORMAT } from './wrapped-structure.ts';
+
+export type ContentType = 'application' | 'proposal' | 'commit';
+export type SenderType = 'member' | 'external' | 'new_member_proposal' | 'new_member_commit';
+
+/** Clear parts of a PublicMessage, RFC 9420 section 6.2. */
+export interface PublicMessageHeader {
+  readonly wireFormat: 'publicMessage';
+  readonly groupId: Uint8Array;
+  readonly epoch: number;
+  readonly contentType: ContentType;
+  readonly senderType: SenderType;
+  /** Present when `senderType` is `member`. */
+  readonly senderLeafIndex: number | undefined;
+  /** Present when `contentType` is `commit`. */
+  readonly commit: CommitShape | undefined;
+}
+
+/** Clear parts of a PrivateMessage, RFC 9420 section 6.3: all that a delivery service sees of it. */
+export interface PrivateMessageHeader {
+  readonly wireFormat: 'privateMessage';
+  readonly groupId: Uint8Array;
+  readonly epoch: number;
+  readonly contentType: ContentType;
+}
+
+export interface WelcomeMessageHeader extends WelcomeHeader {
+  readonly wireFormat: 'welcome';
+}
+
+export interface GroupInfoMessageHeader extends GroupInfoHeader {
+  readonly wireFormat: 'groupInfo';
+}
+
+export interface KeyPackageMessageHeader {
+  readonly wireFormat: 'keyPackage';
+  readonly cipherSuite: number;
+}
+
+/** What an MLSMessage shows in clear. Byte arrays are views on the input. */
+export type MlsMessageHeader =
+  | PublicMessageHeader
+  | PrivateMessageHeader
+  | WelcomeMessageHeader
+  | GroupInfoMessageHeader
+  | KeyPackageMessageHeader;
+
+const CONTENT_TYPES = new Map<number, ContentType>([
+  [1, 'application'],
+  [2, 'proposal'],
+  [3, 'commit'],
+]);
+
+const SENDER_TYPES = new Map<number, SenderType>([
+  [1, 'member'],
+  [2, 'external'],
+  [3, 'new_member_proposal'],
+  [4, 'new_member_commit'],
+]);
+
+/** Content that a sender outside the group may send, RFC 9420 sections 6 and 12.1.8; members may send all. */
+const OUTSIDER_CONTENT: Readonly<Record<Exclude<SenderType, 'member'>, ContentType>> = {
+  external: 'proposal',
+  new_member_proposal: 'proposal',
+  new_member_commit: 'commit',
+};
+
+function readContentType(reader: ByteReader): ContentType {
+  const contentType = CONTENT_TYPES.get(reader.uint8());
+  if (contentType === undefined) throw new MlsFormatError('The MLS content type is not known.');
+  return contentType;
+}
+
+function readSenderType(reader: ByteReader): SenderType {
+  const senderType = SENDER_TYPES.get(reader.uint8());
+  if (senderType === undefined) throw new MlsFormatError('The MLS sender type is not known.');
+  return senderType;
+}
+
+function readPublicMessage(reader: ByteReader): PublicMessageHeader {
+  const groupId = reader.opaque();
+  const epoch = reader.epoch();
+  const senderType = readSenderType(reader);
+  const index = senderType === 'member' || senderType === 'external' ? reader.uint32() : undefined;
+  reader.opaque(); // authenticated_data
+  const contentType = readContentType(reader);
+  if (senderType !== 'member' && contentType !== OUTSIDER_CONTENT[senderType]) {
+    throw new MlsFormatError('This MLS sender type may not send this content type.');
+  }
+  let commit: CommitShape | undefined;
+  if (contentType === 'application') reader.opaque();
+  else if (contentType === 'proposal') walkProposal(reader);
+  else commit = walkCommit(reader);
+  reader.opaque(); // signature
+  if (contentType === 'commit') reader.opaque(); // confirmation_tag
+  if (senderType === 'member') reader.opaque(); // membership_tag
+  const senderLeafIndex = senderType === 'member' ? index : undefined;
+  return { wireFormat: 'publicMessage', groupId, epoch, contentType, senderType, senderLeafIndex, commit };
+}
+
+function readPrivateMessage(reader: ByteReader): PrivateMessageHeader {
+  const groupId = reader.opaque();
+  const epoch = reader.epoch();
+  const contentType = readContentType(reader);
+  reader.opaque(); // authenticated_data
+  reader.opaque(); // encrypted_sender_data
+  reader.opaque(); // ciphertext
+  return { wireFormat: 'privateMessage', groupId, epoch, contentType };
+}
+
+function readBody(reader: ByteReader): MlsMessageHeader {
+  switch (reader.uint16()) {
+    case WIRE_FORMAT.publicMessage:
+      return readPublicMessage(reader);
+    case WIRE_FORMAT.privateMessage:
+      return readPrivateMessage(reader);
+    case WIRE_FORMAT.welcome:
+      return { wireFormat: 'welcome', ...readWelcomeBody(reader) };
+    case WIRE_FORMAT.groupInfo:
+      return { wireFormat: 'groupInfo', ...readGroupInfoBody(reader) };
+    case WIRE_FORMAT.keyPackage:
+      return { wireFormat: 'keyPackage', cipherSuite: readKeyPackageStructure(reader).cipherSuite };
+    default:
+      throw new MlsFormatError('The MLS wire format is not known.');
+  }
+}
+
+/**
+ * Reads one MLSMessage (RFC 9420 section 6) that fills `bytes` exactly. Reads structure only, checks no signature, and
+ * knows no cipher suite.
+ * @throws MlsFormatError on anything else, and nothing else.
+ */
+export function readMlsMessage(bytes: Uint8Array): MlsMessageHeader {
+  const reader = new ByteReader(bytes);
+  expectMls10(reader);
+  const header = readBody(reader);
+  reader.expectEnd();
+  return header;
+}

@@ -1,0 +1,45 @@
+import { limits } from '#platform/limits.ts';
+
+import type { ByteReader } from './byte-reader.ts';
+import { MlsFormatError } from './mls-format-error.ts';
+import { readWrappedOrBare, WIRE_FORMAT } from './wrapped-structure.ts';
+
+/** What a Welcome shows in clear, RFC 9420 section 12.4.3.1: neither group nor epoch. */
+export interface WelcomeHeader {
+  readonly cipherSuite: number;
+  /** KeyPackageRef of every joiner, in the order of the Welcome. Views on the input. */
+  readonly keyPackageRefs: readonly Uint8Array[];
+}
+
+/** Digest sizes of the registered suites run from SHA-256 to SHA-512. */
+const REF_SIZE_BYTES_MIN = 32;
+const REF_SIZE_BYTES_MAX = 64;
+
+export function readWelcomeBody(reader: ByteReader): WelcomeHeader {
+  const cipherSuite = reader.uint16();
+  const keyPackageRefs: Uint8Array[] = [];
+  reader.vector(() => {
+    const ref = reader.opaque();
+    if (ref.length < REF_SIZE_BYTES_MIN || ref.length > REF_SIZE_BYTES_MAX) {
+      throw new MlsFormatError('A KeyPackageRef in the Welcome is not as long as a digest.');
+    }
+    reader.opaque(); // kem_output
+    reader.opaque(); // ciphertext
+    keyPackageRefs.push(ref);
+    if (keyPackageRefs.length > limits.joinersPerWelcomeMax) {
+      throw new MlsFormatError('The Welcome is for more joiners than the service allows.');
+    }
+  });
+  if (keyPackageRefs.length === 0) throw new MlsFormatError('The Welcome is for nobody.');
+  reader.opaque(); // encrypted_group_info
+  return { cipherSuite, keyPackageRefs };
+}
+
+/**
+ * Reads a Welcome, in an MLSMessage or bare, that fills `bytes` exactly.
+ * @throws MlsFormatError on anything else.
+ */
+export function readWelcome(bytes: Uint8Array): WelcomeHeader {
+  if (bytes.length > limits.welcomeSizeBytesMax) throw new MlsFormatError('The Welcome is too large.');
+  return readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.welcome, readBody: readWelcomeBody });
+}

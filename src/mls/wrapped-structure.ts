@@ -1,0 +1,62 @@
+import { ByteReader } from './byte-reader.ts';
+import { PROTOCOL_VERSION_MLS10 } from './key-package-structure.ts';
+import { MlsFormatError } from './mls-format-error.ts';
+
+/** WireFormat values of RFC 9420 section 17.2. */
+export const WIRE_FORMAT = {
+  publicMessage: 1,
+  privateMessage: 2,
+  welcome: 3,
+  groupInfo: 4,
+  keyPackage: 5,
+} as const;
+
+/** ProtocolVersion and WireFormat. */
+export const MLS_MESSAGE_HEADER_SIZE_BYTES = 4;
+
+interface StructureForm<T> {
+  readonly wireFormat: number;
+  readonly readBody: (reader: ByteReader) => T;
+}
+
+function readExactly<T>(bytes: Uint8Array, read: (reader: ByteReader) => T): T {
+  const reader = new ByteReader(bytes);
+  const value = read(reader);
+  reader.expectEnd();
+  return value;
+}
+
+/**
+ * The first of two readings that fits.
+ * @throws MlsFormatError of the first reading when neither fits.
+ */
+export function readEither<T>(first: () => T, second: () => T): T {
+  try {
+    return first();
+  } catch (error) {
+    if (!(error instanceof MlsFormatError)) throw error;
+    try {
+      return second();
+    } catch (secondError) {
+      throw secondError instanceof MlsFormatError ? error : secondError;
+    }
+  }
+}
+
+/** Whether `bytes` begin as an MLSMessage of one of `wireFormats`; other structures may begin so by chance. */
+export function beginsAsMlsMessage(bytes: Uint8Array, wireFormats: readonly number[]): boolean {
+  const [versionHigh, versionLow, formatHigh, formatLow] = bytes;
+  if (versionHigh !== 0 || versionLow !== PROTOCOL_VERSION_MLS10 || formatHigh !== 0) return false;
+  return formatLow !== undefined && wireFormats.includes(formatLow);
+}
+
+/**
+ * Reads a structure that fills `bytes`, either inside an MLSMessage or bare: libraries export both.
+ * @throws MlsFormatError when neither form fits.
+ */
+export function readWrappedOrBare<T>(bytes: Uint8Array, form: StructureForm<T>): T {
+  const readBare = (): T => readExactly(bytes, form.readBody);
+  if (!beginsAsMlsMessage(bytes, [form.wireFormat])) return readBare();
+  const readWrapped = (): T => readExactly(bytes.subarray(MLS_MESSAGE_HEADER_SIZE_BYTES), form.readBody);
+  return readEither(readWrapped, readBare);
+}

@@ -1,0 +1,134 @@
+import {
+  type Capabilities,
+  type CiphersuiteImpl,
+  type CiphersuiteName,
+  type ClientConfig,
+  ciphersuites,
+  type Credential,
+  type Extension,
+  generateKeyPackageWithKey,
+  getCiphersuiteFromName,
+  getCiphersuiteImpl,
+  type KeyPackage,
+  type Lifetime,
+  type PrivateKeyPackage,
+} from 'ts-mls';
+import { defaultClientConfig } from 'ts-mls/clientConfig.js';
+import { encodeKeyPackage, makeKeyPackageRef } from 'ts-mls/keyPackage.js';
+
+import { systemClock } from '#platform/clock.ts';
+
+/** KeyPackage extension that marks a last-resort package (draft-ietf-mls-extensions-05). */
+const EXTENSION_LAST_RESORT = 0x000a;
+/** Carries components, among them the later form of that mark (draft-ietf-mls-extensions-08). */
+const EXTENSION_APP_DATA_DICTIONARY = 0x0006;
+/** `component_data<V>` with one entry: component 0x0004 (last_resort_key_package) with no data. */
+const LAST_RESORT_DICTIONARY = Uint8Array.of(3, 0, 4, 0);
+
+const SECONDS_PER_DAY = 86_400n;
+
+/** A key package and its private part, as the device keeps them. */
+export interface OwnKeyPackage {
+  readonly publicPackage: KeyPackage;
+  readonly privatePackage: PrivateKeyPackage;
+}
+
+/** What a device publishes. */
+export interface PublishedKeyPackage {
+  /** The bare KeyPackage. */
+  readonly bytes: Uint8Array;
+  /** KeyPackageRef in lower-case hex. */
+  readonly ref: string;
+}
+
+export interface KeyPackageOptions {
+  /** `extension` and `component` are the two forms of the last-resort mark; default: none. */
+  readonly lastResort?: 'extension' | 'component';
+  /** Default: from an hour ago for 30 days. */
+  readonly lifetime?: Lifetime;
+  /** Default: the device's DID; another value makes a package that the service must refuse. */
+  readonly identity?: string;
+}
+
+/** Seconds of `nowMs` and a number of days from it, as MLS writes a lifetime. */
+export function lifetimeAround(nowMs: number, days = 30): Lifetime {
+  const nowSeconds = BigInt(Math.floor(nowMs / 1000));
+  return { notBefore: nowSeconds - 3_600n, notAfter: nowSeconds + BigInt(days) * SECONDS_PER_DAY };
+}
+
+function lastResortExtensions(form: KeyPackageOptions['lastResort']): Extension[] {
+  if (form === 'extension') return [{ extensionType: EXTENSION_LAST_RESORT, extensionData: new Uint8Array() }];
+  if (form === 'component') {
+    return [{ extensionType: EXTENSION_APP_DATA_DICTIONARY, extensionData: LAST_RESORT_DICTIONARY }];
+  }
+  return [];
+}
+
+function isSuiteName(name: string): name is CiphersuiteName {
+  return Object.hasOwn(ciphersuites, name);
+}
+
+/** One device of a person: a DID, a signature key, and the key packages it has made. */
+export class MlsDevice {
+  readonly did: string;
+  readonly suite: CiphersuiteImpl;
+  readonly clientConfig: ClientConfig;
+  readonly #signatureKeys: { readonly signKey: Uint8Array; readonly publicKey: Uint8Array };
+  readonly #keyPackages = new Map<string, OwnKeyPackage>();
+
+  private constructor(did: string, suite: CiphersuiteImpl, keys: { signKey: Uint8Array; publicKey: Uint8Array }) {
+    this.did = did;
+    this.suite = suite;
+    this.#signatureKeys = keys;
+    this.clientConfig = { ...defaultClientConfig, paddingConfig: { kind: 'padUntilLength', padUntilLength: 0 } };
+  }
+
+  /** @param cipherSuiteName a suite of ts-mls whose packages are installed (1, 2, 5 and 7 are). */
+  static async create(did: string, cipherSuiteName: string): Promise<MlsDevice> {
+    if (!isSuiteName(cipherSuiteName)) throw new TypeError('ts-mls does not know this cipher suite');
+    const suite = await getCiphersuiteImpl(getCiphersuiteFromName(cipherSuiteName));
+    return new MlsDevice(did, suite, await suite.signature.keygen());
+  }
+
+  /** The raw public key that `registerDevice` takes. */
+  get signaturePublicKey(): Uint8Array {
+    return this.#signatureKeys.publicKey;
+  }
+
+  /** Makes a key package, keeps its private part, and returns what to publish. */
+  async createKeyPackage(options: KeyPackageOptions = {}): Promise<PublishedKeyPackage> {
+    const own = await this.makeKeyPackage(options);
+    const ref = await makeKeyPackageRef(own.publicPackage, this.suite.hash);
+    const refHex = Buffer.from(ref).toString('hex');
+    this.#keyPackages.set(refHex, own);
+    return { bytes: encodeKeyPackage(own.publicPackage), ref: refHex };
+  }
+
+  /** A key package that the device does not keep, for a group of its own or an external join. */
+  makeKeyPackage(options: KeyPackageOptions = {}): Promise<OwnKeyPackage> {
+    const credential: Credential = {
+      credentialType: 'basic',
+      identity: new TextEncoder().encode(options.identity ?? this.did),
+    };
+    const capabilities: Capabilities = {
+      versions: ['mls10'],
+      ciphersuites: [this.suite.name],
+      extensions: [EXTENSION_APP_DATA_DICTIONARY, EXTENSION_LAST_RESORT],
+      proposals: [],
+      credentials: ['basic'],
+    };
+    return generateKeyPackageWithKey(
+      credential,
+      capabilities,
+      options.lifetime ?? lifetimeAround(systemClock.nowMs()),
+      lastResortExtensions(options.lastResort),
+      this.#signatureKeys,
+      this.suite,
+    );
+  }
+
+  /** The package with this reference (lower-case hex), if this device made it. */
+  keyPackage(refHex: string): OwnKeyPackage | undefined {
+    return this.#keyPackages.get(refHex);
+  }
+}
