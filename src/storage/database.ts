@@ -1,0 +1,77 @@
+import { Kysely } from 'kysely';
+import type { Transaction } from 'kysely';
+import { PostgresJSDialect } from 'kysely-postgres-js';
+import postgres from 'postgres';
+import { InvariantError } from '#platform/errors.ts';
+import type { Tables } from './tables.ts';
+
+/** The postgres.js pool. `int8` arrives as a number (a safe integer), `bytea` as Buffer, `timestamptz` as Date. */
+export type Sql = postgres.Sql<{ bigint: number }>;
+
+/** What runs a statement, either the pool or one transaction of it. */
+export type SqlRunner = postgres.ISql<{ bigint: number }>;
+
+/** One pool with two faces: `sql` for the hot statements, `db` (kysely) for all others. Both prepare what they send. */
+export interface Database {
+  readonly sql: Sql;
+  readonly db: Kysely<Tables>;
+  /** Lets running statements end for at most five seconds, then closes every connection. */
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  /** A `postgres://` URL. With `?prepare=false` it may lead to a PgBouncer, which refuses timeouts at connect. */
+  readonly url: string;
+  readonly poolSize: number;
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName: string;
+  /** `requests` (the default) puts short timeouts on everything; `maintenance` is for migrations. */
+  readonly purpose?: 'requests' | 'maintenance';
+}
+
+/** An open transaction holds back the event horizon of the whole cluster, so no connection may keep one for long. */
+const timeouts = {
+  requests: { statement_timeout: 5_000, lock_timeout: 3_000, idle_in_transaction_session_timeout: 5_000 },
+  maintenance: { statement_timeout: 0, lock_timeout: 10_000, idle_in_transaction_session_timeout: 60_000 },
+} as const;
+
+const int8TypeId = 20;
+
+/** Opens a lazy pool: the first statement connects. postgres.js keeps parameters out of what its errors print. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const pooled = new URL(options.url).searchParams.get('prepare') === 'false';
+  const sql: Sql = postgres(options.url, {
+    max: options.poolSize,
+    connect_timeout: 10,
+    debug: false,
+    onnotice: () => undefined,
+    connection: {
+      application_name: options.applicationName,
+      TimeZone: 'UTC',
+      ...(pooled ? {} : timeouts[options.purpose ?? 'requests']),
+    },
+    types: { bigint: { to: int8TypeId, from: [int8TypeId], serialize: String, parse: safeInteger } },
+  });
+  const db = new Kysely<Tables>({ dialect: new PostgresJSDialect({ postgres: sql }) });
+  return {
+    sql,
+    db,
+    close: async () => {
+      await sql.end({ timeout: 5 });
+      await db.destroy();
+    },
+  };
+}
+
+/** @throws InvariantError when the value would lose digits as a number. */
+function safeInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new InvariantError('an int8 beyond 2^53');
+  return value;
+}
+
+/** A pool or an open transaction. */
+export type Db = Kysely<Tables>;
+
+/** An open transaction, for statements that are only right together with others. */
+export type Tx = Transaction<Tables>;
