@@ -7,10 +7,10 @@ import type { SourceFile } from './source-tree.ts';
 
 /** Names that two lists do not share, each with what to do. */
 function differences(left: Iterable<string>, right: Iterable<string>, remedies: readonly [onlyLeft: string, onlyRight: string]): string[] {
-  const [lefts, rights] = [new Set(left), new Set(right)];
+  const [lefts, rights] = [[...new Set(left)], [...new Set(right)]];
   return [
-    ...[...lefts.difference(rights)].map((name) => `${name}: ${remedies[0]}`),
-    ...[...rights.difference(lefts)].map((name) => `${name}: ${remedies[1]}`),
+    ...lefts.filter((name) => !rights.includes(name)).map((name) => `${name}: ${remedies[0]}`),
+    ...rights.filter((name) => !lefts.includes(name)).map((name) => `${name}: ${remedies[1]}`),
   ];
 }
 
