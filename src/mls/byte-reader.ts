@@ -2,6 +2,9 @@ import { MlsFormatError } from './mls-format-error.ts';
 
 const TRUNCATED = 'The MLS data ends before one of its fields does.';
 
+/** Over all vectors of one input; bounds the time that 10 MiB of one-byte items can hold the event loop. */
+const ITEMS_MAX = 500_000;
+
 /**
  * Reads RFC 9420 presentation language (section 2.1) from front to back. Never reads past the end; byte arrays it
  * returns are views on the input, not copies. Every method throws `MlsFormatError` on malformed input.
@@ -10,6 +13,7 @@ export class ByteReader {
   readonly #bytes: Uint8Array;
   #offset = 0;
   #end: number;
+  #itemsLeft = ITEMS_MAX;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -59,9 +63,16 @@ export class ByteReader {
     return this.bytes(this.#vectorLength());
   }
 
+  /** Skips `opaque<V>` without making a view. */
+  skipOpaque(): void {
+    this.#advance(this.#vectorLength());
+  }
+
   /** Skips a vector of `uint16`. */
-  uint16Vector(): void {
-    if (this.opaque().length % 2 !== 0) throw new MlsFormatError('An MLS list of 16-bit values has an odd length.');
+  skipUint16Vector(): void {
+    const sizeBytes = this.#vectorLength();
+    if (sizeBytes % 2 !== 0) throw new MlsFormatError('An MLS list of 16-bit values has an odd length.');
+    this.#advance(sizeBytes);
   }
 
   /** `T items<V>`: calls `readItem` until the vector is used up; no item can read beyond the vector. */
@@ -70,7 +81,11 @@ export class ByteReader {
     const outerEnd = this.#end;
     if (sizeBytes > outerEnd - this.#offset) throw new MlsFormatError(TRUNCATED);
     this.#end = this.#offset + sizeBytes;
-    while (this.#offset < this.#end) readItem(this);
+    while (this.#offset < this.#end) {
+      this.#itemsLeft -= 1;
+      if (this.#itemsLeft < 0) throw new MlsFormatError('The MLS data has more list items than any group needs.');
+      readItem(this);
+    }
     this.#end = outerEnd;
   }
 

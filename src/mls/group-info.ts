@@ -19,13 +19,13 @@ export function readGroupInfoBody(reader: ByteReader): GroupInfoHeader {
   const cipherSuite = reader.uint16();
   const groupId = reader.opaque();
   const epoch = reader.epoch();
-  reader.opaque(); // tree_hash
-  reader.opaque(); // confirmed_transcript_hash
+  reader.skipOpaque(); // tree_hash
+  reader.skipOpaque(); // confirmed_transcript_hash
   readExtensions(reader); // of the GroupContext
   readExtensions(reader); // of the GroupInfo: ratchet_tree, external_pub
-  reader.opaque(); // confirmation_tag
+  reader.skipOpaque(); // confirmation_tag
   reader.uint32(); // signer
-  reader.opaque(); // signature
+  reader.skipOpaque(); // signature
   return { groupId, epoch, cipherSuite };
 }
 

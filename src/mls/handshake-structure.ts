@@ -33,14 +33,14 @@ function skipPskId(reader: ByteReader): void {
     const usage = reader.uint8();
     if (usage < 1 || usage > 3) throw new MlsFormatError('The MLS resumption PSK usage is not known.');
   }
-  reader.opaque();
+  reader.skipOpaque();
   if (type === PSK_RESUMPTION) reader.uint64();
-  reader.opaque();
+  reader.skipOpaque();
 }
 
 /** ReInit, section 12.1.5. */
 function skipReinit(reader: ByteReader): void {
-  reader.opaque();
+  reader.skipOpaque();
   reader.uint16();
   reader.uint16();
   readExtensions(reader);
@@ -69,7 +69,7 @@ export function walkProposal(reader: ByteReader): number {
       skipReinit(reader);
       return type;
     case PROPOSAL_TYPE.externalInit:
-      reader.opaque();
+      reader.skipOpaque();
       return type;
     case PROPOSAL_TYPE.groupContextExtensions:
       readExtensions(reader);
@@ -83,10 +83,10 @@ export function walkProposal(reader: ByteReader): number {
 function skipUpdatePath(reader: ByteReader): void {
   readLeafNode(reader, LEAF_NODE_SOURCE.commit);
   reader.vector(() => {
-    reader.opaque();
+    reader.skipOpaque();
     reader.vector(() => {
-      reader.opaque();
-      reader.opaque();
+      reader.skipOpaque();
+      reader.skipOpaque();
     });
   });
 }
@@ -97,7 +97,7 @@ export function walkCommit(reader: ByteReader): CommitShape {
   reader.vector(() => {
     const kind = reader.uint8();
     if (kind === PROPOSAL_BY_REFERENCE) {
-      reader.opaque();
+      reader.skipOpaque();
     } else if (kind === PROPOSAL_BY_VALUE) {
       if (walkProposal(reader) === PROPOSAL_TYPE.externalInit) externalInitCount += 1;
     } else {

@@ -10,7 +10,6 @@ export interface KeyPackageStructure {
   readonly cipherSuite: number;
   readonly initKey: Uint8Array;
   readonly leafNode: LeafNode;
-  readonly extensions: readonly Extension[];
   /** KeyPackageTBS: everything before the signature. */
   readonly signedBytes: Uint8Array;
   readonly signature: Uint8Array;
@@ -21,14 +20,17 @@ export function expectMls10(reader: ByteReader): void {
   if (reader.uint16() !== PROTOCOL_VERSION_MLS10) throw new MlsFormatError('The MLS protocol version is not mls10.');
 }
 
-export function readKeyPackageStructure(reader: ByteReader): KeyPackageStructure {
+/** Reads a KeyPackage and hands each of its extensions to `onExtension`. */
+export function readKeyPackageStructure(
+  reader: ByteReader,
+  onExtension?: (extension: Extension) => void,
+): KeyPackageStructure {
   const start = reader.offset;
   expectMls10(reader);
   const cipherSuite = reader.uint16();
   const initKey = reader.opaque();
   const leafNode = readLeafNode(reader, LEAF_NODE_SOURCE.keyPackage);
-  const extensions: Extension[] = [];
-  readExtensions(reader, (extension) => extensions.push(extension));
+  readExtensions(reader, onExtension);
   const signedBytes = reader.since(start);
-  return { cipherSuite, initKey, leafNode, extensions, signedBytes, signature: reader.opaque() };
+  return { cipherSuite, initKey, leafNode, signedBytes, signature: reader.opaque() };
 }

@@ -60,17 +60,14 @@ function dictionaryHasLastResort(data: Uint8Array): boolean {
   let found = false;
   reader.vector(() => {
     if (reader.uint16() === COMPONENT_LAST_RESORT_KEY_PACKAGE) found = true;
-    reader.opaque();
+    reader.skipOpaque();
   });
   reader.expectEnd();
   return found;
 }
 
-function isLastResort(extensions: readonly Extension[]): boolean {
-  return extensions.some(
-    ({ type, data }) =>
-      type === EXTENSION_LAST_RESORT || (type === EXTENSION_APP_DATA_DICTIONARY && dictionaryHasLastResort(data)),
-  );
+function marksLastResort({ type, data }: Extension): boolean {
+  return type === EXTENSION_LAST_RESORT || (type === EXTENSION_APP_DATA_DICTIONARY && dictionaryHasLastResort(data));
 }
 
 function parse(bytes: Uint8Array): { keyPackage: Uint8Array; structure: KeyPackageStructure; lastResort: boolean } {
@@ -78,9 +75,12 @@ function parse(bytes: Uint8Array): { keyPackage: Uint8Array; structure: KeyPacka
   try {
     const keyPackage = stripMlsMessage(bytes);
     const reader = new ByteReader(keyPackage);
-    const structure = readKeyPackageStructure(reader);
+    let lastResort = false;
+    const structure = readKeyPackageStructure(reader, (extension) => {
+      if (marksLastResort(extension)) lastResort = true;
+    });
     reader.expectEnd();
-    return { keyPackage, structure, lastResort: isLastResort(structure.extensions) };
+    return { keyPackage, structure, lastResort };
   } catch (error) {
     if (!(error instanceof MlsFormatError)) throw error;
     throw new AppError('InvalidKeyPackage', 'The key package is not one RFC 9420 KeyPackage.', {}, error);

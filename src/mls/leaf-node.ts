@@ -34,8 +34,8 @@ export interface LeafNode {
 export function readExtensions(reader: ByteReader, onExtension?: (extension: Extension) => void): void {
   reader.vector(() => {
     const type = reader.uint16();
-    const data = reader.opaque();
-    onExtension?.({ type, data });
+    if (onExtension === undefined) reader.skipOpaque();
+    else onExtension({ type, data: reader.opaque() });
   });
 }
 
@@ -44,13 +44,13 @@ function readCredential(reader: ByteReader): Uint8Array | undefined {
   const type = reader.uint16();
   if (type === CREDENTIAL_BASIC) return reader.opaque();
   if (type !== CREDENTIAL_X509) throw new MlsFormatError('The MLS credential type is not known.');
-  reader.vector(() => reader.opaque());
+  reader.vector(() => reader.skipOpaque());
   return undefined;
 }
 
 /** Capabilities, section 7.2: versions, cipher suites, extensions, proposals, credentials. */
 function skipCapabilities(reader: ByteReader): void {
-  for (let list = 0; list < 5; list += 1) reader.uint16Vector();
+  for (let list = 0; list < 5; list += 1) reader.skipUint16Vector();
 }
 
 /**
@@ -68,7 +68,7 @@ export function readLeafNode(reader: ByteReader, source: number): LeafNode {
   if (source === LEAF_NODE_SOURCE.keyPackage) {
     lifetime = { notBeforeSeconds: reader.uint64(), notAfterSeconds: reader.uint64() };
   } else if (source === LEAF_NODE_SOURCE.commit) {
-    reader.opaque();
+    reader.skipOpaque(); // parent_hash
   }
   readExtensions(reader);
   const signedBytes = reader.since(start);

@@ -88,18 +88,18 @@ function readPublicMessage(reader: ByteReader): PublicMessageHeader {
   const epoch = reader.epoch();
   const senderType = readSenderType(reader);
   const index = senderType === 'member' || senderType === 'external' ? reader.uint32() : undefined;
-  reader.opaque(); // authenticated_data
+  reader.skipOpaque(); // authenticated_data
   const contentType = readContentType(reader);
   if (senderType !== 'member' && contentType !== OUTSIDER_CONTENT[senderType]) {
     throw new MlsFormatError('This MLS sender type may not send this content type.');
   }
   let commit: CommitShape | undefined;
-  if (contentType === 'application') reader.opaque();
+  if (contentType === 'application') reader.skipOpaque();
   else if (contentType === 'proposal') walkProposal(reader);
   else commit = walkCommit(reader);
-  reader.opaque(); // signature
-  if (contentType === 'commit') reader.opaque(); // confirmation_tag
-  if (senderType === 'member') reader.opaque(); // membership_tag
+  reader.skipOpaque(); // signature
+  if (contentType === 'commit') reader.skipOpaque(); // confirmation_tag
+  if (senderType === 'member') reader.skipOpaque(); // membership_tag
   const senderLeafIndex = senderType === 'member' ? index : undefined;
   return { wireFormat: 'publicMessage', groupId, epoch, contentType, senderType, senderLeafIndex, commit };
 }
@@ -108,9 +108,9 @@ function readPrivateMessage(reader: ByteReader): PrivateMessageHeader {
   const groupId = reader.opaque();
   const epoch = reader.epoch();
   const contentType = readContentType(reader);
-  reader.opaque(); // authenticated_data
-  reader.opaque(); // encrypted_sender_data
-  reader.opaque(); // ciphertext
+  reader.skipOpaque(); // authenticated_data
+  reader.skipOpaque(); // encrypted_sender_data
+  reader.skipOpaque(); // ciphertext
   return { wireFormat: 'privateMessage', groupId, epoch, contentType };
 }
 

@@ -23,15 +23,15 @@ export function readWelcomeBody(reader: ByteReader): WelcomeHeader {
     if (ref.length < REF_SIZE_BYTES_MIN || ref.length > REF_SIZE_BYTES_MAX) {
       throw new MlsFormatError('A KeyPackageRef in the Welcome is not as long as a digest.');
     }
-    reader.opaque(); // kem_output
-    reader.opaque(); // ciphertext
+    reader.skipOpaque(); // kem_output
+    reader.skipOpaque(); // ciphertext
     keyPackageRefs.push(ref);
     if (keyPackageRefs.length > limits.joinersPerWelcomeMax) {
       throw new MlsFormatError('The Welcome is for more joiners than the service allows.');
     }
   });
   if (keyPackageRefs.length === 0) throw new MlsFormatError('The Welcome is for nobody.');
-  reader.opaque(); // encrypted_group_info
+  reader.skipOpaque(); // encrypted_group_info
   return { cipherSuite, keyPackageRefs };
 }
 
