@@ -1,0 +1,59 @@
+import { defineCommand, runMain } from 'citty';
+import { readConfig } from '#platform/config.ts';
+import type { Database } from '#storage/database.ts';
+import { migrateDown, migrateUp, migrationStatus } from '#storage/migrator.ts';
+import { operatorMessage, withDatabase } from './with-database.ts';
+
+/** One line for people on a terminal, the same as JSON for programs. */
+type Line = Readonly<Record<string, string | number | null>> & { readonly text: string };
+
+function print({ text, ...fields }: Line): void {
+  console.log(process.stdout.isTTY ? text : JSON.stringify(fields));
+}
+
+async function command(task: (database: Database) => Promise<void>): Promise<void> {
+  try {
+    await withDatabase(readConfig(process.env), task);
+  } catch (error) {
+    console.error(operatorMessage(error) ?? error);
+    process.exitCode = 1;
+  }
+}
+
+const up = defineCommand({
+  meta: { name: 'up', description: 'Apply all pending migrations' },
+  run: () =>
+    command(async (database) => {
+      const applied = await migrateUp(database);
+      for (const migration of applied) print({ text: `applied  ${migration}`, event: 'applied', migration });
+      print({ text: applied.length === 0 ? 'Nothing to do: the schema is up to date.' : 'The schema is up to date.', event: 'up', count: applied.length });
+    }),
+});
+
+const down = defineCommand({
+  meta: { name: 'down', description: 'Take back the newest migration' },
+  run: () =>
+    command(async (database) => {
+      const reverted = await migrateDown(database);
+      for (const migration of reverted) print({ text: `reverted ${migration}`, event: 'reverted', migration });
+      if (reverted.length === 0) print({ text: 'Nothing to take back.', event: 'down', count: 0 });
+    }),
+});
+
+const status = defineCommand({
+  meta: { name: 'status', description: 'List all migrations and when they were applied' },
+  run: () =>
+    command(async (database) => {
+      for (const { name, appliedAt } of await migrationStatus(database)) {
+        const at = appliedAt?.toISOString();
+        print({ text: `${at === undefined ? 'pending '.padEnd(24) : at}  ${name}`, event: 'migration', migration: name, appliedAt: at ?? null });
+      }
+    }),
+});
+
+await runMain(
+  defineCommand({
+    meta: { name: 'npm run migrate --', description: 'Bring the database schema up to date, or one step back' },
+    subCommands: { up, down, status },
+  }),
+);

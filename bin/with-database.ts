@@ -1,0 +1,38 @@
+import { systemClock } from '#platform/clock.ts';
+import type { Config } from '#platform/config.ts';
+import { ConfigError } from '#platform/config.ts';
+import { checkServer } from '#storage/check-server.ts';
+import { openDatabase } from '#storage/database.ts';
+import type { Database } from '#storage/database.ts';
+import { DataDirBusyError } from '#storage/data-dir-claim.ts';
+import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
+
+/**
+ * Runs one command of an operator on the database: the one of the URLs, else the embedded one, which is borrowed from a
+ * running Nightjar or started for as long as the command takes, also when Ctrl-C cuts it short.
+ * @throws ConfigError when the database cannot be used.
+ */
+export async function withDatabase<T>(config: Config, task: (database: Database) => Promise<T>): Promise<T> {
+  const given = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
+  const embedded = given === undefined ? await startEmbeddedPostgres({ dataDir: config.DATA_DIR, clock: systemClock, access: 'borrow' }) : undefined;
+  const url = given ?? embedded?.url ?? '';
+  const database = openDatabase({ url, poolSize: 2, applicationName: 'nightjar-command', purpose: 'maintenance' });
+  const close = async (): Promise<void> => {
+    await database.close();
+    await embedded?.stop();
+  };
+  const interrupted = (): void => void close().finally(() => process.exit(130));
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+  try {
+    await checkServer(database, { production: config.NODE_ENV === 'production' });
+    return await task(database);
+  } finally {
+    process.removeListener('SIGINT', interrupted).removeListener('SIGTERM', interrupted);
+    await close();
+  }
+}
+
+/** What to print for an error that an operator can act on; undefined for a defect, whose stack should be seen. */
+export function operatorMessage(error: unknown): string | undefined {
+  return error instanceof ConfigError || error instanceof DataDirBusyError ? error.message : undefined;
+}

@@ -1,0 +1,57 @@
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { expect, inject, test } from 'vitest';
+import { checkServer } from '#storage/check-server.ts';
+import { openDatabase } from '#storage/database.ts';
+import type { Sql } from '#storage/database.ts';
+import { createTestDatabase } from '../support/database.ts';
+
+test('the Postgres of the tests is good enough for development', async () => {
+  const database = await createTestDatabase({ poolSize: 1 });
+  try {
+    expect((await checkServer(database, { production: false })).versionMajor).toBeGreaterThanOrEqual(15);
+  } finally {
+    await database.close();
+  }
+});
+
+test('production refuses a Postgres that may lose or hold back messages', async () => {
+  const database = await createTestDatabase({ poolSize: 1 });
+  try {
+    await database.sql`set synchronous_commit = off`;
+    await database.sql`set idle_in_transaction_session_timeout = 0`;
+    await expect(checkServer(database, { production: false })).resolves.toBeDefined();
+    const refused = checkServer(database, { production: true });
+    await expect(refused).rejects.toThrow(/synchronous_commit is off/);
+    await expect(refused).rejects.toThrow(/idle_in_transaction_session_timeout/);
+  } finally {
+    await database.close();
+  }
+});
+
+test('a Postgres before 15 and a standby are refused with the remedy', async () => {
+  const row = { version: 140_012, isStandby: true, fsync: 'on', fullPageWrites: 'on', synchronousCommit: 'on', idleTimeout: '5s' };
+  const database = openDatabase({ url: inject('postgresUrl'), poolSize: 1, applicationName: 'unused' });
+  try {
+    // No Postgres 14 is at hand: its answer stands in for it.
+    const old = { ...database, sql: (() => Promise.resolve([row])) as unknown as Sql };
+    await expect(checkServer(old, { production: false })).rejects.toThrow(/version 14; 15 or newer[^]*standby/);
+  } finally {
+    await database.close();
+  }
+});
+
+test('when nothing answers, the error says what to do and shows no password', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  const database = openDatabase({ url: `postgres://nightjar:topsecret@127.0.0.1:${port}/x`, poolSize: 1, applicationName: 'test' });
+  try {
+    const error: unknown = await checkServer(database, { production: true }).catch((reason: unknown) => reason);
+    expect(String(error)).toContain('Start Postgres');
+    expect(String(error)).not.toContain('topsecret');
+  } finally {
+    await database.close();
+  }
+});
