@@ -42,7 +42,8 @@ const packageHomes = [
 const sharp = [
   {
     name: 'no-cycles',
-    comment: 'Files may not import each other in a circle, not even types. Move what both need into a third file below.',
+    comment:
+      'Files may not import each other in a circle, not even types. Move what both need into a third file below.',
     from: {},
     to: { circular: true },
   },
@@ -63,6 +64,13 @@ const sharp = [
     comment: 'src/xrpc translates; it never reads the database. Call a domain operation.',
     from: { path: '^src/xrpc/' },
     to: { path: '^src/storage/|(^|/)node_modules/(kysely|pg)/' },
+  },
+  {
+    name: 'door-knows-callers-only',
+    comment:
+      'src/auth and src/quota know who calls, not what for: of src/domain they may import caller.ts and domain-error.ts.',
+    from: { path: '^src/(auth|quota)/' },
+    to: { path: '^src/domain/', pathNot: '^src/domain/(caller|domain-error)[.]ts$' },
   },
   {
     name: 'workers-stay-behind-the-door',

@@ -6,10 +6,20 @@ const root = join(import.meta.dirname, '..');
 /** What a change must pass, the quickest first. */
 const steps = [
   { name: 'format', command: 'oxfmt', args: ['--check'], remedy: 'Run: npx oxfmt' },
-  { name: 'lint', command: 'oxlint', args: ['--type-aware', '--deny-warnings'], remedy: 'Run: npx oxlint --type-aware --fix' },
+  {
+    name: 'lint',
+    command: 'oxlint',
+    args: ['--type-aware', '--deny-warnings'],
+    remedy: 'Run: npx oxlint --type-aware --fix',
+  },
   { name: 'types', command: 'tsc', args: ['-p', '.'], remedy: 'Correct the types above.' },
   { name: 'dead code', command: 'knip', args: [], remedy: 'Remove what nothing uses, or use it.' },
-  { name: 'tests', command: 'vitest', args: ['run', '--config', 'test/vitest.config.ts'], remedy: 'See the first failure above.' },
+  {
+    name: 'tests',
+    command: 'vitest',
+    args: ['run', '--config', 'test/vitest.config.ts'],
+    remedy: 'See the first failure above.',
+  },
 ] as const;
 
 /** Runs all steps and stops at the first that fails; the exit code is that step's. */
@@ -19,7 +29,11 @@ function main(): void {
   for (const step of steps) {
     const stepStartedMs = performance.now();
     console.log(`check: ${step.name} ...`);
-    const { status } = spawnSync(step.command, step.args, { cwd: root, stdio: 'inherit', env: { ...process.env, PATH } });
+    const { status } = spawnSync(step.command, step.args, {
+      cwd: root,
+      stdio: 'inherit',
+      env: { ...process.env, PATH },
+    });
     const seconds = ((performance.now() - stepStartedMs) / 1000).toFixed(1);
     if (status !== 0) {
       console.error(`check: ${step.name} failed after ${seconds} s. ${step.remedy}`);

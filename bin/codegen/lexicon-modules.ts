@@ -14,11 +14,10 @@ export async function lexiconModules(projectRoot: string, lexiconsFolder: string
   if (!(await hasLexicons(lexiconsFolder))) return new Map();
   const outFolder = await mkdtemp(join(tmpdir(), 'nightjar-lexicon-'));
   try {
-    await promisify(execFile)(process.execPath, [
-      ...[join(projectRoot, 'node_modules/@atproto/lex/bin/lex'), 'build'],
-      ...['--lexicons', lexiconsFolder, '--out', outFolder, '--clear'],
-      ...['--lib', '@atproto/lex-schema', '--import-ext', '.ts', '--no-default-export'],
-    ]);
+    const lex = join(projectRoot, 'node_modules/@atproto/lex/bin/lex');
+    const folders = ['--lexicons', lexiconsFolder, '--out', outFolder, '--clear'];
+    const options = ['--lib', '@atproto/lex-schema', '--import-ext', '.ts', '--no-default-export'];
+    await promisify(execFile)(process.execPath, [lex, 'build', ...folders, ...options]);
     const modules = await readFolder(outFolder);
     return new Map([...modules].map(([path, source]) => [path, acceptUndefined(source)]));
   } finally {

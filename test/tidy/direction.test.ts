@@ -11,7 +11,12 @@ const folders = ['src', 'workers', 'bin', 'migrations'];
 
 async function cruiseFolder(baseDir: string): Promise<{ modulesCruised: number; problems: string[] }> {
   const config = await extractConfig(join(projectRoot, '.dependency-cruiser.mjs'));
-  const options: ICruiseOptions = { ...config.options, ruleSet: { forbidden: config.forbidden ?? [] }, validate: true, baseDir };
+  const options: ICruiseOptions = {
+    ...config.options,
+    ruleSet: { forbidden: config.forbidden ?? [] },
+    validate: true,
+    baseDir,
+  };
   const { output } = await cruise(folders, options);
   if (typeof output === 'string') throw new Error('dependency-cruiser returned a report instead of a result');
   return { modulesCruised: ownModules(output), problems: problemsOf(output) };
@@ -23,7 +28,9 @@ function ownModules(result: ICruiseResult): number {
 
 function problemsOf(result: ICruiseResult): string[] {
   const rules = new Map((result.summary.ruleSetUsed?.forbidden ?? []).map((rule) => [rule.name, rule.comment]));
-  return result.summary.violations.map(({ from, to, rule }) => `${rule.name}: ${from} → ${to}. ${rules.get(rule.name) ?? ''}`);
+  return result.summary.violations.map(
+    ({ from, to, rule }) => `${rule.name}: ${from} → ${to}. ${rules.get(rule.name) ?? ''}`,
+  );
 }
 
 describe('imports go downward only', () => {
@@ -38,18 +45,53 @@ describe('imports go downward only', () => {
 const planted: readonly (readonly [path: string, text: string, rule: string | undefined])[] = [
   ['src/platform/clock.ts', 'export const clock = 1;', undefined],
   ['src/mls/epoch.ts', "import { clock } from '#platform/clock.ts'; export const epoch = clock;", undefined],
-  ['src/platform/up.ts', "import { epoch } from '#mls/epoch.ts'; export const up = epoch;", 'platform-imports-downward'],
+  [
+    'src/platform/up.ts',
+    "import { epoch } from '#mls/epoch.ts'; export const up = epoch;",
+    'platform-imports-downward',
+  ],
   ['src/storage/database.ts', "import postgres from 'postgres'; export const database = postgres;", undefined],
-  ['src/mls/reads-database.ts', "import { database } from '#storage/database.ts'; export const x = database;", 'mls-imports-downward'],
+  [
+    'src/mls/reads-database.ts',
+    "import { database } from '#storage/database.ts'; export const x = database;",
+    'mls-imports-downward',
+  ],
   ['src/domain/messages/store.ts', 'export const store = 1;', undefined],
   ['src/domain/messages/send-message.ts', "import { store } from './store.ts'; export const send = store;", undefined],
-  ['src/domain/welcomes/deliver.ts', "import { store } from '../messages/store.ts'; export const d = store;", 'store-is-private'],
-  ['workers/reads-store.ts', "import { store } from '../src/domain/messages/store.ts'; export const w = store;", 'store-stays-in-domain'],
-  ['src/domain/serves.ts', "import type { ticket } from '#stream/ticket.ts'; export type S = typeof ticket;", 'domain-imports-downward'],
+  [
+    'src/domain/welcomes/deliver.ts',
+    "import { store } from '../messages/store.ts'; export const d = store;",
+    'store-is-private',
+  ],
+  [
+    'workers/reads-store.ts',
+    "import { store } from '../src/domain/messages/store.ts'; export const w = store;",
+    'store-stays-in-domain',
+  ],
+  [
+    'src/domain/serves.ts',
+    "import type { ticket } from '#stream/ticket.ts'; export type S = typeof ticket;",
+    'domain-imports-downward',
+  ],
   ['src/stream/ticket.ts', 'export const ticket = 1;', undefined],
   ['src/auth/neighbour.ts', "export const n = import('#stream/ticket.ts');", 'auth-imports-downward'],
-  ['src/quota/neighbour.ts', "import { ticket } from '#stream/ticket.ts'; export const q = ticket;", 'quota-imports-downward'],
-  ['src/xrpc/mls/getEpoch.ts', "import { database } from '#storage/database.ts'; export const g = database;", 'xrpc-has-no-sql'],
+  [
+    'src/quota/neighbour.ts',
+    "import { ticket } from '#stream/ticket.ts'; export const q = ticket;",
+    'quota-imports-downward',
+  ],
+  ['src/domain/caller.ts', 'export interface Caller {}', undefined],
+  ['src/auth/authenticate.ts', "import type { Caller } from '#domain/caller.ts'; export type A = Caller;", undefined],
+  [
+    'src/auth/curious.ts',
+    "import { send } from '#domain/messages/send-message.ts'; export const c = send;",
+    'door-knows-callers-only',
+  ],
+  [
+    'src/xrpc/mls/getEpoch.ts',
+    "import { database } from '#storage/database.ts'; export const g = database;",
+    'xrpc-has-no-sql',
+  ],
   ['src/xrpc/sql.ts', "import { sql } from 'kysely'; export const s = sql;", 'xrpc-has-no-sql'],
   ['src/domain/tokens.ts', "import { jwtVerify } from 'jose'; export const t = jwtVerify;", 'only-at-home-jose'],
   ['src/domain/sql.ts', "import postgres from 'postgres'; export const p = postgres;", 'only-at-home-postgres'],
@@ -59,11 +101,19 @@ const planted: readonly (readonly [path: string, text: string, rule: string | un
   ['src/mls/circle-b.ts', "import type { A } from './circle-a.ts'; export type B = A | 1;", undefined],
   ['src/app.ts', "import { ticket } from '#stream/ticket.ts'; export const app = ticket;", undefined],
   ['src/ops/starts.ts', "import { app } from '../app.ts'; export const o = app;", 'entry-points-are-not-libraries'],
-  ['workers/serves.ts', "import { ticket } from '#stream/ticket.ts'; export const w = ticket;", 'workers-stay-behind-the-door'],
+  [
+    'workers/serves.ts',
+    "import { ticket } from '#stream/ticket.ts'; export const w = ticket;",
+    'workers-stay-behind-the-door',
+  ],
   ['workers/one.ts', 'export const one = 1;', undefined],
   ['workers/two.ts', "import { one } from './one.ts'; export const two = one;", 'workers-are-strangers'],
   ['migrations/0001-start.ts', "import { sql } from 'kysely'; export const up = sql;", undefined],
-  ['migrations/0002-borrows.ts', "import { clock } from '#platform/clock.ts'; export const up = clock;", 'migrations-import-kysely-only'],
+  [
+    'migrations/0002-borrows.ts',
+    "import { clock } from '#platform/clock.ts'; export const up = clock;",
+    'migrations-import-kysely-only',
+  ],
   ['bin/lost.ts', "import { gone } from './gone.ts'; export const l = gone;", 'not-to-unresolvable'],
 ];
 

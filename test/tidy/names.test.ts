@@ -12,7 +12,8 @@ function badNames(paths: readonly string[]): string[] {
     .flatMap((path) => {
       const parts = path.split('/').map((part) => part.replace(/[.].*$/, ''));
       const empty = parts.find((part) => emptyWord.test(part));
-      if (empty !== undefined) return [`${path}: "${empty}" says nothing; name the file after the thing or the verb in it`];
+      if (empty !== undefined)
+        return [`${path}: "${empty}" says nothing; name the file after the thing or the verb in it`];
       return parts.at(-1) === 'index' ? [`${path}: no barrel files; import from the file that defines the name`] : [];
     });
 }

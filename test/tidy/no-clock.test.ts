@@ -5,7 +5,10 @@ import type { SourceFile } from './source-tree.ts';
 const timed = /^(src|workers|migrations)\//;
 const exempt = /^src\/platform\/|^src\/xrpc\/lexicon\/|[.]test[.]ts$/;
 const forbidden: readonly (readonly [RegExp, string])[] = [
-  [/\bDate[.]now\b|\bnew Date\(\s*\)|\bDate\(\s*\)|\bperformance[.]now\b/, 'take a Clock (#platform/clock.ts) and ask it for the time'],
+  [
+    /\bDate[.]now\b|\bnew Date\(\s*\)|\bDate\(\s*\)|\bperformance[.]now\b/,
+    'take a Clock (#platform/clock.ts) and ask it for the time',
+  ],
   [/\bMath[.]random\b|\brandomUUID\b/, 'take ids and chance from #platform/ids.ts'],
   [/\bset(Timeout|Interval)\b|\btimers\/promises\b/, 'take a Clock (#platform/clock.ts) and sleep on it'],
 ];
@@ -22,7 +25,13 @@ test('time and chance come only from src/platform', () => {
 });
 
 test('a hidden clock is reported with its line', () => {
-  const text = ['// Date.now() is fine here', 'const a = Date.now();', 'const b = new Date(0);', 'setTimeout(run, 5);', 'Math.random();'];
+  const text = [
+    '// Date.now() is fine here',
+    'const a = Date.now();',
+    'const b = new Date(0);',
+    'setTimeout(run, 5);',
+    'Math.random();',
+  ];
   expect(hiddenClocks([{ path: 'src/domain/a.ts', text: text.join('\n') }])).toEqual([
     expect.stringMatching(/^src\/domain\/a[.]ts:2: /),
     expect.stringMatching(/^src\/domain\/a[.]ts:5: /),

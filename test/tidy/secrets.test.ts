@@ -11,7 +11,9 @@ const secretText: readonly (readonly [RegExp, string])[] = [
 
 function secretsIn(files: readonly SourceFile[]): string[] {
   return files.flatMap((file) => [
-    ...(keyFile.test(file.path) ? [`${file.path}: key files and switched-off files stay out of the repository; delete it`] : []),
+    ...(keyFile.test(file.path)
+      ? [`${file.path}: key files and switched-off files stay out of the repository; delete it`]
+      : []),
     ...secretText.flatMap(([pattern, what]) => matchesIn(file, pattern, what)),
   ]);
 }
@@ -25,7 +27,10 @@ test('a key, a token, a credential and a switched-off file are reported', () => 
   const base64 = (text: string): string => Buffer.from(text).toString('base64url');
   const planted: SourceFile[] = [
     { path: 'docs/a.md', text: ['-----BEGIN EC', 'PRIVATE KEY-----'].join(' ') },
-    { path: 'test/a.ts', text: [base64('{"alg":"ES256K"}'), base64('{"iss":"did:plc:a"}'), base64('0123456789')].join('.') },
+    {
+      path: 'test/a.ts',
+      text: [base64('{"alg":"ES256K"}'), base64('{"iss":"did:plc:a"}'), base64('0123456789')].join('.'),
+    },
     { path: 'bin/a.ts', text: `AKIA${'A'.repeat(16)}` },
     { path: 'src/auth/old.ts.disabled', text: '' },
   ];

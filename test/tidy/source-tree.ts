@@ -36,5 +36,7 @@ export function withoutComments(text: string): string {
 
 /** `path:line: what` for every match of `pattern` in `file`. */
 export function matchesIn(file: SourceFile, pattern: RegExp, what: string): string[] {
-  return file.text.split('\n').flatMap((line, index) => (pattern.test(line) ? [`${file.path}:${index + 1}: ${what}`] : []));
+  return file.text
+    .split('\n')
+    .flatMap((line, index) => (pattern.test(line) ? [`${file.path}:${index + 1}: ${what}`] : []));
 }

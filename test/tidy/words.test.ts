@@ -7,7 +7,9 @@ const outsidePath = new RegExp([['', 'work', ''].join('/'), ['..', 'shared(?![-\
 
 function badWords(files: readonly SourceFile[]): string[] {
   return files.flatMap((file) => [
-    ...(/^(README[.]md|docs\/)/.test(file.path) ? matchesIn(file, overclaim, 'say exactly what who can see; see the threat model') : []),
+    ...(/^(README[.]md|docs\/)/.test(file.path)
+      ? matchesIn(file, overclaim, 'say exactly what who can see; see the threat model')
+      : []),
     ...matchesIn(file, outsidePath, 'a path outside the repository; bring the fact in or leave it out'),
   ]);
 }
