@@ -132,6 +132,7 @@ const statements = [
   // Ciphertext does not compress; EXTERNAL saves the attempt.
   'ALTER TABLE messages ALTER COLUMN body SET STORAGE EXTERNAL',
   'CREATE INDEX messages_by_msg_id ON messages (group_id, msg_id)',
+  'CREATE INDEX commits_by_epoch ON messages (group_id, epoch) WHERE kind = 2',
 
   `CREATE TABLE events (
     group_id bytea NOT NULL,

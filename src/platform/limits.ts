@@ -19,6 +19,8 @@ export const limits = {
   keyPackagesPerRegistrationMax: 200,
   keyPackageLifetimeMsMax: 90 * 86_400_000,
   devicesPerAccountMax: 20,
+  /** Ed25519 keys are the shortest of the known suites. */
+  signatureKeySizeBytesMin: 32,
   devicesPerClaimMax: 50,
   conversationsPerAccountMax: 4_000,
   membersPerConversationMax: 1_000,
@@ -26,6 +28,8 @@ export const limits = {
   commitsPerPageMax: 100,
   missingSeqsListedMax: 1_000,
   jsonDepthMax: 32,
+  /** Values in one JSON body; the largest honest one, a conversation of 1,000 people, has about 5,000. */
+  jsonValuesMax: 20_000,
   urlLengthMax: 16_384,
   tokenLengthMax: 4_096,
   tokenLifetimeSecondsMax: 300,

@@ -1,0 +1,97 @@
+import type { Caller } from '#domain/caller.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { roles } from '#domain/membership/member.ts';
+import { recordChange } from '#domain/membership/record-change.ts';
+import { acceptWelcome } from '#domain/welcomes/accept-welcome.ts';
+import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
+import { limits } from '#platform/limits.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db, Tx } from '#storage/database.ts';
+import { decodeGroupId } from './conversation.ts';
+import type { Conversation, ConversationMetadata } from './conversation.ts';
+import { checkGroupInfo, storeGroupInfo } from './group-info.ts';
+import { loadConversations } from './load-conversations.ts';
+import { insertConversation } from './store.ts';
+
+export interface ConversationToCreate {
+  /** Hex of the MLS group id. */
+  readonly groupId: string;
+  readonly cipherSuite: string;
+  readonly initialMembers: readonly string[];
+  readonly welcome: Buffer | undefined;
+  readonly groupInfo: Buffer | undefined;
+  readonly metadata: ConversationMetadata | undefined;
+  readonly currentEpoch: number | undefined;
+}
+
+interface CreateDeps {
+  readonly db: Db;
+  readonly privacy: Privacy;
+  readonly timeBucketSeconds: number;
+  /** Called after the commit, to wake subscribers. */
+  readonly onEvents: () => void;
+}
+
+/**
+ * Creates a conversation with the caller as its admin. The epoch starts at `currentEpoch` if given, else at 1 when a Welcome
+ * comes with it (the creator's own commit made it), else at 0. A retry by the creator returns what exists.
+ * @throws AppError InvalidCipherSuite, InvalidGroupId, TooManyMembers, ConvoAlreadyExists, InvalidWelcome,
+ *   KeyPackageNotFound, InvalidGroupInfo, TooManyConversations.
+ */
+export async function createConversation(deps: CreateDeps, caller: Caller, input: ConversationToCreate): Promise<Conversation> {
+  const cipherSuite = cipherSuiteNumber(input.cipherSuite);
+  if (cipherSuite === undefined) throw domainError('InvalidCipherSuite');
+  const groupId = decodeGroupId(input.groupId);
+  if (groupId === undefined) throw domainError('InvalidGroupId');
+  const others = [...new Set(input.initialMembers)].filter((did) => did !== caller.did);
+  if (others.length + 1 > limits.membersPerConversationMax) throw domainError('TooManyMembers');
+  const epoch = input.currentEpoch ?? (input.welcome === undefined ? 0 : 1);
+  if (input.groupInfo !== undefined) checkGroupInfo(input.groupInfo, { groupId, epoch });
+
+  const created = await deps.db.transaction().execute((tx) => insertAll(deps, tx, caller, { ...input, groupId, epoch, others, suite: cipherSuite }));
+  if (created) deps.onEvents();
+  const [conversation] = await loadConversations(deps, [groupId]);
+  const mayRetry = conversation?.creatorDid === caller.did && conversation.members.some(({ did }) => did === caller.did);
+  if (conversation === undefined || (!created && !mayRetry)) throw domainError('ConvoAlreadyExists');
+  return conversation;
+}
+
+async function insertAll(
+  deps: CreateDeps,
+  tx: Tx,
+  caller: Caller,
+  input: Omit<ConversationToCreate, 'groupId'> & { groupId: Buffer; epoch: number; others: readonly string[]; suite: number },
+): Promise<boolean> {
+  const { privacy } = deps;
+  const { groupId, epoch, others } = input;
+  const inserted = await insertConversation(
+    tx,
+    {
+      groupId,
+      cipherSuite: input.suite,
+      epoch,
+      sealedCreator: privacy.sealText('conversation-creator', [groupId], caller.did),
+      sealedMetadata:
+        input.metadata === undefined
+          ? null
+          : privacy.sealText('conversation-metadata', [groupId], JSON.stringify(input.metadata)),
+    },
+    deps.timeBucketSeconds,
+  );
+  if (!inserted) return false;
+  if (input.welcome !== undefined) {
+    await acceptWelcome(deps, tx, caller, { groupId, epoch, bytes: input.welcome, cipherSuite: input.suite, invited: others });
+  }
+  if (input.groupInfo !== undefined) await storeGroupInfo(deps, tx, { groupId, epoch, bytes: input.groupInfo });
+  await recordChange(
+    deps,
+    tx,
+    { groupId, epoch, lastSeq: 0, lastEvent: 0 },
+    {
+      commit: undefined,
+      joined: [{ did: caller.did, role: roles.admin }, ...others.map((did) => ({ did, role: roles.member }))],
+      departed: [],
+    },
+  );
+  return true;
+}

@@ -1,0 +1,53 @@
+import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
+import type { Caller } from '#domain/caller.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { SealError } from '#privacy/privacy.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import type { Conversation } from './conversation.ts';
+import { loadConversations } from './load-conversations.ts';
+
+/** A page ends early when it has shown this many members, so that its cost does not grow with the groups' sizes. */
+const membersPerPageMax = 2_000;
+const loadAtOnceMax = 10;
+
+/**
+ * The caller's conversations in the order of their ids, at most `limit`, from `cursor` on.
+ * @throws AppError InvalidCursor.
+ */
+export async function listConversations(
+  deps: { db: Db; privacy: Privacy },
+  caller: Caller,
+  page: { limit: number; cursor: string | undefined },
+): Promise<{ conversations: Conversation[]; cursor: string | undefined }> {
+  const after = page.cursor === undefined ? Buffer.alloc(0) : openCursor(deps.privacy, caller, page.cursor);
+  const groupIds = (await readConversationList(deps, caller.did))
+    .filter((groupId) => Buffer.compare(groupId, after) > 0)
+    .sort((a, b) => Buffer.compare(a, b));
+  const conversations: Conversation[] = [];
+  let members = 0;
+  let next = 0;
+  while (next < groupIds.length && conversations.length < page.limit && members < membersPerPageMax) {
+    const wanted = groupIds.slice(next, next + Math.min(loadAtOnceMax, page.limit - conversations.length));
+    const loaded = await loadConversations(deps, wanted);
+    conversations.push(...loaded);
+    members += loaded.reduce((total, conversation) => total + conversation.members.length, 0);
+    next += wanted.length;
+  }
+  const last = groupIds[next - 1];
+  const cursor = next < groupIds.length && last !== undefined ? sealCursor(deps.privacy, caller, last) : undefined;
+  return { conversations, cursor };
+}
+
+function sealCursor(privacy: Privacy, caller: Caller, groupId: Buffer): string {
+  return privacy.sealText('page-cursor', ['getConvos', caller.did], groupId.toString('hex')).toString('base64url');
+}
+
+function openCursor(privacy: Privacy, caller: Caller, cursor: string): Buffer {
+  try {
+    return Buffer.from(privacy.unsealText('page-cursor', ['getConvos', caller.did], Buffer.from(cursor, 'base64url')), 'hex');
+  } catch (error) {
+    if (error instanceof SealError) throw domainError('InvalidCursor');
+    throw error;
+  }
+}

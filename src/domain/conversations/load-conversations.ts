@@ -1,0 +1,43 @@
+import { roles } from '#domain/membership/member.ts';
+import { listActiveMembers } from '#domain/membership/list-active-members.ts';
+import { cipherSuiteName } from '#mls/cipher-suites.ts';
+import { required } from '#platform/errors.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import type { Conversation, ConversationMetadata } from './conversation.ts';
+import { selectConversations } from './store.ts';
+
+/** The conversations with these ids as their members see them, in the order given; unknown ids are left out. */
+export async function loadConversations(
+  deps: { db: Db; privacy: Privacy },
+  groupIds: readonly Buffer[],
+): Promise<Conversation[]> {
+  if (groupIds.length === 0) return [];
+  const { privacy } = deps;
+  const rows = new Map((await selectConversations(deps.db, groupIds)).map((row) => [row.groupId.toString('hex'), row]));
+  const members = await listActiveMembers(deps, groupIds);
+  return groupIds.flatMap((groupId) => {
+    const id = groupId.toString('hex');
+    const row = rows.get(id);
+    if (row === undefined) return [];
+    return [
+      {
+        groupId,
+        creatorDid: privacy.unsealText('conversation-creator', [groupId], row.sealedCreator),
+        epoch: row.epoch,
+        cipherSuite: required(cipherSuiteName(row.cipherSuite), 'the name of a stored cipher suite'),
+        createdAt: row.createdAt,
+        metadata:
+          row.sealedMetadata === null
+            ? undefined
+            : (JSON.parse(privacy.unsealText('conversation-metadata', [groupId], row.sealedMetadata)) as ConversationMetadata),
+        members: (members.get(id) ?? []).map(({ did, role, joinedAt }) => ({
+          did,
+          joinedAt,
+          isAdmin: role === roles.admin,
+          isModerator: role === roles.moderator,
+        })),
+      },
+    ];
+  });
+}

@@ -1,0 +1,85 @@
+import type { Db, Tx } from '#storage/database.ts';
+import { bucketedNow } from '#storage/bucketed-now.ts';
+import type { LockedConversation } from './conversation.ts';
+
+/** False when the group id is taken. The primary key decides between two creators at once. */
+export async function insertConversation(
+  tx: Tx,
+  row: { groupId: Buffer; cipherSuite: number; epoch: number; sealedCreator: Buffer; sealedMetadata: Buffer | null },
+  bucketSeconds: number,
+): Promise<boolean> {
+  const inserted = await tx
+    .insertInto('conversations')
+    .values({
+      group_id: row.groupId,
+      cipher_suite: row.cipherSuite,
+      sealed_creator: row.sealedCreator,
+      sealed_metadata: row.sealedMetadata,
+      created_at: bucketedNow(bucketSeconds),
+    })
+    .onConflict((conflict) => conflict.column('group_id').doNothing())
+    .returning('group_id')
+    .executeTakeFirst();
+  if (inserted === undefined) return false;
+  await tx.insertInto('conversation_counters').values({ group_id: row.groupId, epoch: row.epoch }).execute();
+  return true;
+}
+
+export async function lockCounters(tx: Tx, groupId: Buffer): Promise<LockedConversation | undefined> {
+  const row = await tx
+    .selectFrom('conversation_counters')
+    .select(['epoch', 'last_seq as lastSeq', 'last_event as lastEvent'])
+    .where('group_id', '=', groupId)
+    .forNoKeyUpdate()
+    .executeTakeFirst();
+  return row && { groupId, ...row };
+}
+
+export async function selectConversations(
+  db: Db,
+  groupIds: readonly Buffer[],
+): Promise<
+  { groupId: Buffer; cipherSuite: number; sealedCreator: Buffer; sealedMetadata: Buffer | null; createdAt: Date; epoch: number }[]
+> {
+  return db
+    .selectFrom('conversations as c')
+    .innerJoin('conversation_counters as n', 'n.group_id', 'c.group_id')
+    .select([
+      'c.group_id as groupId',
+      'c.cipher_suite as cipherSuite',
+      'c.sealed_creator as sealedCreator',
+      'c.sealed_metadata as sealedMetadata',
+      'c.created_at as createdAt',
+      'n.epoch',
+    ])
+    .where('c.group_id', 'in', [...groupIds])
+    .execute();
+}
+
+export async function upsertGroupInfo(
+  tx: Tx,
+  row: { groupId: Buffer; epoch: number; sealedGroupInfo: Buffer },
+  bucketSeconds: number,
+): Promise<void> {
+  const values = {
+    epoch: row.epoch,
+    sealed_group_info: row.sealedGroupInfo,
+    updated_at: bucketedNow(bucketSeconds),
+  };
+  await tx
+    .insertInto('group_infos')
+    .values({ group_id: row.groupId, ...values })
+    .onConflict((conflict) => conflict.column('group_id').doUpdateSet(values))
+    .execute();
+}
+
+export async function selectGroupInfo(
+  db: Db,
+  groupId: Buffer,
+): Promise<{ epoch: number; sealedGroupInfo: Buffer; updatedAt: Date } | undefined> {
+  return db
+    .selectFrom('group_infos')
+    .select(['epoch', 'sealed_group_info as sealedGroupInfo', 'updated_at as updatedAt'])
+    .where('group_id', '=', groupId)
+    .executeTakeFirst();
+}

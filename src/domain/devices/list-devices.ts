@@ -1,0 +1,25 @@
+import type { Caller } from '#domain/caller.ts';
+import { stockOfDevices } from '#domain/key-packages/stock-of-devices.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { deviceDid, deviceOwner } from './device.ts';
+import type { Device, DeviceDetails } from './device.ts';
+import { selectDevices } from './store.ts';
+
+/** The caller's own devices, oldest first. */
+export async function listDevices(deps: { db: Db; privacy: Privacy }, caller: Caller): Promise<Device[]> {
+  const rows = await selectDevices(deps.db, deviceOwner(deps.privacy, caller.did));
+  const stock = await stockOfDevices(deps, caller.did);
+  return rows.map((row) => {
+    const details = JSON.parse(deps.privacy.unsealText('device', [row.deviceId], row.sealedDevice)) as DeviceDetails;
+    return {
+      deviceId: row.deviceId,
+      deviceName: details.name,
+      deviceUuid: details.uuid,
+      credentialDid: deviceDid(caller.did, row.deviceId),
+      registeredAt: row.registeredAt,
+      lastSeenAt: row.lastSeenAt,
+      keyPackageCount: stock.get(row.tag.toString('hex')) ?? 0,
+    };
+  });
+}

@@ -1,0 +1,71 @@
+import type { Caller } from '#domain/caller.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { deviceTag } from '#domain/key-packages/key-package.ts';
+import { publishAllOrNothing } from '#domain/key-packages/publish-key-packages.ts';
+import type { KeyPackageUpload, PublishDeps } from '#domain/key-packages/publish-key-packages.ts';
+import { newUuid } from '#platform/ids.ts';
+import { limits } from '#platform/limits.ts';
+import type { Db } from '#storage/database.ts';
+import { deviceOwner } from './device.ts';
+import type { DeviceDetails } from './device.ts';
+import { lockOwner, selectDevices, upsertDevice } from './store.ts';
+
+export interface DeviceRegistration {
+  readonly name: string;
+  /** The client's own id of its installation, by which a repeated registration is recognised. */
+  readonly uuid: string | undefined;
+  readonly signatureKey: Buffer;
+  readonly keyPackages: readonly KeyPackageUpload[];
+}
+
+/**
+ * Registers a device with its first key packages, all or nothing. A registration with a known signature key or
+ * installation id renews that device and keeps its id.
+ * @throws AppError InvalidDeviceName, InvalidSignatureKey, InvalidKeyPackages, TooManyDevices.
+ */
+export async function registerDevice(
+  deps: Omit<PublishDeps, 'db'> & { db: Db },
+  caller: Caller,
+  input: DeviceRegistration,
+): Promise<{ deviceId: string }> {
+  const { privacy } = deps;
+  if (input.name.trim() === '') throw domainError('InvalidDeviceName');
+  if (input.signatureKey.length < limits.signatureKeySizeBytesMin) throw domainError('InvalidSignatureKey');
+  if (input.keyPackages.length === 0) throw domainError('InvalidKeyPackages');
+  const owner = deviceOwner(privacy, caller.did);
+  const tag = deviceTag(privacy, caller.did, input.signatureKey);
+  const uuidTag = input.uuid === undefined ? null : privacy.pseudonym('device-uuid', [caller.did], input.uuid);
+  return deps.db.transaction().execute(async (tx) => {
+    await lockOwner(tx, owner);
+    const devices = await selectDevices(tx, owner);
+    const known =
+      devices.find((device) => device.tag.equals(tag)) ??
+      devices.find((device) => uuidTag !== null && device.uuidTag?.equals(uuidTag) === true);
+    if (known === undefined && devices.length >= limits.devicesPerAccountMax) throw domainError('TooManyDevices');
+    const deviceId = known?.deviceId ?? newUuid();
+    const details: DeviceDetails = { name: input.name, ...(input.uuid === undefined ? {} : { uuid: input.uuid }) };
+    await upsertDevice(
+      tx,
+      {
+        deviceId,
+        owner,
+        keyId: privacy.keyId,
+        tag,
+        uuidTag: uuidOfOther(devices, known?.deviceId, uuidTag) ? null : uuidTag,
+        sealedDevice: privacy.sealText('device', [deviceId], JSON.stringify(details)),
+      },
+      deps.timeBucketSeconds,
+    );
+    await publishAllOrNothing({ ...deps, db: tx }, caller, input.keyPackages);
+    return { deviceId };
+  });
+}
+
+/** A second MLS client of one installation keeps its own row; only one of them can carry the installation's tag. */
+function uuidOfOther(
+  devices: readonly { deviceId: string; uuidTag: Buffer | null }[],
+  deviceId: string | undefined,
+  uuidTag: Buffer | null,
+): boolean {
+  return uuidTag !== null && devices.some((device) => device.deviceId !== deviceId && device.uuidTag?.equals(uuidTag) === true);
+}

@@ -1,0 +1,29 @@
+/** What an event row tells; the numbers are stored. */
+export const eventKinds = { message: 1, joined: 2, left: 3, removed: 4 } as const;
+export type EventKind = (typeof eventKinds)[keyof typeof eventKinds];
+
+/** A place in the event log: the order is (position, group id, event number), the same on every server. */
+export interface LogPlace {
+  readonly position: number;
+  readonly groupId: Buffer;
+  readonly eventNo: number;
+}
+
+/** The minimal envelope as stored. */
+export interface EventRow extends LogPlace {
+  readonly receivedAt: Date;
+  readonly kind: number;
+  readonly seq: number | null;
+  readonly epoch: number | null;
+  readonly sealedDid: Buffer | null;
+}
+
+/** Negative, zero or positive as `a` stands before, at or after `b` in the log. */
+export function comparePlaces(a: LogPlace, b: LogPlace): number {
+  return a.position - b.position || Buffer.compare(a.groupId, b.groupId) || a.eventNo - b.eventNo;
+}
+
+/** The place before every event at `position`. */
+export function placeBefore(position: number): LogPlace {
+  return { position, groupId: Buffer.alloc(0), eventNo: 0 };
+}

@@ -1,0 +1,124 @@
+import { sql } from 'kysely';
+import type { Sql, Tx } from '#storage/database.ts';
+import { bucketedNow } from '#storage/bucketed-now.ts';
+import type { EventKind, EventRow, LogPlace } from './event.ts';
+
+export interface NewEvent {
+  readonly eventNo: number;
+  readonly kind: EventKind;
+  readonly seq: number | null;
+  readonly epoch: number | null;
+  readonly sealedDid: Buffer | null;
+}
+
+export async function insertEvents(
+  tx: Tx,
+  group: { groupId: Buffer; position: number; bucketSeconds: number },
+  events: readonly NewEvent[],
+): Promise<void> {
+  if (events.length === 0) return;
+  await tx
+    .insertInto('events')
+    .values(
+      events.map((event) => ({
+        group_id: group.groupId,
+        position: group.position,
+        event_no: event.eventNo,
+        received_at: bucketedNow(group.bucketSeconds),
+        kind: event.kind,
+        seq: event.seq,
+        epoch: event.epoch,
+        sealed_did: event.sealedDid,
+      })),
+    )
+    .execute();
+}
+
+/**
+ * Moves the counters of a conversation whose lock `tx` holds and returns the position of this transaction's events:
+ * at least the transaction's id and never less than the conversation's last (see migrations/0002).
+ */
+export async function advanceCounters(
+  tx: Tx,
+  groupId: Buffer,
+  next: { epoch: number; lastSeq: number; lastEvent: number },
+): Promise<number> {
+  const row = await tx
+    .updateTable('conversation_counters')
+    .set({
+      epoch: next.epoch,
+      last_seq: next.lastSeq,
+      last_event: next.lastEvent,
+      last_position: sql<number>`greatest(last_position, pg_current_xact_id()::text::bigint)`,
+    })
+    .where('group_id', '=', groupId)
+    .returning('last_position as position')
+    .executeTakeFirstOrThrow();
+  return row.position;
+}
+
+interface TailRow {
+  readonly horizon: number;
+  readonly position: number | null;
+  readonly groupId: Buffer;
+  readonly eventNo: number;
+  readonly receivedAt: Date;
+  readonly kind: number;
+  readonly seq: number | null;
+  readonly epoch: number | null;
+  readonly sealedDid: Buffer | null;
+}
+
+/**
+ * Everything after `after`, up to the horizon: below pg_snapshot_xmin every writer has ended, and no later one can still
+ * write a smaller position, so what is read is complete and final.
+ */
+export async function selectTail(sql: Sql, after: LogPlace, limit: number): Promise<{ events: EventRow[]; horizon: number }> {
+  const rows = await sql<TailRow[]>`
+    SELECT h.horizon, e.position, e.group_id AS "groupId", e.event_no AS "eventNo", e.received_at AS "receivedAt",
+           e.kind, e.seq, e.epoch, e.sealed_did AS "sealedDid"
+    FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon) h
+    LEFT JOIN LATERAL (
+      SELECT * FROM events x
+      WHERE (x.position, x.group_id, x.event_no) > (${after.position}::bigint, ${after.groupId}::bytea, ${after.eventNo}::bigint)
+        AND x.position < h.horizon
+      ORDER BY x.position, x.group_id, x.event_no LIMIT ${limit}
+    ) e ON true
+    ORDER BY e.position, e.group_id, e.event_no`;
+  return {
+    horizon: rows[0]?.horizon ?? 0,
+    events: rows.flatMap(({ position, ...row }) => (position === null ? [] : [{ ...row, position }])),
+  };
+}
+
+/** The horizon now: events below it are complete. */
+export async function selectHorizon(sql: Sql): Promise<number> {
+  const rows = await sql<{ horizon: number }[]>`
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon`;
+  return rows[0]?.horizon ?? 0;
+}
+
+/** Events of `groupIds` after `after` and up to `upTo`, both in log order; the reader's range lies below the horizon. */
+export async function selectReplay(
+  sql: Sql,
+  range: { groupIds: readonly Buffer[]; after: LogPlace; upTo: LogPlace; ttlDays: number; limit: number },
+): Promise<EventRow[]> {
+  return sql<EventRow[]>`
+    SELECT e.position, e.group_id AS "groupId", e.event_no AS "eventNo", e.received_at AS "receivedAt",
+           e.kind, e.seq, e.epoch, e.sealed_did AS "sealedDid"
+    FROM unnest(${[...range.groupIds]}::bytea[]) AS g(group_id)
+    CROSS JOIN LATERAL (
+      SELECT * FROM events x
+      WHERE x.group_id = g.group_id AND x.position >= ${range.after.position}::bigint AND x.position <= ${range.upTo.position}::bigint
+        AND (x.position, x.group_id, x.event_no) > (${range.after.position}::bigint, ${range.after.groupId}::bytea, ${range.after.eventNo}::bigint)
+        AND (x.position, x.group_id, x.event_no) <= (${range.upTo.position}::bigint, ${range.upTo.groupId}::bytea, ${range.upTo.eventNo}::bigint)
+        AND x.received_at > now() - make_interval(days => ${range.ttlDays})
+      ORDER BY x.position, x.event_no LIMIT ${range.limit}
+    ) e
+    ORDER BY e.position, e.group_id, e.event_no LIMIT ${range.limit}`;
+}
+
+export async function selectGeneration(sql: Sql): Promise<Buffer> {
+  const rows = await sql<{ generation: Buffer }[]>`SELECT generation FROM cursor_generation`;
+  return rows[0]?.generation ?? Buffer.alloc(16);
+}

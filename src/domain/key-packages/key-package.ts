@@ -1,0 +1,26 @@
+import type { Privacy } from '#privacy/privacy.ts';
+
+/** A package is handed out to one caller for good, and consumed with the Welcome that uses it (RFC 9420 section 10). */
+export const keyPackageStates = { available: 1, handedOut: 2, consumed: 3 } as const;
+
+/** A package as handed to somebody who wants to add its owner (lexicon `keyPackageRef`). */
+export interface HandedOutKeyPackage {
+  readonly did: string;
+  readonly ref: Buffer;
+  readonly keyPackage: Buffer;
+}
+
+/** Whose packages these are; it stands in no other table. */
+export function keyPackageOwner(privacy: Privacy, did: string): Buffer {
+  return privacy.pseudonym('key-package-owner', [], did);
+}
+
+/** Who got a package, scoped to its owner, so that one caller's claims of two people do not match. */
+export function keyPackageClaimer(privacy: Privacy, owner: Buffer, callerDid: string): Buffer {
+  return privacy.pseudonym('key-package-claimer', [owner], callerDid);
+}
+
+/** One MLS client of a person: the pseudonym of its signature key. Devices and key packages carry the same tag. */
+export function deviceTag(privacy: Privacy, did: string, signatureKey: Uint8Array): Buffer {
+  return privacy.pseudonym('device-tag', [did], signatureKey);
+}

@@ -1,0 +1,152 @@
+import type { Caller } from '#domain/caller.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
+import { checkKeyPackage } from '#mls/key-package.ts';
+import type { CheckedKeyPackage } from '#mls/key-package.ts';
+import type { Clock } from '#platform/clock.ts';
+import { AppError } from '#platform/errors.ts';
+import { limits } from '#platform/limits.ts';
+import { timeBucketMs } from '#privacy/buckets.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { deviceTag, keyPackageOwner, keyPackageStates } from './key-package.ts';
+import { countAvailable, insertKeyPackages, selectStates } from './store.ts';
+import type { NewKeyPackageRow } from './store.ts';
+
+export interface PublishDeps {
+  readonly db: Db;
+  readonly privacy: Privacy;
+  readonly clock: Clock;
+  readonly timeBucketSeconds: number;
+  readonly keyPackagesPerDeviceMax: number;
+}
+
+export interface KeyPackageUpload {
+  readonly bytes: Buffer;
+  /** Lexicon name of the suite. */
+  readonly cipherSuite: string;
+  /** When the owner wants it to expire; the package's own lifetime and our cap bound it. */
+  readonly expiresAtMs: number | undefined;
+}
+
+/** A checked package and how to store it. */
+interface PreparedPackage {
+  readonly checked: CheckedKeyPackage;
+  readonly row: NewKeyPackageRow;
+}
+
+/** What became of each upload, in the order given: undefined when it is stored. */
+export type PublishOutcome = AppError | undefined;
+
+/**
+ * Checks and stores the caller's key packages one by one; a package that is already stored and unused counts as stored.
+ * Errors of single packages come back as values: InvalidKeyPackage, InvalidCipherSuite, TooManyKeyPackages.
+ */
+export async function publishKeyPackages(
+  deps: PublishDeps,
+  caller: Caller,
+  uploads: readonly KeyPackageUpload[],
+): Promise<PublishOutcome[]> {
+  const prepared = await Promise.all(uploads.map((upload) => prepareOrError(deps, caller, upload)));
+  return storePrepared(deps, prepared);
+}
+
+/** Stores packages that `prepareOrError` made; the outcomes keep their order. */
+async function storePrepared(deps: PublishDeps, prepared: readonly (PreparedPackage | AppError)[]): Promise<PublishOutcome[]> {
+  const ready = prepared.filter((item): item is PreparedPackage => !(item instanceof AppError));
+  const known = new Map(
+    (await selectStates(deps.db, ready.map((item) => item.row.ref))).map((row) => [row.ref.toString('hex'), row]),
+  );
+  const room = await roomPerDevice(deps, ready);
+  const rows: NewKeyPackageRow[] = [];
+  const outcomes = prepared.map((item): PublishOutcome => {
+    if (item instanceof AppError) return item;
+    const stored = known.get(item.row.ref.toString('hex'));
+    if (stored !== undefined) {
+      return stored.state === keyPackageStates.available && stored.owner.equals(item.row.owner)
+        ? undefined
+        : domainError('InvalidKeyPackage');
+    }
+    const tag = item.row.device_tag.toString('hex');
+    const left = room.get(tag) ?? 0;
+    if (left <= 0) return domainError('TooManyKeyPackages');
+    room.set(tag, left - 1);
+    rows.push(item.row);
+    return undefined;
+  });
+  await insertKeyPackages(deps.db, rows, deps.timeBucketSeconds);
+  return outcomes;
+}
+
+/** Checks one upload against RFC 9420 and the caller's identity; used for publishing and for registering a device. */
+export async function prepareOrError(
+  deps: PublishDeps,
+  caller: Caller,
+  upload: KeyPackageUpload,
+): Promise<PreparedPackage | AppError> {
+  try {
+    return await prepare(deps, caller, upload);
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+}
+
+async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUpload): Promise<PreparedPackage> {
+  const { privacy } = deps;
+  const cipherSuite = cipherSuiteNumber(upload.cipherSuite);
+  if (cipherSuite === undefined) throw domainError('InvalidCipherSuite');
+  if (upload.bytes.length > limits.keyPackageSizeBytesMax) throw domainError('InvalidKeyPackage');
+  const nowMs = deps.clock.nowMs();
+  const checked = await checkKeyPackage(upload.bytes, {
+    cipherSuite,
+    identity: caller.did,
+    nowMs,
+    lifetimeMsMax: limits.keyPackageLifetimeMsMax,
+  });
+  const expiresAtMs = Math.min(checked.notAfterMs, upload.expiresAtMs ?? Number.MAX_SAFE_INTEGER);
+  if (expiresAtMs <= nowMs) throw domainError('InvalidKeyPackage');
+  const owner = keyPackageOwner(privacy, caller.did);
+  const ref = Buffer.from(checked.ref);
+  return {
+    checked,
+    row: {
+      ref,
+      owner,
+      key_id: privacy.keyId,
+      device_tag: deviceTag(privacy, caller.did, checked.signatureKey),
+      cipher_suite: cipherSuite,
+      last_resort: checked.lastResort,
+      sealed_did: privacy.sealText('key-package-did', [ref], caller.did),
+      sealed_package: privacy.seal('key-package', [ref], upload.bytes),
+      expires_at: new Date(timeBucketMs(expiresAtMs, deps.timeBucketSeconds)),
+    },
+  };
+}
+
+/** Twice the kept number: the clean-up trims a device to the kept number, uploads may run ahead of it. */
+async function roomPerDevice(deps: PublishDeps, ready: readonly PreparedPackage[]): Promise<Map<string, number>> {
+  const room = new Map<string, number>();
+  for (const { row } of ready) {
+    const tag = row.device_tag.toString('hex');
+    if (room.has(tag)) continue;
+    const stored = await countAvailable(deps.db, row.owner, row.device_tag);
+    room.set(tag, deps.keyPackagesPerDeviceMax * 2 - stored);
+  }
+  return room;
+}
+
+/**
+ * All or nothing, for a device's first packages.
+ * @throws AppError InvalidKeyPackages when any of them cannot be stored.
+ */
+export async function publishAllOrNothing(
+  deps: PublishDeps,
+  caller: Caller,
+  uploads: readonly KeyPackageUpload[],
+): Promise<void> {
+  const prepared = await Promise.all(uploads.map((upload) => prepareOrError(deps, caller, upload)));
+  if (prepared.some((item) => item instanceof AppError)) throw domainError('InvalidKeyPackages');
+  const outcomes = await storePrepared(deps, prepared);
+  if (outcomes.some((outcome) => outcome !== undefined)) throw domainError('InvalidKeyPackages');
+}

@@ -1,0 +1,149 @@
+import { sql } from 'kysely';
+import type { Insertable } from 'kysely';
+import type { Db, Sql, Tx } from '#storage/database.ts';
+import { bucketedNow } from '#storage/bucketed-now.ts';
+import type { KeyPackagesTable } from '#storage/tables.ts';
+import { keyPackageStates } from './key-package.ts';
+
+export type NewKeyPackageRow = Omit<Insertable<KeyPackagesTable>, 'state' | 'published_at'>;
+
+/** Inserts packages that are new; the primary key makes one package of two uploads at once. */
+export async function insertKeyPackages(db: Db, rows: readonly NewKeyPackageRow[], bucketSeconds: number): Promise<void> {
+  if (rows.length === 0) return;
+  await db
+    .insertInto('key_packages')
+    .values(rows.map((row) => ({ ...row, state: keyPackageStates.available, published_at: bucketedNow(bucketSeconds) })))
+    .onConflict((conflict) => conflict.column('ref').doNothing())
+    .execute();
+}
+
+export async function selectStates(db: Db, refs: readonly Buffer[]): Promise<{ ref: Buffer; owner: Buffer; state: number }[]> {
+  if (refs.length === 0) return [];
+  return db.selectFrom('key_packages').select(['ref', 'owner', 'state']).where('ref', 'in', [...refs]).execute();
+}
+
+export async function countAvailable(db: Db, owner: Buffer, tag: Buffer): Promise<number> {
+  const row = await db
+    .selectFrom('key_packages')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('owner', '=', owner)
+    .where('device_tag', '=', tag)
+    .where('state', '=', keyPackageStates.available)
+    .executeTakeFirstOrThrow();
+  return Number(row.count);
+}
+
+export interface ClaimedRow {
+  readonly owner: Buffer;
+  readonly ref: Buffer;
+  readonly sealedPackage: Buffer;
+}
+
+/** Runs claim_key_packages of migrations/0003; `claimers[i]` is the caller towards `owners[i]`. */
+export async function claim(
+  sql: Sql,
+  request: { owners: readonly Buffer[]; claimers: readonly Buffer[]; cipherSuite: number; devicesMax: number; bucketSeconds: number },
+): Promise<ClaimedRow[]> {
+  return sql<ClaimedRow[]>`
+    SELECT owner, ref, sealed_package AS "sealedPackage" FROM claim_key_packages(
+      ${[...request.owners]}::bytea[], ${[...request.claimers]}::bytea[], ${request.cipherSuite}::integer,
+      ${request.devicesMax}::integer, ${request.bucketSeconds}::integer)`;
+}
+
+export interface LockedKeyPackage {
+  readonly ref: Buffer;
+  readonly owner: Buffer;
+  readonly deviceTag: Buffer;
+  readonly cipherSuite: number;
+  readonly lastResort: boolean;
+  readonly state: number;
+  readonly claimer: Buffer | null;
+  readonly sealedDid: Buffer;
+}
+
+/** Locks in ref order, so that two Welcomes cannot deadlock; the state read is the one that the lock protects. */
+export async function lockByRefs(tx: Tx, refs: readonly Buffer[]): Promise<LockedKeyPackage[]> {
+  if (refs.length === 0) return [];
+  return tx
+    .selectFrom('key_packages')
+    .select([
+      'ref', 'owner', 'device_tag as deviceTag', 'cipher_suite as cipherSuite', 'last_resort as lastResort', 'state',
+      'claimer', 'sealed_did as sealedDid',
+    ])
+    .where('ref', 'in', [...refs])
+    .orderBy('ref')
+    .forNoKeyUpdate()
+    .execute();
+}
+
+export async function markConsumed(tx: Tx, refs: readonly Buffer[], bucketSeconds: number): Promise<void> {
+  if (refs.length === 0) return;
+  await tx
+    .updateTable('key_packages')
+    .set({ state: keyPackageStates.consumed, consumed_at: bucketedNow(bucketSeconds) })
+    .where('ref', 'in', [...refs])
+    .execute();
+}
+
+/** Counts of one owner's packages per suite. */
+export interface StockRow {
+  readonly cipherSuite: number;
+  readonly available: number;
+  readonly used: number;
+  readonly usedLastDay: number;
+  readonly usedLastWeek: number;
+  readonly oldestExpiresAt: Date | null;
+}
+
+export async function selectStock(db: Db, owner: Buffer): Promise<StockRow[]> {
+  const rows = await sql<StockRow>`
+    SELECT cipher_suite AS "cipherSuite",
+           count(*) FILTER (WHERE state = 1 AND expires_at > now())::integer AS available,
+           count(*) FILTER (WHERE state <> 1)::integer AS used,
+           count(*) FILTER (WHERE state <> 1 AND claimed_at > now() - interval '1 day')::integer AS "usedLastDay",
+           count(*) FILTER (WHERE state <> 1 AND claimed_at > now() - interval '7 days')::integer AS "usedLastWeek",
+           min(expires_at) FILTER (WHERE state = 1 AND expires_at > now()) AS "oldestExpiresAt"
+    FROM key_packages WHERE owner = ${owner} GROUP BY cipher_suite ORDER BY cipher_suite`.execute(db);
+  return rows.rows;
+}
+
+export async function countAvailableByTag(db: Db, owner: Buffer): Promise<{ tag: Buffer; count: number }[]> {
+  const rows = await db
+    .selectFrom('key_packages')
+    .select((eb) => ['device_tag as tag', eb.fn.countAll<number>().as('count')])
+    .where('owner', '=', owner)
+    .where('state', '=', keyPackageStates.available)
+    .groupBy('device_tag')
+    .execute();
+  return rows.map(({ tag, count }) => ({ tag, count: Number(count) }));
+}
+
+/** Deletes what a device has left to give; packages on their way to a Welcome stay until they expire. */
+export async function deleteAvailable(db: Db, owner: Buffer, tag: Buffer): Promise<number> {
+  const result = await db
+    .deleteFrom('key_packages')
+    .where('owner', '=', owner)
+    .where('device_tag', '=', tag)
+    .where('state', '=', keyPackageStates.available)
+    .executeTakeFirst();
+  return Number(result.numDeletedRows);
+}
+
+/**
+ * One bounded step of the clean-up: expired packages, packages consumed more than a day ago, and the oldest available ones
+ * above `perDeviceMax` of a device; a last-resort package is kept until it expires.
+ */
+export async function deleteStale(db: Db, batch: { perDeviceMax: number; rowsMax: number }): Promise<number> {
+  const result = await sql`
+    DELETE FROM key_packages WHERE ref IN (
+      (SELECT ref FROM key_packages WHERE expires_at <= now() LIMIT ${batch.rowsMax})
+      UNION
+      (SELECT ref FROM key_packages WHERE state = 3 AND consumed_at <= now() - interval '1 day' LIMIT ${batch.rowsMax})
+      UNION
+      (SELECT ref FROM (
+         SELECT ref, row_number() OVER (PARTITION BY owner, device_tag ORDER BY published_at DESC, ref DESC) AS age
+         FROM key_packages WHERE state = 1 AND NOT last_resort
+       ) ranked WHERE age > ${batch.perDeviceMax} LIMIT ${batch.rowsMax})
+    )`.execute(db);
+  return Number(result.numAffectedRows ?? 0);
+}

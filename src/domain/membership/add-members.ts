@@ -1,0 +1,96 @@
+import type { Caller } from '#domain/caller.ts';
+import { parseConversationId } from '#domain/conversations/conversation.ts';
+import { checkGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
+import { lockConversation } from '#domain/conversations/lock-conversation.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { acceptWelcome } from '#domain/welcomes/accept-welcome.ts';
+import { limits } from '#platform/limits.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db, Tx } from '#storage/database.ts';
+import { judgeCommit, parseMemberCommit } from './accept-commit.ts';
+import { memberStates, roles } from './member.ts';
+import { recordChange } from './record-change.ts';
+import { memberPseudonym } from './require-member.ts';
+import { countActiveMembers, selectMemberships } from './store.ts';
+
+export interface MembersToAdd {
+  readonly conversationId: string;
+  readonly dids: readonly string[];
+  readonly commit: Buffer | undefined;
+  readonly welcome: Buffer | undefined;
+  readonly groupInfo: Buffer | undefined;
+}
+
+export interface MembershipDeps {
+  readonly db: Db;
+  readonly privacy: Privacy;
+  readonly timeBucketSeconds: number;
+  /** Called after the commit, to wake subscribers. */
+  readonly onEvents: () => void;
+}
+
+/**
+ * Adds people, with the commit that adds their clients, its Welcome and the new GroupInfo in one transaction. People who are
+ * members already may be named again, to add further devices of theirs.
+ * @returns the epoch after the change.
+ * @throws AppError ConvoNotFound, NotMember, InvalidCommit, EpochMismatch, InvalidWelcome, KeyPackageNotFound,
+ *   InvalidGroupInfo, TooManyMembers, TooManyConversations.
+ */
+export async function addMembers(deps: MembershipDeps, caller: Caller, input: MembersToAdd): Promise<number> {
+  const groupId = parseConversationId(input.conversationId);
+  const epoch = await deps.db.transaction().execute((tx) => addInTransaction(deps, tx, caller, { ...input, groupId }));
+  deps.onEvents();
+  return epoch;
+}
+
+async function addInTransaction(
+  deps: MembershipDeps,
+  tx: Tx,
+  caller: Caller,
+  input: MembersToAdd & { groupId: Buffer },
+): Promise<number> {
+  const { groupId } = input;
+  const { locked } = await lockConversation(deps, tx, caller, groupId);
+  const framed = input.commit === undefined ? undefined : parseMemberCommit(input.commit, groupId);
+  if (framed === undefined && input.welcome !== undefined) throw domainError('InvalidWelcome');
+  const verdict = framed === undefined ? undefined : await judgeCommit(deps, tx, locked, framed);
+  if (verdict?.kind === 'retry') return verdict.epoch;
+
+  const newcomers = await newcomersOf(deps, tx, groupId, input.dids);
+  const count = newcomers.length === 0 ? 0 : await countActiveMembers(tx, groupId);
+  if (count + newcomers.length > limits.membersPerConversationMax) throw domainError('TooManyMembers');
+  if (verdict === undefined && newcomers.length === 0) return locked.epoch;
+  // Key packages are locked before accounts here as in createConversation, so that the two cannot deadlock.
+  await storeAttachments(deps, tx, caller, { ...input, epoch: verdict === undefined ? locked.epoch : locked.epoch + 1 });
+  return recordChange(deps, tx, locked, {
+    commit: verdict?.commit,
+    joined: newcomers.map((did) => ({ did, role: roles.member })),
+    departed: [],
+  });
+}
+
+async function storeAttachments(
+  deps: MembershipDeps,
+  tx: Tx,
+  caller: Caller,
+  input: MembersToAdd & { groupId: Buffer; epoch: number },
+): Promise<void> {
+  const { groupId, epoch } = input;
+  if (input.welcome !== undefined) {
+    const welcome = { groupId, epoch, bytes: input.welcome, cipherSuite: undefined, invited: input.dids };
+    await acceptWelcome(deps, tx, caller, welcome);
+  }
+  if (input.groupInfo !== undefined) {
+    checkGroupInfo(input.groupInfo, { groupId, epoch });
+    await storeGroupInfo(deps, tx, { groupId, epoch, bytes: input.groupInfo });
+  }
+}
+
+/** Those of `dids` who are not active members, once each. */
+async function newcomersOf(deps: MembershipDeps, tx: Tx, groupId: Buffer, dids: readonly string[]): Promise<string[]> {
+  const people = [...new Set(dids)].map((did) => ({ did, member: memberPseudonym(deps.privacy, groupId, did) }));
+  const known = await selectMemberships(tx, groupId, people.map(({ member }) => member));
+  return people
+    .filter(({ member }) => !known.some((row) => row.state === memberStates.active && row.member.equals(member)))
+    .map(({ did }) => did);
+}

@@ -1,0 +1,71 @@
+import type { LockedConversation } from '#domain/conversations/conversation.ts';
+import { eventKinds } from '#domain/events/event.ts';
+import type { EventKind } from '#domain/events/event.ts';
+import { recordEvents } from '#domain/events/record-events.ts';
+import { storeCommit } from '#domain/messages/store-commit.ts';
+import type { AcceptedCommit } from '#domain/messages/store-commit.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Tx } from '#storage/database.ts';
+import { changeConversationLists } from '#domain/accounts/change-conversation-lists.ts';
+import { memberStates } from './member.ts';
+import type { Role } from './member.ts';
+import { memberPseudonym } from './require-member.ts';
+import { updateDeparture, upsertMembers } from './store.ts';
+
+/** One change of a conversation: at most one commit, and the people who came or went with it. */
+export interface GroupChange {
+  readonly commit: AcceptedCommit | undefined;
+  /** People who are not active members yet. */
+  readonly joined: readonly { did: string; role: Role }[];
+  readonly departed: readonly { did: string; kind: 'left' | 'removed' }[];
+}
+
+/**
+ * Writes a change under the conversation's lock: the commit with the next `seq`, the members, their own conversation lists
+ * and one event for each of these, all in the caller's transaction.
+ * @returns the epoch after the change.
+ */
+export async function recordChange(
+  deps: { privacy: Privacy; timeBucketSeconds: number },
+  tx: Tx,
+  locked: LockedConversation,
+  change: GroupChange,
+): Promise<number> {
+  const { privacy } = deps;
+  const { groupId } = locked;
+  const epoch = change.commit === undefined ? locked.epoch : locked.epoch + 1;
+  const commitEvents = change.commit === undefined ? 0 : 1;
+  const seq = locked.lastSeq + commitEvents;
+  const joinedFrom = locked.lastEvent + commitEvents;
+  const departedFrom = joinedFrom + change.joined.length;
+
+  if (change.commit !== undefined) {
+    await storeCommit(deps, tx, { groupId, seq, epoch, commit: change.commit });
+  }
+  await upsertMembers(
+    tx,
+    // A joiner reads from the commit that added them on; without one, from the next message on.
+    { groupId, joinedSeq: locked.lastSeq + 1, keyId: privacy.keyId, bucketSeconds: deps.timeBucketSeconds },
+    change.joined.map(({ did, role }) => {
+      const member = memberPseudonym(privacy, groupId, did);
+      const sealedDid = privacy.sealText('member-did', [groupId, member], did);
+      return { member, sealedDid, role, joinedEvent: locked.lastEvent + 1 };
+    }),
+  );
+  for (const [index, { did, kind }] of change.departed.entries()) {
+    const member = memberPseudonym(privacy, groupId, did);
+    await updateDeparture(tx, groupId, { member, state: memberStates[kind], leftEvent: departedFrom + index + 1 });
+  }
+  await recordEvents(deps, tx, { groupId, epoch, lastSeq: seq, firstEvent: locked.lastEvent + 1 }, [
+    ...(change.commit === undefined ? [] : [{ kind: eventKinds.message, seq }]),
+    ...change.joined.map(({ did }) => membershipEvent(eventKinds.joined, did)),
+    ...change.departed.map(({ did, kind }) => membershipEvent(eventKinds[kind], did)),
+  ]);
+  await changeConversationLists(deps, tx, { kind: 'add', groupId, dids: change.joined.map(({ did }) => did) });
+  await changeConversationLists(deps, tx, { kind: 'remove', groupId, dids: change.departed.map(({ did }) => did) });
+  return epoch;
+}
+
+function membershipEvent(kind: EventKind, did: string): { kind: EventKind; did: string } {
+  return { kind, did };
+}

@@ -1,0 +1,112 @@
+import type { Caller } from '#domain/caller.ts';
+import { parseConversationId } from '#domain/conversations/conversation.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { judgeMember, memberPseudonym } from '#domain/membership/require-member.ts';
+import { limits } from '#platform/limits.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Sql } from '#storage/database.ts';
+import { messageKinds } from './message.ts';
+import type { Message } from './message.ts';
+import { openCommit } from './store-commit.ts';
+import { selectCommitPage, selectPage } from './store.ts';
+import type { MessageRow } from './store.ts';
+
+interface ReadDeps {
+  readonly sql: Sql;
+  readonly privacy: Privacy;
+  readonly messageTtlDays: number;
+}
+
+/** Numbers that the reader asked for and that have expired. */
+export interface MessageGap {
+  /** At most 1,000 of them, the newest. */
+  readonly missingSeqs: readonly number[];
+  /** Messages of the reader's range that are still there. */
+  readonly totalMessages: number;
+}
+
+export interface MessageList {
+  readonly messages: readonly Message[];
+  readonly lastSeq: number | undefined;
+  readonly gap: MessageGap | undefined;
+}
+
+/**
+ * A page of messages and commits after `sinceSeq`, in the order of `seq`, from the caller's join on. Numbers are dense, so what
+ * is missing behind `sinceSeq` has expired, and the answer says so.
+ * @throws AppError ConvoNotFound, NotMember.
+ */
+export async function listMessages(
+  deps: ReadDeps,
+  caller: Caller,
+  input: { conversationId: string; sinceSeq: number | undefined; limit: number },
+): Promise<MessageList> {
+  const groupId = parseConversationId(input.conversationId);
+  const page = await selectPage(deps.sql, {
+    groupId,
+    member: memberPseudonym(deps.privacy, groupId, caller.did),
+    sinceSeq: input.sinceSeq ?? 0,
+    limit: input.limit,
+    ttlDays: deps.messageTtlDays,
+  });
+  const membership = judgeMember(page.membership);
+  const messages = page.rows.map((row) => openMessage(deps.privacy, row));
+  return {
+    messages,
+    lastSeq: messages.at(-1)?.seq ?? input.sinceSeq,
+    gap: input.sinceSeq === undefined ? undefined : findGap(input.sinceSeq, messages[0]?.seq, membership),
+  };
+}
+
+function findGap(
+  sinceSeq: number,
+  firstSeq: number | undefined,
+  membership: { joinedSeq: number; lastSeq: number },
+): MessageGap | undefined {
+  const from = Math.max(sinceSeq + 1, membership.joinedSeq);
+  const to = (firstSeq ?? membership.lastSeq + 1) - 1;
+  if (to < from) return undefined;
+  const count = Math.min(to - from + 1, limits.missingSeqsListedMax);
+  return {
+    missingSeqs: Array.from({ length: count }, (_, index) => to - count + 1 + index),
+    totalMessages: membership.lastSeq - to,
+  };
+}
+
+/**
+ * Commits that made the epochs `fromEpoch` to `toEpoch`, at most 100 of them; the epoch 0 has none.
+ * @throws AppError ConvoNotFound, NotMember, InvalidEpochRange.
+ */
+export async function listCommits(
+  deps: ReadDeps,
+  caller: Caller,
+  input: { conversationId: string; fromEpoch: number; toEpoch: number | undefined },
+): Promise<Message[]> {
+  const groupId = parseConversationId(input.conversationId);
+  const toEpoch = input.toEpoch ?? Number.MAX_SAFE_INTEGER;
+  const page = await selectCommitPage(deps.sql, {
+    groupId,
+    member: memberPseudonym(deps.privacy, groupId, caller.did),
+    fromEpoch: input.fromEpoch,
+    toEpoch,
+    limit: limits.commitsPerPageMax,
+    ttlDays: deps.messageTtlDays,
+  });
+  judgeMember(page.membership);
+  if (input.fromEpoch > toEpoch) throw domainError('InvalidEpochRange');
+  return page.rows.map((row) => openMessage(deps.privacy, row));
+}
+
+/** A stored row as a member may see it. */
+export function openMessage(privacy: Privacy, row: MessageRow): Message {
+  const isCommit = row.kind === messageKinds.commit;
+  return {
+    id: row.msgId,
+    groupId: row.groupId,
+    seq: row.seq,
+    epoch: row.epoch,
+    kind: isCommit ? 'commit' : 'app',
+    receivedAt: row.receivedAt,
+    ciphertext: isCommit ? openCommit(privacy, row) : row.body,
+  };
+}

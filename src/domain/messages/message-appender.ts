@@ -1,0 +1,138 @@
+import { AppError, required } from '#platform/errors.ts';
+import type { Sql } from '#storage/database.ts';
+
+/** One message on its way into a conversation. */
+export interface MessageToAppend {
+  readonly groupId: Buffer;
+  /** The sender's pseudonym in this conversation; it is checked and forgotten. */
+  readonly member: Buffer;
+  readonly epoch: number;
+  readonly msgId: string;
+  readonly body: Buffer;
+}
+
+/** What became of it; `epoch` is the conversation's, or for a duplicate the stored message's. */
+export type AppendResult =
+  | { readonly outcome: 'stored' | 'duplicate'; readonly seq: number; readonly epoch: number; readonly receivedAt: Date }
+  | { readonly outcome: 'stale'; readonly epoch: number }
+  | { readonly outcome: 'stranger' | 'former' };
+
+/** Writes messages, those that arrive together in one statement. */
+export interface MessageAppender {
+  /** @throws AppError ServiceUnavailable when too many messages wait. */
+  append(message: MessageToAppend): Promise<AppendResult>;
+}
+
+interface Waiting {
+  readonly message: MessageToAppend;
+  readonly key: string;
+  resolve(result: AppendResult): void;
+  reject(error: unknown): void;
+}
+
+interface ResultRow {
+  readonly item: number;
+  readonly outcome: AppendResult['outcome'];
+  readonly seq: number | null;
+  readonly epoch: number;
+  readonly receivedAt: Date;
+}
+
+const batchItemsMax = 128;
+const batchSizeBytesMax = 1_048_576;
+const waitingMax = 4_096;
+const waitingSizeBytesMax = 67_108_864;
+/** Two statements at once: one computes while the other's commit waits for the disk. */
+const statementsMax = 2;
+
+/**
+ * Group commit: while statements run, messages queue up and go into the next one together, so that one disk flush serves
+ * many sends. Correctness is in append_messages (migrations/0002); this only decides what shares a statement.
+ */
+export function createMessageAppender(deps: {
+  sql: Sql;
+  timeBucketSeconds: number;
+  onStored: () => void;
+  onBatch?: (items: number) => void;
+}): MessageAppender {
+  const waiting: Waiting[] = [];
+  let waitingSizeBytes = 0;
+  let running = 0;
+
+  /** Takes what fits into one statement; a second message with the same id waits, for it must see the first. */
+  function takeBatch(): Waiting[] {
+    const batch: Waiting[] = [];
+    const later: Waiting[] = [];
+    const keys = new Set<string>();
+    let sizeBytes = 0;
+    while (waiting.length > 0 && batch.length < batchItemsMax) {
+      const next = required(waiting[0], 'a waiting message');
+      if (batch.length > 0 && sizeBytes + next.message.body.length > batchSizeBytesMax) break;
+      waiting.shift();
+      if (keys.has(next.key)) {
+        later.push(next);
+        continue;
+      }
+      keys.add(next.key);
+      batch.push(next);
+      sizeBytes += next.message.body.length;
+    }
+    waiting.unshift(...later);
+    waitingSizeBytes -= sizeBytes;
+    return batch;
+  }
+
+  async function runBatches(): Promise<void> {
+    running += 1;
+    while (waiting.length > 0) {
+      const batch = takeBatch();
+      try {
+        const results = await appendBatch(deps.sql, batch.map(({ message }) => message), deps.timeBucketSeconds);
+        if (results.some(({ outcome }) => outcome === 'stored')) deps.onStored();
+        batch.forEach((item, index) => item.resolve(required(results[index], 'a result')));
+        deps.onBatch?.(batch.length);
+      } catch (error) {
+        batch.forEach((item) => item.reject(error));
+      }
+    }
+    running -= 1;
+  }
+
+  return {
+    append(message) {
+      if (waiting.length >= waitingMax || waitingSizeBytes + message.body.length > waitingSizeBytesMax) {
+        throw new AppError('ServiceUnavailable', 'Too many messages are waiting. Try again in a moment.', { retryAfterSeconds: 1 });
+      }
+      return new Promise((resolve, reject) => {
+        waiting.push({ message, key: `${message.groupId.toString('hex')} ${message.msgId}`, resolve, reject });
+        waitingSizeBytes += message.body.length;
+        if (running < statementsMax) void runBatches();
+      });
+    },
+  };
+}
+
+async function appendBatch(sql: Sql, messages: readonly MessageToAppend[], bucketSeconds: number): Promise<AppendResult[]> {
+  let start = 0;
+  const starts = messages.map(({ body }) => {
+    const own = start;
+    start += body.length;
+    return own;
+  });
+  const rows = await sql<ResultRow[]>`
+    SELECT item, outcome, seq, epoch, received_at AS "receivedAt" FROM append_messages(
+      ${messages.map(({ groupId }) => groupId)}::bytea[], ${messages.map(({ member }) => member)}::bytea[],
+      ${messages.map(({ epoch }) => epoch)}::bigint[], ${messages.map(({ msgId }) => msgId)}::text[],
+      ${starts}::integer[], ${messages.map(({ body }) => body.length)}::integer[],
+      ${Buffer.concat(messages.map(({ body }) => body))}::bytea, ${bucketSeconds}::integer)`;
+  const results: AppendResult[] = [];
+  for (const { item, outcome, seq, epoch, receivedAt } of rows) {
+    results[item - 1] =
+      outcome === 'stored' || outcome === 'duplicate'
+        ? { outcome, seq: required(seq, 'seq'), epoch, receivedAt }
+        : outcome === 'stale'
+          ? { outcome, epoch }
+          : { outcome };
+  }
+  return results;
+}

@@ -1,0 +1,20 @@
+/** Kinds of stored messages; the numbers are stored. Commits are sealed at rest, because a PublicMessage shows leaves. */
+export const messageKinds = { app: 1, commit: 2 } as const;
+
+/** A message as a member may see it (lexicon `messageView`). */
+export interface Message {
+  /** The client's own msgId; for a commit, an id derived from its bytes. */
+  readonly id: string;
+  readonly groupId: Buffer;
+  readonly seq: number;
+  /** For a commit, the epoch that it made. */
+  readonly epoch: number;
+  readonly kind: 'app' | 'commit';
+  readonly receivedAt: Date;
+  readonly ciphertext: Buffer;
+}
+
+/** A ULID or a UUID, as public clients send (wire contract A.3). */
+export function isMessageId(id: string): boolean {
+  return /^[0-9A-Za-z]{26}$/.test(id) || /^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/.test(id);
+}

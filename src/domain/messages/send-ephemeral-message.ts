@@ -1,0 +1,46 @@
+import type { Caller } from '#domain/caller.ts';
+import { parseConversationId } from '#domain/conversations/conversation.ts';
+import { loadEpoch } from '#domain/conversations/get-epoch.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { requireMember } from '#domain/membership/require-member.ts';
+import type { Clock } from '#platform/clock.ts';
+import { timeBucketMs } from '#privacy/buckets.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { checkMessage } from './send-message.ts';
+import type { MessageToSend, SentMessage } from './send-message.ts';
+
+/** An ephemeral message on its way to those who listen now; nothing of it is stored. */
+export interface EphemeralMessage {
+  readonly id: string;
+  readonly groupId: Buffer;
+  readonly epoch: number;
+  readonly receivedAt: Date;
+  readonly ciphertext: Buffer;
+}
+
+/**
+ * Hands a message to whoever listens now, on any server; its `seq` is 0.
+ * @throws AppError as `sendMessage`.
+ */
+export async function sendEphemeralMessage(
+  deps: {
+    db: Db;
+    privacy: Privacy;
+    clock: Clock;
+    timeBucketSeconds: number;
+    requireFraming: boolean;
+    broadcast: (message: EphemeralMessage) => void;
+  },
+  caller: Caller,
+  input: MessageToSend,
+): Promise<SentMessage> {
+  const groupId = parseConversationId(input.conversationId);
+  checkMessage(input, groupId, deps.requireFraming);
+  await requireMember(deps, caller, groupId);
+  const currentEpoch = await loadEpoch(deps, groupId);
+  if (input.epoch !== currentEpoch) throw domainError('EpochMismatch', { currentEpoch });
+  const receivedAt = new Date(timeBucketMs(deps.clock.nowMs(), deps.timeBucketSeconds));
+  deps.broadcast({ id: input.msgId, groupId, epoch: input.epoch, receivedAt, ciphertext: input.ciphertext });
+  return { seq: 0, epoch: input.epoch, receivedAt };
+}

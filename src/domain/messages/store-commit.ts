@@ -1,0 +1,43 @@
+import { padToBucket, unpadFromBucket } from '#privacy/buckets.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Tx } from '#storage/database.ts';
+import { messageKinds } from './message.ts';
+import { insertMessage, selectByMsgId } from './store.ts';
+
+/** A commit that won its epoch. */
+export interface AcceptedCommit {
+  /** The MLSMessage as the committer sent it. */
+  readonly bytes: Buffer;
+  /** Made from the bytes by `commitId`, so that a retry is recognised. */
+  readonly id: string;
+}
+
+/** The message id of a commit: keyed, so that it reveals nothing of the leaves in the bytes. */
+export function commitId(privacy: Privacy, groupId: Buffer, bytes: Uint8Array): string {
+  return privacy.pseudonym('commit-id', [groupId], bytes).toString('hex');
+}
+
+/** The epoch that this very commit made earlier, if it is stored: a retry is answered with its first result. */
+export async function findStoredCommit(tx: Tx, groupId: Buffer, id: string): Promise<number | undefined> {
+  const stored = await selectByMsgId(tx, groupId, id);
+  return stored?.kind === messageKinds.commit ? stored.epoch : undefined;
+}
+
+/** Stores a commit sealed to its conversation and epoch; `tx` holds the conversation's lock. */
+export async function storeCommit(
+  deps: { privacy: Privacy; timeBucketSeconds: number },
+  tx: Tx,
+  row: { groupId: Buffer; seq: number; epoch: number; commit: AcceptedCommit },
+): Promise<void> {
+  const body = deps.privacy.seal('commit', [row.groupId, row.epoch], padToBucket(row.commit.bytes));
+  await insertMessage(
+    tx,
+    { groupId: row.groupId, seq: row.seq, epoch: row.epoch, kind: messageKinds.commit, msgId: row.commit.id, body },
+    deps.timeBucketSeconds,
+  );
+}
+
+/** The commit's bytes as the committer sent them. */
+export function openCommit(privacy: Privacy, row: { groupId: Buffer; epoch: number; body: Buffer }): Buffer {
+  return unpadFromBucket(privacy.unseal('commit', [row.groupId, row.epoch], row.body));
+}

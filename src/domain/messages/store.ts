@@ -1,0 +1,138 @@
+import type { Db, Sql, Tx } from '#storage/database.ts';
+import { bucketedNow } from '#storage/bucketed-now.ts';
+
+export interface MessageRow {
+  readonly groupId: Buffer;
+  readonly seq: number;
+  readonly epoch: number;
+  readonly kind: number;
+  readonly msgId: string;
+  readonly receivedAt: Date;
+  readonly body: Buffer;
+}
+
+/** Answers are cut at this many bytes of bodies, so that a page of large messages stays bounded. */
+const pageSizeBytesMax = 16_777_216;
+
+export async function insertMessage(
+  tx: Tx,
+  row: Omit<MessageRow, 'receivedAt'>,
+  bucketSeconds: number,
+): Promise<void> {
+  await tx
+    .insertInto('messages')
+    .values({
+      group_id: row.groupId,
+      seq: row.seq,
+      epoch: row.epoch,
+      kind: row.kind,
+      msg_id: row.msgId,
+      received_at: bucketedNow(bucketSeconds),
+      body: row.body,
+    })
+    .execute();
+}
+
+/** Looks in every live partition. Exact only under the conversation's lock, in a statement after the one that took it. */
+export async function selectByMsgId(db: Db, groupId: Buffer, msgId: string): Promise<{ kind: number; epoch: number } | undefined> {
+  return db
+    .selectFrom('messages')
+    .select(['kind', 'epoch'])
+    .where('group_id', '=', groupId)
+    .where('msg_id', '=', msgId)
+    .executeTakeFirst();
+}
+
+/** One page with the reader's membership, in one round trip. */
+export interface MessagePage {
+  /** Undefined for strangers. */
+  readonly membership: { readonly state: number; readonly joinedSeq: number; readonly lastSeq: number } | undefined;
+  readonly rows: readonly MessageRow[];
+}
+
+interface PageRow {
+  readonly state: number;
+  readonly joinedSeq: number;
+  readonly lastSeq: number;
+  readonly groupId: Buffer;
+  readonly seq: number | null;
+  readonly epoch: number;
+  readonly kind: number;
+  readonly msgId: string;
+  readonly receivedAt: Date;
+  readonly body: Buffer;
+}
+
+/** Messages after `sinceSeq`, from the reader's join on, within the retention, at most `limit` and 16 MiB of them. */
+export async function selectPage(
+  sql: Sql,
+  query: { groupId: Buffer; member: Buffer; sinceSeq: number; limit: number; ttlDays: number },
+): Promise<MessagePage> {
+  const rows = await sql<PageRow[]>`
+    SELECT m.state, m.joined_seq AS "joinedSeq", c.last_seq AS "lastSeq", m.group_id AS "groupId",
+           p.seq, p.epoch, p.kind, p.msg_id AS "msgId", p.received_at AS "receivedAt", p.body
+    FROM members m
+    JOIN conversation_counters c ON c.group_id = m.group_id
+    LEFT JOIN LATERAL (
+      SELECT * FROM (
+        SELECT x.*, sum(octet_length(x.body)) OVER (ORDER BY x.seq) - octet_length(x.body) AS bytes_before
+        FROM (
+          SELECT * FROM messages y
+          WHERE y.group_id = m.group_id AND y.seq > greatest(${query.sinceSeq}::bigint, m.joined_seq - 1)
+            AND y.received_at > now() - make_interval(days => ${query.ttlDays})
+          ORDER BY y.seq LIMIT ${query.limit}
+        ) x
+      ) z WHERE z.bytes_before < ${pageSizeBytesMax}
+    ) p ON m.state = 1
+    WHERE m.group_id = ${query.groupId} AND m.member = ${query.member}
+    ORDER BY p.seq`;
+  return toPage(rows);
+}
+
+/** Commits that made the epochs `fromEpoch` to `toEpoch`, from the reader's join on. */
+export async function selectCommitPage(
+  sql: Sql,
+  query: { groupId: Buffer; member: Buffer; fromEpoch: number; toEpoch: number; limit: number; ttlDays: number },
+): Promise<MessagePage> {
+  const rows = await sql<PageRow[]>`
+    SELECT m.state, m.joined_seq AS "joinedSeq", c.last_seq AS "lastSeq", m.group_id AS "groupId",
+           p.seq, p.epoch, p.kind, p.msg_id AS "msgId", p.received_at AS "receivedAt", p.body
+    FROM members m
+    JOIN conversation_counters c ON c.group_id = m.group_id
+    LEFT JOIN LATERAL (
+      SELECT * FROM (
+        SELECT x.*, sum(octet_length(x.body)) OVER (ORDER BY x.seq) - octet_length(x.body) AS bytes_before
+        FROM (
+          SELECT * FROM messages y
+          WHERE y.group_id = m.group_id AND y.kind = 2 AND y.seq >= m.joined_seq
+            AND y.epoch BETWEEN ${query.fromEpoch}::bigint AND ${query.toEpoch}::bigint
+            AND y.received_at > now() - make_interval(days => ${query.ttlDays})
+          ORDER BY y.epoch LIMIT ${query.limit}
+        ) x
+      ) z WHERE z.bytes_before < ${pageSizeBytesMax}
+    ) p ON m.state = 1
+    WHERE m.group_id = ${query.groupId} AND m.member = ${query.member}
+    ORDER BY p.seq`;
+  return toPage(rows);
+}
+
+function toPage(rows: readonly PageRow[]): MessagePage {
+  const [first] = rows;
+  if (first === undefined) return { membership: undefined, rows: [] };
+  return {
+    membership: { state: first.state, joinedSeq: first.joinedSeq, lastSeq: first.lastSeq },
+    rows: rows.flatMap(({ seq, ...row }) => (seq === null ? [] : [{ ...row, seq }])),
+  };
+}
+
+/** The messages with these numbers, for the live stream; `seqs[i]` belongs to `groupIds[i]`. */
+export async function selectBySeq(
+  sql: Sql,
+  wanted: { groupIds: readonly Buffer[]; seqs: readonly number[] },
+): Promise<MessageRow[]> {
+  if (wanted.seqs.length === 0) return [];
+  return sql<MessageRow[]>`
+    SELECT m.group_id AS "groupId", m.seq, m.epoch, m.kind, m.msg_id AS "msgId", m.received_at AS "receivedAt", m.body
+    FROM unnest(${[...wanted.groupIds]}::bytea[], ${[...wanted.seqs]}::bigint[]) AS w(group_id, seq)
+    JOIN messages m ON m.group_id = w.group_id AND m.seq = w.seq`;
+}

@@ -1,0 +1,45 @@
+import type { Caller } from '#domain/caller.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { consumeKeyPackages } from '#domain/key-packages/consume-key-packages.ts';
+import { MlsFormatError } from '#mls/mls-format-error.ts';
+import { readWelcome } from '#mls/welcome.ts';
+import type { WelcomeHeader } from '#mls/welcome.ts';
+import { limits } from '#platform/limits.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Tx } from '#storage/database.ts';
+import { deliverWelcome } from './deliver-welcome.ts';
+
+/**
+ * Uses up the key packages that the Welcome names and stores it for their owners, in the transaction of its commit. A
+ * Welcome shows no group (RFC 9420 section 12.4.3.1), so what is checked is that it is for packages handed out to this
+ * caller, and that their owners are among `invited`.
+ * @throws AppError InvalidWelcome, KeyPackageNotFound.
+ */
+export async function acceptWelcome(
+  deps: { privacy: Privacy; timeBucketSeconds: number },
+  tx: Tx,
+  caller: Caller,
+  welcome: { groupId: Buffer; epoch: number; bytes: Buffer; cipherSuite: number | undefined; invited: readonly string[] },
+): Promise<void> {
+  const header = parseWelcome(welcome.bytes);
+  if (welcome.cipherSuite !== undefined && header.cipherSuite !== welcome.cipherSuite) throw domainError('InvalidWelcome');
+  const recipients = await consumeKeyPackages(deps, tx, caller, {
+    refs: header.keyPackageRefs.map((ref) => Buffer.from(ref)),
+    cipherSuite: header.cipherSuite,
+  });
+  const invited = new Set([...welcome.invited, caller.did]);
+  if (!recipients.every(({ did }) => invited.has(did))) throw domainError('InvalidWelcome');
+  await deliverWelcome(deps, tx, { groupId: welcome.groupId, epoch: welcome.epoch, welcome: welcome.bytes, recipients });
+}
+
+function parseWelcome(bytes: Buffer): WelcomeHeader {
+  if (bytes.length > limits.welcomeSizeBytesMax) throw domainError('InvalidWelcome');
+  try {
+    const header = readWelcome(bytes);
+    if (header.keyPackageRefs.length === 0) throw domainError('InvalidWelcome');
+    return header;
+  } catch (error) {
+    if (error instanceof MlsFormatError) throw domainError('InvalidWelcome');
+    throw error;
+  }
+}

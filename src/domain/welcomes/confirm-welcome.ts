@@ -1,0 +1,30 @@
+import type { Caller } from '#domain/caller.ts';
+import { parseConversationId } from '#domain/conversations/conversation.ts';
+import { requireDeviceTag } from '#domain/devices/require-device.ts';
+import { requireMember } from '#domain/membership/require-member.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
+import { markConsumed } from './store.ts';
+
+/**
+ * Says that the fetched Welcome worked, so that it is not served again; a failure leaves it there for another try.
+ * @throws AppError ConvoNotFound, NotMember, DeviceNotFound.
+ */
+export async function confirmWelcome(
+  deps: { db: Db; privacy: Privacy; timeBucketSeconds: number },
+  caller: Caller,
+  input: { conversationId: string; deviceId: string | undefined; success: boolean },
+): Promise<void> {
+  const { privacy } = deps;
+  const groupId = parseConversationId(input.conversationId);
+  const tag = input.deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, input.deviceId);
+  await requireMember(deps, caller, groupId);
+  if (!input.success) return;
+  await markConsumed(deps.db, {
+    groupId,
+    recipient: welcomeRecipient(privacy, groupId, caller.did),
+    device: tag && welcomeDevice(privacy, groupId, tag),
+    bucketSeconds: deps.timeBucketSeconds,
+  });
+}

@@ -1,0 +1,103 @@
+import type { Db, Tx } from '#storage/database.ts';
+import { bucketedNow } from '#storage/bucketed-now.ts';
+import { welcomeStates } from './welcome.ts';
+
+export interface NewWelcome {
+  readonly ref: Buffer;
+  readonly recipient: Buffer;
+  readonly device: Buffer;
+}
+
+export async function insertWelcomes(
+  tx: Tx,
+  message: { groupId: Buffer; epoch: number; sealedWelcome: Buffer; keyId: number; bucketSeconds: number },
+  welcomes: readonly NewWelcome[],
+): Promise<void> {
+  const createdAt = bucketedNow(message.bucketSeconds);
+  await tx
+    .insertInto('welcome_messages')
+    .values({
+      group_id: message.groupId,
+      epoch: message.epoch,
+      sealed_welcome: message.sealedWelcome,
+      created_at: createdAt,
+    })
+    .execute();
+  await tx
+    .insertInto('welcomes')
+    .values(
+      welcomes.map((welcome) => ({
+        group_id: message.groupId,
+        ref: welcome.ref,
+        epoch: message.epoch,
+        recipient: welcome.recipient,
+        device: welcome.device,
+        key_id: message.keyId,
+        state: welcomeStates.available,
+        created_at: createdAt,
+      })),
+    )
+    // A last-resort package may bring its owner into the same group again; the newer Welcome counts.
+    .onConflict((conflict) =>
+      conflict.columns(['group_id', 'ref']).doUpdateSet((eb) => ({
+        epoch: eb.ref('excluded.epoch'),
+        state: welcomeStates.available,
+        created_at: eb.ref('excluded.created_at'),
+        fetched_at: null,
+        consumed_at: null,
+      })),
+    )
+    .execute();
+}
+
+export interface PendingWelcome {
+  readonly ref: Buffer;
+  readonly epoch: number;
+  readonly state: number;
+  readonly sealedWelcome: Buffer;
+}
+
+/**
+ * The recipient's next Welcome: the newest epoch first, unfetched before fetched. The lock makes two fetches at once mark one
+ * after the other.
+ */
+export async function lockNextWelcome(
+  tx: Tx,
+  query: { groupId: Buffer; recipient: Buffer; device: Buffer | undefined },
+): Promise<PendingWelcome | undefined> {
+  let pending = tx
+    .selectFrom('welcomes as w')
+    .innerJoin('welcome_messages as m', (join) =>
+      join.onRef('m.group_id', '=', 'w.group_id').onRef('m.epoch', '=', 'w.epoch'),
+    )
+    .select(['w.ref', 'w.epoch', 'w.state', 'm.sealed_welcome as sealedWelcome'])
+    .where('w.group_id', '=', query.groupId)
+    .where('w.recipient', '=', query.recipient)
+    .where('w.state', '!=', welcomeStates.consumed);
+  if (query.device !== undefined) pending = pending.where('w.device', '=', query.device);
+  return pending.orderBy('w.state').orderBy('w.epoch', 'desc').orderBy('w.ref').limit(1).forUpdate('w').executeTakeFirst();
+}
+
+export async function markFetched(tx: Tx, groupId: Buffer, ref: Buffer, bucketSeconds: number): Promise<void> {
+  await tx
+    .updateTable('welcomes')
+    .set({ state: welcomeStates.fetched, fetched_at: bucketedNow(bucketSeconds) })
+    .where('group_id', '=', groupId)
+    .where('ref', '=', ref)
+    .execute();
+}
+
+/** Consumes the recipient's fetched Welcomes, of one device or of all that were fetched. */
+export async function markConsumed(
+  db: Db,
+  query: { groupId: Buffer; recipient: Buffer; device: Buffer | undefined; bucketSeconds: number },
+): Promise<void> {
+  let update = db
+    .updateTable('welcomes')
+    .set({ state: welcomeStates.consumed, consumed_at: bucketedNow(query.bucketSeconds) })
+    .where('group_id', '=', query.groupId)
+    .where('recipient', '=', query.recipient)
+    .where('state', '=', welcomeStates.fetched);
+  if (query.device !== undefined) update = update.where('device', '=', query.device);
+  await update.execute();
+}
