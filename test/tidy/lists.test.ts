@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { jobs } from '#jobs/catalogue.ts';
 import { settings } from '#platform/settings.ts';
+import { quotas } from '#quota/quotas.ts';
 import { readTree, withoutComments } from './source-tree.ts';
 import type { SourceFile } from './source-tree.ts';
 
@@ -122,6 +123,32 @@ describe('every quota has its setting, and every RATE_LIMIT setting its row', ()
     expect(quotaProblems([{ path: 'src/quota/quotas.ts', text }])).toEqual([
       expect.stringMatching(/^RATE_LIMIT_NOBODY: /),
     ]);
+  });
+});
+
+function unnamedQuotas(quotaNames: readonly string[], files: readonly SourceFile[]): string[] {
+  const endpoints = files
+    .filter(({ path }) => path.startsWith('src/xrpc/mls/'))
+    .map(({ text }) => withoutComments(text));
+  return quotaNames
+    .filter((name) => !endpoints.some((text) => text.includes(`quota: '${name}'`)))
+    .map((name) => `${name}: no endpoint names this quota; name it in src/xrpc/mls/<method>.ts or remove its row`);
+}
+
+describe('every quota of a caller is charged by an endpoint', () => {
+  test('in the project', () => {
+    const ofCallers = Object.entries(quotas).filter(([, { scope }]) => scope === 'caller');
+    expect(
+      unnamedQuotas(
+        ofCallers.map(([name]) => name),
+        readTree(),
+      ),
+    ).toEqual([]);
+  });
+
+  test('a quota that nobody is charged is reported', () => {
+    const files = [{ path: 'src/xrpc/mls/getA.ts', text: "quota: 'used'" }];
+    expect(unnamedQuotas(['used', 'idle'], files)).toEqual([expect.stringMatching(/^idle: /)]);
   });
 });
 
