@@ -1,0 +1,143 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** The words that labels may take besides those of this file; anything else is counted as `unknown`. */
+export interface MetricLabels {
+  /** Method names without their namespace. */
+  readonly methods: readonly string[];
+  readonly quotas: readonly string[];
+  readonly jobs: readonly string[];
+}
+
+export type StatusClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx';
+
+/** Connections of the database pool, and statements that wait for one. */
+export interface PoolUse {
+  readonly open: number;
+  readonly busy: number;
+  readonly waiting: number;
+}
+
+/** What may be measured: one function per event. No label can hold a name, an address or an id. */
+export interface Metrics {
+  requestFinished(method: string, statusClass: StatusClass, durationMs: number): void;
+  quotaRefused(quota: string): void;
+  sendFinished(result: 'stored' | 'duplicate' | 'refused'): void;
+  /** Sends that one statement stored together. */
+  batchStored(sendCount: number): void;
+  /** How far the oldest open transaction holds delivery back. */
+  eventHorizonLag(lagMs: number): void;
+  subscribers(transport: 'websocket' | 'sse', count: number): void;
+  databasePool(use: PoolUse): void;
+  signatureBackend(backend: 'secp256k1-native' | 'node-crypto'): void;
+  jobFinished(job: string, result: 'succeeded' | 'failed', durationMs: number): void;
+  /** When a job last succeeded, also before this process began. */
+  jobLastSucceeded(job: string, atMs: number): void;
+  /** Everything in the text format of Prometheus. */
+  read(): Promise<string>;
+  /** The HTTP content type of what `read` gives. */
+  readonly contentType: string;
+}
+
+const prefix = 'nightjar_';
+const requestBucketsSeconds = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const jobBucketsSeconds = [0.01, 0.1, 1, 10, 60, 300];
+const batchBuckets = [1, 2, 4, 8, 16, 32, 64, 128];
+
+/** Metrics in a registry of their own, with those of the process (event loop lag, memory, CPU) beside them. */
+export function createMetrics(labels: MetricLabels): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return {
+    ...requestMetrics(registry, labels),
+    ...deliveryMetrics(registry),
+    ...jobMetrics(registry, labels),
+    read: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}
+
+/** Maps a word that is not of the list to `unknown`. */
+function closed(words: readonly string[]): (word: string) => string {
+  const known = new Set(words);
+  return (word) => (known.has(word) ? word : 'unknown');
+}
+
+function requestMetrics(
+  registry: Registry,
+  labels: MetricLabels,
+): Pick<Metrics, 'requestFinished' | 'quotaRefused' | 'signatureBackend'> {
+  const registers = [registry];
+  const methodOf = closed(labels.methods);
+  const quotaOf = closed(labels.quotas);
+  const requests = new Counter({
+    name: `${prefix}requests_total`, help: 'Answered requests.', labelNames: ['method', 'status_class'], registers,
+  });
+  const durations = new Histogram({
+    name: `${prefix}request_duration_seconds`, help: 'Time from the first byte of a request to its answer.',
+    labelNames: ['method'], buckets: requestBucketsSeconds, registers,
+  });
+  const refusals = new Counter({
+    name: `${prefix}quota_refusals_total`, help: 'Requests refused by a quota.', labelNames: ['quota'], registers,
+  });
+  const backends = new Gauge({
+    name: `${prefix}signature_backend_info`, help: 'Which code verifies signatures; always 1.', labelNames: ['backend'], registers,
+  });
+  return {
+    requestFinished(method, statusClass, durationMs) {
+      requests.inc({ method: methodOf(method), status_class: statusClass });
+      durations.observe({ method: methodOf(method) }, durationMs / 1000);
+    },
+    quotaRefused: (quota) => refusals.inc({ quota: quotaOf(quota) }),
+    signatureBackend: (backend) => {
+      backends.reset();
+      backends.set({ backend }, 1);
+    },
+  };
+}
+
+function deliveryMetrics(
+  registry: Registry,
+): Pick<Metrics, 'sendFinished' | 'batchStored' | 'eventHorizonLag' | 'subscribers' | 'databasePool'> {
+  const registers = [registry];
+  const sends = new Counter({ name: `${prefix}sends_total`, help: 'Messages sent.', labelNames: ['result'], registers });
+  const batches = new Histogram({
+    name: `${prefix}send_batch_size`, help: 'Sends that one statement stored together.', buckets: batchBuckets, registers,
+  });
+  const lag = new Gauge({
+    name: `${prefix}event_horizon_lag_seconds`, help: 'How long the oldest open transaction has held delivery back.', registers,
+  });
+  const open = new Gauge({ name: `${prefix}subscribers`, help: 'Open subscriptions.', labelNames: ['transport'], registers });
+  const pool = new Gauge({
+    name: `${prefix}database_pool`, help: 'Database connections, and statements that wait for one.', labelNames: ['state'], registers,
+  });
+  return {
+    sendFinished: (result) => sends.inc({ result }),
+    batchStored: (sendCount) => batches.observe(sendCount),
+    eventHorizonLag: (lagMs) => lag.set(lagMs / 1000),
+    subscribers: (transport, count) => open.set({ transport }, count),
+    databasePool(use) {
+      pool.set({ state: 'open' }, use.open);
+      pool.set({ state: 'busy' }, use.busy);
+      pool.set({ state: 'waiting' }, use.waiting);
+    },
+  };
+}
+
+function jobMetrics(registry: Registry, labels: MetricLabels): Pick<Metrics, 'jobFinished' | 'jobLastSucceeded'> {
+  const registers = [registry];
+  const jobOf = closed(labels.jobs);
+  const runs = new Counter({ name: `${prefix}job_runs_total`, help: 'Runs of jobs.', labelNames: ['job', 'result'], registers });
+  const durations = new Histogram({
+    name: `${prefix}job_duration_seconds`, help: 'How long jobs run.', labelNames: ['job'], buckets: jobBucketsSeconds, registers,
+  });
+  const lastSuccess = new Gauge({
+    name: `${prefix}job_last_success_timestamp_seconds`, help: 'Unix time of the last run that succeeded.', labelNames: ['job'], registers,
+  });
+  return {
+    jobFinished(job, result, durationMs) {
+      runs.inc({ job: jobOf(job), result });
+      durations.observe({ job: jobOf(job) }, durationMs / 1000);
+    },
+    jobLastSucceeded: (job, atMs) => lastSuccess.set({ job: jobOf(job) }, atMs / 1000),
+  };
+}

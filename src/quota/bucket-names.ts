@@ -1,0 +1,40 @@
+import { createHmac } from 'node:crypto';
+import type { Clock } from '#platform/clock.ts';
+import { newSecret } from '#platform/ids.ts';
+import type { QuotaName } from './quotas.ts';
+import { windowSeconds } from './quotas.ts';
+import type { BucketNames } from './store.ts';
+
+const saltLifetimeMs = 86_400_000;
+/** Two windows: by then nothing counts that was charged under the old salt. */
+const overlapMs = 2 * windowSeconds * 1000;
+const saltSizeBytes = 32;
+
+/**
+ * Names buckets after an address or a DID without keeping either: an HMAC under a random salt that lives in this process
+ * for one day and is never written down. For two windows after a change the former name is given too, so that a change
+ * of salt refills nobody's quota.
+ */
+export function createBucketNames(clock: Clock): (quota: QuotaName, whose: string) => BucketNames {
+  let salt = newSecret(saltSizeBytes);
+  let formerSalt: Buffer | undefined;
+  let changedAtMs = clock.monotonicMs();
+  return (quota, whose) => {
+    const ageMs = clock.monotonicMs() - changedAtMs;
+    if (ageMs >= saltLifetimeMs) {
+      formerSalt = salt;
+      salt = newSecret(saltSizeBytes);
+      changedAtMs = clock.monotonicMs();
+    } else if (formerSalt !== undefined && ageMs >= overlapMs) {
+      formerSalt = undefined;
+    }
+    return {
+      current: nameUnder(salt, quota, whose),
+      former: formerSalt === undefined ? undefined : nameUnder(formerSalt, quota, whose),
+    };
+  };
+}
+
+function nameUnder(salt: Buffer, quota: QuotaName, whose: string): string {
+  return createHmac('sha256', salt).update(`${quota}\0${whose}`).digest('base64url').slice(0, 22);
+}

@@ -1,0 +1,135 @@
+/**
+ * Two rules on one state, both as pure functions of the time.
+ *
+ * GCRA (ITU-T I.371) shapes: requests come `windowMs / limit` apart, with `burst` at once after a pause. Alone it lets
+ * `limit + burst` into one window (a full burst, then the refill), and no choice of its two numbers lets a whole limit
+ * come at once, lets an even client have its whole rate, and still keeps every window within the limit.
+ *
+ * So a count of the last window caps it: charges are counted by slots of a sixtieth of the window, and a slot counts
+ * until a whole window after its end. Hence no window, wherever it begins, admits more than `limit`; the price is that
+ * an even client gets 60 of 61 parts of its rate. The state has at most 61 numbers, whatever the limit.
+ */
+export interface QuotaRule {
+  readonly name: string;
+  readonly limit: number;
+  /** From 1; above `limit` it means `limit`. */
+  readonly burst: number;
+  readonly windowMs: number;
+}
+
+/** What is known of one key; undefined stands for a key that nobody used within the last window. */
+export interface QuotaState {
+  /** GCRA's theoretical arrival time of the next request. */
+  readonly dueAtMs: number;
+  readonly firstSlot: number;
+  /** Charges by slot, from `firstSlot` on. */
+  readonly counts: readonly number[];
+}
+
+export interface Outcome {
+  readonly allowed: boolean;
+  readonly remaining: number;
+  /** Until one request passes; 0 when allowed. */
+  readonly waitMs: number;
+  /** Until nothing is charged any more. */
+  readonly restoredInMs: number;
+}
+
+const slotsPerWindow = 60;
+/** Below what a timer shows, above what adding fractions of a millisecond loses. */
+const roundingMs = 1e-6;
+
+/** Charges one request at `nowMs` if both rules allow it; a refused request changes nothing. */
+export function charge(
+  rule: QuotaRule,
+  state: QuotaState | undefined,
+  nowMs: number,
+): { readonly state: QuotaState; readonly outcome: Outcome } {
+  const current = forget(rule, state, nowMs);
+  const waitMs = Math.max(shapeWaitMs(rule, current, nowMs), capWaitMs(rule, current, nowMs));
+  if (waitMs > 0) return { state: current, outcome: { ...outcomeOf(rule, current, nowMs), allowed: false, waitMs } };
+  const charged = add(rule, current, nowMs);
+  return { state: charged, outcome: { ...outcomeOf(rule, charged, nowMs), allowed: true, waitMs: 0 } };
+}
+
+/**
+ * Takes one charge back. The oldest one goes, so that what remains counts for longer rather than shorter than it
+ * should, and the cap holds for the charges that were not taken back.
+ */
+export function giveBack(rule: QuotaRule, state: QuotaState, nowMs: number): QuotaState {
+  const current = forget(rule, state, nowMs);
+  const oldest = current.counts.findIndex((count) => count > 0);
+  if (oldest === -1) return current;
+  return {
+    ...current,
+    dueAtMs: current.dueAtMs - intervalMs(rule),
+    counts: current.counts.map((count, index) => (index === oldest ? count - 1 : count)),
+  };
+}
+
+/** Whether `state` no longer says anything that an unknown key would not say. */
+export function isSpent(rule: QuotaRule, state: QuotaState, nowMs: number): boolean {
+  return slotEndMs(rule, state.firstSlot + state.counts.length - 1) + rule.windowMs <= nowMs && state.dueAtMs <= nowMs;
+}
+
+function intervalMs(rule: QuotaRule): number {
+  return rule.windowMs / rule.limit;
+}
+
+function slotOf(rule: QuotaRule, nowMs: number): number {
+  return Math.floor((nowMs * slotsPerWindow) / rule.windowMs);
+}
+
+function slotEndMs(rule: QuotaRule, slot: number): number {
+  return ((slot + 1) * rule.windowMs) / slotsPerWindow;
+}
+
+function forget(rule: QuotaRule, state: QuotaState | undefined, nowMs: number): QuotaState {
+  const slot = slotOf(rule, nowMs);
+  if (state === undefined) return { dueAtMs: nowMs, firstSlot: slot, counts: [] };
+  const oldest = slot - slotsPerWindow;
+  if (state.firstSlot >= oldest) return state;
+  return { dueAtMs: state.dueAtMs, firstSlot: oldest, counts: state.counts.slice(oldest - state.firstSlot) };
+}
+
+function add(rule: QuotaRule, state: QuotaState, nowMs: number): QuotaState {
+  const counts = [...state.counts];
+  const index = Math.max(0, slotOf(rule, nowMs) - state.firstSlot);
+  while (counts.length <= index) counts.push(0);
+  counts[index] = (counts[index] ?? 0) + 1;
+  return { dueAtMs: Math.max(nowMs, state.dueAtMs) + intervalMs(rule), firstSlot: state.firstSlot, counts };
+}
+
+function toleranceMs(rule: QuotaRule): number {
+  return (Math.min(rule.burst, rule.limit) - 1) * intervalMs(rule);
+}
+
+function shapeWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number): number {
+  const waitMs = state.dueAtMs - toleranceMs(rule) - nowMs;
+  return waitMs > roundingMs ? waitMs : 0;
+}
+
+/** Until enough of the oldest slots have left the window for one more request. */
+function capWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number): number {
+  let excess = total(state) + 1 - rule.limit;
+  if (excess <= 0) return 0;
+  for (const [index, count] of state.counts.entries()) {
+    excess -= count;
+    if (excess <= 0) return slotEndMs(rule, state.firstSlot + index) + rule.windowMs - nowMs;
+  }
+  return rule.windowMs;
+}
+
+function outcomeOf(rule: QuotaRule, state: QuotaState, nowMs: number): Pick<Outcome, 'remaining' | 'restoredInMs'> {
+  const leftOfBurst = Math.floor((nowMs + toleranceMs(rule) - state.dueAtMs + roundingMs) / intervalMs(rule)) + 1;
+  const newest = state.counts.findLastIndex((count) => count > 0);
+  const clearAtMs = newest === -1 ? nowMs : slotEndMs(rule, state.firstSlot + newest) + rule.windowMs;
+  return {
+    remaining: Math.max(0, Math.min(rule.limit - total(state), leftOfBurst, rule.limit)),
+    restoredInMs: Math.max(0, clearAtMs - nowMs, state.dueAtMs - nowMs),
+  };
+}
+
+function total(state: QuotaState): number {
+  return state.counts.reduce((sum, count) => sum + count, 0);
+}

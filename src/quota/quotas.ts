@@ -1,0 +1,86 @@
+import type { Config } from '#platform/config.ts';
+
+type RateSetting = Extract<keyof Config, `RATE_LIMIT_${string}`>;
+
+/** One limit: whose requests it counts, which setting gives its rate, and what it is for. */
+export interface Quota {
+  /** `address`: before a token has proven an identity. `caller`: the account that the token proved. */
+  readonly scope: 'address' | 'caller';
+  /** Requests in any 60 seconds. */
+  readonly setting: RateSetting;
+  /** How many may come at once: the whole limit, or the number that another setting gives. */
+  readonly burst: 'limit' | RateSetting;
+  readonly protects: string;
+}
+
+/** The width of every limit. */
+export const windowSeconds = 60;
+
+/** Every limit of the service; an endpoint names its row, and what names none is charged to `callerDefault`. */
+export const quotas = {
+  address: {
+    scope: 'address',
+    setting: 'RATE_LIMIT_IP_PER_MINUTE',
+    burst: 'RATE_LIMIT_IP_BURST',
+    protects: 'Signature checks and DID lookups from being spent on forged tokens.',
+  },
+  sendMessage: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_SEND_MESSAGE',
+    burst: 'limit',
+    protects: 'Conversations from being flooded, and the message log from growing without bound.',
+  },
+  publishKeyPackages: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_PUBLISH_KEY_PACKAGE',
+    burst: 'limit',
+    protects: 'The checks of published key packages, which cost a signature each.',
+  },
+  addMembers: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_ADD_MEMBERS',
+    burst: 'limit',
+    protects: 'People from being pulled into many conversations, and epochs from being contested.',
+  },
+  removeMember: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_REMOVE_MEMBER',
+    burst: 'limit',
+    protects: 'Conversations from being emptied at once by a stolen account.',
+  },
+  createConvo: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_CREATE_CONVO',
+    burst: 'limit',
+    protects: 'People from being invited in bulk.',
+  },
+  registerDevice: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_REGISTER_DEVICE',
+    burst: 'limit',
+    protects: 'Key package storage; clients try three times within 12 seconds.',
+  },
+  getMessages: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_GET_MESSAGES',
+    burst: 'limit',
+    protects: 'The database from polling; also counts getConvos.',
+  },
+  subscribe: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_SUBSCRIBE',
+    burst: 'limit',
+    protects: 'Open connections from being made and dropped in a loop.',
+  },
+  callerDefault: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_DID_DEFAULT',
+    burst: 'limit',
+    protects: 'Everything that has no row of its own, counted together.',
+  },
+} as const satisfies Record<string, Quota>;
+
+export type QuotaName = keyof typeof quotas;
+
+/** Rows that an endpoint may name. */
+export type CallerQuotaName = Exclude<QuotaName, 'address'>;
