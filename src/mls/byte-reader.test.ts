@@ -48,6 +48,10 @@ describe('variable-size vectors (RFC 9420 section 2.1.2)', () => {
   it('keeps items inside their vector', () => {
     // A vector of one byte whose item wants two; the byte behind it must not be taken.
     expect(() => reader('01aabb').vector((item) => item.uint16())).toThrow(MlsFormatError);
+    // A vector of two bytes whose item is a vector of three.
+    const readNested = (item: ByteReader): void => item.vector((inner) => inner.uint8());
+    expect(() => reader('0203aabbcc').vector(readNested)).toThrow(MlsFormatError);
+    expect(() => reader('0403aabbcc').vector(readNested)).not.toThrow();
   });
 });
 
@@ -78,7 +82,17 @@ describe('numbers', () => {
 });
 
 it('throws only MlsFormatError and never gives bytes from outside its input', () => {
-  const operations = ['uint8', 'uint16', 'uint32', 'uint64', 'epoch', 'opaque', 'skipOpaque', 'skipUint16Vector', 'isPresent'] as const;
+  const operations = [
+    'uint8',
+    'uint16',
+    'uint32',
+    'uint64',
+    'epoch',
+    'opaque',
+    'skipOpaque',
+    'skipUint16Vector',
+    'isPresent',
+  ] as const;
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 80 }),

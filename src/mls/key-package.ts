@@ -49,8 +49,7 @@ function invalid(message: string): AppError {
 
 /** A bare KeyPackage of suite 5 begins as an MLSMessage too, but its next byte is the length of an init key. */
 function stripMlsMessage(bytes: Uint8Array): Uint8Array {
-  const isWrapped =
-    beginsAsMlsMessage(bytes, [WIRE_FORMAT.keyPackage]) && bytes[MLS_MESSAGE_HEADER_SIZE_BYTES] === 0;
+  const isWrapped = beginsAsMlsMessage(bytes, [WIRE_FORMAT.keyPackage]) && bytes[MLS_MESSAGE_HEADER_SIZE_BYTES] === 0;
   return isWrapped ? bytes.subarray(MLS_MESSAGE_HEADER_SIZE_BYTES) : bytes;
 }
 

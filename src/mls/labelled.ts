@@ -19,5 +19,8 @@ export function signContent(label: string, content: Uint8Array): Buffer {
 
 /** RefHash of RFC 9420 section 5.2. */
 export function refHash(label: string, value: Uint8Array, hash: SuiteHash): Uint8Array {
-  return createHash(hash).update(encodeOpaque(Buffer.from(label))).update(encodeOpaque(value)).digest();
+  return createHash(hash)
+    .update(encodeOpaque(Buffer.from(label)))
+    .update(encodeOpaque(value))
+    .digest();
 }

@@ -26,6 +26,8 @@ const SOURCE_PART = {
   keyPackage: Buffer.concat([u8(1), LIFETIME]),
   update: u8(2),
   commit: Buffer.concat([u8(3), opaque(Buffer.alloc(32, 9))]),
+  /** The shape of a key package leaf under another source. */
+  lying: Buffer.concat([u8(2), LIFETIME]),
 };
 
 function leaf(source: keyof typeof SOURCE_PART, credential = BASIC): Buffer {
@@ -37,7 +39,10 @@ function keyPackage(leafNode = leaf('keyPackage')): Buffer {
 }
 
 const HPKE_CIPHERTEXT = Buffer.concat([KEY, opaque(Buffer.alloc(48))]);
-const UPDATE_PATH = Buffer.concat([leaf('commit'), opaque(KEY, opaque(HPKE_CIPHERTEXT, HPKE_CIPHERTEXT), KEY, opaque())]);
+const UPDATE_PATH = Buffer.concat([
+  leaf('commit'),
+  opaque(KEY, opaque(HPKE_CIPHERTEXT, HPKE_CIPHERTEXT), KEY, opaque()),
+]);
 
 const PROPOSALS = {
   add: Buffer.concat([u16(1), keyPackage()]),
@@ -134,14 +139,42 @@ describe('PublicMessage', () => {
   it.each([
     ['an unknown proposal', publicMessage({ contentType: 2, content: Buffer.concat([u16(0xf000), opaque()]) })],
     ['an unknown PSK type', publicMessage({ contentType: 2, content: Buffer.concat([u16(4), u8(3), KEY, KEY]) })],
-    ['an unknown credential', publicMessage({ contentType: 2, content: Buffer.concat([u16(1), keyPackage(leaf('keyPackage', Buffer.concat([u16(3), KEY])))]) })],
-    ['an update leaf in a key package', publicMessage({ contentType: 2, content: Buffer.concat([u16(1), keyPackage(leaf('update'))]) })],
-    ['a key package leaf in an update path', publicMessage({ contentType: 3, content: commit([], Buffer.concat([leaf('keyPackage'), opaque()])) })],
-    ['a commit entry of unknown kind', publicMessage({ contentType: 3, content: commit([Buffer.concat([u8(3), opaque()])]) })],
-    ['a presence octet of 2', publicMessage({ contentType: 3, content: Buffer.concat([opaque(), u8(2), UPDATE_PATH]) })],
+    [
+      'an unknown credential',
+      publicMessage({
+        contentType: 2,
+        content: Buffer.concat([u16(1), keyPackage(leaf('keyPackage', Buffer.concat([u16(3), KEY])))]),
+      }),
+    ],
+    [
+      'an update leaf in a key package',
+      publicMessage({ contentType: 2, content: Buffer.concat([u16(1), keyPackage(leaf('update'))]) }),
+    ],
+    [
+      'a leaf with the shape of a key package and another source',
+      publicMessage({ contentType: 2, content: Buffer.concat([u16(1), keyPackage(leaf('lying'))]) }),
+    ],
+    [
+      'a key package leaf in an update path',
+      publicMessage({ contentType: 3, content: commit([], Buffer.concat([leaf('keyPackage'), opaque()])) }),
+    ],
+    [
+      'a commit entry of unknown kind',
+      publicMessage({ contentType: 3, content: commit([Buffer.concat([u8(3), opaque()])]) }),
+    ],
+    [
+      'a presence octet of 2',
+      publicMessage({ contentType: 3, content: Buffer.concat([opaque(), u8(2), UPDATE_PATH]) }),
+    ],
     ['an epoch beyond 2^53', publicMessage({ epoch: 2n ** 53n, contentType: 2, content: PROPOSALS.remove })],
-    ['another protocol version', Buffer.concat([u16(2), publicMessage({ contentType: 2, content: PROPOSALS.remove }).subarray(2)])],
-    ['an unknown wire format', Buffer.concat([u16(1), u16(6), publicMessage({ contentType: 2, content: PROPOSALS.remove }).subarray(4)])],
+    [
+      'another protocol version',
+      Buffer.concat([u16(2), publicMessage({ contentType: 2, content: PROPOSALS.remove }).subarray(2)]),
+    ],
+    [
+      'an unknown wire format',
+      Buffer.concat([u16(1), u16(6), publicMessage({ contentType: 2, content: PROPOSALS.remove }).subarray(4)]),
+    ],
   ])('refuses %s', (_name, bytes) => {
     expect(() => readMlsMessage(bytes)).toThrow(MlsFormatError);
   });
@@ -163,9 +196,26 @@ describe('readCommit', () => {
   });
 
   it.each([
-    ['a new member without ExternalInit', publicMessage({ sender: 'newMemberCommit', contentType: 3, content: commit([byValue(PROPOSALS.remove)]) })],
-    ['a new member with two ExternalInits', publicMessage({ sender: 'newMemberCommit', contentType: 3, content: commit([byValue(PROPOSALS.externalInit), byValue(PROPOSALS.externalInit)]) })],
-    ['a new member without a path', publicMessage({ sender: 'newMemberCommit', contentType: 3, content: Buffer.concat([opaque(byValue(PROPOSALS.externalInit)), u8(0)]) })],
+    [
+      'a new member without ExternalInit',
+      publicMessage({ sender: 'newMemberCommit', contentType: 3, content: commit([byValue(PROPOSALS.remove)]) }),
+    ],
+    [
+      'a new member with two ExternalInits',
+      publicMessage({
+        sender: 'newMemberCommit',
+        contentType: 3,
+        content: commit([byValue(PROPOSALS.externalInit), byValue(PROPOSALS.externalInit)]),
+      }),
+    ],
+    [
+      'a new member without a path',
+      publicMessage({
+        sender: 'newMemberCommit',
+        contentType: 3,
+        content: Buffer.concat([opaque(byValue(PROPOSALS.externalInit)), u8(0)]),
+      }),
+    ],
     ['a member with ExternalInit', publicMessage({ contentType: 3, content: external })],
     ['a proposal', publicMessage({ contentType: 2, content: PROPOSALS.remove })],
   ])('refuses a commit by %s', (_name, bytes) => {

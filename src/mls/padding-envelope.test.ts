@@ -40,10 +40,13 @@ describe('unwrapPadded', () => {
     expect(unwrapPadded(envelope(exact, 512))).toEqual(exact);
   });
 
-  it.each([65_537, 65_538, 65_541])('is not confused by an envelope whose length looks like an MLS header (%i)', (n) => {
-    const message = privateMessage(n);
-    expect(unwrapPadded(envelope(message, 73_728))).toEqual(message);
-  });
+  it.each([65_537, 65_538, 65_541])(
+    'is not confused by an envelope whose length looks like an MLS header (%i)',
+    (n) => {
+      const message = privateMessage(n);
+      expect(unwrapPadded(envelope(message, 73_728))).toEqual(message);
+    },
+  );
 
   it('refuses any non-zero byte of padding', () => {
     const message = privateMessage(700);
@@ -66,8 +69,16 @@ describe('unwrapPadded', () => {
     expect(() => unwrapPadded(padded)).toThrow(MlsFormatError);
   });
 
+  it('refuses a length one beyond the end, also when a whole message stands there', () => {
+    const padded = envelope(privateMessage(1_020), 1_024);
+    expect(unwrapPadded(padded)).toHaveLength(1_020);
+    padded.writeUInt32BE(1_021);
+    expect(() => unwrapPadded(padded)).toThrow('larger than the message');
+  });
+
   it('refuses zeros behind a message without an envelope, and inputs too short for anything', () => {
     expect(() => unwrapPadded(Buffer.concat([privateMessage(700), Buffer.alloc(324)]))).toThrow(MlsFormatError);
-    for (const sizeBytes of [0, 1, 3, 4, 5]) expect(() => unwrapPadded(Buffer.alloc(sizeBytes))).toThrow(MlsFormatError);
+    for (const sizeBytes of [0, 1, 3, 4, 5])
+      expect(() => unwrapPadded(Buffer.alloc(sizeBytes))).toThrow(MlsFormatError);
   });
 });

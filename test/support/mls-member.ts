@@ -20,9 +20,10 @@ import {
 } from 'ts-mls';
 import { decodeKeyPackage } from 'ts-mls/keyPackage.js';
 
-import { isMessageSizeBucket, unwrapPadded } from '#mls/padding-envelope.ts';
+import { unwrapPadded } from '#mls/padding-envelope.ts';
 
 import { type KeyPackageOptions, MlsDevice, type PublishedKeyPackage } from './mls-device.ts';
+import { fitToBucket, wrapInEnvelope } from './mls-padding.ts';
 
 export interface MlsMemberOptions {
   readonly did: string;
@@ -54,30 +55,6 @@ export type Received =
   | { readonly kind: 'proposal' }
   /** `removed`: this member is no longer in the group. */
   | { readonly kind: 'commit'; readonly removed: boolean };
-
-const ENVELOPE_PREFIX_SIZE_BYTES = 4;
-/** Tag size of every AEAD of RFC 9420. */
-const AEAD_TAG_SIZE_BYTES = 16;
-
-function smallestBucket(sizeBytes: number): number {
-  let bucket = 512;
-  while (bucket < sizeBytes) bucket = bucket < 8_192 ? bucket * 2 : bucket + 8_192;
-  if (!isMessageSizeBucket(bucket)) throw new RangeError('the message is larger than the largest bucket');
-  return bucket;
-}
-
-/** The padding envelope of the wire contract: big-endian length, message, zeros up to the smallest bucket. */
-export function wrapInEnvelope(message: Uint8Array): Uint8Array {
-  const padded = Buffer.alloc(smallestBucket(message.length + ENVELOPE_PREFIX_SIZE_BYTES));
-  padded.writeUInt32BE(message.length);
-  padded.set(message, ENVELOPE_PREFIX_SIZE_BYTES);
-  return padded;
-}
-
-function lengthFieldSizeBytes(sizeBytes: number): number {
-  if (sizeBytes < 64) return 1;
-  return sizeBytes < 16_384 ? 2 : 4;
-}
 
 function decodeMessage(bytes: Uint8Array): MLSMessage {
   const decoded = decodeMlsMessage(bytes, 0);
@@ -180,13 +157,16 @@ export class MlsMember {
     this.#pending = undefined;
   }
 
-  /** Proposes the removal of the first leaf of `did`; takes effect with anybody's next commit. */
-  async proposeRemoval(did: string, options: CommitOptions = {}): Promise<Uint8Array> {
+  /**
+   * Proposes the removal of the first leaf of `did`, privately by default; takes effect with anybody's next commit.
+   * Until then neither this member nor those who received it can encrypt (ts-mls's rule).
+   */
+  async proposeRemoval(did: string, { wire = 'private' }: CommitOptions = {}): Promise<Uint8Array> {
     const target = this.#leaves().find(({ leaf }) => didOf(leaf) === did);
     if (target === undefined) throw new RangeError('this DID is not in the group');
     const proposal: Proposal = { proposalType: 'remove', remove: { removed: target.index } };
-    const isPublic = options.wire === 'public';
-    const { newState, message } = await createProposal(this.#current(), isPublic, proposal, this.device.suite);
+    const { suite } = this.device;
+    const { newState, message } = await createProposal(this.#current(), wire === 'public', proposal, suite);
     this.#state = newState;
     return encodeMlsMessage(message);
   }
@@ -295,9 +275,7 @@ export class MlsMember {
     return {
       commit: encodeMlsMessage(result.commit),
       welcome:
-        welcome === undefined
-          ? undefined
-          : encodeMlsMessage({ version: 'mls10', wireformat: 'mls_welcome', welcome }),
+        welcome === undefined ? undefined : encodeMlsMessage({ version: 'mls10', wireformat: 'mls_welcome', welcome }),
       groupInfo: await this.#groupInfoOf(result.newState),
       epoch: Number(state.groupContext.epoch),
     };
@@ -320,14 +298,9 @@ export class MlsMember {
   async #encryptToBucket(plain: Uint8Array, unpadded: Uint8Array): Promise<Uint8Array> {
     const sample = decodeMessage(unpadded);
     if (sample.wireformat !== 'mls_private_message') throw new TypeError('not a PrivateMessage');
-    const ciphertextSizeBytes = sample.privateMessage.ciphertext.length;
-    const clearSizeBytes = unpadded.length - ciphertextSizeBytes - lengthFieldSizeBytes(ciphertextSizeBytes);
-    const bucket = smallestBucket(unpadded.length + 2);
-    const paddedSizeBytes = bucket - clearSizeBytes - lengthFieldSizeBytes(bucket - clearSizeBytes);
-    const [state, message] = await this.#encryptWith(plain, {
-      kind: 'padUntilLength',
-      padUntilLength: paddedSizeBytes - AEAD_TAG_SIZE_BYTES,
-    });
+    const { bucket, plainSizeBytes } = fitToBucket(unpadded.length, sample.privateMessage.ciphertext.length);
+    const padding: PaddingConfig = { kind: 'padUntilLength', padUntilLength: plainSizeBytes };
+    const [state, message] = await this.#encryptWith(plain, padding);
     if (message.length !== bucket) throw new RangeError('the padding missed its bucket');
     this.#state = state;
     return message;
