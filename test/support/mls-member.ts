@@ -7,13 +7,11 @@ import {
   createGroup,
   createGroupInfoWithExternalPubAndRatchetTree,
   createProposal,
-  decodeMlsMessage,
   emptyPskIndex,
   encodeMlsMessage,
   joinGroup,
   joinGroupExternal,
   type LeafNode,
-  type MLSMessage,
   type PaddingConfig,
   processMessage,
   type Proposal,
@@ -22,6 +20,7 @@ import { decodeKeyPackage } from 'ts-mls/keyPackage.js';
 
 import { unwrapPadded } from '#mls/padding-envelope.ts';
 
+import { decodeMessage, didOf } from './mls-decoding.ts';
 import { type KeyPackageOptions, MlsDevice, type PublishedKeyPackage } from './mls-device.ts';
 import { fitToBucket, wrapInEnvelope } from './mls-padding.ts';
 
@@ -55,17 +54,6 @@ export type Received =
   | { readonly kind: 'proposal' }
   /** `removed`: this member is no longer in the group. */
   | { readonly kind: 'commit'; readonly removed: boolean };
-
-function decodeMessage(bytes: Uint8Array): MLSMessage {
-  const decoded = decodeMlsMessage(bytes, 0);
-  if (decoded === undefined || decoded[1] !== bytes.length) throw new TypeError('not one MLSMessage');
-  return decoded[0];
-}
-
-function didOf(leaf: LeafNode): string {
-  if (leaf.credential.credentialType !== 'basic') return '';
-  return 'identity' in leaf.credential ? new TextDecoder().decode(leaf.credential.identity) : '';
-}
 
 /**
  * A real MLS client in one group, on ts-mls: for tests, demo and bench. Await each call before the next one on the

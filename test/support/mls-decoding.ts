@@ -1,0 +1,14 @@
+import { decodeMlsMessage, type LeafNode, type MLSMessage } from 'ts-mls';
+
+/** The one MLSMessage that `bytes` are. */
+export function decodeMessage(bytes: Uint8Array): MLSMessage {
+  const decoded = decodeMlsMessage(bytes, 0);
+  if (decoded === undefined || decoded[1] !== bytes.length) throw new TypeError('not one MLSMessage');
+  return decoded[0];
+}
+
+/** The DID in the Basic credential of a leaf, or an empty string. */
+export function didOf(leaf: LeafNode): string {
+  if (leaf.credential.credentialType !== 'basic') return '';
+  return 'identity' in leaf.credential ? new TextDecoder().decode(leaf.credential.identity) : '';
+}
