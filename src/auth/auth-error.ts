@@ -1,0 +1,28 @@
+import { AppError } from '#platform/errors.ts';
+
+/**
+ * Every refusal of a token and the text that goes to the caller: fixed, and saying what to do next. All are 401 but
+ * `IdentityUnavailable`, which is our failure to reach somebody else.
+ */
+export const authErrors = {
+  AuthMissing: 'Send a service token: "Authorization: Bearer <token>". Get one from your PDS with getServiceAuth.',
+  BadJwt: 'The token is malformed. Send exactly one unaltered atproto service token with iss, aud, exp, lxm and jti.',
+  BadJwtType: 'The token is not a service token. Sign a JWT with ES256K or ES256 and leave typ out or set it to JWT.',
+  BadJwtAudience: 'The token is for another service. Set aud to the DID of this one.',
+  BadJwtIssuer: 'The issuer cannot be used. It must be a bare did:plc or did:web whose document holds an #atproto key.',
+  BadJwtLexiconMethod: 'The token is for another method. Set lxm to the NSID of the method that is called.',
+  BadJwtLifetime:
+    'The token lives too long or starts in the future. Let exp be at most 300 seconds after iat, and check the clock.',
+  BadJwtSignature: "The signature is not one of the issuer's key. Sign again with the key in the DID document.",
+  JwtExpired: 'The token has expired. Get a new one.',
+  JwtReplayed: 'The token was used before. Get a new one for every request.',
+  JwtTooOld: 'The token was issued before this service (re)started its record of used tokens. Get a new one.',
+  IdentityUnavailable:
+    "The issuer's DID document cannot be fetched at the moment. Try again in a few seconds with a new token.",
+} as const;
+
+export type AuthErrorCode = keyof typeof authErrors;
+
+export function authError(code: AuthErrorCode): AppError<AuthErrorCode> {
+  return new AppError(code, authErrors[code]);
+}

@@ -1,0 +1,64 @@
+import type { Sql } from './database.ts';
+
+/** A used token: a keyed digest that says nothing without its key, and until when it must be known. */
+export interface ReplayEntry {
+  readonly digest: Buffer;
+  readonly expiresAtSeconds: number;
+}
+
+export interface ClaimedReplayEntries {
+  /** Hex digests that nobody had claimed before. */
+  readonly first: ReadonlySet<string>;
+  /** When the record began; undefined after Postgres crashed, which empties unlogged tables. */
+  readonly bornAt: Date | undefined;
+}
+
+const deletedPerStatement = 5_000;
+
+/**
+ * Claims digests in one round trip; the primary key decides between servers. The birth mark is read in the same snapshot:
+ * if it is there, nothing claimed since then has been forgotten. `entries` are in digest order and distinct, so that two
+ * servers that claim the same digests wait for each other instead of deadlocking.
+ */
+export async function claimReplayEntries(sql: Sql, entries: readonly ReplayEntry[]): Promise<ClaimedReplayEntries> {
+  const rows = await sql<{ born_at: Date | null; digest: Buffer | null }[]>`
+    WITH claimed AS (
+      INSERT INTO replay_entries (digest, expires_at)
+      SELECT entry.digest, to_timestamp(entry.expires_at)
+      FROM unnest(
+        ${entries.map(({ digest }) => digest)}::bytea[],
+        ${entries.map(({ expiresAtSeconds }) => expiresAtSeconds)}::float8[]
+      ) WITH ORDINALITY AS entry (digest, expires_at, place)
+      ORDER BY entry.place
+      ON CONFLICT DO NOTHING
+      RETURNING digest
+    )
+    SELECT birth.born_at, claimed.digest
+    FROM (VALUES (1)) AS always (present)
+    LEFT JOIN replay_birth AS birth ON true
+    LEFT JOIN claimed ON true`;
+  const digests = rows.map(({ digest }) => digest?.toString('hex')).filter((digest) => digest !== undefined);
+  return { first: new Set(digests), bornAt: rows[0]?.born_at ?? undefined };
+}
+
+/** Sets the birth mark if there is none. */
+export async function bearReplayRecord(sql: Sql): Promise<{ readonly bornAt: Date; readonly isNew: boolean }> {
+  const [born] = await sql<{ born_at: Date }[]>`
+    INSERT INTO replay_birth (born_at) VALUES (now()) ON CONFLICT DO NOTHING RETURNING born_at`;
+  if (born !== undefined) return { bornAt: born.born_at, isNew: true };
+  const [known] = await sql<{ born_at: Date }[]>`SELECT born_at FROM replay_birth`;
+  return known === undefined ? bearReplayRecord(sql) : { bornAt: known.born_at, isNew: false };
+}
+
+/** Deletes what has expired, in short statements. Returns how many rows that were. */
+export async function deleteExpiredReplayEntries(sql: Sql): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const { count } = await sql`
+      DELETE FROM replay_entries WHERE digest IN (
+        SELECT digest FROM replay_entries WHERE expires_at < now() ORDER BY expires_at
+        LIMIT ${deletedPerStatement} FOR UPDATE SKIP LOCKED)`;
+    total += count;
+    if (count < deletedPerStatement) return total;
+  }
+}

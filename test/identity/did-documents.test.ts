@@ -1,0 +1,305 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createDidDocuments } from '#identity/did-documents.ts';
+import type { DidDocuments } from '#identity/did-documents.ts';
+import { createFetchDidDocument } from '#identity/fetch-did-document.ts';
+import { createAccount, randomPlcDid } from '../support/account.ts';
+import type { Account } from '../support/account.ts';
+import { startLoopbackPlc } from '../support/loopback-plc.ts';
+import type { LoopbackPlc, Misbehaviour } from '../support/loopback-plc.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+import type { ManualClock } from '../support/manual-clock.ts';
+
+const minuteMs = 60_000;
+const freshMs = 5 * minuteMs;
+
+let plc: LoopbackPlc;
+let clock: ManualClock;
+let documents: DidDocuments;
+
+beforeAll(async () => {
+  plc = await startLoopbackPlc();
+});
+afterAll(() => plc.close());
+beforeEach(() => {
+  clock = createManualClock(1_800_000_000_000);
+  documents = openDocuments();
+});
+
+function openDocuments({ entriesMax = 1_000 } = {}): DidDocuments {
+  const network = 'private';
+  const fetchDidDocument = createFetchDidDocument({ clock, network, plcUrl: plc.url, timeoutMs: 400 });
+  return createDidDocuments({ fetchDidDocument, clock, network, entriesMax });
+}
+
+/** Whether the key in the cache verifies what `account` signs now. */
+async function verifies(account: Account, options: Parameters<DidDocuments['signingKey']>[1] = {}): Promise<boolean> {
+  const [header, payload, signature] = account.signToken('{}', '{}').split('.');
+  const key = await documents.signingKey(account.did, options);
+  return key.verify(Buffer.from(`${header}.${payload}`), Buffer.from(signature ?? '', 'base64url'));
+}
+
+async function eventually(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 5_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error('the condition did not come true');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+describe('every way to write a key is read', () => {
+  const forms = (['secp256k1', 'p256'] as const).flatMap((curve) =>
+    (['multikey', 'legacy', 'jwk'] as const).map((keyForm) => ({ curve, keyForm })),
+  );
+  test.for(forms)('$curve as $keyForm', async ({ curve, keyForm }) => {
+    const account = createAccount(plc, { curve, keyForm });
+    expect(await verifies(account)).toBe(true);
+    expect(await documents.signingKey(account.did)).toMatchObject({
+      algorithm: curve === 'p256' ? 'ES256' : 'ES256K',
+      id: `${account.did}#atproto`,
+    });
+  });
+
+  test('did:web, and an id that is only a fragment', async () => {
+    const did = `did:web:localhost%3A${plc.port}`;
+    const account = createAccount(plc, { did });
+    const [method] = account.document().verificationMethod ?? [];
+    plc.register({ ...account.document(), verificationMethod: [{ ...method, id: '#atproto' }] });
+    expect(await verifies(account)).toBe(true);
+  });
+});
+
+describe('the key is chosen by name', () => {
+  test('kid may name a key of the same document by fragment or full id', async () => {
+    const other = createAccount(plc, { fragment: 'other' });
+    for (const kid of ['#other', 'other', `${other.did}#other`]) expect(await verifies(other, { kid })).toBe(true);
+    await expect(documents.signingKey(other.did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
+  });
+
+  test('kid cannot lead to another document', async () => {
+    const [account, stranger] = [createAccount(plc), createAccount(plc)];
+    await documents.signingKey(stranger.did);
+    const kid = `${stranger.did}#atproto`;
+    await expect(documents.signingKey(account.did, { kid })).rejects.toMatchObject({ code: 'SigningKeyMissing' });
+  });
+
+  test("a document that lists another document's key does not make it its own", async () => {
+    const stranger = createAccount(plc);
+    const did = randomPlcDid();
+    plc.register({ ...stranger.document(), id: did });
+    const kid = `${stranger.did}#atproto`;
+    await expect(documents.signingKey(did, { kid })).rejects.toMatchObject({ code: 'SigningKeyMissing' });
+  });
+
+  test('two keys of one name are ambiguous, so neither counts', async () => {
+    const [account, other] = [createAccount(plc), createAccount(plc)];
+    const [first] = account.document().verificationMethod ?? [];
+    const [second] = other.document().verificationMethod ?? [];
+    plc.register({ ...account.document(), verificationMethod: [first ?? {}, { ...second, id: '#atproto' }] });
+    await expect(documents.signingKey(account.did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
+  });
+
+  const zQ3 = 'zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme';
+  test.for<[string, Record<string, unknown>]>([
+    ['no multibase prefix', { type: 'Multikey', publicKeyMultibase: zQ3.slice(1) }],
+    ['a point that is not on the curve', { type: 'Multikey', publicKeyMultibase: `${zQ3.slice(0, -1)}f` }],
+    [
+      'a Multikey of another curve',
+      { type: 'Multikey', publicKeyMultibase: 'z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK' },
+    ],
+    ['a type that signs nothing', { type: 'X25519KeyAgreementKey2020', publicKeyMultibase: zQ3 }],
+    ['a very long key', { type: 'Multikey', publicKeyMultibase: `z${'2'.repeat(20_000)}` }],
+    ['a JWK that is no EC key', { type: 'JsonWebKey2020', publicKeyJwk: { kty: 'oct', k: 'AAAA' } }],
+    [
+      'a JWK off the curve',
+      { type: 'JsonWebKey2020', publicKeyJwk: { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) } },
+    ],
+    [
+      'a JWK with short coordinates',
+      { type: 'JsonWebKey2020', publicKeyJwk: { kty: 'EC', crv: 'P-256', x: 'AAAA', y: 'AAAA' } },
+    ],
+  ])('%s is no key', async ([, fields]) => {
+    const did = randomPlcDid();
+    plc.register({ id: did, verificationMethod: [{ id: `${did}#atproto`, controller: did, ...fields }] });
+    await expect(documents.signingKey(did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
+  });
+
+  test('the positive control of the broken keys is read', async () => {
+    const did = randomPlcDid();
+    const fields = { type: 'Multikey', publicKeyMultibase: zQ3 };
+    plc.register({ id: did, verificationMethod: [{ id: `${did}#atproto`, controller: did, ...fields }] });
+    expect(await documents.signingKey(did)).toMatchObject({ algorithm: 'ES256K' });
+  });
+});
+
+describe('the directory is asked as little as possible', () => {
+  test('50 lookups at once make one request, and share one parsed key', async () => {
+    const { did } = createAccount(plc);
+    const keys = await Promise.all(Array.from({ length: 50 }, () => documents.signingKey(did)));
+    expect(plc.requests(did)).toBe(1);
+    expect(new Set(keys).size).toBe(1);
+  });
+
+  test('50 lookups at once of an absent DID make one request', async () => {
+    const did = randomPlcDid();
+    const answers = await Promise.allSettled(Array.from({ length: 50 }, () => documents.signingKey(did)));
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 50 }, () => 'rejected'));
+    expect(plc.requests(did)).toBe(1);
+  });
+
+  test('an absent DID is asked for again after a minute', async () => {
+    const did = randomPlcDid();
+    const isAbsent = (): Promise<void> =>
+      expect(documents.signingKey(did)).rejects.toMatchObject({ code: 'DidNotFound' });
+    await isAbsent();
+    clock.advance(minuteMs - 1);
+    await isAbsent();
+    expect(plc.requests(did)).toBe(1);
+    createAccount(plc, { did });
+    clock.advance(1);
+    await documents.signingKey(did);
+    expect(plc.requests(did)).toBe(2);
+  });
+
+  test('at most 16 fetches of a method run at once, and who waits too long is told to come back', async () => {
+    const dids = Array.from({ length: 300 }, () => createAccount(plc).did);
+    for (const did of dids) plc.misbehave(did, 'hang');
+    const answers = Promise.allSettled(dids.map((did) => documents.signingKey(did)));
+    await eventually(() => plc.pending() === 16);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(plc.pending()).toBe(16);
+    for (const did of dids) plc.misbehave(did, undefined);
+    plc.release();
+    const codes = (await answers).map((answer) => (answer.status === 'fulfilled' ? 'key' : answer.reason.code));
+    expect(codes.filter((code) => code === 'key')).toHaveLength(16 + 256);
+    expect(codes.filter((code) => code === 'IdentityUnavailable')).toHaveLength(300 - 16 - 256);
+  });
+
+  test('the least recently used document is dropped first', async () => {
+    documents = openDocuments({ entriesMax: 2 });
+    const [a, b, c] = [createAccount(plc).did, createAccount(plc).did, createAccount(plc).did];
+    for (const did of [a, b, a, c, a]) await documents.signingKey(did);
+    expect([plc.requests(a), plc.requests(b), plc.requests(c)]).toEqual([1, 1, 1]);
+    await documents.signingKey(b);
+    expect(plc.requests(b)).toBe(2);
+  });
+
+  test('absent DIDs do not push documents out', async () => {
+    documents = openDocuments({ entriesMax: 4 });
+    const { did } = createAccount(plc);
+    await documents.signingKey(did);
+    for (let i = 0; i < 10; i++) await documents.signingKey(randomPlcDid()).catch(() => undefined);
+    await documents.signingKey(did);
+    expect(plc.requests(did)).toBe(1);
+  });
+});
+
+describe('documents grow old', () => {
+  test('fresh for five minutes, then refreshed behind the request, which does not wait', async () => {
+    const account = createAccount(plc);
+    const before = await documents.signingKey(account.did);
+    account.rotateKey();
+    clock.advance(freshMs - 1);
+    expect(await documents.signingKey(account.did)).toBe(before);
+    expect(plc.requests(account.did)).toBe(1);
+    clock.advance(1);
+    plc.misbehave(account.did, 'hang');
+    for (let i = 0; i < 10; i++) expect(await documents.signingKey(account.did)).toBe(before);
+    await eventually(() => plc.pending() === 1);
+    expect(plc.requests(account.did)).toBe(2);
+    plc.misbehave(account.did, undefined);
+    plc.release();
+    await expect.poll(() => verifies(account)).toBe(true);
+    expect(plc.requests(account.did)).toBe(2);
+  });
+
+  test('when the directory is down a document serves for an hour, and the directory is asked every five seconds', async () => {
+    const account = createAccount(plc);
+    await documents.signingKey(account.did);
+    plc.misbehave(account.did, 'error');
+    clock.advance(freshMs);
+    await documents.signingKey(account.did);
+    await eventually(() => plc.requests(account.did) === 2);
+    clock.advance(4_999);
+    await documents.signingKey(account.did);
+    expect(plc.requests(account.did)).toBe(2);
+    clock.advance(55 * minuteMs - 5_000);
+    await documents.signingKey(account.did);
+    await eventually(() => plc.requests(account.did) === 3);
+    clock.advance(5_001);
+    await expect(documents.signingKey(account.did)).rejects.toMatchObject({ code: 'IdentityUnavailable' });
+  });
+
+  test('a tombstone takes the key away at the next refresh', async () => {
+    const account = createAccount(plc);
+    await documents.signingKey(account.did);
+    plc.misbehave(account.did, 'tombstone');
+    clock.advance(freshMs);
+    await documents.signingKey(account.did);
+    await expect.poll(() => documents.signingKey(account.did).catch((error) => error.code)).toBe('DidNotFound');
+  });
+});
+
+describe('a forced refresh', () => {
+  test('finds a rotated key at once, and happens once a minute for a DID', async () => {
+    const account = createAccount(plc);
+    await documents.signingKey(account.did);
+    account.rotateKey();
+    clock.advance(2_000);
+    expect(await verifies(account)).toBe(false);
+    expect(await verifies(account, { refresh: 'force' })).toBe(true);
+    expect(plc.requests(account.did)).toBe(2);
+    account.rotateKey();
+    clock.advance(minuteMs - 1);
+    for (let i = 0; i < 20; i++) expect(await verifies(account, { refresh: 'force' })).toBe(false);
+    expect(plc.requests(account.did)).toBe(2);
+    clock.advance(1);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => verifies(account, { refresh: 'force' })));
+    expect(answers).toEqual(Array.from({ length: 20 }, () => true));
+    expect(plc.requests(account.did)).toBe(3);
+  });
+
+  test('does not fetch a document twice for one junk token', async () => {
+    const { did } = createAccount(plc);
+    await documents.signingKey(did);
+    await documents.signingKey(did, { refresh: 'force' });
+    expect(plc.requests(did)).toBe(1);
+  });
+
+  test('that fails leaves the known key in use', async () => {
+    const account = createAccount(plc);
+    const known = await documents.signingKey(account.did);
+    clock.advance(2_000);
+    plc.misbehave(account.did, 'error');
+    expect(await documents.signingKey(account.did, { refresh: 'force' })).toBe(known);
+    expect(plc.requests(account.did)).toBe(2);
+  });
+});
+
+describe('a directory that misbehaves', () => {
+  test.for<[Misbehaviour, string]>([
+    ['hang', 'IdentityUnavailable'],
+    ['slow-body', 'IdentityUnavailable'],
+    ['error', 'IdentityUnavailable'],
+    ['big-body', 'IdentityUnavailable'],
+    ['redirect', 'IdentityUnavailable'],
+    ['tombstone', 'DidNotFound'],
+    ['wrong-id', 'DidNotFound'],
+    ['not-json', 'DidNotFound'],
+  ])('%s is answered with %s in time', async ([how, code]) => {
+    const { did } = createAccount(plc);
+    plc.misbehave(did, how);
+    const startMs = performance.now();
+    await expect(documents.signingKey(did)).rejects.toMatchObject({ code });
+    expect(performance.now() - startMs).toBeLessThan(2_000);
+    expect(plc.requests('did:plc:aaaaaaaaaaaaaaaaaaaaaaaa')).toBe(0);
+    plc.release();
+  });
+
+  test('an error says nothing about whom it concerns', async () => {
+    const { did } = createAccount(plc);
+    plc.misbehave(did, 'error');
+    const error: unknown = await documents.signingKey(did).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(Error);
+    expect(`${String(error)} ${JSON.stringify(error)} ${String((error as Error).cause)}`).not.toContain(did.slice(8));
+  });
+});

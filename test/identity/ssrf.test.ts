@@ -1,0 +1,188 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import dns from 'node:dns';
+import { syncBuiltinESMExports } from 'node:module';
+import type { Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '#platform/clock.ts';
+import { createDidDocuments } from '#identity/did-documents.ts';
+import type { DidDocuments } from '#identity/did-documents.ts';
+import { createFetchDidDocument } from '#identity/fetch-did-document.ts';
+import type { IdentityNetwork } from '#identity/did.ts';
+import { createAccount } from '../support/account.ts';
+import { startLoopbackPlc } from '../support/loopback-plc.ts';
+import type { LoopbackPlc } from '../support/loopback-plc.ts';
+
+/** Sockets that connected somewhere, seen below every HTTP library. */
+let connected = 0;
+const realLookup = dns.lookup;
+let plc: LoopbackPlc;
+
+function countConnection(message: unknown): void {
+  const { socket } = message as { socket: Socket };
+  socket.once('connect', () => (connected += 1));
+}
+
+beforeAll(async () => {
+  plc = await startLoopbackPlc();
+  subscribe('net.client.socket', countConnection);
+});
+afterAll(async () => {
+  unsubscribe('net.client.socket', countConnection);
+  await plc.close();
+});
+beforeEach(() => {
+  connected = 0;
+});
+afterEach(() => {
+  dns.lookup = realLookup;
+  syncBuiltinESMExports();
+});
+
+/** Every look-up answers `addresses` from now on; returns the names that were asked for. */
+function answerLookups(addresses: readonly string[]): string[] {
+  const names: string[] = [];
+  const fake = (name: string, options: unknown, done: (...results: unknown[]) => void): void => {
+    names.push(name);
+    const all = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+    const wantsAll = typeof options === 'object' && options !== null && 'all' in options && options.all === true;
+    if (wantsAll) done(null, all);
+    else done(null, all[0]?.address, all[0]?.family);
+  };
+  dns.lookup = fake as unknown as typeof dns.lookup;
+  syncBuiltinESMExports();
+  return names;
+}
+
+function openDocuments(network: IdentityNetwork, plcUrl: string): DidDocuments {
+  const fetchDidDocument = createFetchDidDocument({ clock: systemClock, network, plcUrl, timeoutMs: 500 });
+  return createDidDocuments({ fetchDidDocument, clock: systemClock, network, entriesMax: 100 });
+}
+
+async function refusal(documents: DidDocuments, did: string): Promise<unknown> {
+  return documents.signingKey(did).then(
+    () => 'accepted',
+    (error) => error.code,
+  );
+}
+
+describe('a did:web that is not a plain public host name is refused before anything is sent', () => {
+  const port = '%3A8080';
+  test.for([
+    'did:web:127.0.0.1',
+    'did:web:127.1',
+    'did:web:2130706433',
+    'did:web:0x7f000001',
+    'did:web:0x7f.0.0.1',
+    'did:web:0177.0.0.1',
+    'did:web:127.0.0.0x1',
+    'did:web:169.254.169.254',
+    'did:web:10.0.0.1',
+    'did:web:100.64.0.1',
+    'did:web:0.0.0.0',
+    'did:web:8.8.8.8',
+    'did:web:[::1]',
+    'did:web:[::ffff:7f00:1]',
+    'did:web:%5B%3A%3A1%5D',
+    'did:web:[64:ff9b::7f00:1]',
+    'did:web:[fd00::1]',
+    'did:web:localhost',
+    `did:web:localhost${port}`,
+    'did:web:localhost.',
+    'did:web:a.localhost',
+    'did:web:printer.local',
+    'did:web:metadata.google.internal',
+    'did:web:a.test',
+    'did:web:a.example',
+    'did:web:a.onion',
+    'did:web:1.0.0.127.in-addr.arpa',
+    'did:web:host',
+    'did:web:a.example.com.',
+    `did:web:a.nightjar.dev${port}`,
+    'did:web:a.nightjar.dev:8080',
+    'did:web:a.nightjar.dev:path',
+    'did:web:a.nightjar.dev%3A443',
+    'did:web:a.nightjar.dev/path',
+    'did:web:a.nightjar.dev%2Fpath',
+    'did:web:user@a.nightjar.dev',
+    'did:web:user%40a.nightjar.dev',
+    'did:web:a.nightjar.dev#x',
+    'did:web:a.nightjar.dev%23x',
+    'did:web:a.nightjar.dev?x',
+    'did:web:A.nightjar.dev',
+    'did:web:ä.nightjar.dev',
+    'did:web:a。nightjar.dev',
+    'did:web:１２７.0.0.1',
+    'did:web:a..nightjar.dev',
+    'did:web:-a.nightjar.dev',
+    'did:web:a.nightjar.dev\n',
+    'did:web:a.nightjar.dev\r\nhost: b',
+    'did:web:a.nightjar.dev\\@127.0.0.1',
+    `did:web:${'a.'.repeat(130)}dev`,
+    'did:web:',
+    'did:web:.',
+    'did:plc:',
+    'did:plc:ABCDEFGHIJKLMNOPQRSTUVWX',
+    'did:plc:aaaaaaaaaaaaaaaaaaaaaaa',
+    'did:plc:aaaaaaaaaaaaaaaaaaaaaaaaa',
+    'did:plc:aaaaaaaaaaaaaaaaaaaaaaa1',
+    'did:plc:../aaaaaaaaaaaaaaaaaaaaa',
+    'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa#b',
+    'did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme',
+    'DID:plc:aaaaaaaaaaaaaaaaaaaaaaaa',
+    ' did:plc:aaaaaaaaaaaaaaaaaaaaaaaa',
+    'https://a.nightjar.dev',
+    '',
+    '__proto__',
+  ])('%s', async (did) => {
+    const names = answerLookups(['127.0.0.1']);
+    expect(await refusal(openDocuments('public', 'https://plc.directory'), did)).toBe('DidUnsupported');
+    expect(names).toEqual([]);
+    expect(connected).toBe(0);
+  });
+});
+
+describe('a name that resolves to an address inside is never connected to', () => {
+  test.for([
+    ['127.0.0.1'],
+    ['169.254.169.254'],
+    ['10.1.2.3'],
+    ['172.16.0.1'],
+    ['192.168.1.1'],
+    ['100.64.0.1'],
+    ['0.0.0.0'],
+    ['224.0.0.1'],
+    ['255.255.255.255'],
+    ['198.18.0.1'],
+    ['::1'],
+    ['::'],
+    ['::ffff:127.0.0.1'],
+    ['64:ff9b::7f00:1'],
+    ['fd00::1'],
+    ['fe80::1'],
+    ['ff02::1'],
+    ['2001:db8::1'],
+    ['93.184.216.34', '127.0.0.1'],
+    ['127.0.0.1', '93.184.216.34'],
+  ])('%s', async (addresses) => {
+    const names = answerLookups(addresses);
+    const documents = openDocuments('public', 'https://plc.directory');
+    expect(await refusal(documents, 'did:web:rebind.nightjar.dev')).toBe('IdentityUnavailable');
+    expect(names, 'the look-up went through the guard').toContain('rebind.nightjar.dev');
+    expect(connected).toBe(0);
+  });
+});
+
+describe('a directory on loopback', () => {
+  test('is refused unless the private network is allowed', async () => {
+    const { did } = createAccount(plc);
+    expect(await refusal(openDocuments('public', plc.url), did)).toBe('IdentityUnavailable');
+    expect(connected).toBe(0);
+    expect(plc.requests(did)).toBe(0);
+  });
+
+  test('is reached when it is, and the socket counter sees that', async () => {
+    const { did } = createAccount(plc);
+    expect(await refusal(openDocuments('private', plc.url), did)).toBe('accepted');
+    expect(connected).toBeGreaterThan(0);
+  });
+});

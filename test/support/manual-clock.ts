@@ -1,0 +1,30 @@
+import type { Clock } from '#platform/clock.ts';
+
+/** A clock that moves only when a test says so. */
+export interface ManualClock extends Clock {
+  advance(durationMs: number): void;
+  /** Sleeps that have not ended, in milliseconds left. */
+  sleeping(): readonly number[];
+}
+
+export function createManualClock(startMs: number): ManualClock {
+  let nowMs = startMs;
+  let sleepers: { readonly untilMs: number; readonly wake: () => void }[] = [];
+  return {
+    nowMs: () => nowMs,
+    monotonicMs: () => nowMs,
+    sleep: (delayMs, signal) =>
+      new Promise((resolve) => {
+        if (signal?.aborted === true) return resolve();
+        sleepers.push({ untilMs: nowMs + delayMs, wake: resolve });
+        signal?.addEventListener('abort', () => resolve(), { once: true });
+      }),
+    advance(durationMs) {
+      nowMs += durationMs;
+      const awake = sleepers.filter(({ untilMs }) => untilMs <= nowMs);
+      sleepers = sleepers.filter(({ untilMs }) => untilMs > nowMs);
+      for (const { wake } of awake) wake();
+    },
+    sleeping: () => sleepers.map(({ untilMs }) => untilMs - nowMs),
+  };
+}
