@@ -24,6 +24,11 @@ export class AppError<Code extends string = string> extends Error {
   }
 }
 
+/** Whether `error` is an expected failure; narrows to one whose code is text. */
+export function isAppError(error: unknown): error is AppError {
+  return error instanceof AppError;
+}
+
 /** A broken invariant: never the caller's fault, answered with a 500 that carries no text of ours. */
 export class InvariantError extends Error {
   override readonly name = 'InvariantError';

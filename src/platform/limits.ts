@@ -35,4 +35,10 @@ export const limits = {
   tokenLifetimeSecondsMax: 300,
   clockLeewaySeconds: 30,
   didLengthMax: 2_048,
+  /** Live subscriptions of one account on one server. */
+  subscriptionsPerAccountMax: 10,
+  /** What may wait for one subscriber before it is cut or has to read from the log. */
+  heldFramesMax: 500,
+  heldSizeBytesMax: 1_048_576,
+  subscriberBacklogSizeBytesMax: 1_048_576,
 } as const;

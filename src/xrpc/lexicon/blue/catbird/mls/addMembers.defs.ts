@@ -59,6 +59,7 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidCommit',
   'InvalidWelcome',
   'InvalidGroupInfo',
+  'TooManyConversations',
 ])
 
 export { main }

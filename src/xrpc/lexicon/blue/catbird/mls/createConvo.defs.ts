@@ -77,6 +77,7 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidWelcome',
   'InvalidGroupInfo',
   'TooManyConversations',
+  'InvalidGroupId',
 ])
 
 export { main }

@@ -55,6 +55,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'TooManyDids',
   'InvalidDid',
+  'InvalidCipherSuite',
 ])
 
 export { main }

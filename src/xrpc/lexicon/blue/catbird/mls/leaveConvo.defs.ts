@@ -44,6 +44,8 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotAdmin',
   'EpochMismatch',
   'InvalidCommit',
+  'LastAdmin',
+  'TargetNotMember',
 ])
 
 export { main }

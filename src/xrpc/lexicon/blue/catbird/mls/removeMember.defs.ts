@@ -44,6 +44,7 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'ConvoNotFound',
   'EpochMismatch',
   'InvalidCommit',
+  'TargetNotMember',
 ])
 
 export { main }

@@ -1,0 +1,60 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { encodeJson, parseJson } from './json-text.ts';
+
+const roomy = { depthMax: 1_000, valuesMax: 1_000_000 };
+const parse = (text: string, bounds = roomy): unknown => parseJson(Buffer.from(text), bounds);
+
+function depthOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  return 1 + Math.max(0, ...Object.values(value).map(depthOf));
+}
+
+const escapes = fc.constantFrom('\\', '"', '[', '{', '\\"', 'a', '\u00e9', '😀');
+const value = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 6 },
+    fc.string({ unit: escapes }),
+    fc.integer(),
+    fc.boolean(),
+    fc.constant(null),
+    fc.array(tie('value'), { maxLength: 4 }),
+    fc.dictionary(fc.string({ unit: escapes }), tie('value'), { maxKeys: 4 }),
+  ),
+})).value;
+
+test('what JSON.parse reads is read alike, up to the depth that is allowed and no further', () => {
+  fc.assert(
+    fc.property(value, (original) => {
+      const text = JSON.stringify(original);
+      const depth = depthOf(original);
+      expect(parse(text, { ...roomy, depthMax: depth })).toEqual({ value: original });
+      if (depth > 0) expect(parse(text, { ...roomy, depthMax: depth - 1 })).toBeUndefined();
+    }),
+  );
+});
+
+test('values are counted before they are parsed', () => {
+  expect(parse('[1,2,3]', { depthMax: 9, valuesMax: 4 })).toEqual({ value: [1, 2, 3] });
+  expect(parse('[1,2,3,4]', { depthMax: 9, valuesMax: 4 })).toBeUndefined();
+  expect(parse('[",,,,,,,,"]', { depthMax: 9, valuesMax: 4 })).toEqual({ value: [',,,,,,,,'] });
+});
+
+test('any bytes survive being written and read', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
+      expect(parse(encodeJson({ list: [bytes, Buffer.from(bytes)], absent: undefined }))).toEqual({
+        value: { list: [Buffer.from(bytes), Buffer.from(bytes)] },
+      });
+    }),
+  );
+});
+
+test('any bytes at all are judged without an exception', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 50 }), (bytes) => {
+      expect(() => parseJson(Buffer.from(bytes), roomy)).not.toThrow();
+    }),
+    { numRuns: 1_000 },
+  );
+});

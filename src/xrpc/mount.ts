@@ -1,0 +1,204 @@
+import type { IncomingMessage } from 'node:http';
+import type { HttpBindings } from '@hono/node-server';
+import type { Context, Hono } from 'hono';
+import type { Caller } from '#domain/caller.ts';
+import type { Clock } from '#platform/clock.ts';
+import { InvariantError } from '#platform/errors.ts';
+import { newRequestId } from '#platform/ids.ts';
+import { limits } from '#platform/limits.ts';
+import { describeError } from '#platform/logger.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { QuotaCharger } from '#quota/charge.ts';
+import type { AddressEvidence } from '#quota/client-address.ts';
+import type { Decision } from '#quota/decision.ts';
+import type { Endpoint, MethodEndpoint, SubscriptionEndpoint } from './endpoint.ts';
+import { generalError } from './general-error.ts';
+import { rateLimitExceeded, rateLimitHeaders } from './rate-limit.ts';
+import { readJsonBody, refuseLargeBody } from './request-body.ts';
+import { answerHeaders, refusalOf, statusOk, statuses, unauthenticated } from './respond.ts';
+import type { RefusedBy } from './respond.ts';
+import { isUpgrade, upgrade } from './upgrade.ts';
+
+export interface MountDeps {
+  readonly endpoints: readonly Endpoint[];
+  /** Proves who asks. Throws an AppError to refuse; names that no status is declared for are answered with 401. */
+  readonly authenticate: (authorization: string | undefined, method: string) => Promise<Caller>;
+  readonly quota: QuotaCharger;
+  /** The client's address, seen through trusted proxies; undefined when it cannot be told. */
+  readonly addressOf: (evidence: AddressEvidence) => string | undefined;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Called once for each answer. */
+  readonly observe?: (observation: RequestObservation) => void;
+}
+
+/** Facts of one answer for metrics; every text is from a closed list. */
+export interface RequestObservation {
+  /** NSID of a mounted method, or `unknown`. */
+  readonly method: string;
+  readonly status: number;
+  /** Error name, or `none`. */
+  readonly error: string;
+  readonly durationMs: number;
+}
+
+type XrpcContext = Context<{ Bindings: HttpBindings }>;
+
+/** What becomes known of a request on its way in, for its answer. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly requestId: string;
+  readonly search: URLSearchParams;
+  address: string;
+  endpoint: Endpoint | undefined;
+  decision: Decision | undefined;
+  refusedBy: RefusedBy;
+}
+
+const prefix = '/xrpc/';
+const undeclared: RefusedBy = { declared: new Set() };
+
+/**
+ * Serves `endpoints` under `/xrpc/`. Every request goes the same way: address quota → identity → caller quota → lexicon →
+ * handler → lexicon → answer.
+ * @throws InvariantError when an endpoint lacks its lexicon, auth or quota, or two have the same name.
+ */
+export function mountXrpc(app: Hono<{ Bindings: HttpBindings }>, deps: MountDeps): void {
+  const registry = registryOf(deps.endpoints);
+  app.all(`${prefix}*`, (context) => serve(deps, registry, context));
+}
+
+function registryOf(endpoints: readonly Endpoint[]): ReadonlyMap<string, Endpoint> {
+  const registry = new Map<string, Endpoint>();
+  for (const endpoint of endpoints) {
+    const complete = [endpoint.nsid, endpoint.auth, endpoint.quota].every(
+      (part) => typeof part === 'string' && part !== '',
+    );
+    if (!complete) throw new InvariantError('an endpoint lacks its lexicon, auth or quota');
+    if (registry.has(endpoint.nsid)) throw new InvariantError('two endpoints have the same name');
+    registry.set(endpoint.nsid, endpoint);
+  }
+  return registry;
+}
+
+async function serve(
+  deps: MountDeps,
+  registry: ReadonlyMap<string, Endpoint>,
+  context: XrpcContext,
+): Promise<Response> {
+  const startedMs = deps.clock.monotonicMs();
+  const exchange = exchangeOf(context.env.incoming);
+  let error = 'none';
+  let response: Response;
+  try {
+    response = await answer(deps, registry, context, exchange);
+  } catch (thrown) {
+    const refusal = refusalOf(thrown, exchange.refusedBy);
+    error = refusal.name;
+    if (refusal.unexpected !== undefined) {
+      deps.logger.log('request_failed', { requestId: exchange.requestId, ...describeError(refusal.unexpected) });
+    }
+    response = new Response(refusal.body, { status: refusal.status, headers: refusalHeaders(exchange, refusal) });
+  }
+  const method = exchange.endpoint?.nsid ?? 'unknown';
+  deps.observe?.({ method, status: response.status, error, durationMs: deps.clock.monotonicMs() - startedMs });
+  return response;
+}
+
+function exchangeOf(request: IncomingMessage): Exchange {
+  const queryAt = request.url?.indexOf('?') ?? -1;
+  return {
+    request,
+    requestId: newRequestId(),
+    search: new URLSearchParams(queryAt === -1 ? '' : request.url?.slice(queryAt + 1)),
+    address: '',
+    endpoint: undefined,
+    decision: undefined,
+    refusedBy: undeclared,
+  };
+}
+
+async function answer(
+  deps: MountDeps,
+  registry: ReadonlyMap<string, Endpoint>,
+  context: XrpcContext,
+  exchange: Exchange,
+): Promise<Response> {
+  await chargeAddress(deps, exchange);
+  if ((exchange.request.url?.length ?? 0) > limits.urlLengthMax) throw generalError('UriTooLong');
+  const endpoint = registry.get(context.req.path.slice(prefix.length));
+  if (endpoint === undefined) throw generalError('MethodNotImplemented');
+  exchange.endpoint = endpoint;
+  if (exchange.request.method !== verbOf(endpoint)) throw generalError('MethodNotAllowed');
+  return endpoint.kind === 'subscription'
+    ? openSubscription(deps, context, exchange, endpoint)
+    : callMethod(deps, exchange, endpoint);
+}
+
+async function chargeAddress(deps: MountDeps, exchange: Exchange): Promise<void> {
+  const { headers, socket } = exchange.request;
+  const address = deps.addressOf({ peer: socket.remoteAddress, forwardedFor: headers['x-forwarded-for']?.toString() });
+  if (address === undefined) throw generalError('UnknownAddress');
+  exchange.address = address;
+  charge(exchange, await deps.quota.takeAddress(address));
+}
+
+async function callMethod(deps: MountDeps, exchange: Exchange, endpoint: MethodEndpoint): Promise<Response> {
+  const { request, search } = exchange;
+  exchange.refusedBy = 'identity';
+  const caller = await deps.authenticate(request.headers.authorization, endpoint.nsid);
+  await chargeCaller(deps, exchange, endpoint, caller);
+  refuseLargeBody(request, endpoint.bodySizeBytesMax);
+  const readBody = (): Promise<unknown> => readJsonBody(request, endpoint.bodySizeBytesMax);
+  const body = await endpoint.answer({ caller, search, readBody });
+  return new Response(body, { status: statusOk, headers: headersOf(exchange) });
+}
+
+async function openSubscription(
+  deps: MountDeps,
+  context: XrpcContext,
+  exchange: Exchange,
+  endpoint: SubscriptionEndpoint,
+): Promise<Response> {
+  if (!isUpgrade(exchange.request)) throw generalError('UpgradeRequired');
+  exchange.refusedBy = 'identity';
+  const admitted = await endpoint.admit(exchange.search);
+  await chargeCaller(deps, exchange, endpoint, admitted.caller);
+  const take = await admitted.open();
+  return upgrade(context, take, headersOf(exchange));
+}
+
+/** Identity is proven: the address gets its token back, and the caller pays instead. */
+async function chargeCaller(deps: MountDeps, exchange: Exchange, endpoint: Endpoint, caller: Caller): Promise<void> {
+  await deps.quota.giveBackAddress(exchange.address);
+  exchange.refusedBy = { declared: endpoint.errors };
+  charge(exchange, await deps.quota.takeCaller(caller.did, endpoint.quota));
+}
+
+function charge(exchange: Exchange, decision: Decision): void {
+  exchange.decision = decision;
+  if (!decision.allowed) throw rateLimitExceeded(decision);
+}
+
+function verbOf(endpoint: Endpoint): 'GET' | 'POST' {
+  return endpoint.kind === 'procedure' ? 'POST' : 'GET';
+}
+
+function headersOf(exchange: Exchange): Record<string, string> {
+  return { ...answerHeaders, 'X-Request-Id': exchange.requestId, ...rateLimitHeaders(exchange.decision) };
+}
+
+function refusalHeaders(
+  exchange: Exchange,
+  refusal: { readonly status: number; readonly retryAfterSeconds?: number },
+): Record<string, string> {
+  const headers = headersOf(exchange);
+  const { endpoint } = exchange;
+  if (refusal.retryAfterSeconds !== undefined) headers['Retry-After'] = String(refusal.retryAfterSeconds);
+  if (refusal.status === statuses.MethodNotAllowed && endpoint !== undefined) headers['Allow'] = verbOf(endpoint);
+  if (refusal.status === statuses.UpgradeRequired) headers['Upgrade'] = 'websocket';
+  if (refusal.status === unauthenticated) headers['WWW-Authenticate'] = 'Bearer';
+  // What is left of the body will not be read, so the connection cannot carry another request.
+  if (refusal.status === statuses.PayloadTooLarge) headers['Connection'] = 'close';
+  return headers;
+}

@@ -1,0 +1,56 @@
+import type { IncomingMessage } from 'node:http';
+import { AppError, isAppError } from '#platform/errors.ts';
+import { limits } from '#platform/limits.ts';
+import { parseJson } from './json-text.ts';
+import { generalError } from './general-error.ts';
+
+const bounds = { depthMax: limits.jsonDepthMax, valuesMax: limits.jsonValuesMax };
+
+/**
+ * The JSON body of a request, read no further than `sizeBytesMax`.
+ * @throws AppError UnsupportedMediaType for anything but plain JSON; PayloadTooLarge, announced or not; InvalidRequest for a
+ * body that is not JSON, is too deep or ends early.
+ */
+export async function readJsonBody(request: IncomingMessage, sizeBytesMax: number): Promise<unknown> {
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw generalError('UnsupportedMediaType');
+  if (mediaType(request) !== 'application/json') throw generalError('UnsupportedMediaType');
+  const body = await readAll(request, sizeBytesMax);
+  const parsed = parseJson(body, bounds);
+  if (parsed === undefined) throw invalidBody();
+  return parsed.value;
+}
+
+/** @throws AppError PayloadTooLarge when a body is announced that is larger than `sizeBytesMax`. */
+export function refuseLargeBody(request: IncomingMessage, sizeBytesMax: number): void {
+  if (Number(request.headers['content-length'] ?? 0) > sizeBytesMax) throw generalError('PayloadTooLarge');
+}
+
+function mediaType(request: IncomingMessage): string | undefined {
+  return request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+}
+
+async function readAll(request: IncomingMessage, sizeBytesMax: number): Promise<Buffer> {
+  refuseLargeBody(request, sizeBytesMax);
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  try {
+    // Ending the loop early must leave the socket open, or the refusal could not be sent.
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      if (!Buffer.isBuffer(chunk)) throw invalidBody();
+      sizeBytes += chunk.length;
+      if (sizeBytes > sizeBytesMax) throw generalError('PayloadTooLarge');
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw isAppError(error) ? error : invalidBody();
+  }
+  return Buffer.concat(chunks, sizeBytes);
+}
+
+function invalidBody(): AppError {
+  return new AppError(
+    'InvalidRequest',
+    `The body must be JSON in UTF-8, at most ${limits.jsonDepthMax} levels deep, without NUL or reserved keys.`,
+  );
+}

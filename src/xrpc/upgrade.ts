@@ -1,0 +1,39 @@
+import type { IncomingMessage } from 'node:http';
+import { upgradeWebSocket } from '@hono/node-server';
+import type { HttpBindings } from '@hono/node-server';
+import type { Context } from 'hono';
+import { WebSocket } from 'ws';
+import { InvariantError } from '#platform/errors.ts';
+import type { Endpoint, SocketTaker } from './endpoint.ts';
+
+/** Whether the client asks for a WebSocket. */
+export function isUpgrade(request: IncomingMessage): boolean {
+  return request.headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+/**
+ * Which requests may leave HTTP: pass it to the server as `shouldUpgradeCallback`. Every other request that asks for an upgrade
+ * is answered as plain HTTP; without this its socket would stay open unanswered.
+ */
+export function upgradeGate(endpoints: readonly Endpoint[]): (request: IncomingMessage) => boolean {
+  const paths = new Set(endpoints.filter(({ kind }) => kind === 'subscription').map(({ nsid }) => `/xrpc/${nsid}`));
+  return (request) => request.method === 'GET' && isUpgrade(request) && paths.has(request.url?.split('?', 1)[0] ?? '');
+}
+
+/** Answers 101 with `headers`, and gives the socket to `take` when it is open. */
+export async function upgrade(
+  context: Context<{ Bindings: HttpBindings }>,
+  take: SocketTaker,
+  headers: Readonly<Record<string, string>>,
+): Promise<Response> {
+  const response = await upgradeWebSocket(context, {
+    onOpen(_event, { raw }) {
+      if (!(raw instanceof WebSocket)) throw new InvariantError('the server was started without ws');
+      take(raw);
+    },
+  });
+  for (const [name, value] of Object.entries(headers)) {
+    if (name !== 'Content-Type') response.headers.set(name, value);
+  }
+  return response;
+}

@@ -1,0 +1,131 @@
+import { once } from 'node:events';
+import { request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Hono } from 'hono';
+import type { HttpBindings } from '@hono/node-server';
+import { afterEach, expect, test } from 'vitest';
+import { systemClock } from '#platform/clock.ts';
+import { createLogger } from '#platform/logger.ts';
+import { createQuota } from '#quota/charge.ts';
+import type { Endpoint } from '#xrpc/endpoint.ts';
+import { mountXrpc } from '#xrpc/mount.ts';
+import { startToyService, toyEndpoints } from './toy-service.ts';
+import type { ToyService } from './toy-service.ts';
+
+let service: ToyService;
+afterEach(() => service?.stop());
+
+function describe(authorization: string): Promise<Response> {
+  return fetch(`${service.origin}/xrpc/com.example.describe`, { headers: { authorization } });
+}
+
+test('without a valid token no handler runs and no body is judged', async () => {
+  service = await startToyService();
+  for (const headers of [{}, { authorization: 'Bearer mallory' }]) {
+    const init = { method: 'POST', body: 'not even JSON', headers: { ...headers, 'content-type': 'text/plain' } };
+    const response = await fetch(`${service.origin}/xrpc/com.example.store`, init);
+    expect(response.status).toBe(401);
+    expect(response.headers.get('www-authenticate')).toBe('Bearer');
+  }
+  expect(service.handled).toEqual([]);
+});
+
+test('an address pays for requests that prove nothing, before any token is looked at', async () => {
+  service = await startToyService({ address: 60, addressBurst: 3 });
+  const statuses: number[] = [];
+  for (let attempt = 0; attempt < 3; attempt++) statuses.push((await describe('Bearer mallory')).status);
+  const refused = await describe('Bearer alice');
+  expect([...statuses, refused.status]).toEqual([401, 401, 401, 429]);
+  expect(await refused.json()).toEqual({
+    error: 'RateLimitExceeded',
+    message: 'The limit address allows 60 requests in 60 seconds. Wait as long as Retry-After says.',
+  });
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+  expect(refused.headers.get('ratelimit-remaining')).toBe('0');
+  expect(refused.headers.get('ratelimit-policy')).toBe('60;w=60');
+});
+
+test('unknown methods and wrong verbs cost the address too', async () => {
+  service = await startToyService({ address: 60, addressBurst: 2 });
+  const unknown = await fetch(`${service.origin}/xrpc/com.example.nothing`);
+  const wrongVerb = await fetch(`${service.origin}/xrpc/com.example.store`);
+  const refused = await describe('Bearer alice');
+  expect([unknown.status, wrongVerb.status, refused.status]).toEqual([501, 405, 429]);
+});
+
+test('a verified token gives the address its charge back, and the caller pays', async () => {
+  service = await startToyService({ address: 60, addressBurst: 2, caller: 5 });
+  const answers: Response[] = [];
+  for (let attempt = 0; attempt < 6; attempt++) answers.push(await describe('Bearer alice'));
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 429]);
+  expect(answers.map(({ headers }) => headers.get('ratelimit-remaining'))).toEqual(['4', '3', '2', '1', '0', '0']);
+  expect(await answers[5]?.json()).toMatchObject({ error: 'RateLimitExceeded', message: /callerDefault/ });
+  expect(service.handled).toHaveLength(5);
+  expect((await describe('Bearer mallory')).status).toBe(401);
+});
+
+test('quotas of different rows do not touch each other', async () => {
+  service = await startToyService({ caller: 1 });
+  expect([(await describe('Bearer alice')).status, (await describe('Bearer alice')).status]).toEqual([200, 429]);
+  const stored = await fetch(`${service.origin}/xrpc/com.example.store`, {
+    method: 'POST',
+    body: '{"title":"a"}',
+    headers: { authorization: 'Bearer alice', 'content-type': 'application/json' },
+  });
+  expect(stored.status).toBe(200);
+});
+
+test.each([
+  ['announced', { 'content-length': '3000000' }],
+  ['streamed', { 'transfer-encoding': 'chunked' }],
+])('a body over the limit is 413 when %s, and is not read to its end', async (_how, headers) => {
+  service = await startToyService();
+  const sending = request(`${service.origin}/xrpc/com.example.store`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer alice', 'content-type': 'application/json', ...headers },
+  });
+  // The server may cut the connection while this side still writes.
+  sending.on('error', () => undefined);
+  sending.write(`{"title":"a","x":"${'a'.repeat(2_100_000)}`);
+  const [response]: IncomingMessage[] = await once(sending, 'response');
+  const text = response === undefined ? '' : (await response.toArray()).join('');
+  sending.destroy();
+  expect([response?.statusCode, response?.headers.connection]).toEqual([413, 'close']);
+  expect(JSON.parse(text)).toMatchObject({ error: 'PayloadTooLarge' });
+  expect(service.handled).toEqual([]);
+});
+
+test('a client that goes away in the middle of its body leaves no error in the log', async () => {
+  service = await startToyService();
+  const sending = request(`${service.origin}/xrpc/com.example.store`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer alice', 'content-type': 'application/json', 'content-length': '1000' },
+  });
+  sending.on('error', () => undefined);
+  sending.write('{"title":');
+  await sleep(50);
+  sending.destroy();
+  while (service.observed.length === 0) await sleep(5);
+  expect(service.observed[0]).toMatchObject({ status: 400, error: 'InvalidRequest' });
+  expect(service.logLines).toEqual([]);
+});
+
+test('an endpoint without lexicon, auth or quota, or with the name of another, does not mount', () => {
+  const [endpoint, ...others] = toyEndpoints([]);
+  const mount = (endpoints: readonly Endpoint[]): void =>
+    mountXrpc(new Hono<{ Bindings: HttpBindings }>(), {
+      endpoints,
+      authenticate: () => Promise.reject(new Error('nobody')),
+      quota: createQuota({ config: {} as Parameters<typeof createQuota>[0]['config'], clock: systemClock }),
+      addressOf: () => undefined,
+      logger: createLogger('silent'),
+      clock: systemClock,
+    });
+  if (endpoint === undefined) throw new Error('no endpoint');
+  expect(() => mount([endpoint, ...others])).not.toThrow();
+  for (const missing of ['nsid', 'auth', 'quota']) {
+    expect(() => mount([{ ...endpoint, [missing]: undefined }])).toThrow(/lacks/);
+  }
+  expect(() => mount([endpoint, endpoint])).toThrow(/same name/);
+});

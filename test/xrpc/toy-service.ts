@@ -1,0 +1,201 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import { createAdaptorServer } from '@hono/node-server';
+import type { HttpBindings, WebSocketServerLike } from '@hono/node-server';
+import { l } from '@atproto/lex-schema';
+import { Hono } from 'hono';
+import { WebSocketServer } from 'ws';
+import type { Caller } from '#domain/caller.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { systemClock } from '#platform/clock.ts';
+import { AppError } from '#platform/errors.ts';
+import { createLogger } from '#platform/logger.ts';
+import { createQuota } from '#quota/charge.ts';
+import { procedure, query, subscription } from '#xrpc/endpoint.ts';
+import type { Endpoint } from '#xrpc/endpoint.ts';
+import { mountXrpc } from '#xrpc/mount.ts';
+import type { RequestObservation } from '#xrpc/mount.ts';
+import { upgradeGate } from '#xrpc/upgrade.ts';
+
+const json = 'application/json';
+
+const describeLexicon = l.query(
+  'com.example.describe',
+  l.params({
+    names: l.optional(l.array(l.string({ format: 'did' }), { maxLength: 3 })),
+    limit: l.optional(l.withDefault(l.integer({ minimum: 1, maximum: 100 }), 50)),
+    loud: l.optional(l.boolean()),
+    colour: l.optional(l.string()),
+  }),
+  l.payload(
+    json,
+    l.object({
+      caller: l.string({ format: 'did' }),
+      names: l.array(l.string()),
+      limit: l.integer(),
+      loud: l.optional(l.boolean()),
+      bytes: l.optional(l.bytes()),
+    }),
+  ),
+  ['ConvoNotFound'],
+);
+
+const storeLexicon = l.procedure(
+  'com.example.store',
+  l.params(),
+  l.jsonPayload({
+    title: l.string({ maxLength: 20 }),
+    body: l.optional(l.bytes({ maxLength: 1_000_000 })),
+    items: l.optional(l.array(l.object({ size: l.integer({ minimum: 0 }) }), { maxLength: 2 })),
+    kind: l.optional(l.enum(['app', 'commit'])),
+  }),
+  l.payload(json, l.object({ title: l.string(), sizeBytes: l.integer(), body: l.optional(l.bytes()) })),
+  ['EpochMismatch'],
+);
+
+const failLexicon = l.procedure(
+  'com.example.fail',
+  l.params(),
+  l.jsonPayload({ how: l.string() }),
+  l.payload(json, l.object({ count: l.integer() })),
+  ['EpochMismatch', 'ConvoNotFound', 'TooManyConnections'],
+);
+
+const watchLexicon = l.subscription(
+  'com.example.watch',
+  l.params({ ticket: l.optional(l.string()), room: l.optional(l.string()) }),
+  l.object({ seq: l.integer() }),
+  ['ConvoNotFound'],
+);
+
+export interface ToyService {
+  readonly origin: string;
+  readonly port: number;
+  /** Names of the handlers that ran. */
+  readonly handled: string[];
+  readonly observed: RequestObservation[];
+  readonly logLines: string[];
+  stop(): Promise<void>;
+}
+
+export const alice = 'did:plc:alicealicealicealicealic';
+
+/** A server with a query, two procedures and a subscription, real quotas, and tokens that are just names. */
+export async function startToyService(
+  rates: { readonly address?: number; readonly addressBurst?: number; readonly caller?: number } = {},
+): Promise<ToyService> {
+  const service = { handled: [] as string[], observed: [] as RequestObservation[], logLines: [] as string[] };
+  const endpoints = toyEndpoints(service.handled);
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  mountXrpc(app, {
+    endpoints,
+    authenticate,
+    quota: createQuota({ config: quotaSettings(rates), clock: systemClock }),
+    addressOf: ({ peer }) => peer,
+    logger: createLogger('info', { write: (line) => void service.logLines.push(line) }),
+    clock: systemClock,
+    observe: (observation) => void service.observed.push(observation),
+  });
+  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 4_096 });
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    createServer,
+    serverOptions: { maxHeaderSize: 32_768, shouldUpgradeCallback: upgradeGate(endpoints) },
+    // The types differ only in how they write an absent option.
+    websocket: { server: sockets as WebSocketServerLike },
+  }) as Server;
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return { ...service, origin: `http://127.0.0.1:${port}`, port, stop: () => stop(server) };
+}
+
+async function stop(server: Server): Promise<void> {
+  server.close();
+  server.closeAllConnections();
+  await once(server, 'close');
+}
+
+async function authenticate(authorization: string | undefined, method: string): Promise<Caller> {
+  if (authorization === undefined) throw new AppError('AuthenticationRequired', 'Send a service token.');
+  if (authorization !== 'Bearer alice' || !method.startsWith('com.example.')) {
+    throw new AppError('InvalidToken', 'The service token is not valid.');
+  }
+  return { did: alice };
+}
+
+function quotaSettings(rates: { address?: number; addressBurst?: number; caller?: number }) {
+  const perCaller = rates.caller ?? 10_000;
+  return {
+    RATE_LIMIT_IP_PER_MINUTE: rates.address ?? 10_000,
+    RATE_LIMIT_IP_BURST: rates.addressBurst ?? rates.address ?? 10_000,
+    RATE_LIMIT_SEND_MESSAGE: perCaller,
+    RATE_LIMIT_PUBLISH_KEY_PACKAGE: perCaller,
+    RATE_LIMIT_ADD_MEMBERS: perCaller,
+    RATE_LIMIT_REMOVE_MEMBER: perCaller,
+    RATE_LIMIT_CREATE_CONVO: perCaller,
+    RATE_LIMIT_REGISTER_DEVICE: perCaller,
+    RATE_LIMIT_GET_MESSAGES: perCaller,
+    RATE_LIMIT_SUBSCRIBE: perCaller,
+    RATE_LIMIT_DID_DEFAULT: perCaller,
+  };
+}
+
+export function toyEndpoints(handled: string[]): Endpoint[] {
+  return [
+    query({
+      lexicon: describeLexicon,
+      auth: 'service-token',
+      quota: 'callerDefault',
+      async handler({ caller, params }) {
+        handled.push('describe');
+        const { names = [], limit, loud } = params;
+        return { caller: caller.did, names, limit, loud, bytes: Buffer.from([1, 2, 3, 4]) };
+      },
+    }),
+    procedure({
+      lexicon: storeLexicon,
+      auth: 'service-token',
+      quota: 'sendMessage',
+      bodySizeBytesMax: 2_000_000,
+      async handler({ input }) {
+        handled.push('store');
+        return { title: input.title, sizeBytes: input.body?.length ?? 0, body: input.body };
+      },
+    }),
+    procedure({
+      lexicon: failLexicon,
+      auth: 'service-token',
+      quota: 'callerDefault',
+      async handler({ input }) {
+        handled.push('fail');
+        if (input.how === 'declared') throw domainError('EpochMismatch', { currentEpoch: 7 });
+        if (input.how === 'undeclared') throw domainError('NotAdmin');
+        if (input.how === 'busy') throw domainError('TooManyConnections');
+        if (input.how === 'general') throw new AppError('ServiceUnavailable', 'Later.', { retryAfterSeconds: 3 });
+        if (input.how === 'unexpected') throw new Error('secret words of did:plc:somebody');
+        return { count: 0.5 };
+      },
+    }),
+    subscription({
+      lexicon: watchLexicon,
+      auth: 'ticket',
+      quota: 'subscribe',
+      async admit({ params }) {
+        if (params.ticket !== 'alice') throw new AppError('InvalidTicket', 'The ticket is not valid.');
+        return { caller: { did: alice }, room: params.room };
+      },
+      async open({ admission }) {
+        if (admission.room === 'nowhere') throw domainError('ConvoNotFound');
+        handled.push('watch');
+        return (socket) => {
+          socket.on('message', (data) => socket.send(data));
+          socket.on('error', () => socket.terminate());
+          socket.send(Buffer.from([0xa1, 0x00, 0x01]));
+        };
+      },
+    }),
+  ];
+}
