@@ -26,7 +26,11 @@ const up = defineCommand({
     command(async (database) => {
       const applied = await migrateUp(database);
       for (const migration of applied) print({ text: `applied  ${migration}`, event: 'applied', migration });
-      print({ text: applied.length === 0 ? 'Nothing to do: the schema is up to date.' : 'The schema is up to date.', event: 'up', count: applied.length });
+      print({
+        text: applied.length === 0 ? 'Nothing to do: the schema is up to date.' : 'The schema is up to date.',
+        event: 'up',
+        count: applied.length,
+      });
     }),
 });
 
@@ -46,7 +50,12 @@ const status = defineCommand({
     command(async (database) => {
       for (const { name, appliedAt } of await migrationStatus(database)) {
         const at = appliedAt?.toISOString();
-        print({ text: `${at === undefined ? 'pending '.padEnd(24) : at}  ${name}`, event: 'migration', migration: name, appliedAt: at ?? null });
+        print({
+          text: `${at === undefined ? 'pending '.padEnd(24) : at}  ${name}`,
+          event: 'migration',
+          migration: name,
+          appliedAt: at ?? null,
+        });
       }
     }),
 });

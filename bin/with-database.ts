@@ -4,17 +4,20 @@ import { ConfigError } from '#platform/config.ts';
 import { checkServer } from '#storage/check-server.ts';
 import { openDatabase } from '#storage/database.ts';
 import type { Database } from '#storage/database.ts';
-import { DataDirBusyError } from '#storage/data-dir-claim.ts';
+import { EmbeddedPostgresError } from '#storage/embedded-postgres-error.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
 
 /**
  * Runs one command of an operator on the database: the one of the URLs, else the embedded one, which is borrowed from a
  * running Nightjar or started for as long as the command takes, also when Ctrl-C cuts it short.
- * @throws ConfigError when the database cannot be used.
+ * @throws ConfigError when the database cannot be used, EmbeddedPostgresError when there can be no embedded one.
  */
 export async function withDatabase<T>(config: Config, task: (database: Database) => Promise<T>): Promise<T> {
   const given = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
-  const embedded = given === undefined ? await startEmbeddedPostgres({ dataDir: config.DATA_DIR, clock: systemClock, access: 'borrow' }) : undefined;
+  const embedded =
+    given === undefined
+      ? await startEmbeddedPostgres({ dataDir: config.DATA_DIR, clock: systemClock, access: 'borrow' })
+      : undefined;
   const url = given ?? embedded?.url ?? '';
   const database = openDatabase({ url, poolSize: 2, applicationName: 'nightjar-command', purpose: 'maintenance' });
   const close = async (): Promise<void> => {
@@ -34,5 +37,5 @@ export async function withDatabase<T>(config: Config, task: (database: Database)
 
 /** What to print for an error that an operator can act on; undefined for a defect, whose stack should be seen. */
 export function operatorMessage(error: unknown): string | undefined {
-  return error instanceof ConfigError || error instanceof DataDirBusyError ? error.message : undefined;
+  return error instanceof ConfigError || error instanceof EmbeddedPostgresError ? error.message : undefined;
 }

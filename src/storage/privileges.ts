@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
 
 export interface Account {
   readonly uid: number;
@@ -33,20 +34,27 @@ const capabilityBits = { dac_override: 1, dac_read_search: 2, setpcap: 8 } as co
 /**
  * Decides as whom to run Postgres. An account that cannot enter a private folder on the way (a clone in root's home)
  * gets the one capability that lets it read there, and loses all others.
- * @throws Error saying what to do when this root may not hand out that capability.
+ * @throws EmbeddedPostgresError saying what to do when this root may not hand out that capability.
  */
 export async function planLaunch(places: Places): Promise<LaunchPlan> {
-  if (process.getuid?.() !== 0) return { account: undefined, launch: (file, args) => ({ file, args, account: undefined }) };
+  if (process.getuid?.() !== 0)
+    return { account: undefined, launch: (file, args) => ({ file, args, account: undefined }) };
   const account = await chooseAccount(places);
   const reachable = (await canReach(places.binariesFolder, account)) && (await canReach(places.dataDir, account));
   const executable = await hasMode(places.program, account, 0o5);
   if (reachable && executable) return { account, launch: (file, args) => ({ file, args, account }) };
   const { capability, setprivPath } = await grantFor(executable);
   const setpriv = [
-    '--reuid', String(account.uid), '--regid', String(account.gid), '--clear-groups',
+    '--reuid',
+    String(account.uid),
+    '--regid',
+    String(account.gid),
+    '--clear-groups',
     ...['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=-all,+${capability}`),
     // initdb looks at its own files with access(2), which ignores capabilities of other users unless told not to.
-    '--securebits', '+no_setuid_fixup', '--no-new-privs',
+    '--securebits',
+    '+no_setuid_fixup',
+    '--no-new-privs',
   ];
   return {
     account,
@@ -64,7 +72,9 @@ async function chooseAccount(places: Places): Promise<Account> {
   const named = [...accounts.values()].find((account) => account.uid !== 0 && account.uid === folderOwner?.uid);
   const chosen = named ?? accounts.get('postgres') ?? accounts.get('nobody');
   if (chosen === undefined) {
-    throw new Error('Postgres does not run as root and there is no user "postgres" or "nobody". Run as an ordinary user, or set DATABASE_URL.');
+    throw new EmbeddedPostgresError(
+      'Postgres does not run as root and there is no user "postgres" or "nobody". Run as an ordinary user, or set DATABASE_URL.',
+    );
   }
   return chosen;
 }
@@ -73,7 +83,8 @@ async function namedAccounts(): Promise<ReadonlyMap<string, Account>> {
   const accounts = new Map<string, Account>();
   for (const line of (await readFile('/etc/passwd', 'utf8')).split('\n')) {
     const [name, , uid, gid] = line.split(':');
-    if (name !== undefined && uid !== undefined && gid !== undefined) accounts.set(name, { uid: Number(uid), gid: Number(gid) });
+    if (name !== undefined && uid !== undefined && gid !== undefined)
+      accounts.set(name, { uid: Number(uid), gid: Number(gid) });
   }
   return accounts;
 }
@@ -111,8 +122,9 @@ async function grantFor(executable: boolean): Promise<Grant> {
   const has = (bit: number): boolean => ((held >> BigInt(bit)) & 1n) === 1n;
   const capability = executable && has(capabilityBits.dac_read_search) ? 'dac_read_search' : 'dac_override';
   const setprivPath = await firstExecutable('/usr/bin/setpriv', '/bin/setpriv');
-  if (setprivPath !== undefined && has(capabilityBits[capability]) && has(capabilityBits.setpcap)) return { capability, setprivPath };
-  throw new Error(
+  if (setprivPath !== undefined && has(capabilityBits[capability]) && has(capabilityBits.setpcap))
+    return { capability, setprivPath };
+  throw new EmbeddedPostgresError(
     'Postgres does not run as root, and no other user can enter this folder. Move the project out of the private home (for example to /srv), run as an ordinary user, or set DATABASE_URL.',
   );
 }
@@ -128,7 +140,13 @@ async function permittedCapabilities(): Promise<bigint> {
 
 async function firstExecutable(...paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) {
-    if (await access(path, constants.X_OK).then(() => true, () => false)) return path;
+    if (
+      await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path;
   }
   return undefined;
 }

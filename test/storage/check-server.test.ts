@@ -30,7 +30,14 @@ test('production refuses a Postgres that may lose or hold back messages', async 
 });
 
 test('a Postgres before 15 and a standby are refused with the remedy', async () => {
-  const row = { version: 140_012, isStandby: true, fsync: 'on', fullPageWrites: 'on', synchronousCommit: 'on', idleTimeout: '5s' };
+  const row = {
+    version: 140_012,
+    isStandby: true,
+    fsync: 'on',
+    fullPageWrites: 'on',
+    synchronousCommit: 'on',
+    idleTimeout: '5s',
+  };
   const database = openDatabase({ url: inject('postgresUrl'), poolSize: 1, applicationName: 'unused' });
   try {
     // No Postgres 14 is at hand: its answer stands in for it.
@@ -46,7 +53,11 @@ test('when nothing answers, the error says what to do and shows no password', as
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
-  const database = openDatabase({ url: `postgres://nightjar:topsecret@127.0.0.1:${port}/x`, poolSize: 1, applicationName: 'test' });
+  const database = openDatabase({
+    url: `postgres://nightjar:topsecret@127.0.0.1:${port}/x`,
+    poolSize: 1,
+    applicationName: 'test',
+  });
   try {
     const error: unknown = await checkServer(database, { production: true }).catch((reason: unknown) => reason);
     expect(String(error)).toContain('Start Postgres');

@@ -5,6 +5,7 @@ import { chmod, mkdir, mkdtemp, readFile, realpath, rm, stat, writeFile } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
@@ -57,9 +58,13 @@ async function untilGone(pid: number): Promise<void> {
 }
 
 async function startChild(dataDir: string, ending: 'stop' | 'exit'): Promise<{ child: ChildProcess; url: string }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'embedded-child.ts'), dataDir, ending], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('./embedded-child.ts', import.meta.url)), dataDir, ending],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   cleanUps.push(async () => {
     if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await once(child, 'exit');
   });
@@ -79,7 +84,7 @@ describe('the embedded Postgres', () => {
     const dataDir = join(await newFolder(), 'made', 'on', 'demand');
     const first = await start(dataDir);
     expect(first.mode).toBe('created');
-    await query(first.url, 'create table kept (word text); insert into kept values (\'safe\')');
+    await query(first.url, "create table kept (word text); insert into kept values ('safe')");
     const pid = await postmasterPid(dataDir);
     await Promise.all([first.stop(), first.stop()]);
     expect(await identifyProcess(pid)).toBeUndefined();
@@ -92,7 +97,7 @@ describe('the embedded Postgres', () => {
   test('is adopted with its data after kill -9 of its owner, and stopped by the new one', async () => {
     const dataDir = await newFolder();
     const { child, url } = await startChild(dataDir, 'stop');
-    await query(url, 'create table kept (word text); insert into kept values (\'safe\')');
+    await query(url, "create table kept (word text); insert into kept values ('safe')");
     const pid = await postmasterPid(dataDir);
     await end(child, 'SIGKILL');
     expect(await identifyProcess(pid)).toBeDefined();
@@ -118,7 +123,7 @@ describe('the embedded Postgres', () => {
   test('recovers after kill -9 of Postgres and its owner together', async () => {
     const dataDir = await newFolder();
     const { child, url } = await startChild(dataDir, 'stop');
-    await query(url, 'create table kept (word text); insert into kept values (\'safe\')');
+    await query(url, "create table kept (word text); insert into kept values ('safe')");
     const pid = await postmasterPid(dataDir);
     process.kill(pid, 'SIGKILL');
     await end(child, 'SIGKILL');
@@ -194,9 +199,12 @@ describe('the embedded Postgres', () => {
     stranger.password = 'guess';
     await expect(query(stranger.href, 'select 1')).rejects.toThrow('password');
     await query(url, 'create table once (name text primary key)');
-    const twice = 'insert into once values (\'did:plc:alice\'), (\'did:plc:alice\')';
+    const twice = "insert into once values ('did:plc:alice'), ('did:plc:alice')";
     await expect(query(url, twice)).rejects.toThrow('duplicate');
-    const [row] = await query(url, 'select current_setting(\'listen_addresses\') as at, current_setting(\'unix_socket_directories\') as files');
+    const [row] = await query(
+      url,
+      "select current_setting('listen_addresses') as at, current_setting('unix_socket_directories') as files",
+    );
     expect(row).toEqual({ at: '127.0.0.1', files: '' });
     const log = await readFile(join(dataDir, 'postgres.log'), 'utf8');
     expect(log).toContain('ready to accept connections');

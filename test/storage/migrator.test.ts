@@ -56,7 +56,9 @@ test('every migration goes up, down to an empty schema, and up again to the same
 test('four servers that migrate at once apply each migration once', async () => {
   const database = await emptyDatabase();
   const folder = await migrations({ '0001-slow': 'create table slow as select pg_sleep(0.2)::text' });
-  const four = Array.from({ length: 4 }, () => openDatabase({ url: database.url, poolSize: 1, applicationName: 'migrating' }));
+  const four = Array.from({ length: 4 }, () =>
+    openDatabase({ url: database.url, poolSize: 1, applicationName: 'migrating' }),
+  );
   cleanUps.push(() => Promise.all(four.map((one) => one.close())));
   const applied = await Promise.all(four.map((one) => migrateUp(one, folder)));
   expect(applied.flat()).toEqual(['0001-slow']);

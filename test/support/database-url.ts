@@ -1,5 +1,3 @@
-export const templateName = 'nightjar_template';
-
 /** `url` with another database name. */
 export function onDatabase(url: string, database: string): string {
   const changed = new URL(url);

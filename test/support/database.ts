@@ -50,7 +50,12 @@ async function clone(sql: Sql, name: string, template: string): Promise<void> {
 }
 
 async function asAdmin<T>(url: string, task: (sql: Sql) => Promise<T>): Promise<T> {
-  const admin = openDatabase({ url: onDatabase(url, 'postgres'), poolSize: 1, applicationName: 'nightjar-test', purpose: 'maintenance' });
+  const admin = openDatabase({
+    url: onDatabase(url, 'postgres'),
+    poolSize: 1,
+    applicationName: 'nightjar-test',
+    purpose: 'maintenance',
+  });
   try {
     return await task(admin.sql);
   } finally {

@@ -1,12 +1,15 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { systemClock } from '#platform/clock.ts';
+import { newSecret } from '#platform/ids.ts';
+import { isDataDirClaimed } from '#storage/data-dir-claim.ts';
 import { openDatabase } from '#storage/database.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
 import { migrateUp } from '#storage/migrator.ts';
-import { onDatabase, templateName } from './database-url.ts';
+import { onDatabase } from './database-url.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -15,13 +18,15 @@ declare module 'vitest' {
   }
 }
 
+const folderPrefix = 'nightjar-test-';
+const abandonedAfterMs = 60_000;
 let teardownSteps: (() => Promise<unknown>)[] = [];
 
 /** Starts one Postgres for the whole run (or takes DATABASE_URL's) and prepares the template that tests clone. */
 export async function setup(project: TestProject): Promise<void> {
   try {
     const url = process.env['DATABASE_URL'] ?? (await startPrivatePostgres());
-    const template = `${templateName}_${process.pid}`;
+    const template = `nightjar_template_${newSecret(8).toString('hex')}`;
     await prepareTemplate(url, template);
     project.provide('postgresUrl', onDatabase(url, template));
   } catch (error) {
@@ -37,11 +42,33 @@ export async function teardown(): Promise<void> {
 }
 
 async function startPrivatePostgres(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'nightjar-test-'));
-  teardownSteps.push(() => rm(folder, { recursive: true, force: true }));
+  await removeAbandoned();
+  const folder = await mkdtemp(join(tmpdir(), folderPrefix));
+  const removeNow = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  // Ctrl-C skips the teardown.
+  process.once('exit', removeNow);
+  teardownSteps.push(async () => {
+    process.removeListener('exit', removeNow);
+    await rm(folder, { recursive: true, force: true });
+  });
   const embedded = await startEmbeddedPostgres({ dataDir: folder, clock: systemClock, durability: 'fast' });
   teardownSteps.push(() => embedded.stop());
   return embedded.url;
+}
+
+/** A run that was killed leaves its folder behind; a Postgres that loses its folder ends by itself within a minute. */
+async function removeAbandoned(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const folder = join(tmpdir(), name);
+    if (!name.startsWith(folderPrefix) || (await isDataDirClaimed(folder))) continue;
+    // Another run may have made its folder and not claimed it yet; and it may be another user's.
+    const madeAtMs = await stat(folder).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Infinity,
+    );
+    if (madeAtMs > systemClock.nowMs() - abandonedAfterMs) continue;
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+  }
 }
 
 async function prepareTemplate(url: string, template: string): Promise<void> {
@@ -53,7 +80,12 @@ async function prepareTemplate(url: string, template: string): Promise<void> {
     await admin.close();
   }
   teardownSteps.push(() => dropTemplate(url, template));
-  const migrated = openDatabase({ url: onDatabase(url, template), poolSize: 2, applicationName: 'nightjar-test', purpose: 'maintenance' });
+  const migrated = openDatabase({
+    url: onDatabase(url, template),
+    poolSize: 2,
+    applicationName: 'nightjar-test',
+    purpose: 'maintenance',
+  });
   try {
     await migrateUp(migrated);
   } finally {
