@@ -76,7 +76,13 @@ const sharp = [
     name: 'workers-stay-behind-the-door',
     comment: 'Workers call clean-up operations of src/domain; they never serve requests.',
     from: { path: '^workers/' },
-    to: { path: '^src/(xrpc|stream|auth|quota|ops|app[.]ts|main[.]ts)' },
+    to: { path: '^src/(xrpc|stream|auth|quota|app[.]ts|main[.]ts)' },
+  },
+  {
+    name: 'workers-do-jobs-only',
+    comment: 'A job never opens a port. Only workers/main.ts has an admin listener.',
+    from: { path: '^workers/', pathNot: '^workers/main[.]ts$' },
+    to: { path: '^src/ops/' },
   },
   {
     name: 'workers-are-strangers',

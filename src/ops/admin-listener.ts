@@ -42,7 +42,8 @@ export async function startAdminListener(deps: AdminListenerDeps): Promise<Admin
 function adminApp(metrics: AdminListenerDeps['metrics']): Hono {
   const app = new Hono();
   app.use(async (c, next) => {
-    if (!loopbackHosts.test(c.req.header('host') ?? '')) return c.text('Ask for this port by its loopback address.\n', 403);
+    if (!loopbackHosts.test(c.req.header('host') ?? ''))
+      return c.text('Ask for this port by its loopback address.\n', 403);
     return next();
   });
   app.get('/metrics', async (c) => c.body(await metrics.read(), 200, { 'content-type': metrics.contentType }));

@@ -13,8 +13,17 @@ interface LogEvent {
 }
 
 const errorClasses = [
-  'AppError', 'InvariantError', 'ConfigError', 'PostgresError', 'TypeError', 'RangeError', 'SyntaxError', 'Error',
-  'AggregateError', 'other',
+  'AppError',
+  'InvariantError',
+  'ConfigError',
+  'PostgresError',
+  'TypeError',
+  'RangeError',
+  'SyntaxError',
+  'Error',
+  'AggregateError',
+  'JobTimeoutError',
+  'other',
 ] as const;
 
 export const logEvents = {
@@ -36,10 +45,13 @@ export const logEvents = {
     level: 'error',
     fields: {
       part: ['tail', 'doorbell', 'partitions', 'replay-guard', 'batcher', 'resolver', 'worker', 'stream', 'process'],
-      errorClass: errorClasses, sqlstate: 'sqlstate', at: 'frames',
+      errorClass: errorClasses,
+      sqlstate: 'sqlstate',
+      at: 'frames',
     },
   },
   horizon_held: { level: 'warn', fields: { lagMs: 'integer' } },
+  worker_started: { level: 'info', fields: { adminPort: 'integer', startupMs: 'integer' } },
   job_finished: {
     level: 'info',
     fields: { job: ['compact-events', 'clean-key-packages'], durationMs: 'integer', removed: 'integer' },
@@ -47,7 +59,10 @@ export const logEvents = {
   job_failed: {
     level: 'error',
     fields: {
-      job: ['compact-events', 'clean-key-packages'], errorClass: errorClasses, sqlstate: 'sqlstate', at: 'frames',
+      job: ['compact-events', 'clean-key-packages'],
+      errorClass: errorClasses,
+      sqlstate: 'sqlstate',
+      at: 'frames',
     },
   },
 } as const satisfies Record<string, LogEvent>;

@@ -70,17 +70,29 @@ function requestMetrics(
   const methodOf = closed(labels.methods);
   const quotaOf = closed(labels.quotas);
   const requests = new Counter({
-    name: `${prefix}requests_total`, help: 'Answered requests.', labelNames: ['method', 'status_class'], registers,
+    name: `${prefix}requests_total`,
+    help: 'Answered requests.',
+    labelNames: ['method', 'status_class'],
+    registers,
   });
   const durations = new Histogram({
-    name: `${prefix}request_duration_seconds`, help: 'Time from the first byte of a request to its answer.',
-    labelNames: ['method'], buckets: requestBucketsSeconds, registers,
+    name: `${prefix}request_duration_seconds`,
+    help: 'Time from the first byte of a request to its answer.',
+    labelNames: ['method'],
+    buckets: requestBucketsSeconds,
+    registers,
   });
   const refusals = new Counter({
-    name: `${prefix}quota_refusals_total`, help: 'Requests refused by a quota.', labelNames: ['quota'], registers,
+    name: `${prefix}quota_refusals_total`,
+    help: 'Requests refused by a quota.',
+    labelNames: ['quota'],
+    registers,
   });
   const backends = new Gauge({
-    name: `${prefix}signature_backend_info`, help: 'Which code verifies signatures; always 1.', labelNames: ['backend'], registers,
+    name: `${prefix}signature_backend_info`,
+    help: 'Which code verifies signatures; always 1.',
+    labelNames: ['backend'],
+    registers,
   });
   return {
     requestFinished(method, statusClass, durationMs) {
@@ -99,16 +111,34 @@ function deliveryMetrics(
   registry: Registry,
 ): Pick<Metrics, 'sendFinished' | 'batchStored' | 'eventHorizonLag' | 'subscribers' | 'databasePool'> {
   const registers = [registry];
-  const sends = new Counter({ name: `${prefix}sends_total`, help: 'Messages sent.', labelNames: ['result'], registers });
+  const sends = new Counter({
+    name: `${prefix}sends_total`,
+    help: 'Messages sent.',
+    labelNames: ['result'],
+    registers,
+  });
   const batches = new Histogram({
-    name: `${prefix}send_batch_size`, help: 'Sends that one statement stored together.', buckets: batchBuckets, registers,
+    name: `${prefix}send_batch_size`,
+    help: 'Sends that one statement stored together.',
+    buckets: batchBuckets,
+    registers,
   });
   const lag = new Gauge({
-    name: `${prefix}event_horizon_lag_seconds`, help: 'How long the oldest open transaction has held delivery back.', registers,
+    name: `${prefix}event_horizon_lag_seconds`,
+    help: 'How long the oldest open transaction has held delivery back.',
+    registers,
   });
-  const open = new Gauge({ name: `${prefix}subscribers`, help: 'Open subscriptions.', labelNames: ['transport'], registers });
+  const open = new Gauge({
+    name: `${prefix}subscribers`,
+    help: 'Open subscriptions.',
+    labelNames: ['transport'],
+    registers,
+  });
   const pool = new Gauge({
-    name: `${prefix}database_pool`, help: 'Database connections, and statements that wait for one.', labelNames: ['state'], registers,
+    name: `${prefix}database_pool`,
+    help: 'Database connections, and statements that wait for one.',
+    labelNames: ['state'],
+    registers,
   });
   return {
     sendFinished: (result) => sends.inc({ result }),
@@ -126,12 +156,24 @@ function deliveryMetrics(
 function jobMetrics(registry: Registry, labels: MetricLabels): Pick<Metrics, 'jobFinished' | 'jobLastSucceeded'> {
   const registers = [registry];
   const jobOf = closed(labels.jobs);
-  const runs = new Counter({ name: `${prefix}job_runs_total`, help: 'Runs of jobs.', labelNames: ['job', 'result'], registers });
+  const runs = new Counter({
+    name: `${prefix}job_runs_total`,
+    help: 'Runs of jobs.',
+    labelNames: ['job', 'result'],
+    registers,
+  });
   const durations = new Histogram({
-    name: `${prefix}job_duration_seconds`, help: 'How long jobs run.', labelNames: ['job'], buckets: jobBucketsSeconds, registers,
+    name: `${prefix}job_duration_seconds`,
+    help: 'How long jobs run.',
+    labelNames: ['job'],
+    buckets: jobBucketsSeconds,
+    registers,
   });
   const lastSuccess = new Gauge({
-    name: `${prefix}job_last_success_timestamp_seconds`, help: 'Unix time of the last run that succeeded.', labelNames: ['job'], registers,
+    name: `${prefix}job_last_success_timestamp_seconds`,
+    help: 'Unix time of the last run that succeeded.',
+    labelNames: ['job'],
+    registers,
   });
   return {
     jobFinished(job, result, durationMs) {

@@ -16,7 +16,12 @@ export interface Setting<Schema extends z.ZodType = z.ZodType> {
 }
 
 export const settingGroups = [
-  'Service', 'Storage', 'Identity and tokens', 'Messages and retention', 'Quotas', 'Operations',
+  'Service',
+  'Storage',
+  'Identity and tokens',
+  'Messages and retention',
+  'Quotas',
+  'Operations',
 ] as const;
 export type SettingGroup = (typeof settingGroups)[number];
 
@@ -26,7 +31,20 @@ const flag = z
   .transform((value) => value === '1' || value === 'true' || value === 'yes');
 const whole = (min: number, max: number): z.ZodType<number> =>
   z.coerce.number('must be a number').int('must be a whole number').min(min).max(max);
-const list = z.string().transform((value) => value.split(',').map((item) => item.trim()).filter((item) => item !== ''));
+const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+);
+const networks = list.pipe(
+  z.array(
+    z.union(
+      [z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()],
+      'must list networks such as 10.0.0.0/8 or fd00::/8, separated by commas',
+    ),
+  ),
+);
 const url = (...protocols: readonly string[]): z.ZodType<string> =>
   z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
     message: `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
@@ -44,94 +62,168 @@ function quota(perMinute: number, about: string): Setting<z.ZodType<number>> {
 /** Every setting of the service. The order is the order of `.env.example` and of `docs/settings.md`. */
 export const settings = {
   NODE_ENV: setting({
-    group: 'Service', schema: z.enum(['development', 'test', 'production']), fallback: 'development',
-    about: 'In production, defaults that are only safe on a developer\'s machine are refused.',
+    group: 'Service',
+    schema: z.enum(['development', 'test', 'production']),
+    fallback: 'development',
+    about: "In production, defaults that are only safe on a developer's machine are refused.",
   }),
   SERVER_HOST: setting({
-    group: 'Service', schema: text.optional(), example: '0.0.0.0',
+    group: 'Service',
+    schema: text.optional(),
+    example: '0.0.0.0',
     about: 'Address to listen on. Unset: loopback outside production, all addresses in production.',
   }),
-  SERVER_PORT: setting({ group: 'Service', schema: whole(0, 65_535), fallback: '8080', about: 'Port to listen on; 0 picks a free one.' }),
+  SERVER_PORT: setting({
+    group: 'Service',
+    schema: whole(0, 65_535),
+    fallback: '8080',
+    about: 'Port to listen on; 0 picks a free one.',
+  }),
   SERVICE_DID: setting({
-    group: 'Service', schema: did.optional(), example: 'did:web:mls.example.com',
+    group: 'Service',
+    schema: did.optional(),
+    example: 'did:web:mls.example.com',
     about: 'The DID that tokens must name as audience. Required in production; elsewhere did:web:localhost%3A<port>.',
   }),
   SERVICE_AUDIENCES: setting({
-    group: 'Service', schema: list, fallback: '', example: 'did:web:mls.example.com#atproto_mls',
+    group: 'Service',
+    schema: list,
+    fallback: '',
+    example: 'did:web:mls.example.com#atproto_mls',
     about: 'Further audiences to accept, comma-separated. SERVICE_DID and SERVICE_DID#atproto_mls always count.',
   }),
   PUBLIC_URL: setting({
-    group: 'Service', schema: url('http:', 'https:').optional(), example: 'https://mls.example.com',
-    about: 'Where clients reach the service; subscription endpoints are made from it. Unset: derived from host and port.',
+    group: 'Service',
+    schema: url('http:', 'https:').optional(),
+    example: 'https://mls.example.com',
+    about:
+      'Where clients reach the service; subscription endpoints are made from it. Unset: derived from host and port.',
   }),
   DATA_DIR: setting({
-    group: 'Storage', schema: text, fallback: '.data',
+    group: 'Storage',
+    schema: text,
+    fallback: '.data',
     about: 'Folder of the embedded Postgres and of generated development keys.',
   }),
   DATABASE_URL: setting({
-    group: 'Storage', schema: url('postgres:', 'postgresql:').optional(), secret: true,
+    group: 'Storage',
+    schema: url('postgres:', 'postgresql:').optional(),
+    secret: true,
     example: 'postgres://nightjar:password@127.0.0.1:5432/nightjar',
     about: 'Postgres 15 or newer. Unset: an embedded Postgres under DATA_DIR (not in production).',
   }),
   DATABASE_DIRECT_URL: setting({
-    group: 'Storage', schema: url('postgres:', 'postgresql:').optional(), secret: true,
+    group: 'Storage',
+    schema: url('postgres:', 'postgresql:').optional(),
+    secret: true,
     example: 'postgres://nightjar:password@127.0.0.1:5432/nightjar',
     about: 'Used for LISTEN, migrations and jobs when DATABASE_URL goes through PgBouncer. Unset: DATABASE_URL.',
   }),
-  DATABASE_POOL_SIZE: setting({ group: 'Storage', schema: whole(2, 200), fallback: '10', about: 'Connections of one server.' }),
+  DATABASE_POOL_SIZE: setting({
+    group: 'Storage',
+    schema: whole(2, 200),
+    fallback: '10',
+    about: 'Connections of one server.',
+  }),
   MIGRATE_ON_START: setting({
-    group: 'Storage', schema: flag.optional(), example: 'false',
+    group: 'Storage',
+    schema: flag.optional(),
+    example: 'false',
     about: 'Apply migrations when the server starts. Unset: yes on the embedded Postgres, no otherwise.',
   }),
   IDENTITY_KEY: setting({
-    group: 'Identity and tokens', schema: text.optional(), secret: true, example: '1:<32 random bytes in base64>',
+    group: 'Identity and tokens',
+    schema: text.optional(),
+    secret: true,
+    example: '1:<32 random bytes in base64>',
     about:
       'Key ring for names at rest: "<id>:<base64 of 32 bytes>", comma- or line-separated, the current key first. Without it names in the database cannot be read, so keep a copy apart. Generated under DATA_DIR outside production.',
   }),
   PLC_URL: setting({
-    group: 'Identity and tokens', schema: url('http:', 'https:'), fallback: 'https://plc.directory', about: 'The did:plc directory.',
+    group: 'Identity and tokens',
+    schema: url('http:', 'https:'),
+    fallback: 'https://plc.directory',
+    about: 'The did:plc directory.',
   }),
   IDENTITY_ALLOW_PRIVATE_NETWORK: setting({
-    group: 'Identity and tokens', schema: flag, fallback: 'false',
+    group: 'Identity and tokens',
+    schema: flag,
+    fallback: 'false',
     about: 'Let DID documents come from loopback and private addresses. For tests; refused in production.',
   }),
   DID_CACHE_ENTRIES: setting({
-    group: 'Identity and tokens', schema: whole(100, 1_000_000), fallback: '50000', about: 'DID documents kept in memory.',
+    group: 'Identity and tokens',
+    schema: whole(100, 1_000_000),
+    fallback: '50000',
+    about: 'DID documents kept in memory.',
   }),
   DID_RESOLUTION_TIMEOUT_MS: setting({
-    group: 'Identity and tokens', schema: whole(100, 30_000), fallback: '3000', about: 'Time allowed to fetch a DID document.',
+    group: 'Identity and tokens',
+    schema: whole(100, 30_000),
+    fallback: '3000',
+    about: 'Time allowed to fetch a DID document.',
   }),
   ENFORCE_LXM: setting({
-    group: 'Identity and tokens', schema: flag, fallback: 'true',
+    group: 'Identity and tokens',
+    schema: flag,
+    fallback: 'true',
     about: 'Refuse tokens that do not name the called method. May be false only outside production.',
   }),
   ENFORCE_JTI: setting({
-    group: 'Identity and tokens', schema: flag, fallback: 'true',
+    group: 'Identity and tokens',
+    schema: flag,
+    fallback: 'true',
     about: 'Refuse a token that was used before. May be false only outside production.',
   }),
   JTI_TTL_SECONDS: setting({
-    group: 'Identity and tokens', schema: whole(300, 86_400), fallback: '300',
+    group: 'Identity and tokens',
+    schema: whole(300, 86_400),
+    fallback: '300',
     about: 'How long a used token is remembered at least; never shorter than the longest token lifetime (300).',
   }),
-  MESSAGE_TTL_DAYS: setting({ group: 'Messages and retention', schema: whole(1, 365), fallback: '30', about: 'Days a message can be fetched.' }),
+  MESSAGE_TTL_DAYS: setting({
+    group: 'Messages and retention',
+    schema: whole(1, 365),
+    fallback: '30',
+    about: 'Days a message can be fetched.',
+  }),
   EVENT_STREAM_TTL_DAYS: setting({
-    group: 'Messages and retention', schema: whole(1, 90), fallback: '7', about: 'Days an event can be replayed to a subscriber.',
+    group: 'Messages and retention',
+    schema: whole(1, 90),
+    fallback: '7',
+    about: 'Days an event can be replayed to a subscriber.',
   }),
   WELCOME_TTL_DAYS: setting({
-    group: 'Messages and retention', schema: whole(1, 90), fallback: '7', about: 'Days a consumed Welcome is kept.',
+    group: 'Messages and retention',
+    schema: whole(1, 90),
+    fallback: '7',
+    about: 'Days a consumed Welcome is kept.',
   }),
   MAX_KEY_PACKAGES_PER_DEVICE: setting({
-    group: 'Messages and retention', schema: whole(1, 1_000), fallback: '200', about: 'Unused key packages kept for one device; the oldest go first.',
+    group: 'Messages and retention',
+    schema: whole(1, 1_000),
+    fallback: '200',
+    about: 'Unused key packages kept for one device; the oldest go first.',
   }),
   TIME_BUCKET_SECONDS: setting({
-    group: 'Messages and retention', schema: whole(1, 86_400), fallback: '60', about: 'Stored times are rounded down to a multiple of this.',
+    group: 'Messages and retention',
+    schema: whole(1, 86_400),
+    fallback: '60',
+    about: 'Stored times are rounded down to a multiple of this.',
   }),
   REQUIRE_MLS_FRAMING: setting({
-    group: 'Messages and retention', schema: flag, fallback: 'true',
+    group: 'Messages and retention',
+    schema: flag,
+    fallback: 'true',
     about: 'Refuse messages that are not well-framed MLS of the conversation and epoch they claim.',
   }),
   RATE_LIMIT_IP_PER_MINUTE: quota(60, 'Requests of one address that have not proven an identity'),
-  RATE_LIMIT_IP_BURST: setting({ group: 'Quotas', schema: whole(1, 10_000), fallback: '20', about: 'Such requests that may come at once.' }),
+  RATE_LIMIT_IP_BURST: setting({
+    group: 'Quotas',
+    schema: whole(1, 10_000),
+    fallback: '20',
+    about: 'Such requests that may come at once.',
+  }),
   RATE_LIMIT_SEND_MESSAGE: quota(100, 'sendMessage of one account'),
   RATE_LIMIT_PUBLISH_KEY_PACKAGE: quota(20, 'publishKeyPackage and publishKeyPackages of one account'),
   RATE_LIMIT_ADD_MEMBERS: quota(10, 'addMembers of one account'),
@@ -142,20 +234,41 @@ export const settings = {
   RATE_LIMIT_SUBSCRIBE: quota(30, 'Subscription tickets and connections of one account'),
   RATE_LIMIT_DID_DEFAULT: quota(200, 'Any other method of one account'),
   TRUSTED_PROXY_CIDRS: setting({
-    group: 'Operations', schema: list, fallback: '', example: '127.0.0.1/32',
-    about: 'Networks whose X-Forwarded-For is believed, comma-separated. Empty: nobody\'s.',
+    group: 'Operations',
+    schema: networks,
+    fallback: '',
+    example: '127.0.0.1/32',
+    about: "Networks whose X-Forwarded-For is believed, comma-separated. Empty: nobody's.",
   }),
-  TRUSTED_PROXY_HOPS: setting({ group: 'Operations', schema: whole(1, 10), fallback: '1', about: 'How many trusted proxies stand in front.' }),
+  TRUSTED_PROXY_HOPS: setting({
+    group: 'Operations',
+    schema: whole(1, 10),
+    fallback: '1',
+    about: 'How many trusted proxies stand in front.',
+  }),
   ADMIN_PORT: setting({
-    group: 'Operations', schema: whole(0, 65_535), fallback: '8081',
+    group: 'Operations',
+    schema: whole(0, 65_535),
+    fallback: '8081',
     about: 'Loopback port of metrics and administration; 0 picks a free one.',
   }),
+  WORKER_ADMIN_PORT: setting({
+    group: 'Operations',
+    schema: whole(0, 65_535),
+    fallback: '8082',
+    about: 'The same for a worker that runs apart from the server.',
+  }),
   LOG_LEVEL: setting({
-    group: 'Operations', schema: z.enum([...logLevels, 'silent']).optional(), example: 'info',
+    group: 'Operations',
+    schema: z.enum([...logLevels, 'silent']).optional(),
+    example: 'info',
     about: 'Unset: warn in production, info elsewhere.',
   }),
   SHUTDOWN_TIMEOUT_MS: setting({
-    group: 'Operations', schema: whole(100, 120_000), fallback: '10000', about: 'Time that running requests get when the server stops.',
+    group: 'Operations',
+    schema: whole(100, 120_000),
+    fallback: '10000',
+    about: 'Time that running requests get when the server stops.',
   }),
 } as const satisfies Record<string, Setting>;
 

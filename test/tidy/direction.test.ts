@@ -106,6 +106,8 @@ const planted: readonly (readonly [path: string, text: string, rule: string | un
     "import { ticket } from '#stream/ticket.ts'; export const w = ticket;",
     'workers-stay-behind-the-door',
   ],
+  ['src/ops/probes.ts', 'export const probes = 1;', undefined],
+  ['workers/probes.ts', "import { probes } from '#ops/probes.ts'; export const w = probes;", 'workers-do-jobs-only'],
   ['workers/one.ts', 'export const one = 1;', undefined],
   ['workers/two.ts', "import { one } from './one.ts'; export const two = one;", 'workers-are-strangers'],
   ['migrations/0001-start.ts', "import { sql } from 'kysely'; export const up = sql;", undefined],

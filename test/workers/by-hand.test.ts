@@ -1,0 +1,56 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseKeyRing } from '#privacy/key-ring.ts';
+import { createTestDatabase } from '../support/database.ts';
+import type { TestDatabase } from '../support/database.ts';
+
+const root = join(import.meta.dirname, '../..');
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase({ poolSize: 2 });
+});
+afterAll(() => database.close());
+
+interface Exit {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function admin(...args: string[]): Promise<Exit> {
+  const env = { PATH: process.env['PATH'], DATABASE_URL: database.url };
+  try {
+    const done = await promisify(execFile)(process.execPath, [join(root, 'bin/admin.ts'), ...args], { cwd: root, env });
+    return { code: 0, ...done };
+  } catch (error) {
+    return error as Exit;
+  }
+}
+
+test.each(['compact-events', 'clean-key-packages'])(
+  '%s runs once by hand, without a worker or a queue',
+  async (job) => {
+    const { code, stdout, stderr } = await admin('jobs', 'run', job);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toEqual({ job, removed: 0 });
+    const schemas = await database.sql`select 1 from information_schema.schemata where schema_name = 'bullmq'`;
+    expect(schemas).toHaveLength(0);
+  },
+);
+
+test('a job that does not exist names those that do', async () => {
+  const { code, stderr } = await admin('jobs', 'run', 'compact');
+  expect(code).toBe(1);
+  expect(stderr.trim()).toBe('There is no job "compact". The jobs are: compact-events, clean-key-packages.');
+});
+
+test('a new key is one line that the service takes as IDENTITY_KEY, another one each time', async () => {
+  const [first, second] = [await admin('key', 'new'), await admin('key', 'new', '--id', '7')];
+  expect(parseKeyRing(first.stdout).current.id).toBe(1);
+  expect(parseKeyRing(second.stdout).current.id).toBe(7);
+  expect(first.stdout.split(':')[1]).not.toBe(second.stdout.split(':')[1]);
+  expect((await admin('key', 'new', '--id', '0')).code).toBe(1);
+});

@@ -1,0 +1,6 @@
+import { cleanKeyPackages } from '#domain/key-packages/clean-key-packages.ts';
+import type { JobRun } from './start-worker.ts';
+
+/** Every half hour: key packages that nobody can or should use any more. */
+export const cleanKeyPackagesJob: JobRun = ({ database: { db }, config }) =>
+  cleanKeyPackages({ db, keyPackagesPerDeviceMax: config.MAX_KEY_PACKAGES_PER_DEVICE });

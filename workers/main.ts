@@ -1,0 +1,107 @@
+import { jobNames } from '#jobs/catalogue.ts';
+import type { JobName } from '#jobs/catalogue.ts';
+import { openJobQueue } from '#jobs/queue.ts';
+import { startAdminListener } from '#ops/admin-listener.ts';
+import { systemClock } from '#platform/clock.ts';
+import { ConfigError, readConfig } from '#platform/config.ts';
+import type { Config } from '#platform/config.ts';
+import { createLogger, describeError } from '#platform/logger.ts';
+import { createMetrics } from '#platform/metrics.ts';
+import { stopInOrder } from '#platform/shutdown.ts';
+import type { StopStep } from '#platform/shutdown.ts';
+import { checkServer } from '#storage/check-server.ts';
+import { openDatabase } from '#storage/database.ts';
+import { EmbeddedPostgresError } from '#storage/embedded-postgres-error.ts';
+import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
+import { assertMigrated } from '#storage/migrator.ts';
+import { cleanKeyPackagesJob } from './clean-key-packages.ts';
+import { compactEventsJob } from './compact-events.ts';
+import { startWorker } from './start-worker.ts';
+import type { JobDeps, JobReports, JobRuns } from './start-worker.ts';
+
+export const jobRuns: JobRuns = { 'compact-events': compactEventsJob, 'clean-key-packages': cleanKeyPackagesJob };
+
+export interface WorkersDeps extends JobDeps, JobReports {
+  /** Of Postgres itself, not of PgBouncer. */
+  readonly databaseUrl: string;
+  /** Absent: the schedules of the catalogue. */
+  readonly schedules?: Readonly<Record<JobName, string>>;
+  /** Absent: the jobs of this project. */
+  readonly runs?: JobRuns;
+}
+
+/** Starts the worker of every job. `close` takes no further job and waits for the running ones. */
+export async function startWorkers(deps: WorkersDeps): Promise<{ close(): Promise<void> }> {
+  const { logger, schedules } = deps;
+  const onError = (error: unknown): void =>
+    logger.log('background_failed', { part: 'worker', ...describeError(error) });
+  const queue = await openJobQueue({
+    url: deps.databaseUrl,
+    onError,
+    ...(schedules === undefined ? {} : { schedules }),
+  });
+  try {
+    await startWorker(queue, deps.runs ?? jobRuns, deps);
+  } catch (error) {
+    await queue.close();
+    throw error;
+  }
+  return { close: () => queue.close() };
+}
+
+/** Starts the parts of a worker process; each adds to `steps` how it is stopped, the last one first. */
+async function start(config: Config, steps: StopStep[]): Promise<void> {
+  const clock = systemClock;
+  const logger = createLogger(config.LOG_LEVEL ?? (config.NODE_ENV === 'production' ? 'warn' : 'info'));
+  const startedMs = clock.monotonicMs();
+  const given = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
+  const embedded =
+    given === undefined
+      ? await startEmbeddedPostgres({ dataDir: config.DATA_DIR, clock, access: 'borrow' })
+      : undefined;
+  if (embedded !== undefined) steps.unshift({ name: 'postgres', run: () => embedded.stop() });
+  const databaseUrl = given ?? embedded?.url ?? '';
+  const database = openDatabase({ url: databaseUrl, poolSize: 2, applicationName: 'nightjar-worker' });
+  steps.unshift({ name: 'database', run: () => database.close() });
+  await checkServer(database, { production: config.NODE_ENV === 'production' });
+  await assertMigrated(database);
+  const metrics = createMetrics({ methods: [], quotas: [], jobs: jobNames });
+  const admin = await startAdminListener({ port: config.WORKER_ADMIN_PORT, metrics });
+  steps.unshift({ name: 'admin', run: () => admin.close() });
+  const workers = await startWorkers({ databaseUrl, database, config, clock, logger, metrics });
+  steps.unshift({ name: 'workers', run: () => workers.close() });
+  logger.log('worker_started', { adminPort: admin.port, startupMs: clock.monotonicMs() - startedMs });
+}
+
+/** The worker process: runs until SIGTERM or SIGINT, then lets running jobs end. */
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const steps: StopStep[] = [];
+  const stop = async (exitCode: number): Promise<void> => {
+    const result = await stopInOrder(steps, {
+      clock: systemClock,
+      timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
+      onFailure: (step) => console.error(`The step "${step}" did not stop in time or failed.`),
+    });
+    process.exit(result === 'clean' ? exitCode : 1);
+  };
+  process.once('SIGTERM', () => void stop(0)).once('SIGINT', () => void stop(0));
+  try {
+    await start(config, steps);
+  } catch (error) {
+    report(error);
+    await stop(1);
+  }
+}
+
+/** An operator's mistake in words; of anything else only where it arose, since its text may hold data. */
+function report(error: unknown): void {
+  const isForOperator = error instanceof ConfigError || error instanceof EmbeddedPostgresError;
+  console.error(isForOperator ? error.message : describeError(error));
+}
+
+if (import.meta.main)
+  await main().catch((error: unknown) => {
+    report(error);
+    process.exitCode = 1;
+  });
