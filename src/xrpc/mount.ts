@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import type { Context, Hono } from 'hono';
+import type { Authenticate } from '#auth/authenticate.ts';
 import type { Caller } from '#domain/caller.ts';
 import type { Clock } from '#platform/clock.ts';
 import { InvariantError } from '#platform/errors.ts';
@@ -15,14 +16,12 @@ import type { Endpoint, MethodEndpoint, SubscriptionEndpoint } from './endpoint.
 import { generalError } from './general-error.ts';
 import { rateLimitExceeded, rateLimitHeaders } from './rate-limit.ts';
 import { readJsonBody, refuseLargeBody } from './request-body.ts';
-import { answerHeaders, refusalOf, statusOk, statuses, unauthenticated } from './respond.ts';
-import type { RefusedBy } from './respond.ts';
+import { answerHeaders, refusalOf, statusOk, statuses } from './respond.ts';
 import { isUpgrade, upgrade } from './upgrade.ts';
 
 export interface MountDeps {
   readonly endpoints: readonly Endpoint[];
-  /** Proves who asks. Throws an AppError to refuse; names that no status is declared for are answered with 401. */
-  readonly authenticate: (authorization: string | undefined, method: string) => Promise<Caller>;
+  readonly authenticate: Authenticate;
   readonly quota: QuotaCharger;
   /** The client's address, seen through trusted proxies; undefined when it cannot be told. */
   readonly addressOf: (evidence: AddressEvidence) => string | undefined;
@@ -52,11 +51,10 @@ interface Exchange {
   address: string;
   endpoint: Endpoint | undefined;
   decision: Decision | undefined;
-  refusedBy: RefusedBy;
 }
 
 const prefix = '/xrpc/';
-const undeclared: RefusedBy = { declared: new Set() };
+const noErrors: ReadonlySet<string> = new Set();
 
 /**
  * Serves `endpoints` under `/xrpc/`. Every request goes the same way: address quota → identity → caller quota → lexicon →
@@ -93,7 +91,7 @@ async function serve(
   try {
     response = await answer(deps, registry, context, exchange);
   } catch (thrown) {
-    const refusal = refusalOf(thrown, exchange.refusedBy);
+    const refusal = refusalOf(thrown, exchange.endpoint?.errors ?? noErrors);
     error = refusal.name;
     if (refusal.unexpected !== undefined) {
       deps.logger.log('request_failed', { requestId: exchange.requestId, ...describeError(refusal.unexpected) });
@@ -114,7 +112,6 @@ function exchangeOf(request: IncomingMessage): Exchange {
     address: '',
     endpoint: undefined,
     decision: undefined,
-    refusedBy: undeclared,
   };
 }
 
@@ -145,7 +142,6 @@ async function chargeAddress(deps: MountDeps, exchange: Exchange): Promise<void>
 
 async function callMethod(deps: MountDeps, exchange: Exchange, endpoint: MethodEndpoint): Promise<Response> {
   const { request, search } = exchange;
-  exchange.refusedBy = 'identity';
   const caller = await deps.authenticate(request.headers.authorization, endpoint.nsid);
   await chargeCaller(deps, exchange, endpoint, caller);
   refuseLargeBody(request, endpoint.bodySizeBytesMax);
@@ -161,7 +157,6 @@ async function openSubscription(
   endpoint: SubscriptionEndpoint,
 ): Promise<Response> {
   if (!isUpgrade(exchange.request)) throw generalError('UpgradeRequired');
-  exchange.refusedBy = 'identity';
   const admitted = await endpoint.admit(exchange.search);
   await chargeCaller(deps, exchange, endpoint, admitted.caller);
   const take = await admitted.open();
@@ -171,7 +166,6 @@ async function openSubscription(
 /** Identity is proven: the address gets its token back, and the caller pays instead. */
 async function chargeCaller(deps: MountDeps, exchange: Exchange, endpoint: Endpoint, caller: Caller): Promise<void> {
   await deps.quota.giveBackAddress(exchange.address);
-  exchange.refusedBy = { declared: endpoint.errors };
   charge(exchange, await deps.quota.takeCaller(caller.did, endpoint.quota));
 }
 
@@ -197,7 +191,7 @@ function refusalHeaders(
   if (refusal.retryAfterSeconds !== undefined) headers['Retry-After'] = String(refusal.retryAfterSeconds);
   if (refusal.status === statuses.MethodNotAllowed && endpoint !== undefined) headers['Allow'] = verbOf(endpoint);
   if (refusal.status === statuses.UpgradeRequired) headers['Upgrade'] = 'websocket';
-  if (refusal.status === unauthenticated) headers['WWW-Authenticate'] = 'Bearer';
+  if (refusal.status === statuses.AuthMissing) headers['WWW-Authenticate'] = 'Bearer';
   // What is left of the body will not be read, so the connection cannot carry another request.
   if (refusal.status === statuses.PayloadTooLarge) headers['Connection'] = 'close';
   return headers;

@@ -35,8 +35,7 @@ async function readAll(request: IncomingMessage, sizeBytesMax: number): Promise<
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   try {
-    // Ending the loop early must leave the socket open, or the refusal could not be sent.
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+    for await (const chunk of request) {
       if (!Buffer.isBuffer(chunk)) throw invalidBody();
       sizeBytes += chunk.length;
       if (sizeBytes > sizeBytesMax) throw generalError('PayloadTooLarge');

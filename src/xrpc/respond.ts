@@ -1,3 +1,5 @@
+import { authErrors } from '#auth/auth-error.ts';
+import type { AuthErrorCode } from '#auth/auth-error.ts';
 import type { DomainErrorCode } from '#domain/domain-error.ts';
 import { isAppError } from '#platform/errors.ts';
 import { generalError, generalErrors } from './general-error.ts';
@@ -6,6 +8,16 @@ import type { GeneralErrorCode } from './general-error.ts';
 /** Every HTTP status of the API. */
 export const statuses = {
   AlreadyMember: 409,
+  AuthMissing: 401,
+  BadJwt: 401,
+  BadJwtAudience: 401,
+  BadJwtIssuer: 401,
+  BadJwtLexiconMethod: 401,
+  BadJwtLifetime: 401,
+  BadJwtSignature: 401,
+  BadJwtType: 401,
+  BadTicket: 401,
+  BatchTooLarge: 400,
   CannotRemoveSelf: 400,
   ConvoAlreadyExists: 409,
   ConvoNotFound: 404,
@@ -13,12 +25,15 @@ export const statuses = {
   DeviceNotFound: 404,
   EpochMismatch: 409,
   GroupInfoUnavailable: 404,
+  IdentityUnavailable: 503,
   InternalServerError: 500,
   InvalidAsset: 400,
+  InvalidBatch: 400,
   InvalidCipherSuite: 400,
   InvalidCommit: 400,
   InvalidCursor: 400,
   InvalidDeviceName: 400,
+  InvalidDid: 400,
   InvalidEpochRange: 400,
   InvalidGroupId: 400,
   InvalidGroupInfo: 400,
@@ -27,6 +42,9 @@ export const statuses = {
   InvalidRequest: 400,
   InvalidSignatureKey: 400,
   InvalidWelcome: 400,
+  JwtExpired: 401,
+  JwtReplayed: 401,
+  JwtTooOld: 401,
   KeyPackageNotFound: 409,
   LastAdmin: 409,
   LastMember: 409,
@@ -49,10 +67,14 @@ export const statuses = {
   UpgradeRequired: 426,
   UriTooLong: 414,
   WelcomeNotFound: 404,
-} as const satisfies Record<DomainErrorCode | GeneralErrorCode, number>;
+} as const satisfies Record<DomainErrorCode | GeneralErrorCode | AuthErrorCode | 'BadTicket', number>;
 
-/** Names of src/auth that are not in the list above: whoever asks has not proven who they are. */
-export const unauthenticated = 401;
+/** Refusals that need no declaration: those of the way in. */
+const undeclared: ReadonlySet<string> = new Set([
+  ...Object.keys(generalErrors),
+  ...Object.keys(authErrors),
+  'BadTicket',
+]);
 
 const statusByName: ReadonlyMap<string, number> = new Map(Object.entries(statuses));
 
@@ -65,9 +87,6 @@ export interface Refusal {
   /** The error behind an InternalServerError, for the log. */
   readonly unexpected?: unknown;
 }
-
-/** Where an error arose: proving who asks may refuse with names of its own, a method only with names that its lexicon declares. */
-export type RefusedBy = 'identity' | { readonly declared: ReadonlySet<string> };
 
 /** Sent on every answer of the API. */
 export const answerHeaders = {
@@ -86,13 +105,14 @@ export const statusOk = 200;
 const defaultRetryAfterSeconds = 5;
 
 /**
- * Turns what was thrown into an answer. Anything but an AppError that may be sent here becomes an InternalServerError with a
+ * Turns what was thrown into an answer; `declared` are the error names of the method's lexicon. Anything but an AppError that
+ * may be sent becomes an InternalServerError with a
  * fixed text; `unexpected` then holds the error.
  */
-export function refusalOf(error: unknown, refusedBy: RefusedBy): Refusal {
+export function refusalOf(error: unknown, declared: ReadonlySet<string>): Refusal {
   if (!isAppError(error)) return internalError(error);
   const { code, message, detail } = error;
-  const status = statusOf(code, refusedBy);
+  const status = undeclared.has(code) || declared.has(code) ? statusByName.get(code) : undefined;
   if (status === undefined || status === statuses.InternalServerError) return internalError(error);
   const waits = status === statuses.RateLimitExceeded || status === statuses.ServiceUnavailable;
   const { currentEpoch, retryAfterSeconds = waits ? defaultRetryAfterSeconds : undefined } = detail;
@@ -102,13 +122,6 @@ export function refusalOf(error: unknown, refusedBy: RefusedBy): Refusal {
     body: JSON.stringify({ error: code, message, currentEpoch }),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds: Math.max(1, Math.ceil(retryAfterSeconds)) }),
   };
-}
-
-function statusOf(code: string, refusedBy: RefusedBy): number | undefined {
-  const status = statusByName.get(code);
-  if (Object.hasOwn(generalErrors, code)) return status;
-  if (refusedBy === 'identity') return status ?? unauthenticated;
-  return refusedBy.declared.has(code) ? status : undefined;
 }
 
 function internalError(unexpected: unknown): Refusal {

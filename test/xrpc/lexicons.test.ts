@@ -8,12 +8,9 @@ import { statuses } from '#xrpc/respond.ts';
 /** Names that old clients know and that are never sent, with the reason. */
 const neverSent: Readonly<Record<string, string>> = {
   AlreadyMember: 'adding a member again has no effect',
-  BatchTooLarge: 'the lexicon check answers InvalidRequest first',
   BlockedByMember: 'the service does not look at blocks when members are added',
   ConsumerTooSlow: 'sent as a close reason of the socket, not as an answer',
   ExpirationTooFar: 'longer lifetimes are shortened',
-  InvalidBatch: 'each package is judged on its own',
-  InvalidDid: 'the lexicon check answers InvalidRequest first',
   MutualBlockDetected: 'it would tell the caller about blocks between others',
   NotFound: 'ConvoNotFound is sent in its place',
   TooManyDids: 'the lexicon check answers InvalidRequest first',

@@ -113,7 +113,8 @@ const invalidBodies: [string, Body][] = [
   ['a million values', `{"title":"a","x":[${'0,'.repeat(900_000)}0]}`],
   ['__proto__', '{"title":"a","__proto__":{"polluted":true}}'],
   ['__proto__ in disguise', '{"title":"a","\\u005f_proto__":{"polluted":true}}'],
-  ['constructor', '{"title":"a","constructor":{"prototype":{"polluted":true}}}'],
+  ['constructor', '{"title":"a","constructor":1}'],
+  ['constructor and prototype', '{"title":"a","constructor":{"prototype":{"polluted":true}}}'],
   ['prototype further in', '{"title":"a","x":[{"prototype":{"polluted":true}}]}'],
 ];
 

@@ -67,11 +67,14 @@ test('a plain GET is told to upgrade', async () => {
 
 test.each([
   ['another protocol', 'GET /xrpc/com.example.watch?ticket=alice', 'h2c', ' 426 '],
-  ['another path', 'GET /xrpc/com.example.describe', 'websocket', ' 401 '],
+  ['another path', 'GET /xrpc/com.example.describe', 'websocket', ' 200 '],
   ['another verb', 'POST /xrpc/com.example.watch?ticket=alice', 'websocket', ' 405 '],
 ])('an upgrade to %s is answered as plain HTTP and leaves no socket open', async (_what, line, protocol, status) => {
-  const answer = await exchange(`${line} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
+  const answer = await exchange(
+    `${line} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\nAuthorization: Bearer alice\r\n\r\n`,
+  );
   expect(answer.split('\r\n', 1)[0]).toContain(status);
+  expect(answer.split('\r\n\r\n')[1]).toMatch(/^\{/);
 });
 
 test('a client that resets while its ticket is checked does not hurt the service', async () => {

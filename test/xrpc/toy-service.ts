@@ -6,6 +6,7 @@ import type { HttpBindings, WebSocketServerLike } from '@hono/node-server';
 import { l } from '@atproto/lex-schema';
 import { Hono } from 'hono';
 import { WebSocketServer } from 'ws';
+import { authError } from '#auth/auth-error.ts';
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { systemClock } from '#platform/clock.ts';
@@ -119,9 +120,9 @@ async function stop(server: Server): Promise<void> {
 }
 
 async function authenticate(authorization: string | undefined, method: string): Promise<Caller> {
-  if (authorization === undefined) throw new AppError('AuthenticationRequired', 'Send a service token.');
+  if (authorization === undefined) throw authError('AuthMissing');
   if (authorization !== 'Bearer alice' || !method.startsWith('com.example.')) {
-    throw new AppError('InvalidToken', 'The service token is not valid.');
+    throw authError('BadJwt');
   }
   return { did: alice };
 }
@@ -184,7 +185,7 @@ export function toyEndpoints(handled: string[]): Endpoint[] {
       auth: 'ticket',
       quota: 'subscribe',
       async admit({ params }) {
-        if (params.ticket !== 'alice') throw new AppError('InvalidTicket', 'The ticket is not valid.');
+        if (params.ticket !== 'alice') throw new AppError('BadTicket', 'The ticket is not valid.');
         return { caller: { did: alice }, room: params.room };
       },
       async open({ admission }) {

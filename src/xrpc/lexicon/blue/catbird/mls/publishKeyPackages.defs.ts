@@ -17,7 +17,6 @@ export type $Params = l.InferOutput<typeof $params>
 export const $input = /*#__PURE__*/ l.jsonPayload({
   keyPackages: /*#__PURE__*/ l.array(
     /*#__PURE__*/ l.ref<KeyPackageItem>((() => keyPackageItem) as any),
-    { minLength: 1, maxLength: 100 },
   ),
 })
 
