@@ -7,6 +7,7 @@ import type { ErrorDetail } from '#platform/errors.ts';
  */
 export const domainErrors = {
   AlreadyMember: 'Somebody in the list is a member already. Leave them out and send the rest.',
+  BatchTooLarge: 'The batch has too many key packages. Send at most 100 at once.',
   CannotRemoveSelf: 'An admin cannot remove themselves. Call leaveConvo.',
   ConvoAlreadyExists: 'The group id is taken. Make a new MLS group and try again.',
   ConvoNotFound: 'There is no such conversation. Check the id, or ask a member to add you.',
@@ -15,10 +16,12 @@ export const domainErrors = {
   EpochMismatch: 'The conversation is in another epoch. Fetch the commits up to currentEpoch, apply them, and try again.',
   GroupInfoUnavailable: 'No GroupInfo of this epoch is stored. Ask a member to call updateGroupInfo, then try again.',
   InvalidAsset: 'The ciphertext is not an MLS message of this conversation and epoch that fills paddedSize. Encrypt it again.',
+  InvalidBatch: 'The batch is empty. Send at least one key package.',
   InvalidCipherSuite: 'The cipher suite is unknown or differs from the one in the bytes. Name the suite that was used.',
   InvalidCommit: 'The commit is not an MLS commit of this conversation and epoch. Make it again from the current state.',
   InvalidCursor: 'The cursor is not one of ours or has expired. Start again without it.',
   InvalidDeviceName: 'The device name cannot be used. Choose one of 1 to 128 bytes.',
+  InvalidDid: 'Only your own key packages are counted for you. Leave the DID out.',
   InvalidEpochRange: 'fromEpoch must not be above toEpoch nor beyond the current epoch. Call getEpoch for that.',
   InvalidGroupId: 'The group id must be the hex of 1 to 64 bytes. Send the MLS group id in hex.',
   InvalidGroupInfo: 'The GroupInfo is not one of this group and epoch. Export it again after applying the last commit.',

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { byteaArray } from '#storage/bytea-array.ts';
 import type { Db, Tx } from '#storage/database.ts';
 
 export interface AccountRow {
@@ -23,8 +24,8 @@ export async function insertMissingAccounts(
   await sql`
     INSERT INTO accounts (account, key_id, sealed_did, sealed_list)
     SELECT i.account, ${keyId}::smallint, i.sealed_did, i.sealed_list
-    FROM unnest(${rows.map((row) => row.account)}::bytea[], ${rows.map((row) => row.sealedDid)}::bytea[],
-                ${rows.map((row) => row.sealedList)}::bytea[]) AS i(account, sealed_did, sealed_list)
+    FROM unnest(${byteaArray(rows.map((row) => row.account))}::bytea[], ${byteaArray(rows.map((row) => row.sealedDid))}::bytea[],
+                ${byteaArray(rows.map((row) => row.sealedList))}::bytea[]) AS i(account, sealed_did, sealed_list)
     ORDER BY i.account ON CONFLICT (account) DO NOTHING`.execute(tx);
 }
 
@@ -42,7 +43,7 @@ export async function lockAccounts(tx: Tx, accounts: readonly Buffer[]): Promise
 export async function updateLists(tx: Tx, keyId: number, rows: readonly AccountRow[]): Promise<void> {
   await sql`
     UPDATE accounts a SET sealed_list = i.sealed_list, key_id = ${keyId}::smallint
-    FROM unnest(${rows.map((row) => row.account)}::bytea[], ${rows.map((row) => row.sealedList)}::bytea[])
+    FROM unnest(${byteaArray(rows.map((row) => row.account))}::bytea[], ${byteaArray(rows.map((row) => row.sealedList))}::bytea[])
          AS i(account, sealed_list)
     WHERE a.account = i.account`.execute(tx);
 }

@@ -30,8 +30,8 @@ export interface ConversationMember {
 
 /** The name that clients chose to show to the server; sealed at rest. */
 export interface ConversationMetadata {
-  readonly name?: string;
-  readonly description?: string;
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
 }
 
 const groupIdHex = /^(?:[0-9a-f]{2})+$/;

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Sql, Tx } from '#storage/database.ts';
 import { bucketedNow } from '#storage/bucketed-now.ts';
+import { byteaArray } from '#storage/bytea-array.ts';
 import type { EventKind, EventRow, LogPlace } from './event.ts';
 
 export interface NewEvent {
@@ -106,7 +107,7 @@ export async function selectReplay(
   return sql<EventRow[]>`
     SELECT e.position, e.group_id AS "groupId", e.event_no AS "eventNo", e.received_at AS "receivedAt",
            e.kind, e.seq, e.epoch, e.sealed_did AS "sealedDid"
-    FROM unnest(${[...range.groupIds]}::bytea[]) AS g(group_id)
+    FROM unnest(${byteaArray(range.groupIds)}::bytea[]) AS g(group_id)
     CROSS JOIN LATERAL (
       SELECT * FROM events x
       WHERE x.group_id = g.group_id AND x.position >= ${range.after.position}::bigint AND x.position <= ${range.upTo.position}::bigint

@@ -27,6 +27,8 @@ export interface KeyPackageUpload {
   readonly cipherSuite: string;
   /** When the owner wants it to expire; the package's own lifetime and our cap bound it. */
   readonly expiresAtMs: number | undefined;
+  /** The tag of one of the caller's devices; absent: the device is the one of the package's signature key. */
+  readonly deviceTag?: Buffer | undefined;
 }
 
 /** A checked package and how to store it. */
@@ -114,11 +116,11 @@ async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUplo
       ref,
       owner,
       key_id: privacy.keyId,
-      device_tag: deviceTag(privacy, caller.did, checked.signatureKey),
+      device_tag: upload.deviceTag ?? deviceTag(privacy, caller.did, checked.signatureKey),
       cipher_suite: cipherSuite,
       last_resort: checked.lastResort,
       sealed_did: privacy.sealText('key-package-did', [ref], caller.did),
-      sealed_package: privacy.seal('key-package', [ref], upload.bytes),
+      sealed_package: privacy.seal('key-package', [ref], checked.keyPackage),
       expires_at: new Date(timeBucketMs(expiresAtMs, deps.timeBucketSeconds)),
     },
   };

@@ -26,13 +26,14 @@ export interface KeyPackageStock {
   readonly byCipherSuite?: readonly { cipherSuite: string; available: number; consumed: number }[];
 }
 
-/** Counts the caller's own packages, of one suite (lexicon name) or of all. */
+/** Counts the caller's own packages, of one suite (lexicon name) or all, of one device (by its tag) or all. */
 export async function reportStock(
   deps: { db: Db; privacy: Privacy; clock: Clock },
   caller: Caller,
-  cipherSuite: string | undefined,
+  filter: { cipherSuite: string | undefined; deviceTag: Buffer | undefined },
 ): Promise<KeyPackageStock> {
-  const stock = await selectStock(deps.db, keyPackageOwner(deps.privacy, caller.did));
+  const { cipherSuite } = filter;
+  const stock = await selectStock(deps.db, keyPackageOwner(deps.privacy, caller.did), filter.deviceTag);
   const rows = stock.filter((row) => cipherSuite === undefined || cipherSuiteName(row.cipherSuite) === cipherSuite);
   const sum = (field: 'available' | 'used' | 'usedLastDay' | 'usedLastWeek'): number =>
     rows.reduce((total, row) => total + row[field], 0);

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Insertable } from 'kysely';
 import type { Db, Sql, Tx } from '#storage/database.ts';
 import { bucketedNow } from '#storage/bucketed-now.ts';
+import { byteaArray } from '#storage/bytea-array.ts';
 import type { KeyPackagesTable } from '#storage/tables.ts';
 import { keyPackageStates } from './key-package.ts';
 
@@ -46,7 +47,7 @@ export async function claim(
 ): Promise<ClaimedRow[]> {
   return sql<ClaimedRow[]>`
     SELECT owner, ref, sealed_package AS "sealedPackage" FROM claim_key_packages(
-      ${[...request.owners]}::bytea[], ${[...request.claimers]}::bytea[], ${request.cipherSuite}::integer,
+      ${byteaArray(request.owners)}::bytea[], ${byteaArray(request.claimers)}::bytea[], ${request.cipherSuite}::integer,
       ${request.devicesMax}::integer, ${request.bucketSeconds}::integer)`;
 }
 
@@ -95,7 +96,7 @@ export interface StockRow {
   readonly oldestExpiresAt: Date | null;
 }
 
-export async function selectStock(db: Db, owner: Buffer): Promise<StockRow[]> {
+export async function selectStock(db: Db, owner: Buffer, tag: Buffer | undefined): Promise<StockRow[]> {
   const rows = await sql<StockRow>`
     SELECT cipher_suite AS "cipherSuite",
            count(*) FILTER (WHERE state = 1 AND expires_at > now())::integer AS available,
@@ -103,7 +104,7 @@ export async function selectStock(db: Db, owner: Buffer): Promise<StockRow[]> {
            count(*) FILTER (WHERE state <> 1 AND claimed_at > now() - interval '1 day')::integer AS "usedLastDay",
            count(*) FILTER (WHERE state <> 1 AND claimed_at > now() - interval '7 days')::integer AS "usedLastWeek",
            min(expires_at) FILTER (WHERE state = 1 AND expires_at > now()) AS "oldestExpiresAt"
-    FROM key_packages WHERE owner = ${owner} GROUP BY cipher_suite ORDER BY cipher_suite`.execute(db);
+    FROM key_packages WHERE owner = ${owner} AND device_tag = coalesce(${tag ?? null}::bytea, device_tag) GROUP BY cipher_suite ORDER BY cipher_suite`.execute(db);
   return rows.rows;
 }
 

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '#storage/database.ts';
 import { bucketedNow } from '#storage/bucketed-now.ts';
+import { byteaArray } from '#storage/bytea-array.ts';
 import { memberStates } from './member.ts';
 import type { Membership, MemberState, Role } from './member.ts';
 
@@ -37,7 +38,7 @@ export async function selectMembershipPairs(
   const rows = await sql<Membership & { groupId: Buffer }>`
     SELECT m.group_id AS "groupId", m.member, m.role, m.state, m.joined_seq AS "joinedSeq",
            m.joined_event AS "joinedEvent", m.left_event AS "leftEvent"
-    FROM unnest(${pairs.groupIds}::bytea[], ${pairs.members}::bytea[]) AS p(group_id, member)
+    FROM unnest(${byteaArray(pairs.groupIds)}::bytea[], ${byteaArray(pairs.members)}::bytea[]) AS p(group_id, member)
     JOIN members m ON m.group_id = p.group_id AND m.member = p.member`.execute(db);
   return rows.rows;
 }

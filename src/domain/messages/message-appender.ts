@@ -1,4 +1,5 @@
 import { AppError, required } from '#platform/errors.ts';
+import { byteaArray } from '#storage/bytea-array.ts';
 import type { Sql } from '#storage/database.ts';
 
 /** One message on its way into a conversation. */
@@ -121,7 +122,7 @@ async function appendBatch(sql: Sql, messages: readonly MessageToAppend[], bucke
   });
   const rows = await sql<ResultRow[]>`
     SELECT item, outcome, seq, epoch, received_at AS "receivedAt" FROM append_messages(
-      ${messages.map(({ groupId }) => groupId)}::bytea[], ${messages.map(({ member }) => member)}::bytea[],
+      ${byteaArray(messages.map(({ groupId }) => groupId))}::bytea[], ${byteaArray(messages.map(({ member }) => member))}::bytea[],
       ${messages.map(({ epoch }) => epoch)}::bigint[], ${messages.map(({ msgId }) => msgId)}::text[],
       ${starts}::integer[], ${messages.map(({ body }) => body.length)}::integer[],
       ${Buffer.concat(messages.map(({ body }) => body))}::bytea, ${bucketSeconds}::integer)`;

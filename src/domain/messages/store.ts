@@ -1,5 +1,6 @@
 import type { Db, Sql, Tx } from '#storage/database.ts';
 import { bucketedNow } from '#storage/bucketed-now.ts';
+import { byteaArray } from '#storage/bytea-array.ts';
 
 export interface MessageRow {
   readonly groupId: Buffer;
@@ -133,6 +134,6 @@ export async function selectBySeq(
   if (wanted.seqs.length === 0) return [];
   return sql<MessageRow[]>`
     SELECT m.group_id AS "groupId", m.seq, m.epoch, m.kind, m.msg_id AS "msgId", m.received_at AS "receivedAt", m.body
-    FROM unnest(${[...wanted.groupIds]}::bytea[], ${[...wanted.seqs]}::bigint[]) AS w(group_id, seq)
+    FROM unnest(${byteaArray(wanted.groupIds)}::bytea[], ${[...wanted.seqs]}::bigint[]) AS w(group_id, seq)
     JOIN messages m ON m.group_id = w.group_id AND m.seq = w.seq`;
 }

@@ -1,0 +1,138 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { listMessages } from '#domain/messages/list-messages.ts';
+import type { Message } from '#domain/messages/message.ts';
+import { memberPseudonym } from '#domain/membership/require-member.ts';
+import { newSecret, newUuid } from '#platform/ids.ts';
+import { randomPeople, refusalOf, sendRandom, startDomainHarness } from '../support/domain-harness.ts';
+import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
+
+let harness: DomainHarness;
+let servers: readonly [TestServer, TestServer];
+
+beforeAll(async () => {
+  harness = await startDomainHarness({ poolSize: 6 });
+  servers = [harness.server, harness.addServer(6)];
+});
+afterAll(() => harness.close());
+
+const serverFor = (index: number): TestServer => servers[index % 2] ?? harness.server;
+
+async function readAll(server: TestServer, did: string, conversationId: string, limit: number): Promise<Message[]> {
+  const messages: Message[] = [];
+  for (;;) {
+    const page = await listMessages(server, { did }, { conversationId, sinceSeq: messages.at(-1)?.seq, limit });
+    expect(page.gap).toBeUndefined();
+    messages.push(...page.messages);
+    if (page.messages.length === 0) return messages;
+  }
+}
+
+// Safe because append_messages locks the counter row first and reads `last_seq` in a later statement.
+test('32 senders on two servers: seq runs 1, 2, 3, … and every reader sees the same list', async () => {
+  const people = randomPeople(32);
+  const conversation = await harness.createConversation(people);
+  const answers = await Promise.all(
+    people.flatMap((did, person) =>
+      Array.from({ length: 20 }, async (_, nth) => {
+        const msgId = newUuid();
+        return { msgId, ...(await sendRandom(serverFor(person + nth), did, { id: conversation.id, msgId })) };
+      }),
+    ),
+  );
+  const bySeq = answers.toSorted((a, b) => a.seq - b.seq);
+  expect(bySeq.map(({ seq }) => seq)).toEqual(Array.from({ length: 640 }, (_, index) => index + 1));
+  const lists = await Promise.all(
+    people.slice(0, 8).map((did, index) => readAll(serverFor(index), did, conversation.id, 37 + index)),
+  );
+  for (const list of lists) {
+    expect(list.map(({ id, seq }) => [id, seq])).toEqual(bySeq.map(({ msgId, seq }) => [msgId, seq]));
+    expect(list.every(({ receivedAt }, index) => receivedAt.getTime() === bySeq[index]?.receivedAt.getTime())).toBe(true);
+  }
+});
+
+// Safe because the duplicate probe runs in the statement after the lock: its snapshot includes whoever held the lock before.
+test('one msgId sent 16 times at once through two servers is one message, and all 16 get its answer', async () => {
+  const [alice = '', bob = ''] = randomPeople(2);
+  const conversation = await harness.createConversation([alice, bob]);
+  for (let round = 0; round < 10; round++) {
+    const msgId = newUuid();
+    const noise = Array.from({ length: 8 }, (_, index) => sendRandom(serverFor(index), bob, { id: conversation.id }));
+    const answers = await Promise.all(
+      Array.from({ length: 16 }, (_, index) => sendRandom(serverFor(index), alice, { id: conversation.id, msgId })),
+    );
+    await Promise.all(noise);
+    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
+    const stored = (await readAll(harness.server, bob, conversation.id, 100)).filter(({ id }) => id === msgId);
+    expect(stored.map(({ seq }) => seq)).toEqual([answers[0]?.seq]);
+  }
+  expect(await readAll(harness.server, bob, conversation.id, 100)).toHaveLength(90);
+});
+
+// The appender keeps a second message with the same id out of the statement that carries the first.
+test('a msgId that comes twice in one batch is one message, and the same id elsewhere is another', async () => {
+  const [alice = ''] = randomPeople(1);
+  const one = await harness.createConversation([alice]);
+  const two = await harness.createConversation([alice]);
+  const msgId = newUuid();
+  const [first, again, elsewhere] = await Promise.all([
+    sendRandom(harness.server, alice, { id: one.id, msgId }),
+    sendRandom(harness.server, alice, { id: one.id, msgId }),
+    sendRandom(harness.server, alice, { id: two.id, msgId }),
+  ]);
+  expect(again).toEqual(first);
+  expect(elsewhere.seq).toBe(1);
+  expect(await readAll(harness.server, alice, one.id, 10)).toHaveLength(1);
+  expect(await readAll(harness.server, alice, two.id, 10)).toHaveLength(1);
+});
+
+test('in one statement every item gets its own verdict and its own bytes', async () => {
+  const [alice = '', bob = '', mallory = ''] = randomPeople(3);
+  const one = await harness.createConversation([alice, bob]);
+  const two = await harness.createConversation([bob, alice]);
+  const item = (did: string, groupId: Buffer, epoch: number) => ({
+    groupId, member: memberPseudonym(harness.privacy, groupId, did), epoch, msgId: newUuid(), body: newSecret(700),
+  });
+  const nowhere = newSecret(16);
+  const items = [
+    item(alice, one.groupId, 0), item(mallory, one.groupId, 0), item(bob, two.groupId, 0), item(bob, one.groupId, 7),
+    item(mallory, nowhere, 0), item(bob, one.groupId, 0), item(alice, two.groupId, 0),
+  ];
+  // While these two statements run, the seven below queue up and share the next one.
+  const busy = [sendRandom(harness.server, alice, { id: one.id }), sendRandom(harness.server, alice, { id: two.id })];
+  const results = await Promise.all(items.map((message) => harness.server.appender.append(message)));
+  await Promise.all(busy);
+  expect(results.map(({ outcome }) => outcome)).toEqual([
+    'stored', 'stranger', 'stored', 'stale', 'stranger', 'stored', 'stored',
+  ]);
+  expect(results[3]).toEqual({ outcome: 'stale', epoch: 0 });
+  const stored = [
+    ...(await readAll(harness.server, alice, one.id, 10)), ...(await readAll(harness.server, alice, two.id, 10)),
+  ];
+  const bodies = new Map(stored.map(({ id, ciphertext }) => [id, ciphertext.toString('hex')]));
+  for (const index of [0, 2, 5, 6]) {
+    expect(bodies.get(items[index]?.msgId ?? '')).toBe(items[index]?.body.toString('hex'));
+  }
+});
+
+// Two statements over the same conversations cannot deadlock: both lock the counter rows in group id order.
+test('batches over the same 20 conversations from two servers never deadlock', async () => {
+  const people = randomPeople(4);
+  const conversations = await Promise.all(Array.from({ length: 20 }, () => harness.createConversation(people)));
+  const answers = await Promise.all(
+    Array.from({ length: 800 }, (_, index) => {
+      const { id } = conversations[(index * 7) % 20] ?? { id: '' };
+      return sendRandom(serverFor(index), people[index % 4] ?? '', { id }).then(({ seq }) => `${id} ${seq}`);
+    }),
+  );
+  expect(new Set(answers).size).toBe(800);
+  expect(answers.filter((answer) => answer.endsWith(' 40'))).toHaveLength(20);
+});
+
+test('a stranger and a nonexistent conversation look the same to a sender', async () => {
+  const [alice = '', mallory = ''] = randomPeople(2);
+  const conversation = await harness.createConversation([alice]);
+  const atReal = await refusalOf(sendRandom(harness.server, mallory, { id: conversation.id, epoch: 3 }));
+  const atNothing = await refusalOf(sendRandom(harness.server, mallory, { id: newSecret(16).toString('hex'), epoch: 3 }));
+  expect(atReal).toEqual({ code: 'ConvoNotFound' });
+  expect(atNothing).toEqual(atReal);
+});

@@ -1,0 +1,52 @@
+import { newSecret } from '#platform/ids.ts';
+
+const wireFormats = { privateMessage: 2, welcome: 3 } as const;
+const contentTypes = { application: 1, commit: 3 } as const;
+const envelopeHeadSizeBytes = 4;
+
+/**
+ * A PrivateMessage with a commit that ends `epoch`: the framing is right, the ciphertext is random. For races over hundreds
+ * of epochs, where making real commits would take minutes.
+ */
+export function craftCommit(groupId: Uint8Array, epoch: number): Buffer {
+  return craftPrivateMessage(groupId, epoch, contentTypes.commit);
+}
+
+/** A framed application message in the padding envelope; fills `bucketSizeBytes` exactly. */
+export function craftApplication(groupId: Uint8Array, epoch: number, bucketSizeBytes = 512): Buffer {
+  const message = craftPrivateMessage(groupId, epoch, contentTypes.application);
+  const padded = Buffer.alloc(bucketSizeBytes);
+  padded.writeUInt32BE(message.length);
+  message.copy(padded, envelopeHeadSizeBytes);
+  return padded;
+}
+
+/** A Welcome for the packages `refs`, with random secrets (RFC 9420 section 12.4.3.1). */
+export function craftWelcome(refs: readonly Uint8Array[], cipherSuite = 1): Buffer {
+  const secrets = refs.flatMap((ref) => [opaque(ref), opaque(newSecret(32)), opaque(newSecret(48))]);
+  return Buffer.concat([
+    uint16(1), uint16(wireFormats.welcome), uint16(cipherSuite), opaque(Buffer.concat(secrets)), opaque(newSecret(64)),
+  ]);
+}
+
+function craftPrivateMessage(groupId: Uint8Array, epoch: number, contentType: number): Buffer {
+  const epochBytes = Buffer.alloc(8);
+  epochBytes.writeBigUInt64BE(BigInt(epoch));
+  return Buffer.concat([
+    uint16(1), uint16(wireFormats.privateMessage), opaque(groupId), epochBytes, Buffer.of(contentType),
+    opaque(Buffer.alloc(0)), opaque(newSecret(28)), opaque(newSecret(96)),
+  ]);
+}
+
+function uint16(value: number): Buffer {
+  return Buffer.of(value >> 8, value & 0xff);
+}
+
+/** `opaque<V>` of RFC 9420 section 2.1.2, up to 2^30 bytes. */
+function opaque(bytes: Uint8Array): Buffer {
+  if (bytes.length < 64) return Buffer.concat([Buffer.of(bytes.length), bytes]);
+  if (bytes.length < 16_384) return Buffer.concat([uint16(0x4000 | bytes.length), bytes]);
+  const head = Buffer.alloc(4);
+  head.writeUInt32BE(0x8000_0000 + bytes.length);
+  return Buffer.concat([head, bytes]);
+}

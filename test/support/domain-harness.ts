@@ -1,0 +1,176 @@
+import { formatConversationId } from '#domain/conversations/conversation.ts';
+import { createConversation } from '#domain/conversations/create-conversation.ts';
+import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
+import { insertKeyPackages } from '#domain/key-packages/store.ts';
+import { createMessageAppender } from '#domain/messages/message-appender.ts';
+import type { MessageAppender } from '#domain/messages/message-appender.ts';
+import { sendMessage } from '#domain/messages/send-message.ts';
+import type { SentMessage } from '#domain/messages/send-message.ts';
+import { systemClock } from '#platform/clock.ts';
+import type { Clock } from '#platform/clock.ts';
+import { AppError } from '#platform/errors.ts';
+import { newSecret, newUuid } from '#platform/ids.ts';
+import { parseKeyRing } from '#privacy/key-ring.ts';
+import { createPrivacy } from '#privacy/privacy.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import { openDatabase } from '#storage/database.ts';
+import type { Database, Db, Sql } from '#storage/database.ts';
+import { createPartitionsAhead } from '#storage/partitions.ts';
+import { randomPlcDid } from './account.ts';
+import { createTestDatabase } from './database.ts';
+import type { TestDatabase } from './database.ts';
+
+export const testSuite = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519';
+const testSuiteNumber = 1;
+
+/** What one server has: a pool and an appender of its own. It fits the `deps` of every operation. */
+export interface TestServer {
+  readonly db: Db;
+  readonly sql: Sql;
+  readonly appender: MessageAppender;
+  readonly privacy: Privacy;
+  readonly clock: Clock;
+  readonly timeBucketSeconds: number;
+  readonly messageTtlDays: number;
+  readonly eventTtlDays: number;
+  readonly keyPackagesPerDeviceMax: number;
+  /** False: messages of these tests are random bytes. */
+  readonly requireFraming: boolean;
+  readonly onEvents: () => void;
+}
+
+export interface TestConversation {
+  readonly id: string;
+  readonly groupId: Buffer;
+  /** The creator, who is the admin, and the others. */
+  readonly dids: readonly string[];
+  readonly creator: string;
+}
+
+/** One migrated database with partitions, and servers on it. */
+export interface DomainHarness {
+  readonly database: TestDatabase;
+  readonly privacy: Privacy;
+  readonly server: TestServer;
+  /** Another server on the same database, with `poolSize` connections. */
+  addServer(poolSize?: number): TestServer;
+  /** Through the operation; epoch 0, no Welcome. */
+  createConversation(dids: readonly string[]): Promise<TestConversation>;
+  close(): Promise<void>;
+}
+
+export interface HarnessOptions {
+  readonly poolSize?: number;
+  readonly timeBucketSeconds?: number;
+}
+
+/** The text form of a key ring with one random key per id; the first is current. */
+export function randomKeyRing(...ids: readonly number[]): string {
+  return ids.map((id) => `${id}:${newSecret(32).toString('base64')}`).join(',');
+}
+
+export async function startDomainHarness(options: HarnessOptions = {}): Promise<DomainHarness> {
+  const database = await createTestDatabase({ poolSize: options.poolSize ?? 10 });
+  const privacy = createPrivacy(parseKeyRing(randomKeyRing(1)));
+  const pools: Database[] = [];
+  const serverOn = (pool: Database): TestServer => ({
+    db: pool.db,
+    sql: pool.sql,
+    privacy,
+    clock: systemClock,
+    timeBucketSeconds: options.timeBucketSeconds ?? 60,
+    messageTtlDays: 30,
+    eventTtlDays: 7,
+    keyPackagesPerDeviceMax: 200,
+    requireFraming: false,
+    onEvents: () => undefined,
+    appender: createMessageAppender({
+      sql: pool.sql, timeBucketSeconds: options.timeBucketSeconds ?? 60, onStored: () => undefined,
+    }),
+  });
+  const server = serverOn(database);
+  await createPartitionsAhead(database.sql, 'messages', server.messageTtlDays);
+  await createPartitionsAhead(database.sql, 'events', server.eventTtlDays);
+  return {
+    database,
+    privacy,
+    server,
+    addServer(poolSize = 10) {
+      const pool = openDatabase({ url: database.url, poolSize, applicationName: 'nightjar-test' });
+      pools.push(pool);
+      return serverOn(pool);
+    },
+    createConversation: (dids) => createTestConversation(server, dids),
+    close: async () => {
+      await Promise.all(pools.map((pool) => pool.close()));
+      await database.close();
+    },
+  };
+}
+
+/** `count` people that the directory has never heard of. */
+export function randomPeople(count: number): string[] {
+  return Array.from({ length: count }, () => randomPlcDid());
+}
+
+export async function createTestConversation(server: TestServer, dids: readonly string[]): Promise<TestConversation> {
+  const groupId = newSecret(16);
+  const id = formatConversationId(groupId);
+  const [creator = '', ...initialMembers] = dids;
+  await createConversation(server, { did: creator }, {
+    groupId: id,
+    cipherSuite: testSuite,
+    initialMembers,
+    welcome: undefined,
+    groupInfo: undefined,
+    metadata: undefined,
+    currentEpoch: undefined,
+  });
+  return { id, groupId, dids, creator };
+}
+
+/** Sends 512 random bytes. */
+export function sendRandom(
+  server: TestServer,
+  did: string,
+  to: { id: string; epoch?: number; msgId?: string },
+): Promise<SentMessage> {
+  const ciphertext = newSecret(512);
+  const { id: conversationId, epoch = 0, msgId = newUuid() } = to;
+  return sendMessage(server, { did }, { conversationId, msgId, epoch, paddedSize: ciphertext.length, ciphertext });
+}
+
+/** Stores made-up key packages of one device, sealed as real ones are; the bytes are the KeyPackageRef. */
+export async function plantKeyPackages(
+  server: TestServer,
+  owner: { did: string; device?: string; lastResort?: boolean },
+  count: number,
+): Promise<Buffer[]> {
+  const { privacy } = server;
+  const refs = Array.from({ length: count }, () => newSecret(32));
+  const rows = refs.map((ref) => ({
+    ref,
+    owner: keyPackageOwner(privacy, owner.did),
+    key_id: privacy.keyId,
+    device_tag: privacy.pseudonym('device-tag', [owner.did], owner.device ?? 'phone'),
+    cipher_suite: testSuiteNumber,
+    last_resort: owner.lastResort ?? false,
+    sealed_did: privacy.sealText('key-package-did', [ref], owner.did),
+    sealed_package: privacy.seal('key-package', [ref], ref),
+    expires_at: new Date(server.clock.nowMs() + 86_400_000),
+  }));
+  await insertKeyPackages(server.db, rows, server.timeBucketSeconds);
+  return refs;
+}
+
+/** The code of the AppError that `task` ends with, or 'none'. */
+export async function refusalOf(task: Promise<unknown>): Promise<{ code: string; currentEpoch?: number }> {
+  try {
+    await task;
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const { currentEpoch } = error.detail;
+    return { code: error.code, ...(currentEpoch === undefined ? {} : { currentEpoch }) };
+  }
+  return { code: 'none' };
+}
