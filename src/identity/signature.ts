@@ -51,7 +51,8 @@ export function importVerifier(
 ): VerifySignature {
   const { opensslName, jwkName, order } = curves[curve];
   const uncompressed = ECDH.convertKey(point, opensslName, undefined, undefined, 'uncompressed');
-  if (typeof uncompressed === 'string') throw new TypeError('an EC point came back as text');
+  // The point at infinity is one byte.
+  if (typeof uncompressed === 'string' || uncompressed.length !== 65) throw new TypeError('not an EC public key');
   const isInRange = (signature: Uint8Array): boolean =>
     signature.length === signatureSizeBytes &&
     isScalar(signature.subarray(0, 32), order) &&

@@ -21,14 +21,15 @@ const deletedPerStatement = 5_000;
  * servers that claim the same digests wait for each other instead of deadlocking.
  */
 export async function claimReplayEntries(sql: Sql, entries: readonly ReplayEntry[]): Promise<ClaimedReplayEntries> {
+  // As text: postgres.js knows array types only after the first statement of a pool.
+  const digests = entries.map(({ digest }) => digest.toString('hex'));
+  const expiries = entries.map(({ expiresAtSeconds }) => expiresAtSeconds);
   const rows = await sql<{ born_at: Date | null; digest: Buffer | null }[]>`
     WITH claimed AS (
       INSERT INTO replay_entries (digest, expires_at)
-      SELECT entry.digest, to_timestamp(entry.expires_at)
-      FROM unnest(
-        ${entries.map(({ digest }) => digest)}::bytea[],
-        ${entries.map(({ expiresAtSeconds }) => expiresAtSeconds)}::float8[]
-      ) WITH ORDINALITY AS entry (digest, expires_at, place)
+      SELECT decode(entry.digest, 'hex'), to_timestamp(entry.expires_at::float8)
+      FROM unnest(string_to_array(${digests.join()}, ','), string_to_array(${expiries.join()}, ','))
+        WITH ORDINALITY AS entry (digest, expires_at, place)
       ORDER BY entry.place
       ON CONFLICT DO NOTHING
       RETURNING digest
@@ -37,8 +38,8 @@ export async function claimReplayEntries(sql: Sql, entries: readonly ReplayEntry
     FROM (VALUES (1)) AS always (present)
     LEFT JOIN replay_birth AS birth ON true
     LEFT JOIN claimed ON true`;
-  const digests = rows.map(({ digest }) => digest?.toString('hex')).filter((digest) => digest !== undefined);
-  return { first: new Set(digests), bornAt: rows[0]?.born_at ?? undefined };
+  const first = rows.map(({ digest }) => digest?.toString('hex')).filter((digest) => digest !== undefined);
+  return { first: new Set(first), bornAt: rows[0]?.born_at ?? undefined };
 }
 
 /** Sets the birth mark if there is none. */

@@ -9,6 +9,7 @@ import type { DidDocuments } from '#identity/did-documents.ts';
 import { createFetchDidDocument } from '#identity/fetch-did-document.ts';
 import type { IdentityNetwork } from '#identity/did.ts';
 import { createAccount } from '../support/account.ts';
+import { errorCode } from '../support/error-code.ts';
 import { startLoopbackPlc } from '../support/loopback-plc.ts';
 import type { LoopbackPlc } from '../support/loopback-plc.ts';
 
@@ -59,10 +60,7 @@ function openDocuments(network: IdentityNetwork, plcUrl: string): DidDocuments {
 }
 
 async function refusal(documents: DidDocuments, did: string): Promise<unknown> {
-  return documents.signingKey(did).then(
-    () => 'accepted',
-    (error) => error.code,
-  );
+  return documents.signingKey(did).then(() => 'accepted', errorCode);
 }
 
 describe('a did:web that is not a plain public host name is refused before anything is sent', () => {

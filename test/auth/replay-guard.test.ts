@@ -1,0 +1,204 @@
+import { createHmac } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createReplayGuard } from '#auth/replay-guard.ts';
+import type { ReplayGuard, ReplayVerdict } from '#auth/replay-guard.ts';
+import type { Sql } from '#storage/database.ts';
+import { openDatabase } from '#storage/database.ts';
+import { deleteExpiredReplayEntries } from '#storage/replay-entries.ts';
+import { systemClock } from '#platform/clock.ts';
+import { createTestDatabase } from '../support/database.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+
+const issuer = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase({ poolSize: 4 });
+});
+afterAll(() => database.close());
+beforeEach(async () => {
+  await forgetAll();
+  await database.sql`insert into replay_birth (born_at) values (now() - interval '1 hour')`;
+});
+
+/** What a crash of Postgres does to unlogged tables. */
+async function forgetAll(): Promise<void> {
+  await database.sql`truncate replay_entries, replay_birth`;
+}
+
+function digest(tokenIssuer: string, jti: string): Buffer {
+  return createHmac('sha256', 'test').update(`${tokenIssuer}\n${jti}`).digest();
+}
+
+function openGuard(sql: Sql = database.sql, ttlSeconds = 300): ReplayGuard {
+  return createReplayGuard({ sql, clock: systemClock, digest, ttlSeconds });
+}
+
+const nowSeconds = (): number => Math.floor(Date.now() / 1_000);
+
+function use(
+  guard: ReplayGuard,
+  jti: string,
+  issuedAtSeconds: number | undefined = nowSeconds(),
+): Promise<ReplayVerdict> {
+  return guard.firstUse(issuer, jti, { issuedAtSeconds, expiresAtSeconds: nowSeconds() + 60 });
+}
+
+function countOf(verdicts: readonly ReplayVerdict[], wanted: ReplayVerdict): number {
+  return verdicts.filter((verdict) => verdict === wanted).length;
+}
+
+/** The same `sql`, counting the statements that go through it. */
+function counting(sql: Sql): { sql: Sql; statements(): number } {
+  let statements = 0;
+  const counted = new Proxy(sql, {
+    apply(target, receiver, args) {
+      statements += 1;
+      return Reflect.apply(target, receiver, args) as unknown;
+    },
+  });
+  return { sql: counted, statements: () => statements };
+}
+
+describe('a token is let through once', () => {
+  test('of 100 uses at once on two servers one passes', async () => {
+    const other = openDatabase({ url: database.url, poolSize: 2, applicationName: 'second-server' });
+    try {
+      const guards = [openGuard(), openGuard(other.sql)];
+      for (let round = 0; round < 5; round++) {
+        const uses = Array.from({ length: 50 }, () => guards.map((guard) => use(guard, `jti-${round}`))).flat();
+        const verdicts = await Promise.all(uses);
+        expect([countOf(verdicts, 'first'), countOf(verdicts, 'replayed')]).toEqual([1, 99]);
+      }
+    } finally {
+      await other.close();
+    }
+  });
+
+  test('two servers that claim many of the same tokens in opposite orders do not deadlock', async () => {
+    const others = [1, 2, 3].map((n) =>
+      openDatabase({ url: database.url, poolSize: 1, applicationName: `server-${n}` }),
+    );
+    try {
+      const jtis = Array.from({ length: 400 }, (_, index) => `shared-${index}`);
+      const uses = others.flatMap(({ sql }, server) => {
+        const guard = openGuard(sql);
+        return (server % 2 === 0 ? jtis : jtis.toReversed()).map((jti) => use(guard, jti));
+      });
+      const verdicts = await Promise.all(uses);
+      expect([countOf(verdicts, 'first'), countOf(verdicts, 'replayed')]).toEqual([400, 800]);
+    } finally {
+      await Promise.all(others.map((other) => other.close()));
+    }
+  });
+
+  test('another issuer may use the same jti', async () => {
+    const guard = openGuard();
+    const times = { issuedAtSeconds: nowSeconds(), expiresAtSeconds: nowSeconds() + 60 };
+    expect(await guard.firstUse(issuer, 'same-jti', times)).toBe('first');
+    expect(await guard.firstUse('did:plc:bbbbbbbbbbbbbbbbbbbbbbbb', 'same-jti', times)).toBe('first');
+    expect(await guard.firstUse(issuer, 'same-jti', times)).toBe('replayed');
+  });
+
+  test('and is not let through when the store cannot say, nor after it recovers by itself', async () => {
+    const broken = openDatabase({ url: database.url, poolSize: 1, applicationName: 'broken' });
+    const guard = openGuard(broken.sql);
+    expect(await use(guard, 'before-break')).toBe('first');
+    await database.sql`alter table replay_entries rename to replay_entries_away`;
+    try {
+      await expect(use(guard, 'while-broken')).rejects.toMatchObject({ code: '42P01' });
+    } finally {
+      await database.sql`alter table replay_entries_away rename to replay_entries`;
+    }
+    expect(await use(guard, 'before-break')).toBe('replayed');
+    await broken.close();
+  });
+});
+
+test('requests that arrive together share a statement', async () => {
+  const counted = counting(database.sql);
+  const guard = openGuard(counted.sql);
+  const verdicts = await Promise.all(Array.from({ length: 500 }, (_, index) => use(guard, `batched-${index}`)));
+  expect(countOf(verdicts, 'first')).toBe(500);
+  expect(counted.statements()).toBe(2);
+});
+
+describe('after the record was lost', () => {
+  test('tokens from before are refused and later ones pass', async () => {
+    const guard = openGuard();
+    expect(await use(guard, 'old-token')).toBe('first');
+    await forgetAll();
+    expect(await use(guard, 'old-token'), 'its entry is gone, yet it must not pass').toBe('before-birth');
+    expect(await use(guard, 'late-token', nowSeconds() + 2)).toBe('first');
+    expect(await use(guard, 'late-token', nowSeconds() + 2)).toBe('replayed');
+  });
+
+  test('a token without iat counts as old as its exp allows', async () => {
+    await forgetAll();
+    const guard = openGuard();
+    const useWithoutIat = (jti: string, expiresAtSeconds: number): Promise<ReplayVerdict> =>
+      guard.firstUse(issuer, jti, { issuedAtSeconds: undefined, expiresAtSeconds });
+    expect(await useWithoutIat('no-iat', nowSeconds() + 60)).toBe('before-birth');
+    expect(await useWithoutIat('no-iat-2', nowSeconds() + 302)).toBe('first');
+  });
+
+  test('a server that starts waits out the second of the birth, once', async () => {
+    await forgetAll();
+    const clock = createManualClock(Date.now());
+    const guard = createReplayGuard({ sql: database.sql, clock, digest, ttlSeconds: 300 });
+    const born = guard.ensureBorn();
+    await expect.poll(() => clock.sleeping()).toHaveLength(1);
+    const [birth] = await database.sql<{ born_at: Date }[]>`select born_at from replay_birth`;
+    const bornAtMs = birth?.born_at.getTime() ?? 0;
+    expect((bornAtMs + (clock.sleeping()[0] ?? 0)) % 1_000).toBe(0);
+    clock.advance(1_000);
+    await born;
+    await guard.ensureBorn();
+    expect(clock.sleeping()).toEqual([]);
+    expect(await use(guard, 'minted-after-start', Math.ceil((bornAtMs + 1) / 1_000))).toBe('first');
+  });
+});
+
+describe('an entry is kept', () => {
+  async function keptForSeconds(ttlSeconds: number, expiresInSeconds: number): Promise<number> {
+    const guard = openGuard(database.sql, ttlSeconds);
+    const expiresAtSeconds = nowSeconds() + expiresInSeconds;
+    await guard.firstUse(issuer, 'kept', { issuedAtSeconds: nowSeconds(), expiresAtSeconds });
+    const rows = await database.sql<{ seconds: number }[]>`
+      select extract(epoch from expires_at - now())::float8 as seconds from replay_entries`;
+    return rows[0]?.seconds ?? 0;
+  }
+
+  test('to exp and twice the leeway, at least', async () => {
+    const seconds = await keptForSeconds(300, 290);
+    expect(seconds).toBeGreaterThan(347);
+    expect(seconds).toBeLessThanOrEqual(350);
+  });
+
+  test('and for JTI_TTL_SECONDS, at least', async () => {
+    const seconds = await keptForSeconds(900, 60);
+    expect(seconds).toBeGreaterThan(897);
+    expect(seconds).toBeLessThanOrEqual(901);
+  });
+
+  test('until it expires, and is then deleted', async () => {
+    const guard = openGuard();
+    await Promise.all(Array.from({ length: 20 }, (_, index) => use(guard, `cleaned-${index}`)));
+    expect(await deleteExpiredReplayEntries(database.sql)).toBe(0);
+    await database.sql`
+      update replay_entries set expires_at = now() - interval '1 second'
+      where digest in (select digest from replay_entries limit 15)`;
+    expect(await deleteExpiredReplayEntries(database.sql)).toBe(15);
+    expect(await database.sql`select digest from replay_entries`).toHaveLength(5);
+  });
+
+  test('as digests that do not show whose it is', async () => {
+    await use(openGuard(), 'secret-jti');
+    const [row] = await database.sql<{ line: string }[]>`select replay_entries::text as line from replay_entries`;
+    for (const part of [issuer, issuer.slice(8), 'secret-jti']) {
+      expect(row?.line).not.toContain(part);
+      expect(row?.line).not.toContain(Buffer.from(part).toString('hex'));
+    }
+  });
+});
