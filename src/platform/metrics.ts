@@ -10,7 +10,7 @@ export interface MetricLabels {
 
 export type StatusClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx';
 
-/** Connections of the database pool, and statements that wait for one. */
+/** Connections of the database pool, and those that wait for a lock. */
 export interface PoolUse {
   readonly open: number;
   readonly busy: number;
@@ -136,7 +136,7 @@ function deliveryMetrics(
   });
   const pool = new Gauge({
     name: `${prefix}database_pool`,
-    help: 'Database connections, and statements that wait for one.',
+    help: 'Database connections by what they do.',
     labelNames: ['state'],
     registers,
   });

@@ -8,12 +8,12 @@ import { keyPackageStates } from './key-package.ts';
 
 export type NewKeyPackageRow = Omit<Insertable<KeyPackagesTable>, 'state' | 'published_at'>;
 
-/** Inserts packages that are new; the primary key makes one package of two uploads at once. */
+/** Inserts packages that are new, in ref order so that two uploads of the same ones cannot deadlock; the primary key keeps one. */
 export async function insertKeyPackages(db: Db, rows: readonly NewKeyPackageRow[], bucketSeconds: number): Promise<void> {
   if (rows.length === 0) return;
   await db
     .insertInto('key_packages')
-    .values(rows.map((row) => ({ ...row, state: keyPackageStates.available, published_at: bucketedNow(bucketSeconds) })))
+    .values(rows.toSorted((a, b) => Buffer.compare(a.ref, b.ref)).map((row) => ({ ...row, state: keyPackageStates.available, published_at: bucketedNow(bucketSeconds) })))
     .onConflict((conflict) => conflict.column('ref').doNothing())
     .execute();
 }
@@ -132,19 +132,22 @@ export async function deleteAvailable(db: Db, owner: Buffer, tag: Buffer): Promi
 
 /**
  * One bounded step of the clean-up: expired packages, packages consumed more than a day ago, and the oldest available ones
- * above `perDeviceMax` of a device; a last-resort package is kept until it expires.
+ * above `perDeviceMax` of a device; a last-resort package is kept until it expires. Locked rows are left for the next run,
+ * and the state is read again under the lock, so a package that is handed out meanwhile stays.
  */
 export async function deleteStale(db: Db, batch: { perDeviceMax: number; rowsMax: number }): Promise<number> {
   const result = await sql`
     DELETE FROM key_packages WHERE ref IN (
-      (SELECT ref FROM key_packages WHERE expires_at <= now() LIMIT ${batch.rowsMax})
-      UNION
-      (SELECT ref FROM key_packages WHERE state = 3 AND consumed_at <= now() - interval '1 day' LIMIT ${batch.rowsMax})
-      UNION
-      (SELECT ref FROM (
-         SELECT ref, row_number() OVER (PARTITION BY owner, device_tag ORDER BY published_at DESC, ref DESC) AS age
-         FROM key_packages WHERE state = 1 AND NOT last_resort
-       ) ranked WHERE age > ${batch.perDeviceMax} LIMIT ${batch.rowsMax})
+      SELECT ref FROM key_packages WHERE (state <> 2 OR expires_at <= now()) AND ref IN (
+        (SELECT ref FROM key_packages WHERE expires_at <= now() LIMIT ${batch.rowsMax})
+        UNION
+        (SELECT ref FROM key_packages WHERE state = 3 AND consumed_at <= now() - interval '1 day' LIMIT ${batch.rowsMax})
+        UNION
+        (SELECT ref FROM (
+           SELECT ref, row_number() OVER (PARTITION BY owner, device_tag ORDER BY published_at DESC, ref DESC) AS age
+           FROM key_packages WHERE state = 1 AND NOT last_resort
+         ) ranked WHERE age > ${batch.perDeviceMax} LIMIT ${batch.rowsMax})
+      ) FOR UPDATE SKIP LOCKED
     )`.execute(db);
   return Number(result.numAffectedRows ?? 0);
 }

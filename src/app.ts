@@ -1,0 +1,149 @@
+import type { HttpBindings } from '@hono/node-server';
+import { Hono } from 'hono';
+import type { WebSocket } from 'ws';
+import { createAuthenticator } from '#auth/authenticate.ts';
+import type { ReplayGuard } from '#auth/replay-guard.ts';
+import { createCursorCodec } from '#domain/events/cursor.ts';
+import { createMessageAppender } from '#domain/messages/message-appender.ts';
+import { createDidDocuments } from '#identity/did-documents.ts';
+import { createFetchDidDocument } from '#identity/fetch-did-document.ts';
+import { mountDidDocument } from '#ops/did-document.ts';
+import { mountHealth } from '#ops/health.ts';
+import type { Readiness } from '#ops/readiness.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Config } from '#platform/config.ts';
+import { describeError } from '#platform/logger.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { Metrics, StatusClass } from '#platform/metrics.ts';
+import type { KeyRing } from '#privacy/key-ring.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import { createQuota } from '#quota/charge.ts';
+import { createClientAddress } from '#quota/client-address.ts';
+import type { Database } from '#storage/database.ts';
+import type { Doorbell } from '#storage/doorbell.ts';
+import { createEphemeralBus } from '#stream/ephemeral-bus.ts';
+import { createHub } from '#stream/hub.ts';
+import type { Hub } from '#stream/hub.ts';
+import { startTail } from '#stream/tail.ts';
+import type { Tail } from '#stream/tail.ts';
+import { createTickets } from '#stream/ticket.ts';
+import { mountXrpc } from '#xrpc/mount.ts';
+import type { RequestObservation } from '#xrpc/mount.ts';
+import type { Endpoint } from '#xrpc/endpoint.ts';
+import { createEndpoints } from '#xrpc/mls/endpoints.ts';
+
+/** The opened parts that an app is composed of. */
+export interface AppParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly database: Database;
+  readonly ring: KeyRing;
+  readonly privacy: Privacy;
+  readonly doorbell: Doorbell;
+  readonly replayGuard: ReplayGuard;
+  readonly readiness: Readiness;
+  readonly cursorGeneration: Buffer;
+  readonly version: string;
+  readonly serviceDid: string;
+  /** Where clients reach the service, without a path. */
+  readonly publicUrl: string;
+}
+
+export interface App {
+  readonly http: Hono<{ Bindings: HttpBindings }>;
+  readonly endpoints: readonly Endpoint[];
+  readonly hub: Hub;
+  readonly tail: Tail;
+  readonly openStreams: ReadonlySet<WebSocket>;
+}
+
+const subscriptionNsid = 'blue.catbird.mls.subscribeConvoEvents';
+
+/** Composes domain, stream and HTTP out of opened parts; nothing listens yet. */
+export function createApp(parts: AppParts): App {
+  const { config, clock, logger, metrics, database, privacy, doorbell } = parts;
+  const failed = (part: 'tail' | 'stream') => (error: unknown) =>
+    logger.log('background_failed', { part, ...describeError(error) });
+  const hub = createHub();
+  const codec = createCursorCodec(privacy, parts.cursorGeneration);
+  const tail = startTail({ database, privacy, clock, hub, codec, onError: failed('tail') });
+  doorbell.onRing(() => tail.ring());
+  const bus = createEphemeralBus({ database, privacy, clock, doorbell, hub, codec, onError: failed('stream') });
+  const openStreams = new Set<WebSocket>();
+  const { db, sql } = database;
+  const eventTtlDays = config.EVENT_STREAM_TTL_DAYS;
+  const endpoints = createEndpoints({
+    db,
+    sql,
+    privacy,
+    clock,
+    codec,
+    timeBucketSeconds: config.TIME_BUCKET_SECONDS,
+    messageTtlDays: config.MESSAGE_TTL_DAYS,
+    keyPackagesPerDeviceMax: config.MAX_KEY_PACKAGES_PER_DEVICE,
+    requireFraming: config.REQUIRE_MLS_FRAMING,
+    onEvents: () => doorbell.ring(),
+    appender: createMessageAppender({
+      sql,
+      timeBucketSeconds: config.TIME_BUCKET_SECONDS,
+      onStored: () => doorbell.ring(),
+      onBatch: (items) => metrics.batchStored(items),
+    }),
+    broadcast: (message) => bus.sendMessage(message),
+    tickets: ticketsOf(parts),
+    subscriptionUrl: () => `${parts.publicUrl.replace(/^http/, 'ws')}/xrpc/${subscriptionNsid}`,
+    stream: { database, privacy, clock, hub, tail, codec, eventTtlDays, bus, openStreams, onError: failed('stream') },
+  });
+  return { http: httpOf(parts, endpoints), endpoints, hub, tail, openStreams };
+}
+
+function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
+  return createTickets({
+    key: parts.ring.current.derive('ticket'),
+    serviceDid: parts.serviceDid,
+    clock: parts.clock,
+    uses: {
+      firstUse: async (ticketId, times) => (await parts.replayGuard.firstUse('ticket', ticketId, times)) === 'first',
+    },
+  });
+}
+
+function httpOf(parts: AppParts, endpoints: readonly Endpoint[]): Hono<{ Bindings: HttpBindings }> {
+  const { config, clock, logger, metrics } = parts;
+  const http = new Hono<{ Bindings: HttpBindings }>();
+  const ops = new Hono();
+  mountHealth(ops, { version: parts.version, readiness: parts.readiness });
+  mountDidDocument(ops, { serviceDid: parts.serviceDid, publicUrl: parts.publicUrl });
+  http.route('/', ops);
+  mountXrpc(http, {
+    endpoints,
+    authenticate: createAuthenticator({
+      documents: documentsOf(parts),
+      replayGuard: parts.replayGuard,
+      clock,
+      audiences: [parts.serviceDid, `${parts.serviceDid}#atproto_mls`, ...config.SERVICE_AUDIENCES],
+      enforceLxm: config.ENFORCE_LXM,
+      enforceJti: config.ENFORCE_JTI,
+    }),
+    quota: createQuota({ config, clock }),
+    addressOf: createClientAddress({ cidrs: config.TRUSTED_PROXY_CIDRS, hops: config.TRUSTED_PROXY_HOPS }),
+    logger,
+    clock,
+    observe: (observation) => observe(metrics, observation),
+  });
+  return http;
+}
+
+function documentsOf({ config, clock }: AppParts): ReturnType<typeof createDidDocuments> {
+  const network = config.IDENTITY_ALLOW_PRIVATE_NETWORK ? 'private' : 'public';
+  const timeoutMs = config.DID_RESOLUTION_TIMEOUT_MS;
+  const fetchDidDocument = createFetchDidDocument({ clock, plcUrl: config.PLC_URL, network, timeoutMs });
+  return createDidDocuments({ fetchDidDocument, clock, network, entriesMax: config.DID_CACHE_ENTRIES });
+}
+
+function observe(metrics: Metrics, { method, status, error, durationMs }: RequestObservation): void {
+  metrics.requestFinished(method.slice(method.lastIndexOf('.') + 1), `${Math.floor(status / 100)}xx` as StatusClass, durationMs);
+  if (error === 'RateLimitExceeded') metrics.quotaRefused('unknown');
+}

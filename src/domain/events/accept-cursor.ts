@@ -1,0 +1,21 @@
+import type { Caller } from '#domain/caller.ts';
+import { parseConversationId } from '#domain/conversations/conversation.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { requireMember } from '#domain/membership/require-member.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import type { CursorCodec } from './cursor.ts';
+
+/**
+ * Tells a client whether its cursor still leads somewhere. It is not stored: where a person has read to is a receipt, and the
+ * service keeps none.
+ * @throws AppError ConvoNotFound, NotMember, InvalidCursor.
+ */
+export async function acceptCursor(
+  deps: { db: Db; privacy: Privacy; codec: CursorCodec },
+  caller: Caller,
+  input: { conversationId: string; cursor: string },
+): Promise<void> {
+  await requireMember(deps, caller, parseConversationId(input.conversationId));
+  if (deps.codec.decode(input.cursor) === undefined) throw domainError('InvalidCursor');
+}

@@ -1,0 +1,75 @@
+import { preparePartitions } from '#domain/events/prepare-partitions.ts';
+import { readHorizonLagMs } from '#domain/events/read-horizon-lag.ts';
+import type { Clock } from '#platform/clock.ts';
+import { describeError } from '#platform/logger.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { Metrics } from '#platform/metrics.ts';
+import type { Database } from '#storage/database.ts';
+import { readPoolUse } from '#storage/pool-use.ts';
+import { deleteExpiredReplayEntries } from '#storage/replay-entries.ts';
+
+export interface HousekeepingDeps {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly applicationName: string;
+  readonly messageTtlDays: number;
+  readonly eventTtlDays: number;
+  readonly subscriberCount: () => number;
+}
+
+const gaugesIntervalMs = 5_000;
+const replayIntervalMs = 60_000;
+const partitionsIntervalMs = 3_600_000;
+const horizonWarningMs = 5_000;
+
+/** What every server does for itself now and then: gauges, used tokens that have expired, partitions of the days to come. */
+export function startHousekeeping(deps: HousekeepingDeps): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const loops = [
+    every(deps, stopping.signal, { part: 'tail', intervalMs: gaugesIntervalMs, run: () => updateGauges(deps) }),
+    every(deps, stopping.signal, {
+      part: 'replay-guard',
+      intervalMs: replayIntervalMs,
+      run: () => deleteExpiredReplayEntries(deps.database.sql),
+    }),
+    every(deps, stopping.signal, {
+      part: 'partitions',
+      intervalMs: partitionsIntervalMs,
+      run: () => preparePartitions(deps.database, deps),
+    }),
+  ];
+  return {
+    async stop() {
+      stopping.abort();
+      await Promise.all(loops);
+    },
+  };
+}
+
+interface Chore {
+  readonly part: 'tail' | 'replay-guard' | 'partitions';
+  readonly intervalMs: number;
+  run(): Promise<unknown>;
+}
+
+async function every(deps: HousekeepingDeps, signal: AbortSignal, chore: Chore): Promise<void> {
+  while (!signal.aborted) {
+    await deps.clock.sleep(chore.intervalMs, signal);
+    if (signal.aborted) return;
+    try {
+      await chore.run();
+    } catch (error) {
+      deps.logger.log('background_failed', { part: chore.part, ...describeError(error) });
+    }
+  }
+}
+
+async function updateGauges(deps: HousekeepingDeps): Promise<void> {
+  const lagMs = await readHorizonLagMs(deps.database);
+  deps.metrics.eventHorizonLag(lagMs);
+  if (lagMs > horizonWarningMs) deps.logger.log('horizon_held', { lagMs });
+  deps.metrics.subscribers('websocket', deps.subscriberCount());
+  deps.metrics.databasePool(await readPoolUse(deps.database.sql, deps.applicationName));
+}

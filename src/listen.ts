@@ -1,0 +1,64 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createAdaptorServer } from '@hono/node-server';
+import type { WebSocketServerLike } from '@hono/node-server';
+import type { WebSocket } from 'ws';
+import { WebSocketServer } from 'ws';
+import { closeCodes } from '#stream/websocket.ts';
+import { upgradeGate } from '#xrpc/upgrade.ts';
+import type { App } from './app.ts';
+
+/** A listening HTTP server. */
+export interface Listener {
+  readonly port: number;
+  /** Takes no further connections, ends the streams with 1012 and waits for running requests. */
+  stop(): Promise<void>;
+}
+
+const headerSizeBytesMax = 32_768;
+const headersTimeoutMs = 10_000;
+const requestTimeoutMs = 30_000;
+/** Longer than a proxy keeps its side open, so that it never sends a request into a closing connection. */
+const keepAliveTimeoutMs = 65_000;
+const clientFrameSizeBytesMax = 4_096;
+
+/**
+ * Listens and then composes the app, because a free port is known only afterwards; requests cannot arrive in between.
+ * @throws Error with code EADDRINUSE when the port is taken.
+ */
+export async function listen(
+  where: { host: string; port: number },
+  compose: (port: number) => App,
+): Promise<{ listener: Listener; app: App }> {
+  let app: App | undefined;
+  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: clientFrameSizeBytesMax });
+  const server = createAdaptorServer({
+    fetch: (request, env) => app?.http.fetch(request, env) ?? new Response(null, { status: 503 }),
+    createServer,
+    serverOptions: {
+      maxHeaderSize: headerSizeBytesMax,
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      keepAliveTimeout: keepAliveTimeoutMs,
+      shouldUpgradeCallback: (request) => app !== undefined && upgradeGate(app.endpoints)(request),
+    },
+    // The types differ only in how they write an absent option.
+    websocket: { server: sockets as WebSocketServerLike },
+  }) as Server;
+  server.listen(where.port, where.host);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const composed = compose(port);
+  app = composed;
+  return { listener: { port, stop: () => stop(server, composed.openStreams) }, app: composed };
+}
+
+async function stop(server: Server, openStreams: ReadonlySet<WebSocket>): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  for (const socket of openStreams) socket.close(closeCodes.serviceRestart, 'The server restarts. Connect again with the last cursor.');
+  server.closeIdleConnections();
+  await closed;
+}

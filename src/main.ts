@@ -1,0 +1,68 @@
+import { systemClock } from '#platform/clock.ts';
+import { readConfig } from '#platform/config.ts';
+import type { Config } from '#platform/config.ts';
+import { createLogger, describeError } from '#platform/logger.ts';
+import type { Logger } from '#platform/logger.ts';
+import { stopInOrder } from '#platform/shutdown.ts';
+import type { StopStep } from '#platform/shutdown.ts';
+import { startWorkers } from '../workers/main.ts';
+import { operatorMessage } from './operator-message.ts';
+import { startServer } from './start-server.ts';
+
+/** `all`: server, workers and, without DATABASE_URL, Postgres in one process. `server`: the server alone. */
+type Role = 'all' | 'server';
+
+async function start(role: Role, config: Config, logger: Logger, steps: StopStep[]): Promise<void> {
+  const clock = systemClock;
+  const server = await startServer({ config, clock, logger, steps });
+  if (role === 'all') {
+    const { databaseUrl, database, metrics } = server;
+    const workers = await startWorkers({ databaseUrl, database, config, clock, logger, metrics });
+    steps.splice(2, 0, { name: 'workers', run: () => workers.close() });
+  }
+  if (process.stdout.isTTY) console.info(`Nightjar answers at ${server.url}/xrpc/_health`);
+}
+
+/** Runs until SIGTERM or SIGINT, then lets running requests, streams and jobs end. */
+async function main(): Promise<void> {
+  const role: Role = process.argv[2] === 'all' ? 'all' : 'server';
+  const config = readConfig(process.env);
+  const logger = createLogger(config.LOG_LEVEL ?? (config.NODE_ENV === 'production' ? 'warn' : 'info'));
+  const steps: StopStep[] = [];
+  let stopping = false;
+  const stop = async (exitCode: number, signal: 'SIGINT' | 'SIGTERM' | 'other'): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    const startedMs = systemClock.monotonicMs();
+    logger.log('server_stopping', { signal });
+    const result = await stopInOrder(steps, {
+      clock: systemClock,
+      timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
+      onFailure: (_step, error) => logger.log('background_failed', { part: 'process', ...describeError(error) }),
+    });
+    logger.log('server_stopped', { tookMs: systemClock.monotonicMs() - startedMs });
+    process.exit(result === 'clean' ? exitCode : 1);
+  };
+  process.once('SIGTERM', () => void stop(0, 'SIGTERM')).once('SIGINT', () => void stop(0, 'SIGINT'));
+  // Node would print the error's text, which may hold data; only its place in the code may be said.
+  process.on('uncaughtException', (error) => {
+    logger.log('background_failed', { part: 'process', ...describeError(error) });
+    void stop(1, 'other');
+  });
+  try {
+    await start(role, config, logger, steps);
+  } catch (error) {
+    report(error);
+    await stop(1, 'other');
+  }
+}
+
+/** An operator's mistake in words; of anything else only where it arose. */
+function report(error: unknown): void {
+  console.error(operatorMessage(error) ?? describeError(error));
+}
+
+await main().catch((error: unknown) => {
+  report(error);
+  process.exitCode = 1;
+});

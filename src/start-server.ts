@@ -1,0 +1,183 @@
+import { createReplayGuard } from '#auth/replay-guard.ts';
+import { preparePartitions } from '#domain/events/prepare-partitions.ts';
+import { readCursorGeneration } from '#domain/events/read-events.ts';
+import { signatureBackend } from '#identity/signature.ts';
+import { jobNames } from '#jobs/catalogue.ts';
+import { startAdminListener } from '#ops/admin-listener.ts';
+import { createReadiness } from '#ops/readiness.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Config } from '#platform/config.ts';
+import { describeError } from '#platform/logger.ts';
+import type { Logger } from '#platform/logger.ts';
+import { createMetrics } from '#platform/metrics.ts';
+import type { Metrics } from '#platform/metrics.ts';
+import type { StopStep } from '#platform/shutdown.ts';
+import { loadKeyRing } from '#privacy/load-key-ring.ts';
+import { createPrivacy } from '#privacy/privacy.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import { quotas } from '#quota/quotas.ts';
+import { checkServer } from '#storage/check-server.ts';
+import { openDatabase } from '#storage/database.ts';
+import type { Database } from '#storage/database.ts';
+import { createLocalDoorbell, createNotifyDoorbell } from '#storage/doorbell.ts';
+import type { Doorbell } from '#storage/doorbell.ts';
+import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
+import { assertMigrated, migrateUp } from '#storage/migrator.ts';
+import { methodNames } from '#xrpc/mls/endpoints.ts';
+import { createApp } from './app.ts';
+import type { App } from './app.ts';
+import { startHousekeeping } from './housekeeping.ts';
+import { listen } from './listen.ts';
+import { version } from './version.ts';
+
+/** A running server. */
+export interface RunningServer {
+  /** Where clients reach it, without a path. */
+  readonly url: string;
+  readonly port: number;
+  readonly adminPort: number;
+  readonly serviceDid: string;
+  /** Of Postgres itself, not of PgBouncer; for the workers of this process. */
+  readonly databaseUrl: string;
+  readonly database: Database;
+  readonly metrics: Metrics;
+}
+
+export interface ServerDeps {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Receives how each part is stopped, the last started first; run them in order, also when the start fails. */
+  readonly steps: StopStep[];
+}
+
+const applicationName = 'nightjar-server';
+
+/**
+ * Opens every part of a server, listens, and returns when it answers.
+ * @throws ConfigError, EmbeddedPostgresError, KeyRingError with what the operator should do.
+ */
+export async function startServer(deps: ServerDeps): Promise<RunningServer> {
+  const { config, clock, logger } = deps;
+  const startedMs = clock.monotonicMs();
+  const { database, databaseUrl, isAlone } = await openStorage(deps);
+  const metrics = createMetrics({ methods: methodNames, quotas: Object.keys(quotas), jobs: jobNames });
+  const { ring, created } = await loadKeyRing({ identityKey: config.IDENTITY_KEY, dataDir: config.DATA_DIR });
+  if (created) logger.log('development_keys_created', {});
+  const privacy = createPrivacy(ring);
+  const doorbell = await openDoorbell(deps, { databaseUrl, isAlone });
+  const replayGuard = createReplayGuard({ sql: database.sql, clock, ttlSeconds: config.JTI_TTL_SECONDS, digest: replayDigest(privacy) });
+  await replayGuard.ensureBorn();
+  const cursorGeneration = await readCursorGeneration(database);
+  const readiness = createReadiness({ clock, database: () => database.sql`SELECT 1`, migrations: () => assertMigrated(database) });
+
+  const host = config.SERVER_HOST ?? (config.NODE_ENV === 'production' ? '0.0.0.0' : '127.0.0.1');
+  const identityOf = (port: number): { serviceDid: string; publicUrl: string } => ({
+    serviceDid: config.SERVICE_DID ?? `did:web:localhost%3A${port}`,
+    publicUrl: config.PUBLIC_URL ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+  });
+  const { listener, app } = await listen({ host, port: config.SERVER_PORT }, (port) =>
+    createApp({
+      config, clock, logger, metrics, database, ring, privacy, doorbell, replayGuard, readiness, cursorGeneration, version,
+      ...identityOf(port),
+    }),
+  );
+  deps.steps.unshift(
+    { name: 'readiness', run: async () => readiness.drain() },
+    { name: 'listener', run: () => listener.stop() },
+    { name: 'tail', run: () => app.tail.stop() },
+  );
+  const adminPort = await openOperations(deps, { app, database, metrics });
+  logger.log('signature_backend', { backend: signatureBackend });
+  logger.log('server_listening', { port: listener.port, adminPort, startupMs: clock.monotonicMs() - startedMs });
+  const { serviceDid, publicUrl } = identityOf(listener.port);
+  return { url: publicUrl, port: listener.port, adminPort, serviceDid, databaseUrl, database, metrics };
+}
+
+async function openOperations(
+  deps: ServerDeps,
+  parts: { app: App; database: Database; metrics: Metrics },
+): Promise<number> {
+  const { config, clock, logger, steps } = deps;
+  const { app, database, metrics } = parts;
+  metrics.signatureBackend(signatureBackend);
+  const housekeeping = startHousekeeping({
+    database,
+    clock,
+    logger,
+    metrics,
+    applicationName,
+    messageTtlDays: config.MESSAGE_TTL_DAYS,
+    eventTtlDays: config.EVENT_STREAM_TTL_DAYS,
+    subscriberCount: () => app.hub.size,
+  });
+  steps.splice(2, 0, { name: 'housekeeping', run: () => housekeeping.stop() });
+  const admin = await startAdminListener({ port: config.ADMIN_PORT, metrics });
+  steps.splice(2, 0, { name: 'admin', run: () => admin.close() });
+  return admin.port;
+}
+
+/** A keyed digest of a used token; the key changes with the day on which the token expires. */
+function replayDigest(privacy: Privacy): (issuer: string, jti: string, expiresAtSeconds: number) => Buffer {
+  return (issuer, jti, expiresAtSeconds) =>
+    privacy.pseudonym('replay', [Math.floor(expiresAtSeconds / 86_400), issuer], jti);
+}
+
+async function openStorage(deps: ServerDeps): Promise<{ database: Database; databaseUrl: string; isAlone: boolean }> {
+  const { config, clock, logger, steps } = deps;
+  const startedMs = clock.monotonicMs();
+  let databaseUrl = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
+  const isAlone = databaseUrl === undefined;
+  if (databaseUrl === undefined) {
+    const embedded = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, clock });
+    steps.unshift({ name: 'postgres', run: () => embedded.stop() });
+    logger.log('postgres_starting', { mode: embedded.mode === 'borrowed' ? 'adopted' : embedded.mode });
+    databaseUrl = embedded.url;
+  }
+  const database = openDatabase({ url: config.DATABASE_URL ?? databaseUrl, poolSize: config.DATABASE_POOL_SIZE, applicationName });
+  steps.unshift({ name: 'database', run: () => database.close() });
+  const { versionMajor } = await checkServer(database, { production: config.NODE_ENV === 'production' });
+  await applyMigrations(deps, { database, databaseUrl, migrate: config.MIGRATE_ON_START ?? isAlone });
+  const created = await preparePartitions(database, {
+    messageTtlDays: config.MESSAGE_TTL_DAYS,
+    eventTtlDays: config.EVENT_STREAM_TTL_DAYS,
+  });
+  if (created > 0) logger.log('partitions_created', { count: created });
+  logger.log('postgres_ready', { versionMajor, tookMs: clock.monotonicMs() - startedMs });
+  return { database, databaseUrl, isAlone };
+}
+
+async function applyMigrations(
+  deps: ServerDeps,
+  plan: { database: Database; databaseUrl: string; migrate: boolean },
+): Promise<void> {
+  if (plan.migrate) {
+    const maintenance = openDatabase({ url: plan.databaseUrl, poolSize: 1, applicationName, purpose: 'maintenance' });
+    try {
+      const applied = await migrateUp(maintenance);
+      if (applied.length > 0) deps.logger.log('migrations_applied', { count: applied.length });
+    } finally {
+      await maintenance.close();
+    }
+  }
+  await assertMigrated(plan.database);
+}
+
+/** A server alone with its embedded Postgres needs no bell beyond itself. */
+async function openDoorbell(deps: ServerDeps, where: { databaseUrl: string; isAlone: boolean }): Promise<Doorbell> {
+  if (where.isAlone) return createLocalDoorbell();
+  const direct = openDatabase({ url: where.databaseUrl, poolSize: 1, applicationName: 'nightjar-doorbell' });
+  const doorbell = await createNotifyDoorbell({
+    direct: direct.sql,
+    clock: deps.clock,
+    onError: (error) => deps.logger.log('background_failed', { part: 'doorbell', ...describeError(error) }),
+  });
+  deps.steps.unshift({
+    name: 'doorbell',
+    run: async () => {
+      await doorbell.close();
+      await direct.close();
+    },
+  });
+  return doorbell;
+}

@@ -1,0 +1,97 @@
+import { decode, encode } from '@atproto/lex-cbor';
+import type { CursorCodec } from '#domain/events/cursor.ts';
+import { isActive, readEntitlements, entitlementKey } from '#domain/membership/read-entitlements.ts';
+import type { EphemeralMessage } from '#domain/messages/send-ephemeral-message.ts';
+import type { Clock } from '#platform/clock.ts';
+import { SealError } from '#privacy/privacy.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Database } from '#storage/database.ts';
+import type { Doorbell } from '#storage/doorbell.ts';
+import { ephemeralFrame, typingFrame } from './frames.ts';
+import type { Hub } from './hub.ts';
+
+/** Somebody started or stopped typing. */
+export interface Typing {
+  readonly groupId: Buffer;
+  readonly did: string;
+  readonly isTyping: boolean;
+}
+
+/** What reaches only those who listen now, on any server: it goes over the doorbell, sealed, and is never stored. */
+export interface EphemeralBus {
+  sendMessage(message: EphemeralMessage): void;
+  sendTyping(typing: Typing): void;
+}
+
+interface BusDeps {
+  readonly database: Database;
+  readonly privacy: Privacy;
+  readonly clock: Clock;
+  readonly doorbell: Doorbell;
+  readonly hub: Hub;
+  readonly codec: CursorCodec;
+  readonly onError: (error: unknown) => void;
+}
+
+interface BusRecord {
+  readonly kind: 'message' | 'typing';
+  readonly groupId: Uint8Array;
+  readonly id?: string;
+  readonly epoch?: number;
+  readonly receivedAtMs?: number;
+  readonly ciphertext?: Uint8Array;
+  readonly did?: string;
+  readonly isTyping?: boolean;
+}
+
+export function createEphemeralBus(deps: BusDeps): EphemeralBus {
+  deps.doorbell.onBroadcast((payload) => {
+    const record = open(deps.privacy, payload);
+    if (record !== undefined) deliver(deps, record).catch(deps.onError);
+  });
+  const send = (record: BusRecord): void =>
+    deps.doorbell.broadcast(deps.privacy.seal('bus', [], encode({ ...record })));
+  return {
+    sendMessage: ({ id, groupId, epoch, receivedAt, ciphertext }) =>
+      send({ kind: 'message', id, groupId, epoch, receivedAtMs: receivedAt.getTime(), ciphertext }),
+    sendTyping: (typing) => send({ kind: 'typing', ...typing }),
+  };
+}
+
+function open(privacy: Privacy, payload: Buffer): BusRecord | undefined {
+  try {
+    // Only servers with the key can make a record, so its shape is the one that `send` wrote.
+    return decode(privacy.unseal('bus', [], payload)) as unknown as BusRecord;
+  } catch (error) {
+    if (error instanceof SealError) return undefined;
+    throw error;
+  }
+}
+
+async function deliver(deps: BusDeps, record: BusRecord): Promise<void> {
+  const groupId = Buffer.from(record.groupId);
+  if (!deps.hub.listensTo(groupId)) return;
+  const entitlements = await readEntitlements(
+    { db: deps.database.db, privacy: deps.privacy },
+    deps.hub.listenersOf([groupId]),
+  );
+  const frame = frameOf(deps, groupId, record);
+  deps.hub.deliverNow(groupId, frame, (did) => {
+    const membership = entitlements.get(entitlementKey(groupId, did));
+    return membership !== undefined && isActive(membership) && did !== record.did;
+  });
+}
+
+function frameOf(deps: BusDeps, groupId: Buffer, record: BusRecord): Buffer {
+  const cursor = deps.codec.encode({ ...deps.hub.place, receivedAtMs: deps.clock.nowMs() });
+  if (record.kind === 'typing') {
+    return typingFrame(cursor, { groupId, did: record.did ?? '', isTyping: record.isTyping === true });
+  }
+  return ephemeralFrame(cursor, {
+    id: record.id ?? '',
+    groupId,
+    epoch: record.epoch ?? 0,
+    receivedAt: new Date(record.receivedAtMs ?? 0),
+    ciphertext: Buffer.from(record.ciphertext ?? []),
+  });
+}

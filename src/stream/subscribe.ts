@@ -1,0 +1,118 @@
+import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
+import type { CursorCodec, EventCursor } from '#domain/events/cursor.ts';
+import { comparePlaces } from '#domain/events/event.ts';
+import type { LogPlace } from '#domain/events/event.ts';
+import { openEvents, readReplay } from '#domain/events/read-events.ts';
+import { isEntitled } from '#domain/membership/member.ts';
+import { entitlementKey, readEntitlements } from '#domain/membership/read-entitlements.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Database } from '#storage/database.ts';
+import { eventFrame, infoFrame } from './frames.ts';
+import type { Hub, Subscriber, Subscription } from './hub.ts';
+import type { Tail } from './tail.ts';
+
+export interface SubscribeDeps {
+  readonly database: Database;
+  readonly privacy: Privacy;
+  readonly clock: Clock;
+  readonly hub: Hub;
+  readonly tail: Tail;
+  readonly codec: CursorCodec;
+  readonly eventTtlDays: number;
+}
+
+/** A subscriber who can be waited for while older events are read out to them. */
+export interface PacedSubscriber extends Subscriber {
+  /** Resolves when more may be sent; false when the subscriber is gone. */
+  ready(): Promise<boolean>;
+}
+
+const replayPageRows = 250;
+const dayMs = 86_400_000;
+
+/**
+ * Replays what came after `cursor`, then goes over to live delivery without a gap or a repeat: the tail attaches the subscriber
+ * at a place of the log, everything up to there is read from the database, everything behind it waits and follows.
+ * Without a cursor the subscription starts now.
+ * @returns the subscription, or undefined when the subscriber left meanwhile.
+ */
+export async function subscribe(
+  deps: SubscribeDeps,
+  subscriber: PacedSubscriber,
+  cursor: EventCursor | undefined,
+): Promise<Subscription | undefined> {
+  const subscription = deps.hub.announce(subscriber);
+  try {
+    if (await catchUp(deps, subscription, subscriber, cursor)) return subscription;
+    deps.hub.remove(subscription);
+    return undefined;
+  } catch (error) {
+    deps.hub.remove(subscription);
+    throw error;
+  }
+}
+
+async function catchUp(
+  deps: SubscribeDeps,
+  subscription: Subscription,
+  subscriber: PacedSubscriber,
+  cursor: EventCursor | undefined,
+): Promise<boolean> {
+  for (const groupId of await readConversationList({ privacy: deps.privacy, db: deps.database.db }, subscriber.did)) {
+    const conversationId = groupId.toString('hex');
+    const wanted = subscriber.onlyConversationId ?? conversationId;
+    if (wanted === conversationId) subscription.conversationIds.add(conversationId);
+  }
+  if (cursor !== undefined && cursor.receivedAtMs < deps.clock.nowMs() - deps.eventTtlDays * dayMs) {
+    const here = deps.codec.encode(cursor);
+    subscriber.deliver(infoFrame(here, 'Events behind the cursor have expired. Fetch what is missing with getMessages.'));
+  }
+  let reached: LogPlace | undefined = cursor;
+  subscription.readTo = cursor;
+  for (;;) {
+    const admittedAt = await deps.tail.admit(subscription);
+    if (!(await replay(deps, subscription, subscriber, { after: reached ?? admittedAt, upTo: admittedAt }))) return false;
+    if (!subscription.heldOverflow) {
+      goLive(subscription);
+      return true;
+    }
+    // Too much came meanwhile to hold it: read that from the log as well.
+    reached = reached !== undefined && comparePlaces(reached, admittedAt) > 0 ? reached : admittedAt;
+  }
+}
+
+function goLive(subscription: Subscription): void {
+  const held = subscription.held ?? [];
+  subscription.held = undefined;
+  for (const frame of held) subscription.subscriber.deliver(frame);
+}
+
+async function replay(
+  deps: SubscribeDeps,
+  subscription: Subscription,
+  subscriber: PacedSubscriber,
+  range: { after: LogPlace; upTo: LogPlace },
+): Promise<boolean> {
+  let { after } = range;
+  while (comparePlaces(after, range.upTo) < 0) {
+    const groupIds = [...subscription.conversationIds].map((conversationId) => Buffer.from(conversationId, 'hex'));
+    if (groupIds.length === 0) return subscriber.ready();
+    const source = { sql: deps.database.sql, eventTtlDays: deps.eventTtlDays };
+    const rows = await readReplay(source, { groupIds, after, upTo: range.upTo, limit: replayPageRows });
+    const events = await openEvents({ sql: deps.database.sql, privacy: deps.privacy }, rows);
+    const entitlements = await readEntitlements(
+      { db: deps.database.db, privacy: deps.privacy },
+      groupIds.map((groupId) => ({ groupId, did: subscriber.did })),
+    );
+    for (const event of events) {
+      const membership = entitlements.get(entitlementKey(event.groupId, subscriber.did));
+      if (membership !== undefined && isEntitled(membership, event.eventNo)) subscriber.deliver(eventFrame(deps.codec, event));
+    }
+    if (!(await subscriber.ready())) return false;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < replayPageRows) return true;
+    after = last;
+  }
+  return true;
+}

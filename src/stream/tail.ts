@@ -1,0 +1,139 @@
+import type { CursorCodec } from '#domain/events/cursor.ts';
+import { comparePlaces, eventKinds, placeBefore } from '#domain/events/event.ts';
+import type { EventRow, LogPlace } from '#domain/events/event.ts';
+import { openEvents, personOf, readHorizon, readTail } from '#domain/events/read-events.ts';
+import { readEntitlements } from '#domain/membership/read-entitlements.ts';
+import type { Listener } from '#domain/membership/read-entitlements.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Database } from '#storage/database.ts';
+import { eventFrame } from './frames.ts';
+import type { Hub, Subscription } from './hub.ts';
+
+/** Reads the event log once for all subscribers of this server. */
+export interface Tail {
+  /** Something was written: look now. */
+  ring(): void;
+  /** Attaches the subscription between two batches. @returns the place from which on it hears everything. */
+  admit(subscription: Subscription): Promise<LogPlace>;
+  stop(): Promise<void>;
+}
+
+export interface TailDeps {
+  readonly database: Database;
+  readonly privacy: Privacy;
+  readonly clock: Clock;
+  readonly hub: Hub;
+  readonly codec: CursorCodec;
+  readonly onError: (error: unknown) => void;
+}
+
+const batchRowsMax = 1_000;
+/** Looks of the tail are at least this far apart, so that busy moments are read in batches. */
+const pauseMs = 3;
+/** After a ring the written events may still lie above the horizon: look again this often before falling back to the slow poll. */
+const quickLooksMax = 15;
+const slowPollMs = 500;
+const errorPauseMs = 250;
+
+interface Admission {
+  readonly subscription: Subscription;
+  readonly resolve: (place: LogPlace) => void;
+}
+
+/** Starts reading at the present horizon. */
+export function startTail(deps: TailDeps): Tail {
+  const stopping = new AbortController();
+  let wake = new AbortController();
+  let quickLooks = 0;
+  let admissions: Admission[] = [];
+
+  function ring(): void {
+    quickLooks = quickLooksMax;
+    wake.abort();
+  }
+
+  function takeAdmissions(): void {
+    for (const { subscription, resolve } of admissions) {
+      deps.hub.attach(subscription);
+      resolve(deps.hub.place);
+    }
+    admissions = [];
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        const found = await step(deps, takeAdmissions);
+        quickLooks = found ? quickLooksMax : Math.max(0, quickLooks - 1);
+        await deps.clock.sleep(pauseMs);
+      } catch (error) {
+        deps.onError(error);
+        await deps.clock.sleep(errorPauseMs, stopping.signal);
+      }
+      if (quickLooks === 0 && admissions.length === 0) await deps.clock.sleep(slowPollMs, wake.signal);
+      wake = new AbortController();
+      stopping.signal.addEventListener('abort', () => wake.abort(), { once: true });
+    }
+  }
+
+  const running = run();
+  return {
+    ring,
+    admit: (subscription) =>
+      new Promise((resolve) => {
+        admissions.push({ subscription, resolve });
+        ring();
+      }),
+    async stop() {
+      stopping.abort();
+      wake.abort();
+      await running;
+    },
+  };
+}
+
+/**
+ * One batch. Subscriptions are attached after the rows are read and before anything is awaited again, so whoever is attached
+ * at `hub.place` gets exactly the rows behind it; joins and leaves take effect in the order of the log.
+ */
+async function step(deps: TailDeps, takeAdmissions: () => void): Promise<boolean> {
+  const { hub } = deps;
+  if (hub.size === 0) {
+    const place = placeBefore(await readHorizon(deps.database));
+    if (hub.size === 0) hub.dispatch({ events: [], entitlements: new Map(), upTo: place }, refuseEncoding);
+    return false;
+  }
+  const { events: rows, horizon } = await readTail(deps.database, hub.place, batchRowsMax);
+  takeAdmissions();
+  const joiners = listenersAmongJoiners(deps, rows);
+  const joined = new Set(joiners.map(({ groupId }) => groupId.toString('hex')));
+  const wanted = rows.filter((row) => hub.listensTo(row.groupId) || joined.has(row.groupId.toString('hex')));
+  const groupIds = [...new Map(wanted.map((row) => [row.groupId.toString('hex'), row.groupId])).values()];
+  const [events, entitlements] = await Promise.all([
+    openEvents({ sql: deps.database.sql, privacy: deps.privacy }, wanted),
+    readEntitlements({ db: deps.database.db, privacy: deps.privacy }, [...hub.listenersOf(groupIds), ...joiners]),
+  ]);
+  hub.dispatch({ events, entitlements, upTo: endOf(rows, horizon) }, (event) => eventFrame(deps.codec, event));
+  return rows.length > 0;
+}
+
+/** People who are added to a conversation in these rows and listen on this server. */
+function listenersAmongJoiners(deps: TailDeps, rows: readonly EventRow[]): Listener[] {
+  return rows.flatMap((row) => {
+    const did = row.kind === eventKinds.joined ? personOf(deps.privacy, row) : undefined;
+    return did !== undefined && deps.hub.hasPerson(did) ? [{ groupId: row.groupId, did }] : [];
+  });
+}
+
+/** A page that is not full was everything below the horizon. */
+function endOf(rows: readonly EventRow[], horizon: number): LogPlace {
+  const last = rows.at(-1);
+  if (last !== undefined && rows.length === batchRowsMax) return last;
+  const end = placeBefore(horizon);
+  return last !== undefined && comparePlaces(last, end) > 0 ? last : end;
+}
+
+function refuseEncoding(): never {
+  throw new TypeError('there is nothing to encode');
+}

@@ -1,0 +1,15 @@
+import { getGroupInfo as readGroupInfo } from '#domain/conversations/get-group-info.ts';
+import { query } from '#xrpc/endpoint.ts';
+import type { MethodEndpoint } from '#xrpc/endpoint.ts';
+import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/getGroupInfo.defs.ts';
+
+export const getGroupInfo = (deps: Parameters<typeof readGroupInfo>[0]): MethodEndpoint =>
+  query({
+    lexicon,
+    auth: 'service-token',
+    quota: 'callerDefault',
+    handler: async ({ caller, params }) => {
+      const { groupInfo, epoch, expiresAt } = await readGroupInfo(deps, caller, params.convoId);
+      return { groupInfo: groupInfo.toString('base64'), epoch, expiresAt: expiresAt.toISOString() };
+    },
+  });

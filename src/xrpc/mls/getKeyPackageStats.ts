@@ -1,0 +1,20 @@
+import { requireDeviceTag } from '#domain/devices/require-device.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { reportStock } from '#domain/key-packages/report-stock.ts';
+import { query } from '#xrpc/endpoint.ts';
+import type { MethodEndpoint } from '#xrpc/endpoint.ts';
+import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/getKeyPackageStats.defs.ts';
+
+export const getKeyPackageStats = (deps: Parameters<typeof reportStock>[0]): MethodEndpoint =>
+  query({
+    lexicon,
+    auth: 'service-token',
+    quota: 'callerDefault',
+    handler: async ({ caller, params }) => {
+      // Somebody else's stock would tell when they are active.
+      if (params.did !== undefined && params.did !== caller.did) throw domainError('InvalidDid');
+      const { cipherSuite, deviceId } = params;
+      const deviceTag = deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, deviceId);
+      return reportStock(deps, caller, { cipherSuite, deviceTag });
+    },
+  });

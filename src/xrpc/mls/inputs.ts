@@ -1,0 +1,34 @@
+import { domainError } from '#domain/domain-error.ts';
+import type { DomainErrorCode } from '#domain/domain-error.ts';
+import type { KeyPackageUpload } from '#domain/key-packages/publish-key-packages.ts';
+import { decodeBase64 } from '#platform/base64.ts';
+
+/** @throws AppError `refusal` when the text is not base64. */
+export function blob(text: string, refusal: DomainErrorCode): Buffer {
+  const bytes = decodeBase64(text);
+  if (bytes === undefined) throw domainError(refusal);
+  return bytes;
+}
+
+/** As `blob`, for fields that may be absent. */
+export function optionalBlob(text: string | undefined, refusal: DomainErrorCode): Buffer | undefined {
+  return text === undefined ? undefined : blob(text, refusal);
+}
+
+/** A buffer on the bytes that the lexicon parser made, without a copy. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** A key package as clients upload it. Text that is not base64 becomes empty bytes, which no check accepts. */
+export function keyPackageUpload(
+  item: { readonly keyPackage: string; readonly cipherSuite: string; readonly expires?: string | undefined },
+  deviceTag?: Buffer,
+): KeyPackageUpload {
+  return {
+    bytes: decodeBase64(item.keyPackage) ?? Buffer.alloc(0),
+    cipherSuite: item.cipherSuite,
+    expiresAtMs: item.expires === undefined ? undefined : Date.parse(item.expires),
+    deviceTag,
+  };
+}

@@ -1,0 +1,27 @@
+import { deviceDid } from '#domain/devices/device.ts';
+import { registerDevice as register } from '#domain/devices/register-device.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { limits } from '#platform/limits.ts';
+import { procedure } from '#xrpc/endpoint.ts';
+import type { MethodEndpoint } from '#xrpc/endpoint.ts';
+import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/registerDevice.defs.ts';
+import { bufferOf, keyPackageUpload } from './inputs.ts';
+
+export const registerDevice = (deps: Parameters<typeof register>[0]): MethodEndpoint =>
+  procedure({
+    lexicon,
+    auth: 'service-token',
+    quota: 'registerDevice',
+    bodySizeBytesMax: limits.keyPackagesBodySizeBytesMax,
+    handler: async ({ caller, input }) => {
+      if (input.keyPackages.length > limits.keyPackagesPerRegistrationMax) throw domainError('InvalidKeyPackages');
+      const { deviceId } = await register(deps, caller, {
+        name: input.deviceName,
+        // Public clients spell the field in both ways.
+        uuid: input.deviceUUID ?? input.deviceUuid,
+        signatureKey: bufferOf(input.signaturePublicKey),
+        keyPackages: input.keyPackages.map((item) => keyPackageUpload(item)),
+      });
+      return { deviceId, mlsDid: deviceDid(caller.did, deviceId), autoJoinedConvos: [] };
+    },
+  });

@@ -1,0 +1,28 @@
+import { sendEphemeralMessage } from '#domain/messages/send-ephemeral-message.ts';
+import { sendMessage as sendStoredMessage } from '#domain/messages/send-message.ts';
+import { limits } from '#platform/limits.ts';
+import { procedure } from '#xrpc/endpoint.ts';
+import type { MethodEndpoint } from '#xrpc/endpoint.ts';
+import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/sendMessage.defs.ts';
+import { bufferOf } from './inputs.ts';
+
+type SendDeps = Parameters<typeof sendStoredMessage>[0] & Parameters<typeof sendEphemeralMessage>[0];
+
+export const sendMessage = (deps: SendDeps): MethodEndpoint =>
+  procedure({
+    lexicon,
+    auth: 'service-token',
+    quota: 'sendMessage',
+    bodySizeBytesMax: limits.requestBodySizeBytesMax,
+    handler: async ({ caller, input }) => {
+      const send = input.delivery === 'ephemeral' ? sendEphemeralMessage : sendStoredMessage;
+      const { seq, epoch, receivedAt } = await send(deps, caller, {
+        conversationId: input.convoId,
+        msgId: input.msgId,
+        epoch: input.epoch,
+        paddedSize: input.paddedSize,
+        ciphertext: bufferOf(input.ciphertext),
+      });
+      return { messageId: input.msgId, receivedAt: receivedAt.toISOString(), seq, epoch };
+    },
+  });

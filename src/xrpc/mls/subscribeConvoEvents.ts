@@ -1,0 +1,32 @@
+import { parseConversationId, formatConversationId } from '#domain/conversations/conversation.ts';
+import { requireMember } from '#domain/membership/require-member.ts';
+import type { Ticket, Tickets } from '#stream/ticket.ts';
+import { openStream } from '#stream/websocket.ts';
+import type { SocketDeps } from '#stream/websocket.ts';
+import { subscription } from '#xrpc/endpoint.ts';
+import type { SubscriptionEndpoint } from '#xrpc/endpoint.ts';
+import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/subscribeConvoEvents.defs.ts';
+
+interface StreamDeps {
+  readonly tickets: Tickets;
+  readonly stream: SocketDeps;
+}
+
+export const subscribeConvoEvents = (deps: Parameters<typeof requireMember>[0] & StreamDeps): SubscriptionEndpoint =>
+  subscription({
+    lexicon,
+    auth: 'ticket',
+    quota: 'subscribe',
+    admit: ({ params }): Promise<Ticket> => deps.tickets.redeem(params.ticket),
+    open: async ({ admission, params }) => {
+      const { caller } = admission;
+      const wanted = admission.conversationId ?? params.convoId;
+      const groupId = wanted === undefined ? undefined : parseConversationId(wanted);
+      if (groupId !== undefined) await requireMember(deps, caller, groupId);
+      return openStream(deps.stream, {
+        did: caller.did,
+        onlyConversationId: groupId && formatConversationId(groupId),
+        cursor: params.cursor,
+      });
+    },
+  });

@@ -1,0 +1,19 @@
+import { updateGroupInfo as replaceGroupInfo } from '#domain/conversations/update-group-info.ts';
+import { limits } from '#platform/limits.ts';
+import { procedure } from '#xrpc/endpoint.ts';
+import type { MethodEndpoint } from '#xrpc/endpoint.ts';
+import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/updateGroupInfo.defs.ts';
+import { blob } from './inputs.ts';
+
+export const updateGroupInfo = (deps: Parameters<typeof replaceGroupInfo>[0]): MethodEndpoint =>
+  procedure({
+    lexicon,
+    auth: 'service-token',
+    quota: 'callerDefault',
+    bodySizeBytesMax: limits.requestBodySizeBytesMax,
+    handler: async ({ caller, input }) => {
+      const groupInfo = blob(input.groupInfo, 'InvalidGroupInfo');
+      await replaceGroupInfo(deps, caller, { conversationId: input.convoId, groupInfo, epoch: input.epoch });
+      return { updated: true };
+    },
+  });

@@ -1,0 +1,63 @@
+import { formatConversationId } from '#domain/conversations/conversation.ts';
+import type { Conversation, ConversationMetadata } from '#domain/conversations/conversation.ts';
+import type { Message } from '#domain/messages/message.ts';
+
+/** The lexicon's `defs#messageView`. */
+export interface MessageView {
+  readonly id: string;
+  readonly convoId: string;
+  readonly ciphertext: Uint8Array;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly createdAt: string;
+  readonly messageType: 'app' | 'commit';
+}
+
+export function messageView(message: Message): MessageView {
+  return {
+    id: message.id,
+    convoId: formatConversationId(message.groupId),
+    ciphertext: message.ciphertext,
+    epoch: message.epoch,
+    seq: message.seq,
+    createdAt: message.receivedAt.toISOString(),
+    messageType: message.kind,
+  };
+}
+
+/** The lexicon's `defs#convoView`. */
+export interface ConversationView {
+  readonly groupId: string;
+  readonly creator: string;
+  readonly members: readonly MemberView[];
+  readonly epoch: number;
+  readonly cipherSuite: string;
+  readonly createdAt: string;
+  readonly metadata: ConversationMetadata | undefined;
+}
+
+interface MemberView {
+  readonly did: string;
+  readonly userDid: string;
+  readonly joinedAt: string;
+  readonly isAdmin: boolean;
+  readonly isModerator: boolean;
+}
+
+export function conversationView(conversation: Conversation): ConversationView {
+  return {
+    groupId: formatConversationId(conversation.groupId),
+    creator: conversation.creatorDid,
+    members: conversation.members.map(({ did, joinedAt, isAdmin, isModerator }) => ({
+      did,
+      userDid: did,
+      joinedAt: joinedAt.toISOString(),
+      isAdmin,
+      isModerator,
+    })),
+    epoch: conversation.epoch,
+    cipherSuite: conversation.cipherSuite,
+    createdAt: conversation.createdAt.toISOString(),
+    metadata: conversation.metadata,
+  };
+}
