@@ -8,8 +8,8 @@ import type { Kysely } from 'kysely';
  * that somebody else is claiming is passed over, and a waiting claimer re-reads the row's state after the wait. A pool
  * whose rows are all locked is not empty, so a miss is followed by a waiting look; only a look that neither finds nor
  * waits for a row may fall back to the last-resort package, which is read without a lock and never used up.
- * The advisory lock makes a caller's own retries see each other; owners are visited in order, so two callers cannot
- * deadlock.
+ * The advisory lock makes a caller's own retries see each other; owners and their devices are
+ * visited in order, so two callers cannot deadlock.
  */
 const createFunction = `
 CREATE FUNCTION claim_key_packages(
@@ -21,6 +21,9 @@ DECLARE
   v_now timestamptz := clock_timestamp();
   v_bucket timestamptz :=
     to_timestamp(floor(extract(epoch FROM clock_timestamp()) / p_bucket_seconds) * p_bucket_seconds);
+  -- claimed_at is rounded down, so the window's start is too.
+  v_retry_from timestamptz :=
+    to_timestamp(floor(extract(epoch FROM clock_timestamp() - interval '10 minutes') / p_bucket_seconds) * p_bucket_seconds);
   v_owner bytea;
   v_claimer bytea;
   v_device bytea;
@@ -31,14 +34,16 @@ BEGIN
   LOOP
     PERFORM pg_advisory_xact_lock(('x' || encode(substring(v_claimer FROM 1 FOR 8), 'hex'))::bit(64)::bigint);
     FOR v_device IN
-      SELECT k.device_tag FROM key_packages k
-      WHERE k.owner = v_owner AND k.cipher_suite = p_suite AND k.state <> 3 AND k.expires_at > v_now
-      GROUP BY k.device_tag ORDER BY max(k.published_at) DESC, k.device_tag LIMIT p_devices_max
+      SELECT newest.device_tag FROM (
+        SELECT k.device_tag FROM key_packages k
+        WHERE k.owner = v_owner AND k.cipher_suite = p_suite AND k.state <> 3 AND k.expires_at > v_now
+        GROUP BY k.device_tag ORDER BY max(k.published_at) DESC, k.device_tag LIMIT p_devices_max
+      ) newest ORDER BY newest.device_tag
     LOOP
       -- The same caller asking again within ten minutes gets the same package, so retries don't drain the pool.
       SELECT k.ref INTO v_ref FROM key_packages k
       WHERE k.owner = v_owner AND k.cipher_suite = p_suite AND k.device_tag = v_device AND k.state = 2
-        AND k.claimer = v_claimer AND k.claimed_at > v_now - interval '10 minutes' AND k.expires_at > v_now
+        AND k.claimer = v_claimer AND k.claimed_at >= v_retry_from AND k.expires_at > v_now
       ORDER BY k.claimed_at DESC, k.ref LIMIT 1;
       IF NOT FOUND THEN
         SELECT k.ref INTO v_ref FROM key_packages k

@@ -35,9 +35,10 @@ export async function createPartitionsAhead(sql: Sql, table: PartitionedTable, r
     await tx`SELECT pg_advisory_xact_lock(hashtext(${`partitions/${table}`}))`;
     const [row] = await tx<{ nowMs: number }[]>`SELECT (extract(epoch FROM now()) * 1000)::bigint AS "nowMs"`;
     const nowMs = row?.nowMs ?? 0;
-    const todayMs = Math.floor(nowMs / dayMs) * dayMs;
+    // A time bucket may be as long as a day, so rows of today may carry yesterday's date.
+    const yesterdayMs = Math.floor(nowMs / dayMs) * dayMs - dayMs;
     const partitions = await listPartitions(tx, table);
-    let fromMs = Math.max(todayMs, ...partitions.map((partition) => partition.toMs));
+    let fromMs = Math.max(yesterdayMs, ...partitions.map((partition) => partition.toMs));
     let created = 0;
     for (; fromMs <= nowMs + widthMs; fromMs += widthMs) {
       await createPartition(tx, table, fromMs, fromMs + widthMs);

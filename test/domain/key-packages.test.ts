@@ -1,0 +1,225 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
+import { cleanKeyPackages } from '#domain/key-packages/clean-key-packages.ts';
+import { addMembers } from '#domain/membership/add-members.ts';
+import { getWelcome } from '#domain/welcomes/get-welcome.ts';
+import { required } from '#platform/errors.ts';
+import { craftCommit, craftWelcome } from '../support/crafted-mls.ts';
+import { plantKeyPackages, randomPeople, refusalOf, startDomainHarness, testSuite } from '../support/domain-harness.ts';
+import type { DomainHarness, TestConversation, TestServer } from '../support/domain-harness.ts';
+
+let harness: DomainHarness;
+let servers: readonly [TestServer, TestServer];
+
+beforeAll(async () => {
+  harness = await startDomainHarness({ poolSize: 8 });
+  servers = [harness.server, harness.addServer(8)];
+});
+afterAll(() => harness.close());
+
+/** Refs (hex) of the packages that `did` gets for `owners`, and who is missing. */
+async function claim(server: TestServer, did: string, owners: readonly string[]): Promise<{ refs: string[]; missing: string[] }> {
+  const { packages, missing } = await claimKeyPackages(server, { did }, { dids: owners, cipherSuite: testSuite });
+  for (const { ref, keyPackage } of packages) expect(keyPackage.equals(ref)).toBe(true);
+  return { refs: packages.map(({ ref }) => ref.toString('hex')), missing };
+}
+
+const serverFor = (index: number): TestServer => servers[index % 2] ?? harness.server;
+
+// Safe because a package leaves state 1 only under FOR UPDATE, and a waiting look follows a look that skipped locked rows.
+test('16 claimers empty a pool of 500: nothing is handed out twice, nobody is told "missing" while packages are left', async () => {
+  const [owner = '', ...callers] = randomPeople(501);
+  const planted = await plantKeyPackages(harness.server, { did: owner }, 500);
+  const handed: string[] = [];
+  const next = callers.values();
+  await Promise.all(
+    Array.from({ length: 16 }, async (_, index) => {
+      for (const caller of next) {
+        const { refs, missing } = await claim(serverFor(index), caller, [owner]);
+        expect({ missing, count: refs.length }).toEqual({ missing: [], count: 1 });
+        handed.push(...refs);
+      }
+    }),
+  );
+  expect(new Set(handed).size).toBe(500);
+  expect(handed.toSorted()).toEqual(planted.map((ref) => ref.toString('hex')).toSorted());
+  const [late = ''] = randomPeople(1);
+  expect(await claim(harness.server, late, [owner])).toEqual({ refs: [], missing: [owner] });
+});
+
+test('a pool whose only package is locked by somebody else is waited for, not called empty', async () => {
+  const [owner = '', caller = ''] = randomPeople(2);
+  const [ref] = await plantKeyPackages(harness.server, { did: owner }, 1);
+  await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
+  const held = await servers[1].sql.reserve();
+  await held`BEGIN`;
+  await held`SELECT 1 FROM key_packages WHERE ref = ${required(ref, 'a ref')} FOR UPDATE`;
+  const claiming = claim(harness.server, caller, [owner]);
+  const early = await Promise.race([claiming, harness.server.clock.sleep(150).then(() => 'waits')]);
+  await held`ROLLBACK`;
+  held.release();
+  expect(early).toBe('waits');
+  expect(await claiming).toEqual({ refs: [ref?.toString('hex')], missing: [] });
+});
+
+// The last-resort package is looked for only after a look that neither found nor waited for an ordinary one.
+test('the last-resort package comes only when the pool is empty, and then to everybody', async () => {
+  const [owner = '', ...callers] = randomPeople(41);
+  const ordinary = await plantKeyPackages(harness.server, { did: owner }, 30);
+  const [lastResort] = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
+  const answers = await Promise.all(callers.map((caller, index) => claim(serverFor(index), caller, [owner])));
+  const served = answers.map(({ refs }) => refs[0] ?? '');
+  expect(answers.every(({ refs, missing }) => refs.length === 1 && missing.length === 0)).toBe(true);
+  expect(new Set(served.filter((ref) => ref !== lastResort?.toString('hex')))).toEqual(
+    new Set(ordinary.map((ref) => ref.toString('hex'))),
+  );
+  expect(served.filter((ref) => ref === lastResort?.toString('hex'))).toHaveLength(10);
+});
+
+// The advisory lock per (owner, caller) makes the retries of one caller run one after the other.
+test('the same caller again, also at once and from two servers, gets the same package of each device', async () => {
+  const [owner = '', caller = '', other = ''] = randomPeople(3);
+  for (const device of ['phone', 'laptop', 'tablet']) await plantKeyPackages(harness.server, { did: owner, device }, 5);
+  const answers = await Promise.all(Array.from({ length: 12 }, (_, index) => claim(serverFor(index), caller, [owner])));
+  expect(answers[0]?.refs).toHaveLength(3);
+  expect(new Set(answers.map(({ refs }) => refs.toSorted().join())).size).toBe(1);
+  const theirs = await claim(harness.server, other, [owner]);
+  expect(theirs.refs).toHaveLength(3);
+  expect(theirs.refs.filter((ref) => answers[0]?.refs.includes(ref))).toEqual([]);
+
+  await harness.database.sql`UPDATE key_packages SET claimed_at = claimed_at - interval '11 minutes 1 second' WHERE state = 2`;
+  const later = await claim(harness.server, caller, [owner]);
+  expect(later.refs).toHaveLength(3);
+  expect(later.refs.filter((ref) => answers[0]?.refs.includes(ref))).toEqual([]);
+});
+
+test('a retry nearly ten minutes later still gets the same package', async () => {
+  const [owner = '', caller = ''] = randomPeople(2);
+  await plantKeyPackages(harness.server, { did: owner }, 3);
+  const first = await claim(harness.server, caller, [owner]);
+  await harness.database.sql`UPDATE key_packages SET claimed_at = claimed_at - interval '9 minutes 59 seconds' WHERE state = 2`;
+  expect(await claim(harness.server, caller, [owner])).toEqual(first);
+});
+
+// Owners and devices are visited in one order, so claimers of many people at once cannot deadlock.
+test('claimers of 12 people in every order, each with two devices, never deadlock', async () => {
+  const people = randomPeople(12);
+  for (const did of people) {
+    for (const device of ['phone', 'laptop']) await plantKeyPackages(harness.server, { did, device }, 20);
+  }
+  const callers = randomPeople(24);
+  const answers = await Promise.all(
+    callers.map((caller, index) => {
+      const turned = [...people.slice(index % 12), ...people.slice(0, index % 12)];
+      return claim(serverFor(index), caller, index % 2 === 0 ? turned : turned.toReversed());
+    }),
+  );
+  const served = answers.flatMap(({ refs }) => refs);
+  expect(new Set(served).size).toBe(served.length);
+  // 20 of the 24 callers find an ordinary package on each of the 24 devices.
+  expect(served).toHaveLength(20 * 24);
+});
+
+async function addWithWelcome(
+  server: TestServer,
+  add: { caller: string; did: string; conversation: TestConversation; refs: readonly Buffer[]; epoch?: number },
+): Promise<number> {
+  return addMembers(server, { did: add.caller }, {
+    conversationId: add.conversation.id,
+    dids: [add.did],
+    commit: craftCommit(add.conversation.groupId, add.epoch ?? 0),
+    welcome: craftWelcome(add.refs),
+    groupInfo: undefined,
+  });
+}
+
+test('a Welcome uses its package up, and is served to the joiner only', async () => {
+  const [alice = '', bob = '', carol = ''] = randomPeople(3);
+  await plantKeyPackages(harness.server, { did: bob }, 2);
+  const conversation = await harness.createConversation([alice]);
+  const { refs } = await claim(harness.server, alice, [bob]);
+  const used = refs.map((ref) => Buffer.from(ref, 'hex'));
+  expect(await addWithWelcome(harness.server, { caller: alice, did: bob, conversation, refs: used })).toBe(1);
+  const fetch = (did: string) => getWelcome(harness.server, { did }, { conversationId: conversation.id, deviceId: undefined });
+  expect((await fetch(bob)).includes(required(used[0], 'a ref'))).toBe(true);
+  expect((await refusalOf(fetch(alice))).code).toBe('WelcomeNotFound');
+  expect((await refusalOf(fetch(carol))).code).toBe('ConvoNotFound');
+  const again = await claim(harness.server, alice, [bob]);
+  expect(again.refs).toHaveLength(1);
+  expect(again.refs).not.toEqual(refs);
+});
+
+// Safe because the Welcome's packages are locked before their state is read, in the transaction of the commit.
+test('of two Welcomes with one package one wins; the other is refused with its commit', async () => {
+  for (let round = 0; round < 10; round++) {
+    const [alice = '', bob = ''] = randomPeople(2);
+    await plantKeyPackages(harness.server, { did: bob }, 1);
+    const conversations = [await harness.createConversation([alice]), await harness.createConversation([alice])];
+    const { refs } = await claim(harness.server, alice, [bob]);
+    const used = refs.map((ref) => Buffer.from(ref, 'hex'));
+    const outcomes = await Promise.all(
+      conversations.map((conversation, index) =>
+        refusalOf(addWithWelcome(serverFor(index), { caller: alice, did: bob, conversation, refs: used })),
+      ),
+    );
+    expect(outcomes.map(({ code }) => code).toSorted()).toEqual(['KeyPackageNotFound', 'none']);
+    const loser = required(conversations[outcomes.findIndex(({ code }) => code !== 'none')], 'the loser');
+    const rows = await harness.database.sql`
+      SELECT c.epoch, c.last_seq, (SELECT count(*) FROM members m WHERE m.group_id = c.group_id)::integer AS members,
+             (SELECT count(*) FROM welcomes w WHERE w.group_id = c.group_id)::integer AS welcomes
+      FROM conversation_counters c WHERE c.group_id = ${loser.groupId}`;
+    expect(rows).toEqual([{ epoch: 0, last_seq: 0, members: 1, welcomes: 0 }]);
+  }
+});
+
+test('a package claimed by one caller is of no use to another, nor in a Welcome twice', async () => {
+  const [alice = '', bob = '', mallory = ''] = randomPeople(3);
+  await plantKeyPackages(harness.server, { did: bob }, 1);
+  const { refs } = await claim(harness.server, alice, [bob]);
+  const used = refs.map((ref) => Buffer.from(ref, 'hex'));
+  const conversation = await harness.createConversation([mallory]);
+  const stolen = refusalOf(addWithWelcome(harness.server, { caller: mallory, did: bob, conversation, refs: used }));
+  expect((await stolen).code).toBe('KeyPackageNotFound');
+  const own = await harness.createConversation([alice]);
+  const twice = refusalOf(addWithWelcome(harness.server, { caller: alice, did: bob, conversation: own, refs: [...used, ...used] }));
+  expect((await twice).code).toBe('KeyPackageNotFound');
+});
+
+// The delete takes only rows that it can lock, and reads their state again under the lock.
+test('the clean-up never deletes a package that is being handed out, and deletes the rest', async () => {
+  const [owner = ''] = randomPeople(1);
+  const [claimed, ...rest] = await plantKeyPackages(harness.server, { did: owner }, 4);
+  const held = await servers[1].sql.reserve();
+  await held`BEGIN`;
+  await held`UPDATE key_packages SET state = 2, claimer = ${Buffer.alloc(16, 1)}, claimed_at = now() WHERE ref = ${required(claimed, 'a ref')}`;
+  const cleaning = cleanKeyPackages({ db: harness.server.db, keyPackagesPerDeviceMax: 0 });
+  await harness.server.clock.sleep(100);
+  await held`COMMIT`;
+  held.release();
+  expect((await cleaning).removed).toBeGreaterThanOrEqual(rest.length);
+  await cleanKeyPackages({ db: harness.server.db, keyPackagesPerDeviceMax: 0 });
+  const left = await harness.database.sql<{ ref: Buffer }[]>`
+    SELECT ref FROM key_packages WHERE ref IN ${harness.database.sql([claimed, ...rest].map((ref) => required(ref, 'a ref')))}`;
+  expect(left.map(({ ref }) => ref)).toEqual([claimed]);
+});
+
+test('the clean-up keeps the newest of each device, and drops what expired or was used a day ago', async () => {
+  const [owner = ''] = randomPeople(1);
+  const old = await plantKeyPackages(harness.server, { did: owner }, 3);
+  const { sql } = harness.database;
+  await sql`UPDATE key_packages SET published_at = published_at - interval '1 hour' WHERE ref IN ${sql(old)}`;
+  const fresh = await plantKeyPackages(harness.server, { did: owner }, 5);
+  const [lastResort, expired, usedLately, usedLongAgo] = [
+    ...(await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1)),
+    ...(await plantKeyPackages(harness.server, { did: owner, device: 'laptop' }, 3)),
+  ].map((ref) => required(ref, 'a ref'));
+  await sql`UPDATE key_packages SET expires_at = now() - interval '1 second' WHERE ref = ${required(expired, 'a ref')}`;
+  await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '23 hours' WHERE ref = ${required(usedLately, 'a ref')}`;
+  await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref = ${required(usedLongAgo, 'a ref')}`;
+  await cleanKeyPackages({ db: harness.server.db, keyPackagesPerDeviceMax: 5 });
+  const all = [...old, ...fresh, lastResort, expired, usedLately, usedLongAgo].map((ref) => required(ref, 'a ref'));
+  const left = await sql<{ ref: Buffer }[]>`SELECT ref FROM key_packages WHERE ref IN ${sql(all)}`;
+  expect(left.map(({ ref }) => ref.toString('hex')).toSorted()).toEqual(
+    [...fresh, lastResort, usedLately].map((ref) => required(ref, 'a ref').toString('hex')).toSorted(),
+  );
+});
