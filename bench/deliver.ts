@@ -1,0 +1,69 @@
+import { decodeAll } from '@atproto/lex-cbor';
+import { WebSocket } from 'ws';
+import { expectOk, openConnection, percentiles, postRequest } from './http-load.ts';
+import type { Person } from './people.ts';
+import type { Seed } from './seed.ts';
+import { readySends } from './send-requests.ts';
+import type { Stage } from './stage.ts';
+
+export interface Delivery {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly frames: number;
+}
+
+const connections = 32;
+const subscribersMax = 16;
+const settleMs = 1_000;
+
+/** From the moment a send leaves to the moment its frame arrives at a subscriber, at `perSecond` sends. */
+export async function measureDelivery(stage: Stage, seed: Seed, plan: { perSecond: number; seconds: number }): Promise<Delivery> {
+  const sentMs = new Map<string, number>();
+  const latenciesMs: number[] = [];
+  const people = seed.people.slice(0, subscribersMax);
+  const sockets = await Promise.all(
+    people.map((person) =>
+      subscribe(stage, person, (msgId) => {
+        const startedMs = sentMs.get(msgId);
+        if (startedMs !== undefined) latenciesMs.push(performance.now() - startedMs);
+      }),
+    ),
+  );
+  const sends = readySends(seed, Math.floor(plan.perSecond * plan.seconds));
+  const open = await Promise.all(Array.from({ length: connections }, () => openConnection(stage.serverPort)));
+  const startedMs = performance.now();
+  let next = 0;
+  await Promise.all(
+    open.map(async (connection) => {
+      for (let index = next++; index < sends.length; index = next++) {
+        const send = sends[index];
+        if (send === undefined) return;
+        const dueMs = startedMs + (index / plan.perSecond) * 1_000;
+        const waitMs = dueMs - performance.now();
+        if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+        sentMs.set(send.msgId, performance.now());
+        expectOk(await connection.send(send.request));
+      }
+    }),
+  );
+  await new Promise((resolve) => setTimeout(resolve, settleMs));
+  sockets.forEach((socket) => socket.terminate());
+  open.forEach((connection) => connection.close());
+  return { ...percentiles(latenciesMs), frames: latenciesMs.length };
+}
+
+async function subscribe(stage: Stage, person: Person, onMessage: (msgId: string) => void): Promise<WebSocket> {
+  const connection = await openConnection(stage.serverPort);
+  const answer = await connection.send(postRequest('getSubscriptionTicket', person.mintToken('getSubscriptionTicket'), '{}'));
+  connection.close();
+  expectOk(answer);
+  const { ticket } = JSON.parse(answer.body.toString('utf8')) as { ticket: string };
+  const url = `ws://127.0.0.1:${stage.serverPort}/xrpc/blue.catbird.mls.subscribeConvoEvents?ticket=${ticket}`;
+  const socket = new WebSocket(url);
+  socket.on('message', (data: Buffer) => {
+    const [, body] = [...decodeAll(data)] as unknown as [unknown, { message?: { id: string } }];
+    if (body.message !== undefined) onMessage(body.message.id);
+  });
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  return socket;
+}

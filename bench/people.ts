@@ -1,0 +1,52 @@
+import { createRequire } from 'node:module';
+import { createHash } from 'node:crypto';
+import { base58btc } from 'multiformats/bases/base58';
+import { newSecret } from '#platform/ids.ts';
+import { randomPlcDid } from '../test/support/account.ts';
+import type { Stage } from './stage.ts';
+
+interface Secp256k1 {
+  publicKeyCreate(privateKey: Uint8Array): Uint8Array;
+  ecdsaSign(digest: Uint8Array, privateKey: Uint8Array): { signature: Uint8Array };
+}
+
+/** An account whose tokens are signed natively: a load generator must not spend its core on signatures. */
+export interface Person {
+  readonly did: string;
+  /** A service token for `method` that lives as long as a token may. */
+  mintToken(method: string): string;
+}
+
+const secp256k1 = createRequire(import.meta.url)('secp256k1') as Secp256k1;
+const tokenLifetimeSeconds = 290;
+
+export function createPerson(stage: Pick<Stage, 'plc' | 'serviceDid'>): Person {
+  const did = randomPlcDid();
+  const privateKey = newSecret(32);
+  const publicKey = Buffer.concat([Buffer.of(0xe7, 0x01), secp256k1.publicKeyCreate(privateKey)]);
+  stage.plc.register({
+    '@context': ['https://www.w3.org/ns/did/v1'],
+    id: did,
+    verificationMethod: [
+      { id: `${did}#atproto`, type: 'Multikey', controller: did, publicKeyMultibase: base58btc.encode(publicKey) },
+    ],
+  });
+  const header = Buffer.from(JSON.stringify({ alg: 'ES256K', typ: 'JWT' })).toString('base64url');
+  return {
+    did,
+    mintToken(method) {
+      const nowSeconds = Math.floor(Date.now() / 1_000);
+      const claims = {
+        iss: did,
+        aud: stage.serviceDid,
+        lxm: `blue.catbird.mls.${method}`,
+        iat: nowSeconds,
+        exp: nowSeconds + tokenLifetimeSeconds,
+        jti: newSecret(12).toString('base64url'),
+      };
+      const input = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
+      const { signature } = secp256k1.ecdsaSign(createHash('sha256').update(input).digest(), privateKey);
+      return `${input}.${Buffer.from(signature).toString('base64url')}`;
+    },
+  };
+}
