@@ -1,5 +1,6 @@
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/database.ts';
+import { accountPseudonym, newAccount } from './account.ts';
 import { decodeConversationList, encodeConversationList } from './conversation-list.ts';
 import { insertMissingAccounts, lockAccounts, updateLists } from './store.ts';
 
@@ -17,15 +18,7 @@ export async function changeConversationLists(
   const { privacy } = deps;
   const people = change.dids.map((did) => ({ did, account: accountPseudonym(privacy, did) }));
   if (change.kind === 'add') {
-    await insertMissingAccounts(
-      tx,
-      privacy.keyId,
-      people.map(({ did, account }) => ({
-        account,
-        sealedDid: privacy.sealText('account-did', [account], did),
-        sealedList: privacy.seal('account-list', [account], encodeConversationList([])),
-      })),
-    );
+    await insertMissingAccounts(tx, privacy.keyId, people.map(({ did }) => newAccount(privacy, did)));
   }
   const rows = await lockAccounts(tx, people.map(({ account }) => account));
   const changed = rows.map(({ account, sealedList }) => {
@@ -36,9 +29,4 @@ export async function changeConversationLists(
     return { account, sealedList: privacy.seal('account-list', [account], encodeConversationList(list)) };
   });
   await updateLists(tx, privacy.keyId, changed);
-}
-
-/** A person's account pseudonym; it stands in no other table. */
-export function accountPseudonym(privacy: Privacy, did: string): Buffer {
-  return privacy.pseudonym('account', [], did);
 }

@@ -1,6 +1,6 @@
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
-import { accountPseudonym } from './change-conversation-lists.ts';
+import { accountPseudonym } from './account.ts';
 import { decodeConversationList } from './conversation-list.ts';
 import { selectAccount } from './store.ts';
 

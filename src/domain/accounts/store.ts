@@ -17,7 +17,7 @@ export async function selectAccount(db: Db, account: Buffer): Promise<AccountRow
 
 /** Adds rows for people who have none; the order of the pseudonyms keeps two transactions from deadlocking. */
 export async function insertMissingAccounts(
-  tx: Tx,
+  db: Db,
   keyId: number,
   rows: readonly { account: Buffer; sealedDid: Buffer; sealedList: Buffer }[],
 ): Promise<void> {
@@ -26,7 +26,7 @@ export async function insertMissingAccounts(
     SELECT i.account, ${keyId}::smallint, i.sealed_did, i.sealed_list
     FROM unnest(${byteaArray(rows.map((row) => row.account))}::bytea[], ${byteaArray(rows.map((row) => row.sealedDid))}::bytea[],
                 ${byteaArray(rows.map((row) => row.sealedList))}::bytea[]) AS i(account, sealed_did, sealed_list)
-    ORDER BY i.account ON CONFLICT (account) DO NOTHING`.execute(tx);
+    ORDER BY i.account ON CONFLICT (account) DO NOTHING`.execute(db);
 }
 
 /** Locks in pseudonym order. */

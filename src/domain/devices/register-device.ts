@@ -1,3 +1,4 @@
+import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { deviceTag } from '#domain/key-packages/key-package.ts';
@@ -35,6 +36,7 @@ export async function registerDevice(
   const owner = deviceOwner(privacy, caller.did);
   const tag = deviceTag(privacy, caller.did, input.signatureKey);
   const uuidTag = input.uuid === undefined ? null : privacy.pseudonym('device-uuid', [caller.did], input.uuid);
+  await ensureAccount(deps, caller.did);
   return deps.db.transaction().execute(async (tx) => {
     await lockOwner(tx, owner);
     const devices = await selectDevices(tx, owner);

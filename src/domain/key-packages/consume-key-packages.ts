@@ -19,7 +19,7 @@ export interface ConsumedKeyPackage {
  * @throws AppError KeyPackageNotFound, the same for packages that never existed, are somebody else's claim, or are used.
  */
 export async function consumeKeyPackages(
-  deps: { privacy: Privacy; timeBucketSeconds: number },
+  deps: { privacy: Privacy },
   tx: Tx,
   caller: Caller,
   use: { refs: readonly Buffer[]; cipherSuite: number },
@@ -30,7 +30,7 @@ export async function consumeKeyPackages(
   if (!rows.every((row) => row.cipherSuite === use.cipherSuite && mayUse(deps.privacy, caller, row))) {
     throw domainError('KeyPackageNotFound');
   }
-  await markConsumed(tx, rows.filter((row) => !row.lastResort).map((row) => row.ref), deps.timeBucketSeconds);
+  await markConsumed(tx, rows.filter((row) => !row.lastResort).map((row) => row.ref));
   return rows.map(({ ref, deviceTag, sealedDid }) => ({
     ref,
     deviceTag,

@@ -1,3 +1,4 @@
+import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
@@ -50,6 +51,7 @@ export async function publishKeyPackages(
   uploads: readonly KeyPackageUpload[],
 ): Promise<PublishOutcome[]> {
   const prepared = await Promise.all(uploads.map((upload) => prepareOrError(deps, caller, upload)));
+  await ensureAccount(deps, caller.did);
   return storePrepared(deps, prepared);
 }
 

@@ -6,6 +6,8 @@ import { byteaArray } from '#storage/bytea-array.ts';
 import type { KeyPackagesTable } from '#storage/tables.ts';
 import { keyPackageStates } from './key-package.ts';
 
+const secondsPerDay = 86_400;
+
 export type NewKeyPackageRow = Omit<Insertable<KeyPackagesTable>, 'state' | 'published_at'>;
 
 /** Inserts packages that are new, in ref order so that two uploads of the same ones cannot deadlock; the primary key keeps one. */
@@ -77,11 +79,16 @@ export async function lockByRefs(tx: Tx, refs: readonly Buffer[]): Promise<Locke
     .execute();
 }
 
-export async function markConsumed(tx: Tx, refs: readonly Buffer[], bucketSeconds: number): Promise<void> {
+/**
+ * Uses packages up. What stays of their use is the day: a finer time, or the claimer, would tell which Welcome of a quiet
+ * service used a package, and so join the conversations of its owner.
+ */
+export async function markConsumed(tx: Tx, refs: readonly Buffer[]): Promise<void> {
   if (refs.length === 0) return;
+  const usedOn = bucketedNow(secondsPerDay);
   await tx
     .updateTable('key_packages')
-    .set({ state: keyPackageStates.consumed, consumed_at: bucketedNow(bucketSeconds) })
+    .set({ state: keyPackageStates.consumed, claimer: null, claimed_at: usedOn, consumed_at: usedOn })
     .where('ref', 'in', [...refs])
     .execute();
 }
@@ -101,8 +108,8 @@ export async function selectStock(db: Db, owner: Buffer, tag: Buffer | undefined
     SELECT cipher_suite AS "cipherSuite",
            count(*) FILTER (WHERE state = 1 AND expires_at > now())::integer AS available,
            count(*) FILTER (WHERE state <> 1)::integer AS used,
-           count(*) FILTER (WHERE state <> 1 AND claimed_at > now() - interval '1 day')::integer AS "usedLastDay",
-           count(*) FILTER (WHERE state <> 1 AND claimed_at > now() - interval '7 days')::integer AS "usedLastWeek",
+           count(*) FILTER (WHERE state <> 1 AND claimed_at >= date_trunc('day', now() - interval '1 day'))::integer AS "usedLastDay",
+           count(*) FILTER (WHERE state <> 1 AND claimed_at >= date_trunc('day', now() - interval '7 days'))::integer AS "usedLastWeek",
            min(expires_at) FILTER (WHERE state = 1 AND expires_at > now()) AS "oldestExpiresAt"
     FROM key_packages WHERE owner = ${owner} AND device_tag = coalesce(${tag ?? null}::bytea, device_tag) GROUP BY cipher_suite ORDER BY cipher_suite`.execute(db);
   return rows.rows;
@@ -131,7 +138,7 @@ export async function deleteAvailable(db: Db, owner: Buffer, tag: Buffer): Promi
 }
 
 /**
- * One bounded step of the clean-up: expired packages, packages consumed more than a day ago, and the oldest available ones
+ * One bounded step of the clean-up: expired packages, packages consumed before yesterday, and the oldest available ones
  * above `perDeviceMax` of a device; a last-resort package is kept until it expires. Locked rows are left for the next run,
  * and the state is read again under the lock, so a package that is handed out meanwhile stays.
  */
@@ -141,7 +148,7 @@ export async function deleteStale(db: Db, batch: { perDeviceMax: number; rowsMax
       SELECT ref FROM key_packages WHERE (state <> 2 OR expires_at <= now()) AND ref IN (
         (SELECT ref FROM key_packages WHERE expires_at <= now() LIMIT ${batch.rowsMax})
         UNION
-        (SELECT ref FROM key_packages WHERE state = 3 AND consumed_at <= now() - interval '1 day' LIMIT ${batch.rowsMax})
+        (SELECT ref FROM key_packages WHERE state = 3 AND consumed_at <= now() - interval '2 days' LIMIT ${batch.rowsMax})
         UNION
         (SELECT ref FROM (
            SELECT ref, row_number() OVER (PARTITION BY owner, device_tag ORDER BY published_at DESC, ref DESC) AS age
