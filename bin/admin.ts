@@ -8,7 +8,8 @@ import { createLogger } from '#platform/logger.ts';
 import { createMetrics } from '#platform/metrics.ts';
 import { jobRuns } from '../workers/main.ts';
 import { JobFailedError, runJob } from '../workers/start-worker.ts';
-import { operatorMessage, withDatabase } from './with-database.ts';
+import { operatorMessage } from '../src/operator-message.ts';
+import { withDatabase } from './with-database.ts';
 
 /** A fault of the operator's: the message says what to do. */
 class UsageError extends Error {

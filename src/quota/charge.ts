@@ -32,9 +32,10 @@ export function createQuota(deps: QuotaDeps): QuotaCharger {
   const { clock } = deps;
   const stores = deps.stores ?? { address: createMemoryStore(bucketsMax), caller: createMemoryStore(bucketsMax) };
   const nameOf = createBucketNames(clock);
+  const rules = rulesOf(deps.config);
 
   function take(quota: QuotaName, whose: string): Awaitable<Decision> {
-    const rule = ruleOf(quota, deps.config);
+    const rule = rules[quota];
     const outcome = stores[quotas[quota].scope].charge(nameOf(quota, whose), rule, clock.monotonicMs());
     return outcome instanceof Promise
       ? outcome.then((settled) => decisionOf(rule, settled, clock.nowMs()))
@@ -44,15 +45,23 @@ export function createQuota(deps: QuotaDeps): QuotaCharger {
   return {
     takeAddress: (address) => take('address', address),
     giveBackAddress: (address) =>
-      stores.address.giveBack(nameOf('address', address), ruleOf('address', deps.config), clock.monotonicMs()),
+      stores.address.giveBack(nameOf('address', address), rules.address, clock.monotonicMs()),
     takeCaller: (did, quota) => take(quota, did),
   };
 }
 
-function ruleOf(name: QuotaName, config: QuotaDeps['config']): QuotaRule {
-  const quota: Quota = quotas[name];
-  const limit = config[quota.setting];
-  return { name, limit, burst: quota.burst === 'limit' ? limit : config[quota.burst], windowMs: windowSeconds * 1000 };
+function rulesOf(config: QuotaDeps['config']): Readonly<Record<QuotaName, QuotaRule>> {
+  const rules = Object.entries<Quota>(quotas).map(([name, { setting, burst }]): [string, QuotaRule] => [
+    name,
+    {
+      name,
+      limit: config[setting],
+      burst: config[burst === 'limit' ? setting : burst],
+      windowMs: windowSeconds * 1000,
+    },
+  ]);
+  // The names are those of the table.
+  return Object.fromEntries(rules) as Record<QuotaName, QuotaRule>;
 }
 
 function decisionOf(rule: QuotaRule, outcome: Outcome, nowMs: number): Decision {

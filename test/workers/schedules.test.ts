@@ -66,7 +66,7 @@ async function until(condition: () => boolean, what: string): Promise<void> {
 }
 
 function events(name: string): Record<string, unknown>[] {
-  return lines.map((line): Record<string, unknown> => JSON.parse(line)).filter(({ event }) => event === name);
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ event }) => event === name);
 }
 
 test('every job runs on its schedule, for real, and says when it last succeeded', async () => {

@@ -1,0 +1,166 @@
+import { describe, expect, test } from 'vitest';
+import type { Clock } from '#platform/clock.ts';
+import { readConfig } from '#platform/config.ts';
+import { createQuota } from '#quota/charge.ts';
+import type { QuotaCharger } from '#quota/charge.ts';
+import type { Decision } from '#quota/decision.ts';
+import { createMemoryStore } from '#quota/memory-store.ts';
+import type { MemoryStore } from '#quota/memory-store.ts';
+import { quotas } from '#quota/quotas.ts';
+import type { CallerQuotaName } from '#quota/quotas.ts';
+
+const dayMs = 86_400_000;
+const alice = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
+const bob = 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb';
+
+/** Time that moves only when told; both faces start at unrelated moments, as in life. */
+function movableClock(): Clock & { move(byMs: number): void } {
+  let passedMs = 0;
+  return {
+    nowMs: () => 1_700_000_000_250 + passedMs,
+    monotonicMs: () => 4_321.5 + passedMs,
+    sleep: () => Promise.reject(new Error('nothing here sleeps')),
+    move: (byMs) => (passedMs += byMs),
+  };
+}
+
+function setUp(env: Record<string, string> = {}): {
+  quota: QuotaCharger;
+  clock: ReturnType<typeof movableClock>;
+  stores: { address: MemoryStore; caller: MemoryStore };
+} {
+  const clock = movableClock();
+  const stores = { address: createMemoryStore(1_000), caller: createMemoryStore(1_000) };
+  return { quota: createQuota({ config: readConfig(env), clock, stores }), clock, stores };
+}
+
+async function spend(times: number, take: () => Decision | Promise<Decision>): Promise<number> {
+  let allowed = 0;
+  for (let time = 0; time < times; time++) if ((await take()).allowed) allowed += 1;
+  return allowed;
+}
+
+describe('a caller', () => {
+  const callerQuotas = Object.entries(quotas).filter(([, { scope }]) => scope === 'caller');
+
+  test.each(callerQuotas)(
+    'gets what %s allows in a minute, all at once if need be, and not one more',
+    async (name, row) => {
+      const { quota } = setUp();
+      const limit = readConfig({})[row.setting];
+      expect(await spend(limit + 20, () => quota.takeCaller(alice, name as CallerQuotaName))).toBe(limit);
+    },
+  );
+
+  test('is told where it stands, in atproto terms', async () => {
+    const { quota, clock } = setUp({ RATE_LIMIT_CREATE_CONVO: '2' });
+    const nowSeconds = Math.floor(clock.nowMs() / 1000);
+    const first = await quota.takeCaller(alice, 'createConvo');
+    expect(first).toMatchObject({
+      allowed: true,
+      name: 'createConvo',
+      limit: 2,
+      remaining: 1,
+      windowSeconds: 60,
+      retryAfterSeconds: 0,
+    });
+    expect(first.resetAtSeconds - nowSeconds).toBeGreaterThanOrEqual(60);
+    expect(first.resetAtSeconds - nowSeconds).toBeLessThanOrEqual(62);
+    await quota.takeCaller(alice, 'createConvo');
+    const refused = await quota.takeCaller(alice, 'createConvo');
+    expect(refused).toMatchObject({ allowed: false, name: 'createConvo', remaining: 0 });
+  });
+
+  test('that waits as Retry-After says gets through, and a second earlier does not', async () => {
+    const { quota, clock } = setUp();
+    for (let round = 0; round < 20; round++) {
+      await spend(150, () => quota.takeCaller(alice, 'sendMessage'));
+      const { retryAfterSeconds } = await quota.takeCaller(alice, 'sendMessage');
+      expect(Number.isInteger(retryAfterSeconds)).toBe(true);
+      clock.move((retryAfterSeconds - 1) * 1000);
+      expect((await quota.takeCaller(alice, 'sendMessage')).allowed).toBe(false);
+      clock.move(1000);
+      expect((await quota.takeCaller(alice, 'sendMessage')).allowed).toBe(true);
+      clock.move(round * 777);
+    }
+  });
+
+  test('has its own room, apart for each row, whoever else uses theirs up', async () => {
+    const { quota } = setUp();
+    await spend(200, () => quota.takeCaller(alice, 'sendMessage'));
+    expect((await quota.takeCaller(alice, 'sendMessage')).allowed).toBe(false);
+    expect((await quota.takeCaller(alice, 'getMessages')).allowed).toBe(true);
+    expect((await quota.takeCaller(bob, 'sendMessage')).allowed).toBe(true);
+    expect((await quota.takeAddress('192.0.2.1')).allowed).toBe(true);
+  });
+});
+
+describe('an address', () => {
+  test('may come twenty times at once, then once a second, and sixty times in no more than a minute', async () => {
+    const { quota, clock } = setUp();
+    const take = (): Decision | Promise<Decision> => quota.takeAddress('192.0.2.1');
+    expect(await spend(50, take)).toBe(20);
+    expect(await take()).toMatchObject({ allowed: false, name: 'address', limit: 60, retryAfterSeconds: 1 });
+    let allowed = 20;
+    for (let second = 0; second < 59; second++) {
+      clock.move(1000);
+      allowed += await spend(5, take);
+    }
+    expect(allowed).toBe(60);
+  });
+
+  test('from which people prove who they are is never used up by them', async () => {
+    const { quota } = setUp();
+    for (let person = 0; person < 500; person++) {
+      expect((await quota.takeAddress('192.0.2.1')).allowed).toBe(true);
+      await quota.giveBackAddress('192.0.2.1');
+    }
+    expect(await spend(50, () => quota.takeAddress('192.0.2.1'))).toBe(20);
+  });
+});
+
+describe('the salt of a day', () => {
+  test("changes without refilling anybody's quota", async () => {
+    const { quota, clock } = setUp();
+    clock.move(dayMs - 10_000);
+    expect(await spend(150, () => quota.takeCaller(alice, 'sendMessage'))).toBe(100);
+    clock.move(20_000);
+    expect(await spend(50, () => quota.takeCaller(alice, 'sendMessage'))).toBe(0);
+    clock.move(20_000);
+    expect(await spend(50, () => quota.takeCaller(alice, 'sendMessage'))).toBe(0);
+    clock.move(61_000);
+    expect(await spend(150, () => quota.takeCaller(alice, 'sendMessage'))).toBe(100);
+  });
+
+  test('changes also for an address whose charge is given back after the change', async () => {
+    const { quota, clock } = setUp();
+    clock.move(dayMs - 100);
+    await spend(20, () => quota.takeAddress('192.0.2.1'));
+    clock.move(200);
+    await quota.giveBackAddress('192.0.2.1');
+    expect(await spend(20, () => quota.takeAddress('192.0.2.1'))).toBe(1);
+  });
+
+  test('keeps the store from knowing whom it counts, and days from being joined', async () => {
+    const seen: string[] = [];
+    const clock = movableClock();
+    const memory = createMemoryStore(1_000);
+    const store: typeof memory = {
+      ...memory,
+      charge: (bucket, rule, nowMs) => (seen.push(JSON.stringify(bucket)), memory.charge(bucket, rule, nowMs)),
+    };
+    const quota = createQuota({ config: readConfig({}), clock, stores: { address: store, caller: store } });
+    for (let day = 0; day < 2; day++) {
+      await quota.takeAddress('192.0.2.1');
+      await quota.takeCaller(alice, 'sendMessage');
+      await quota.takeCaller(alice, 'getMessages');
+      // Past the overlap in which both days' names are given.
+      clock.move(dayMs);
+      await quota.takeCaller(bob, 'sendMessage');
+      clock.move(300_000);
+    }
+    expect(seen.join('\n')).not.toMatch(/did:|192[.]0|aaaa|sendMessage/);
+    const names = seen.map((bucket) => String(JSON.parse(bucket).current));
+    expect(new Set(names).size).toBe(names.length);
+  });
+});

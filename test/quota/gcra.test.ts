@@ -1,0 +1,216 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { charge, giveBack, isSpent } from '#quota/gcra.ts';
+import type { QuotaRule, QuotaState } from '#quota/gcra.ts';
+
+const windowMs = 60_000;
+const rules = fc
+  .tuple(fc.integer({ min: 1, max: 150 }), fc.integer({ min: 1, max: 150 }))
+  .map(([limit, burst]): QuotaRule => ({ name: 'tested', limit, burst, windowMs }));
+/** Bursts, steady streams, pauses around the width of the window, and fractions of a millisecond. */
+const gaps = fc.array(
+  fc.oneof(
+    { weight: 5, arbitrary: fc.constant(0) },
+    { weight: 3, arbitrary: fc.double({ min: 0, max: 1_500, noNaN: true }) },
+    { weight: 1, arbitrary: fc.integer({ min: 0, max: 70_000 }) },
+    { weight: 1, arbitrary: fc.constantFrom(59_999, 60_000, 60_001, 61_000) },
+  ),
+  { maxLength: 700, size: 'max' },
+);
+const start = fc.double({ min: 0, max: 1e9, noNaN: true });
+
+function admit(rule: QuotaRule, times: readonly number[]): number[] {
+  let state: QuotaState | undefined;
+  return times.filter((timeMs) => {
+    const charged = charge(rule, state, timeMs);
+    ({ state } = charged);
+    return charged.outcome.allowed;
+  });
+}
+
+function timesOf(startMs: number, gapsMs: readonly number[]): number[] {
+  let nowMs = startMs;
+  return gapsMs.map((gapMs) => (nowMs += gapMs));
+}
+
+function mostInAnyWindow(times: readonly number[]): number {
+  let [most, from] = [0, 0];
+  for (const [to, timeMs] of times.entries()) {
+    while ((times[from] ?? 0) <= timeMs - windowMs) from += 1;
+    most = Math.max(most, to - from + 1);
+  }
+  return most;
+}
+
+describe('whatever arrives', () => {
+  test('no window admits more than its limit, wherever it begins', () => {
+    fc.assert(
+      fc.property(rules, start, gaps, (rule, startMs, gapsMs) => {
+        expect(mostInAnyWindow(admit(rule, timesOf(startMs, gapsMs)))).toBeLessThanOrEqual(rule.limit);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('a short while admits no more than the burst and what the rate adds to it', () => {
+    fc.assert(
+      fc.property(rules, start, gaps, (rule, startMs, gapsMs) => {
+        const admitted = admit(rule, timesOf(startMs, gapsMs));
+        const burst = Math.min(rule.burst, rule.limit);
+        for (const [from, fromMs] of admitted.entries()) {
+          for (const [to, toMs] of admitted.entries()) {
+            if (to < from || toMs - fromMs > windowMs) continue;
+            const added = Math.floor(((toMs - fromMs) * rule.limit) / windowMs + 1e-4);
+            expect(to - from + 1).toBeLessThanOrEqual(burst + added);
+          }
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('a refused request passes after the wait that it was told, and not before', () => {
+    fc.assert(
+      fc.property(rules, start, gaps, (rule, startMs, gapsMs) => {
+        let state: QuotaState | undefined;
+        for (const nowMs of timesOf(startMs, gapsMs)) {
+          const { state: next, outcome } = charge(rule, state, nowMs);
+          state = next;
+          if (outcome.allowed) continue;
+          expect(outcome.waitMs).toBeGreaterThan(0);
+          expect(outcome.waitMs).toBeLessThanOrEqual(windowMs + windowMs / 60);
+          expect(charge(rule, state, nowMs + outcome.waitMs + 0.01).outcome.allowed).toBe(true);
+          if (outcome.waitMs > 1) expect(charge(rule, state, nowMs + outcome.waitMs - 0.5).outcome.allowed).toBe(false);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('as many as remain pass at once, and one more does not', () => {
+    fc.assert(
+      fc.property(rules, start, gaps, (rule, startMs, gapsMs) => {
+        const times = timesOf(startMs, gapsMs);
+        const nowMs = times.at(-1) ?? startMs;
+        let charged = charge(rule, undefined, startMs);
+        for (const timeMs of times) charged = charge(rule, charged.state, timeMs);
+        const { remaining } = charged.outcome;
+        for (let left = remaining; left > 0; left--) {
+          charged = charge(rule, charged.state, nowMs);
+          expect(charged.outcome).toMatchObject({ allowed: true, remaining: left - 1 });
+        }
+        expect(charge(rule, charged.state, nowMs).outcome.allowed).toBe(false);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('once restored, a key is as good as new', () => {
+    fc.assert(
+      fc.property(rules, start, gaps, (rule, startMs, gapsMs) => {
+        let charged = charge(rule, undefined, startMs);
+        let nowMs = startMs;
+        for (nowMs of timesOf(startMs, gapsMs)) charged = charge(rule, charged.state, nowMs);
+        const laterMs = nowMs + charged.outcome.restoredInMs + 0.01;
+        expect(isSpent(rule, charged.state, laterMs)).toBe(true);
+        expect(charge(rule, charged.state, laterMs).outcome.remaining).toBe(Math.min(rule.burst, rule.limit) - 1);
+        if (charged.outcome.restoredInMs > 1) expect(isSpent(rule, charged.state, laterMs - 1)).toBe(false);
+      }),
+    );
+  });
+
+  test('the state stays small', () => {
+    const rule: QuotaRule = { name: 'tested', limit: 1_000_000, burst: 1_000_000, windowMs };
+    let state: QuotaState | undefined;
+    for (let nowMs = 0; nowMs < 5 * windowMs; nowMs += 40) {
+      ({ state } = charge(rule, state, nowMs));
+      expect(state.counts.length).toBeLessThanOrEqual(61);
+    }
+  });
+});
+
+describe('a client', () => {
+  const rule: QuotaRule = { name: 'tested', limit: 100, burst: 100, windowMs };
+
+  test('may use its whole limit at once after a pause, and again a window later, never twice within one', () => {
+    const burst = Array.from({ length: 150 }, () => 59_990);
+    const across = Array.from({ length: 150 }, () => 60_010);
+    const later = Array.from({ length: 150 }, () => 121_000);
+    const admitted = admit(rule, [...burst, ...across, ...later]);
+    expect(admitted.filter((timeMs) => timeMs === 59_990)).toHaveLength(100);
+    expect(admitted.filter((timeMs) => timeMs === 60_010)).toHaveLength(0);
+    expect(admitted.filter((timeMs) => timeMs === 121_000)).toHaveLength(100);
+  });
+
+  test.each([1, 5, 20, 100, 500])('that spreads %i requests over 61 seconds is never refused', (limit) => {
+    const spread = Array.from({ length: limit * 10 }, (_, index) => 12_345.678 + (index * 61_000) / limit);
+    expect(admit({ ...rule, limit, burst: limit }, spread)).toHaveLength(spread.length);
+  });
+
+  test.each([
+    [20, 0.95],
+    [100, 0.97],
+    [500, 0.97],
+  ])('that asks for all of %i requests a minute at an even pace gets %f of them', (limit, share) => {
+    const asked = Array.from({ length: limit * 20 }, (_, index) => 12_345.678 + (index * 60_000) / limit);
+    expect(admit({ ...rule, limit, burst: limit }, asked).length / asked.length).toBeGreaterThan(share);
+  });
+
+  test('that hammers gets its limit in every window all the same', () => {
+    const hammering = Array.from({ length: 20 * 600 }, (_, index) => index * 100);
+    expect(admit(rule, hammering).length).toBeGreaterThanOrEqual(20 * 100 * (60 / 61) - 100);
+  });
+});
+
+describe('a charge that is given back', () => {
+  test('counts for nothing', () => {
+    const rule: QuotaRule = { name: 'tested', limit: 60, burst: 20, windowMs };
+    let state: QuotaState | undefined;
+    for (let nowMs = 0; nowMs < 10_000; nowMs++) {
+      const charged = charge(rule, state, nowMs);
+      expect(charged.outcome.allowed).toBe(true);
+      state = giveBack(rule, charged.state, nowMs);
+    }
+  });
+
+  test('leaves the cap on all others as it is, whichever was given back and when', () => {
+    const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 3_000 }), fc.option(fc.nat())), {
+      maxLength: 400,
+      size: 'max',
+    });
+    fc.assert(
+      fc.property(rules, steps, (rule, sequence) => {
+        let state: QuotaState | undefined;
+        let kept: number[] = [];
+        let nowMs = 0;
+        for (const [gapMs, given] of sequence) {
+          nowMs += gapMs;
+          const recent = kept.filter((timeMs) => timeMs > nowMs - windowMs);
+          if (given !== null && recent.length > 0 && state !== undefined) {
+            const timeMs = recent[given % recent.length];
+            kept = kept.toSpliced(kept.lastIndexOf(timeMs ?? -1), 1);
+            state = giveBack(rule, state, nowMs);
+          } else {
+            const charged = charge(rule, state, nowMs);
+            ({ state } = charged);
+            if (charged.outcome.allowed) kept.push(nowMs);
+          }
+        }
+        expect(mostInAnyWindow(kept)).toBeLessThanOrEqual(rule.limit);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('cannot lift a key above its limit', () => {
+    const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs };
+    let { state } = charge(rule, undefined, 0);
+    for (let again = 0; again < 50; again++) state = giveBack(rule, state, 0);
+    const passed = Array.from({ length: 50 }, () => {
+      const charged = charge(rule, state, 0);
+      ({ state } = charged);
+      return charged.outcome.allowed;
+    });
+    expect(passed.filter(Boolean)).toHaveLength(10);
+  });
+});

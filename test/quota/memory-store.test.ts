@@ -1,0 +1,81 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, test } from 'vitest';
+import type { QuotaRule } from '#quota/gcra.ts';
+import { createMemoryStore } from '#quota/memory-store.ts';
+import type { BucketNames } from '#quota/store.ts';
+
+const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs: 60_000 };
+
+function bucket(current: string, former?: string): BucketNames {
+  return { current, former };
+}
+
+test('a flood of keys takes no memory beyond the bound, and newcomers together get the room of one', () => {
+  const store = createMemoryStore(1_000);
+  let allowed = 0;
+  for (let key = 0; key < 200_000; key++) {
+    if (store.charge(bucket(`key-${key}`), rule, key / 100).allowed) allowed += 1;
+    if (store.bucketCount() > 1_000) break;
+  }
+  expect(store.bucketCount()).toBe(1_000);
+  expect(allowed).toBe(1_000 + 10);
+});
+
+test('a flood takes no room from those who were here before it', () => {
+  const store = createMemoryStore(1_000);
+  store.charge(bucket('known'), rule, 0);
+  for (let key = 0; key < 5_000; key++) store.charge(bucket(`key-${key}`), rule, 1);
+  const again = Array.from({ length: 20 }, () => store.charge(bucket('known'), rule, 2).allowed);
+  expect(again.filter(Boolean)).toHaveLength(9);
+});
+
+test('after a window the room is free again', () => {
+  const store = createMemoryStore(1_000);
+  for (let key = 0; key < 5_000; key++) store.charge(bucket(`old-${key}`), rule, 0);
+  for (let key = 0; key < 500; key++) expect(store.charge(bucket(`new-${key}`), rule, 61_000 + key).allowed).toBe(true);
+  expect(store.bucketCount()).toBeLessThanOrEqual(500);
+});
+
+test('what stays quiet is forgotten, so that an idle server holds nothing', () => {
+  const store = createMemoryStore(1_000);
+  for (let key = 0; key < 500; key++) store.charge(bucket(`key-${key}`), rule, 0);
+  store.charge(bucket('one'), rule, 61_000);
+  expect(store.bucketCount()).toBe(1);
+});
+
+test('a newcomer whose charge is given back leaves room for the next', () => {
+  const store = createMemoryStore(1);
+  store.charge(bucket('first'), rule, 0);
+  for (let key = 0; key < 100; key++) {
+    expect(store.charge(bucket(`key-${key}`), rule, 1).allowed).toBe(true);
+    store.giveBack(bucket(`key-${key}`), rule, 1);
+  }
+});
+
+test('a bucket is found under its former name once, and kept under the new one', () => {
+  const store = createMemoryStore(1_000);
+  for (let time = 0; time < 10; time++) store.charge(bucket('old'), rule, 0);
+  expect(store.charge(bucket('new', 'old'), rule, 1).allowed).toBe(false);
+  expect(store.charge(bucket('new'), rule, 2).allowed).toBe(false);
+  expect(store.bucketCount()).toBe(1);
+});
+
+test('a hundred thousand busy callers cost little memory, and a charge little time', () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage: () => void = runInNewContext('gc');
+  const usedBytes = (): number => {
+    collectGarbage();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = usedBytes();
+  const store = createMemoryStore(100_000);
+  const names = Array.from({ length: 150_000 }, (_, key) => bucket(`a-name-of-22-characters-${key}`));
+  for (const name of names) store.charge(name, rule, 0);
+  const startedMs = performance.now();
+  for (let round = 1; round <= 3; round++) for (const name of names) store.charge(name, rule, round * 300);
+  const chargeUs = ((performance.now() - startedMs) * 1_000) / (3 * names.length);
+  expect(store.bucketCount()).toBe(100_000);
+  expect(usedBytes() - before).toBeLessThan(50 * 1_048_576);
+  expect(chargeUs, 'microseconds for one charge').toBeLessThan(20);
+});
