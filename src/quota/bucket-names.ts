@@ -1,4 +1,5 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import type { Clock } from '#platform/clock.ts';
 import { newSecret } from '#platform/ids.ts';
 import type { QuotaName } from './quotas.ts';
@@ -16,14 +17,14 @@ const saltSizeBytes = 32;
  * of salt refills nobody's quota.
  */
 export function createBucketNames(clock: Clock): (quota: QuotaName, whose: string) => BucketNames {
-  let salt = newSecret(saltSizeBytes);
-  let formerSalt: Buffer | undefined;
+  let salt = newSalt();
+  let formerSalt: KeyObject | undefined;
   let changedAtMs = clock.monotonicMs();
   return (quota, whose) => {
     const ageMs = clock.monotonicMs() - changedAtMs;
     if (ageMs >= saltLifetimeMs) {
       formerSalt = salt;
-      salt = newSecret(saltSizeBytes);
+      salt = newSalt();
       changedAtMs = clock.monotonicMs();
     } else if (formerSalt !== undefined && ageMs >= overlapMs) {
       formerSalt = undefined;
@@ -35,6 +36,10 @@ export function createBucketNames(clock: Clock): (quota: QuotaName, whose: strin
   };
 }
 
-function nameUnder(salt: Buffer, quota: QuotaName, whose: string): string {
+function newSalt(): KeyObject {
+  return createSecretKey(newSecret(saltSizeBytes));
+}
+
+function nameUnder(salt: KeyObject, quota: QuotaName, whose: string): string {
   return createHmac('sha256', salt).update(`${quota}\0${whose}`).digest('base64url').slice(0, 22);
 }

@@ -43,14 +43,21 @@ interface Admission {
 
 /** Starts reading at the present horizon. */
 export function startTail(deps: TailDeps): Tail {
-  const stopping = new AbortController();
-  let wake = new AbortController();
+  let isStopping = false;
+  let wake = (): void => undefined;
   let quickLooks = 0;
   let admissions: Admission[] = [];
 
   function ring(): void {
     quickLooks = quickLooksMax;
-    wake.abort();
+    wake();
+  }
+
+  async function rest(longestMs: number): Promise<void> {
+    const waking = new AbortController();
+    wake = () => waking.abort();
+    await deps.clock.sleep(longestMs, waking.signal);
+    wake = () => undefined;
   }
 
   function takeAdmissions(): void {
@@ -62,18 +69,16 @@ export function startTail(deps: TailDeps): Tail {
   }
 
   async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
+    while (!isStopping) {
       try {
         const found = await step(deps, takeAdmissions);
         quickLooks = found ? quickLooksMax : Math.max(0, quickLooks - 1);
         await deps.clock.sleep(pauseMs);
+        if (quickLooks === 0 && admissions.length === 0 && !isStopping) await rest(slowPollMs);
       } catch (error) {
         deps.onError(error);
-        await deps.clock.sleep(errorPauseMs, stopping.signal);
+        await rest(errorPauseMs);
       }
-      if (quickLooks === 0 && admissions.length === 0) await deps.clock.sleep(slowPollMs, wake.signal);
-      wake = new AbortController();
-      stopping.signal.addEventListener('abort', () => wake.abort(), { once: true });
     }
   }
 
@@ -86,8 +91,8 @@ export function startTail(deps: TailDeps): Tail {
         ring();
       }),
     async stop() {
-      stopping.abort();
-      wake.abort();
+      isStopping = true;
+      wake();
       await running;
     },
   };

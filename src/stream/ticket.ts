@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { EncryptJWT, errors, jwtDecrypt } from 'jose';
 import type { Caller } from '#domain/caller.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -25,7 +26,7 @@ export interface TicketUses {
 const lifetimeSeconds = 30;
 
 /** Tickets travel in URLs, which proxies log, so they are encrypted (JWE `dir`, A256GCM) and show no name. */
-export function createTickets(deps: { key: Uint8Array; serviceDid: string; clock: Clock; uses: TicketUses }): Tickets {
+export function createTickets(deps: { key: KeyObject; serviceDid: string; clock: Clock; uses: TicketUses }): Tickets {
   const { key, serviceDid, clock } = deps;
   return {
     async issue({ caller, conversationId }) {
@@ -51,7 +52,7 @@ export function createTickets(deps: { key: Uint8Array; serviceDid: string; clock
 }
 
 async function open(
-  deps: { key: Uint8Array; serviceDid: string; clock: Clock },
+  deps: { key: KeyObject; serviceDid: string; clock: Clock },
   text: string | undefined,
 ): Promise<Awaited<ReturnType<typeof jwtDecrypt>>['payload']> {
   try {
