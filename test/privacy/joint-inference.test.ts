@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createConversation } from '#domain/conversations/create-conversation.ts';
+import { accountPseudonym } from '#domain/accounts/account.ts';
+import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
+import { publishKeyPackages } from '#domain/key-packages/publish-key-packages.ts';
+import { newSecret } from '#platform/ids.ts';
+import { craftWelcome } from '../support/crafted-mls.ts';
+import { plantKeyPackages, randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
+import type { DomainHarness } from '../support/domain-harness.ts';
+import { MlsDevice } from '../support/mls-device.ts';
+
+/*
+ * What somebody learns from a dump without the key. The dump is every row in the order in which it lies on disk (ctid),
+ * which is the order of COPY. 100 people publish key packages and are then in 150 conversations of two; the test knows who is who,
+ * the guesses use the dump alone. Not in a dump, and not covered: transaction ids in the rows' headers, and the WAL.
+ */
+const peopleCount = 100;
+const conversationCount = 150;
+
+interface Row {
+  readonly table: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+let harness: DomainHarness;
+let people: string[];
+/** The two people of each conversation, in the order of creation. */
+const pairs: (readonly [string, string])[] = [];
+/** Which conversation used a package, by KeyPackageRef in hex. */
+const usedIn = new Map<string, number>();
+let rows: Row[];
+
+function shuffled<T>(items: readonly T[]): T[] {
+  return items.map((item) => [newSecret(4).readUInt32BE(), item] as const).toSorted(([a], [b]) => a - b).map(([, item]) => item);
+}
+
+async function publish(did: string): Promise<void> {
+  const device = await MlsDevice.create(did, testSuite);
+  const { bytes } = await device.createKeyPackage();
+  const upload = { bytes: Buffer.from(bytes), cipherSuite: testSuite, expiresAtMs: undefined };
+  expect(await publishKeyPackages(harness.server, { did }, [upload])).toEqual([undefined]);
+  await plantKeyPackages(harness.server, { did }, 9);
+}
+
+async function converse(creator: string, joiner: string): Promise<void> {
+  const { server } = harness;
+  const { packages } = await claimKeyPackages(server, { did: creator }, { dids: [joiner], cipherSuite: testSuite });
+  const groupId = newSecret(16);
+  await createConversation(server, { did: creator }, {
+    groupId: groupId.toString('hex'), cipherSuite: testSuite, initialMembers: [joiner],
+    welcome: craftWelcome(packages.map(({ ref }) => ref)), groupInfo: undefined, metadata: { name: 'us' }, currentEpoch: undefined,
+  });
+  for (const { ref } of packages) usedIn.set(ref.toString('hex'), pairs.length);
+  pairs.push([creator, joiner]);
+}
+
+/** Every row of every table, each table in the order of its rows on disk. */
+async function readDump(): Promise<Row[]> {
+  const { sql } = harness.database;
+  const tables = await sql<{ name: string }[]>`
+    SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'kysely%'`;
+  const all = await Promise.all(
+    tables.map(async ({ name }) => (await sql`SELECT * FROM ${sql(name)} ORDER BY ctid`).map((values): Row => ({ table: name, values }))),
+  );
+  return all.flat();
+}
+
+beforeAll(async () => {
+  harness = await startDomainHarness();
+  people = randomPeople(peopleCount);
+  for (const did of people) await publish(did);
+  for (let index = 0; index < conversationCount; index++) {
+    const [creator = '', joiner = ''] = shuffled(people);
+    await converse(creator, joiner);
+  }
+  rows = await readDump();
+});
+afterAll(() => harness.close());
+
+const rowsOf = (table: string): Row[] => rows.filter((row) => row.table === table);
+
+/** Values that could join rows: text and bytes of 8 bytes and more. */
+function joinable(row: Row): string[] {
+  return Object.entries(row.values).flatMap(([column, value]) => {
+    if (column === 'group_id') return [];
+    const text = Buffer.isBuffer(value) ? value.toString('hex') : typeof value === 'string' ? value : '';
+    return text.length >= 8 ? [text] : [];
+  });
+}
+
+test('no value stands in rows of two conversations, in any table', () => {
+  const groupsOf = new Map<string, Set<string>>();
+  for (const row of rows) {
+    const groupId = row.values['group_id'];
+    if (!Buffer.isBuffer(groupId)) continue;
+    for (const value of joinable(row)) groupsOf.set(value, (groupsOf.get(value) ?? new Set()).add(groupId.toString('hex')));
+  }
+  expect(groupsOf.size).toBeGreaterThan(conversationCount * 6);
+  expect([...groupsOf.values()].filter((groups) => groups.size > 1)).toEqual([]);
+});
+
+test('no value of a person across conversations (account, device, key package) stands in a row of a conversation, or in two such tables', () => {
+  const tablesOf = new Map<string, Set<string>>();
+  const personal = ['accounts', 'devices', 'key_packages'];
+  for (const row of rows) {
+    const table = personal.includes(row.table) ? row.table : 'a conversation';
+    for (const value of joinable(row)) tablesOf.set(value, (tablesOf.get(value) ?? new Set()).add(table));
+  }
+  expect([...tablesOf].filter(([, tables]) => tables.size > 1)).toEqual([]);
+  for (const row of rows.filter(({ table }) => personal.includes(table))) expect(row.values).not.toHaveProperty('group_id');
+});
+
+test('all accounts in few conversations have values of one size, and so have all members', () => {
+  for (const [table, column] of [['accounts', 'sealed_list'], ['accounts', 'sealed_did'], ['members', 'sealed_did']] as const) {
+    const sizes = new Set(rowsOf(table).map(({ values }) => (values[column] as Buffer).length));
+    expect({ table, column, sizes: sizes.size }).toEqual({ table, column, sizes: 1 });
+  }
+});
+
+/** Spearman's rank correlation of two orders of the same things: 1 the same, -1 reversed, near 0 unrelated. */
+function correlation(pairsOfRanks: readonly (readonly [number, number])[]): number {
+  const ranks = (values: readonly number[]): Map<number, number> => new Map([...new Set(values)].toSorted((a, b) => a - b).map((value, rank) => [value, rank]));
+  const [first, second] = [ranks(pairsOfRanks.map(([a]) => a)), ranks(pairsOfRanks.map(([, b]) => b))];
+  const count = pairsOfRanks.length;
+  const scaled = pairsOfRanks.map(([a, b]) => ((first.get(a) ?? 0) / first.size - (second.get(b) ?? 0) / second.size) ** 2);
+  return 1 - (6 * scaled.reduce((sum, square) => sum + square, 0)) / count;
+}
+
+test('the measure of order is 1 for the same order and near 0 for none', () => {
+  const ordered = people.map((_, index) => [index, index] as const);
+  expect(correlation(ordered)).toBeCloseTo(1);
+  expect(correlation(ordered.map(([a, b]) => [a, -b] as const))).toBeLessThan(-0.9);
+  const [a, b] = [shuffled(ordered), shuffled(ordered)];
+  expect(Math.abs(correlation(a.map(([rank], index) => [rank, b[index]?.[0] ?? 0] as const)))).toBeLessThan(0.45);
+});
+
+/** 4.5 standard deviations of the correlation of 100 unrelated ranks. */
+const unrelatedMax = 0.45;
+
+test('the order of accounts on disk follows neither the first nor the last conversation of their people', () => {
+  const place = new Map(rowsOf('accounts').map(({ values }, index) => [(values['account'] as Buffer).toString('hex'), index]));
+  const placeOf = (did: string): number => place.get(accountPseudonym(harness.privacy, did).toString('hex')) ?? expect.fail('no account');
+  const seen = people.filter((did) => pairs.some((pair) => pair.includes(did)));
+  expect(place.size).toBe(peopleCount);
+  expect(seen.length).toBeGreaterThan(70);
+  const firsts = seen.map((did) => [placeOf(did), pairs.findIndex((pair) => pair.includes(did)) + placeOf(did) / 1e6] as const);
+  const lasts = seen.map((did) => [placeOf(did), pairs.findLastIndex((pair) => pair.includes(did)) + placeOf(did) / 1e6] as const);
+  expect(Math.abs(correlation(firsts))).toBeLessThan(unrelatedMax);
+  expect(Math.abs(correlation(lasts))).toBeLessThan(unrelatedMax);
+});
+
+test('people whose accounts lie side by side share a conversation no more often than others', () => {
+  const byPseudonym = new Map(people.map((did) => [accountPseudonym(harness.privacy, did).toString('hex'), did]));
+  const inOrder = rowsOf('accounts').map(({ values }) => byPseudonym.get((values['account'] as Buffer).toString('hex')) ?? '');
+  const together = (a: string, b: string): boolean => pairs.some((pair) => pair.includes(a) && pair.includes(b));
+  const neighbours = inOrder.slice(1).filter((did, index) => together(did, inOrder[index] ?? ''));
+  // By chance 3 of 99; rows made together would give about 50.
+  expect(neighbours.length).toBeLessThanOrEqual(12);
+});
+
+test('used key packages tell neither by time nor by order which conversation used them', () => {
+  const used = rowsOf('key_packages').filter(({ values }) => values['state'] === 3);
+  expect(used.length).toBeGreaterThanOrEqual(conversationCount);
+  for (const { values } of used) {
+    expect(values['claimer']).toBeNull();
+    for (const column of ['claimed_at', 'consumed_at']) expect((values[column] as Date).getTime() % 86_400_000).toBe(0);
+  }
+  const order = used.map(({ values }, index) => [index, usedIn.get((values['ref'] as Buffer).toString('hex')) ?? expect.fail('used nowhere')] as const);
+  expect(Math.abs(correlation(order))).toBeLessThan(unrelatedMax);
+});
