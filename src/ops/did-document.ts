@@ -7,7 +7,7 @@ export interface ServiceIdentity {
 }
 
 /** The service's own DID document: how a PDS or a client that knows `did:web:…#atproto_mls` finds the endpoint. */
-export function didDocument({ serviceDid, publicUrl }: ServiceIdentity): object {
+function didDocument({ serviceDid, publicUrl }: ServiceIdentity): object {
   return {
     '@context': ['https://www.w3.org/ns/did/v1'],
     id: serviceDid,

@@ -17,7 +17,7 @@ export interface StopOptions {
 const stepTimeoutMsMin = 500;
 
 /** A step did not end in time. */
-export class StopTimeoutError extends Error {
+class StopTimeoutError extends Error {
   override readonly name = 'StopTimeoutError';
 }
 
