@@ -13,6 +13,9 @@ const statements = [
   )`,
   'INSERT INTO cursor_generation DEFAULT VALUES',
 
+  // Fingerprints of the keys that pseudonyms were made with, so that a server with the wrong key refuses to start.
+  'CREATE TABLE identity_keys (key_id smallint PRIMARY KEY, fingerprint bytea NOT NULL)',
+
   `CREATE TABLE conversations (
     group_id bytea PRIMARY KEY,
     cipher_suite integer NOT NULL,
@@ -154,11 +157,13 @@ const statements = [
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     born_at timestamptz NOT NULL
   )`,
+  // Nothing can have been used before the first migration, so nothing is refused for having been issued earlier.
+  "INSERT INTO replay_birth (born_at) VALUES (now() - interval '1 hour')",
 ] as const;
 
 const tables = [
   'replay_birth', 'replay_entries', 'events', 'messages', 'welcomes', 'welcome_messages', 'key_packages', 'devices',
-  'accounts', 'members', 'group_infos', 'conversation_counters', 'conversations', 'cursor_generation',
+  'accounts', 'members', 'group_infos', 'conversation_counters', 'conversations', 'identity_keys', 'cursor_generation',
 ] as const;
 
 export async function up(db: Kysely<unknown>): Promise<void> {

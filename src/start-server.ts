@@ -22,6 +22,7 @@ import type { Database } from '#storage/database.ts';
 import { createLocalDoorbell, createNotifyDoorbell } from '#storage/doorbell.ts';
 import type { Doorbell } from '#storage/doorbell.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
+import { checkIdentityKey } from '#storage/identity-key-check.ts';
 import { assertMigrated, migrateUp } from '#storage/migrator.ts';
 import { methodNames } from '#xrpc/mls/endpoints.ts';
 import { createApp } from './app.ts';
@@ -65,6 +66,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const { ring, created } = await loadKeyRing({ identityKey: config.IDENTITY_KEY, dataDir: config.DATA_DIR });
   if (created) logger.log('development_keys_created', {});
   const privacy = createPrivacy(ring);
+  await checkIdentityKey(database.sql, { id: privacy.keyId, fingerprint: privacy.pseudonym('key-check', [], 'identity key') });
   const doorbell = await openDoorbell(deps, { databaseUrl, isAlone });
   const replayGuard = createReplayGuard({ sql: database.sql, clock, ttlSeconds: config.JTI_TTL_SECONDS, digest: replayDigest(privacy) });
   await replayGuard.ensureBorn();

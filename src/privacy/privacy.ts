@@ -17,7 +17,8 @@ export type PseudonymPurpose =
   | 'welcome-ref'
   | 'welcome-device'
   | 'commit-id'
-  | 'replay';
+  | 'replay'
+  | 'key-check';
 
 /** What a sealed value is; it is part of what the seal authenticates. */
 export type SealPurpose =

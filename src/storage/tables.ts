@@ -3,6 +3,7 @@ import type { ColumnType, Generated } from 'kysely';
 /** Row types of every table; `test/tidy` compares them with the migrated database. int8 columns are safe integers. */
 export interface Tables {
   cursor_generation: CursorGenerationTable;
+  identity_keys: IdentityKeysTable;
   conversations: ConversationsTable;
   conversation_counters: ConversationCountersTable;
   group_infos: GroupInfosTable;
@@ -21,6 +22,11 @@ export interface Tables {
 interface CursorGenerationTable {
   only_row: Generated<boolean>;
   generation: Generated<Buffer>;
+}
+
+interface IdentityKeysTable {
+  key_id: number;
+  fingerprint: Buffer;
 }
 
 export interface ConversationsTable {

@@ -33,7 +33,7 @@ let alice: Account;
 
 beforeAll(async () => {
   [database, plc] = await Promise.all([createTestDatabase({ poolSize: 2 }), startLoopbackPlc()]);
-  await database.sql`insert into replay_birth (born_at) values (now() - interval '1 hour')`;
+  await database.sql`update replay_birth set born_at = now() - interval '1 hour'`;
   clock = createManualClock(Date.now());
   authenticate = openAuthenticator();
   alice = createAccount(plc);

@@ -1,0 +1,21 @@
+import { ConfigError } from '#platform/config.ts';
+import type { Sql } from './database.ts';
+
+/**
+ * Makes sure that names in the database were written with the key that this process has: with another one everybody would be a
+ * stranger to their own conversations. The first server to start writes the fingerprint down.
+ * @throws ConfigError when the database knows another key.
+ */
+export async function checkIdentityKey(sql: Sql, key: { id: number; fingerprint: Buffer }): Promise<void> {
+  // Two servers that start at once agree on the row of whoever came first.
+  await sql`
+    INSERT INTO identity_keys (key_id, fingerprint)
+    SELECT ${key.id}::smallint, ${key.fingerprint} WHERE NOT EXISTS (SELECT 1 FROM identity_keys)
+    ON CONFLICT DO NOTHING`;
+  const rows = await sql<{ keyId: number; fingerprint: Buffer }[]>`
+    SELECT key_id AS "keyId", fingerprint FROM identity_keys`;
+  if (rows.some((row) => row.keyId === key.id && row.fingerprint.equals(key.fingerprint))) return;
+  throw new ConfigError([
+    'IDENTITY_KEY: is not the key that the names in this database were written with. Set the former key again; without it they cannot be read.',
+  ]);
+}
