@@ -15,7 +15,7 @@ const createFunction = `
 CREATE FUNCTION claim_key_packages(
   p_owner bytea[], p_claimer bytea[], p_suite integer, p_devices_max integer, p_bucket_seconds integer
 ) RETURNS TABLE (owner bytea, ref bytea, sealed_package bytea, last_resort boolean)
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
   v_now timestamptz := clock_timestamp();

@@ -29,9 +29,13 @@ export interface DatabaseOptions {
   readonly purpose?: 'requests' | 'maintenance';
 }
 
-/** An open transaction holds back the event horizon of the whole cluster, so no connection may keep one for long. */
-const timeouts = {
-  requests: { statement_timeout: 5_000, lock_timeout: 3_000, idle_in_transaction_session_timeout: 5_000 },
+/**
+ * An open transaction holds back the event horizon of the whole cluster, so no connection may keep one for long. A prepared
+ * statement keeps the plan of its first runs: made while a partition is new, that is a sequential scan, and page reads got
+ * slower with every message until the next ANALYZE (0.2 to 2.4 ms in 20,000 of them); every request reads by key.
+ */
+const sessionSettings = {
+  requests: { statement_timeout: 5_000, lock_timeout: 3_000, idle_in_transaction_session_timeout: 5_000, enable_seqscan: 'off' },
   maintenance: { statement_timeout: 0, lock_timeout: 10_000, idle_in_transaction_session_timeout: 60_000 },
 } as const;
 
@@ -48,7 +52,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     connection: {
       application_name: options.applicationName,
       TimeZone: 'UTC',
-      ...(pooled ? {} : timeouts[options.purpose ?? 'requests']),
+      ...(pooled ? {} : sessionSettings[options.purpose ?? 'requests']),
     },
     types: { bigint: { to: int8TypeId, from: [int8TypeId], serialize: String, parse: safeInteger } },
   });

@@ -67,7 +67,7 @@ export async function createNotifyDoorbell(deps: {
     local.broadcast(Buffer.from(chunks.join(''), 'base64'));
   }
 
-  const listening = await deps.direct.listen(channel, receive, local.ring);
+  const listening = await deps.direct.listen(channel, receive, () => local.ring());
 
   async function ringOthers(): Promise<void> {
     await deps.clock.sleep(ringIntervalMs);

@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { placeBefore } from '#domain/events/event.ts';
+import { readReplay, readTail } from '#domain/events/read-events.ts';
+import { selectMessagesBySeq } from '#domain/messages/select-messages.ts';
+import { listCommits, listMessages } from '#domain/messages/list-messages.ts';
+import { randomPeople, sendRandom, startDomainHarness } from '../support/domain-harness.ts';
+import type { DomainHarness } from '../support/domain-harness.ts';
+
+let harness: DomainHarness;
+beforeAll(async () => {
+  // One session, so that its counters can be flushed, and its plans are those of its first calls.
+  harness = await startDomainHarness({ poolSize: 1 });
+});
+afterAll(() => harness.close());
+
+async function sequentialScans(): Promise<Record<string, number>> {
+  await harness.database.sql`SELECT pg_stat_force_next_flush()`;
+  const rows = await harness.database.sql<{ name: string; scans: number }[]>`
+    SELECT relname AS name, seq_scan AS scans FROM pg_stat_user_tables
+    WHERE relname ~ '^(messages_|events_|members|conversation_counters)'`;
+  return Object.fromEntries(rows.map(({ name, scans }) => [name, scans]));
+}
+
+test('plans that a session makes while a partition is nearly empty never read whole tables', async () => {
+  const [alice = ''] = randomPeople(1);
+  const conversations = await Promise.all(Array.from({ length: 5 }, () => harness.createConversation([alice])));
+  const caller = { did: alice };
+  const useAll = async (): Promise<void> => {
+    for (const { id, groupId } of conversations) {
+      await sendRandom(harness.server, alice, { id });
+      expect((await listMessages(harness.server, caller, { conversationId: id, sinceSeq: 0, limit: 50 })).messages).not.toEqual([]);
+      await listCommits(harness.server, caller, { conversationId: id, fromEpoch: 0, toEpoch: undefined });
+      await selectMessagesBySeq(harness.server, { groupIds: [groupId, groupId], seqs: [1, 2] });
+      await readTail(harness.server, placeBefore(0), 10);
+      await readReplay(harness.server, { groupIds: [groupId], after: placeBefore(0), upTo: placeBefore(Number.MAX_SAFE_INTEGER), limit: 10 });
+    }
+  };
+  await useAll();
+  await harness.database.sql`ANALYZE`;
+  const before = await sequentialScans();
+  for (let round = 0; round < 8; round++) await useAll();
+  expect(await sequentialScans()).toEqual(before);
+  await harness.database.sql`SET enable_seqscan = on`;
+  await harness.database.sql`SELECT count(*) FROM messages`;
+  expect(await sequentialScans(), 'the counters show nothing').not.toEqual(before);
+});
