@@ -69,12 +69,16 @@ export function createHub(start: LogPlace = placeBefore(0)): Hub {
     removeFrom(byConversation, conversationId, subscription);
   }
 
+  function listenIfJoined(event: StreamEvent): void {
+    if (event.kind !== 'membership' || event.action !== 'joined') return;
+    const conversationId = event.groupId.toString('hex');
+    for (const subscription of byPerson.get(event.did) ?? []) listen(subscription, conversationId);
+  }
+
   function deliverEvent(event: StreamEvent, entitlements: Entitlements, encode: (event: StreamEvent) => Buffer): void {
     const conversationId = event.groupId.toString('hex');
     const person = event.kind === 'membership' ? event.did : undefined;
-    if (event.kind === 'membership' && event.action === 'joined') {
-      for (const subscription of byPerson.get(event.did) ?? []) listen(subscription, conversationId);
-    }
+    listenIfJoined(event);
     let frame: Buffer | undefined;
     for (const subscription of [...(byConversation.get(conversationId) ?? [])]) {
       const membership = entitlements.get(entitlementKey(event.groupId, subscription.subscriber.did));
@@ -122,6 +126,8 @@ export function createHub(start: LogPlace = placeBefore(0)): Hub {
         return [...dids].map((did) => ({ groupId, did }));
       }),
     dispatch(batch, encode) {
+      // A joiner is entitled to the commit and the joins in front of their own, so they listen before any of it goes out.
+      for (const event of batch.events) listenIfJoined(event);
       for (const event of batch.events) deliverEvent(event, batch.entitlements, encode);
       if (comparePlaces(batch.upTo, place) > 0) place = batch.upTo;
     },

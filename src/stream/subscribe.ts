@@ -34,13 +34,12 @@ const dayMs = 86_400_000;
 /**
  * Replays what came after `cursor`, then goes over to live delivery without a gap or a repeat: the tail attaches the subscriber
  * at a place of the log, everything up to there is read from the database, everything behind it waits and follows.
- * Without a cursor the subscription starts now.
  * @returns the subscription, or undefined when the subscriber left meanwhile.
  */
 export async function subscribe(
   deps: SubscribeDeps,
   subscriber: PacedSubscriber,
-  cursor: EventCursor | undefined,
+  cursor: EventCursor,
 ): Promise<Subscription | undefined> {
   const subscription = deps.hub.announce(subscriber);
   try {
@@ -57,28 +56,28 @@ async function catchUp(
   deps: SubscribeDeps,
   subscription: Subscription,
   subscriber: PacedSubscriber,
-  cursor: EventCursor | undefined,
+  cursor: EventCursor,
 ): Promise<boolean> {
   for (const groupId of await readConversationList({ privacy: deps.privacy, db: deps.database.db }, subscriber.did)) {
     const conversationId = groupId.toString('hex');
     const wanted = subscriber.onlyConversationId ?? conversationId;
     if (wanted === conversationId) subscription.conversationIds.add(conversationId);
   }
-  if (cursor !== undefined && cursor.receivedAtMs < deps.clock.nowMs() - deps.eventTtlDays * dayMs) {
+  if (cursor.receivedAtMs < deps.clock.nowMs() - deps.eventTtlDays * dayMs) {
     const here = deps.codec.encode(cursor);
     subscriber.deliver(infoFrame(here, 'Events behind the cursor have expired. Fetch what is missing with getMessages.'));
   }
-  let reached: LogPlace | undefined = cursor;
+  let reached: LogPlace = cursor;
   subscription.readTo = cursor;
   for (;;) {
     const admittedAt = await deps.tail.admit(subscription);
-    if (!(await replay(deps, subscription, subscriber, { after: reached ?? admittedAt, upTo: admittedAt }))) return false;
+    if (!(await replay(deps, subscription, subscriber, { after: reached, upTo: admittedAt }))) return false;
     if (!subscription.heldOverflow) {
       goLive(subscription);
       return true;
     }
     // Too much came meanwhile to hold it: read that from the log as well.
-    reached = reached !== undefined && comparePlaces(reached, admittedAt) > 0 ? reached : admittedAt;
+    if (comparePlaces(admittedAt, reached) > 0) reached = admittedAt;
   }
 }
 

@@ -2,6 +2,8 @@ import { decode } from '@atproto/lex-cbor';
 import type { WebSocket } from 'ws';
 import { decodeGroupId } from '#domain/conversations/conversation.ts';
 import type { EventCursor } from '#domain/events/cursor.ts';
+import { placeBefore } from '#domain/events/event.ts';
+import { readHorizon } from '#domain/events/read-events.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { limits } from '#platform/limits.ts';
 import type { EphemeralBus } from './ephemeral-bus.ts';
@@ -36,20 +38,27 @@ const typingFramesPerSecondMax = 5;
 const nsid = 'blue.catbird.mls.subscribeConvoEvents';
 
 /**
- * Checks what can be checked before the socket opens; the returned function then serves the socket until it ends.
+ * Checks what can be checked before the socket opens; the returned function then serves the socket until it ends. Where a
+ * stream without a cursor starts is settled here too: whatever is written after the client sees its socket open reaches it.
  * @throws AppError TooManyConnections.
  */
-export function openStream(deps: SocketDeps, request: StreamRequest): (socket: WebSocket) => void {
+export async function openStream(deps: SocketDeps, request: StreamRequest): Promise<(socket: WebSocket) => void> {
   if (deps.hub.countOf(request.did) >= limits.subscriptionsPerAccountMax) throw domainError('TooManyConnections');
+  const now: EventCursor = { ...placeBefore(await readHorizon(deps.database)), receivedAtMs: deps.clock.nowMs() };
   return (socket) => {
-    serve(deps, request, socket).catch((error: unknown) => {
+    serve(deps, { ...request, now }, socket).catch((error: unknown) => {
       deps.onError(error);
       end(socket, closeCodes.internalError, 'InternalError', 'Something went wrong. Connect again with the last cursor.');
     });
   };
 }
 
-async function serve(deps: SocketDeps, request: StreamRequest, socket: WebSocket): Promise<void> {
+/** A request with the end of the log at the time of the request. */
+interface PlacedRequest extends StreamRequest {
+  readonly now: EventCursor;
+}
+
+async function serve(deps: SocketDeps, request: PlacedRequest, socket: WebSocket): Promise<void> {
   const subscriber = subscriberOf(deps, request, socket);
   deps.openStreams.add(socket);
   const watching = new AbortController();
@@ -68,14 +77,13 @@ async function serve(deps: SocketDeps, request: StreamRequest, socket: WebSocket
 }
 
 /** A cursor that is not of this database starts the stream now, and the client is told to fetch what it missed. */
-function startOf(deps: SocketDeps, request: StreamRequest, subscriber: PacedSubscriber): EventCursor | undefined {
-  if (request.cursor === undefined) return undefined;
+function startOf(deps: SocketDeps, request: PlacedRequest, subscriber: PacedSubscriber): EventCursor {
+  if (request.cursor === undefined) return request.now;
   const cursor = deps.codec.decode(request.cursor);
-  if (cursor === undefined) {
-    const here = deps.codec.encode({ ...deps.hub.place, receivedAtMs: deps.clock.nowMs() });
-    subscriber.deliver(infoFrame(here, 'The cursor is not one of this database. Fetch what is missing with getMessages.'));
-  }
-  return cursor;
+  if (cursor !== undefined) return cursor;
+  const here = deps.codec.encode(request.now);
+  subscriber.deliver(infoFrame(here, 'The cursor is not one of this database. Fetch what is missing with getMessages.'));
+  return request.now;
 }
 
 function subscriberOf(deps: SocketDeps, request: StreamRequest, socket: WebSocket): PacedSubscriber {

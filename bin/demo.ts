@@ -1,0 +1,94 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '#platform/clock.ts';
+import { readConfig } from '#platform/config.ts';
+import { createLogger, describeError } from '#platform/logger.ts';
+import { stopInOrder } from '#platform/shutdown.ts';
+import type { StopStep } from '#platform/shutdown.ts';
+import { operatorMessage } from '../src/operator-message.ts';
+import { startServer } from '../src/start-server.ts';
+import { startLoopbackPlc } from '../test/support/loopback-plc.ts';
+import { createNarrator } from './demo/narrator.ts';
+import { createPeople, playScenario } from './demo/scenario.ts';
+
+/** The whole demo, the creation of the database included. */
+const timeoutMs = 27_000;
+const stopTimeoutMs = 5_000;
+const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+async function play(dataDir: string, steps: StopStep[]): Promise<void> {
+  const plc = await startLoopbackPlc();
+  steps.unshift({ name: 'directory', run: () => plc.close() });
+  const config = readConfig({
+    SERVER_PORT: '0',
+    ADMIN_PORT: '0',
+    DATA_DIR: dataDir,
+    PLC_URL: plc.url,
+    IDENTITY_ALLOW_PRIVATE_NETWORK: 'true',
+    RATE_LIMIT_CREATE_CONVO: '60',
+  });
+  console.log('Starting a Nightjar of its own, with its own Postgres in a temporary folder ...');
+  const server = await startServer({ config, clock: systemClock, logger: createLogger('silent'), steps });
+  const narrate = createNarrator((line) => console.log(line));
+  await playScenario({ server, people: await createPeople(server, plc), narrate });
+}
+
+/** Exits 0 when everything went as told, 1 with the reason otherwise; leaves nothing behind, also after Ctrl-C. */
+async function main(): Promise<void> {
+  const startedMs = systemClock.monotonicMs();
+  const dataDir = mkdtempSync(join(tmpdir(), 'nightjar-demo-'));
+  process.once('exit', () => rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 }));
+  const steps: StopStep[] = [];
+  const played = play(dataDir, steps);
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => reject(new Interruption(signal)));
+  });
+  const overdue = systemClock.sleep(timeoutMs).then(() => Promise.reject(new Overdue()));
+  let exitCode = 0;
+  try {
+    await Promise.race([played, interrupted, overdue]);
+    console.log(`\nEverything went as told, in ${((systemClock.monotonicMs() - startedMs) / 1_000).toFixed(1)} s.`);
+  } catch (error) {
+    exitCode = error instanceof Interruption ? exitCodes[error.signal] : 1;
+    console.error(reason(error));
+  }
+  await stop(played, steps);
+  await rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
+  process.exit(exitCode);
+}
+
+/** A start that is under way must end first, for what it opens has to be closed. */
+async function stop(played: Promise<void>, steps: readonly StopStep[]): Promise<void> {
+  const settled = played.catch(() => undefined);
+  const isStarting = steps.every(({ name }) => name !== 'listener');
+  if (isStarting) await Promise.race([settled, systemClock.sleep(stopTimeoutMs)]);
+  await stopInOrder(steps, { clock: systemClock, timeoutMs: stopTimeoutMs, onFailure: () => undefined });
+}
+
+class Interruption extends Error {
+  readonly signal: keyof typeof exitCodes;
+
+  constructor(signal: keyof typeof exitCodes) {
+    super(`Interrupted by ${signal}; cleaning up.`);
+    this.signal = signal;
+  }
+}
+
+class Overdue extends Error {
+  constructor() {
+    super(`The demo took longer than ${timeoutMs / 1_000} s. Is the machine very busy?`);
+  }
+}
+
+/** Everything here is the demo's own data, so the whole error may be shown. */
+function reason(error: unknown): string {
+  if (error instanceof Interruption || error instanceof Overdue) return error.message;
+  const known = operatorMessage(error);
+  if (known !== undefined) return known;
+  const text = error instanceof Error ? error.message : String(error);
+  return `The demo failed: ${text} (${describeError(error).at ?? 'no place'})`;
+}
+
+await main();
