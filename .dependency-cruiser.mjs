@@ -93,7 +93,7 @@ const sharp = [
   {
     name: 'entry-points-are-not-libraries',
     comment: 'Entry points are started, never imported. Move what you need into a part below.',
-    from: { pathNot: '^(src/main[.]ts$|bin/)' },
+    from: { pathNot: '^(src/(main|start-server|listen)[.]ts$|bin/)' },
     to: { path: '^(src/(app|main)[.]ts$|bin/)' },
   },
   {

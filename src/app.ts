@@ -22,8 +22,7 @@ import { createClientAddress } from '#quota/client-address.ts';
 import type { Database } from '#storage/database.ts';
 import type { Doorbell } from '#storage/doorbell.ts';
 import { createEphemeralBus } from '#stream/ephemeral-bus.ts';
-import { createHub } from '#stream/hub.ts';
-import type { Hub } from '#stream/hub.ts';
+import { Hub } from '#stream/hub.ts';
 import { startTail } from '#stream/tail.ts';
 import type { Tail } from '#stream/tail.ts';
 import { createTickets } from '#stream/ticket.ts';
@@ -66,7 +65,7 @@ export function createApp(parts: AppParts): App {
   const { config, clock, logger, metrics, database, privacy, doorbell } = parts;
   const failed = (part: 'tail' | 'stream') => (error: unknown) =>
     logger.log('background_failed', { part, ...describeError(error) });
-  const hub = createHub();
+  const hub = new Hub();
   const codec = createCursorCodec(privacy, parts.cursorGeneration);
   const tail = startTail({ database, privacy, clock, hub, codec, onError: failed('tail') });
   doorbell.onRing(() => tail.ring());

@@ -32,17 +32,17 @@ export async function listen(
   where: { host: string; port: number },
   compose: (port: number) => App,
 ): Promise<{ listener: Listener; app: App }> {
-  let app: App | undefined;
+  const served: { app?: App } = {};
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: clientFrameSizeBytesMax });
   const server = createAdaptorServer({
-    fetch: (request, env) => app?.http.fetch(request, env) ?? new Response(null, { status: 503 }),
+    fetch: (request, env) => served.app?.http.fetch(request, env) ?? new Response(null, { status: 503 }),
     createServer,
     serverOptions: {
       maxHeaderSize: headerSizeBytesMax,
       headersTimeout: headersTimeoutMs,
       requestTimeout: requestTimeoutMs,
       keepAliveTimeout: keepAliveTimeoutMs,
-      shouldUpgradeCallback: (request) => app !== undefined && upgradeGate(app.endpoints)(request),
+      shouldUpgradeCallback: (request) => served.app !== undefined && upgradeGate(served.app.endpoints)(request),
     },
     // The types differ only in how they write an absent option.
     websocket: { server: sockets as WebSocketServerLike },
@@ -50,9 +50,9 @@ export async function listen(
   server.listen(where.port, where.host);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const composed = compose(port);
-  app = composed;
-  return { listener: { port, stop: () => stop(server, composed.openStreams) }, app: composed };
+  const app = compose(port);
+  served.app = app;
+  return { listener: { port, stop: () => stop(server, app.openStreams) }, app };
 }
 
 async function stop(server: Server, openStreams: ReadonlySet<WebSocket>): Promise<void> {

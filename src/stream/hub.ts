@@ -30,113 +30,135 @@ export interface Subscription {
   readTo: LogPlace | undefined;
 }
 
-/** Who listens to what on this server, and where in the log they are: everything up to `place` has been dispatched. */
-export interface Hub {
-  readonly place: LogPlace;
-  readonly size: number;
-  /** From now on, joins of this person are noted; events reach them only after `attach`. */
-  announce(subscriber: Subscriber): Subscription;
-  /** Sends the conversations of `subscription` to it from `place` on. Called by the tail, between two batches. */
-  attach(subscription: Subscription): void;
-  remove(subscription: Subscription): void;
-  listensTo(groupId: Buffer): boolean;
-  hasPerson(did: string): boolean;
-  /** Subscriptions of one person on this server. */
-  countOf(did: string): number;
-  /** Everyone who listens to one of these conversations, once each. */
-  listenersOf(groupIds: readonly Buffer[]): Listener[];
-  /** Delivers a batch to those entitled, in log order, and moves `place`. */
-  dispatch(batch: { events: readonly StreamEvent[]; entitlements: Entitlements; upTo: LogPlace }, encode: (event: StreamEvent) => Buffer): void;
-  /** Delivers something that is not in the log to the attached listeners for whom `mayHear` holds. */
-  deliverNow(groupId: Buffer, frame: Buffer, mayHear: (did: string) => boolean): void;
+/** A piece of the log with what is needed to hand it out. */
+export interface Batch {
+  readonly events: readonly StreamEvent[];
+  /** Read after the events, for everyone who listens to their conversations or joins one of them. */
+  readonly entitlements: Entitlements;
+  /** The end of the piece. */
+  readonly upTo: LogPlace;
 }
 
-export function createHub(start: LogPlace = placeBefore(0)): Hub {
-  const byPerson = new Map<string, Set<Subscription>>();
-  const byConversation = new Map<string, Set<Subscription>>();
-  let place = start;
-  let size = 0;
+/** Who listens to what on this server, and where in the log they are: everything up to `place` has been dispatched. */
+export class Hub {
+  readonly #byPerson = new Map<string, Set<Subscription>>();
+  readonly #byConversation = new Map<string, Set<Subscription>>();
+  #place: LogPlace = placeBefore(0);
+  #size = 0;
 
-  function listen(subscription: Subscription, conversationId: string): void {
-    const { onlyConversationId } = subscription.subscriber;
-    if (onlyConversationId !== undefined && onlyConversationId !== conversationId) return;
-    subscription.conversationIds.add(conversationId);
-    if (subscription.attached) addTo(byConversation, conversationId, subscription);
+  get place(): LogPlace {
+    return this.#place;
   }
 
-  function unlisten(subscription: Subscription, conversationId: string): void {
-    subscription.conversationIds.delete(conversationId);
-    removeFrom(byConversation, conversationId, subscription);
+  /** Subscriptions on this server. */
+  get size(): number {
+    return this.#size;
   }
 
-  function listenIfJoined(event: StreamEvent): void {
-    if (event.kind !== 'membership' || event.action !== 'joined') return;
-    const conversationId = event.groupId.toString('hex');
-    for (const subscription of byPerson.get(event.did) ?? []) listen(subscription, conversationId);
+  /** From now on, joins of this person are noted; events reach them only after `attach`. */
+  announce(subscriber: Subscriber): Subscription {
+    const subscription = newSubscription(subscriber);
+    addTo(this.#byPerson, subscriber.did, subscription);
+    this.#size += 1;
+    return subscription;
   }
 
-  function deliverEvent(event: StreamEvent, entitlements: Entitlements, encode: (event: StreamEvent) => Buffer): void {
-    const conversationId = event.groupId.toString('hex');
-    const person = event.kind === 'membership' ? event.did : undefined;
-    listenIfJoined(event);
+  /** Sends the conversations of `subscription` to it from `place` on. Called by the tail, between two batches. */
+  attach(subscription: Subscription): void {
+    subscription.attached = true;
+    subscription.held = [];
+    subscription.heldSizeBytes = 0;
+    subscription.heldOverflow = false;
+    for (const conversationId of subscription.conversationIds) addTo(this.#byConversation, conversationId, subscription);
+  }
+
+  remove(subscription: Subscription): void {
+    if (!removeFrom(this.#byPerson, subscription.subscriber.did, subscription)) return;
+    this.#size -= 1;
+    for (const conversationId of subscription.conversationIds) {
+      removeFrom(this.#byConversation, conversationId, subscription);
+    }
+  }
+
+  listensTo(groupId: Buffer): boolean {
+    return this.#byConversation.has(groupId.toString('hex'));
+  }
+
+  hasPerson(did: string): boolean {
+    return this.#byPerson.has(did);
+  }
+
+  /** Subscriptions of one person on this server. */
+  countOf(did: string): number {
+    return this.#byPerson.get(did)?.size ?? 0;
+  }
+
+  /** Everyone who listens to one of these conversations, once each. */
+  listenersOf(groupIds: readonly Buffer[]): Listener[] {
+    return groupIds.flatMap((groupId) => {
+      const dids = new Set(this.#attachedTo(groupId).map(({ subscriber }) => subscriber.did));
+      return [...dids].map((did) => ({ groupId, did }));
+    });
+  }
+
+  /** Delivers a batch to those entitled, in log order, and moves `place`. */
+  dispatch(batch: Batch, encode: (event: StreamEvent) => Buffer): void {
+    // A joiner is entitled to the commit and the joins in front of their own, so they listen before any of it goes out.
+    for (const event of batch.events) this.#listenIfJoined(event);
+    for (const event of batch.events) {
+      this.#listenIfJoined(event);
+      this.#deliverEvent(event, batch.entitlements, encode);
+      this.#unlistenIfGone(event);
+    }
+    if (comparePlaces(batch.upTo, this.#place) > 0) this.#place = batch.upTo;
+  }
+
+  /** Delivers something that is not in the log to the attached listeners for whom `mayHear` holds. */
+  deliverNow(groupId: Buffer, frame: Buffer, mayHear: (did: string) => boolean): void {
+    for (const subscription of this.#attachedTo(groupId)) {
+      if (mayHear(subscription.subscriber.did)) deliver(subscription, frame);
+    }
+  }
+
+  /** A copy, because a delivery may end a subscription. */
+  #attachedTo(groupId: Buffer): Subscription[] {
+    return [...(this.#byConversation.get(groupId.toString('hex')) ?? [])];
+  }
+
+  #deliverEvent(event: StreamEvent, entitlements: Entitlements, encode: (event: StreamEvent) => Buffer): void {
     let frame: Buffer | undefined;
-    for (const subscription of [...(byConversation.get(conversationId) ?? [])]) {
-      const membership = entitlements.get(entitlementKey(event.groupId, subscription.subscriber.did));
-      if (membership === undefined || !isEntitled(membership, event.eventNo)) continue;
-      if (subscription.readTo !== undefined && comparePlaces(event, subscription.readTo) <= 0) continue;
+    for (const subscription of this.#attachedTo(event.groupId)) {
+      if (!mayReceive(subscription, event, entitlements)) continue;
       frame ??= encode(event);
       deliver(subscription, frame);
     }
-    if (event.kind === 'membership' && event.action !== 'joined' && person !== undefined) {
-      for (const subscription of byPerson.get(person) ?? []) unlisten(subscription, conversationId);
+  }
+
+  #listenIfJoined(event: StreamEvent): void {
+    if (event.kind !== 'membership' || event.action !== 'joined') return;
+    const conversationId = event.groupId.toString('hex');
+    for (const subscription of this.#byPerson.get(event.did) ?? []) {
+      const { onlyConversationId } = subscription.subscriber;
+      if (onlyConversationId !== undefined && onlyConversationId !== conversationId) continue;
+      subscription.conversationIds.add(conversationId);
+      if (subscription.attached) addTo(this.#byConversation, conversationId, subscription);
     }
   }
 
-  return {
-    get place() {
-      return place;
-    },
-    get size() {
-      return size;
-    },
-    announce(subscriber) {
-      const subscription = newSubscription(subscriber);
-      addTo(byPerson, subscriber.did, subscription);
-      size += 1;
-      return subscription;
-    },
-    attach(subscription) {
-      subscription.attached = true;
-      subscription.held = [];
-      subscription.heldSizeBytes = 0;
-      subscription.heldOverflow = false;
-      for (const conversationId of subscription.conversationIds) addTo(byConversation, conversationId, subscription);
-    },
-    remove(subscription) {
-      if (!removeFrom(byPerson, subscription.subscriber.did, subscription)) return;
-      size -= 1;
-      for (const conversationId of subscription.conversationIds) removeFrom(byConversation, conversationId, subscription);
-    },
-    listensTo: (groupId) => byConversation.has(groupId.toString('hex')),
-    hasPerson: (did) => byPerson.has(did),
-    countOf: (did) => byPerson.get(did)?.size ?? 0,
-    listenersOf: (groupIds) =>
-      groupIds.flatMap((groupId) => {
-        const dids = new Set([...(byConversation.get(groupId.toString('hex')) ?? [])].map(({ subscriber }) => subscriber.did));
-        return [...dids].map((did) => ({ groupId, did }));
-      }),
-    dispatch(batch, encode) {
-      // A joiner is entitled to the commit and the joins in front of their own, so they listen before any of it goes out.
-      for (const event of batch.events) listenIfJoined(event);
-      for (const event of batch.events) deliverEvent(event, batch.entitlements, encode);
-      if (comparePlaces(batch.upTo, place) > 0) place = batch.upTo;
-    },
-    deliverNow(groupId, frame, mayHear) {
-      for (const subscription of [...(byConversation.get(groupId.toString('hex')) ?? [])]) {
-        if (mayHear(subscription.subscriber.did)) deliver(subscription, frame);
-      }
-    },
-  };
+  #unlistenIfGone(event: StreamEvent): void {
+    if (event.kind !== 'membership' || event.action === 'joined') return;
+    const conversationId = event.groupId.toString('hex');
+    for (const subscription of this.#byPerson.get(event.did) ?? []) {
+      subscription.conversationIds.delete(conversationId);
+      removeFrom(this.#byConversation, conversationId, subscription);
+    }
+  }
+}
+
+function mayReceive(subscription: Subscription, event: StreamEvent, entitlements: Entitlements): boolean {
+  if (subscription.readTo !== undefined && comparePlaces(event, subscription.readTo) <= 0) return false;
+  const membership = entitlements.get(entitlementKey(event.groupId, subscription.subscriber.did));
+  return membership !== undefined && isEntitled(membership, event.eventNo);
 }
 
 function newSubscription(subscriber: Subscriber): Subscription {

@@ -62,18 +62,20 @@ async function serve(deps: SocketDeps, request: PlacedRequest, socket: WebSocket
   const subscriber = subscriberOf(deps, request, socket);
   deps.openStreams.add(socket);
   const watching = new AbortController();
-  let subscription: Subscription | undefined;
+  const live: { subscription?: Subscription } = {};
   socket.on('error', () => socket.terminate());
   socket.on('close', () => {
     watching.abort();
     deps.openStreams.delete(socket);
-    if (subscription !== undefined) deps.hub.remove(subscription);
+    if (live.subscription !== undefined) deps.hub.remove(live.subscription);
   });
-  const typing = typingReader(deps, request, () => subscription);
+  const typing = typingReader(deps, request, () => live.subscription);
   socket.on('message', (data, isBinary) => typing(data, isBinary));
   watchLiveness(deps, socket, watching.signal).catch(deps.onError);
-  subscription = await subscribe(deps, subscriber, startOf(deps, request, subscriber));
-  if (subscription !== undefined && socket.readyState !== socket.OPEN) deps.hub.remove(subscription);
+  const subscription = await subscribe(deps, subscriber, startOf(deps, request, subscriber));
+  if (subscription === undefined) return;
+  live.subscription = subscription;
+  if (socket.readyState !== socket.OPEN) deps.hub.remove(subscription);
 }
 
 /** A cursor that is not of this database starts the stream now, and the client is told to fetch what it missed. */

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { startToyService } from './toy-service.ts';
-import type { ToyService } from './toy-service.ts';
-import { alice } from './toy-service.ts';
+import { startSampleService } from './sample-service.ts';
+import type { SampleService } from './sample-service.ts';
+import { alice } from './sample-service.ts';
 
-let service: ToyService;
-beforeAll(async () => void (service = await startToyService()));
+let service: SampleService;
+beforeAll(async () => void (service = await startSampleService()));
 afterAll(() => service.stop());
 beforeEach(() => void service.handled.splice(0));
 

@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { startToyService } from './toy-service.ts';
-import type { ToyService } from './toy-service.ts';
+import { startSampleService } from './sample-service.ts';
+import type { SampleService } from './sample-service.ts';
 
-let service: ToyService;
-beforeAll(async () => void (service = await startToyService()));
+let service: SampleService;
+beforeAll(async () => void (service = await startSampleService()));
 afterAll(() => service.stop());
 
 const url = (search: string): string => `ws://127.0.0.1:${service.port}/xrpc/com.example.watch?${search}`;

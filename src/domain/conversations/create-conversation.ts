@@ -39,28 +39,40 @@ interface CreateDeps {
  *   KeyPackageNotFound, InvalidGroupInfo, TooManyConversations.
  */
 export async function createConversation(deps: CreateDeps, caller: Caller, input: ConversationToCreate): Promise<Conversation> {
-  const cipherSuite = cipherSuiteNumber(input.cipherSuite);
-  if (cipherSuite === undefined) throw domainError('InvalidCipherSuite');
+  const checked = checkInput(caller, input);
+  const created = await deps.db.transaction().execute((tx) => insertAll(deps, tx, caller, checked));
+  if (created) deps.onEvents();
+  const [conversation] = await loadConversations(deps, [checked.groupId]);
+  const mayRetry = conversation?.creatorDid === caller.did && conversation.members.some(({ did }) => did === caller.did);
+  if (conversation === undefined || (!created && !mayRetry)) throw domainError('ConvoAlreadyExists');
+  return conversation;
+}
+
+/** The input with everything checked that needs no database. */
+type CheckedConversation = Omit<ConversationToCreate, 'groupId'> & {
+  readonly groupId: Buffer;
+  readonly epoch: number;
+  readonly others: readonly string[];
+  readonly suite: number;
+};
+
+function checkInput(caller: Caller, input: ConversationToCreate): CheckedConversation {
+  const suite = cipherSuiteNumber(input.cipherSuite);
+  if (suite === undefined) throw domainError('InvalidCipherSuite');
   const groupId = decodeGroupId(input.groupId);
   if (groupId === undefined) throw domainError('InvalidGroupId');
   const others = [...new Set(input.initialMembers)].filter((did) => did !== caller.did);
   if (others.length + 1 > limits.membersPerConversationMax) throw domainError('TooManyMembers');
   const epoch = input.currentEpoch ?? (input.welcome === undefined ? 0 : 1);
   if (input.groupInfo !== undefined) checkGroupInfo(input.groupInfo, { groupId, epoch });
-
-  const created = await deps.db.transaction().execute((tx) => insertAll(deps, tx, caller, { ...input, groupId, epoch, others, suite: cipherSuite }));
-  if (created) deps.onEvents();
-  const [conversation] = await loadConversations(deps, [groupId]);
-  const mayRetry = conversation?.creatorDid === caller.did && conversation.members.some(({ did }) => did === caller.did);
-  if (conversation === undefined || (!created && !mayRetry)) throw domainError('ConvoAlreadyExists');
-  return conversation;
+  return { ...input, groupId, epoch, others, suite };
 }
 
 async function insertAll(
   deps: CreateDeps,
   tx: Tx,
   caller: Caller,
-  input: Omit<ConversationToCreate, 'groupId'> & { groupId: Buffer; epoch: number; others: readonly string[]; suite: number },
+  input: CheckedConversation,
 ): Promise<boolean> {
   const { privacy } = deps;
   const { groupId, epoch, others } = input;

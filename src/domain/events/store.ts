@@ -88,7 +88,9 @@ export async function selectTail(sql: Sql, after: LogPlace, limit: number): Prom
     ORDER BY e.position, e.group_id, e.event_no`;
   return {
     horizon: rows[0]?.horizon ?? 0,
-    events: rows.flatMap(({ horizon: _, position, ...row }) => (position === null ? [] : [{ ...row, position }])),
+    events: rows.flatMap(({ position, groupId, eventNo, receivedAt, kind, seq, epoch, sealedDid }) =>
+      position === null ? [] : [{ position, groupId, eventNo, receivedAt, kind, seq, epoch, sealedDid }],
+    ),
   };
 }
 

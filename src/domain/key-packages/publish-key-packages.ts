@@ -83,7 +83,7 @@ async function storePrepared(deps: PublishDeps, prepared: readonly (PreparedPack
 }
 
 /** Checks one upload against RFC 9420 and the caller's identity; used for publishing and for registering a device. */
-export async function prepareOrError(
+async function prepareOrError(
   deps: PublishDeps,
   caller: Caller,
   upload: KeyPackageUpload,

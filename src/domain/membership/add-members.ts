@@ -51,15 +51,14 @@ async function addInTransaction(
 ): Promise<number> {
   const { groupId } = input;
   const { locked } = await lockConversation(deps, tx, caller, groupId);
-  const framed = input.commit === undefined ? undefined : parseMemberCommit(input.commit, groupId);
-  if (framed === undefined && input.welcome !== undefined) throw domainError('InvalidWelcome');
-  const verdict = framed === undefined ? undefined : await judgeCommit(deps, tx, locked, framed);
+  if (input.commit === undefined && input.welcome !== undefined) throw domainError('InvalidWelcome');
+  const verdict =
+    input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
   if (verdict?.kind === 'retry') return verdict.epoch;
 
   const newcomers = await newcomersOf(deps, tx, groupId, input.dids);
-  const count = newcomers.length === 0 ? 0 : await countActiveMembers(tx, groupId);
-  if (count + newcomers.length > limits.membersPerConversationMax) throw domainError('TooManyMembers');
   if (verdict === undefined && newcomers.length === 0) return locked.epoch;
+  await refuseTooMany(tx, groupId, newcomers.length);
   // Key packages are locked before accounts here as in createConversation, so that the two cannot deadlock.
   await storeAttachments(deps, tx, caller, { ...input, epoch: verdict === undefined ? locked.epoch : locked.epoch + 1 });
   return recordChange(deps, tx, locked, {
@@ -67,6 +66,12 @@ async function addInTransaction(
     joined: newcomers.map((did) => ({ did, role: roles.member })),
     departed: [],
   });
+}
+
+async function refuseTooMany(tx: Tx, groupId: Buffer, newcomers: number): Promise<void> {
+  if (newcomers === 0) return;
+  const count = await countActiveMembers(tx, groupId);
+  if (count + newcomers > limits.membersPerConversationMax) throw domainError('TooManyMembers');
 }
 
 async function storeAttachments(

@@ -29,8 +29,8 @@ export async function removeMember(deps: MembershipDeps, caller: Caller, input: 
     if (membership.role !== roles.admin) throw domainError('NotAdmin');
     const target = await selectMembership(tx, groupId, memberPseudonym(deps.privacy, groupId, input.targetDid));
     if (target === undefined) throw domainError('TargetNotMember');
-    const framed = input.commit === undefined ? undefined : parseMemberCommit(input.commit, groupId);
-    const verdict = framed === undefined ? undefined : await judgeCommit(deps, tx, locked, framed);
+    const verdict =
+      input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
     if (verdict?.kind === 'retry') return verdict.epoch;
     const isActive = target.state === memberStates.active;
     if (!isActive && verdict === undefined) return locked.epoch;

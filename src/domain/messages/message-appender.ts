@@ -60,33 +60,11 @@ export function createMessageAppender(deps: {
   let waitingSizeBytes = 0;
   let running = 0;
 
-  /** Takes what fits into one statement; a second message with the same id waits, for it must see the first. */
-  function takeBatch(): Waiting[] {
-    const batch: Waiting[] = [];
-    const later: Waiting[] = [];
-    const keys = new Set<string>();
-    let sizeBytes = 0;
-    while (waiting.length > 0 && batch.length < batchItemsMax) {
-      const next = required(waiting[0], 'a waiting message');
-      if (batch.length > 0 && sizeBytes + next.message.body.length > batchSizeBytesMax) break;
-      waiting.shift();
-      if (keys.has(next.key)) {
-        later.push(next);
-        continue;
-      }
-      keys.add(next.key);
-      batch.push(next);
-      sizeBytes += next.message.body.length;
-    }
-    waiting.unshift(...later);
-    waitingSizeBytes -= sizeBytes;
-    return batch;
-  }
-
   async function runBatches(): Promise<void> {
     running += 1;
     while (waiting.length > 0) {
-      const batch = takeBatch();
+      const batch = takeBatch(waiting);
+      waitingSizeBytes -= sizeOf(batch);
       try {
         const results = await appendBatch(deps.sql, batch.map(({ message }) => message), deps.timeBucketSeconds);
         if (results.some(({ outcome }) => outcome === 'stored')) deps.onStored();
@@ -111,6 +89,32 @@ export function createMessageAppender(deps: {
       });
     },
   };
+}
+
+/** Takes what fits into one statement; a second message with the same id waits, for it must see the first. */
+function takeBatch(waiting: Waiting[]): Waiting[] {
+  const batch: Waiting[] = [];
+  const later: Waiting[] = [];
+  const keys = new Set<string>();
+  let sizeBytes = 0;
+  while (waiting.length > 0 && batch.length < batchItemsMax) {
+    const next = required(waiting[0], 'a waiting message');
+    if (batch.length > 0 && sizeBytes + next.message.body.length > batchSizeBytesMax) break;
+    waiting.shift();
+    if (keys.has(next.key)) {
+      later.push(next);
+      continue;
+    }
+    keys.add(next.key);
+    batch.push(next);
+    sizeBytes += next.message.body.length;
+  }
+  waiting.unshift(...later);
+  return batch;
+}
+
+function sizeOf(batch: readonly Waiting[]): number {
+  return batch.reduce((sum, { message }) => sum + message.body.length, 0);
 }
 
 async function appendBatch(sql: Sql, messages: readonly MessageToAppend[], bucketSeconds: number): Promise<AppendResult[]> {

@@ -3,7 +3,7 @@ import { limits } from '#platform/limits.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/leaveConvo.defs.ts';
-import { optionalBlob } from './inputs.ts';
+import { optionalBlob } from '#xrpc/blob-input.ts';
 
 export const leaveConvo = (deps: Parameters<typeof leaveConversation>[0]): MethodEndpoint =>
   procedure({

@@ -4,7 +4,7 @@ import { limits } from '#platform/limits.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/sendMessage.defs.ts';
-import { bufferOf } from './inputs.ts';
+import { bufferOf } from '#xrpc/blob-input.ts';
 
 type SendDeps = Parameters<typeof sendStoredMessage>[0] & Parameters<typeof sendEphemeralMessage>[0];
 

@@ -3,7 +3,7 @@ import { limits } from '#platform/limits.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/updateGroupInfo.defs.ts';
-import { blob } from './inputs.ts';
+import { blob } from '#xrpc/blob-input.ts';
 
 export const updateGroupInfo = (deps: Parameters<typeof replaceGroupInfo>[0]): MethodEndpoint =>
   procedure({

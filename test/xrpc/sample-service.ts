@@ -70,7 +70,7 @@ const watchLexicon = l.subscription(
   ['ConvoNotFound'],
 );
 
-export interface ToyService {
+export interface SampleService {
   readonly origin: string;
   readonly port: number;
   /** Names of the handlers that ran. */
@@ -83,11 +83,11 @@ export interface ToyService {
 export const alice = 'did:plc:alicealicealicealicealic';
 
 /** A server with a query, two procedures and a subscription, real quotas, and tokens that are just names. */
-export async function startToyService(
+export async function startSampleService(
   rates: { readonly address?: number; readonly addressBurst?: number; readonly caller?: number } = {},
-): Promise<ToyService> {
+): Promise<SampleService> {
   const service = { handled: [] as string[], observed: [] as RequestObservation[], logLines: [] as string[] };
-  const endpoints = toyEndpoints(service.handled);
+  const endpoints = sampleEndpoints(service.handled);
   const app = new Hono<{ Bindings: HttpBindings }>();
   mountXrpc(app, {
     endpoints,
@@ -144,7 +144,7 @@ function quotaSettings(rates: { address?: number; addressBurst?: number; caller?
   };
 }
 
-export function toyEndpoints(handled: string[]): Endpoint[] {
+export function sampleEndpoints(handled: string[]): Endpoint[] {
   return [
     query({
       lexicon: describeLexicon,
