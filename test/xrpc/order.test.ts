@@ -10,10 +10,10 @@ import { createLogger } from '#platform/logger.ts';
 import { createQuota } from '#quota/charge.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { mountXrpc } from '#xrpc/mount.ts';
-import { startSampleService, sampleEndpoints } from './sample-service.ts';
-import type { SampleService } from './sample-service.ts';
+import { startSampleApp, sampleEndpoints } from './sample-app.ts';
+import type { SampleApp } from './sample-app.ts';
 
-let service: SampleService;
+let service: SampleApp;
 afterEach(() => service?.stop());
 
 function describe(authorization: string): Promise<Response> {
@@ -21,7 +21,7 @@ function describe(authorization: string): Promise<Response> {
 }
 
 test('without a valid token no handler runs and no body is judged', async () => {
-  service = await startSampleService();
+  service = await startSampleApp();
   for (const headers of [{}, { authorization: 'Bearer mallory' }]) {
     const init = { method: 'POST', body: 'not even JSON', headers: { ...headers, 'content-type': 'text/plain' } };
     const response = await fetch(`${service.origin}/xrpc/com.example.store`, init);
@@ -32,7 +32,7 @@ test('without a valid token no handler runs and no body is judged', async () => 
 });
 
 test('an address pays for requests that prove nothing, before any token is looked at', async () => {
-  service = await startSampleService({ address: 60, addressBurst: 3 });
+  service = await startSampleApp({ address: 60, addressBurst: 3 });
   const statuses: number[] = [];
   for (let attempt = 0; attempt < 3; attempt++) statuses.push((await describe('Bearer mallory')).status);
   const refused = await describe('Bearer alice');
@@ -47,7 +47,7 @@ test('an address pays for requests that prove nothing, before any token is looke
 });
 
 test('unknown methods and wrong verbs cost the address too', async () => {
-  service = await startSampleService({ address: 60, addressBurst: 2 });
+  service = await startSampleApp({ address: 60, addressBurst: 2 });
   const unknown = await fetch(`${service.origin}/xrpc/com.example.nothing`);
   const wrongVerb = await fetch(`${service.origin}/xrpc/com.example.store`);
   const refused = await describe('Bearer alice');
@@ -55,7 +55,7 @@ test('unknown methods and wrong verbs cost the address too', async () => {
 });
 
 test('a verified token gives the address its charge back, and the caller pays', async () => {
-  service = await startSampleService({ address: 60, addressBurst: 2, caller: 5 });
+  service = await startSampleApp({ address: 60, addressBurst: 2, caller: 5 });
   const answers: Response[] = [];
   for (let attempt = 0; attempt < 6; attempt++) answers.push(await describe('Bearer alice'));
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 429]);
@@ -66,7 +66,7 @@ test('a verified token gives the address its charge back, and the caller pays', 
 });
 
 test('quotas of different rows do not touch each other', async () => {
-  service = await startSampleService({ caller: 1 });
+  service = await startSampleApp({ caller: 1 });
   expect([(await describe('Bearer alice')).status, (await describe('Bearer alice')).status]).toEqual([200, 429]);
   const stored = await fetch(`${service.origin}/xrpc/com.example.store`, {
     method: 'POST',
@@ -80,7 +80,7 @@ test.each([
   ['announced', { 'content-length': '3000000' }],
   ['streamed', { 'transfer-encoding': 'chunked' }],
 ])('a body over the limit is 413 when %s, and is not read to its end', async (_how, headers) => {
-  service = await startSampleService();
+  service = await startSampleApp();
   const sending = request(`${service.origin}/xrpc/com.example.store`, {
     method: 'POST',
     headers: { authorization: 'Bearer alice', 'content-type': 'application/json', ...headers },
@@ -97,7 +97,7 @@ test.each([
 });
 
 test('a client that goes away in the middle of its body leaves no error in the log', async () => {
-  service = await startSampleService();
+  service = await startSampleApp();
   const sending = request(`${service.origin}/xrpc/com.example.store`, {
     method: 'POST',
     headers: { authorization: 'Bearer alice', 'content-type': 'application/json', 'content-length': '1000' },

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { startSampleService } from './sample-service.ts';
-import type { SampleService } from './sample-service.ts';
-import { alice } from './sample-service.ts';
+import { startSampleApp } from './sample-app.ts';
+import type { SampleApp } from './sample-app.ts';
+import { alice } from './sample-app.ts';
 
-let service: SampleService;
-beforeAll(async () => void (service = await startSampleService()));
+let service: SampleApp;
+beforeAll(async () => void (service = await startSampleApp()));
 afterAll(() => service.stop());
 beforeEach(() => void service.handled.splice(0));
 

@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { startSampleService } from './sample-service.ts';
-import type { SampleService } from './sample-service.ts';
+import { startSampleApp } from './sample-app.ts';
+import type { SampleApp } from './sample-app.ts';
 
-let service: SampleService;
-beforeAll(async () => void (service = await startSampleService()));
+let service: SampleApp;
+beforeAll(async () => void (service = await startSampleApp()));
 afterAll(() => service.stop());
 
 const url = (search: string): string => `ws://127.0.0.1:${service.port}/xrpc/com.example.watch?${search}`;

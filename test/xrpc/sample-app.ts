@@ -70,7 +70,7 @@ const watchLexicon = l.subscription(
   ['ConvoNotFound'],
 );
 
-export interface SampleService {
+export interface SampleApp {
   readonly origin: string;
   readonly port: number;
   /** Names of the handlers that ran. */
@@ -83,9 +83,9 @@ export interface SampleService {
 export const alice = 'did:plc:alicealicealicealicealic';
 
 /** A server with a query, two procedures and a subscription, real quotas, and tokens that are just names. */
-export async function startSampleService(
+export async function startSampleApp(
   rates: { readonly address?: number; readonly addressBurst?: number; readonly caller?: number } = {},
-): Promise<SampleService> {
+): Promise<SampleApp> {
   const service = { handled: [] as string[], observed: [] as RequestObservation[], logLines: [] as string[] };
   const endpoints = sampleEndpoints(service.handled);
   const app = new Hono<{ Bindings: HttpBindings }>();
