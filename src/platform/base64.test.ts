@@ -15,7 +15,20 @@ test('every spelling of the same bytes is read alike', () => {
 });
 
 test('text with anything but base64 digits in it is refused, wherever it stands', () => {
-  const foreign = fc.constantFrom(' ', '\n', '\t', '=', '.', '*', '\u0000', '\u007f', '\u00e9', '\u0141', '\u2028', '\ud83d\ude00');
+  const foreign = fc.constantFrom(
+    ' ',
+    '\n',
+    '\t',
+    '=',
+    '.',
+    '*',
+    '\u0000',
+    '\u007f',
+    '\u00e9',
+    '\u0141',
+    '\u2028',
+    '\ud83d\ude00',
+  );
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 40 }), foreign, fc.nat(), (bytes, character, at) => {
       const text = encodeBase64(bytes).replaceAll('=', '');
@@ -28,6 +41,9 @@ test('text with anything but base64 digits in it is refused, wherever it stands'
   );
 });
 
-test.each(['Q', 'QUJDQ', 'QQ=', 'QUJD=', '=', '==', '====', 'QQ==QQ==', 'QQ=Q'])('%s has an impossible length or padding', (text) => {
-  expect(decodeBase64(text)).toBeUndefined();
-});
+test.each(['Q', 'QUJDQ', 'QQ=', 'QUJD=', '=', '==', '====', 'QQ==QQ==', 'QQ=Q'])(
+  '%s has an impossible length or padding',
+  (text) => {
+    expect(decodeBase64(text)).toBeUndefined();
+  },
+);

@@ -6,6 +6,10 @@ export const limits = {
   requestBodySizeBytesMax: 14_680_064,
   /** Body limit of methods that carry no MLS blobs. */
   smallBodySizeBytesMax: 65_536,
+  /** One key package of the largest size in base64, with its fields. */
+  keyPackageBodySizeBytesMax: 131_072,
+  /** A device's first 200 key packages, or a batch of 100 large ones. */
+  keyPackagesBodySizeBytesMax: 8_388_608,
   /** ML-DSA-87 key packages are 14 kB; the lexicon caps the base64 text at 65,536 characters. */
   keyPackageSizeBytesMax: 49_152,
   groupInfoSizeBytesMax: 10_485_760,

@@ -11,6 +11,7 @@ import type { Clock } from '#platform/clock.ts';
 import { AppError } from '#platform/errors.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
+import { padToBucket } from '#privacy/buckets.ts';
 import { createPrivacy } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import { openDatabase } from '#storage/database.ts';
@@ -85,7 +86,9 @@ export async function startDomainHarness(options: HarnessOptions = {}): Promise<
     requireFraming: false,
     onEvents: () => undefined,
     appender: createMessageAppender({
-      sql: pool.sql, timeBucketSeconds: options.timeBucketSeconds ?? 60, onStored: () => undefined,
+      sql: pool.sql,
+      timeBucketSeconds: options.timeBucketSeconds ?? 60,
+      onStored: () => undefined,
     }),
   });
   const server = serverOn(database);
@@ -117,15 +120,19 @@ export async function createTestConversation(server: TestServer, dids: readonly 
   const groupId = newSecret(16);
   const id = formatConversationId(groupId);
   const [creator = '', ...initialMembers] = dids;
-  await createConversation(server, { did: creator }, {
-    groupId: id,
-    cipherSuite: testSuite,
-    initialMembers,
-    welcome: undefined,
-    groupInfo: undefined,
-    metadata: undefined,
-    currentEpoch: undefined,
-  });
+  await createConversation(
+    server,
+    { did: creator },
+    {
+      groupId: id,
+      cipherSuite: testSuite,
+      initialMembers,
+      welcome: undefined,
+      groupInfo: undefined,
+      metadata: undefined,
+      currentEpoch: undefined,
+    },
+  );
   return { id, groupId, dids, creator };
 }
 
@@ -156,7 +163,7 @@ export async function plantKeyPackages(
     cipher_suite: testSuiteNumber,
     last_resort: owner.lastResort ?? false,
     sealed_did: privacy.sealText('key-package-did', [ref], owner.did),
-    sealed_package: privacy.seal('key-package', [ref], ref),
+    sealed_package: privacy.seal('key-package', [ref], padToBucket(ref)),
     expires_at: new Date(server.clock.nowMs() + 86_400_000),
   }));
   await insertKeyPackages(server.db, rows, server.timeBucketSeconds);

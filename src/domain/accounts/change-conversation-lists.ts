@@ -18,9 +18,16 @@ export async function changeConversationLists(
   const { privacy } = deps;
   const people = change.dids.map((did) => ({ did, account: accountPseudonym(privacy, did) }));
   if (change.kind === 'add') {
-    await insertMissingAccounts(tx, privacy.keyId, people.map(({ did }) => newAccount(privacy, did)));
+    await insertMissingAccounts(
+      tx,
+      privacy.keyId,
+      people.map(({ did }) => newAccount(privacy, did)),
+    );
   }
-  const rows = await lockAccounts(tx, people.map(({ account }) => account));
+  const rows = await lockAccounts(
+    tx,
+    people.map(({ account }) => account),
+  );
   const changed = rows.map(({ account, sealedList }) => {
     const others = decodeConversationList(privacy.unseal('account-list', [account], sealedList)).filter(
       (groupId) => !groupId.equals(change.groupId),

@@ -27,7 +27,8 @@ export function encodeConversationList(groupIds: readonly Buffer[]): Buffer {
 /** @throws InvariantError when the bytes are not of `encodeConversationList`. */
 export function decodeConversationList(bytes: Buffer): Buffer[] {
   const count = bytes.readUInt16BE();
-  if (2 + count * slotSizeBytes > bytes.length) throw new InvariantError('a conversation list is shorter than its count');
+  if (2 + count * slotSizeBytes > bytes.length)
+    throw new InvariantError('a conversation list is shorter than its count');
   return Array.from({ length: count }, (_, index) => {
     const offset = 2 + index * slotSizeBytes;
     return bytes.subarray(offset + 1, offset + 1 + bytes.readUInt8(offset));

@@ -8,5 +8,7 @@ import { selectAccount } from './store.ts';
 export async function readConversationList(deps: { privacy: Privacy; db: Db }, did: string): Promise<Buffer[]> {
   const account = accountPseudonym(deps.privacy, did);
   const row = await selectAccount(deps.db, account);
-  return row === undefined ? [] : decodeConversationList(deps.privacy.unseal('account-list', [account], row.sealedList));
+  return row === undefined
+    ? []
+    : decodeConversationList(deps.privacy.unseal('account-list', [account], row.sealedList));
 }

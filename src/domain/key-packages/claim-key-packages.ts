@@ -3,6 +3,7 @@ import { domainError } from '#domain/domain-error.ts';
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
 import { required } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
+import { unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Sql } from '#storage/database.ts';
 import { keyPackageClaimer, keyPackageOwner } from './key-package.ts';
@@ -35,7 +36,7 @@ export async function claimKeyPackages(
   const packages = rows.map((row) => ({
     did: required(didOf.get(row.owner.toString('hex')), 'the owner of a claimed package'),
     ref: row.ref,
-    keyPackage: privacy.unseal('key-package', [row.ref], row.sealedPackage),
+    keyPackage: unpadFromBucket(privacy.unseal('key-package', [row.ref], row.sealedPackage)),
   }));
   const served = new Set(packages.map(({ did }) => did));
   return { packages, missing: dids.filter((did) => !served.has(did)) };

@@ -30,7 +30,10 @@ export async function consumeKeyPackages(
   if (!rows.every((row) => row.cipherSuite === use.cipherSuite && mayUse(deps.privacy, caller, row))) {
     throw domainError('KeyPackageNotFound');
   }
-  await markConsumed(tx, rows.filter((row) => !row.lastResort).map((row) => row.ref));
+  await markConsumed(
+    tx,
+    rows.filter((row) => !row.lastResort).map((row) => row.ref),
+  );
   return rows.map(({ ref, deviceTag, sealedDid }) => ({
     ref,
     deviceTag,

@@ -7,7 +7,7 @@ import type { CheckedKeyPackage } from '#mls/key-package.ts';
 import type { Clock } from '#platform/clock.ts';
 import { AppError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
-import { timeBucketMs } from '#privacy/buckets.ts';
+import { padToBucket, timeBucketMs } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
 import { deviceTag, keyPackageOwner, keyPackageStates } from './key-package.ts';
@@ -122,7 +122,8 @@ async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUplo
       cipher_suite: cipherSuite,
       last_resort: checked.lastResort,
       sealed_did: privacy.sealText('key-package-did', [ref], caller.did),
-      sealed_package: privacy.seal('key-package', [ref], checked.keyPackage),
+      // Padded, because the credential in it is a DID and DIDs differ in length.
+      sealed_package: privacy.seal('key-package', [ref], padToBucket(checked.keyPackage)),
       expires_at: new Date(timeBucketMs(expiresAtMs, deps.timeBucketSeconds)),
     },
   };

@@ -11,18 +11,33 @@ const secondsPerDay = 86_400;
 export type NewKeyPackageRow = Omit<Insertable<KeyPackagesTable>, 'state' | 'published_at'>;
 
 /** Inserts packages that are new, in ref order so that two uploads of the same ones cannot deadlock; the primary key keeps one. */
-export async function insertKeyPackages(db: Db, rows: readonly NewKeyPackageRow[], bucketSeconds: number): Promise<void> {
+export async function insertKeyPackages(
+  db: Db,
+  rows: readonly NewKeyPackageRow[],
+  bucketSeconds: number,
+): Promise<void> {
   if (rows.length === 0) return;
   await db
     .insertInto('key_packages')
-    .values(rows.toSorted((a, b) => Buffer.compare(a.ref, b.ref)).map((row) => ({ ...row, state: keyPackageStates.available, published_at: bucketedNow(bucketSeconds) })))
+    .values(
+      rows
+        .toSorted((a, b) => Buffer.compare(a.ref, b.ref))
+        .map((row) => ({ ...row, state: keyPackageStates.available, published_at: bucketedNow(bucketSeconds) })),
+    )
     .onConflict((conflict) => conflict.column('ref').doNothing())
     .execute();
 }
 
-export async function selectStates(db: Db, refs: readonly Buffer[]): Promise<{ ref: Buffer; owner: Buffer; state: number }[]> {
+export async function selectStates(
+  db: Db,
+  refs: readonly Buffer[],
+): Promise<{ ref: Buffer; owner: Buffer; state: number }[]> {
   if (refs.length === 0) return [];
-  return db.selectFrom('key_packages').select(['ref', 'owner', 'state']).where('ref', 'in', [...refs]).execute();
+  return db
+    .selectFrom('key_packages')
+    .select(['ref', 'owner', 'state'])
+    .where('ref', 'in', [...refs])
+    .execute();
 }
 
 export async function countAvailable(db: Db, owner: Buffer, tag: Buffer): Promise<number> {
@@ -45,7 +60,13 @@ export interface ClaimedRow {
 /** Runs claim_key_packages of migrations/0003; `claimers[i]` is the caller towards `owners[i]`. */
 export async function claim(
   sql: Sql,
-  request: { owners: readonly Buffer[]; claimers: readonly Buffer[]; cipherSuite: number; devicesMax: number; bucketSeconds: number },
+  request: {
+    owners: readonly Buffer[];
+    claimers: readonly Buffer[];
+    cipherSuite: number;
+    devicesMax: number;
+    bucketSeconds: number;
+  },
 ): Promise<ClaimedRow[]> {
   return sql<ClaimedRow[]>`
     SELECT owner, ref, sealed_package AS "sealedPackage" FROM claim_key_packages(
@@ -70,8 +91,14 @@ export async function lockByRefs(tx: Tx, refs: readonly Buffer[]): Promise<Locke
   return tx
     .selectFrom('key_packages')
     .select([
-      'ref', 'owner', 'device_tag as deviceTag', 'cipher_suite as cipherSuite', 'last_resort as lastResort', 'state',
-      'claimer', 'sealed_did as sealedDid',
+      'ref',
+      'owner',
+      'device_tag as deviceTag',
+      'cipher_suite as cipherSuite',
+      'last_resort as lastResort',
+      'state',
+      'claimer',
+      'sealed_did as sealedDid',
     ])
     .where('ref', 'in', [...refs])
     .orderBy('ref')
@@ -111,7 +138,9 @@ export async function selectStock(db: Db, owner: Buffer, tag: Buffer | undefined
            count(*) FILTER (WHERE state <> 1 AND claimed_at >= date_trunc('day', now() - interval '1 day'))::integer AS "usedLastDay",
            count(*) FILTER (WHERE state <> 1 AND claimed_at >= date_trunc('day', now() - interval '7 days'))::integer AS "usedLastWeek",
            min(expires_at) FILTER (WHERE state = 1 AND expires_at > now()) AS "oldestExpiresAt"
-    FROM key_packages WHERE owner = ${owner} AND device_tag = coalesce(${tag ?? null}::bytea, device_tag) GROUP BY cipher_suite ORDER BY cipher_suite`.execute(db);
+    FROM key_packages WHERE owner = ${owner} AND device_tag = coalesce(${tag ?? null}::bytea, device_tag) GROUP BY cipher_suite ORDER BY cipher_suite`.execute(
+    db,
+  );
   return rows.rows;
 }
 
