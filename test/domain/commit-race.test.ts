@@ -25,14 +25,23 @@ function commitOnly(server: TestServer, did: string, conversation: TestConversat
 }
 
 /** A commit of the admin's with removeMember; `targetDid` was removed before, so only the epoch changes. */
-function commitRemoval(server: TestServer, conversation: TestConversation, targetDid: string, commit: Buffer): Promise<number> {
+function commitRemoval(
+  server: TestServer,
+  conversation: TestConversation,
+  targetDid: string,
+  commit: Buffer,
+): Promise<number> {
   return removeMember(server, { did: conversation.creator }, { conversationId: conversation.id, targetDid, commit });
 }
 
 async function readEverything(server: TestServer, did: string, conversationId: string): Promise<Message[]> {
   const all: Message[] = [];
   for (;;) {
-    const { messages } = await listMessages(server, { did }, { conversationId, sinceSeq: all.at(-1)?.seq ?? 0, limit: 100 });
+    const { messages } = await listMessages(
+      server,
+      { did },
+      { conversationId, sinceSeq: all.at(-1)?.seq ?? 0, limit: 100 },
+    );
     if (messages.length === 0) return all;
     all.push(...messages);
   }
@@ -42,56 +51,64 @@ const epochs = 200;
 const committers = 16;
 
 // Safe because the epoch is compared under the conversation's row lock and raised in the same transaction.
-test('16 committers race over 200 epochs: one wins each, every loser learns the current epoch', { timeout: 60_000 }, async () => {
-  const [former = '', ...people] = randomPeople(9);
-  const conversation = await harness.createConversation([...people, former]);
-  await removeMember(harness.server, { did: conversation.creator }, { conversationId: conversation.id, targetDid: former, commit: undefined });
-  const wins: { epoch: number; bytes: Buffer; made: number }[] = [];
-  let losses = 0;
-  const race = async (index: number): Promise<void> => {
-    const server = required(servers[index % 2], 'a server');
-    for (let epoch = 0; epoch < epochs; ) {
-      const bytes = craftCommit(conversation.groupId, epoch);
-      let made: number | undefined;
-      const refusal = await refusalOf(
-        (index < committers / 2
-          ? commitOnly(server, people[index] ?? '', conversation, bytes)
-          : commitRemoval(server, conversation, former, bytes)
-        ).then((value) => (made = value)),
-      );
-      if (made !== undefined) {
-        wins.push({ epoch, bytes, made });
-        epoch = made;
-        continue;
+test(
+  '16 committers race over 200 epochs: one wins each, every loser learns the current epoch',
+  { timeout: 60_000 },
+  async () => {
+    const [former = '', ...people] = randomPeople(9);
+    const conversation = await harness.createConversation([...people, former]);
+    await removeMember(
+      harness.server,
+      { did: conversation.creator },
+      { conversationId: conversation.id, targetDid: former, commit: undefined },
+    );
+    const wins: { epoch: number; bytes: Buffer; made: number }[] = [];
+    let losses = 0;
+    const race = async (index: number): Promise<void> => {
+      const server = required(servers[index % 2], 'a server');
+      for (let epoch = 0; epoch < epochs;) {
+        const bytes = craftCommit(conversation.groupId, epoch);
+        let made: number | undefined;
+        const refusal = await refusalOf(
+          (index < committers / 2
+            ? commitOnly(server, people[index] ?? '', conversation, bytes)
+            : commitRemoval(server, conversation, former, bytes)
+          ).then((value) => (made = value)),
+        );
+        if (made !== undefined) {
+          wins.push({ epoch, bytes, made });
+          epoch = made;
+          continue;
+        }
+        losses += 1;
+        expect(refusal.code).toBe('EpochMismatch');
+        expect(refusal.currentEpoch).toBeGreaterThan(epoch);
+        epoch = refusal.currentEpoch ?? epochs;
       }
-      losses += 1;
-      expect(refusal.code).toBe('EpochMismatch');
-      expect(refusal.currentEpoch).toBeGreaterThan(epoch);
-      epoch = refusal.currentEpoch ?? epochs;
+    };
+    await Promise.all(Array.from({ length: committers }, (_, index) => race(index)));
+    // The last winner may have been followed by nobody: nobody commits to epoch 200.
+    expect(wins.toSorted((a, b) => a.epoch - b.epoch).map(({ epoch, made }) => [epoch, made])).toEqual(
+      Array.from({ length: epochs }, (_, index) => [index, index + 1]),
+    );
+    expect(losses, 'the committers did not race').toBeGreaterThan(epochs);
+
+    const [reader = ''] = people;
+    const commits = await readEverything(harness.server, reader, conversation.id);
+    expect(commits.map(({ seq, epoch, kind }) => [seq, epoch, kind])).toEqual(
+      Array.from({ length: epochs }, (_, index) => [index + 1, index + 1, 'commit']),
+    );
+    const bytesOfEpoch = new Map(wins.map(({ made, bytes }) => [made, bytes]));
+    expect(commits.every(({ epoch, ciphertext }) => bytesOfEpoch.get(epoch)?.equals(ciphertext))).toBe(true);
+
+    const retried = wins.filter((_, index) => index % 20 === 0);
+    for (const { bytes, made } of retried) {
+      const answers = await Promise.all(servers.map((server) => commitOnly(server, reader, conversation, bytes)));
+      expect(answers).toEqual([made, made]);
     }
-  };
-  await Promise.all(Array.from({ length: committers }, (_, index) => race(index)));
-  // The last winner may have been followed by nobody: nobody commits to epoch 200.
-  expect(wins.toSorted((a, b) => a.epoch - b.epoch).map(({ epoch, made }) => [epoch, made])).toEqual(
-    Array.from({ length: epochs }, (_, index) => [index, index + 1]),
-  );
-  expect(losses, 'the committers did not race').toBeGreaterThan(epochs);
-
-  const [reader = ''] = people;
-  const commits = await readEverything(harness.server, reader, conversation.id);
-  expect(commits.map(({ seq, epoch, kind }) => [seq, epoch, kind])).toEqual(
-    Array.from({ length: epochs }, (_, index) => [index + 1, index + 1, 'commit']),
-  );
-  const bytesOfEpoch = new Map(wins.map(({ made, bytes }) => [made, bytes]));
-  expect(commits.every(({ epoch, ciphertext }) => bytesOfEpoch.get(epoch)?.equals(ciphertext))).toBe(true);
-
-  const retried = wins.filter((_, index) => index % 20 === 0);
-  for (const { bytes, made } of retried) {
-    const answers = await Promise.all(servers.map((server) => commitOnly(server, reader, conversation, bytes)));
-    expect(answers).toEqual([made, made]);
-  }
-  expect(await getEpoch(harness.server, { did: reader }, conversation.id)).toBe(epochs);
-});
+    expect(await getEpoch(harness.server, { did: reader }, conversation.id)).toBe(epochs);
+  },
+);
 
 test('of the same commit sent 8 times at once one is stored, and all 8 get its answer', async () => {
   const [alice = ''] = randomPeople(1);
@@ -99,11 +116,19 @@ test('of the same commit sent 8 times at once one is stored, and all 8 get its a
   for (let epoch = 0; epoch < 10; epoch++) {
     const bytes = craftCommit(conversation.groupId, epoch);
     const answers = await Promise.all(
-      Array.from({ length: 8 }, (_, index) => commitOnly(servers[index % 2] ?? harness.server, alice, conversation, bytes)),
+      Array.from({ length: 8 }, (_, index) =>
+        commitOnly(servers[index % 2] ?? harness.server, alice, conversation, bytes),
+      ),
     );
     expect(new Set(answers)).toEqual(new Set([epoch + 1]));
   }
-  expect(await listCommits(harness.server, { did: alice }, { conversationId: conversation.id, fromEpoch: 0, toEpoch: undefined })).toHaveLength(10);
+  expect(
+    await listCommits(
+      harness.server,
+      { did: alice },
+      { conversationId: conversation.id, fromEpoch: 0, toEpoch: undefined },
+    ),
+  ).toHaveLength(10);
 });
 
 test('a commit of another group, or with trailing bytes, changes nothing', async () => {
@@ -111,12 +136,20 @@ test('a commit of another group, or with trailing bytes, changes nothing', async
   const conversation = await harness.createConversation([alice]);
   const other = await harness.createConversation([alice]);
   const good = craftCommit(conversation.groupId, 0);
-  const bad = [craftCommit(other.groupId, 0), Buffer.concat([good, Buffer.of(0)]), good.subarray(0, -1), Buffer.alloc(0)];
+  const bad = [
+    craftCommit(other.groupId, 0),
+    Buffer.concat([good, Buffer.of(0)]),
+    good.subarray(0, -1),
+    Buffer.alloc(0),
+  ];
   for (const bytes of bad) {
     expect((await refusalOf(commitOnly(harness.server, alice, conversation, bytes))).code).toBe('InvalidCommit');
   }
-  expect(await refusalOf(commitOnly(harness.server, alice, conversation, craftCommit(conversation.groupId, 1)))).toEqual({
-    code: 'EpochMismatch', currentEpoch: 0,
+  expect(
+    await refusalOf(commitOnly(harness.server, alice, conversation, craftCommit(conversation.groupId, 1))),
+  ).toEqual({
+    code: 'EpochMismatch',
+    currentEpoch: 0,
   });
   expect(await readEverything(harness.server, alice, conversation.id)).toEqual([]);
 });
@@ -130,14 +163,21 @@ test('senders racing a committer: no message is stored outside the epoch in forc
   const rounds = 60;
   const commitAll = async (): Promise<void> => {
     for (let epoch = 0; epoch < rounds; epoch++) {
-      current = await commitOnly(harness.server, conversation.creator, conversation, craftCommit(conversation.groupId, epoch));
+      current = await commitOnly(
+        harness.server,
+        conversation.creator,
+        conversation,
+        craftCommit(conversation.groupId, epoch),
+      );
       await systemClock.sleep(4);
     }
   };
   const sendAll = async (did: string, index: number): Promise<void> => {
     while (current < rounds) {
       const epoch = current;
-      const refusal = await refusalOf(sendRandom(servers[index % 2] ?? harness.server, did, { id: conversation.id, epoch }));
+      const refusal = await refusalOf(
+        sendRandom(servers[index % 2] ?? harness.server, did, { id: conversation.id, epoch }),
+      );
       if (refusal.code === 'none') continue;
       expect(refusal.code).toBe('EpochMismatch');
       expect(refusal.currentEpoch).toBeGreaterThan(epoch);

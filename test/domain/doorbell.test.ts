@@ -85,7 +85,10 @@ test('broadcasts of both servers at once do not mix', async () => {
   const payloads = Array.from({ length: 20 }, () => newSecret(12_000));
   payloads.forEach((payload, index) => (index % 2 === 0 ? here : there).broadcast(payload));
   await until(() => gotThere.length >= before + payloads.length);
-  expect(gotThere.slice(before).map((got) => got.toString('base64')).toSorted()).toEqual(
-    payloads.map((payload) => payload.toString('base64')).toSorted(),
-  );
+  expect(
+    gotThere
+      .slice(before)
+      .map((got) => got.toString('base64'))
+      .toSorted(),
+  ).toEqual(payloads.map((payload) => payload.toString('base64')).toSorted());
 });

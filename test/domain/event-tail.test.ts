@@ -97,7 +97,9 @@ test('a writer with the higher transaction id that comes first in a conversation
   const first = await sendRandom(harness.server, alice, { id: conversation.id });
   const between = await readOn(from);
   const second = await appendIn(older, conversation, alice);
-  const [lastOwn] = await older<{ position: number }[]>`SELECT position FROM events WHERE group_id = ${conversation.groupId} AND seq = 2`;
+  const [lastOwn] = await older<
+    { position: number }[]
+  >`SELECT position FROM events WHERE group_id = ${conversation.groupId} AND seq = 2`;
   await older`COMMIT`;
   older.release();
   expect([first.seq, second]).toEqual([1, 2]);
@@ -170,7 +172,9 @@ test('a replay of some conversations between two places is what the tail deliver
   const from = await readToEnd();
   const conversations = await Promise.all(Array.from({ length: 4 }, () => harness.createConversation(people)));
   await Promise.all(
-    Array.from({ length: 80 }, (_, index) => sendRandom(harness.server, people[index % 3] ?? '', { id: conversations[index % 4]?.id ?? '' })),
+    Array.from({ length: 80 }, (_, index) =>
+      sendRandom(harness.server, people[index % 3] ?? '', { id: conversations[index % 4]?.id ?? '' }),
+    ),
   );
   const all = await readUntil(from, 80 + 4 * 3);
   expect(all).toHaveLength(92);
@@ -180,7 +184,12 @@ test('a replay of some conversations between two places is what the tail deliver
   const expected = all.slice(21, 76).filter(({ groupId }) => wanted.some((id) => id.equals(groupId)));
   const replayed: EventRow[] = [];
   for (;;) {
-    const page = await readReplay(harness.server, { groupIds: wanted, after: replayed.at(-1) ?? after, upTo, limit: 6 });
+    const page = await readReplay(harness.server, {
+      groupIds: wanted,
+      after: replayed.at(-1) ?? after,
+      upTo,
+      limit: 6,
+    });
     replayed.push(...page);
     if (page.length < 6) break;
   }

@@ -18,7 +18,11 @@ beforeAll(async () => {
 afterAll(() => harness.close());
 
 /** Refs (hex) of the packages that `did` gets for `owners`, and who is missing. */
-async function claim(server: TestServer, did: string, owners: readonly string[]): Promise<{ refs: string[]; missing: string[] }> {
+async function claim(
+  server: TestServer,
+  did: string,
+  owners: readonly string[],
+): Promise<{ refs: string[]; missing: string[] }> {
   const { packages, missing } = await claimKeyPackages(server, { did }, { dids: owners, cipherSuite: testSuite });
   for (const { ref, keyPackage } of packages) expect(keyPackage.equals(ref)).toBe(true);
   return { refs: packages.map(({ ref }) => ref.toString('hex')), missing };
@@ -87,7 +91,8 @@ test('the same caller again, also at once and from two servers, gets the same pa
   expect(theirs.refs).toHaveLength(3);
   expect(theirs.refs.filter((ref) => answers[0]?.refs.includes(ref))).toEqual([]);
 
-  await harness.database.sql`UPDATE key_packages SET claimed_at = claimed_at - interval '11 minutes 1 second' WHERE state = 2`;
+  await harness.database
+    .sql`UPDATE key_packages SET claimed_at = claimed_at - interval '11 minutes 1 second' WHERE state = 2`;
   const later = await claim(harness.server, caller, [owner]);
   expect(later.refs).toHaveLength(3);
   expect(later.refs.filter((ref) => answers[0]?.refs.includes(ref))).toEqual([]);
@@ -97,7 +102,8 @@ test('a retry nearly ten minutes later still gets the same package', async () =>
   const [owner = '', caller = ''] = randomPeople(2);
   await plantKeyPackages(harness.server, { did: owner }, 3);
   const first = await claim(harness.server, caller, [owner]);
-  await harness.database.sql`UPDATE key_packages SET claimed_at = claimed_at - interval '9 minutes 59 seconds' WHERE state = 2`;
+  await harness.database
+    .sql`UPDATE key_packages SET claimed_at = claimed_at - interval '9 minutes 59 seconds' WHERE state = 2`;
   expect(await claim(harness.server, caller, [owner])).toEqual(first);
 });
 
@@ -124,13 +130,17 @@ async function addWithWelcome(
   server: TestServer,
   add: { caller: string; did: string; conversation: TestConversation; refs: readonly Buffer[]; epoch?: number },
 ): Promise<number> {
-  return addMembers(server, { did: add.caller }, {
-    conversationId: add.conversation.id,
-    dids: [add.did],
-    commit: craftCommit(add.conversation.groupId, add.epoch ?? 0),
-    welcome: craftWelcome(add.refs),
-    groupInfo: undefined,
-  });
+  return addMembers(
+    server,
+    { did: add.caller },
+    {
+      conversationId: add.conversation.id,
+      dids: [add.did],
+      commit: craftCommit(add.conversation.groupId, add.epoch ?? 0),
+      welcome: craftWelcome(add.refs),
+      groupInfo: undefined,
+    },
+  );
 }
 
 test('a Welcome uses its package up, and is served to the joiner only', async () => {
@@ -140,7 +150,8 @@ test('a Welcome uses its package up, and is served to the joiner only', async ()
   const { refs } = await claim(harness.server, alice, [bob]);
   const used = refs.map((ref) => Buffer.from(ref, 'hex'));
   expect(await addWithWelcome(harness.server, { caller: alice, did: bob, conversation, refs: used })).toBe(1);
-  const fetch = (did: string) => getWelcome(harness.server, { did }, { conversationId: conversation.id, deviceId: undefined });
+  const fetch = (did: string) =>
+    getWelcome(harness.server, { did }, { conversationId: conversation.id, deviceId: undefined });
   expect((await fetch(bob)).includes(required(used[0], 'a ref'))).toBe(true);
   expect((await refusalOf(fetch(alice))).code).toBe('WelcomeNotFound');
   expect((await refusalOf(fetch(carol))).code).toBe('ConvoNotFound');
@@ -181,7 +192,9 @@ test('a package claimed by one caller is of no use to another, nor in a Welcome 
   const stolen = refusalOf(addWithWelcome(harness.server, { caller: mallory, did: bob, conversation, refs: used }));
   expect((await stolen).code).toBe('KeyPackageNotFound');
   const own = await harness.createConversation([alice]);
-  const twice = refusalOf(addWithWelcome(harness.server, { caller: alice, did: bob, conversation: own, refs: [...used, ...used] }));
+  const twice = refusalOf(
+    addWithWelcome(harness.server, { caller: alice, did: bob, conversation: own, refs: [...used, ...used] }),
+  );
   expect((await twice).code).toBe('KeyPackageNotFound');
 });
 

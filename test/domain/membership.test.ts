@@ -14,7 +14,12 @@ import { required } from '#platform/errors.ts';
 import { newSecret } from '#platform/ids.ts';
 import { craftCommit } from '../support/crafted-mls.ts';
 import {
-  createTestConversation, randomPeople, refusalOf, sendRandom, startDomainHarness, testSuite,
+  createTestConversation,
+  randomPeople,
+  refusalOf,
+  sendRandom,
+  startDomainHarness,
+  testSuite,
 } from '../support/domain-harness.ts';
 import type { DomainHarness, TestConversation, TestServer } from '../support/domain-harness.ts';
 
@@ -27,7 +32,12 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-function add(server: TestServer, did: string, conversation: TestConversation, dids: readonly string[]): Promise<number> {
+function add(
+  server: TestServer,
+  did: string,
+  conversation: TestConversation,
+  dids: readonly string[],
+): Promise<number> {
   const input = { conversationId: conversation.id, dids, commit: undefined, welcome: undefined, groupInfo: undefined };
   return addMembers(server, { did }, input);
 }
@@ -37,7 +47,11 @@ function remove(server: TestServer, did: string, conversation: TestConversation,
 }
 
 function leave(server: TestServer, did: string, conversation: TestConversation): Promise<number> {
-  return leaveConversation(server, { did }, { conversationId: conversation.id, targetDid: undefined, commit: undefined });
+  return leaveConversation(
+    server,
+    { did },
+    { conversationId: conversation.id, targetDid: undefined, commit: undefined },
+  );
 }
 
 /** Every read of a conversation, as a person who may not do it. */
@@ -63,7 +77,13 @@ function changes(did: string, conversation: TestConversation): Promise<{ code: s
     refusalOf(sendRandom(server, did, { id: conversationId })),
     refusalOf(sendRandom(server, did, { id: conversationId, epoch: 9 })),
     refusalOf(addMembers(server, { did }, { conversationId, dids, commit, welcome: undefined, groupInfo: undefined })),
-    refusalOf(addMembers(server, { did }, { conversationId, dids, commit: newSecret(50), welcome: undefined, groupInfo: undefined })),
+    refusalOf(
+      addMembers(
+        server,
+        { did },
+        { conversationId, dids, commit: newSecret(50), welcome: undefined, groupInfo: undefined },
+      ),
+    ),
     refusalOf(removeMember(server, { did }, { conversationId, targetDid: conversation.creator, commit })),
     refusalOf(leaveConversation(server, { did }, { conversationId, targetDid: undefined, commit })),
   ]);
@@ -100,7 +120,9 @@ describe('who may see and change what', () => {
     const conversation = await harness.createConversation([alice]);
     const { id: conversationId, groupId } = conversation;
     const seqsOf = async (did: string, sinceSeq?: number) =>
-      (await listMessages(harness.server, { did }, { conversationId, sinceSeq, limit: 50 })).messages.map(({ seq }) => seq);
+      (await listMessages(harness.server, { did }, { conversationId, sinceSeq, limit: 50 })).messages.map(
+        ({ seq }) => seq,
+      );
     await sendRandom(harness.server, alice, { id: conversationId });
     const input = { conversationId, dids: [bob], welcome: undefined, groupInfo: undefined };
     await addMembers(harness.server, { did: alice }, { ...input, commit: craftCommit(groupId, 0) });
@@ -111,7 +133,11 @@ describe('who may see and change what', () => {
     await sendRandom(harness.server, alice, { id: conversationId, epoch: 1 });
     await addMembers(harness.server, { did: alice }, { ...input, commit: craftCommit(groupId, 1) });
     expect(await seqsOf(bob, 0)).toEqual([5]);
-    const commits = await listCommits(harness.server, { did: bob }, { conversationId, fromEpoch: 0, toEpoch: undefined });
+    const commits = await listCommits(
+      harness.server,
+      { did: bob },
+      { conversationId, fromEpoch: 0, toEpoch: undefined },
+    );
     expect(commits.map(({ epoch }) => epoch)).toEqual([2]);
     expect(await seqsOf(alice)).toEqual([1, 2, 3, 4, 5]);
   });
@@ -145,7 +171,8 @@ describe('who may see and change what', () => {
     );
     expect(new Set(refused.flat().map(({ code }) => code))).toEqual(new Set(['NotMember']));
     const accepted = others.length * 12 - refused.flat().length;
-    const [row] = await harness.database.sql`SELECT last_seq FROM conversation_counters WHERE group_id = ${conversation.groupId}`;
+    const [row] = await harness.database
+      .sql`SELECT last_seq FROM conversation_counters WHERE group_id = ${conversation.groupId}`;
     expect(row).toEqual({ last_seq: accepted });
     const events = await harness.database.sql<{ kind: number }[]>`
       SELECT kind FROM events WHERE group_id = ${conversation.groupId} AND event_no > 9 ORDER BY event_no`;
@@ -156,7 +183,10 @@ describe('who may see and change what', () => {
 
 async function expectListsToMatch(people: readonly string[]): Promise<void> {
   const groups = await harness.database.sql<{ groupId: Buffer }[]>`SELECT group_id AS "groupId" FROM conversations`;
-  const members = await listActiveMembers(harness.server, groups.map(({ groupId }) => groupId));
+  const members = await listActiveMembers(
+    harness.server,
+    groups.map(({ groupId }) => groupId),
+  );
   for (const did of people) {
     const expected = [...members].filter(([, list]) => list.some((member) => member.did === did)).map(([id]) => id);
     const list = (await readConversationList(harness.server, did)).map((groupId) => groupId.toString('hex'));
@@ -168,7 +198,15 @@ async function expectListsToMatch(people: readonly string[]): Promise<void> {
 // No deadlock: conversation, then key packages, then accounts, each kind in the order of its key.
 test('concurrent creates, adds, leaves and removals of the same people end with lists that equal the members', async () => {
   const people = randomPeople(12);
-  const expectedRefusals = new Set(['none', 'NotMember', 'ConvoNotFound', 'LastAdmin', 'TargetNotMember', 'NotAdmin', 'CannotRemoveSelf']);
+  const expectedRefusals = new Set([
+    'none',
+    'NotMember',
+    'ConvoNotFound',
+    'LastAdmin',
+    'TargetNotMember',
+    'NotAdmin',
+    'CannotRemoveSelf',
+  ]);
   const outcomes = new Map<string, number>();
   const conversations: TestConversation[] = [];
   const actor = async (index: number): Promise<void> => {
@@ -180,8 +218,11 @@ test('concurrent creates, adds, leaves and removals of the same people end with 
       const dice = (random[1] ?? 0) % 10;
       let task: Promise<unknown>;
       if (conversation === undefined || dice < 2) {
-        task = createTestConversation(server, [...new Set([person(2), person(3), person(4), person(5)])]).then((made) => conversations.push(made));
-      } else if (dice < 6) task = add(server, person(2), conversation, [...new Set([person(3), person(4), person(5), person(6)])]);
+        task = createTestConversation(server, [...new Set([person(2), person(3), person(4), person(5)])]).then((made) =>
+          conversations.push(made),
+        );
+      } else if (dice < 6)
+        task = add(server, person(2), conversation, [...new Set([person(3), person(4), person(5), person(6)])]);
       else if (dice < 8) task = leave(server, person(2), conversation);
       else task = remove(server, conversation.creator, conversation, person(2));
       const { code } = await refusalOf(task);
@@ -199,7 +240,10 @@ test('the same people added in opposite orders to 30 new conversations at once d
   await Promise.all(
     Array.from({ length: 30 }, (_, index) => {
       const turned = [...people.slice(index % 20), ...people.slice(0, index % 20)];
-      return createTestConversation(servers[index % 2] ?? harness.server, index % 2 === 0 ? turned : turned.toReversed());
+      return createTestConversation(
+        servers[index % 2] ?? harness.server,
+        index % 2 === 0 ? turned : turned.toReversed(),
+      );
     }),
   );
   await expectListsToMatch(people);
@@ -210,10 +254,24 @@ test('two creators of one group id: one conversation, the other is refused; the 
   const [alice = '', bob = ''] = randomPeople(2);
   for (let round = 0; round < 5; round++) {
     const groupId = newSecret(16).toString('hex');
-    const input = { groupId, cipherSuite: testSuite, initialMembers: [], welcome: undefined, groupInfo: undefined, metadata: { name: 'plans' }, currentEpoch: undefined };
-    const create = (did: string, index: number) => createConversation(servers[index % 2] ?? harness.server, { did }, input);
+    const input = {
+      groupId,
+      cipherSuite: testSuite,
+      initialMembers: [],
+      welcome: undefined,
+      groupInfo: undefined,
+      metadata: { name: 'plans' },
+      currentEpoch: undefined,
+    };
+    const create = (did: string, index: number) =>
+      createConversation(servers[index % 2] ?? harness.server, { did }, input);
     const refusals = await Promise.all([alice, bob, alice, bob].map((did, index) => refusalOf(create(did, index))));
-    expect(refusals.map(({ code }) => code).toSorted()).toEqual(['ConvoAlreadyExists', 'ConvoAlreadyExists', 'none', 'none']);
+    expect(refusals.map(({ code }) => code).toSorted()).toEqual([
+      'ConvoAlreadyExists',
+      'ConvoAlreadyExists',
+      'none',
+      'none',
+    ]);
   }
 });
 
@@ -225,10 +283,14 @@ test('my conversations come in pages, each conversation once, with its name', as
   do {
     const page = await listConversations(harness.server, { did: bob }, { limit: 3, cursor });
     seen.push(...page.conversations.map(({ groupId }) => groupId.toString('hex')));
-    expect(page.conversations.every(({ members, creatorDid }) => members.length === 2 && creatorDid === alice)).toBe(true);
+    expect(page.conversations.every(({ members, creatorDid }) => members.length === 2 && creatorDid === alice)).toBe(
+      true,
+    );
     cursor = page.cursor;
   } while (cursor !== undefined);
   expect(seen).toEqual(made.map(({ id }) => id).toSorted());
   const page = await listConversations(harness.server, { did: alice }, { limit: 3, cursor: undefined });
-  expect((await refusalOf(listConversations(harness.server, { did: bob }, { limit: 3, cursor: page.cursor }))).code).toBe('InvalidCursor');
+  expect(
+    (await refusalOf(listConversations(harness.server, { did: bob }, { limit: 3, cursor: page.cursor }))).code,
+  ).toBe('InvalidCursor');
 });

@@ -28,11 +28,18 @@ test('plans that a session makes while a partition is nearly empty never read wh
   const useAll = async (): Promise<void> => {
     for (const { id, groupId } of conversations) {
       await sendRandom(harness.server, alice, { id });
-      expect((await listMessages(harness.server, caller, { conversationId: id, sinceSeq: 0, limit: 50 })).messages).not.toEqual([]);
+      expect(
+        (await listMessages(harness.server, caller, { conversationId: id, sinceSeq: 0, limit: 50 })).messages,
+      ).not.toEqual([]);
       await listCommits(harness.server, caller, { conversationId: id, fromEpoch: 0, toEpoch: undefined });
       await selectMessagesBySeq(harness.server, { groupIds: [groupId, groupId], seqs: [1, 2] });
       await readTail(harness.server, placeBefore(0), 10);
-      await readReplay(harness.server, { groupIds: [groupId], after: placeBefore(0), upTo: placeBefore(Number.MAX_SAFE_INTEGER), limit: 10 });
+      await readReplay(harness.server, {
+        groupIds: [groupId],
+        after: placeBefore(0),
+        upTo: placeBefore(Number.MAX_SAFE_INTEGER),
+        limit: 10,
+      });
     }
   };
   await useAll();

@@ -6,7 +6,12 @@ import { compactMessages } from '#domain/messages/compact-messages.ts';
 import { listMessages } from '#domain/messages/list-messages.ts';
 import type { MessageList } from '#domain/messages/list-messages.ts';
 import { openDatabase } from '#storage/database.ts';
-import { createPartitionsAhead, dropExpiredPartitions, listPartitions, partitionWidthDays } from '#storage/partitions.ts';
+import {
+  createPartitionsAhead,
+  dropExpiredPartitions,
+  listPartitions,
+  partitionWidthDays,
+} from '#storage/partitions.ts';
 import type { PartitionedTable } from '#storage/partitions.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { randomPeople, sendRandom, startDomainHarness } from '../support/domain-harness.ts';
@@ -27,10 +32,14 @@ afterAll(() => harness.close());
 /** A partition of `widthDays` that began `daysAgo` days ago, named and bounded as the service would have done then. */
 async function makeOldPartition(table: PartitionedTable, daysAgo: number, widthDays: number): Promise<void> {
   const todayMs = Math.floor(harness.server.clock.nowMs() / dayMs) * dayMs;
-  const [from, to] = [todayMs - daysAgo * dayMs, todayMs - (daysAgo - widthDays) * dayMs].map((timeMs) => new Date(timeMs).toISOString());
+  const [from, to] = [todayMs - daysAgo * dayMs, todayMs - (daysAgo - widthDays) * dayMs].map((timeMs) =>
+    new Date(timeMs).toISOString(),
+  );
   const day = (iso = ''): string => iso.slice(0, 10).replaceAll('-', '');
   const name = `${table}_${day(from)}_${day(to)}`;
-  await harness.database.sql.unsafe(`CREATE TABLE ${name} PARTITION OF ${table} FOR VALUES FROM ('${from}') TO ('${to}')`);
+  await harness.database.sql.unsafe(
+    `CREATE TABLE ${name} PARTITION OF ${table} FOR VALUES FROM ('${from}') TO ('${to}')`,
+  );
 }
 
 /** Moves stored messages back in time, into the partition of that time. */
@@ -54,7 +63,11 @@ test('seq goes on after compaction has emptied the conversation, and the reader 
   expect(await harness.database.sql`SELECT 1 FROM messages WHERE group_id = ${groupId}`).toEqual([]);
   expect((await compactMessages(harness.server)).removed).toBe(0);
 
-  expect(await read(bob, id, 2)).toEqual({ messages: [], lastSeq: 2, gap: { missingSeqs: [3, 4, 5], totalMessages: 0 } });
+  expect(await read(bob, id, 2)).toEqual({
+    messages: [],
+    lastSeq: 2,
+    gap: { missingSeqs: [3, 4, 5], totalMessages: 0 },
+  });
   expect((await sendRandom(harness.server, alice, { id })).seq).toBe(6);
   const after = await read(bob, id, 2);
   expect(after.messages.map(({ seq }) => seq)).toEqual([6]);
@@ -83,7 +96,13 @@ test('an event is hidden at the exact end of its time too, and its partition goe
   await sendRandom(harness.server, alice, { id });
   await sendRandom(harness.server, alice, { id });
   const { sql } = harness.database;
-  const replay = () => readReplay(harness.server, { groupIds: [groupId], after: placeBefore(0), upTo: placeBefore(Number.MAX_SAFE_INTEGER), limit: 10 });
+  const replay = () =>
+    readReplay(harness.server, {
+      groupIds: [groupId],
+      after: placeBefore(0),
+      upTo: placeBefore(Number.MAX_SAFE_INTEGER),
+      limit: 10,
+    });
   expect(await replay()).toHaveLength(3);
   await sql`UPDATE events SET received_at = now() - interval '7 days 1 second' WHERE group_id = ${groupId} AND event_no = 2`;
   expect((await compactEvents(harness.server)).removed).toBe(0);
@@ -114,7 +133,9 @@ test('a drop that cannot get its lock waits and tries again, and writers are not
 // The advisory lock lets one caller through; the others list the partitions after it has committed.
 test('partitions made ahead by 4 servers at once are made once, without gaps, and cover what comes next', async () => {
   const database = await createTestDatabase();
-  const pools = Array.from({ length: 4 }, () => openDatabase({ url: database.url, poolSize: 2, applicationName: 'nightjar-test' }));
+  const pools = Array.from({ length: 4 }, () =>
+    openDatabase({ url: database.url, poolSize: 2, applicationName: 'nightjar-test' }),
+  );
   try {
     for (const table of ['messages', 'events'] as const) {
       const days = table === 'messages' ? 30 : 7;

@@ -46,7 +46,9 @@ test('32 senders on two servers: seq runs 1, 2, 3, … and every reader sees the
   );
   for (const list of lists) {
     expect(list.map(({ id, seq }) => [id, seq])).toEqual(bySeq.map(({ msgId, seq }) => [msgId, seq]));
-    expect(list.every(({ receivedAt }, index) => receivedAt.getTime() === bySeq[index]?.receivedAt.getTime())).toBe(true);
+    expect(list.every(({ receivedAt }, index) => receivedAt.getTime() === bySeq[index]?.receivedAt.getTime())).toBe(
+      true,
+    );
   }
 });
 
@@ -73,12 +75,19 @@ test('a msgId that comes twice in one batch is one message, and the same id else
   const [alice = ''] = randomPeople(1);
   const one = await harness.createConversation([alice]);
   const two = await harness.createConversation([alice]);
+  const busyOne = await harness.createConversation([alice]);
   const msgId = newUuid();
+  // While these two statements run, the others queue up and share the next one.
+  const busy = [
+    sendRandom(harness.server, alice, { id: busyOne.id }),
+    sendRandom(harness.server, alice, { id: busyOne.id }),
+  ];
   const [first, again, elsewhere] = await Promise.all([
     sendRandom(harness.server, alice, { id: one.id, msgId }),
     sendRandom(harness.server, alice, { id: one.id, msgId }),
     sendRandom(harness.server, alice, { id: two.id, msgId }),
   ]);
+  await Promise.all(busy);
   expect(again).toEqual(first);
   expect(elsewhere.seq).toBe(1);
   expect(await readAll(harness.server, alice, one.id, 10)).toHaveLength(1);
@@ -90,23 +99,39 @@ test('in one statement every item gets its own verdict and its own bytes', async
   const one = await harness.createConversation([alice, bob]);
   const two = await harness.createConversation([bob, alice]);
   const item = (did: string, groupId: Buffer, epoch: number) => ({
-    groupId, member: memberPseudonym(harness.privacy, groupId, did), epoch, msgId: newUuid(), body: newSecret(700),
+    groupId,
+    member: memberPseudonym(harness.privacy, groupId, did),
+    epoch,
+    msgId: newUuid(),
+    body: newSecret(700),
   });
   const nowhere = newSecret(16);
   const items = [
-    item(alice, one.groupId, 0), item(mallory, one.groupId, 0), item(bob, two.groupId, 0), item(bob, one.groupId, 7),
-    item(mallory, nowhere, 0), item(bob, one.groupId, 0), item(alice, two.groupId, 0),
+    item(alice, one.groupId, 0),
+    item(mallory, one.groupId, 0),
+    item(bob, two.groupId, 0),
+    item(bob, one.groupId, 7),
+    item(mallory, nowhere, 0),
+    item(bob, one.groupId, 0),
+    item(alice, two.groupId, 0),
   ];
   // While these two statements run, the seven below queue up and share the next one.
   const busy = [sendRandom(harness.server, alice, { id: one.id }), sendRandom(harness.server, alice, { id: two.id })];
   const results = await Promise.all(items.map((message) => harness.server.appender.append(message)));
   await Promise.all(busy);
   expect(results.map(({ outcome }) => outcome)).toEqual([
-    'stored', 'stranger', 'stored', 'stale', 'stranger', 'stored', 'stored',
+    'stored',
+    'stranger',
+    'stored',
+    'stale',
+    'stranger',
+    'stored',
+    'stored',
   ]);
   expect(results[3]).toEqual({ outcome: 'stale', epoch: 0 });
   const stored = [
-    ...(await readAll(harness.server, alice, one.id, 10)), ...(await readAll(harness.server, alice, two.id, 10)),
+    ...(await readAll(harness.server, alice, one.id, 10)),
+    ...(await readAll(harness.server, alice, two.id, 10)),
   ];
   const bodies = new Map(stored.map(({ id, ciphertext }) => [id, ciphertext.toString('hex')]));
   for (const index of [0, 2, 5, 6]) {
@@ -115,24 +140,28 @@ test('in one statement every item gets its own verdict and its own bytes', async
 });
 
 // Two statements over the same conversations cannot deadlock: both lock the counter rows in group id order.
-test('batches over the same 20 conversations from two servers never deadlock', async () => {
+test('batches over the same 100 conversations from two servers never deadlock', async () => {
   const people = randomPeople(4);
-  const conversations = await Promise.all(Array.from({ length: 20 }, () => harness.createConversation(people)));
+  const conversations = await Promise.all(Array.from({ length: 100 }, () => harness.createConversation(people)));
   const answers = await Promise.all(
-    Array.from({ length: 800 }, (_, index) => {
-      const { id } = conversations[(index * 7) % 20] ?? { id: '' };
-      return sendRandom(serverFor(index), people[index % 4] ?? '', { id }).then(({ seq }) => `${id} ${seq}`);
+    Array.from({ length: 4_000 }, (_, index) => {
+      const { id } = conversations[(index * 7) % 100] ?? { id: '' };
+      return sendRandom(serverFor(Math.floor(index / 3)), people[index % 4] ?? '', { id }).then(
+        ({ seq }) => `${id} ${seq}`,
+      );
     }),
   );
-  expect(new Set(answers).size).toBe(800);
-  expect(answers.filter((answer) => answer.endsWith(' 40'))).toHaveLength(20);
+  expect(new Set(answers).size).toBe(4_000);
+  expect(answers.filter((answer) => answer.endsWith(' 40'))).toHaveLength(100);
 });
 
 test('a stranger and a nonexistent conversation look the same to a sender', async () => {
   const [alice = '', mallory = ''] = randomPeople(2);
   const conversation = await harness.createConversation([alice]);
   const atReal = await refusalOf(sendRandom(harness.server, mallory, { id: conversation.id, epoch: 3 }));
-  const atNothing = await refusalOf(sendRandom(harness.server, mallory, { id: newSecret(16).toString('hex'), epoch: 3 }));
+  const atNothing = await refusalOf(
+    sendRandom(harness.server, mallory, { id: newSecret(16).toString('hex'), epoch: 3 }),
+  );
   expect(atReal).toEqual({ code: 'ConvoNotFound' });
   expect(atNothing).toEqual(atReal);
 });

@@ -31,7 +31,10 @@ const usedIn = new Map<string, number>();
 let rows: Row[];
 
 function shuffled<T>(items: readonly T[]): T[] {
-  return items.map((item) => [newSecret(4).readUInt32BE(), item] as const).toSorted(([a], [b]) => a - b).map(([, item]) => item);
+  return items
+    .map((item) => [newSecret(4).readUInt32BE(), item] as const)
+    .toSorted(([a], [b]) => a - b)
+    .map(([, item]) => item);
 }
 
 async function publish(did: string): Promise<void> {
@@ -46,10 +49,19 @@ async function converse(creator: string, joiner: string): Promise<void> {
   const { server } = harness;
   const { packages } = await claimKeyPackages(server, { did: creator }, { dids: [joiner], cipherSuite: testSuite });
   const groupId = newSecret(16);
-  await createConversation(server, { did: creator }, {
-    groupId: groupId.toString('hex'), cipherSuite: testSuite, initialMembers: [joiner],
-    welcome: craftWelcome(packages.map(({ ref }) => ref)), groupInfo: undefined, metadata: { name: 'us' }, currentEpoch: undefined,
-  });
+  await createConversation(
+    server,
+    { did: creator },
+    {
+      groupId: groupId.toString('hex'),
+      cipherSuite: testSuite,
+      initialMembers: [joiner],
+      welcome: craftWelcome(packages.map(({ ref }) => ref)),
+      groupInfo: undefined,
+      metadata: { name: 'us' },
+      currentEpoch: undefined,
+    },
+  );
   for (const { ref } of packages) usedIn.set(ref.toString('hex'), pairs.length);
   pairs.push([creator, joiner]);
 }
@@ -60,7 +72,9 @@ async function readDump(): Promise<Row[]> {
   const tables = await sql<{ name: string }[]>`
     SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'kysely%'`;
   const all = await Promise.all(
-    tables.map(async ({ name }) => (await sql`SELECT * FROM ${sql(name)} ORDER BY ctid`).map((values): Row => ({ table: name, values }))),
+    tables.map(async ({ name }) =>
+      (await sql`SELECT * FROM ${sql(name)} ORDER BY ctid`).map((values): Row => ({ table: name, values })),
+    ),
   );
   return all.flat();
 }
@@ -93,7 +107,8 @@ test('no value stands in rows of two conversations, in any table', () => {
   for (const row of rows) {
     const groupId = row.values['group_id'];
     if (!Buffer.isBuffer(groupId)) continue;
-    for (const value of joinable(row)) groupsOf.set(value, (groupsOf.get(value) ?? new Set()).add(groupId.toString('hex')));
+    for (const value of joinable(row))
+      groupsOf.set(value, (groupsOf.get(value) ?? new Set()).add(groupId.toString('hex')));
   }
   expect(groupsOf.size).toBeGreaterThan(conversationCount * 6);
   expect([...groupsOf.values()].filter((groups) => groups.size > 1)).toEqual([]);
@@ -107,11 +122,16 @@ test('no value of a person across conversations (account, device, key package) s
     for (const value of joinable(row)) tablesOf.set(value, (tablesOf.get(value) ?? new Set()).add(table));
   }
   expect([...tablesOf].filter(([, tables]) => tables.size > 1)).toEqual([]);
-  for (const row of rows.filter(({ table }) => personal.includes(table))) expect(row.values).not.toHaveProperty('group_id');
+  for (const row of rows.filter(({ table }) => personal.includes(table)))
+    expect(row.values).not.toHaveProperty('group_id');
 });
 
 test('all accounts in few conversations have values of one size, and so have all members', () => {
-  for (const [table, column] of [['accounts', 'sealed_list'], ['accounts', 'sealed_did'], ['members', 'sealed_did']] as const) {
+  for (const [table, column] of [
+    ['accounts', 'sealed_list'],
+    ['accounts', 'sealed_did'],
+    ['members', 'sealed_did'],
+  ] as const) {
     const sizes = new Set(rowsOf(table).map(({ values }) => (values[column] as Buffer).length));
     expect({ table, column, sizes: sizes.size }).toEqual({ table, column, sizes: 1 });
   }
@@ -119,10 +139,13 @@ test('all accounts in few conversations have values of one size, and so have all
 
 /** Spearman's rank correlation of two orders of the same things: 1 the same, -1 reversed, near 0 unrelated. */
 function correlation(pairsOfRanks: readonly (readonly [number, number])[]): number {
-  const ranks = (values: readonly number[]): Map<number, number> => new Map([...new Set(values)].toSorted((a, b) => a - b).map((value, rank) => [value, rank]));
+  const ranks = (values: readonly number[]): Map<number, number> =>
+    new Map([...new Set(values)].toSorted((a, b) => a - b).map((value, rank) => [value, rank]));
   const [first, second] = [ranks(pairsOfRanks.map(([a]) => a)), ranks(pairsOfRanks.map(([, b]) => b))];
   const count = pairsOfRanks.length;
-  const scaled = pairsOfRanks.map(([a, b]) => ((first.get(a) ?? 0) / first.size - (second.get(b) ?? 0) / second.size) ** 2);
+  const scaled = pairsOfRanks.map(
+    ([a, b]) => ((first.get(a) ?? 0) / first.size - (second.get(b) ?? 0) / second.size) ** 2,
+  );
   return 1 - (6 * scaled.reduce((sum, square) => sum + square, 0)) / count;
 }
 
@@ -138,20 +161,29 @@ test('the measure of order is 1 for the same order and near 0 for none', () => {
 const unrelatedMax = 0.45;
 
 test('the order of accounts on disk follows neither the first nor the last conversation of their people', () => {
-  const place = new Map(rowsOf('accounts').map(({ values }, index) => [(values['account'] as Buffer).toString('hex'), index]));
-  const placeOf = (did: string): number => place.get(accountPseudonym(harness.privacy, did).toString('hex')) ?? expect.fail('no account');
+  const place = new Map(
+    rowsOf('accounts').map(({ values }, index) => [(values['account'] as Buffer).toString('hex'), index]),
+  );
+  const placeOf = (did: string): number =>
+    place.get(accountPseudonym(harness.privacy, did).toString('hex')) ?? expect.fail('no account');
   const seen = people.filter((did) => pairs.some((pair) => pair.includes(did)));
   expect(place.size).toBe(peopleCount);
   expect(seen.length).toBeGreaterThan(70);
-  const firsts = seen.map((did) => [placeOf(did), pairs.findIndex((pair) => pair.includes(did)) + placeOf(did) / 1e6] as const);
-  const lasts = seen.map((did) => [placeOf(did), pairs.findLastIndex((pair) => pair.includes(did)) + placeOf(did) / 1e6] as const);
+  const firsts = seen.map(
+    (did) => [placeOf(did), pairs.findIndex((pair) => pair.includes(did)) + placeOf(did) / 1e6] as const,
+  );
+  const lasts = seen.map(
+    (did) => [placeOf(did), pairs.findLastIndex((pair) => pair.includes(did)) + placeOf(did) / 1e6] as const,
+  );
   expect(Math.abs(correlation(firsts))).toBeLessThan(unrelatedMax);
   expect(Math.abs(correlation(lasts))).toBeLessThan(unrelatedMax);
 });
 
 test('people whose accounts lie side by side share a conversation no more often than others', () => {
   const byPseudonym = new Map(people.map((did) => [accountPseudonym(harness.privacy, did).toString('hex'), did]));
-  const inOrder = rowsOf('accounts').map(({ values }) => byPseudonym.get((values['account'] as Buffer).toString('hex')) ?? '');
+  const inOrder = rowsOf('accounts').map(
+    ({ values }) => byPseudonym.get((values['account'] as Buffer).toString('hex')) ?? '',
+  );
   const together = (a: string, b: string): boolean => pairs.some((pair) => pair.includes(a) && pair.includes(b));
   const neighbours = inOrder.slice(1).filter((did, index) => together(did, inOrder[index] ?? ''));
   // By chance 3 of 99; rows made together would give about 50.
@@ -165,6 +197,9 @@ test('used key packages tell neither by time nor by order which conversation use
     expect(values['claimer']).toBeNull();
     for (const column of ['claimed_at', 'consumed_at']) expect((values[column] as Date).getTime() % 86_400_000).toBe(0);
   }
-  const order = used.map(({ values }, index) => [index, usedIn.get((values['ref'] as Buffer).toString('hex')) ?? expect.fail('used nowhere')] as const);
+  const order = used.map(
+    ({ values }, index) =>
+      [index, usedIn.get((values['ref'] as Buffer).toString('hex')) ?? expect.fail('used nowhere')] as const,
+  );
   expect(Math.abs(correlation(order))).toBeLessThan(unrelatedMax);
 });

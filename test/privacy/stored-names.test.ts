@@ -24,7 +24,11 @@ let harness: DomainHarness;
 let members: Map<string, MlsMember>;
 beforeAll(async () => {
   harness = await startDomainHarness();
-  members = new Map(await Promise.all(people.map(async (did) => [did, await MlsMember.create({ did, cipherSuite: testSuite })] as const)));
+  members = new Map(
+    await Promise.all(
+      people.map(async (did) => [did, await MlsMember.create({ did, cipherSuite: testSuite })] as const),
+    ),
+  );
 });
 afterAll(() => harness.close());
 
@@ -36,19 +40,29 @@ async function publish(did: string): Promise<void> {
     return { bytes: Buffer.from(bytes), cipherSuite: testSuite, expiresAtMs: undefined };
   };
   const signatureKey = Buffer.from(member(did).device.signaturePublicKey);
-  const registration = { name: deviceName, uuid: newUuid(), signatureKey, keyPackages: [await upload(), await upload()] };
+  const registration = {
+    name: deviceName,
+    uuid: newUuid(),
+    signatureKey,
+    keyPackages: [await upload(), await upload()],
+  };
   await registerDevice(harness.server, { did }, registration);
   const outcomes = await publishKeyPackages(harness.server, { did }, [await upload(), await upload('extension')]);
   expect(outcomes).toEqual([undefined, undefined]);
 }
 
 async function packagesOf(caller: string, dids: readonly string[]): Promise<Buffer[]> {
-  const { packages, missing } = await claimKeyPackages(harness.server, { did: caller }, { dids, cipherSuite: testSuite });
+  const { packages, missing } = await claimKeyPackages(
+    harness.server,
+    { did: caller },
+    { dids, cipherSuite: testSuite },
+  );
   expect(missing).toEqual([]);
   return packages.map(({ keyPackage }) => keyPackage);
 }
 
-const toBuffer = (bytes: Uint8Array | undefined): Buffer | undefined => (bytes === undefined ? undefined : Buffer.from(bytes));
+const toBuffer = (bytes: Uint8Array | undefined): Buffer | undefined =>
+  bytes === undefined ? undefined : Buffer.from(bytes);
 
 /** A real group's life: created with a Welcome, grown, talked in, shrunk, with GroupInfos and PublicMessage commits. */
 async function liveThrough(groupId: Buffer): Promise<void> {
@@ -58,15 +72,32 @@ async function liveThrough(groupId: Buffer): Promise<void> {
   const admin = member(alice);
   await admin.createGroup(groupId);
   const first = await admin.addMembers(await packagesOf(alice, [bob, eve]));
-  await createConversation(server, { did: alice }, {
-    groupId: conversationId, cipherSuite: testSuite, initialMembers: [bob, eve], welcome: toBuffer(first.welcome),
-    groupInfo: toBuffer(first.groupInfo), metadata: { name: groupName, description }, currentEpoch: undefined,
-  });
+  await createConversation(
+    server,
+    { did: alice },
+    {
+      groupId: conversationId,
+      cipherSuite: testSuite,
+      initialMembers: [bob, eve],
+      welcome: toBuffer(first.welcome),
+      groupInfo: toBuffer(first.groupInfo),
+      metadata: { name: groupName, description },
+      currentEpoch: undefined,
+    },
+  );
   admin.acceptCommit();
   const second = await admin.addMembers(await packagesOf(alice, [carol, dave]));
-  await addMembers(server, { did: alice }, {
-    conversationId, dids: [carol, dave], commit: toBuffer(second.commit), welcome: toBuffer(second.welcome), groupInfo: toBuffer(second.groupInfo),
-  });
+  await addMembers(
+    server,
+    { did: alice },
+    {
+      conversationId,
+      dids: [carol, dave],
+      commit: toBuffer(second.commit),
+      welcome: toBuffer(second.welcome),
+      groupInfo: toBuffer(second.groupInfo),
+    },
+  );
   admin.acceptCommit();
   await getWelcome(server, { did: carol }, { conversationId, deviceId: undefined });
   const ciphertext = Buffer.from(await admin.encrypt(`hello ${bob}`));
@@ -84,7 +115,16 @@ describe('after a group has lived, the whole content of the database', () => {
     const scanner = createLeakScanner([...people, ...otherNames]);
     const dump = await dumpTables(harness.database.sql);
     const filled = [...dump].filter(([, bytes]) => bytes.length > 30).map(([name]) => name);
-    for (const table of ['members', 'accounts', 'devices', 'key_packages', 'welcomes', 'welcome_messages', 'group_infos', 'conversations']) {
+    for (const table of [
+      'members',
+      'accounts',
+      'devices',
+      'key_packages',
+      'welcomes',
+      'welcome_messages',
+      'group_infos',
+      'conversations',
+    ]) {
       expect(filled).toContain(`public.${table} (binary)`);
     }
     expect(filled.some((name) => name.startsWith('public.messages_'))).toBe(true);
@@ -105,7 +145,15 @@ describe('after a group has lived, the whole content of the database', () => {
     }
     const ofMessages = await harness.database.sql<{ name: string }[]>`
       SELECT attname AS name FROM pg_attribute WHERE attrelid = 'messages'::regclass AND attnum > 0 ORDER BY attnum`;
-    expect(ofMessages.map(({ name }) => name)).toEqual(['group_id', 'seq', 'epoch', 'kind', 'msg_id', 'received_at', 'body']);
+    expect(ofMessages.map(({ name }) => name)).toEqual([
+      'group_id',
+      'seq',
+      'epoch',
+      'kind',
+      'msg_id',
+      'received_at',
+      'body',
+    ]);
   });
 });
 
@@ -115,7 +163,8 @@ describe('the leak scanner', () => {
   const forms = [...formsOf(planted)];
 
   test.for(forms)('finds a name as %s', ([form, bytes]) => {
-    const around = (middle: Buffer): Buffer => Buffer.concat([Buffer.alloc(333, 0x5a), middle, Buffer.alloc(100, 0x41)]);
+    const around = (middle: Buffer): Buffer =>
+      Buffer.concat([Buffer.alloc(333, 0x5a), middle, Buffer.alloc(100, 0x41)]);
     expect(scanner.scan('here', around(bytes))).toContainEqual({ name: planted, form, where: 'here' });
     const hexed = scanner.scan('here', around(Buffer.from(bytes.toString('hex'))));
     expect(hexed).toContainEqual({ name: planted, form: `hex of ${form}`, where: 'here' });

@@ -25,7 +25,11 @@ export function craftApplication(groupId: Uint8Array, epoch: number, bucketSizeB
 export function craftWelcome(refs: readonly Uint8Array[], cipherSuite = 1): Buffer {
   const secrets = refs.flatMap((ref) => [opaque(ref), opaque(newSecret(32)), opaque(newSecret(48))]);
   return Buffer.concat([
-    uint16(1), uint16(wireFormats.welcome), uint16(cipherSuite), opaque(Buffer.concat(secrets)), opaque(newSecret(64)),
+    uint16(1),
+    uint16(wireFormats.welcome),
+    uint16(cipherSuite),
+    opaque(Buffer.concat(secrets)),
+    opaque(newSecret(64)),
   ]);
 }
 
@@ -33,8 +37,14 @@ function craftPrivateMessage(groupId: Uint8Array, epoch: number, contentType: nu
   const epochBytes = Buffer.alloc(8);
   epochBytes.writeBigUInt64BE(BigInt(epoch));
   return Buffer.concat([
-    uint16(1), uint16(wireFormats.privateMessage), opaque(groupId), epochBytes, Buffer.of(contentType),
-    opaque(Buffer.alloc(0)), opaque(newSecret(28)), opaque(newSecret(96)),
+    uint16(1),
+    uint16(wireFormats.privateMessage),
+    opaque(groupId),
+    epochBytes,
+    Buffer.of(contentType),
+    opaque(Buffer.alloc(0)),
+    opaque(newSecret(28)),
+    opaque(newSecret(96)),
   ]);
 }
 

@@ -66,7 +66,7 @@ export interface HarnessOptions {
 }
 
 /** The text form of a key ring with one random key per id; the first is current. */
-export function randomKeyRing(...ids: readonly number[]): string {
+function randomKeyRing(...ids: readonly number[]): string {
   return ids.map((id) => `${id}:${newSecret(32).toString('base64')}`).join(',');
 }
 
