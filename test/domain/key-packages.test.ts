@@ -216,7 +216,7 @@ test('the clean-up never deletes a package that is being handed out, and deletes
   expect(left.map(({ ref }) => ref)).toEqual([claimed]);
 });
 
-test('the clean-up keeps the newest of each device, and drops what expired or was used before yesterday', async () => {
+test('the clean-up keeps the newest of each device, and drops what expired or was used over 24 hours ago', async () => {
   const [owner = ''] = randomPeople(1);
   const old = await plantKeyPackages(harness.server, { did: owner }, 3);
   const { sql } = harness.database;
@@ -227,8 +227,8 @@ test('the clean-up keeps the newest of each device, and drops what expired or wa
     ...(await plantKeyPackages(harness.server, { did: owner, device: 'laptop' }, 3)),
   ].map((ref) => required(ref, 'a ref'));
   await sql`UPDATE key_packages SET expires_at = now() - interval '1 second' WHERE ref = ${required(expired, 'a ref')}`;
-  await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '47 hours' WHERE ref = ${required(usedLately, 'a ref')}`;
-  await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '49 hours' WHERE ref = ${required(usedLongAgo, 'a ref')}`;
+  await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '23 hours' WHERE ref = ${required(usedLately, 'a ref')}`;
+  await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref = ${required(usedLongAgo, 'a ref')}`;
   await cleanKeyPackages({ db: harness.server.db, keyPackagesPerDeviceMax: 5 });
   const all = [...old, ...fresh, lastResort, expired, usedLately, usedLongAgo].map((ref) => required(ref, 'a ref'));
   const left = await sql<{ ref: Buffer }[]>`SELECT ref FROM key_packages WHERE ref IN ${sql(all)}`;

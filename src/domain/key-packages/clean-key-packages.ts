@@ -5,7 +5,7 @@ const batchRowsMax = 1_000;
 const batchesMax = 1_000;
 
 /**
- * Removes expired packages, packages consumed before yesterday, and the oldest above the kept number of a device, in
+ * Removes expired packages, packages consumed over 24 hours ago, and the oldest above the kept number of a device, in
  * short transactions. Safe to run twice and on several workers at once: a row is deleted by whoever comes first.
  */
 export async function cleanKeyPackages(deps: { db: Db; keyPackagesPerDeviceMax: number }): Promise<{ removed: number }> {

@@ -108,14 +108,16 @@ export async function lockByRefs(tx: Tx, refs: readonly Buffer[]): Promise<Locke
 
 /**
  * Uses packages up. What stays of their use is the day: a finer time, or the claimer, would tell which Welcome of a quiet
- * service used a package, and so join the conversations of its owner.
+ * service used a package, and so join the conversations of its owner. `consumed_at` is the end of that day, so that a row stays
+ * for at least the 24 hours that the clean-up allows it.
  */
 export async function markConsumed(tx: Tx, refs: readonly Buffer[]): Promise<void> {
   if (refs.length === 0) return;
   const usedOn = bucketedNow(secondsPerDay);
+  const endOfDay = sql<Date>`${usedOn} + interval '1 day'`;
   await tx
     .updateTable('key_packages')
-    .set({ state: keyPackageStates.consumed, claimer: null, claimed_at: usedOn, consumed_at: usedOn })
+    .set({ state: keyPackageStates.consumed, claimer: null, claimed_at: usedOn, consumed_at: endOfDay })
     .where('ref', 'in', [...refs])
     .execute();
 }
@@ -167,7 +169,7 @@ export async function deleteAvailable(db: Db, owner: Buffer, tag: Buffer): Promi
 }
 
 /**
- * One bounded step of the clean-up: expired packages, packages consumed before yesterday, and the oldest available ones
+ * One bounded step of the clean-up: expired packages, packages consumed over 24 hours ago, and the oldest available ones
  * above `perDeviceMax` of a device; a last-resort package is kept until it expires. Locked rows are left for the next run,
  * and the state is read again under the lock, so a package that is handed out meanwhile stays.
  */
@@ -177,7 +179,7 @@ export async function deleteStale(db: Db, batch: { perDeviceMax: number; rowsMax
       SELECT ref FROM key_packages WHERE (state <> 2 OR expires_at <= now()) AND ref IN (
         (SELECT ref FROM key_packages WHERE expires_at <= now() LIMIT ${batch.rowsMax})
         UNION
-        (SELECT ref FROM key_packages WHERE state = 3 AND consumed_at <= now() - interval '2 days' LIMIT ${batch.rowsMax})
+        (SELECT ref FROM key_packages WHERE state = 3 AND consumed_at <= now() - interval '1 day' LIMIT ${batch.rowsMax})
         UNION
         (SELECT ref FROM (
            SELECT ref, row_number() OVER (PARTITION BY owner, device_tag ORDER BY published_at DESC, ref DESC) AS age
