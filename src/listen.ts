@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
-import type { WebSocketServerLike } from '@hono/node-server';
+import type { HttpBindings, WebSocketServerLike } from '@hono/node-server';
 import type { WebSocket } from 'ws';
 import { WebSocketServer } from 'ws';
 import { closeCodes } from '#stream/websocket.ts';
-import { upgradeGate } from '#xrpc/upgrade.ts';
+import { refuseUpgrade, upgradeGate } from '#xrpc/upgrade.ts';
 import type { App } from './app.ts';
 
 /** A listening HTTP server. */
@@ -35,7 +35,12 @@ export async function listen(
   const served: { app?: App } = {};
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: clientFrameSizeBytesMax });
   const server = createAdaptorServer({
-    fetch: (request, env) => served.app?.http.fetch(request, env) ?? new Response(null, { status: 503 }),
+    fetch: (request, env) => {
+      const response = served.app?.http.fetch(request, env) ?? new Response(null, { status: 503 });
+      const { incoming, outgoing } = env as Partial<HttpBindings>;
+      // A request that has left HTTP has nothing to answer with.
+      return incoming !== undefined && outgoing === undefined ? answerUpgrade(incoming, response) : response;
+    },
     createServer,
     serverOptions: {
       maxHeaderSize: headerSizeBytesMax,
@@ -53,6 +58,12 @@ export async function listen(
   const app = compose(port);
   served.app = app;
   return { listener: { port, stop: () => stop(server, app.openStreams) }, app };
+}
+
+async function answerUpgrade(request: IncomingMessage, answer: Response | Promise<Response>): Promise<Response> {
+  const response = await answer;
+  if (!response.ok) await refuseUpgrade(request, response);
+  return response;
 }
 
 async function stop(server: Server, openStreams: ReadonlySet<WebSocket>): Promise<void> {

@@ -1,7 +1,7 @@
 import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
 import type { CursorCodec, EventCursor } from '#domain/events/cursor.ts';
 import { comparePlaces } from '#domain/events/event.ts';
-import type { LogPlace } from '#domain/events/event.ts';
+import type { EventRow, LogPlace } from '#domain/events/event.ts';
 import { openEvents, readReplay } from '#domain/events/read-events.ts';
 import { isEntitled } from '#domain/membership/member.ts';
 import { entitlementKey, readEntitlements } from '#domain/membership/read-entitlements.ts';
@@ -29,6 +29,9 @@ export interface PacedSubscriber extends Subscriber {
 }
 
 const replayPageRows = 250;
+/** Bodies are read in slices of a page, fewer at a time while they are large. */
+const firstSliceRows = 16;
+const largeSliceSizeBytes = 1_048_576;
 const dayMs = 86_400_000;
 
 /**
@@ -99,19 +102,37 @@ async function replay(
     if (groupIds.length === 0) return subscriber.ready();
     const source = { sql: deps.database.sql, eventTtlDays: deps.eventTtlDays };
     const rows = await readReplay(source, { groupIds, after, upTo: range.upTo, limit: replayPageRows });
-    const events = await openEvents({ sql: deps.database.sql, privacy: deps.privacy }, rows);
-    const entitlements = await readEntitlements(
-      { db: deps.database.db, privacy: deps.privacy },
-      groupIds.map((groupId) => ({ groupId, did: subscriber.did })),
-    );
-    for (const event of events) {
-      const membership = entitlements.get(entitlementKey(event.groupId, subscriber.did));
-      if (membership !== undefined && isEntitled(membership, event.eventNo)) subscriber.deliver(eventFrame(deps.codec, event));
-    }
-    if (!(await subscriber.ready())) return false;
+    if (!(await deliverRows(deps, subscriber, rows))) return false;
     const last = rows.at(-1);
     if (last === undefined || rows.length < replayPageRows) return true;
     after = last;
+  }
+  return true;
+}
+
+/** @returns false when the subscriber is gone. */
+async function deliverRows(deps: SubscribeDeps, subscriber: PacedSubscriber, rows: readonly EventRow[]): Promise<boolean> {
+  let sliceRows = firstSliceRows;
+  for (let start = 0; start < rows.length; ) {
+    const slice = rows.slice(start, start + sliceRows);
+    start += slice.length;
+    const [events, entitlements] = await Promise.all([
+      openEvents({ sql: deps.database.sql, privacy: deps.privacy }, slice),
+      readEntitlements(
+        { db: deps.database.db, privacy: deps.privacy },
+        slice.map(({ groupId }) => ({ groupId, did: subscriber.did })),
+      ),
+    ]);
+    let sizeBytes = 0;
+    for (const event of events) {
+      const membership = entitlements.get(entitlementKey(event.groupId, subscriber.did));
+      if (membership === undefined || !isEntitled(membership, event.eventNo)) continue;
+      const frame = eventFrame(deps.codec, event);
+      sizeBytes += frame.length;
+      subscriber.deliver(frame);
+      if (!(await subscriber.ready())) return false;
+    }
+    sliceRows = sizeBytes > largeSliceSizeBytes ? Math.max(1, Math.floor(sliceRows / 4)) : Math.min(replayPageRows, sliceRows * 2);
   }
   return true;
 }

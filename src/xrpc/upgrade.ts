@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { upgradeWebSocket } from '@hono/node-server';
 import type { HttpBindings } from '@hono/node-server';
@@ -36,4 +37,25 @@ export async function upgrade(
     if (name !== 'Content-Type') response.headers.set(name, value);
   }
   return response;
+}
+
+/**
+ * Writes a refusal of an upgrade with its body and ends the connection. The HTTP server would send status and headers only, and
+ * leaves a socket alone that is destroyed.
+ */
+export async function refuseUpgrade(request: IncomingMessage, refusal: Response): Promise<void> {
+  const { socket } = request;
+  const body = await refusal.text();
+  const head = [
+    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}`,
+    'Connection: close',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    ...[...refusal.headers].filter(([name]) => name !== 'connection').map(([name, value]) => `${name}: ${value}`),
+  ];
+  if (socket.destroyed) return;
+  await new Promise<void>((resolve) => {
+    socket.once('close', () => resolve());
+    socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => resolve());
+  });
+  socket.destroy();
 }

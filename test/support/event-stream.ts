@@ -79,7 +79,8 @@ async function opened(socket: WebSocket): Promise<void> {
       let text = '';
       response.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
       response.on('end', () => {
-        reject(new StreamRefused(response.statusCode ?? 0, String((JSON.parse(text) as Record<string, unknown>)['error'])));
+        const name = text === '' ? 'no body' : String((JSON.parse(text) as Record<string, unknown>)['error']);
+        reject(new StreamRefused(response.statusCode ?? 0, name));
       });
     });
   });
