@@ -43,7 +43,8 @@ async function main(): Promise<void> {
   const steps: StopStep[] = [];
   const played = play(dataDir, steps);
   const interrupted = new Promise<never>((_resolve, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => reject(new Interruption(signal)));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.once(signal, () => reject(new Interruption(signal)));
   });
   const overdue = systemClock.sleep(timeoutMs).then(() => Promise.reject(new Overdue()));
   let exitCode = 0;

@@ -6,6 +6,7 @@ import { createAdaptorServer } from '@hono/node-server';
 import type { HttpBindings, WebSocketServerLike } from '@hono/node-server';
 import type { WebSocket } from 'ws';
 import { WebSocketServer } from 'ws';
+import type { Clock } from '#platform/clock.ts';
 import { closeCodes } from '#stream/websocket.ts';
 import { refuseUpgrade, upgradeGate } from '#xrpc/upgrade.ts';
 import type { App } from './app.ts';
@@ -13,7 +14,7 @@ import type { App } from './app.ts';
 /** A listening HTTP server. */
 export interface Listener {
   readonly port: number;
-  /** Takes no further connections, ends the streams with 1012 and waits for running requests. */
+  /** Takes no further connections, ends the streams with 1012 (soon also without their answer) and waits for running requests. */
   stop(): Promise<void>;
 }
 
@@ -23,17 +24,23 @@ const requestTimeoutMs = 30_000;
 /** Longer than a proxy keeps its side open, so that it never sends a request into a closing connection. */
 const keepAliveTimeoutMs = 65_000;
 const clientFrameSizeBytesMax = 4_096;
+const goodbyeTimeoutMs = 2_000;
+const stopPollMs = 50;
 
 /**
  * Listens and then composes the app, because a free port is known only afterwards; requests cannot arrive in between.
  * @throws Error with code EADDRINUSE when the port is taken.
  */
 export async function listen(
-  where: { host: string; port: number },
+  where: { host: string; port: number; clock: Clock },
   compose: (port: number) => App,
 ): Promise<{ listener: Listener; app: App }> {
   const served: { app?: App } = {};
-  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: clientFrameSizeBytesMax });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: clientFrameSizeBytesMax,
+  });
   const server = createAdaptorServer({
     fetch: (request, env) => {
       const response = served.app?.http.fetch(request, env) ?? new Response(null, { status: 503 });
@@ -57,7 +64,7 @@ export async function listen(
   const { port } = server.address() as AddressInfo;
   const app = compose(port);
   served.app = app;
-  return { listener: { port, stop: () => stop(server, app.openStreams) }, app };
+  return { listener: { port, stop: () => stop(server, app.openStreams, where.clock) }, app };
 }
 
 async function answerUpgrade(request: IncomingMessage, answer: Response | Promise<Response>): Promise<Response> {
@@ -66,10 +73,18 @@ async function answerUpgrade(request: IncomingMessage, answer: Response | Promis
   return response;
 }
 
-async function stop(server: Server, openStreams: ReadonlySet<WebSocket>): Promise<void> {
-  const closed = once(server, 'close');
+/** A peer that does not read would hold its socket open for as long as it likes. */
+async function stop(server: Server, openStreams: ReadonlySet<WebSocket>, clock: Clock): Promise<void> {
+  const ended = new AbortController();
+  server.once('close', () => ended.abort());
   server.close();
-  for (const socket of openStreams) socket.close(closeCodes.serviceRestart, 'The server restarts. Connect again with the last cursor.');
-  server.closeIdleConnections();
-  await closed;
+  for (let waitedMs = 0; !ended.signal.aborted; waitedMs += stopPollMs) {
+    for (const socket of openStreams) {
+      if (waitedMs < goodbyeTimeoutMs)
+        socket.close(closeCodes.serviceRestart, 'The server restarts. Connect again with the last cursor.');
+      else socket.terminate();
+    }
+    server.closeIdleConnections();
+    await clock.sleep(stopPollMs, ended.signal);
+  }
 }

@@ -78,7 +78,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     serviceDid: config.SERVICE_DID ?? `did:web:localhost%3A${port}`,
     publicUrl: config.PUBLIC_URL ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
   });
-  const { listener, app } = await listen({ host, port: config.SERVER_PORT }, (port) =>
+  const { listener, app } = await listen({ host, port: config.SERVER_PORT, clock }, (port) =>
     createApp({
       config, clock, logger, metrics, database, ring, privacy, doorbell, replayGuard, readiness, cursorGeneration, version,
       ...identityOf(port),

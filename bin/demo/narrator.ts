@@ -33,7 +33,8 @@ export function createNarrator(write: (line: string) => void): Narrator {
 /** Breaks at spaces; what follows the first line is indented. */
 function wrap(text: string, columns: number): string[] {
   const lines: string[] = [];
-  let [line = '', ...words] = text.split(/(?<=\S) /);
+  const [first = '', ...words] = text.split(/(?<=\S) /);
+  let line = first;
   for (const word of words) {
     const longer = `${line} ${word}`;
     if (longer.length <= columns) {

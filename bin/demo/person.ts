@@ -29,7 +29,10 @@ export class Person {
     this.mls = mls;
   }
 
-  static async create(name: string, where: { server: ServerAddress; plc: LoopbackPlc; account?: AccountOptions }): Promise<Person> {
+  static async create(
+    name: string,
+    where: { server: ServerAddress; plc: LoopbackPlc; account?: AccountOptions },
+  ): Promise<Person> {
     const account = createAccount(where.plc, where.account);
     const mls = await MlsMember.create({ did: account.did, cipherSuite: demoSuite });
     return new Person(name, createXrpcClient({ server: where.server, account }), mls);
@@ -52,7 +55,9 @@ export class Person {
   /** Registers the device with ordinary key packages and publishes a last-resort one. */
   async register(): Promise<void> {
     const expires = new Date(Date.now() + 20 * dayMs).toISOString();
-    const upload = async (lastResort: boolean): Promise<{ keyPackage: string; cipherSuite: string; expires: string }> => {
+    const upload = async (
+      lastResort: boolean,
+    ): Promise<{ keyPackage: string; cipherSuite: string; expires: string }> => {
       const { bytes } = await this.mls.createKeyPackage(lastResort ? { lastResort: 'extension' } : {});
       return { keyPackage: Buffer.from(bytes).toString('base64'), cipherSuite: demoSuite, expires };
     };

@@ -75,7 +75,10 @@ async function register({ alice, bob, carol }: People, narrate: Narrator, stored
     await person.listen();
   }
   narrate.show(
-    [alice, bob, carol].flatMap(({ name, deviceName, did }) => [`${name}, ${did.slice(0, 16)}…`, `  registers "${deviceName}"`]),
+    [alice, bob, carol].flatMap(({ name, deviceName, did }) => [
+      `${name}, ${did.slice(0, 16)}…`,
+      `  registers "${deviceName}"`,
+    ]),
     [...(await stored.devices()), ...(await stored.keyPackages())],
   );
 }
@@ -95,7 +98,11 @@ async function begin({ alice, bob }: People, narrate: Narrator, stored: StoredRo
   alice.mls.acceptCommit();
   await bob.join(convoId);
   narrate.show(
-    [`Alice names it "${groupName}".`, 'Bob is told at once, and joins with the Welcome.', `Both are in epoch ${bob.mls.epoch}.`],
+    [
+      `Alice names it "${groupName}".`,
+      'Bob is told at once, and joins with the Welcome.',
+      `Both are in epoch ${bob.mls.epoch}.`,
+    ],
     [...(await stored.conversation()), ...(await stored.members()), ...(await stored.welcomes())],
   );
   return convoId;
@@ -177,7 +184,8 @@ async function removeCarol({ alice, bob, carol, narrate, stored, convoId }: Scen
 
 async function pass(convoId: string, speaker: Person, text: string, ...listeners: readonly Person[]): Promise<string> {
   await speaker.say(convoId, text);
-  for (const listener of listeners) expectThat((await listener.hear()) === text, `${listener.name} heard something else`);
+  for (const listener of listeners)
+    expectThat((await listener.hear()) === text, `${listener.name} heard something else`);
   return `${speaker.name}: "${text}"`;
 }
 

@@ -68,7 +68,9 @@ async function catchUp(
   }
   if (cursor.receivedAtMs < deps.clock.nowMs() - deps.eventTtlDays * dayMs) {
     const here = deps.codec.encode(cursor);
-    subscriber.deliver(infoFrame(here, 'Events behind the cursor have expired. Fetch what is missing with getMessages.'));
+    subscriber.deliver(
+      infoFrame(here, 'Events behind the cursor have expired. Fetch what is missing with getMessages.'),
+    );
   }
   let reached: LogPlace = cursor;
   subscription.readTo = cursor;
@@ -111,9 +113,13 @@ async function replay(
 }
 
 /** @returns false when the subscriber is gone. */
-async function deliverRows(deps: SubscribeDeps, subscriber: PacedSubscriber, rows: readonly EventRow[]): Promise<boolean> {
+async function deliverRows(
+  deps: SubscribeDeps,
+  subscriber: PacedSubscriber,
+  rows: readonly EventRow[],
+): Promise<boolean> {
   let sliceRows = firstSliceRows;
-  for (let start = 0; start < rows.length; ) {
+  for (let start = 0; start < rows.length;) {
     const slice = rows.slice(start, start + sliceRows);
     start += slice.length;
     const [events, entitlements] = await Promise.all([
@@ -132,7 +138,10 @@ async function deliverRows(deps: SubscribeDeps, subscriber: PacedSubscriber, row
       subscriber.deliver(frame);
       if (!(await subscriber.ready())) return false;
     }
-    sliceRows = sizeBytes > largeSliceSizeBytes ? Math.max(1, Math.floor(sliceRows / 4)) : Math.min(replayPageRows, sliceRows * 2);
+    sliceRows =
+      sizeBytes > largeSliceSizeBytes
+        ? Math.max(1, Math.floor(sliceRows / 4))
+        : Math.min(replayPageRows, sliceRows * 2);
   }
   return true;
 }

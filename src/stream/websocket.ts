@@ -28,7 +28,12 @@ export interface StreamRequest {
 }
 
 /** RFC 6455 section 7.4.1, and 4000 and up for our own. */
-export const closeCodes = { goingAway: 1001, policyViolation: 1008, internalError: 1011, serviceRestart: 1012 } as const;
+export const closeCodes = {
+  goingAway: 1001,
+  policyViolation: 1008,
+  internalError: 1011,
+  serviceRestart: 1012,
+} as const;
 
 const pingIntervalMs = 30_000;
 const readyPollMs = 10;
@@ -48,7 +53,12 @@ export async function openStream(deps: SocketDeps, request: StreamRequest): Prom
   return (socket) => {
     serve(deps, { ...request, now }, socket).catch((error: unknown) => {
       deps.onError(error);
-      end(socket, closeCodes.internalError, 'InternalError', 'Something went wrong. Connect again with the last cursor.');
+      end(
+        socket,
+        closeCodes.internalError,
+        'InternalError',
+        'Something went wrong. Connect again with the last cursor.',
+      );
     });
   };
 }
@@ -84,7 +94,9 @@ function startOf(deps: SocketDeps, request: PlacedRequest, subscriber: PacedSubs
   const cursor = deps.codec.decode(request.cursor);
   if (cursor !== undefined) return cursor;
   const here = deps.codec.encode(request.now);
-  subscriber.deliver(infoFrame(here, 'The cursor is not one of this database. Fetch what is missing with getMessages.'));
+  subscriber.deliver(
+    infoFrame(here, 'The cursor is not one of this database. Fetch what is missing with getMessages.'),
+  );
   return request.now;
 }
 
@@ -96,7 +108,12 @@ function subscriberOf(deps: SocketDeps, request: StreamRequest, socket: WebSocke
       if (socket.readyState !== socket.OPEN) return;
       // While older events are read out, `ready` sets the pace; live, a reader that far behind is cut and resumes by cursor.
       if (socket.bufferedAmount > limits.subscriberBacklogSizeBytesMax) {
-        return end(socket, closeCodes.policyViolation, 'ConsumerTooSlow', 'You read too slowly. Connect again with the last cursor.');
+        return end(
+          socket,
+          closeCodes.policyViolation,
+          'ConsumerTooSlow',
+          'You read too slowly. Connect again with the last cursor.',
+        );
       }
       socket.send(frame, { binary: true });
     },
@@ -104,7 +121,12 @@ function subscriberOf(deps: SocketDeps, request: StreamRequest, socket: WebSocke
       const deadlineMs = deps.clock.monotonicMs() + readyTimeoutMs;
       while (socket.readyState === socket.OPEN && socket.bufferedAmount > replayBacklogSizeBytes) {
         if (deps.clock.monotonicMs() > deadlineMs) {
-          end(socket, closeCodes.policyViolation, 'ConsumerTooSlow', 'You read too slowly. Connect again with the last cursor.');
+          end(
+            socket,
+            closeCodes.policyViolation,
+            'ConsumerTooSlow',
+            'You read too slowly. Connect again with the last cursor.',
+          );
           return false;
         }
         await deps.clock.sleep(readyPollMs);
@@ -136,7 +158,11 @@ async function watchLiveness(deps: SocketDeps, socket: WebSocket, signal: AbortS
 type MessageListener = (data: Buffer | ArrayBuffer | Buffer[], isBinary: boolean) => void;
 
 /** Typing frames come in from members; everything else a client says is ignored (wire contract D.3). */
-function typingReader(deps: SocketDeps, request: StreamRequest, subscription: () => Subscription | undefined): MessageListener {
+function typingReader(
+  deps: SocketDeps,
+  request: StreamRequest,
+  subscription: () => Subscription | undefined,
+): MessageListener {
   let secondStartedMs = 0;
   let framesThisSecond = 0;
   return (data, isBinary) => {
@@ -160,7 +186,8 @@ function parseTyping(data: Buffer, isBinary: boolean): { groupId: Buffer; isTypi
   } catch {
     return undefined;
   }
-  if (typeof frame !== 'object' || frame === null || !('$type' in frame) || frame.$type !== `${nsid}#typing`) return undefined;
+  if (typeof frame !== 'object' || frame === null || !('$type' in frame) || frame.$type !== `${nsid}#typing`)
+    return undefined;
   const convoId = 'convoId' in frame ? frame.convoId : undefined;
   const groupId = typeof convoId === 'string' ? decodeGroupId(convoId) : undefined;
   return groupId && { groupId, isTyping: 'isTyping' in frame && frame.isTyping === true };

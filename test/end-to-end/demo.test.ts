@@ -22,7 +22,9 @@ let facts: SceneFacts;
 beforeAll(async () => {
   bed = await startTestBed();
   people = await createPeople(bed.server(), bed.plc);
-  for (const { client } of Object.values(people) as { client: { account: { mintToken: (...args: never) => string } } }[]) {
+  for (const { client } of Object.values(people) as {
+    client: { account: { mintToken: (...args: never) => string } };
+  }[]) {
     const { account } = client;
     const { mintToken } = account;
     account.mintToken = (...args) => {
@@ -40,7 +42,12 @@ afterAll(() => bed.stop());
 function tellTales(): string[] {
   const { alice, bob, carol } = people;
   const persons = [alice, bob, carol].flatMap(({ did, deviceName, name }) => [did, deviceName, `${name}'s`]);
-  return [...persons, facts.groupName, ...tokens.flatMap((token) => [token, ...token.split('.').slice(1)]), '127.0.0.1'];
+  return [
+    ...persons,
+    facts.groupName,
+    ...tokens.flatMap((token) => [token, ...token.split('.').slice(1)]),
+    '127.0.0.1',
+  ];
 }
 
 test('the scene plays: add, talk, catch up by cursor, remove', () => {
@@ -74,7 +81,8 @@ test('afterwards the metrics hold none of these either', async () => {
   expect(scanner.scan('metrics', Buffer.from(metrics))).toEqual([]);
 });
 
-const demoFolders = async (): Promise<string[]> => (await readdir(tmpdir())).filter((name) => name.startsWith('nightjar-demo-'));
+const demoFolders = async (): Promise<string[]> =>
+  (await readdir(tmpdir())).filter((name) => name.startsWith('nightjar-demo-'));
 
 test('npm run demo exits 0 and leaves no folder behind', { timeout: 60_000 }, async () => {
   const before = await demoFolders();

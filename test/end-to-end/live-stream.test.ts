@@ -57,7 +57,10 @@ describe('what reaches a stream', () => {
     await alice.call('addMembers', { convoId: conversation.convoId, didList: [carol.did], commit });
     const { seq } = await sendCrafted(bob, conversation, { epoch: 1 });
     for (const stream of streams) {
-      await stream.next('membershipChangeEvent', ({ did, action, epoch }) => did === carol.did && action === 'joined' && epoch === 1);
+      await stream.next(
+        'membershipChangeEvent',
+        ({ did, action, epoch }) => did === carol.did && action === 'joined' && epoch === 1,
+      );
       await stream.next('messageEvent', ({ message }) => message.seq === seq);
       expect(seqsOf(stream, conversation)).toEqual([2, 3]);
       await stream.close();
@@ -91,7 +94,11 @@ describe('what reaches a stream', () => {
     const again = await openEventStream(carol, { cursor });
     await systemClock.sleep(700);
     expect([stream.events.length - heard, again.events.length]).toEqual([0, 0]);
-    expect(await refusalOf(openEventStream(carol, { convoId, ticket: (await carol.call('getSubscriptionTicket', {})).ticket }))).toEqual({ status: 403, error: 'NotMember' });
+    expect(
+      await refusalOf(
+        openEventStream(carol, { convoId, ticket: (await carol.call('getSubscriptionTicket', {})).ticket }),
+      ),
+    ).toEqual({ status: 403, error: 'NotMember' });
     await Promise.all([stream.close(), again.close(), witness.close()]);
   });
 
@@ -118,7 +125,11 @@ describe('what reaches a stream', () => {
   test('typing reaches the others on both servers, in both encodings, and not from a removed member', async () => {
     const conversation = await createCraftedConversation(alice, [bob, carol]);
     const { convoId } = conversation;
-    const [ofAlice, ofBob, ofCarol] = [await openEventStream(alice), await openEventStream(bob), await openEventStream(carol)];
+    const [ofAlice, ofBob, ofCarol] = [
+      await openEventStream(alice),
+      await openEventStream(bob),
+      await openEventStream(carol),
+    ];
     await sendCrafted(alice, conversation);
     for (const stream of [ofAlice, ofBob, ofCarol]) await stream.next('messageEvent');
     ofCarol.type(convoId, true);
@@ -139,7 +150,10 @@ describe('what reaches a stream', () => {
 describe('a cursor', () => {
   // Safe because a cursor is a place in the log below the horizon, and the same on every server.
   test('leads to every later event, in order and none twice, also on the other server while both are written to', async () => {
-    const conversations = [await createCraftedConversation(alice, [bob, carol]), await createCraftedConversation(carol, [alice, bob])];
+    const conversations = [
+      await createCraftedConversation(alice, [bob, carol]),
+      await createCraftedConversation(carol, [alice, bob]),
+    ];
     const perSender = 60;
     let stream = await openEventStream(bob);
     const sending = Promise.all(
@@ -151,7 +165,8 @@ describe('a cursor', () => {
       }),
     );
     const seqs: number[][] = [[], []];
-    const collect = (): void => conversations.forEach((conversation, index) => seqs[index]?.push(...seqsOf(stream, conversation)));
+    const collect = (): void =>
+      conversations.forEach((conversation, index) => seqs[index]?.push(...seqsOf(stream, conversation)));
     for (let round = 0; round < 12; round++) {
       for (let nth = 0; nth <= round % 4; nth++) await stream.next('messageEvent');
       await stream.close();
@@ -160,7 +175,8 @@ describe('a cursor', () => {
     }
     await sending;
     const missing = (): number => 2 * perSender - seqs.flat().length;
-    const isLast = (): boolean => conversations.reduce((count, conversation) => count + seqsOf(stream, conversation).length, 0) >= missing();
+    const isLast = (): boolean =>
+      conversations.reduce((count, conversation) => count + seqsOf(stream, conversation).length, 0) >= missing();
     while (!isLast()) await stream.next('messageEvent');
     await systemClock.sleep(300);
     await stream.close();
@@ -171,7 +187,10 @@ describe('a cursor', () => {
 
   // Safe because nothing at or above pg_snapshot_xmin is read: the open transaction holds the horizon below its own position.
   test('does not lead past a writer whose commit comes late', async () => {
-    const [late, prompt] = [await createCraftedConversation(alice, [bob]), await createCraftedConversation(alice, [bob])];
+    const [late, prompt] = [
+      await createCraftedConversation(alice, [bob]),
+      await createCraftedConversation(alice, [bob]),
+    ];
     const stream = await openEventStream(bob);
     await sendCrafted(alice, prompt);
     await stream.next('messageEvent');
@@ -194,7 +213,8 @@ describe('a cursor', () => {
       await systemClock.sleep(300);
       await writer`COMMIT`;
       await again.next('messageEvent', ({ message: { id } }) => id === message.msgId);
-      if (seqsOf(again, prompt).length === 0) await again.next('messageEvent', ({ message: { convoId } }) => convoId === prompt.convoId);
+      if (seqsOf(again, prompt).length === 0)
+        await again.next('messageEvent', ({ message: { convoId } }) => convoId === prompt.convoId);
       expect([seqsOf(again, late), seqsOf(again, prompt)]).toEqual([[1], [2]]);
       await again.close();
     } finally {
@@ -216,10 +236,14 @@ describe('a ticket', () => {
   test('opens one stream, on whichever server it is shown first', async () => {
     const { ticket, endpoint } = await bob.call('getSubscriptionTicket', {});
     expect(endpoint).toBe(`${bed.server().url.replace('http', 'ws')}/xrpc/blue.catbird.mls.subscribeConvoEvents`);
-    const openings = Array.from({ length: 20 }, (_, nth) => refusalOf(openEventStream(bob, { ticket, url: bed.server(nth % 2).url })));
+    const openings = Array.from({ length: 20 }, (_, nth) =>
+      refusalOf(openEventStream(bob, { ticket, url: bed.server(nth % 2).url })),
+    );
     const outcomes = await Promise.all(openings);
     expect(outcomes.filter((outcome) => outcome === 'opened')).toHaveLength(1);
-    expect(outcomes.filter((outcome) => outcome !== 'opened')).toEqual(Array.from({ length: 19 }, () => ({ status: 401, error: 'BadTicket' })));
+    expect(outcomes.filter((outcome) => outcome !== 'opened')).toEqual(
+      Array.from({ length: 19 }, () => ({ status: 401, error: 'BadTicket' })),
+    );
   });
 
   test('opens within 30 seconds and not after', async () => {
@@ -228,33 +252,45 @@ describe('a ticket', () => {
     const issuedAgo = async (agoMs: number): Promise<string> => {
       const clock = { ...systemClock, nowMs: () => systemClock.nowMs() - agoMs };
       const key = parseKeyRing(bed.identityKey).current.derive('ticket');
-      const tickets = createTickets({ key, serviceDid: bed.server().serviceDid, clock, uses: { firstUse: async () => true } });
+      const tickets = createTickets({
+        key,
+        serviceDid: bed.server().serviceDid,
+        clock,
+        uses: { firstUse: async () => true },
+      });
       return (await tickets.issue({ caller: { did: bob.did }, conversationId: undefined })).text;
     };
     expect(await refusalOf(openEventStream(bob, { ticket: await issuedAgo(25_000) }))).toBe('opened');
-    expect(await refusalOf(openEventStream(bob, { ticket: await issuedAgo(31_000) }))).toEqual({ status: 401, error: 'BadTicket' });
+    expect(await refusalOf(openEventStream(bob, { ticket: await issuedAgo(31_000) }))).toEqual({
+      status: 401,
+      error: 'BadTicket',
+    });
   });
 });
 
-test('a reader who is too slow is cut with ConsumerTooSlow, and others are not delayed', { timeout: 60_000 }, async () => {
-  const conversation = await createCraftedConversation(alice, [bob, carol]);
-  const [slow, quick] = [await openEventStream(bob), await openEventStream(onServer(carol, 0))];
-  await sendCrafted(alice, conversation);
-  await Promise.all([slow.next('messageEvent'), quick.next('messageEvent')]);
-  slow.pause();
-  const delaysMs: number[] = [];
-  for (let nth = 0; nth < 60; nth++) {
-    const { messageId } = await sendCrafted(alice, conversation, { sizeBytes: 262_144 });
-    const sentMs = performance.now();
-    await quick.next('messageEvent', ({ message }) => message.id === messageId);
-    delaysMs.push(performance.now() - sentMs);
-  }
-  slow.resume();
-  expect([(await slow.closed).code, slow.error?.error]).toEqual([1008, 'ConsumerTooSlow']);
-  expect(seqsOf(quick, conversation)).toEqual(Array.from({ length: 61 }, (_, index) => index + 1));
-  expect(Math.max(...delaysMs)).toBeLessThan(2_000);
-  const resumed = await openEventStream(bob, { cursor: slow.cursor });
-  await resumed.next('messageEvent', ({ message }) => message.seq === 61);
-  expect([...seqsOf(slow, conversation), ...seqsOf(resumed, conversation)]).toEqual(seqsOf(quick, conversation));
-  await Promise.all([resumed.close(), quick.close()]);
-});
+test(
+  'a reader who is too slow is cut with ConsumerTooSlow, and others are not delayed',
+  { timeout: 60_000 },
+  async () => {
+    const conversation = await createCraftedConversation(alice, [bob, carol]);
+    const [slow, quick] = [await openEventStream(bob), await openEventStream(onServer(carol, 0))];
+    await sendCrafted(alice, conversation);
+    await Promise.all([slow.next('messageEvent'), quick.next('messageEvent')]);
+    slow.pause();
+    const delaysMs: number[] = [];
+    for (let nth = 0; nth < 60; nth++) {
+      const { messageId } = await sendCrafted(alice, conversation, { sizeBytes: 262_144 });
+      const sentMs = performance.now();
+      await quick.next('messageEvent', ({ message }) => message.id === messageId);
+      delaysMs.push(performance.now() - sentMs);
+    }
+    slow.resume();
+    expect([(await slow.closed).code, slow.error?.error]).toEqual([1008, 'ConsumerTooSlow']);
+    expect(seqsOf(quick, conversation)).toEqual(Array.from({ length: 61 }, (_, index) => index + 1));
+    expect(Math.max(...delaysMs)).toBeLessThan(2_000);
+    const resumed = await openEventStream(bob, { cursor: slow.cursor });
+    await resumed.next('messageEvent', ({ message }) => message.seq === 61);
+    expect([...seqsOf(slow, conversation), ...seqsOf(resumed, conversation)]).toEqual(seqsOf(quick, conversation));
+    await Promise.all([resumed.close(), quick.close()]);
+  },
+);

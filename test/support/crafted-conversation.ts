@@ -29,7 +29,10 @@ export interface CraftedMessage {
 }
 
 /** The body of a sendMessage. */
-export function craftMessage(conversation: CraftedConversation, message: CraftedMessage = {}): RequestOf<'sendMessage'> {
+export function craftMessage(
+  conversation: CraftedConversation,
+  message: CraftedMessage = {},
+): RequestOf<'sendMessage'> {
   const { msgId = newUuid(), epoch = 0, sizeBytes = 512, delivery = 'persistent' } = message;
   const ciphertext = craftApplication(conversation.groupId, epoch, sizeBytes);
   return { convoId: conversation.convoId, msgId, epoch, ciphertext, paddedSize: ciphertext.length, delivery };

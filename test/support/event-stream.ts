@@ -3,6 +3,7 @@ import { decodeAll, encode } from '@atproto/lex-cbor';
 import { WebSocket } from 'ws';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/subscribeConvoEvents.defs.ts';
 import type { $Message } from '#xrpc/lexicon/blue/catbird/mls/subscribeConvoEvents.defs.ts';
+import { errorNameOf } from './xrpc-client.ts';
 import type { XrpcClient } from './xrpc-client.ts';
 
 const namespace = 'blue.catbird.mls.subscribeConvoEvents';
@@ -27,7 +28,11 @@ export interface EventStream {
   /** Resolves when the socket is closed. */
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
   /** The next event of a kind for which `fits` holds, behind the one that was returned last. @throws Error after `timeoutMs`. */
-  next<Name extends Kind>(kind: Name, fits?: (event: StreamEventOf<Name>) => boolean, timeoutMs?: number): Promise<StreamEventOf<Name>>;
+  next<Name extends Kind>(
+    kind: Name,
+    fits?: (event: StreamEventOf<Name>) => boolean,
+    timeoutMs?: number,
+  ): Promise<StreamEventOf<Name>>;
   /** Says that the person types, or stopped; as public clients do, in JSON or in CBOR. */
   type(convoId: string, isTyping: boolean, form?: 'json' | 'cbor'): void;
   /** Stops reading from the network. */
@@ -79,7 +84,7 @@ async function opened(socket: WebSocket): Promise<void> {
       let text = '';
       response.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
       response.on('end', () => {
-        const name = text === '' ? 'no body' : String((JSON.parse(text) as Record<string, unknown>)['error']);
+        const name = text === '' ? 'no body' : String(errorNameOf({ text }));
         reject(new StreamRefused(response.statusCode ?? 0, name));
       });
     });
@@ -126,7 +131,7 @@ function readEvents(socket: WebSocket, startCursor: string | undefined): EventSt
     const deadlineMs = performance.now() + timeoutMs;
     for (;;) {
       if (failure !== undefined) throw failure;
-      for (; position < events.length; ) {
+      for (; position < events.length;) {
         const event = events[position++];
         if (event !== undefined && isWanted(event)) return event;
       }
@@ -175,11 +180,18 @@ function changed(waiting: Set<() => void>, timeoutMs: number): Promise<void> {
 function parseFrame(data: Buffer): StreamMessage | { error: string; message: string } {
   const [header, body, ...rest] = [...decodeAll(data)];
   if (!isMap(header) || !isMap(body) || rest.length > 0) throw new TypeError('a frame is two maps');
-  if (header['op'] === -1) return { error: String(body['error']), message: String(body['message']) };
-  if (header['op'] !== 1 || body['$type'] !== `${namespace}${String(header['t'])}`) throw new TypeError('header and body differ');
+  if (header['op'] === -1) return { error: textIn(body, 'error'), message: textIn(body, 'message') };
+  if (header['op'] !== 1 || body['$type'] !== `${namespace}${textIn(header, 't')}`)
+    throw new TypeError('header and body differ');
   const message = lexicon.message.parse(body);
   if (!isNamed(message)) throw new TypeError('an event that the contract does not name');
   return message;
+}
+
+function textIn(map: Record<string, unknown>, field: string): string {
+  const value = map[field];
+  if (typeof value !== 'string') throw new TypeError(`${field} is no text`);
+  return value;
 }
 
 function isNamed(message: $Message): message is StreamMessage {

@@ -38,9 +38,16 @@ export interface TestServerOptions {
 const serviceDid = 'did:web:nightjar.test';
 const plenty = '1000000';
 const quotaNames = [
-  'RATE_LIMIT_IP_PER_MINUTE', 'RATE_LIMIT_SEND_MESSAGE', 'RATE_LIMIT_PUBLISH_KEY_PACKAGE', 'RATE_LIMIT_ADD_MEMBERS',
-  'RATE_LIMIT_REMOVE_MEMBER', 'RATE_LIMIT_CREATE_CONVO', 'RATE_LIMIT_REGISTER_DEVICE', 'RATE_LIMIT_GET_MESSAGES',
-  'RATE_LIMIT_SUBSCRIBE', 'RATE_LIMIT_DID_DEFAULT',
+  'RATE_LIMIT_IP_PER_MINUTE',
+  'RATE_LIMIT_SEND_MESSAGE',
+  'RATE_LIMIT_PUBLISH_KEY_PACKAGE',
+  'RATE_LIMIT_ADD_MEMBERS',
+  'RATE_LIMIT_REMOVE_MEMBER',
+  'RATE_LIMIT_CREATE_CONVO',
+  'RATE_LIMIT_REGISTER_DEVICE',
+  'RATE_LIMIT_GET_MESSAGES',
+  'RATE_LIMIT_SUBSCRIBE',
+  'RATE_LIMIT_DID_DEFAULT',
 ];
 
 /** The settings of a server that answers tests: loopback only, quotas that nothing here reaches. */
@@ -109,7 +116,12 @@ export async function startTestBed(options: { servers?: number; env?: Environmen
   };
   const account = (accountOptions?: AccountOptions): Account => createAccount(plc, accountOptions);
   return {
-    database, plc, identityKey, servers, server, account,
+    database,
+    plc,
+    identityKey,
+    servers,
+    server,
+    account,
     client: (of = {}) => createXrpcClient({ server: server(of.server), account: of.account ?? account() }),
     async stop() {
       await Promise.all(servers.map((each) => each.stop()));

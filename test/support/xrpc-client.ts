@@ -42,6 +42,11 @@ export class XrpcFailure extends Error {
   }
 }
 
+/** The error name in a refusal. */
+export function errorNameOf(answer: Pick<RawAnswer, 'text'>): unknown {
+  return (JSON.parse(answer.text) as Record<string, unknown>)['error'];
+}
+
 export interface RawAnswer {
   readonly status: number;
   readonly headers: Headers;
@@ -79,6 +84,7 @@ export interface ServerAddress {
 }
 
 const namespace = 'blue.catbird.mls';
+const lexicons: Readonly<Record<MethodName, { readonly main: Query | Procedure }>> = mls;
 const timeoutMs = 20_000;
 
 export function createXrpcClient({ server, account }: { server: ServerAddress; account: Account }): XrpcClient {
@@ -120,7 +126,7 @@ export function createXrpcClient({ server, account }: { server: ServerAddress; a
 /** The request that the method's lexicon asks for. */
 export function rawRequest<Name extends MethodName>(name: Name, request: RequestOf<Name>): RawRequest {
   const fields = Object.entries(request as object).filter(([, value]) => value !== undefined);
-  if (mls[name].main instanceof Procedure) {
+  if (lexicons[name].main instanceof Procedure) {
     return { verb: 'POST', body: lexStringify(Object.fromEntries(fields) as LexValue) };
   }
   const search = new URLSearchParams(
