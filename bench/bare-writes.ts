@@ -55,7 +55,10 @@ async function runPgbench(url: string, groupCount: number, seconds: number): Pro
   const folder = await mkdtemp(join(tmpdir(), 'nightjar-pgbench-'));
   try {
     const script = join(folder, 'write.sql');
-    await writeFile(script, `\\set number random(1, ${groupCount})\n${statement(':number', randomBody).replaceAll('\n', ' ')};\n`);
+    await writeFile(
+      script,
+      `\\set number random(1, ${groupCount})\n${statement(':number', randomBody).replaceAll('\n', ' ')};\n`,
+    );
     const args = ['-n', '-M', 'prepared', '-c', String(clients), '-j', '2', '-T', String(seconds), '-f', script, url];
     const output = await outputOf('pgbench', args);
     const tps = /tps = ([\d.]+)/.exec(output)?.[1];

@@ -17,7 +17,11 @@ const subscribersMax = 16;
 const settleMs = 1_000;
 
 /** From the moment a send leaves to the moment its frame arrives at a subscriber, at `perSecond` sends. */
-export async function measureDelivery(stage: Stage, seed: Seed, plan: { perSecond: number; seconds: number }): Promise<Delivery> {
+export async function measureDelivery(
+  stage: Stage,
+  seed: Seed,
+  plan: { perSecond: number; seconds: number },
+): Promise<Delivery> {
   const sentMs = new Map<string, number>();
   const latenciesMs: number[] = [];
   const people = seed.people.slice(0, subscribersMax);
@@ -54,7 +58,9 @@ export async function measureDelivery(stage: Stage, seed: Seed, plan: { perSecon
 
 async function subscribe(stage: Stage, person: Person, onMessage: (msgId: string) => void): Promise<WebSocket> {
   const connection = await openConnection(stage.serverPort);
-  const answer = await connection.send(postRequest('getSubscriptionTicket', person.mintToken('getSubscriptionTicket'), '{}'));
+  const answer = await connection.send(
+    postRequest('getSubscriptionTicket', person.mintToken('getSubscriptionTicket'), '{}'),
+  );
   connection.close();
   expectOk(answer);
   const { ticket } = JSON.parse(answer.body.toString('utf8')) as { ticket: string };

@@ -10,14 +10,33 @@ import { openStage } from './stage.ts';
 
 /** How much is measured; every figure of a run comes from the same minutes on the same machine. */
 const plans = {
-  quick: { people: 64, conversations: 1_000, warmUpSends: 2_000, sends: 8_000, bareSeconds: 5, pages: 1_500, deliverySeconds: 5 },
-  full: { people: 64, conversations: 1_000, warmUpSends: 5_000, sends: 40_000, bareSeconds: 20, pages: 8_000, deliverySeconds: 20 },
+  quick: {
+    people: 64,
+    conversations: 1_000,
+    warmUpSends: 2_000,
+    sends: 8_000,
+    bareSeconds: 5,
+    pages: 1_500,
+    deliverySeconds: 5,
+  },
+  full: {
+    people: 64,
+    conversations: 1_000,
+    warmUpSends: 5_000,
+    sends: 40_000,
+    bareSeconds: 20,
+    pages: 8_000,
+    deliverySeconds: 20,
+  },
 } as const;
 
 const sendConnections = 64;
 
 const command = defineCommand({
-  meta: { name: 'bench', description: 'Measures sends, fetches and live delivery, and the bare rate of the same write.' },
+  meta: {
+    name: 'bench',
+    description: 'Measures sends, fetches and live delivery, and the bare rate of the same write.',
+  },
   args: {
     json: { type: 'string', description: 'File to write the figures to.' },
     quick: { type: 'boolean', description: 'Less of everything; under a minute.' },
@@ -38,10 +57,21 @@ async function measure(plan: (typeof plans)[keyof typeof plans]): Promise<Record
     progress('signing tokens');
     const [warmUp, sends] = [readySends(seeded, plan.warmUpSends), readySends(seeded, plan.sends)];
     progress('sending');
-    await runLoad(stage.serverPort, sendConnections, warmUp.map(({ request }) => request));
-    const sent = await runLoad(stage.serverPort, sendConnections, sends.map(({ request }) => request));
+    await runLoad(
+      stage.serverPort,
+      sendConnections,
+      warmUp.map(({ request }) => request),
+    );
+    const sent = await runLoad(
+      stage.serverPort,
+      sendConnections,
+      sends.map(({ request }) => request),
+    );
     progress('delivering at half that rate');
-    const delivered = await measureDelivery(stage, seeded, { perSecond: sent.perSecond / 2, seconds: plan.deliverySeconds });
+    const delivered = await measureDelivery(stage, seeded, {
+      perSecond: sent.perSecond / 2,
+      seconds: plan.deliverySeconds,
+    });
     progress('fetching');
     const fetched = await measureFetches(stage, seeded, plan.pages);
     progress('writing the same rows without the service');

@@ -19,7 +19,13 @@ export function readySends(seed: Seed, count: number): ReadySend[] {
     const sender = conversation.members[Math.random() < 0.5 ? 0 : 1];
     const msgId = newUuid();
     const ciphertext = craftApplication(conversation.groupId, 0, bodySizeBytes).toString('base64');
-    const body = { convoId: conversation.id, msgId, epoch: 0, paddedSize: bodySizeBytes, ciphertext: { $bytes: ciphertext } };
+    const body = {
+      convoId: conversation.id,
+      msgId,
+      epoch: 0,
+      paddedSize: bodySizeBytes,
+      ciphertext: { $bytes: ciphertext },
+    };
     return { msgId, request: postRequest('sendMessage', sender.mintToken('sendMessage'), JSON.stringify(body)) };
   });
 }

@@ -39,7 +39,12 @@ export async function openStage(): Promise<Stage> {
   const identityKey = newKeyRingText();
   const serverPort = await freePort();
   const server = startServerProcess({ dataDir, databaseUrl: embedded.url, plcUrl: plc.url, identityKey, serverPort });
-  const database = openDatabase({ url: embedded.url, poolSize: 8, applicationName: 'nightjar-bench', purpose: 'maintenance' });
+  const database = openDatabase({
+    url: embedded.url,
+    poolSize: 8,
+    applicationName: 'nightjar-bench',
+    purpose: 'maintenance',
+  });
   const close = async (): Promise<void> => {
     await stopProcess(server);
     await database.close();
@@ -90,7 +95,11 @@ function startServerProcess(settings: {
     RATE_LIMIT_SUBSCRIBE: noLimit,
     RATE_LIMIT_DID_DEFAULT: noLimit,
   };
-  return spawn(process.execPath, ['src/main.ts', 'server'], { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
+  return spawn(process.execPath, ['src/main.ts', 'server'], {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
 }
 
 async function untilHealthy(port: number): Promise<void> {

@@ -162,8 +162,21 @@ const statements = [
 ] as const;
 
 const tables = [
-  'replay_birth', 'replay_entries', 'events', 'messages', 'welcomes', 'welcome_messages', 'key_packages', 'devices',
-  'accounts', 'members', 'group_infos', 'conversation_counters', 'conversations', 'identity_keys', 'cursor_generation',
+  'replay_birth',
+  'replay_entries',
+  'events',
+  'messages',
+  'welcomes',
+  'welcome_messages',
+  'key_packages',
+  'devices',
+  'accounts',
+  'members',
+  'group_infos',
+  'conversation_counters',
+  'conversations',
+  'identity_keys',
+  'cursor_generation',
 ] as const;
 
 export async function up(db: Kysely<unknown>): Promise<void> {

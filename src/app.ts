@@ -143,6 +143,10 @@ function documentsOf({ config, clock }: AppParts): ReturnType<typeof createDidDo
 }
 
 function observe(metrics: Metrics, { method, status, error, durationMs }: RequestObservation): void {
-  metrics.requestFinished(method.slice(method.lastIndexOf('.') + 1), `${Math.floor(status / 100)}xx` as StatusClass, durationMs);
+  metrics.requestFinished(
+    method.slice(method.lastIndexOf('.') + 1),
+    `${Math.floor(status / 100)}xx` as StatusClass,
+    durationMs,
+  );
   if (error === 'RateLimitExceeded') metrics.quotaRefused('unknown');
 }

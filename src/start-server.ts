@@ -66,12 +66,24 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const { ring, created } = await loadKeyRing({ identityKey: config.IDENTITY_KEY, dataDir: config.DATA_DIR });
   if (created) logger.log('development_keys_created', {});
   const privacy = createPrivacy(ring);
-  await checkIdentityKey(database.sql, { id: privacy.keyId, fingerprint: privacy.pseudonym('key-check', [], 'identity key') });
+  await checkIdentityKey(database.sql, {
+    id: privacy.keyId,
+    fingerprint: privacy.pseudonym('key-check', [], 'identity key'),
+  });
   const doorbell = await openDoorbell(deps, { databaseUrl, isAlone });
-  const replayGuard = createReplayGuard({ sql: database.sql, clock, ttlSeconds: config.JTI_TTL_SECONDS, digest: replayDigest(privacy) });
+  const replayGuard = createReplayGuard({
+    sql: database.sql,
+    clock,
+    ttlSeconds: config.JTI_TTL_SECONDS,
+    digest: replayDigest(privacy),
+  });
   await replayGuard.ensureBorn();
   const cursorGeneration = await readCursorGeneration(database);
-  const readiness = createReadiness({ clock, database: () => database.sql`SELECT 1`, migrations: () => assertMigrated(database) });
+  const readiness = createReadiness({
+    clock,
+    database: () => database.sql`SELECT 1`,
+    migrations: () => assertMigrated(database),
+  });
 
   const host = config.SERVER_HOST ?? (config.NODE_ENV === 'production' ? '0.0.0.0' : '127.0.0.1');
   const identityOf = (port: number): { serviceDid: string; publicUrl: string } => ({
@@ -80,7 +92,18 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   });
   const { listener, app } = await listen({ host, port: config.SERVER_PORT, clock }, (port) =>
     createApp({
-      config, clock, logger, metrics, database, ring, privacy, doorbell, replayGuard, readiness, cursorGeneration, version,
+      config,
+      clock,
+      logger,
+      metrics,
+      database,
+      ring,
+      privacy,
+      doorbell,
+      replayGuard,
+      readiness,
+      cursorGeneration,
+      version,
       ...identityOf(port),
     }),
   );
@@ -136,7 +159,11 @@ async function openStorage(deps: ServerDeps): Promise<{ database: Database; data
     logger.log('postgres_starting', { mode: embedded.mode === 'borrowed' ? 'adopted' : embedded.mode });
     databaseUrl = embedded.url;
   }
-  const database = openDatabase({ url: config.DATABASE_URL ?? databaseUrl, poolSize: config.DATABASE_POOL_SIZE, applicationName });
+  const database = openDatabase({
+    url: config.DATABASE_URL ?? databaseUrl,
+    poolSize: config.DATABASE_POOL_SIZE,
+    applicationName,
+  });
   steps.unshift({ name: 'database', run: () => database.close() });
   const { versionMajor } = await checkServer(database, { production: config.NODE_ENV === 'production' });
   await applyMigrations(deps, { database, databaseUrl, migrate: config.MIGRATE_ON_START ?? isAlone });

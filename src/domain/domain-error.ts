@@ -13,12 +13,15 @@ export const domainErrors = {
   ConvoNotFound: 'There is no such conversation. Check the id, or ask a member to add you.',
   DeviceAlreadyRegistered: 'Another device uses this signature key. Make a new one and register again.',
   DeviceNotFound: 'You have no such device. Call listDevices, or register it first.',
-  EpochMismatch: 'The conversation is in another epoch. Fetch the commits up to currentEpoch, apply them, and try again.',
+  EpochMismatch:
+    'The conversation is in another epoch. Fetch the commits up to currentEpoch, apply them, and try again.',
   GroupInfoUnavailable: 'No GroupInfo of this epoch is stored. Ask a member to call updateGroupInfo, then try again.',
-  InvalidAsset: 'The ciphertext is not an MLS message of this conversation and epoch that fills paddedSize. Encrypt it again.',
+  InvalidAsset:
+    'The ciphertext is not an MLS message of this conversation and epoch that fills paddedSize. Encrypt it again.',
   InvalidBatch: 'The batch is empty. Send at least one key package.',
   InvalidCipherSuite: 'The cipher suite is unknown or differs from the one in the bytes. Name the suite that was used.',
-  InvalidCommit: 'The commit is not an MLS commit of this conversation and epoch. Make it again from the current state.',
+  InvalidCommit:
+    'The commit is not an MLS commit of this conversation and epoch. Make it again from the current state.',
   InvalidCursor: 'The cursor is not one of ours or has expired. Start again without it.',
   InvalidDeviceName: 'The device name cannot be used. Choose one of 1 to 128 bytes.',
   InvalidDid: 'Only your own key packages are counted for you. Leave the DID out.',
@@ -28,8 +31,10 @@ export const domainErrors = {
   InvalidKeyPackage: 'The key package is malformed, wrongly signed or not in your name. Make a new one.',
   InvalidKeyPackages: 'A key package is malformed, wrongly signed or not in your name. Make new ones.',
   InvalidSignatureKey: 'The signature key is not the one in the key packages. Send the one they were signed with.',
-  InvalidWelcome: 'The Welcome does not match key packages that were handed out to you. Fetch key packages and make it again.',
-  KeyPackageNotFound: 'A key package was not handed out to you or has been used. Fetch new ones and make the Welcome again.',
+  InvalidWelcome:
+    'The Welcome does not match key packages that were handed out to you. Fetch key packages and make it again.',
+  KeyPackageNotFound:
+    'A key package was not handed out to you or has been used. Fetch new ones and make the Welcome again.',
   LastMember: 'You are the only member left and cannot leave.',
   MessageTooLarge: 'The message is larger than the largest size bucket. Split it.',
   NotAdmin: 'Only an admin may do this. Ask one.',

@@ -44,7 +44,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   return Object.freeze(parsed);
 }
 
-function rawValue(env: Readonly<Record<string, string | undefined>>, name: string, setting: Setting): string | undefined {
+function rawValue(
+  env: Readonly<Record<string, string | undefined>>,
+  name: string,
+  setting: Setting,
+): string | undefined {
   const value = env[name];
   if (value !== undefined && value !== '') return value;
   const file = setting.secret ? env[`${name}_FILE`] : undefined;
@@ -52,7 +56,9 @@ function rawValue(env: Readonly<Record<string, string | undefined>>, name: strin
 }
 
 function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
-  const known = new Set(Object.entries<Setting>(settings).flatMap(([name, row]) => (row.secret ? [name, `${name}_FILE`] : [name])));
+  const known = new Set(
+    Object.entries<Setting>(settings).flatMap(([name, row]) => (row.secret ? [name, `${name}_FILE`] : [name])),
+  );
   return Object.keys(env)
     .filter((name) => ownPrefixes.some((prefix) => name.startsWith(prefix)) && !known.has(name))
     .map((name) => {
@@ -64,12 +70,16 @@ function unknownVariables(env: Readonly<Record<string, string | undefined>>): st
 function productionProblems(config: Config): string[] {
   if (config.NODE_ENV !== 'production') return [];
   const problems: string[] = [];
-  if (config.SERVICE_DID === undefined) problems.push('SERVICE_DID: is required in production. Set it to the did:web of this host.');
-  if (config.DATABASE_URL === undefined) problems.push('DATABASE_URL: is required in production. The embedded Postgres is for development.');
-  if (config.IDENTITY_KEY === undefined) problems.push('IDENTITY_KEY: is required in production. Make one with: npm run admin -- key new');
+  if (config.SERVICE_DID === undefined)
+    problems.push('SERVICE_DID: is required in production. Set it to the did:web of this host.');
+  if (config.DATABASE_URL === undefined)
+    problems.push('DATABASE_URL: is required in production. The embedded Postgres is for development.');
+  if (config.IDENTITY_KEY === undefined)
+    problems.push('IDENTITY_KEY: is required in production. Make one with: npm run admin -- key new');
   if (!config.ENFORCE_LXM) problems.push('ENFORCE_LXM: may not be false in production.');
   if (!config.ENFORCE_JTI) problems.push('ENFORCE_JTI: may not be false in production.');
-  if (config.IDENTITY_ALLOW_PRIVATE_NETWORK) problems.push('IDENTITY_ALLOW_PRIVATE_NETWORK: may not be true in production.');
+  if (config.IDENTITY_ALLOW_PRIVATE_NETWORK)
+    problems.push('IDENTITY_ALLOW_PRIVATE_NETWORK: may not be true in production.');
   return problems;
 }
 

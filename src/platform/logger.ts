@@ -17,7 +17,12 @@ const patterns = {
 /** A JSON-lines logger at `level`; a value that does not fit its declared kind is written as `"invalid"`. */
 export function createLogger(level: LogLevel | 'silent', destination?: DestinationStream): Logger {
   const sink = pino(
-    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     destination ?? pino.destination({ fd: 1, sync: true }),
   );
   return {

@@ -32,9 +32,11 @@ export function parseKeyRing(text: string): KeyRing {
     .filter((entry) => entry !== '')
     .map(parseEntry);
   const [current] = keys;
-  if (current === undefined) throw new KeyRingError('The key ring is empty; it needs at least one "<id>:<base64 of 32 bytes>".');
+  if (current === undefined)
+    throw new KeyRingError('The key ring is empty; it needs at least one "<id>:<base64 of 32 bytes>".');
   const byId = new Map(keys.map((key) => [key.id, key]));
-  if (byId.size !== keys.length) throw new KeyRingError('Two keys of the ring have the same id; every id may stand once.');
+  if (byId.size !== keys.length)
+    throw new KeyRingError('Two keys of the ring have the same id; every id may stand once.');
   return { current, byId: (id) => byId.get(id) };
 }
 
@@ -43,9 +45,12 @@ function parseEntry(entry: string): RootKey {
   const id = Number(idText);
   const secret = Buffer.from(keyText, 'base64');
   if (id < 1 || id > 255 || secret.length !== rootKeySizeBytes) {
-    throw new KeyRingError('A key must be "<id>:<base64 of 32 bytes>" with an id from 1 to 255; make one with: npm run admin -- key new');
+    throw new KeyRingError(
+      'A key must be "<id>:<base64 of 32 bytes>" with an id from 1 to 255; make one with: npm run admin -- key new',
+    );
   }
-  if (new Set(secret).size < 8) throw new KeyRingError('A key of the ring is not random; make one with: npm run admin -- key new');
+  if (new Set(secret).size < 8)
+    throw new KeyRingError('A key of the ring is not random; make one with: npm run admin -- key new');
   const derived = new Map<string, KeyObject>();
   return {
     id,

@@ -82,7 +82,11 @@ export function createPrivacy(ring: KeyRing): Privacy {
     if (sealed[0] !== formatVersion || key === undefined || sealed.length < headerSizeBytes + tagSizeBytes) {
       throw new SealError('a sealed value has an unknown format or key id');
     }
-    const decipher = createDecipheriv('aes-256-gcm', key.derive(`seal/${purpose}`), sealed.subarray(2, headerSizeBytes));
+    const decipher = createDecipheriv(
+      'aes-256-gcm',
+      key.derive(`seal/${purpose}`),
+      sealed.subarray(2, headerSizeBytes),
+    );
     decipher.setAAD(encodeBinding(binding));
     decipher.setAuthTag(sealed.subarray(sealed.length - tagSizeBytes));
     try {

@@ -35,7 +35,12 @@ export interface DatabaseOptions {
  * slower with every message until the next ANALYZE (0.2 to 2.4 ms in 20,000 of them); every request reads by key.
  */
 const sessionSettings = {
-  requests: { statement_timeout: 5_000, lock_timeout: 3_000, idle_in_transaction_session_timeout: 5_000, enable_seqscan: 'off' },
+  requests: {
+    statement_timeout: 5_000,
+    lock_timeout: 3_000,
+    idle_in_transaction_session_timeout: 5_000,
+    enable_seqscan: 'off',
+  },
   maintenance: { statement_timeout: 0, lock_timeout: 10_000, idle_in_transaction_session_timeout: 60_000 },
 } as const;
 

@@ -27,7 +27,13 @@ export function eventFrame(codec: CursorCodec, event: StreamEvent): Buffer {
       });
     }
     case 'membership':
-      return frame('membershipChangeEvent', { cursor, convoId, did: event.did, action: event.action, epoch: event.epoch });
+      return frame('membershipChangeEvent', {
+        cursor,
+        convoId,
+        did: event.did,
+        action: event.action,
+        epoch: event.epoch,
+      });
   }
 }
 

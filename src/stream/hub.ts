@@ -69,7 +69,8 @@ export class Hub {
     subscription.held = [];
     subscription.heldSizeBytes = 0;
     subscription.heldOverflow = false;
-    for (const conversationId of subscription.conversationIds) addTo(this.#byConversation, conversationId, subscription);
+    for (const conversationId of subscription.conversationIds)
+      addTo(this.#byConversation, conversationId, subscription);
   }
 
   remove(subscription: Subscription): void {

@@ -17,7 +17,11 @@ async function declaredColumns(): Promise<Column[]> {
   );
   const tables = interfaces.get('Tables') ?? [];
   return tables.flatMap(({ name: table, type }) =>
-    (interfaces.get(type) ?? []).map((field) => ({ table, column: field.name, nullable: field.type.includes('| null') })),
+    (interfaces.get(type) ?? []).map((field) => ({
+      table,
+      column: field.name,
+      nullable: field.type.includes('| null'),
+    })),
   );
 }
 

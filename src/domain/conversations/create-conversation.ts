@@ -38,12 +38,17 @@ interface CreateDeps {
  * @throws AppError InvalidCipherSuite, InvalidGroupId, TooManyMembers, ConvoAlreadyExists, InvalidWelcome,
  *   KeyPackageNotFound, InvalidGroupInfo, TooManyConversations.
  */
-export async function createConversation(deps: CreateDeps, caller: Caller, input: ConversationToCreate): Promise<Conversation> {
+export async function createConversation(
+  deps: CreateDeps,
+  caller: Caller,
+  input: ConversationToCreate,
+): Promise<Conversation> {
   const checked = checkInput(caller, input);
   const created = await deps.db.transaction().execute((tx) => insertAll(deps, tx, caller, checked));
   if (created) deps.onEvents();
   const [conversation] = await loadConversations(deps, [checked.groupId]);
-  const mayRetry = conversation?.creatorDid === caller.did && conversation.members.some(({ did }) => did === caller.did);
+  const mayRetry =
+    conversation?.creatorDid === caller.did && conversation.members.some(({ did }) => did === caller.did);
   if (conversation === undefined || (!created && !mayRetry)) throw domainError('ConvoAlreadyExists');
   return conversation;
 }
@@ -68,12 +73,7 @@ function checkInput(caller: Caller, input: ConversationToCreate): CheckedConvers
   return { ...input, groupId, epoch, others, suite };
 }
 
-async function insertAll(
-  deps: CreateDeps,
-  tx: Tx,
-  caller: Caller,
-  input: CheckedConversation,
-): Promise<boolean> {
+async function insertAll(deps: CreateDeps, tx: Tx, caller: Caller, input: CheckedConversation): Promise<boolean> {
   const { privacy } = deps;
   const { groupId, epoch, others } = input;
   const inserted = await insertConversation(
@@ -92,7 +92,13 @@ async function insertAll(
   );
   if (!inserted) return false;
   if (input.welcome !== undefined) {
-    await acceptWelcome(deps, tx, caller, { groupId, epoch, bytes: input.welcome, cipherSuite: input.suite, invited: others });
+    await acceptWelcome(deps, tx, caller, {
+      groupId,
+      epoch,
+      bytes: input.welcome,
+      cipherSuite: input.suite,
+      invited: others,
+    });
   }
   if (input.groupInfo !== undefined) await storeGroupInfo(deps, tx, { groupId, epoch, bytes: input.groupInfo });
   await recordChange(

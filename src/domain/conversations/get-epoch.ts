@@ -7,7 +7,11 @@ import { parseConversationId } from './conversation.ts';
 import { selectConversations } from './store.ts';
 
 /** The conversation's current epoch. @throws AppError ConvoNotFound, NotMember. */
-export async function getEpoch(deps: { db: Db; privacy: Privacy }, caller: Caller, conversationId: string): Promise<number> {
+export async function getEpoch(
+  deps: { db: Db; privacy: Privacy },
+  caller: Caller,
+  conversationId: string,
+): Promise<number> {
   const groupId = parseConversationId(conversationId);
   await requireMember(deps, caller, groupId);
   return loadEpoch(deps, groupId);

@@ -12,10 +12,12 @@ import { selectGroupInfo, upsertGroupInfo } from './store.ts';
  * @throws AppError InvalidGroupInfo.
  */
 export function checkGroupInfo(bytes: Buffer, expected: { groupId: Buffer; epoch: number }): void {
-  if (bytes.length < limits.groupInfoSizeBytesMin || bytes.length > limits.groupInfoSizeBytesMax) throw domainError('InvalidGroupInfo');
+  if (bytes.length < limits.groupInfoSizeBytesMin || bytes.length > limits.groupInfoSizeBytesMax)
+    throw domainError('InvalidGroupInfo');
   try {
     const header = readGroupInfo(bytes);
-    if (header.epoch !== expected.epoch || !expected.groupId.equals(header.groupId)) throw domainError('InvalidGroupInfo');
+    if (header.epoch !== expected.epoch || !expected.groupId.equals(header.groupId))
+      throw domainError('InvalidGroupInfo');
   } catch (error) {
     if (error instanceof MlsFormatError) throw domainError('InvalidGroupInfo');
     throw error;

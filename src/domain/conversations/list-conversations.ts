@@ -45,7 +45,10 @@ function sealCursor(privacy: Privacy, caller: Caller, groupId: Buffer): string {
 
 function openCursor(privacy: Privacy, caller: Caller, cursor: string): Buffer {
   try {
-    return Buffer.from(privacy.unsealText('page-cursor', ['getConvos', caller.did], Buffer.from(cursor, 'base64url')), 'hex');
+    return Buffer.from(
+      privacy.unsealText('page-cursor', ['getConvos', caller.did], Buffer.from(cursor, 'base64url')),
+      'hex',
+    );
   } catch (error) {
     if (error instanceof SealError) throw domainError('InvalidCursor');
     throw error;

@@ -30,7 +30,9 @@ export async function loadConversations(
         metadata:
           row.sealedMetadata === null
             ? undefined
-            : (JSON.parse(privacy.unsealText('conversation-metadata', [groupId], row.sealedMetadata)) as ConversationMetadata),
+            : (JSON.parse(
+                privacy.unsealText('conversation-metadata', [groupId], row.sealedMetadata),
+              ) as ConversationMetadata),
         members: (members.get(id) ?? []).map(({ did, role, joinedAt }) => ({
           did,
           joinedAt,

@@ -39,7 +39,14 @@ export async function selectConversations(
   db: Db,
   groupIds: readonly Buffer[],
 ): Promise<
-  { groupId: Buffer; cipherSuite: number; sealedCreator: Buffer; sealedMetadata: Buffer | null; createdAt: Date; epoch: number }[]
+  {
+    groupId: Buffer;
+    cipherSuite: number;
+    sealedCreator: Buffer;
+    sealedMetadata: Buffer | null;
+    createdAt: Date;
+    epoch: number;
+  }[]
 > {
   return db
     .selectFrom('conversations as c')

@@ -69,5 +69,8 @@ function uuidOfOther(
   deviceId: string | undefined,
   uuidTag: Buffer | null,
 ): boolean {
-  return uuidTag !== null && devices.some((device) => device.deviceId !== deviceId && device.uuidTag?.equals(uuidTag) === true);
+  return (
+    uuidTag !== null &&
+    devices.some((device) => device.deviceId !== deviceId && device.uuidTag?.equals(uuidTag) === true)
+  );
 }

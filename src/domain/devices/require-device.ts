@@ -11,7 +11,11 @@ const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  * The tag of one of the caller's own devices.
  * @throws AppError DeviceNotFound for ids that are unknown, malformed or somebody else's.
  */
-export async function requireDeviceTag(deps: { db: Db; privacy: Privacy }, caller: Caller, deviceId: string): Promise<Buffer> {
+export async function requireDeviceTag(
+  deps: { db: Db; privacy: Privacy },
+  caller: Caller,
+  deviceId: string,
+): Promise<Buffer> {
   const device = isDeviceId(deviceId)
     ? await selectDevice(deps.db, deviceOwner(deps.privacy, caller.did), deviceId)
     : undefined;

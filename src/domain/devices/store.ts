@@ -12,7 +12,11 @@ export interface DeviceRow {
 }
 
 const deviceColumns = [
-  'device_id as deviceId', 'tag', 'uuid_tag as uuidTag', 'sealed_device as sealedDevice', 'registered_at as registeredAt',
+  'device_id as deviceId',
+  'tag',
+  'uuid_tag as uuidTag',
+  'sealed_device as sealedDevice',
+  'registered_at as registeredAt',
   'last_seen_at as lastSeenAt',
 ] as const;
 
@@ -22,7 +26,13 @@ export async function lockOwner(tx: Tx, owner: Buffer): Promise<void> {
 }
 
 export async function selectDevices(db: Db, owner: Buffer): Promise<DeviceRow[]> {
-  return db.selectFrom('devices').select(deviceColumns).where('owner', '=', owner).orderBy('registered_at').orderBy('device_id').execute();
+  return db
+    .selectFrom('devices')
+    .select(deviceColumns)
+    .where('owner', '=', owner)
+    .orderBy('registered_at')
+    .orderBy('device_id')
+    .execute();
 }
 
 export async function selectDevice(db: Db, owner: Buffer, deviceId: string): Promise<DeviceRow | undefined> {

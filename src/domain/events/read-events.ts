@@ -51,11 +51,16 @@ export async function readCursorGeneration(deps: { sql: Sql }): Promise<Buffer> 
 
 /** The person a membership event is about, or undefined for other events. */
 export function personOf(privacy: Privacy, row: EventRow): string | undefined {
-  return row.sealedDid === null ? undefined : privacy.unsealText('event-did', [row.groupId, row.eventNo], row.sealedDid);
+  return row.sealedDid === null
+    ? undefined
+    : privacy.unsealText('event-did', [row.groupId, row.eventNo], row.sealedDid);
 }
 
 /** Joins rows with their messages; an event whose message has expired is left out. The order stays. */
-export async function openEvents(deps: { sql: Sql; privacy: Privacy }, rows: readonly EventRow[]): Promise<StreamEvent[]> {
+export async function openEvents(
+  deps: { sql: Sql; privacy: Privacy },
+  rows: readonly EventRow[],
+): Promise<StreamEvent[]> {
   const ofMessages = rows.filter((row) => row.kind === eventKinds.message && row.seq !== null);
   const messages = new Map(
     (

@@ -21,7 +21,11 @@ export async function recordEvents(
   events: readonly EventToRecord[],
 ): Promise<void> {
   const { groupId, epoch, lastSeq } = group;
-  const position = await advanceCounters(tx, groupId, { epoch, lastSeq, lastEvent: group.firstEvent + events.length - 1 });
+  const position = await advanceCounters(tx, groupId, {
+    epoch,
+    lastSeq,
+    lastEvent: group.firstEvent + events.length - 1,
+  });
   await insertEvents(
     tx,
     { groupId, position, bucketSeconds: deps.timeBucketSeconds },
@@ -32,8 +36,7 @@ export async function recordEvents(
         kind: event.kind,
         seq: event.seq ?? null,
         epoch: event.did === undefined ? null : epoch,
-        sealedDid:
-          event.did === undefined ? null : deps.privacy.sealText('event-did', [groupId, eventNo], event.did),
+        sealedDid: event.did === undefined ? null : deps.privacy.sealText('event-did', [groupId, eventNo], event.did),
       };
     }),
   );

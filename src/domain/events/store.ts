@@ -74,7 +74,11 @@ interface TailRow {
  * Everything after `after`, up to the horizon: below pg_snapshot_xmin every writer has ended, and no later one can still
  * write a smaller position, so what is read is complete and final.
  */
-export async function selectTail(sql: Sql, after: LogPlace, limit: number): Promise<{ events: EventRow[]; horizon: number }> {
+export async function selectTail(
+  sql: Sql,
+  after: LogPlace,
+  limit: number,
+): Promise<{ events: EventRow[]; horizon: number }> {
   const rows = await sql<TailRow[]>`
     SELECT h.horizon, e.position, e.group_id AS "groupId", e.event_no AS "eventNo", e.received_at AS "receivedAt",
            e.kind, e.seq, e.epoch, e.sealed_did AS "sealedDid"

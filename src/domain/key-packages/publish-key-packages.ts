@@ -56,10 +56,18 @@ export async function publishKeyPackages(
 }
 
 /** Stores packages that `prepareOrError` made; the outcomes keep their order. */
-async function storePrepared(deps: PublishDeps, prepared: readonly (PreparedPackage | AppError)[]): Promise<PublishOutcome[]> {
+async function storePrepared(
+  deps: PublishDeps,
+  prepared: readonly (PreparedPackage | AppError)[],
+): Promise<PublishOutcome[]> {
   const ready = prepared.filter((item): item is PreparedPackage => !(item instanceof AppError));
   const known = new Map(
-    (await selectStates(deps.db, ready.map((item) => item.row.ref))).map((row) => [row.ref.toString('hex'), row]),
+    (
+      await selectStates(
+        deps.db,
+        ready.map((item) => item.row.ref),
+      )
+    ).map((row) => [row.ref.toString('hex'), row]),
   );
   const room = await roomPerDevice(deps, ready);
   const rows: NewKeyPackageRow[] = [];

@@ -4,12 +4,19 @@ import { keyPackageOwner } from './key-package.ts';
 import { countAvailableByTag, deleteAvailable } from './store.ts';
 
 /** Available packages of each of the person's devices, by device tag in hex. */
-export async function stockOfDevices(deps: { db: Db; privacy: Privacy }, did: string): Promise<ReadonlyMap<string, number>> {
+export async function stockOfDevices(
+  deps: { db: Db; privacy: Privacy },
+  did: string,
+): Promise<ReadonlyMap<string, number>> {
   const rows = await countAvailableByTag(deps.db, keyPackageOwner(deps.privacy, did));
   return new Map(rows.map(({ tag, count }) => [tag.toString('hex'), count]));
 }
 
 /** Withdraws what a deleted device has left to give. @returns how many packages. */
-export async function withdrawKeyPackages(deps: { db: Db; privacy: Privacy }, did: string, tag: Buffer): Promise<number> {
+export async function withdrawKeyPackages(
+  deps: { db: Db; privacy: Privacy },
+  did: string,
+  tag: Buffer,
+): Promise<number> {
   return deleteAvailable(deps.db, keyPackageOwner(deps.privacy, did), tag);
 }

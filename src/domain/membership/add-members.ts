@@ -52,15 +52,17 @@ async function addInTransaction(
   const { groupId } = input;
   const { locked } = await lockConversation(deps, tx, caller, groupId);
   if (input.commit === undefined && input.welcome !== undefined) throw domainError('InvalidWelcome');
-  const verdict =
-    input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
+  const verdict = input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
   if (verdict?.kind === 'retry') return verdict.epoch;
 
   const newcomers = await newcomersOf(deps, tx, groupId, input.dids);
   if (verdict === undefined && newcomers.length === 0) return locked.epoch;
   await refuseTooMany(tx, groupId, newcomers.length);
   // Key packages are locked before accounts here as in createConversation, so that the two cannot deadlock.
-  await storeAttachments(deps, tx, caller, { ...input, epoch: verdict === undefined ? locked.epoch : locked.epoch + 1 });
+  await storeAttachments(deps, tx, caller, {
+    ...input,
+    epoch: verdict === undefined ? locked.epoch : locked.epoch + 1,
+  });
   return recordChange(deps, tx, locked, {
     commit: verdict?.commit,
     joined: newcomers.map((did) => ({ did, role: roles.member })),
@@ -94,7 +96,11 @@ async function storeAttachments(
 /** Those of `dids` who are not active members, once each. */
 async function newcomersOf(deps: MembershipDeps, tx: Tx, groupId: Buffer, dids: readonly string[]): Promise<string[]> {
   const people = [...new Set(dids)].map((did) => ({ did, member: memberPseudonym(deps.privacy, groupId, did) }));
-  const known = await selectMemberships(tx, groupId, people.map(({ member }) => member));
+  const known = await selectMemberships(
+    tx,
+    groupId,
+    people.map(({ member }) => member),
+  );
   return people
     .filter(({ member }) => !known.some((row) => row.state === memberStates.active && row.member.equals(member)))
     .map(({ did }) => did);

@@ -31,8 +31,7 @@ export async function leaveConversation(deps: MembershipDeps, caller: Caller, in
   const groupId = parseConversationId(input.conversationId);
   const epoch = await deps.db.transaction().execute(async (tx) => {
     const { locked, membership } = await lockConversation(deps, tx, caller, groupId);
-    const verdict =
-      input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
+    const verdict = input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
     if (verdict?.kind === 'retry') return verdict.epoch;
     await refuseLastAdmin(tx, groupId, membership);
     return recordChange(deps, tx, locked, {

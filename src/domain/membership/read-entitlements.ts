@@ -23,7 +23,11 @@ export async function readEntitlements(
   deps: { db: Db; privacy: Privacy },
   listeners: readonly Listener[],
 ): Promise<Entitlements> {
-  const pairs = listeners.map(({ groupId, did }) => ({ groupId, did, member: memberPseudonym(deps.privacy, groupId, did) }));
+  const pairs = listeners.map(({ groupId, did }) => ({
+    groupId,
+    did,
+    member: memberPseudonym(deps.privacy, groupId, did),
+  }));
   const rows = await selectMembershipPairs(deps.db, {
     groupIds: pairs.map(({ groupId }) => groupId),
     members: pairs.map(({ member }) => member),

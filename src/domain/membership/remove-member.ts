@@ -29,8 +29,7 @@ export async function removeMember(deps: MembershipDeps, caller: Caller, input: 
     if (membership.role !== roles.admin) throw domainError('NotAdmin');
     const target = await selectMembership(tx, groupId, memberPseudonym(deps.privacy, groupId, input.targetDid));
     if (target === undefined) throw domainError('TargetNotMember');
-    const verdict =
-      input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
+    const verdict = input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
     if (verdict?.kind === 'retry') return verdict.epoch;
     const isActive = target.state === memberStates.active;
     if (!isActive && verdict === undefined) return locked.epoch;

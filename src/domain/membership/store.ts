@@ -6,7 +6,12 @@ import { memberStates } from './member.ts';
 import type { Membership, MemberState, Role } from './member.ts';
 
 const membershipColumns = [
-  'member', 'role', 'state', 'joined_seq as joinedSeq', 'joined_event as joinedEvent', 'left_event as leftEvent',
+  'member',
+  'role',
+  'state',
+  'joined_seq as joinedSeq',
+  'joined_event as joinedEvent',
+  'left_event as leftEvent',
 ] as const;
 
 export async function selectMembership(db: Db, groupId: Buffer, member: Buffer): Promise<Membership | undefined> {

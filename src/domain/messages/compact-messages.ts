@@ -7,7 +7,11 @@ import { createPartitionsAhead, dropExpiredPartitions } from '#storage/partition
  * from the conversation's counter. Safe to run twice and on several workers at once.
  * @returns how many partitions were removed.
  */
-export async function compactMessages(deps: { sql: Sql; clock: Clock; messageTtlDays: number }): Promise<{ removed: number }> {
+export async function compactMessages(deps: {
+  sql: Sql;
+  clock: Clock;
+  messageTtlDays: number;
+}): Promise<{ removed: number }> {
   await createPartitionsAhead(deps.sql, 'messages', deps.messageTtlDays);
   return { removed: await dropExpiredPartitions(deps, 'messages', deps.messageTtlDays) };
 }

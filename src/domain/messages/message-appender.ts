@@ -14,7 +14,12 @@ export interface MessageToAppend {
 
 /** What became of it; `epoch` is the conversation's, or for a duplicate the stored message's. */
 export type AppendResult =
-  | { readonly outcome: 'stored' | 'duplicate'; readonly seq: number; readonly epoch: number; readonly receivedAt: Date }
+  | {
+      readonly outcome: 'stored' | 'duplicate';
+      readonly seq: number;
+      readonly epoch: number;
+      readonly receivedAt: Date;
+    }
   | { readonly outcome: 'stale'; readonly epoch: number }
   | { readonly outcome: 'stranger' | 'former' };
 
@@ -66,7 +71,11 @@ export function createMessageAppender(deps: {
       const batch = takeBatch(waiting);
       waitingSizeBytes -= sizeOf(batch);
       try {
-        const results = await appendBatch(deps.sql, batch.map(({ message }) => message), deps.timeBucketSeconds);
+        const results = await appendBatch(
+          deps.sql,
+          batch.map(({ message }) => message),
+          deps.timeBucketSeconds,
+        );
         if (results.some(({ outcome }) => outcome === 'stored')) deps.onStored();
         batch.forEach((item, index) => item.resolve(required(results[index], 'a result')));
         deps.onBatch?.(batch.length);
@@ -80,7 +89,9 @@ export function createMessageAppender(deps: {
   return {
     append(message) {
       if (waiting.length >= waitingMax || waitingSizeBytes + message.body.length > waitingSizeBytesMax) {
-        throw new AppError('ServiceUnavailable', 'Too many messages are waiting. Try again in a moment.', { retryAfterSeconds: 1 });
+        throw new AppError('ServiceUnavailable', 'Too many messages are waiting. Try again in a moment.', {
+          retryAfterSeconds: 1,
+        });
       }
       return new Promise((resolve, reject) => {
         waiting.push({ message, key: `${message.groupId.toString('hex')} ${message.msgId}`, resolve, reject });
@@ -117,7 +128,11 @@ function sizeOf(batch: readonly Waiting[]): number {
   return batch.reduce((sum, { message }) => sum + message.body.length, 0);
 }
 
-async function appendBatch(sql: Sql, messages: readonly MessageToAppend[], bucketSeconds: number): Promise<AppendResult[]> {
+async function appendBatch(
+  sql: Sql,
+  messages: readonly MessageToAppend[],
+  bucketSeconds: number,
+): Promise<AppendResult[]> {
   let start = 0;
   const starts = messages.map(({ body }) => {
     const own = start;

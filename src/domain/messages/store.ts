@@ -15,11 +15,7 @@ export interface MessageRow {
 /** Answers are cut at this many bytes of bodies, so that a page of large messages stays bounded. */
 const pageSizeBytesMax = 16_777_216;
 
-export async function insertMessage(
-  tx: Tx,
-  row: Omit<MessageRow, 'receivedAt'>,
-  bucketSeconds: number,
-): Promise<void> {
+export async function insertMessage(tx: Tx, row: Omit<MessageRow, 'receivedAt'>, bucketSeconds: number): Promise<void> {
   await tx
     .insertInto('messages')
     .values({
@@ -35,7 +31,11 @@ export async function insertMessage(
 }
 
 /** Looks in every live partition. Exact only under the conversation's lock, in a statement after the one that took it. */
-export async function selectByMsgId(db: Db, groupId: Buffer, msgId: string): Promise<{ kind: number; epoch: number } | undefined> {
+export async function selectByMsgId(
+  db: Db,
+  groupId: Buffer,
+  msgId: string,
+): Promise<{ kind: number; epoch: number } | undefined> {
   return db
     .selectFrom('messages')
     .select(['kind', 'epoch'])

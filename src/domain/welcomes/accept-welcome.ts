@@ -19,17 +19,29 @@ export async function acceptWelcome(
   deps: { privacy: Privacy; timeBucketSeconds: number },
   tx: Tx,
   caller: Caller,
-  welcome: { groupId: Buffer; epoch: number; bytes: Buffer; cipherSuite: number | undefined; invited: readonly string[] },
+  welcome: {
+    groupId: Buffer;
+    epoch: number;
+    bytes: Buffer;
+    cipherSuite: number | undefined;
+    invited: readonly string[];
+  },
 ): Promise<void> {
   const header = parseWelcome(welcome.bytes);
-  if (welcome.cipherSuite !== undefined && header.cipherSuite !== welcome.cipherSuite) throw domainError('InvalidWelcome');
+  if (welcome.cipherSuite !== undefined && header.cipherSuite !== welcome.cipherSuite)
+    throw domainError('InvalidWelcome');
   const recipients = await consumeKeyPackages(deps, tx, caller, {
     refs: header.keyPackageRefs.map((ref) => Buffer.from(ref)),
     cipherSuite: header.cipherSuite,
   });
   const invited = new Set([...welcome.invited, caller.did]);
   if (!recipients.every(({ did }) => invited.has(did))) throw domainError('InvalidWelcome');
-  await deliverWelcome(deps, tx, { groupId: welcome.groupId, epoch: welcome.epoch, welcome: welcome.bytes, recipients });
+  await deliverWelcome(deps, tx, {
+    groupId: welcome.groupId,
+    epoch: welcome.epoch,
+    welcome: welcome.bytes,
+    recipients,
+  });
 }
 
 function parseWelcome(bytes: Buffer): WelcomeHeader {

@@ -76,7 +76,13 @@ export async function lockNextWelcome(
     .where('w.recipient', '=', query.recipient)
     .where('w.state', '!=', welcomeStates.consumed);
   if (query.device !== undefined) pending = pending.where('w.device', '=', query.device);
-  return pending.orderBy('w.state').orderBy('w.epoch', 'desc').orderBy('w.ref').limit(1).forUpdate('w').executeTakeFirst();
+  return pending
+    .orderBy('w.state')
+    .orderBy('w.epoch', 'desc')
+    .orderBy('w.ref')
+    .limit(1)
+    .forUpdate('w')
+    .executeTakeFirst();
 }
 
 export async function markFetched(tx: Tx, groupId: Buffer, ref: Buffer, bucketSeconds: number): Promise<void> {

@@ -51,7 +51,9 @@ const factories = {
 } as const;
 
 type Factories = (typeof factories)[keyof typeof factories];
-type Intersection<Union> = (Union extends unknown ? (deps: Union) => void : never) extends (deps: infer All) => void ? All : never;
+type Intersection<Union> = (Union extends unknown ? (deps: Union) => void : never) extends (deps: infer All) => void
+  ? All
+  : never;
 
 /** The methods' names without their namespace, for metrics. */
 export const methodNames: readonly string[] = Object.keys(factories);

@@ -20,10 +20,16 @@ export const publishKeyPackages = (deps: PublishDeps): MethodEndpoint =>
       const { keyPackages } = input;
       if (keyPackages.length === 0) throw domainError('InvalidBatch');
       if (keyPackages.length > limits.keyPackagesPerBatchMax) throw domainError('BatchTooLarge');
-      const tags = await tagsOf(deps, caller, keyPackages.map(({ deviceId }) => deviceId));
+      const tags = await tagsOf(
+        deps,
+        caller,
+        keyPackages.map(({ deviceId }) => deviceId),
+      );
       const uploads = keyPackages.map((item) => keyPackageUpload(item, tags.get(item.deviceId ?? '')));
       const outcomes = await publish(deps, caller, uploads);
-      const errors = outcomes.flatMap((outcome, index) => (outcome === undefined ? [] : [{ index, error: outcome.code }]));
+      const errors = outcomes.flatMap((outcome, index) =>
+        outcome === undefined ? [] : [{ index, error: outcome.code }],
+      );
       const failed = errors.length;
       return { succeeded: outcomes.length - failed, failed, errors: failed === 0 ? undefined : errors };
     },
