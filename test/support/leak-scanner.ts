@@ -22,6 +22,8 @@ interface Needle {
 }
 
 const digests = ['md5', 'sha1', 'sha256'] as const;
+/** Shortened hashes, such as pseudonyms have, are found too. */
+const hashSizeBytesMin = 12;
 
 /**
  * Each of `names` is looked for as it is, in upper and lower case, as UTF-16, hex, base64 and base64url (at all three
@@ -50,7 +52,7 @@ export function formsOf(name: string): ReadonlyMap<string, Buffer> {
     ...encodings(Buffer.from(name), ''),
   ]);
   for (const digest of digests) {
-    const hash = createHash(digest).update(name).digest();
+    const hash = createHash(digest).update(name).digest().subarray(0, hashSizeBytesMin);
     forms.set(digest, hash);
     for (const [form, bytes] of encodings(hash, digest)) forms.set(form, bytes);
   }

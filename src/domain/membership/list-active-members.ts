@@ -8,7 +8,7 @@ export interface ActiveMember {
   readonly joinedAt: Date;
 }
 
-/** Active members by conversation id (hex), in the order they joined. */
+/** Active members by conversation id (hex), in the order they joined; those who joined together always in the same order. */
 export async function listActiveMembers(
   deps: { db: Db; privacy: Privacy },
   groupIds: readonly Buffer[],

@@ -60,6 +60,7 @@ export async function selectActiveMembers(
     .where('state', '=', memberStates.active)
     .orderBy('group_id')
     .orderBy('joined_event')
+    .orderBy('member')
     .execute();
 }
 
