@@ -60,6 +60,9 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidWelcome',
   'InvalidGroupInfo',
   'TooManyConversations',
+  'PolicyViolation',
+  'NotAdmin',
+  'IdempotencyKeyReused',
 ])
 
 export { main }

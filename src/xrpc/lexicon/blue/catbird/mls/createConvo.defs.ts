@@ -78,6 +78,7 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidGroupInfo',
   'TooManyConversations',
   'InvalidGroupId',
+  'IdempotencyKeyReused',
 ])
 
 export { main }

@@ -46,6 +46,7 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidCommit',
   'LastAdmin',
   'TargetNotMember',
+  'PolicyViolation',
 ])
 
 export { main }

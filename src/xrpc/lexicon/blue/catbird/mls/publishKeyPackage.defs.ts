@@ -53,6 +53,7 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'ExpirationTooFar',
   'TooManyKeyPackages',
   'DeviceNotFound',
+  'IdempotencyKeyReused',
 ])
 
 export { main }

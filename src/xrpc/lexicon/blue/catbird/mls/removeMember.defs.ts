@@ -45,6 +45,8 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'EpochMismatch',
   'InvalidCommit',
   'TargetNotMember',
+  'PolicyViolation',
+  'IdempotencyKeyReused',
 ])
 
 export { main }
