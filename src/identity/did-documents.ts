@@ -9,7 +9,7 @@ import type { LruMap } from './lru-map.ts';
 import { importSigningKey, readCurvePoint } from './signing-key.ts';
 import type { CurvePoint, SigningKey, VerificationMethod } from './signing-key.ts';
 
-/** The signing keys of people, from their DID documents. */
+/** What the service needs of people's DID documents. */
 export interface DidDocuments {
   /**
    * The key `#atproto` of `did`, or the one that `kid` names (`#fragment`, `fragment` or `did#fragment`). The same object
@@ -17,6 +17,11 @@ export interface DidDocuments {
    * @throws AppError DidUnsupported, DidNotFound, SigningKeyMissing, IdentityUnavailable.
    */
   signingKey(did: string, options?: { kid?: string | undefined; refresh?: 'force' }): Promise<SigningKey>;
+  /**
+   * Origin of the person's PDS, or undefined when the document names none.
+   * @throws AppError DidUnsupported, DidNotFound, IdentityUnavailable.
+   */
+  pdsEndpoint(did: string): Promise<string | undefined>;
 }
 
 export interface DidDocumentsDeps {
@@ -44,6 +49,7 @@ interface Entry {
   readonly points: ReadonlyMap<string, CurvePoint>;
   /** Keys imported so far; undefined for one that is not usable. */
   readonly keys: Map<string, SigningKey | undefined>;
+  readonly pdsEndpoint: string | undefined;
   readonly fetchedAtMs: number;
   nextRefreshMs: number;
   forcedAtMs: number;
@@ -63,6 +69,10 @@ export function createDidDocuments(deps: DidDocumentsDeps): DidDocuments {
       const key = keyOf(entry, keyId(did, kid));
       if (key === undefined) throw identityError('SigningKeyMissing');
       return key;
+    },
+    async pdsEndpoint(did) {
+      if (resolvableMethod(did, deps.network) === undefined) throw identityError('DidUnsupported');
+      return (await cache.current(did)).pdsEndpoint;
     },
   };
 }
@@ -127,10 +137,12 @@ class DidDocumentCache {
 
   async #fetch(did: string): Promise<Entry> {
     try {
-      const points = pointsById(did, await this.#deps.fetchDidDocument(did));
+      const { verificationMethods, pdsEndpoint } = await this.#deps.fetchDidDocument(did);
+      const points = pointsById(did, verificationMethods);
       const nowMs = this.#nowMs();
       const forcedAtMs = this.#entries.peek(did)?.forcedAtMs ?? Number.NEGATIVE_INFINITY;
-      const entry = { points, keys: new Map(), fetchedAtMs: nowMs, nextRefreshMs: nowMs + freshMs, forcedAtMs };
+      const times = { fetchedAtMs: nowMs, nextRefreshMs: nowMs + freshMs, forcedAtMs };
+      const entry = { points, keys: new Map(), pdsEndpoint, ...times };
       this.#absences.delete(did);
       this.#entries.set(did, entry);
       return entry;

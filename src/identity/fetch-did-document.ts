@@ -1,17 +1,26 @@
 import { DidResolverCommon } from '@atproto-labs/did-resolver';
-import { FetchResponseError, safeFetchWrap } from '@atproto-labs/fetch-node';
+import { FetchResponseError } from '@atproto-labs/fetch-node';
 import type { Clock } from '#platform/clock.ts';
 import { resolvableMethod } from './did.ts';
 import type { IdentityNetwork } from './did.ts';
 import { createFetchGate } from './fetch-gate.ts';
+import { createGuardedFetch } from './guarded-fetch.ts';
 import { identityError, isIdentityError } from './identity-error.ts';
+import { readPdsEndpoint } from './pds-endpoint.ts';
 import type { VerificationMethod } from './signing-key.ts';
 
+/** What concerns us of a DID document. */
+export interface FetchedDocument {
+  readonly verificationMethods: readonly VerificationMethod[];
+  /** Origin of the person's PDS. */
+  readonly pdsEndpoint: string | undefined;
+}
+
 /**
- * Fetches the verification methods of a DID's document from the network, without any cache.
+ * Fetches a DID's document from the network, without any cache.
  * @throws AppError DidUnsupported, DidNotFound (a definite answer), IdentityUnavailable (no answer).
  */
-export type FetchDidDocument = (did: string) => Promise<readonly VerificationMethod[]>;
+export type FetchDidDocument = (did: string) => Promise<FetchedDocument>;
 
 export interface FetchDidDocumentDeps {
   readonly clock: Clock;
@@ -28,7 +37,10 @@ const fetchesPerMethodMax = 16;
 const waitingPerMethodMax = 256;
 
 export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocument {
-  const resolver = new DidResolverCommon({ fetch: guardedFetch(deps), plcDirectoryUrl: deps.plcUrl });
+  const { network, timeoutMs } = deps;
+  // The resolver adds `redirect: 'error'`.
+  const fetch = createGuardedFetch({ network, timeoutMs, responseSizeBytesMax: documentSizeBytesMax });
+  const resolver = new DidResolverCommon({ fetch, plcDirectoryUrl: deps.plcUrl });
   const limits = { runningMax: fetchesPerMethodMax, waitingMax: waitingPerMethodMax, waitMsMax: deps.timeoutMs };
   const gates = { plc: createFetchGate(deps.clock, limits), web: createFetchGate(deps.clock, limits) };
   return async (did) => {
@@ -36,24 +48,16 @@ export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocu
     if (method === undefined) throw identityError('DidUnsupported');
     try {
       const document = await gates[method].run(() => resolver.resolve(did as `did:${typeof method}:${string}`));
-      return document.verificationMethod ?? [];
+      return {
+        verificationMethods: document.verificationMethod ?? [],
+        pdsEndpoint: readPdsEndpoint(did, document.service ?? []),
+      };
     } catch (error) {
       // The cause stays behind: its text names the DID.
       if (isIdentityError(error)) throw identityError(error.code);
       throw identityError(isDefinite(error) ? 'DidNotFound' : 'IdentityUnavailable');
     }
   };
-}
-
-/**
- * The SSRF guard: https on its own port, to a public unicast address that is checked when the connection is made. The
- * resolver adds `redirect: 'error'`. The private network keeps the limits of size and time.
- */
-function guardedFetch(deps: FetchDidDocumentDeps): typeof globalThis.fetch {
-  const limits = { responseMaxSize: documentSizeBytesMax, timeout: deps.timeoutMs };
-  return deps.network === 'private'
-    ? safeFetchWrap({ ...limits, ssrfProtection: false })
-    : safeFetchWrap({ ...limits, ssrfProtection: true, allowIpHost: false });
 }
 
 const tryLaterStatuses = new Set([408, 425, 429]);

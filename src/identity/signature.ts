@@ -1,14 +1,10 @@
 import { createPublicKey, ECDH, hash, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
-
-/** What is used of the native `secp256k1` addon; it has no types of its own. Functions throw on input that cannot be parsed. */
-interface NativeSecp256k1 {
-  ecdsaVerify(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean;
-  /** Works in place. */
-  signatureNormalize(signature: Uint8Array): Uint8Array;
-}
+import { loadNativeVerifier } from './native-secp256k1.ts';
+import { createVerificationPool } from './verification-pool.ts';
+import type { VerifyLater } from './verification-pool.ts';
 
 /** Who checks secp256k1 signatures: the addon does 16,000 a second on one core, OpenSSL 2,000. */
 export type SignatureBackend = 'secp256k1-native' | 'node-crypto';
@@ -58,9 +54,8 @@ export function importVerifier(
     isScalar(signature.subarray(0, 32), order) &&
     isScalar(signature.subarray(32), order);
   if (curve === 'secp256k1' && backend === 'secp256k1-native' && native !== undefined) {
-    const addon = native;
-    return (data, signature) =>
-      Promise.resolve(isInRange(signature) && verifyNative(addon, uncompressed, { data, signature }));
+    return async (data, signature) =>
+      isInRange(signature) && (await native(hash('sha256', data, 'buffer'), signature, uncompressed));
   }
   const key = createPublicKey({
     key: {
@@ -78,26 +73,13 @@ function isScalar(value: Uint8Array, order: Buffer): boolean {
   return order.compare(value) > 0 && zero.compare(value) < 0;
 }
 
-/** The addon refuses high S, which service tokens may have (the network does not enforce low S for them). */
-function verifyNative(
-  addon: NativeSecp256k1,
-  publicKey: Uint8Array,
-  signed: { data: Uint8Array; signature: Uint8Array },
-): boolean {
-  const lowS = addon.signatureNormalize(Uint8Array.from(signed.signature));
-  return addon.ecdsaVerify(lowS, hash('sha256', signed.data, 'buffer'), publicKey);
-}
-
 function verifyOpenSsl(key: KeyObject, data: Uint8Array, signature: Uint8Array): Promise<boolean> {
   return verifyOnThreadPool('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature);
 }
 
-/** The package's main entry would fall back to JavaScript in silence, at 500 a second; this one fails instead. */
-function loadNative(): NativeSecp256k1 | undefined {
-  try {
-    const addon: unknown = createRequire(import.meta.url)('secp256k1/bindings');
-    return addon as NativeSecp256k1;
-  } catch {
-    return undefined;
-  }
+/** On a machine with one core a thread of its own would only take time from the others. */
+function loadNative(): VerifyLater | undefined {
+  const verify = loadNativeVerifier();
+  if (verify === undefined) return undefined;
+  return availableParallelism() > 1 ? createVerificationPool(verify) : async (...parts) => verify(...parts);
 }
