@@ -41,6 +41,8 @@ export interface AccountOptions {
   readonly did?: string;
   /** Fragment of the verification method; default: atproto. */
   readonly fragment?: string;
+  /** Default: one that nobody can reach. */
+  readonly pdsUrl?: string;
 }
 
 const curves = {
@@ -56,6 +58,7 @@ const curves = {
 /** Makes an account and registers its document with `plc`. */
 export function createAccount(plc: Pick<LoopbackPlc, 'register'>, options: AccountOptions = {}): Account {
   const { curve = 'secp256k1', keyForm = 'multikey', did = randomPlcDid(), fragment = 'atproto' } = options;
+  const { pdsUrl = 'https://pds.invalid' } = options;
   let privateKey: KeyObject;
   const rotateKey = (): void => {
     privateKey = newKey(curve);
@@ -65,7 +68,7 @@ export function createAccount(plc: Pick<LoopbackPlc, 'register'>, options: Accou
     '@context': ['https://www.w3.org/ns/did/v1'],
     id: did,
     verificationMethod: [{ id: `${did}#${fragment}`, controller: did, ...keyFields(privateKey, curve, keyForm) }],
-    service: [{ id: '#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint: 'https://pds.invalid' }],
+    service: [{ id: '#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint: pdsUrl }],
   });
   const signToken: Account['signToken'] = (headerText, payloadText) => {
     const input = `${base64Url(headerText)}.${base64Url(payloadText)}`;
