@@ -1,0 +1,70 @@
+const suite = 'a suite that the service handles, too';
+const device = 'tokens name a person, so a caller says which of their devices is meant';
+const firstAnswer = 'a repeated call must not have a second effect';
+const ofConversations = 'ConvoNotFound is for strangers and NotMember for former members, alike in every method';
+
+/**
+ * Every difference from the reference lexicons, with its reason. `+` is ours only, `-` theirs only; `*` stands for any method or
+ * definition. What is added is optional for old clients, and limits are only ever wider.
+ */
+export const knownDifferences: Readonly<Record<string, string>> = {
+  '+ confirmWelcome': 'clients of the seed set call it',
+  '+ getWelcome': 'clients of the seed set call it',
+  '+ streamConvoEvents': 'clients of the seed set call it',
+  '+ updateCursor': 'clients of the seed set call it',
+
+  '+ *.properties.cipherSuite.knownValues.MLS_256_DHKEMP384_AES256GCM_SHA384_P384': suite,
+  '+ *.properties.cipherSuite.knownValues.MLS_256_XWING_CHACHA20POLY1305_SHA256_Ed25519': suite,
+  '+ *.main.input.schema.properties.deviceId': device,
+  '+ *.main.parameters.properties.deviceId': device,
+  '+ publishKeyPackages.keyPackageItem.properties.deviceId': device,
+  '+ *.main.input.schema.properties.groupInfo': 'others can then join by external commit at once',
+  '+ *.main.input.schema.properties.idempotencyKey': firstAnswer,
+  '+ processExternalCommit.main.input.schema.properties.pskHash': 'somebody with an invite has to show it',
+  '+ registerDevice.main.input.schema.properties.deviceUuid': 'public clients spell it so',
+  '+ defs.convoView.properties.needsRemovalCommit': 'members must learn whose removal a commit still has to carry out',
+  '+ subscribeConvoEvents.main.parameters.properties.ticket': 'public clients send it in the query',
+  '+ subscribeConvoEvents.messageEvent.properties.ephemeral': 'tells a message that is not stored from one that is',
+
+  '- createConvo.main.input.schema.properties.currentEpoch.default':
+    '"left out" depends on whether a Welcome comes with it',
+  '- getCommits.commitMessage.required.sender': 'no sender is stored',
+  '- publishKeyPackages.main.input.schema.properties.keyPackages.maxItems': 'BatchTooLarge is sent for it',
+  '- publishKeyPackages.main.input.schema.properties.keyPackages.minItems': 'InvalidBatch is sent for it',
+  '- registerDevice.main.input.schema.properties.keyPackages.maxItems': 'lexicons say maxLength',
+  '- registerDevice.main.input.schema.properties.keyPackages.minItems': 'lexicons say minLength',
+  '+ registerDevice.main.input.schema.properties.keyPackages.maxLength': 'the reference says maxItems',
+  '+ registerDevice.main.input.schema.properties.keyPackages.minLength': 'the reference says minItems',
+  '- sendChatRequest.main.input.schema.properties.heldMessages.maxItems': 'lexicons say maxLength',
+  '+ sendChatRequest.main.input.schema.properties.heldMessages.maxLength': 'the reference says maxItems',
+  'registerDevice.main.input.schema.properties.deviceName.maxLength: 100 → 128': 'the seed set allows 128',
+  'registerDevice.main.input.schema.properties.signaturePublicKey.maxLength: 32 → 4096':
+    'keys of the other suites are longer',
+  'removeMember.main.input.schema.properties.idempotencyKey.maxLength: 26 → 36': 'public clients send UUIDs',
+  'sendMessage.main.input.schema.properties.msgId.maxLength: 26 → 36': 'public clients send UUIDs',
+
+  '+ *.main.errors.BlueskyServiceUnavailable': 'block records lie in repositories that may not answer',
+  '+ *.main.errors.ConvoAlreadyExists': 'a taken group id needs a name',
+  '+ *.main.errors.ConvoNotFound': ofConversations,
+  '+ *.main.errors.NotMember': ofConversations,
+  '+ *.main.errors.ConsumerTooSlow': 'a subscriber that is cut must learn why',
+  '+ *.main.errors.DeviceNotFound': 'the device that was named may not be there',
+  '+ *.main.errors.EpochMismatch': 'a lost race for an epoch needs a name, and the epoch now',
+  '+ *.main.errors.IdempotencyKeyReused': 'the first answer would be wrong for another input',
+  '+ *.main.errors.InvalidCipherSuite': 'the suite named and the bytes may differ',
+  '+ *.main.errors.InvalidCommit': 'commits are checked',
+  '+ *.main.errors.InvalidCursor': 'cursors are checked',
+  '+ *.main.errors.InvalidGroupId': 'group ids are checked',
+  '+ *.main.errors.InvalidGroupInfo': 'GroupInfos are checked',
+  '+ *.main.errors.InvalidWelcome': 'Welcomes are checked',
+  '+ *.main.errors.LastAdmin': 'a conversation never goes without an admin',
+  '+ *.main.errors.NotAdmin': 'one name for a member without the role, in place of Unauthorized',
+  '+ *.main.errors.PendingAdditionNotFound': 'an addition that is not there must look like one that never was',
+  '+ *.main.errors.PolicyViolation': 'a refusal by policy needs a name',
+  '+ *.main.errors.RequestNotFound': 'the request that was named may not be there',
+  '+ *.main.errors.TargetNotMember': 'tells the missing target from the missing caller',
+  '+ *.main.errors.TooManyConnections': 'subscriptions of an account are bounded',
+  '+ *.main.errors.TooManyConversations': 'conversations of an account are bounded',
+  '+ *.main.errors.TooManyKeyPackages': 'packages of a device are bounded',
+  '+ *.main.errors.TooManyMembers': 'members of a conversation are bounded',
+};
