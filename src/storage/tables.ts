@@ -9,12 +9,20 @@ export interface Tables {
   group_infos: GroupInfosTable;
   members: MembersTable;
   accounts: AccountsTable;
+  device_additions: DeviceAdditionsTable;
+  chat_requests: ChatRequestsTable;
+  chat_request_messages: ChatRequestMessagesTable;
+  chat_sender_blocks: ChatSenderBlocksTable;
   devices: DevicesTable;
   key_packages: KeyPackagesTable;
   welcome_messages: WelcomeMessagesTable;
   welcomes: WelcomesTable;
   messages: MessagesTable;
   events: EventsTable;
+  removal_counts: RemovalCountsTable;
+  warnings: WarningsTable;
+  reports: ReportsTable;
+  idempotency_keys: IdempotencyKeysTable;
   replay_entries: ReplayEntriesTable;
   replay_birth: ReplayBirthTable;
 }
@@ -67,6 +75,40 @@ export interface MembersTable {
   joined_seq: number;
   joined_event: number;
   left_event: number | null;
+  /** When the present role was given; null for those who joined with it. */
+  promoted_at: Date | null;
+  /** No longer a member, but no commit has taken their leaves out of the MLS group yet. */
+  removal_pending: Generated<boolean>;
+}
+
+interface RemovalCountsTable {
+  group_id: Buffer;
+  day: string;
+  removals: number;
+}
+
+interface WarningsTable {
+  group_id: Buffer;
+  /** The event that delivers it. */
+  event_no: number;
+  sealed_warning: Buffer;
+  expires_at: Date;
+}
+
+interface ReportsTable {
+  report_id: string;
+  group_id: Buffer;
+  /** Counts a conversation's reports from 1; times are too coarse to order them. */
+  report_no: number;
+  /** See `categories` in src/domain/reports/report.ts. */
+  category: number;
+  /** 1 pending, 2 resolved, 3 dismissed. */
+  state: number;
+  sealed_parties: Buffer;
+  sealed_content: Buffer;
+  submitted_at: Date;
+  sealed_resolution: Buffer | null;
+  resolved_at: Date | null;
 }
 
 interface AccountsTable {
@@ -75,6 +117,40 @@ interface AccountsTable {
   key_id: number;
   sealed_did: Buffer;
   sealed_list: Buffer;
+  /** Null in rows from before migrations/0007. */
+  sealed_settings: Buffer | null;
+}
+
+interface ChatRequestsTable {
+  request_id: string;
+  /** Pseudonym of purpose 'chat-recipient'. */
+  recipient: Buffer;
+  /** Pseudonym of the sender, of purpose 'chat-pair', scoped to the recipient. */
+  pair: Buffer;
+  key_id: number;
+  /** 1 pending, 2 accepted, 3 declined, 4 blocked, 5 never shown. */
+  state: number;
+  sealed_request: Buffer;
+  message_count: number;
+  created_at: Date;
+  /** For the recipient. */
+  expires_at: Date;
+  answered_at: Date | null;
+  /** When the row goes. */
+  kept_until: Date;
+}
+
+interface ChatRequestMessagesTable {
+  request_id: string;
+  sequence: number;
+  sealed_message: Buffer;
+}
+
+interface ChatSenderBlocksTable {
+  /** Pseudonym of the sender, of purpose 'chat-block', scoped to the recipient. */
+  pair: Buffer;
+  key_id: number;
+  sealed_people: Buffer;
 }
 
 export interface DevicesTable {
@@ -89,6 +165,21 @@ export interface DevicesTable {
   sealed_device: Buffer;
   registered_at: Date;
   last_seen_at: Date;
+  sealed_did: Buffer | null;
+  sealed_push_token: Buffer | null;
+  /** The conversations that the device was new to when it registered; null once the time for it is over. */
+  sealed_waiting: Buffer | null;
+  waiting_since: Date | null;
+}
+
+interface DeviceAdditionsTable {
+  /** Pseudonym of purpose 'device-addition': a conversation and a client of a device. */
+  addition: Buffer;
+  key_id: number;
+  /** Who claimed it until when, or that it is done. */
+  sealed_claim: Buffer;
+  /** A day. */
+  expires_on: Date;
 }
 
 export interface KeyPackagesTable {
@@ -158,6 +249,15 @@ export interface EventsTable {
   epoch: number | null;
   /** The person a membership event is about, so that servers know whom to attach. */
   sealed_did: Buffer | null;
+}
+
+interface IdempotencyKeysTable {
+  /** Pseudonym of purpose 'idempotency-key', scoped to method and caller. */
+  digest: Buffer;
+  input_digest: Buffer;
+  /** Null until the end of the transaction that took the key, and for items of batches. */
+  sealed_answer: Buffer | null;
+  expires_at: Date;
 }
 
 interface ReplayEntriesTable {

@@ -6,7 +6,7 @@ import { getGroupInfo } from '#domain/conversations/get-group-info.ts';
 import { listConversations } from '#domain/conversations/list-conversations.ts';
 import { addMembers } from '#domain/membership/add-members.ts';
 import { leaveConversation } from '#domain/membership/leave-conversation.ts';
-import { listActiveMembers } from '#domain/membership/list-active-members.ts';
+import { listRosters } from '#domain/membership/list-rosters.ts';
 import { removeMember } from '#domain/membership/remove-member.ts';
 import { listCommits, listMessages } from '#domain/messages/list-messages.ts';
 import { getWelcome } from '#domain/welcomes/get-welcome.ts';
@@ -183,12 +183,14 @@ describe('who may see and change what', () => {
 
 async function expectListsToMatch(people: readonly string[]): Promise<void> {
   const groups = await harness.database.sql<{ groupId: Buffer }[]>`SELECT group_id AS "groupId" FROM conversations`;
-  const members = await listActiveMembers(
+  const rosters = await listRosters(
     harness.server,
     groups.map(({ groupId }) => groupId),
   );
   for (const did of people) {
-    const expected = [...members].filter(([, list]) => list.some((member) => member.did === did)).map(([id]) => id);
+    const expected = [...rosters]
+      .filter(([, { members }]) => members.some((member) => member.did === did))
+      .map(([id]) => id);
     const list = (await readConversationList(harness.server, did)).map((groupId) => groupId.toString('hex'));
     expect(list.toSorted()).toEqual(expected.toSorted());
     expect(new Set(list).size).toBe(list.length);

@@ -19,11 +19,15 @@ export interface Conversation {
   readonly createdAt: Date;
   readonly metadata: ConversationMetadata | undefined;
   readonly members: readonly ConversationMember[];
+  /** People who are gone and whose leaves no commit has taken out of the MLS group yet: any member may commit that. */
+  readonly needsRemovalCommit: readonly string[];
 }
 
 export interface ConversationMember {
   readonly did: string;
   readonly joinedAt: Date;
+  /** When the present role was given; undefined for those who joined with it. */
+  readonly promotedAt: Date | undefined;
   readonly isAdmin: boolean;
   readonly isModerator: boolean;
 }

@@ -1,5 +1,5 @@
 import { roles } from '#domain/membership/member.ts';
-import { listActiveMembers } from '#domain/membership/list-active-members.ts';
+import { listRosters } from '#domain/membership/list-rosters.ts';
 import { cipherSuiteName } from '#mls/cipher-suites.ts';
 import { required } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
@@ -15,7 +15,7 @@ export async function loadConversations(
   if (groupIds.length === 0) return [];
   const { privacy } = deps;
   const rows = new Map((await selectConversations(deps.db, groupIds)).map((row) => [row.groupId.toString('hex'), row]));
-  const members = await listActiveMembers(deps, groupIds);
+  const rosters = await listRosters(deps, groupIds);
   return groupIds.flatMap((groupId) => {
     const id = groupId.toString('hex');
     const row = rows.get(id);
@@ -33,12 +33,14 @@ export async function loadConversations(
             : (JSON.parse(
                 privacy.unsealText('conversation-metadata', [groupId], row.sealedMetadata),
               ) as ConversationMetadata),
-        members: (members.get(id) ?? []).map(({ did, role, joinedAt }) => ({
+        members: (rosters.get(id)?.members ?? []).map(({ did, role, joinedAt, promotedAt }) => ({
           did,
           joinedAt,
+          promotedAt,
           isAdmin: role === roles.admin,
           isModerator: role === roles.moderator,
         })),
+        needsRemovalCommit: rosters.get(id)?.needsRemovalCommit ?? [],
       },
     ];
   });

@@ -5,6 +5,11 @@ export type Role = (typeof roles)[keyof typeof roles];
 export const memberStates = { active: 1, left: 2, removed: 3 } as const;
 export type MemberState = (typeof memberStates)[keyof typeof memberStates];
 
+/** Admins and moderators warn members and see reports; everything else that only some may do is for admins. */
+export function mayModerate({ role }: { readonly role: number }): boolean {
+  return role === roles.admin || role === roles.moderator;
+}
+
 /** A person's row in one conversation. */
 export interface Membership {
   readonly member: Buffer;
@@ -13,6 +18,8 @@ export interface Membership {
   readonly joinedSeq: number;
   readonly joinedEvent: number;
   readonly leftEvent: number | null;
+  /** Gone, but no commit has taken their leaves out of the MLS group yet. */
+  readonly removalPending: boolean;
 }
 
 /** Whether event number `eventNo` lies between the person's join and removal, both included. */

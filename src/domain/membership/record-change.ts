@@ -10,7 +10,7 @@ import { changeConversationLists } from '#domain/accounts/change-conversation-li
 import { memberStates } from './member.ts';
 import type { Role } from './member.ts';
 import { memberPseudonym } from './require-member.ts';
-import { updateDeparture, upsertMembers } from './store.ts';
+import { addRemovals, updateDeparture, upsertMembers } from './store.ts';
 
 /** One change of a conversation: at most one commit, and the people who came or went with it. */
 export interface GroupChange {
@@ -52,10 +52,14 @@ export async function recordChange(
       return { member, sealedDid, role, joinedEvent: locked.lastEvent + 1 };
     }),
   );
+  // Without a commit the person's leaves stay in the MLS group: its members have to take them out.
+  const removal = change.commit === undefined ? 'pending' : 'committed';
   for (const [index, { did, kind }] of change.departed.entries()) {
     const member = memberPseudonym(privacy, groupId, did);
-    await updateDeparture(tx, groupId, { member, state: memberStates[kind], leftEvent: departedFrom + index + 1 });
+    const leftEvent = departedFrom + index + 1;
+    await updateDeparture(tx, groupId, { member, state: memberStates[kind], leftEvent, removal });
   }
+  await addRemovals(tx, groupId, change.departed.filter(({ kind }) => kind === 'removed').length);
   await recordEvents(deps, tx, { groupId, epoch, lastSeq: seq, firstEvent: locked.lastEvent + 1 }, [
     ...(change.commit === undefined ? [] : [{ kind: eventKinds.message, seq }]),
     ...change.joined.map(({ did }) => membershipEvent(eventKinds.joined, did)),

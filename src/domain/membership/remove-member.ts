@@ -2,22 +2,27 @@ import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Tx } from '#storage/database.ts';
 import type { MembershipDeps } from './add-members.ts';
 import { judgeCommit, parseMemberCommit } from './accept-commit.ts';
 import { memberStates, roles } from './member.ts';
+import type { Membership } from './member.ts';
 import { recordChange } from './record-change.ts';
 import { memberPseudonym } from './require-member.ts';
-import { selectMembership } from './store.ts';
+import { selectMembership, updateRemovalCommitted } from './store.ts';
 
 export interface MemberToRemove {
   readonly conversationId: string;
   readonly targetDid: string;
   readonly commit: Buffer | undefined;
+  readonly idempotencyKey?: string | undefined;
 }
 
 /**
  * Removes a member, with the commit that removes their clients if it is given. Somebody who has left or was removed before is
- * removed already. From here on the person reads nothing later than the event that tells of it.
+ * removed already; while their clients are still in the MLS group, every member may bring the commit. From here on the person
+ * reads nothing later than the event that tells of it.
  * @returns the epoch after the change.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin, CannotRemoveSelf, TargetNotMember, InvalidCommit, EpochMismatch.
  */
@@ -25,11 +30,10 @@ export async function removeMember(deps: MembershipDeps, caller: Caller, input: 
   const groupId = parseConversationId(input.conversationId);
   const epoch = await deps.db.transaction().execute(async (tx) => {
     const { locked, membership } = await lockConversation(deps, tx, caller, groupId);
-    if (input.targetDid === caller.did) throw domainError('CannotRemoveSelf');
-    if (membership.role !== roles.admin) throw domainError('NotAdmin');
-    const target = await selectMembership(tx, groupId, memberPseudonym(deps.privacy, groupId, input.targetDid));
-    if (target === undefined) throw domainError('TargetNotMember');
+    const { target, isFollowUp } = await requireTarget(deps, tx, { caller, groupId, membership }, input);
     const verdict = input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
+    // One commit may take out several people, so a stored commit counts for each person it is named with.
+    if (verdict !== undefined && isFollowUp) await updateRemovalCommitted(tx, groupId, target.member);
     if (verdict?.kind === 'retry') return verdict.epoch;
     const isActive = target.state === memberStates.active;
     if (!isActive && verdict === undefined) return locked.epoch;
@@ -41,4 +45,19 @@ export async function removeMember(deps: MembershipDeps, caller: Caller, input: 
   });
   deps.onEvents();
   return epoch;
+}
+
+/** The person to remove, once the caller is found to be allowed to. */
+async function requireTarget(
+  deps: { readonly privacy: Privacy },
+  tx: Tx,
+  by: { readonly caller: Caller; readonly groupId: Buffer; readonly membership: Membership },
+  input: MemberToRemove,
+): Promise<{ target: Membership; isFollowUp: boolean }> {
+  if (input.targetDid === by.caller.did) throw domainError('CannotRemoveSelf');
+  const target = await selectMembership(tx, by.groupId, memberPseudonym(deps.privacy, by.groupId, input.targetDid));
+  const isFollowUp = target?.removalPending === true && input.commit !== undefined;
+  if (by.membership.role !== roles.admin && !isFollowUp) throw domainError('NotAdmin');
+  if (target === undefined) throw domainError('TargetNotMember');
+  return { target, isFollowUp };
 }

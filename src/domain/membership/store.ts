@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '#storage/database.ts';
 import { bucketedNow } from '#storage/bucketed-now.ts';
 import { byteaArray } from '#storage/bytea-array.ts';
-import { memberStates } from './member.ts';
+import { memberStates, roles } from './member.ts';
 import type { Membership, MemberState, Role } from './member.ts';
 
 const membershipColumns = [
@@ -12,6 +12,7 @@ const membershipColumns = [
   'joined_seq as joinedSeq',
   'joined_event as joinedEvent',
   'left_event as leftEvent',
+  'removal_pending as removalPending',
 ] as const;
 
 export async function selectMembership(db: Db, groupId: Buffer, member: Buffer): Promise<Membership | undefined> {
@@ -42,22 +43,39 @@ export async function selectMembershipPairs(
   if (pairs.groupIds.length === 0) return [];
   const rows = await sql<Membership & { groupId: Buffer }>`
     SELECT m.group_id AS "groupId", m.member, m.role, m.state, m.joined_seq AS "joinedSeq",
-           m.joined_event AS "joinedEvent", m.left_event AS "leftEvent"
+           m.joined_event AS "joinedEvent", m.left_event AS "leftEvent",
+           m.removal_pending AS "removalPending"
     FROM unnest(${byteaArray(pairs.groupIds)}::bytea[], ${byteaArray(pairs.members)}::bytea[]) AS p(group_id, member)
     JOIN members m ON m.group_id = p.group_id AND m.member = p.member`.execute(db);
   return rows.rows;
 }
 
-export async function selectActiveMembers(
-  db: Db,
-  groupIds: readonly Buffer[],
-): Promise<{ groupId: Buffer; member: Buffer; sealedDid: Buffer; role: number; joinedAt: Date }[]> {
+/** A person whose leaves are in the MLS group: an active member, or one whose removal waits for its commit. */
+export interface RosterRow {
+  readonly groupId: Buffer;
+  readonly member: Buffer;
+  readonly sealedDid: Buffer;
+  readonly role: number;
+  readonly state: number;
+  readonly joinedAt: Date;
+  readonly promotedAt: Date | null;
+}
+
+export async function selectRosters(db: Db, groupIds: readonly Buffer[]): Promise<RosterRow[]> {
   if (groupIds.length === 0) return [];
   return db
     .selectFrom('members')
-    .select(['group_id as groupId', 'member', 'sealed_did as sealedDid', 'role', 'joined_at as joinedAt'])
+    .select([
+      'group_id as groupId',
+      'member',
+      'sealed_did as sealedDid',
+      'role',
+      'state',
+      'joined_at as joinedAt',
+      'promoted_at as promotedAt',
+    ])
     .where('group_id', 'in', [...groupIds])
-    .where('state', '=', memberStates.active)
+    .where((eb) => eb.or([eb('state', '=', memberStates.active), eb('removal_pending', '=', true)]))
     .orderBy('group_id')
     .orderBy('joined_event')
     .orderBy('member')
@@ -127,6 +145,8 @@ export async function upsertMembers(
         joined_seq: eb.ref('excluded.joined_seq'),
         joined_event: eb.ref('excluded.joined_event'),
         left_event: null,
+        promoted_at: null,
+        removal_pending: false,
       })),
     )
     .execute();
@@ -135,12 +155,76 @@ export async function upsertMembers(
 export async function updateDeparture(
   tx: Tx,
   groupId: Buffer,
-  departure: { member: Buffer; state: MemberState; leftEvent: number },
+  departure: { member: Buffer; state: MemberState; leftEvent: number; removal: 'committed' | 'pending' },
 ): Promise<void> {
   await tx
     .updateTable('members')
-    .set({ state: departure.state, left_event: departure.leftEvent })
+    .set({
+      state: departure.state,
+      left_event: departure.leftEvent,
+      removal_pending: departure.removal === 'pending',
+    })
     .where('group_id', '=', groupId)
     .where('member', '=', departure.member)
+    .execute();
+}
+
+/** Gives a role. @returns when, as stored; null for the role that everybody has. */
+export async function updateRole(
+  tx: Tx,
+  groupId: Buffer,
+  change: { member: Buffer; role: Role; bucketSeconds: number },
+): Promise<Date | null> {
+  const row = await tx
+    .updateTable('members')
+    .set({ role: change.role, promoted_at: change.role === roles.member ? null : bucketedNow(change.bucketSeconds) })
+    .where('group_id', '=', groupId)
+    .where('member', '=', change.member)
+    .returning('promoted_at as promotedAt')
+    .executeTakeFirstOrThrow();
+  return row.promotedAt;
+}
+
+/** Counts removals by the day, without whom. */
+export async function addRemovals(tx: Tx, groupId: Buffer, removals: number): Promise<void> {
+  if (removals === 0) return;
+  await tx
+    .insertInto('removal_counts')
+    .values({ group_id: groupId, day: sql<string>`(now() AT TIME ZONE 'UTC')::date`, removals })
+    .onConflict((conflict) =>
+      conflict.columns(['group_id', 'day']).doUpdateSet((eb) => ({
+        removals: eb('removal_counts.removals', '+', eb.ref('excluded.removals')),
+      })),
+    )
+    .execute();
+}
+
+/** Removals on the day of `since` and later. */
+export async function countRemovals(db: Db, groupId: Buffer, since: Date): Promise<number> {
+  const row = await db
+    .selectFrom('removal_counts')
+    .select((eb) => eb.fn.sum<number | null>('removals').as('removals'))
+    .where('group_id', '=', groupId)
+    .where('day', '>=', sql<string>`(${since}::timestamptz AT TIME ZONE 'UTC')::date`)
+    .executeTakeFirst();
+  return Number(row?.removals ?? 0);
+}
+
+/** @returns how many rows were removed. */
+export async function deleteRemovalCounts(db: Db, ttlDays: number): Promise<number> {
+  const result = await db
+    .deleteFrom('removal_counts')
+    .where('day', '<', sql<string>`((now() - make_interval(days => ${ttlDays}::integer)) AT TIME ZONE 'UTC')::date`)
+    .executeTakeFirst();
+  return Number(result.numDeletedRows);
+}
+
+/** A commit has taken the person's leaves out of the group. */
+export async function updateRemovalCommitted(tx: Tx, groupId: Buffer, member: Buffer): Promise<void> {
+  await tx
+    .updateTable('members')
+    .set({ removal_pending: false })
+    .where('group_id', '=', groupId)
+    .where('member', '=', member)
     .execute();
 }

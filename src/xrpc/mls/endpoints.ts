@@ -3,6 +3,8 @@ import { addMembers } from './addMembers.ts';
 import { confirmWelcome } from './confirmWelcome.ts';
 import { createConvo } from './createConvo.ts';
 import { deleteDevice } from './deleteDevice.ts';
+import { demoteAdmin } from './demoteAdmin.ts';
+import { demoteModerator } from './demoteModerator.ts';
 import { getCommits } from './getCommits.ts';
 import { getConvos } from './getConvos.ts';
 import { getEpoch } from './getEpoch.ts';
@@ -14,6 +16,8 @@ import { getSubscriptionTicket } from './getSubscriptionTicket.ts';
 import { getWelcome } from './getWelcome.ts';
 import { leaveConvo } from './leaveConvo.ts';
 import { listDevices } from './listDevices.ts';
+import { promoteAdmin } from './promoteAdmin.ts';
+import { promoteModerator } from './promoteModerator.ts';
 import { publishKeyPackage } from './publishKeyPackage.ts';
 import { publishKeyPackages } from './publishKeyPackages.ts';
 import { registerDevice } from './registerDevice.ts';
@@ -29,6 +33,8 @@ const factories = {
   confirmWelcome,
   createConvo,
   deleteDevice,
+  demoteAdmin,
+  demoteModerator,
   getCommits,
   getConvos,
   getEpoch,
@@ -40,6 +46,8 @@ const factories = {
   getWelcome,
   leaveConvo,
   listDevices,
+  promoteAdmin,
+  promoteModerator,
   publishKeyPackage,
   publishKeyPackages,
   registerDevice,

@@ -34,6 +34,7 @@ export interface ConversationView {
   readonly cipherSuite: string;
   readonly createdAt: string;
   readonly metadata: ConversationMetadata | undefined;
+  readonly needsRemovalCommit: readonly string[] | undefined;
 }
 
 interface MemberView {
@@ -42,22 +43,25 @@ interface MemberView {
   readonly joinedAt: string;
   readonly isAdmin: boolean;
   readonly isModerator: boolean;
+  readonly promotedAt: string | undefined;
 }
 
 export function conversationView(conversation: Conversation): ConversationView {
   return {
     groupId: formatConversationId(conversation.groupId),
     creator: conversation.creatorDid,
-    members: conversation.members.map(({ did, joinedAt, isAdmin, isModerator }) => ({
+    members: conversation.members.map(({ did, joinedAt, isAdmin, isModerator, promotedAt }) => ({
       did,
       userDid: did,
       joinedAt: joinedAt.toISOString(),
       isAdmin,
       isModerator,
+      promotedAt: promotedAt?.toISOString(),
     })),
     epoch: conversation.epoch,
     cipherSuite: conversation.cipherSuite,
     createdAt: conversation.createdAt.toISOString(),
     metadata: conversation.metadata,
+    needsRemovalCommit: conversation.needsRemovalCommit.length === 0 ? undefined : conversation.needsRemovalCommit,
   };
 }

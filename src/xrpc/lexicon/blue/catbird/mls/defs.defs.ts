@@ -62,6 +62,11 @@ type ConvoView = {
    * Name and description.
    */
   metadata?: undefined | ConvoMetadata
+
+  /**
+   * People who left or were removed and are still in the MLS group: any member may call removeMember with the commit that takes them out. Left out when there is nobody.
+   */
+  needsRemovalCommit?: undefined | l.DidString[]
 }
 
 export type { ConvoView }
@@ -95,6 +100,9 @@ const convoView = /*#__PURE__*/ l.typedObject<ConvoView>(
     ),
     metadata: /*#__PURE__*/ l.optional(
       /*#__PURE__*/ l.ref<ConvoMetadata>((() => convoMetadata) as any),
+    ),
+    needsRemovalCommit: /*#__PURE__*/ l.optional(
+      /*#__PURE__*/ l.array(/*#__PURE__*/ l.string({ format: 'did' })),
     ),
   }),
 )
@@ -172,12 +180,12 @@ type MemberView = {
   isModerator?: undefined | boolean
 
   /**
-   * When they became admin.
+   * When they became admin or moderator, coarsely. Left out for those who joined as one.
    */
   promotedAt?: undefined | l.DatetimeString
 
   /**
-   * Who made them admin.
+   * Who made them admin. Never sent: it is not stored.
    */
   promotedBy?: undefined | l.DidString
 

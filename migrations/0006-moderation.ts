@@ -1,0 +1,57 @@
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+
+/**
+ * Roles, leaves that wait for their commit, warnings and reports. Nothing here says who promoted, warned or removed whom;
+ * both parties of a report are sealed together, so a report without the key names nobody and matches nothing.
+ */
+const statements = [
+  // removal_pending: no longer a member, but no commit has taken their leaves out of the group yet.
+  `ALTER TABLE members
+    ADD COLUMN promoted_at timestamptz,
+    ADD COLUMN removal_pending boolean NOT NULL DEFAULT false`,
+
+  // How many were removed on which day, without whom: what getAdminStats counts.
+  `CREATE TABLE removal_counts (
+    group_id bytea NOT NULL,
+    day date NOT NULL,
+    removals integer NOT NULL,
+    PRIMARY KEY (group_id, day)
+  )`,
+
+  // The text of a warning, for the event with this number; the event alone says, sealed, to whom.
+  `CREATE TABLE warnings (
+    group_id bytea NOT NULL,
+    event_no bigint NOT NULL,
+    sealed_warning bytea NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (group_id, event_no)
+  )`,
+  'CREATE INDEX warnings_by_expiry ON warnings (expires_at)',
+
+  // Parties apart from content, so that a list is filtered without opening what it may not show.
+  `CREATE TABLE reports (
+    report_id uuid PRIMARY KEY,
+    group_id bytea NOT NULL,
+    report_no bigint NOT NULL,
+    category smallint NOT NULL,
+    state smallint NOT NULL,
+    sealed_parties bytea NOT NULL,
+    sealed_content bytea NOT NULL,
+    submitted_at timestamptz NOT NULL,
+    sealed_resolution bytea,
+    resolved_at timestamptz,
+    UNIQUE (group_id, report_no)
+  )`,
+  'ALTER TABLE reports ALTER COLUMN sealed_content SET STORAGE EXTERNAL',
+  'CREATE INDEX reports_by_time ON reports (submitted_at)',
+] as const;
+
+export async function up(db: Kysely<unknown>): Promise<void> {
+  for (const statement of statements) await sql.raw(statement).execute(db);
+}
+
+export async function down(db: Kysely<unknown>): Promise<void> {
+  for (const table of ['reports', 'warnings', 'removal_counts']) await sql`DROP TABLE ${sql.id(table)}`.execute(db);
+  await sql`ALTER TABLE members DROP COLUMN promoted_at, DROP COLUMN removal_pending`.execute(db);
+}

@@ -1,0 +1,187 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { required } from '#platform/errors.ts';
+import { createCraftedConversation, sendCrafted } from '../support/crafted-conversation.ts';
+import type { CraftedConversation } from '../support/crafted-conversation.ts';
+import { craftCommit } from '../support/crafted-mls.ts';
+import { startTestBed } from '../support/test-server.ts';
+import type { TestBed } from '../support/test-server.ts';
+import type { AnswerOf, XrpcClient } from '../support/xrpc-client.ts';
+
+type RoleMethod = 'promoteAdmin' | 'demoteAdmin' | 'promoteModerator' | 'demoteModerator';
+const roleMethods = ['promoteAdmin', 'demoteAdmin', 'promoteModerator', 'demoteModerator'] as const;
+
+let bed: TestBed;
+let alice: XrpcClient;
+let bob: XrpcClient;
+let carol: XrpcClient;
+let stranger: XrpcClient;
+
+beforeAll(async () => {
+  bed = await startTestBed();
+  [alice, bob, carol, stranger] = [bed.client(), bed.client(), bed.client(), bed.client()];
+});
+afterAll(() => bed.stop());
+
+const newConversation = (): Promise<CraftedConversation> => createCraftedConversation(alice, [bob, carol]);
+
+function refusalOf(client: XrpcClient, method: RoleMethod, convoId: string, target: XrpcClient): Promise<unknown[]> {
+  return client.refusal(method, { convoId, targetDid: target.did }).then(({ status, error }) => [status, error]);
+}
+
+async function change(client: XrpcClient, method: RoleMethod, convoId: string, target: XrpcClient): Promise<unknown> {
+  return client.call(method, { convoId, targetDid: target.did });
+}
+
+type View = AnswerOf<'getConvos'>['conversations'][number];
+
+async function viewOf({ convoId }: CraftedConversation, member = alice): Promise<View> {
+  const { conversations } = await member.call('getConvos', { limit: 100 });
+  return required(
+    conversations.find(({ groupId }) => groupId === convoId),
+    'the conversation',
+  );
+}
+
+async function rolesIn(conversation: CraftedConversation): Promise<Record<string, string>> {
+  const names = new Map([alice, bob, carol].map(({ did }, index) => [did, ['alice', 'bob', 'carol'][index] ?? '']));
+  const { members } = await viewOf(conversation);
+  return Object.fromEntries(
+    members.map(({ did, isAdmin, isModerator = false, promotedAt }) => [
+      names.get(did) ?? '',
+      `${isAdmin ? 'admin' : isModerator ? 'moderator' : 'member'}${promotedAt === undefined ? '' : ' promoted'}`,
+    ]),
+  );
+}
+
+describe('roles', () => {
+  test('an admin makes admins and moderators and takes both back; everybody sees it in the conversation', async () => {
+    const conversation = await newConversation();
+    const { convoId } = conversation;
+    expect(await rolesIn(conversation)).toEqual({ alice: 'admin', bob: 'member', carol: 'member' });
+    const { ok, promotedAt } = await alice.call('promoteAdmin', { convoId, targetDid: bob.did });
+    expect([ok, Date.parse(promotedAt) % 60_000]).toEqual([true, 0]);
+    expect(await alice.call('promoteModerator', { convoId, targetDid: carol.did })).toMatchObject({ ok: true });
+    expect(await rolesIn(conversation)).toEqual({ alice: 'admin', bob: 'admin promoted', carol: 'moderator promoted' });
+    expect(await change(bob, 'demoteAdmin', convoId, alice)).toEqual({ ok: true });
+    expect(await change(bob, 'demoteModerator', convoId, carol)).toEqual({ ok: true });
+    expect(await rolesIn(conversation)).toEqual({ alice: 'member', bob: 'admin promoted', carol: 'member' });
+    expect(await change(bob, 'promoteModerator', convoId, carol)).toMatchObject({ ok: true });
+    expect(await change(bob, 'promoteAdmin', convoId, carol)).toMatchObject({ ok: true });
+    expect((await rolesIn(conversation))['carol']).toBe('admin promoted');
+    const who = (await viewOf(conversation)).members.flatMap((member) => ('promotedBy' in member ? [member] : []));
+    expect(who, 'who promoted somebody is not kept').toEqual([]);
+  });
+
+  test('admins and moderators may step down themselves, and the last admin may not', async () => {
+    const conversation = await newConversation();
+    const { convoId } = conversation;
+    expect(await refusalOf(alice, 'demoteAdmin', convoId, alice)).toEqual([409, 'LastAdmin']);
+    await change(alice, 'promoteModerator', convoId, carol);
+    expect(await change(carol, 'demoteModerator', convoId, carol)).toEqual({ ok: true });
+    await change(alice, 'promoteAdmin', convoId, bob);
+    expect(await change(alice, 'demoteAdmin', convoId, alice)).toEqual({ ok: true });
+    expect(await refusalOf(bob, 'demoteAdmin', convoId, bob)).toEqual([409, 'LastAdmin']);
+    expect((await bob.refusal('leaveConvo', { convoId })).error).toBe('LastAdmin');
+    expect(await rolesIn(conversation)).toEqual({ alice: 'member', bob: 'admin promoted', carol: 'member' });
+  });
+
+  test('what is so already, and what is not, has its own refusal', async () => {
+    const { convoId } = await newConversation();
+    await change(alice, 'promoteModerator', convoId, bob);
+    await change(alice, 'promoteAdmin', convoId, carol);
+    expect(await refusalOf(alice, 'promoteModerator', convoId, bob)).toEqual([409, 'AlreadyModerator']);
+    expect(await refusalOf(alice, 'promoteModerator', convoId, carol)).toEqual([409, 'IsAdmin']);
+    expect(await refusalOf(alice, 'promoteAdmin', convoId, carol)).toEqual([409, 'AlreadyAdmin']);
+    expect(await refusalOf(alice, 'demoteAdmin', convoId, bob)).toEqual([409, 'NotAdminTarget']);
+    expect(await refusalOf(alice, 'demoteModerator', convoId, carol)).toEqual([409, 'NotModerator']);
+    expect(await refusalOf(bob, 'demoteAdmin', convoId, bob)).toEqual([409, 'NotAdminTarget']);
+  });
+
+  test.for(roleMethods)(
+    '%s: members change nobody else, and nobody changes people who are not there',
+    async (method) => {
+      const conversation = await newConversation();
+      const { convoId } = conversation;
+      await change(alice, 'promoteModerator', convoId, bob);
+      const before = await rolesIn(conversation);
+      for (const [caller, target] of [
+        [bob, carol],
+        [bob, alice],
+        [carol, alice],
+        [carol, stranger],
+      ] as const) {
+        expect(await refusalOf(caller, method, convoId, target)).toEqual([403, 'NotAdmin']);
+      }
+      expect(await refusalOf(alice, method, convoId, stranger)).toEqual([404, 'TargetNotMember']);
+      expect(await rolesIn(conversation)).toEqual(before);
+      await carol.call('leaveConvo', { convoId });
+      expect(await refusalOf(alice, method, convoId, carol)).toEqual([404, 'TargetNotMember']);
+      expect(await refusalOf(carol, method, convoId, alice)).toEqual([403, 'NotMember']);
+      expect(await refusalOf(stranger, method, convoId, alice)).toEqual([404, 'ConvoNotFound']);
+    },
+  );
+
+  test('a role ends with the membership: who is added again is an ordinary member', async () => {
+    const conversation = await newConversation();
+    const { convoId } = conversation;
+    await change(alice, 'promoteAdmin', convoId, bob);
+    await alice.call('removeMember', { convoId, targetDid: bob.did, idempotencyKey: 'one' });
+    await alice.call('addMembers', { convoId, didList: [bob.did] });
+    expect((await rolesIn(conversation))['bob']).toBe('member');
+  });
+});
+
+describe('people who are gone while their devices are still in the MLS group', () => {
+  const commitAt = ({ groupId }: CraftedConversation, epoch: number): string =>
+    craftCommit(groupId, epoch).toString('base64');
+  const flagged = async (conversation: CraftedConversation): Promise<readonly string[] | undefined> =>
+    (await viewOf(conversation)).needsRemovalCommit;
+
+  test('are named until any member commits their removal; messages flow all the while', async () => {
+    const conversation = await newConversation();
+    const { convoId } = conversation;
+    const removal = { convoId, targetDid: carol.did, idempotencyKey: 'two' };
+    expect(await flagged(conversation)).toBeUndefined();
+    await carol.call('leaveConvo', { convoId });
+    expect(await flagged(conversation)).toEqual([carol.did]);
+    expect((await viewOf(conversation)).members.map(({ did }) => did)).not.toContain(carol.did);
+    expect((await sendCrafted(bob, conversation)).seq).toBe(1);
+
+    expect((await bob.refusal('removeMember', { ...removal })).error, 'without a commit').toBe('NotAdmin');
+    const stale = { ...removal, commit: commitAt(conversation, 7) };
+    expect((await bob.refusal('removeMember', stale)).error).toBe('EpochMismatch');
+    expect(await flagged(conversation)).toEqual([carol.did]);
+    const commit = commitAt(conversation, 0);
+    expect(await bob.call('removeMember', { ...removal, idempotencyKey: 'three', commit })).toEqual({
+      ok: true,
+      epochHint: 1,
+    });
+    expect(await flagged(conversation)).toBeUndefined();
+    expect((await bob.refusal('removeMember', { ...removal, idempotencyKey: 'four' })).error).toBe('NotAdmin');
+  });
+
+  test('one commit takes out several, and a removal without a commit counts as well', async () => {
+    const conversation = await newConversation();
+    const { convoId } = conversation;
+    await carol.call('leaveConvo', { convoId });
+    await alice.call('removeMember', { convoId, targetDid: bob.did, idempotencyKey: 'five' });
+    expect((await flagged(conversation))?.toSorted()).toEqual([bob.did, carol.did].toSorted());
+    const commit = commitAt(conversation, 0);
+    for (const [index, targetDid] of [bob.did, carol.did].entries()) {
+      await alice.call('removeMember', { convoId, targetDid, commit, idempotencyKey: `six${index}` });
+    }
+    expect(await flagged(conversation)).toBeUndefined();
+    expect((await alice.call('getEpoch', { convoId })).currentEpoch).toBe(1);
+  });
+
+  test('who is removed with a commit, or comes back, is not named', async () => {
+    const conversation = await newConversation();
+    const { convoId } = conversation;
+    const removal = { convoId, targetDid: carol.did, idempotencyKey: 'seven' };
+    await alice.call('removeMember', { ...removal, commit: commitAt(conversation, 0) });
+    expect(await flagged(conversation)).toBeUndefined();
+    await bob.call('leaveConvo', { convoId });
+    await alice.call('addMembers', { convoId, didList: [bob.did], commit: commitAt(conversation, 1) });
+    expect(await flagged(conversation)).toBeUndefined();
+  });
+});
