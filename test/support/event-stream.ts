@@ -3,6 +3,7 @@ import { decodeAll, encode } from '@atproto/lex-cbor';
 import { WebSocket } from 'ws';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/subscribeConvoEvents.defs.ts';
 import type { $Message } from '#xrpc/lexicon/blue/catbird/mls/subscribeConvoEvents.defs.ts';
+import { noteRefusal } from './seen-refusals.ts';
 import { errorNameOf } from './xrpc-client.ts';
 import type { XrpcClient } from './xrpc-client.ts';
 
@@ -85,6 +86,7 @@ async function opened(socket: WebSocket): Promise<void> {
       response.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
       response.on('end', () => {
         const name = text === '' ? 'no body' : String(errorNameOf({ text }));
+        noteRefusal('subscribeConvoEvents', name);
         reject(new StreamRefused(response.statusCode ?? 0, name));
       });
     });
@@ -111,8 +113,10 @@ function readEvents(socket: WebSocket, startCursor: string | undefined): EventSt
     try {
       if (!isBinary || !Buffer.isBuffer(data)) throw new TypeError('a frame that is not binary');
       const frame = parseFrame(data);
-      if ('error' in frame) error = frame;
-      else {
+      if ('error' in frame) {
+        noteRefusal('subscribeConvoEvents', frame.error);
+        error = frame;
+      } else {
         events.push(frame);
         cursor = frame.cursor;
       }

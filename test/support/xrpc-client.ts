@@ -4,6 +4,7 @@ import type { InferInput, InferOutput, LexValue, Payload, Query, Schema } from '
 import * as mls from '#xrpc/lexicon/blue/catbird/mls.ts';
 import type { WireValue } from '#xrpc/wire-value.ts';
 import type { Account } from './account.ts';
+import { noteRefusal } from './seen-refusals.ts';
 
 type Lexicons = typeof mls;
 type MainOf<Name extends keyof Lexicons> = Lexicons[Name] extends { readonly main: infer Main } ? Main : never;
@@ -100,7 +101,9 @@ export function createXrpcClient({ server, account }: { server: ServerAddress; a
       ...(request.body === undefined ? {} : { body: request.body }),
       signal: AbortSignal.timeout(timeoutMs),
     });
-    return { status: response.status, headers: response.headers, text: await response.text() };
+    const answer = { status: response.status, headers: response.headers, text: await response.text() };
+    if (answer.status !== 200 && answer.text.startsWith('{')) noteRefusal(name, String(errorNameOf(answer)));
+    return answer;
   };
   async function call<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<AnswerOf<Name>> {
     const answer = await raw(name, rawRequest(name, request));
