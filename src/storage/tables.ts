@@ -8,6 +8,8 @@ export interface Tables {
   conversation_counters: ConversationCountersTable;
   group_infos: GroupInfosTable;
   members: MembersTable;
+  policies: PoliciesTable;
+  invites: InvitesTable;
   accounts: AccountsTable;
   device_additions: DeviceAdditionsTable;
   chat_requests: ChatRequestsTable;
@@ -79,6 +81,40 @@ export interface MembersTable {
   promoted_at: Date | null;
   /** No longer a member, but no commit has taken their leaves out of the MLS group yet. */
   removal_pending: Generated<boolean>;
+  /** Has lost the group's state and asked to be added anew. */
+  needs_rejoin: Generated<boolean>;
+  readdition_asked_at: Date | null;
+  group_info_asked_at: Date | null;
+}
+
+interface PoliciesTable {
+  group_id: Buffer;
+  allow_invites: boolean;
+  admin_only_invites: boolean;
+  allow_member_add: boolean;
+  allow_member_remove: boolean;
+  require_admin_approval: boolean;
+  max_members: number;
+  sealed_updated_by: Buffer;
+  updated_at: Date;
+}
+
+interface InvitesTable {
+  invite_id: string;
+  group_id: Buffer;
+  /** Counts a conversation's invites from 1; times are too coarse to order them. */
+  invite_no: number;
+  /** Pseudonym of the PSK hash, scoped to the conversation. */
+  secret: Buffer;
+  key_id: number;
+  /** See `InviteDetails` in src/domain/invites/invite.ts. */
+  sealed_invite: Buffer;
+  created_at: Date;
+  expires_at: Date | null;
+  max_uses: number | null;
+  use_count: Generated<number>;
+  revoked_at: Date | null;
+  sealed_revoked_by: Buffer | null;
 }
 
 interface RemovalCountsTable {
@@ -249,6 +285,8 @@ export interface EventsTable {
   epoch: number | null;
   /** The person a membership event is about, so that servers know whom to attach. */
   sealed_did: Buffer | null;
+  /** What the event is about, where `seq` does not say it. */
+  reference: string | null;
 }
 
 interface IdempotencyKeysTable {
