@@ -1,5 +1,6 @@
 import { preparePartitions } from '#domain/events/prepare-partitions.ts';
 import { readHorizonLagMs } from '#domain/events/read-horizon-lag.ts';
+import { cleanIdempotencyKeys } from '#domain/idempotency/clean-idempotency-keys.ts';
 import type { Clock } from '#platform/clock.ts';
 import { describeError } from '#platform/logger.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -21,10 +22,11 @@ export interface HousekeepingDeps {
 
 const gaugesIntervalMs = 5_000;
 const replayIntervalMs = 60_000;
+const idempotencyIntervalMs = 600_000;
 const partitionsIntervalMs = 3_600_000;
 const horizonWarningMs = 5_000;
 
-/** What every server does for itself now and then: gauges, used tokens that have expired, partitions of the days to come. */
+/** What every server does for itself now and then: gauges, what has expired, partitions of the days to come. */
 export function startHousekeeping(deps: HousekeepingDeps): { stop(): Promise<void> } {
   const stopping = new AbortController();
   const loops = [
@@ -33,6 +35,11 @@ export function startHousekeeping(deps: HousekeepingDeps): { stop(): Promise<voi
       part: 'replay-guard',
       intervalMs: replayIntervalMs,
       run: () => deleteExpiredReplayEntries(deps.database.sql),
+    }),
+    every(deps, stopping.signal, {
+      part: 'idempotency',
+      intervalMs: idempotencyIntervalMs,
+      run: () => cleanIdempotencyKeys(deps.database),
     }),
     every(deps, stopping.signal, {
       part: 'partitions',
@@ -49,7 +56,7 @@ export function startHousekeeping(deps: HousekeepingDeps): { stop(): Promise<voi
 }
 
 interface Chore {
-  readonly part: 'tail' | 'replay-guard' | 'partitions';
+  readonly part: 'tail' | 'replay-guard' | 'idempotency' | 'partitions';
   readonly intervalMs: number;
   run(): Promise<unknown>;
 }

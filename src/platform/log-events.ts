@@ -44,7 +44,18 @@ export const logEvents = {
   background_failed: {
     level: 'error',
     fields: {
-      part: ['tail', 'doorbell', 'partitions', 'replay-guard', 'batcher', 'resolver', 'worker', 'stream', 'process'],
+      part: [
+        'tail',
+        'doorbell',
+        'idempotency',
+        'partitions',
+        'replay-guard',
+        'batcher',
+        'resolver',
+        'worker',
+        'stream',
+        'process',
+      ],
       errorClass: errorClasses,
       sqlstate: 'sqlstate',
       at: 'frames',

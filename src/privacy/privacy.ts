@@ -18,6 +18,8 @@ export type PseudonymPurpose =
   | 'welcome-device'
   | 'commit-id'
   | 'replay'
+  | 'idempotency-key'
+  | 'idempotency-input'
   | 'key-check';
 
 /** What a sealed value is; it is part of what the seal authenticates. */
@@ -34,6 +36,7 @@ export type SealPurpose =
   | 'key-package-did'
   | 'welcome'
   | 'event-did'
+  | 'idempotency-answer'
   | 'event-cursor'
   | 'page-cursor'
   | 'bus';

@@ -22,7 +22,12 @@ export function bufferOf(bytes: Uint8Array): Buffer {
 
 /** A key package as clients upload it. Text that is not base64 becomes empty bytes, which no check accepts. */
 export function keyPackageUpload(
-  item: { readonly keyPackage: string; readonly cipherSuite: string; readonly expires?: string | undefined },
+  item: {
+    readonly keyPackage: string;
+    readonly cipherSuite: string;
+    readonly expires?: string | undefined;
+    readonly idempotencyKey?: string | undefined;
+  },
   deviceTag?: Buffer,
 ): KeyPackageUpload {
   return {
@@ -30,5 +35,6 @@ export function keyPackageUpload(
     cipherSuite: item.cipherSuite,
     expiresAtMs: item.expires === undefined ? undefined : Date.parse(item.expires),
     deviceTag,
+    idempotencyKey: item.idempotencyKey,
   };
 }

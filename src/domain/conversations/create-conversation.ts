@@ -1,5 +1,6 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import { roles } from '#domain/membership/member.ts';
 import { recordChange } from '#domain/membership/record-change.ts';
 import { acceptWelcome } from '#domain/welcomes/accept-welcome.ts';
@@ -22,6 +23,7 @@ export interface ConversationToCreate {
   readonly groupInfo: Buffer | undefined;
   readonly metadata: ConversationMetadata | undefined;
   readonly currentEpoch: number | undefined;
+  readonly idempotencyKey?: string | undefined;
 }
 
 interface CreateDeps {
@@ -36,7 +38,7 @@ interface CreateDeps {
  * Creates a conversation with the caller as its admin. The epoch starts at `currentEpoch` if given, else at 1 when a Welcome
  * comes with it (the creator's own commit made it), else at 0. A retry by the creator returns what exists.
  * @throws AppError InvalidCipherSuite, InvalidGroupId, TooManyMembers, ConvoAlreadyExists, InvalidWelcome,
- *   KeyPackageNotFound, InvalidGroupInfo, TooManyConversations.
+ *   KeyPackageNotFound, InvalidGroupInfo, TooManyConversations, IdempotencyKeyReused.
  */
 export async function createConversation(
   deps: CreateDeps,
@@ -44,9 +46,22 @@ export async function createConversation(
   input: ConversationToCreate,
 ): Promise<Conversation> {
   const checked = checkInput(caller, input);
-  const created = await deps.db.transaction().execute((tx) => insertAll(deps, tx, caller, checked));
-  if (created) deps.onEvents();
-  const [conversation] = await loadConversations(deps, [checked.groupId]);
+  const call = { caller, method: 'createConvo', key: input.idempotencyKey, input } as const;
+  const conversation = await deps.db
+    .transaction()
+    .execute((tx) => withIdempotency(deps, tx, call, () => createInTransaction(deps, tx, caller, checked)));
+  deps.onEvents();
+  return conversation;
+}
+
+async function createInTransaction(
+  deps: CreateDeps,
+  tx: Tx,
+  caller: Caller,
+  input: CheckedConversation,
+): Promise<Conversation> {
+  const created = await insertAll(deps, tx, caller, input);
+  const [conversation] = await loadConversations({ ...deps, db: tx }, [input.groupId]);
   const mayRetry =
     conversation?.creatorDid === caller.did && conversation.members.some(({ did }) => did === caller.did);
   if (conversation === undefined || (!created && !mayRetry)) throw domainError('ConvoAlreadyExists');

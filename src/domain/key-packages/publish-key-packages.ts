@@ -1,6 +1,7 @@
 import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { withIdempotentItems } from '#domain/idempotency/with-idempotent-items.ts';
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
 import { checkKeyPackage } from '#mls/key-package.ts';
 import type { CheckedKeyPackage } from '#mls/key-package.ts';
@@ -30,6 +31,7 @@ export interface KeyPackageUpload {
   readonly expiresAtMs: number | undefined;
   /** The tag of one of the caller's devices; absent: the device is the one of the package's signature key. */
   readonly deviceTag?: Buffer | undefined;
+  readonly idempotencyKey?: string | undefined;
 }
 
 /** A checked package and how to store it. */
@@ -42,17 +44,29 @@ interface PreparedPackage {
 export type PublishOutcome = AppError | undefined;
 
 /**
- * Checks and stores the caller's key packages one by one; a package that is already stored and unused counts as stored.
- * Errors of single packages come back as values: InvalidKeyPackage, InvalidCipherSuite, TooManyKeyPackages.
+ * Checks and stores the caller's key packages one by one; a package that is already stored and unused counts as stored, and one
+ * whose idempotency key was used with it also when it has been handed out since. `method` is the one that was called.
+ * Errors of single packages come back as values: InvalidKeyPackage, InvalidCipherSuite, TooManyKeyPackages, IdempotencyKeyReused.
  */
 export async function publishKeyPackages(
   deps: PublishDeps,
   caller: Caller,
   uploads: readonly KeyPackageUpload[],
+  method: 'publishKeyPackage' | 'publishKeyPackages' = 'publishKeyPackages',
 ): Promise<PublishOutcome[]> {
   const prepared = await Promise.all(uploads.map((upload) => prepareOrError(deps, caller, upload)));
   await ensureAccount(deps, caller.did);
-  return storePrepared(deps, prepared);
+  if (uploads.every(({ idempotencyKey }) => idempotencyKey === undefined)) return storePrepared(deps, prepared);
+  const calls = uploads.map((input) => ({ caller, method, key: input.idempotencyKey, input }));
+  return deps.db.transaction().execute((tx) =>
+    withIdempotentItems(deps, tx, calls, (positions) => {
+      const fresh = new Set(positions);
+      return storePrepared(
+        { ...deps, db: tx },
+        prepared.filter((_item, position) => fresh.has(position)),
+      );
+    }),
+  );
 }
 
 /** Stores packages that `prepareOrError` made; the outcomes keep their order. */

@@ -3,6 +3,7 @@ import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { checkGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import { acceptWelcome } from '#domain/welcomes/accept-welcome.ts';
 import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
@@ -19,6 +20,7 @@ export interface MembersToAdd {
   readonly commit: Buffer | undefined;
   readonly welcome: Buffer | undefined;
   readonly groupInfo: Buffer | undefined;
+  readonly idempotencyKey?: string | undefined;
 }
 
 export interface MembershipDeps {
@@ -34,11 +36,14 @@ export interface MembershipDeps {
  * members already may be named again, to add further devices of theirs.
  * @returns the epoch after the change.
  * @throws AppError ConvoNotFound, NotMember, InvalidCommit, EpochMismatch, InvalidWelcome, KeyPackageNotFound,
- *   InvalidGroupInfo, TooManyMembers, TooManyConversations.
+ *   InvalidGroupInfo, TooManyMembers, TooManyConversations, IdempotencyKeyReused.
  */
 export async function addMembers(deps: MembershipDeps, caller: Caller, input: MembersToAdd): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
-  const epoch = await deps.db.transaction().execute((tx) => addInTransaction(deps, tx, caller, { ...input, groupId }));
+  const call = { caller, method: 'addMembers', key: input.idempotencyKey, input } as const;
+  const epoch = await deps.db
+    .transaction()
+    .execute((tx) => withIdempotency(deps, tx, call, () => addInTransaction(deps, tx, caller, { ...input, groupId })));
   deps.onEvents();
   return epoch;
 }

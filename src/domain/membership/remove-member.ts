@@ -2,6 +2,7 @@ import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/database.ts';
 import type { MembershipDeps } from './add-members.ts';
@@ -24,27 +25,41 @@ export interface MemberToRemove {
  * removed already; while their clients are still in the MLS group, every member may bring the commit. From here on the person
  * reads nothing later than the event that tells of it.
  * @returns the epoch after the change.
- * @throws AppError ConvoNotFound, NotMember, NotAdmin, CannotRemoveSelf, TargetNotMember, InvalidCommit, EpochMismatch.
+ * @throws AppError ConvoNotFound, NotMember, NotAdmin, CannotRemoveSelf, TargetNotMember, InvalidCommit, EpochMismatch,
+ *   IdempotencyKeyReused.
  */
 export async function removeMember(deps: MembershipDeps, caller: Caller, input: MemberToRemove): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
-  const epoch = await deps.db.transaction().execute(async (tx) => {
-    const { locked, membership } = await lockConversation(deps, tx, caller, groupId);
-    const { target, isFollowUp } = await requireTarget(deps, tx, { caller, groupId, membership }, input);
-    const verdict = input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
-    // One commit may take out several people, so a stored commit counts for each person it is named with.
-    if (verdict !== undefined && isFollowUp) await updateRemovalCommitted(tx, groupId, target.member);
-    if (verdict?.kind === 'retry') return verdict.epoch;
-    const isActive = target.state === memberStates.active;
-    if (!isActive && verdict === undefined) return locked.epoch;
-    return recordChange(deps, tx, locked, {
-      commit: verdict?.commit,
-      joined: [],
-      departed: isActive ? [{ did: input.targetDid, kind: 'removed' }] : [],
-    });
-  });
+  const call = { caller, method: 'removeMember', key: input.idempotencyKey, input } as const;
+  const epoch = await deps.db
+    .transaction()
+    .execute((tx) =>
+      withIdempotency(deps, tx, call, () => removeInTransaction(deps, tx, caller, { ...input, groupId })),
+    );
   deps.onEvents();
   return epoch;
+}
+
+async function removeInTransaction(
+  deps: MembershipDeps,
+  tx: Tx,
+  caller: Caller,
+  input: MemberToRemove & { readonly groupId: Buffer },
+): Promise<number> {
+  const { groupId } = input;
+  const { locked, membership } = await lockConversation(deps, tx, caller, groupId);
+  const { target, isFollowUp } = await requireTarget(deps, tx, { caller, groupId, membership }, input);
+  const verdict = input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
+  // One commit may take out several people, so a stored commit counts for each person it is named with.
+  if (verdict !== undefined && isFollowUp) await updateRemovalCommitted(tx, groupId, target.member);
+  if (verdict?.kind === 'retry') return verdict.epoch;
+  const isActive = target.state === memberStates.active;
+  if (!isActive && verdict === undefined) return locked.epoch;
+  return recordChange(deps, tx, locked, {
+    commit: verdict?.commit,
+    joined: [],
+    departed: isActive ? [{ did: input.targetDid, kind: 'removed' }] : [],
+  });
 }
 
 /** The person to remove, once the caller is found to be allowed to. */

@@ -18,6 +18,7 @@ export const addMembers = (deps: Parameters<typeof addToConversation>[0]): Metho
         commit: optionalBlob(input.commit, 'InvalidCommit'),
         welcome: optionalBlob(input.welcomeMessage, 'InvalidWelcome'),
         groupInfo: optionalBlob(input.groupInfo, 'InvalidGroupInfo'),
+        idempotencyKey: input.idempotencyKey,
       });
       return { success: true, newEpoch };
     },

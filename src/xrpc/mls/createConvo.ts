@@ -21,6 +21,7 @@ export const createConvo = (deps: Parameters<typeof createConversation>[0]): Met
         groupInfo: optionalBlob(input.groupInfo, 'InvalidGroupInfo'),
         metadata: input.metadata,
         currentEpoch: input.currentEpoch,
+        idempotencyKey: input.idempotencyKey,
       });
       return conversationView(conversation);
     },

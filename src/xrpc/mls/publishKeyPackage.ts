@@ -15,7 +15,7 @@ export const publishKeyPackage = (deps: Parameters<typeof publish>[0]): MethodEn
     handler: async ({ caller, input }) => {
       const { deviceId } = input;
       const deviceTag = deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, deviceId);
-      const [refusal] = await publish(deps, caller, [keyPackageUpload(input, deviceTag)]);
+      const [refusal] = await publish(deps, caller, [keyPackageUpload(input, deviceTag)], 'publishKeyPackage');
       if (refusal !== undefined) throw refusal;
       return {};
     },

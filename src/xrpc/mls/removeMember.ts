@@ -16,6 +16,7 @@ export const removeMember = (deps: Parameters<typeof removeFromConversation>[0])
         conversationId: input.convoId,
         targetDid: input.targetDid,
         commit: optionalBlob(input.commit, 'InvalidCommit'),
+        idempotencyKey: input.idempotencyKey,
       });
       return { ok: true, epochHint };
     },

@@ -1,0 +1,82 @@
+import { sql } from 'kysely';
+import { bucketedNow } from '#storage/bucketed-now.ts';
+import type { Sql, Tx } from '#storage/database.ts';
+import type { KeyDigest } from './idempotency-key.ts';
+
+const rememberedHours = 24;
+const deletedPerStatement = 1_000;
+
+/**
+ * Takes keys for this transaction, in digest order so that two batches cannot deadlock. The primary key makes a duplicate in
+ * flight wait here until the first ends: after its commit the key counts as taken, after its rollback it is free.
+ * @returns those that were free or had expired, in hex.
+ */
+export async function takeKeys(
+  tx: Tx,
+  keys: readonly KeyDigest[],
+  bucketSeconds: number,
+): Promise<ReadonlySet<string>> {
+  if (keys.length === 0) return new Set();
+  const rows = await tx
+    .insertInto('idempotency_keys')
+    .values(
+      keys
+        .toSorted((a, b) => Buffer.compare(a.digest, b.digest))
+        .map(({ digest, inputDigest }) => ({
+          digest,
+          input_digest: inputDigest,
+          expires_at: sql<Date>`${bucketedNow(bucketSeconds)}
+            + make_interval(hours => ${rememberedHours}::integer, secs => ${bucketSeconds}::integer)`,
+        })),
+    )
+    .onConflict((conflict) =>
+      conflict
+        .column('digest')
+        .doUpdateSet((eb) => ({
+          input_digest: eb.ref('excluded.input_digest'),
+          sealed_answer: null,
+          expires_at: eb.ref('excluded.expires_at'),
+        }))
+        .where('idempotency_keys.expires_at', '<=', sql<Date>`clock_timestamp()`),
+    )
+    .returning('digest')
+    .execute();
+  return new Set(rows.map(({ digest }) => digest.toString('hex')));
+}
+
+export interface RememberedAnswer {
+  readonly digest: Buffer;
+  readonly inputDigest: Buffer;
+  readonly sealedAnswer: Buffer | null;
+}
+
+/** Keys that `takeKeys` did not get: it holds their rows, so that they are there and stay as they are. */
+export async function selectAnswers(tx: Tx, digests: readonly Buffer[]): Promise<RememberedAnswer[]> {
+  if (digests.length === 0) return [];
+  return tx
+    .selectFrom('idempotency_keys')
+    .select(['digest', 'input_digest as inputDigest', 'sealed_answer as sealedAnswer'])
+    .where('digest', 'in', [...digests])
+    .execute();
+}
+
+export async function updateAnswer(tx: Tx, digest: Buffer, sealedAnswer: Buffer): Promise<void> {
+  await tx.updateTable('idempotency_keys').set({ sealed_answer: sealedAnswer }).where('digest', '=', digest).execute();
+}
+
+export async function deleteKeys(tx: Tx, digests: readonly Buffer[]): Promise<void> {
+  if (digests.length === 0) return;
+  await tx
+    .deleteFrom('idempotency_keys')
+    .where('digest', 'in', [...digests])
+    .execute();
+}
+
+/** One short statement. @returns whether there may be more. */
+export async function deleteExpired(db: Sql): Promise<'done' | 'more'> {
+  const { count } = await db`
+    DELETE FROM idempotency_keys WHERE digest IN (
+      SELECT digest FROM idempotency_keys WHERE expires_at <= now() ORDER BY expires_at
+      LIMIT ${deletedPerStatement} FOR UPDATE SKIP LOCKED)`;
+  return count < deletedPerStatement ? 'done' : 'more';
+}

@@ -1,0 +1,223 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cleanIdempotencyKeys } from '#domain/idempotency/clean-idempotency-keys.ts';
+import { newSecret, newUuid } from '#platform/ids.ts';
+import { craftCommit } from '../support/crafted-mls.ts';
+import { craftedSuite, createCraftedConversation } from '../support/crafted-conversation.ts';
+import { createLeakScanner, dumpTables } from '../support/leak-scanner.ts';
+import { MlsDevice } from '../support/mls-device.ts';
+import { startTestBed } from '../support/test-server.ts';
+import type { TestBed } from '../support/test-server.ts';
+import type { AnswerOf, MethodName, RequestOf, XrpcClient } from '../support/xrpc-client.ts';
+
+let bed: TestBed;
+let alice: XrpcClient;
+let bob: XrpcClient;
+
+beforeAll(async () => {
+  bed = await startTestBed({ servers: 2 });
+  [alice, bob] = [bed.client(), bed.client()];
+});
+afterAll(() => bed?.stop());
+
+const duplicates = 16;
+
+/** The same call at once, half of it to each server. */
+function callTogether<Name extends MethodName>(
+  client: XrpcClient,
+  name: Name,
+  request: RequestOf<Name>,
+): Promise<AnswerOf<Name>[]> {
+  const { account } = client;
+  const clients = [bed.client({ account }), bed.client({ account, server: 1 })];
+  const calls = Array.from({ length: duplicates }, (_, nth) => clients[nth % 2]?.call(name, request));
+  return Promise.all(calls.filter((call) => call !== undefined));
+}
+
+async function rowsOf(table: 'conversations' | 'events' | 'idempotency_keys'): Promise<number> {
+  const [row] = await bed.database.sql<{ count: number }[]>`SELECT count(*) FROM ${bed.database.sql(table)}`;
+  return Number(row?.count);
+}
+
+function newConversation(idempotencyKey: string, others: readonly XrpcClient[] = []): RequestOf<'createConvo'> {
+  return {
+    groupId: newSecret(16).toString('hex'),
+    cipherSuite: craftedSuite,
+    initialMembers: others.map(({ did }) => did),
+    idempotencyKey,
+  };
+}
+
+describe('sixteen duplicates at once, on two servers', () => {
+  test('createConvo: one conversation, one answer', async () => {
+    const [conversations, events] = [await rowsOf('conversations'), await rowsOf('events')];
+    const answers = await callTogether(alice, 'createConvo', newConversation(newUuid(), [bob]));
+    expect(answers).toHaveLength(duplicates);
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    expect([(await rowsOf('conversations')) - conversations, (await rowsOf('events')) - events]).toEqual([1, 2]);
+  });
+
+  test('addMembers with a commit: one epoch, one answer', async () => {
+    const { convoId, groupId } = await createCraftedConversation(alice, []);
+    const events = await rowsOf('events');
+    const commit = craftCommit(groupId, 0).toString('base64');
+    const request = { convoId, didList: [bob.did], commit, idempotencyKey: newUuid() };
+    const answers = await callTogether(alice, 'addMembers', request);
+    expect(answers).toEqual(Array.from({ length: duplicates }, () => ({ success: true, newEpoch: 1 })));
+    expect((await rowsOf('events')) - events).toBe(2);
+  });
+
+  test('removeMember without a commit: one removal, one answer', async () => {
+    const { convoId } = await createCraftedConversation(alice, [bob]);
+    const events = await rowsOf('events');
+    const request = { convoId, targetDid: bob.did, idempotencyKey: newUuid() };
+    const answers = await callTogether(alice, 'removeMember', request);
+    expect(answers).toEqual(Array.from({ length: duplicates }, () => ({ ok: true, epochHint: 0 })));
+    expect((await rowsOf('events')) - events).toBe(1);
+  });
+});
+
+describe('a repeated call', () => {
+  test('gets the first answer, whatever has happened since', async () => {
+    const request = newConversation(newUuid(), [bob]);
+    const first = await alice.call('createConvo', request);
+    const convoId = request.groupId;
+    const add = { convoId, didList: [bob.did], commit: craftCommit(Buffer.from(convoId, 'hex'), 0).toString('base64') };
+    const added = { ...add, idempotencyKey: newUuid() };
+    expect(await alice.call('addMembers', added)).toMatchObject({ newEpoch: 1 });
+    await alice.call('removeMember', { convoId, targetDid: bob.did, idempotencyKey: newUuid() });
+    await alice.call('leaveConvo', { convoId });
+    expect(await alice.call('createConvo', request)).toEqual(first);
+    expect(await alice.call('addMembers', added)).toMatchObject({ newEpoch: 1 });
+    expect((await alice.refusal('addMembers', add)).error).toBe('NotMember');
+  });
+
+  test('does not bring back somebody who was removed between the two', async () => {
+    const { convoId } = await createCraftedConversation(alice, []);
+    const request = { convoId, didList: [bob.did], idempotencyKey: newUuid() };
+    await alice.call('addMembers', request);
+    await alice.call('removeMember', { convoId, targetDid: bob.did, idempotencyKey: newUuid() });
+    await alice.call('addMembers', request);
+    expect((await bob.refusal('getEpoch', { convoId })).error).toBe('NotMember');
+  });
+
+  test('is remembered for 24 hours and not after', async () => {
+    const { convoId } = await createCraftedConversation(alice, []);
+    const request = { convoId, didList: [bob.did], idempotencyKey: newUuid() };
+    await alice.call('addMembers', request);
+    await alice.call('removeMember', { convoId, targetDid: bob.did, idempotencyKey: newUuid() });
+    const [times] = await bed.database.sql<{ least: number; most: number }[]>`
+      SELECT extract(epoch FROM min(expires_at) - now())::float8 / 3600 AS least,
+             extract(epoch FROM max(expires_at) - now())::float8 / 3600 AS most FROM idempotency_keys`;
+    expect(times?.least).toBeGreaterThan(23.9);
+    expect(times?.most).toBeLessThan(24.1);
+    await bed.database.sql`UPDATE idempotency_keys SET expires_at = expires_at - interval '24 hours 1 minute'`;
+    await alice.call('addMembers', request);
+    expect(await bob.call('getEpoch', { convoId })).toMatchObject({ currentEpoch: 0 });
+  });
+
+  test('that failed is run again', async () => {
+    const { convoId, groupId } = await createCraftedConversation(alice, []);
+    const commit = craftCommit(groupId, 0).toString('base64');
+    const request = { convoId, didList: [bob.did], commit, idempotencyKey: newUuid() };
+    const keys = await rowsOf('idempotency_keys');
+    expect((await bob.refusal('addMembers', request)).error).toBe('ConvoNotFound');
+    expect(await rowsOf('idempotency_keys')).toBe(keys);
+    await alice.call('addMembers', { ...request, commit: undefined });
+    expect(await bob.call('addMembers', request)).toMatchObject({ newEpoch: 1 });
+  });
+});
+
+describe('a key', () => {
+  test('with another input is refused, and nothing happens', async () => {
+    const { convoId } = await createCraftedConversation(alice, []);
+    const idempotencyKey = newUuid();
+    await alice.call('addMembers', { convoId, didList: [bob.did], idempotencyKey });
+    const other = bed.client();
+    const refusal = await alice.refusal('addMembers', { convoId, didList: [other.did], idempotencyKey });
+    expect([refusal.status, refusal.error]).toEqual([409, 'IdempotencyKeyReused']);
+    expect((await other.refusal('getEpoch', { convoId })).error).toBe('ConvoNotFound');
+    const request = newConversation(newUuid());
+    await alice.call('createConvo', request);
+    const groupId = newSecret(16).toString('hex');
+    expect((await alice.refusal('createConvo', { ...request, groupId })).error).toBe('IdempotencyKeyReused');
+    const removal = { convoId, targetDid: bob.did, idempotencyKey: newUuid() };
+    await alice.call('removeMember', removal);
+    expect((await alice.refusal('removeMember', { ...removal, targetDid: other.did })).error).toBe(
+      'IdempotencyKeyReused',
+    );
+  });
+
+  test('of one caller or method means nothing for another', async () => {
+    const idempotencyKey = newUuid();
+    const [ofAlice, ofBob] = [newConversation(idempotencyKey), newConversation(idempotencyKey)];
+    await alice.call('createConvo', ofAlice);
+    expect(await bob.call('createConvo', ofBob)).toMatchObject({ groupId: ofBob.groupId, creator: bob.did });
+    // Whoever learns key and input of somebody else gets no answer of theirs.
+    expect((await bob.refusal('createConvo', { ...ofAlice, idempotencyKey: newUuid() })).error).toBe(
+      'ConvoAlreadyExists',
+    );
+    const add = { convoId: ofAlice.groupId, didList: [bob.did], idempotencyKey };
+    expect(await alice.call('addMembers', add)).toEqual({ success: true, newEpoch: 0 });
+  });
+
+  test('leaves nothing at rest that can be read, and goes when it has expired', async () => {
+    const idempotencyKey = `key-${newUuid()}`;
+    await alice.call('createConvo', newConversation(idempotencyKey, [bob]));
+    const scanner = createLeakScanner([idempotencyKey, alice.did, bob.did]);
+    const dump = await dumpTables(bed.database.sql);
+    expect([...dump.keys()].some((table) => table.includes('idempotency_keys'))).toBe(true);
+    expect([...dump].flatMap(([table, bytes]) => scanner.scan(table, bytes))).toEqual([]);
+    await cleanIdempotencyKeys(bed.database);
+    await bed.database.sql`UPDATE idempotency_keys SET expires_at = now() WHERE digest IN
+      (SELECT digest FROM idempotency_keys LIMIT 1)`;
+    const before = await rowsOf('idempotency_keys');
+    await cleanIdempotencyKeys(bed.database);
+    expect(await rowsOf('idempotency_keys')).toBe(before - 1);
+  });
+});
+
+describe('key packages', () => {
+  const expires = new Date(Date.now() + 86_400_000).toISOString();
+
+  async function newItem(client: XrpcClient): Promise<RequestOf<'publishKeyPackage'>> {
+    const device = await MlsDevice.create(client.did, craftedSuite);
+    const { bytes } = await device.createKeyPackage();
+    const keyPackage = Buffer.from(bytes).toString('base64');
+    return { keyPackage, cipherSuite: craftedSuite, expires, idempotencyKey: newUuid() };
+  }
+
+  test('a package that was handed out since is published again with its key, and not without', async () => {
+    const owner = bed.client();
+    const item = await newItem(owner);
+    await owner.call('publishKeyPackage', item);
+    expect((await alice.call('getKeyPackages', { dids: [owner.did] })).keyPackages).toHaveLength(1);
+    await owner.call('publishKeyPackage', item);
+    const { idempotencyKey: _key, ...withoutKey } = item;
+    expect((await owner.refusal('publishKeyPackage', withoutKey)).error).toBe('InvalidKeyPackage');
+    const other = { ...(await newItem(owner)), idempotencyKey: item.idempotencyKey };
+    expect((await owner.refusal('publishKeyPackage', other)).error).toBe('IdempotencyKeyReused');
+  });
+
+  test('each item of a batch has a key of its own', async () => {
+    const owner = bed.client();
+    const [first, second, third] = [await newItem(owner), await newItem(owner), await newItem(owner)];
+    const item = (request: RequestOf<'publishKeyPackage'>): RequestOf<'publishKeyPackages'>['keyPackages'][number] => ({
+      ...request,
+      expires,
+    });
+    const broken = { ...item(third), keyPackage: Buffer.from('no key package').toString('base64') };
+    const batch = { keyPackages: [item(first), item(second), broken] };
+    const answer = { succeeded: 2, failed: 1, errors: [{ index: 2, error: 'InvalidKeyPackage' }] };
+    const answers = await callTogether(owner, 'publishKeyPackages', batch);
+    expect(answers).toEqual(Array.from({ length: duplicates }, () => answer));
+    await alice.call('getKeyPackages', { dids: [owner.did] });
+    const mixed = {
+      keyPackages: [item(second), item(third), { ...item(third), idempotencyKey: first.idempotencyKey }],
+    };
+    expect(await owner.call('publishKeyPackages', mixed)).toEqual({
+      succeeded: 2,
+      failed: 1,
+      errors: [{ index: 2, error: 'IdempotencyKeyReused' }],
+    });
+  });
+});
