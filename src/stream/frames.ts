@@ -34,6 +34,20 @@ export function eventFrame(codec: CursorCodec, event: StreamEvent): Buffer {
         action: event.action,
         epoch: event.epoch,
       });
+    case 'groupInfoRefreshRequested':
+      return frame('groupInfoRefreshRequestedEvent', {
+        cursor,
+        convoId,
+        requestedBy: event.did,
+        requestedAt: event.receivedAt.toISOString(),
+      });
+    case 'readditionRequested':
+      return frame('readditionRequestedEvent', {
+        cursor,
+        convoId,
+        userDid: event.did,
+        requestedAt: event.receivedAt.toISOString(),
+      });
   }
 }
 

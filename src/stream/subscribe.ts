@@ -29,9 +29,6 @@ export interface PacedSubscriber extends Subscriber {
 }
 
 const replayPageRows = 250;
-/** Bodies are read in slices of a page, fewer at a time while they are large. */
-const firstSliceRows = 16;
-const largeSliceSizeBytes = 1_048_576;
 const dayMs = 86_400_000;
 
 /**
@@ -118,30 +115,22 @@ async function deliverRows(
   subscriber: PacedSubscriber,
   rows: readonly EventRow[],
 ): Promise<boolean> {
-  let sliceRows = firstSliceRows;
   for (let start = 0; start < rows.length;) {
-    const slice = rows.slice(start, start + sliceRows);
-    start += slice.length;
-    const [events, entitlements] = await Promise.all([
-      openEvents({ sql: deps.database.sql, privacy: deps.privacy }, slice),
+    const rest = rows.slice(start);
+    const [{ events, openedRows }, entitlements] = await Promise.all([
+      openEvents({ sql: deps.database.sql, privacy: deps.privacy }, rest),
       readEntitlements(
         { db: deps.database.db, privacy: deps.privacy },
-        slice.map(({ groupId }) => ({ groupId, did: subscriber.did })),
+        rest.map(({ groupId }) => ({ groupId, did: subscriber.did })),
       ),
     ]);
-    let sizeBytes = 0;
+    start += openedRows;
     for (const event of events) {
       const membership = entitlements.get(entitlementKey(event.groupId, subscriber.did));
       if (membership === undefined || !isEntitled(membership, event.eventNo)) continue;
-      const frame = eventFrame(deps.codec, event);
-      sizeBytes += frame.length;
-      subscriber.deliver(frame);
+      subscriber.deliver(eventFrame(deps.codec, event));
       if (!(await subscriber.ready())) return false;
     }
-    sliceRows =
-      sizeBytes > largeSliceSizeBytes
-        ? Math.max(1, Math.floor(sliceRows / 4))
-        : Math.min(replayPageRows, sliceRows * 2);
   }
   return true;
 }

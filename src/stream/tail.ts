@@ -5,6 +5,7 @@ import { openEvents, personOf, readHorizon, readTail } from '#domain/events/read
 import { readEntitlements } from '#domain/membership/read-entitlements.ts';
 import type { Listener } from '#domain/membership/read-entitlements.ts';
 import type { Clock } from '#platform/clock.ts';
+import { required } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Database } from '#storage/database.ts';
 import { eventFrame } from './frames.ts';
@@ -115,11 +116,13 @@ async function step(deps: TailDeps, takeAdmissions: () => void): Promise<boolean
   const joined = new Set(joiners.map(({ groupId }) => groupId.toString('hex')));
   const wanted = rows.filter((row) => hub.listensTo(row.groupId) || joined.has(row.groupId.toString('hex')));
   const groupIds = [...new Map(wanted.map((row) => [row.groupId.toString('hex'), row.groupId])).values()];
-  const [events, entitlements] = await Promise.all([
+  const [{ events, openedRows }, entitlements] = await Promise.all([
     openEvents({ sql: deps.database.sql, privacy: deps.privacy }, wanted),
     readEntitlements({ db: deps.database.db, privacy: deps.privacy }, [...hub.listenersOf(groupIds), ...joiners]),
   ]);
-  hub.dispatch({ events, entitlements, upTo: endOf(rows, horizon) }, (event) => eventFrame(deps.codec, event));
+  // What did not fit is read again with the next batch, from the last place that was opened.
+  const upTo = openedRows < wanted.length ? required(wanted[openedRows - 1], 'an opened row') : endOf(rows, horizon);
+  hub.dispatch({ events, entitlements, upTo }, (event) => eventFrame(deps.codec, event));
   return rows.length > 0;
 }
 

@@ -100,14 +100,28 @@ function startOf(deps: SocketDeps, request: PlacedRequest, subscriber: PacedSubs
   return request.now;
 }
 
+/** A burst may fill the backlog of a reader who is quick enough; one that stays full for this long is too slow. */
+const fullBacklogMsMax = 300;
+/** Frames are shared between subscribers, so that a backlog costs little; but it costs. */
+const backlogSizeBytesMax = 33_554_432;
+
 function subscriberOf(deps: SocketDeps, request: StreamRequest, socket: WebSocket): PacedSubscriber {
+  let fullSinceMs: number | undefined;
+  const isTooSlow = (): boolean => {
+    if (socket.bufferedAmount <= limits.subscriberBacklogSizeBytesMax) {
+      fullSinceMs = undefined;
+      return false;
+    }
+    fullSinceMs ??= deps.clock.monotonicMs();
+    return socket.bufferedAmount > backlogSizeBytesMax || deps.clock.monotonicMs() - fullSinceMs > fullBacklogMsMax;
+  };
   return {
     did: request.did,
     onlyConversationId: request.onlyConversationId,
     deliver(frame) {
       if (socket.readyState !== socket.OPEN) return;
       // While older events are read out, `ready` sets the pace; live, a reader that far behind is cut and resumes by cursor.
-      if (socket.bufferedAmount > limits.subscriberBacklogSizeBytesMax) {
+      if (isTooSlow()) {
         return end(
           socket,
           closeCodes.policyViolation,

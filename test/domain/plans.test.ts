@@ -32,7 +32,7 @@ test('plans that a session makes while a partition is nearly empty never read wh
         (await listMessages(harness.server, caller, { conversationId: id, sinceSeq: 0, limit: 50 })).messages,
       ).not.toEqual([]);
       await listCommits(harness.server, caller, { conversationId: id, fromEpoch: 0, toEpoch: undefined });
-      await selectMessagesBySeq(harness.server, { groupIds: [groupId, groupId], seqs: [1, 2] });
+      await selectMessagesBySeq(harness.server, { groupIds: [groupId, groupId], seqs: [1, 2], sizeBytesMax: 1_000 });
       await readTail(harness.server, placeBefore(0), 10);
       await readReplay(harness.server, {
         groupIds: [groupId],

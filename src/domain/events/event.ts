@@ -1,5 +1,12 @@
 /** What an event row tells; the numbers are stored. */
-export const eventKinds = { message: 1, joined: 2, left: 3, removed: 4 } as const;
+export const eventKinds = {
+  message: 1,
+  joined: 2,
+  left: 3,
+  removed: 4,
+  groupInfoRefreshRequested: 6,
+  readditionRequested: 7,
+} as const;
 export type EventKind = (typeof eventKinds)[keyof typeof eventKinds];
 
 /** A place in the event log: the order is (position, group id, event number), the same on every server. */

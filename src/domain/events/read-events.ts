@@ -4,22 +4,32 @@ import { selectGeneration, selectHorizon, selectReplay, selectTail } from './sto
 import type { Message } from '#domain/messages/message.ts';
 import { openMessage } from '#domain/messages/list-messages.ts';
 import { selectMessagesBySeq } from '#domain/messages/select-messages.ts';
+import type { MessageRow } from '#domain/messages/message-row.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Sql } from '#storage/database.ts';
 
 /** What membership events say happened (lexicon `membershipChangeEvent`). */
 export type MembershipAction = 'joined' | 'left' | 'removed';
 
+/** What a person who lost the group's state asks the members for. */
+export type HelpKind = 'groupInfoRefreshRequested' | 'readditionRequested';
+
 /** An event with what a subscriber is told of it. */
 export type StreamEvent = LogPlace & { readonly receivedAt: Date } & (
     | { readonly kind: 'message'; readonly message: Message }
     | { readonly kind: 'membership'; readonly did: string; readonly action: MembershipAction; readonly epoch: number }
+    | { readonly kind: HelpKind; readonly did: string }
   );
 
 const actions: ReadonlyMap<number, MembershipAction> = new Map([
   [eventKinds.joined, 'joined'],
   [eventKinds.left, 'left'],
   [eventKinds.removed, 'removed'],
+]);
+
+const helpKinds: ReadonlyMap<number, HelpKind> = new Map([
+  [eventKinds.groupInfoRefreshRequested, 'groupInfoRefreshRequested'],
+  [eventKinds.readditionRequested, 'readditionRequested'],
 ]);
 
 /** The log after `after`, complete up to the horizon; at most `limit` rows. */
@@ -56,31 +66,48 @@ export function personOf(privacy: Privacy, row: EventRow): string | undefined {
     : privacy.unsealText('event-did', [row.groupId, row.eventNo], row.sealedDid);
 }
 
-/** Joins rows with their messages; an event whose message has expired is left out. The order stays. */
+/** What rows came to: `openedRows` of them, from the front, are in `events`; the others are to be opened next. */
+export interface OpenedEvents {
+  readonly events: readonly StreamEvent[];
+  readonly openedRows: number;
+}
+
+/** Bodies held at once; the first message always comes, however large. */
+const openSizeBytesMax = 4_194_304;
+
+/** Joins rows with their messages, as many as fit; an event whose message has expired is left out. The order stays. */
 export async function openEvents(
   deps: { sql: Sql; privacy: Privacy },
   rows: readonly EventRow[],
-): Promise<StreamEvent[]> {
+): Promise<OpenedEvents> {
   const ofMessages = rows.filter((row) => row.kind === eventKinds.message && row.seq !== null);
-  const messages = new Map(
-    (
-      await selectMessagesBySeq(deps, {
-        groupIds: ofMessages.map((row) => row.groupId),
-        seqs: ofMessages.map((row) => row.seq ?? 0),
-      })
-    ).map((row) => [messageKey(row.groupId, row.seq), row]),
-  );
-  return rows.flatMap((row): StreamEvent[] => {
-    const { position, groupId, eventNo, receivedAt } = row;
-    const place = { position, groupId, eventNo, receivedAt };
-    const action = actions.get(row.kind);
-    const did = personOf(deps.privacy, row);
-    if (action !== undefined && did !== undefined) {
-      return [{ ...place, kind: 'membership', did, action, epoch: row.epoch ?? 0 }];
-    }
-    const message = messages.get(messageKey(groupId, row.seq ?? 0));
-    return message === undefined ? [] : [{ ...place, kind: 'message', message: openMessage(deps.privacy, message) }];
+  const messages = await selectMessagesBySeq(deps, {
+    groupIds: ofMessages.map((row) => row.groupId),
+    seqs: ofMessages.map((row) => row.seq ?? 0),
+    sizeBytesMax: openSizeBytesMax,
   });
+  const byKey = new Map(messages.map((row) => [messageKey(row.groupId, row.seq), row]));
+  const events: StreamEvent[] = [];
+  for (const [index, row] of rows.entries()) {
+    const message = byKey.get(messageKey(row.groupId, row.seq ?? 0));
+    if (message !== undefined && message.body === null) return { events, openedRows: index };
+    const event = eventOf(deps.privacy, row, message);
+    if (event !== undefined) events.push(event);
+  }
+  return { events, openedRows: rows.length };
+}
+
+function eventOf(privacy: Privacy, row: EventRow, message: MessageRow | undefined): StreamEvent | undefined {
+  const { position, groupId, eventNo, receivedAt } = row;
+  const place = { position, groupId, eventNo, receivedAt };
+  const action = actions.get(row.kind);
+  const did = personOf(privacy, row);
+  if (action !== undefined && did !== undefined) {
+    return { ...place, kind: 'membership', did, action, epoch: row.epoch ?? 0 };
+  }
+  const help = helpKinds.get(row.kind);
+  if (help !== undefined && did !== undefined) return { ...place, kind: help, did };
+  return message && { ...place, kind: 'message', message: openMessage(privacy, message) };
 }
 
 function messageKey(groupId: Buffer, seq: number): string {

@@ -9,7 +9,7 @@ import { messageKinds } from './message.ts';
 import type { Message } from './message.ts';
 import { openCommit } from './store-commit.ts';
 import { selectCommitPage, selectPage } from './store.ts';
-import type { MessageRow } from './store.ts';
+import type { MessageRow } from './message-row.ts';
 
 interface ReadDeps {
   readonly sql: Sql;

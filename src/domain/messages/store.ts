@@ -1,16 +1,7 @@
 import type { Db, Sql, Tx } from '#storage/database.ts';
+import type { MessageRow } from './message-row.ts';
 import { bucketedNow } from '#storage/bucketed-now.ts';
 import { byteaArray } from '#storage/bytea-array.ts';
-
-export interface MessageRow {
-  readonly groupId: Buffer;
-  readonly seq: number;
-  readonly epoch: number;
-  readonly kind: number;
-  readonly msgId: string;
-  readonly receivedAt: Date;
-  readonly body: Buffer;
-}
 
 /** Answers are cut at this many bytes of bodies, so that a page of large messages stays bounded. */
 const pageSizeBytesMax = 16_777_216;
@@ -126,14 +117,26 @@ function toPage(rows: readonly PageRow[]): MessagePage {
   };
 }
 
-/** The messages with these numbers, for the live stream; `seqs[i]` belongs to `groupIds[i]`. */
+/** A message, or that it is left for the next read: it is there, but those before it filled this one. */
+export type MessageRowOrRest = MessageRow | { readonly groupId: Buffer; readonly seq: number; readonly body: null };
+
+/**
+ * The messages with these numbers, in the order asked for; `seqs[i]` belongs to `groupIds[i]`. Bodies stop once those before
+ * make `sizeBytesMax`, so that the first always comes.
+ */
 export async function selectBySeq(
   sql: Sql,
-  wanted: { groupIds: readonly Buffer[]; seqs: readonly number[] },
-): Promise<MessageRow[]> {
+  wanted: { groupIds: readonly Buffer[]; seqs: readonly number[]; sizeBytesMax: number },
+): Promise<MessageRowOrRest[]> {
   if (wanted.seqs.length === 0) return [];
-  return sql<MessageRow[]>`
-    SELECT m.group_id AS "groupId", m.seq, m.epoch, m.kind, m.msg_id AS "msgId", m.received_at AS "receivedAt", m.body
-    FROM unnest(${byteaArray(wanted.groupIds)}::bytea[], ${[...wanted.seqs]}::bigint[]) AS w(group_id, seq)
-    JOIN messages m ON m.group_id = w.group_id AND m.seq = w.seq`;
+  return sql<MessageRowOrRest[]>`
+    SELECT "groupId", seq, epoch, kind, "msgId", "receivedAt",
+           CASE WHEN bytes_before < ${wanted.sizeBytesMax} THEN body END AS body
+    FROM (
+      SELECT m.group_id AS "groupId", m.seq, m.epoch, m.kind, m.msg_id AS "msgId", m.received_at AS "receivedAt", m.body, w.nth,
+             sum(octet_length(m.body)) OVER (ORDER BY w.nth) - octet_length(m.body) AS bytes_before
+      FROM unnest(${byteaArray(wanted.groupIds)}::bytea[], ${[...wanted.seqs]}::bigint[])
+           WITH ORDINALITY AS w(group_id, seq, nth)
+      JOIN messages m ON m.group_id = w.group_id AND m.seq = w.seq
+    ) found ORDER BY nth`;
 }

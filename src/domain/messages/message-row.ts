@@ -1,0 +1,10 @@
+/** A message as it is stored. */
+export interface MessageRow {
+  readonly groupId: Buffer;
+  readonly seq: number;
+  readonly epoch: number;
+  readonly kind: number;
+  readonly msgId: string;
+  readonly receivedAt: Date;
+  readonly body: Buffer;
+}

@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import type { StreamEvent } from '#domain/events/read-events.ts';
+import { entitlementKey } from '#domain/membership/read-entitlements.ts';
+import { Hub } from './hub.ts';
+
+const groupId = Buffer.from('aa'.repeat(16), 'hex');
+const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
+const membership = { member: Buffer.alloc(16), role: 1, state: 1, joinedSeq: 1, joinedEvent: 1, leftEvent: null };
+const entitlements = new Map([[entitlementKey(groupId, did), membership]]);
+
+function eventAt(position: number): StreamEvent {
+  const receivedAt = new Date(0);
+  const message = {
+    id: String(position),
+    groupId,
+    seq: position,
+    epoch: 0,
+    kind: 'app',
+    receivedAt,
+    ciphertext: Buffer.alloc(0),
+  } as const;
+  return { position, groupId, eventNo: position, receivedAt, kind: 'message', message };
+}
+
+function listen(hub: Hub): { received: string[]; subscription: ReturnType<Hub['announce']> } {
+  const received: string[] = [];
+  const subscriber = {
+    did,
+    onlyConversationId: undefined,
+    deliver: (frame: Buffer) => void received.push(frame.toString()),
+  };
+  const subscription = hub.announce(subscriber);
+  subscription.conversationIds.add(groupId.toString('hex'));
+  hub.attach(subscription);
+  subscription.held = undefined;
+  return { received, subscription };
+}
+
+const nameOf = (event: StreamEvent): Buffer => Buffer.from(String(event.position));
+
+test('a subscriber whose cursor is ahead of this server gets nothing twice', () => {
+  const hub = new Hub();
+  const { received, subscription } = listen(hub);
+  subscription.readTo = { position: 7, groupId, eventNo: 7 };
+  const events = [eventAt(6), eventAt(7), eventAt(8)];
+  hub.dispatch({ events, entitlements, upTo: eventAt(8) }, nameOf);
+  expect(received).toEqual(['8']);
+});
+
+test('an event is encoded once for all who get it, and not at all for nobody', () => {
+  const hub = new Hub();
+  const listeners = [listen(hub), listen(hub), listen(hub)];
+  let encoded = 0;
+  const count = (event: StreamEvent): Buffer => {
+    encoded += 1;
+    return nameOf(event);
+  };
+  hub.dispatch({ events: [eventAt(1)], entitlements, upTo: eventAt(1) }, count);
+  hub.dispatch({ events: [eventAt(2)], entitlements: new Map(), upTo: eventAt(2) }, count);
+  expect(encoded).toBe(1);
+  expect(listeners.map(({ received }) => received)).toEqual([['1'], ['1'], ['1']]);
+});
