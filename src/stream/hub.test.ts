@@ -1,12 +1,21 @@
 import { expect, test } from 'vitest';
 import type { StreamEvent } from '#domain/events/read-events.ts';
 import { entitlementKey } from '#domain/membership/read-entitlements.ts';
+import type { Entitlements } from '#domain/membership/read-entitlements.ts';
 import { Hub } from './hub.ts';
 
 const groupId = Buffer.from('aa'.repeat(16), 'hex');
 const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
-const membership = { member: Buffer.alloc(16), role: 1, state: 1, joinedSeq: 1, joinedEvent: 1, leftEvent: null };
-const entitlements = new Map([[entitlementKey(groupId, did), membership]]);
+const membership = {
+  member: Buffer.alloc(16),
+  role: 1,
+  state: 1,
+  joinedSeq: 1,
+  joinedEvent: 1,
+  leftEvent: null,
+  removalPending: false,
+};
+const entitlements: Entitlements = new Map([[entitlementKey(groupId, did), membership]]);
 
 function eventAt(position: number): StreamEvent {
   const receivedAt = new Date(0);
