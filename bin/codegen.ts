@@ -1,10 +1,13 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { apiPages } from './codegen/api-pages.ts';
 import { lexiconModules, readFolder } from './codegen/lexicon-modules.ts';
 import { envExample, settingsPage } from './codegen/settings-pages.ts';
 
 const root = join(import.meta.dirname, '..');
 const lexiconFolder = 'src/xrpc/lexicon';
+const apiFolder = 'docs/api';
+const whollyGenerated = [lexiconFolder, apiFolder];
 
 /** Writes everything that is made from something else; with `--check`, only says what is out of date and exits with 1. */
 async function main(): Promise<void> {
@@ -36,13 +39,17 @@ async function wantedFiles(): Promise<Map<string, string>> {
   for (const [path, text] of await lexiconModules(root, join(root, 'lexicons'))) {
     wanted.set(`${lexiconFolder}/${path}`, text);
   }
+  for (const [path, text] of await apiPages(root)) wanted.set(`${apiFolder}/${path}`, text);
   return wanted;
 }
 
-/** Paths whose content differs, is missing, or (in the folder that is wholly generated) should not be there. */
+/** Paths whose content differs, is missing, or (in a folder that is wholly generated) should not be there. */
 async function staleFiles(wanted: ReadonlyMap<string, string>): Promise<string[]> {
-  const present = await readFolder(join(root, lexiconFolder));
-  const leftovers = [...present.keys()].map((path) => `${lexiconFolder}/${path}`).filter((path) => !wanted.has(path));
+  const leftovers: string[] = [];
+  for (const folder of whollyGenerated) {
+    const present = [...(await readFolder(join(root, folder))).keys()].map((path) => `${folder}/${path}`);
+    leftovers.push(...present.filter((path) => !wanted.has(path)));
+  }
   const stale: string[] = [];
   for (const [path, text] of wanted) {
     const current = await readFile(join(root, path), 'utf8').catch(() => undefined);

@@ -1,0 +1,167 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { authErrors } from '#auth/auth-error.ts';
+import { domainErrors } from '#domain/domain-error.ts';
+import { settings } from '#platform/settings.ts';
+import { quotas, windowSeconds } from '#quota/quotas.ts';
+import type { Quota } from '#quota/quotas.ts';
+import { generalErrors } from '#xrpc/general-error.ts';
+import { statuses } from '#xrpc/respond.ts';
+import { neverSent } from '../../test/contract/never-sent.ts';
+import { callers } from './callers.ts';
+import { cell, fieldTable, typeText } from './lexicon-tables.ts';
+import { readFolder } from './lexicon-modules.ts';
+
+const body = z.object({ schema: z.looseObject({ type: z.string() }).optional() });
+const main = z.object({
+  type: z.enum(['query', 'procedure', 'subscription']),
+  description: z.string(),
+  parameters: z.unknown().optional(),
+  input: body.optional(),
+  output: z.object({ encoding: z.string(), ...body.shape }).optional(),
+  message: body.optional(),
+  errors: z.array(z.object({ name: z.string(), description: z.string() })).default([]),
+});
+const definition = z.looseObject({ type: z.string(), description: z.string().optional() });
+const lexicon = z.object({ id: z.string(), defs: z.record(z.string(), definition) });
+
+type Lexicon = z.infer<typeof lexicon>;
+type Method = z.infer<typeof main>;
+
+const namespace = 'blue.catbird.mls.';
+const notice = 'Written by `npm run codegen` from the lexicon, the quota table and the list of errors; do not edit.';
+const statusByName: Readonly<Record<string, number>> = statuses;
+const textByName: Readonly<Record<string, string>> = { ...authErrors, ...generalErrors, ...domainErrors };
+
+/** The pages of `docs/api`: one for each lexicon and an overview; file name → text. */
+export async function apiPages(projectRoot: string): Promise<Map<string, string>> {
+  const folder = join(projectRoot, 'lexicons/blue/catbird/mls');
+  const pages = new Map<string, string>();
+  const overview: string[] = [];
+  for (const [file, text] of [...(await readFolder(folder))].toSorted(([left], [right]) => (left < right ? -1 : 1))) {
+    const parsed = lexicon.parse(JSON.parse(text));
+    const name = file.replace('.json', '');
+    const method = parsed.defs['main'] === undefined ? undefined : main.parse(parsed.defs['main']);
+    const quota = method === undefined ? undefined : await quotaOf(projectRoot, name);
+    pages.set(`${name}.md`, `${page(name, parsed, { method, quota }).join('\n')}\n`);
+    const caller = method === undefined ? '' : callerOf(name);
+    overview.push(`| [\`${name}\`](${name}.md) | ${cell(method?.description ?? 'Definitions.')} | ${caller} |`);
+  }
+  pages.set('README.md', `${readme(overview).join('\n')}\n`);
+  return pages;
+}
+
+/** The row that the endpoint names; before there is an endpoint, the default one. */
+async function quotaOf(projectRoot: string, name: string): Promise<Quota> {
+  const source = await readFile(join(projectRoot, `src/xrpc/mls/${name}.ts`), 'utf8').catch(() => '');
+  const row = /quota: '(\w+)'/.exec(source)?.[1] ?? 'callerDefault';
+  const rows: Readonly<Record<string, Quota>> = quotas;
+  return rows[row] ?? quotas.callerDefault;
+}
+
+function page(
+  name: string,
+  { id, defs }: Lexicon,
+  { method, quota }: { method: Method | undefined; quota: Quota | undefined },
+): string[] {
+  const others = Object.entries(defs).filter(([key]) => key !== 'main');
+  return [
+    `# ${name}`,
+    '',
+    notice,
+    ...(method === undefined || quota === undefined ? [] : methodPart(id, method, quota)),
+    ...others.flatMap(([key, node]) => [
+      '',
+      `## ${key}`,
+      ...(node.description === undefined ? [] : ['', node.description]),
+      '',
+      ...(node.type === 'object' ? fieldTable(node) : [typeText(node)]),
+    ]),
+  ];
+}
+
+function methodPart(id: string, method: Method, quota: Quota): string[] {
+  const { fallback } = settings[quota.setting];
+  return [
+    '',
+    method.description,
+    '',
+    `- **Request:** \`${method.type === 'procedure' ? 'POST' : 'GET'} /xrpc/${id}\`${method.type === 'subscription' ? ' (WebSocket)' : ''}`,
+    `- **Who may call:** ${callerOf(id.replace(namespace, ''))}`,
+    `- **Quota:** ${fallback} in ${windowSeconds} seconds for an account (\`${quota.setting}\`). Protects: ${lowerFirst(quota.protects)}`,
+    ...(method.type === 'procedure' ? [] : ['', '## Parameters', '', ...fieldTable(method.parameters ?? {})]),
+    ...(method.type === 'procedure' ? ['', '## Input', '', ...bodyPart(method.input)] : []),
+    ...(method.output === undefined ? [] : ['', '## Output', '', ...outputPart(method.output)]),
+    ...(method.message === undefined ? [] : ['', '## Frames', '', ...bodyPart(method.message)]),
+    '',
+    '## Errors',
+    '',
+    ...errorTable(id.replace(namespace, ''), method.errors),
+  ];
+}
+
+function callerOf(name: string): string {
+  const caller = callers[name];
+  if (caller === undefined) throw new Error(`bin/codegen/callers.ts does not say who may call ${name}`);
+  return caller;
+}
+
+function outputPart(output: NonNullable<Method['output']>): string[] {
+  return output.encoding === 'application/json' ? bodyPart(output) : [`\`${output.encoding}\``];
+}
+
+function bodyPart(part: z.infer<typeof body> | undefined): string[] {
+  if (part?.schema === undefined) return ['Nothing.'];
+  return part.schema.type === 'object' ? fieldTable(part.schema) : [typeText(part.schema)];
+}
+
+function errorTable(method: string, errors: Method['errors']): string[] {
+  if (errors.length === 0) return ['Only [those of every method](README.md#errors-of-every-method).'];
+  return [
+    'Beside [those of every method](README.md#errors-of-every-method):',
+    '',
+    '| Name | Status | When | Text |',
+    '| --- | --- | --- | --- |',
+    ...errors.map(({ name, description }) => {
+      const reason = neverSent[`${method}.${name}`] ?? neverSent[name];
+      const status = reason === undefined ? (statusByName[name] ?? 'last frame') : 'never sent';
+      const when = reason === undefined ? description : `${upperFirst(reason)}.`;
+      const text = reason === undefined ? (textByName[name] ?? '') : '';
+      return `| \`${name}\` | ${status} | ${cell(when)} | ${cell(text)} |`;
+    }),
+  ];
+}
+
+function readme(overview: readonly string[]): string[] {
+  return [
+    '# The API',
+    '',
+    'Every method of `blue.catbird.mls` that this service answers. Requests are JSON over `GET` or `POST /xrpc/<method>` with a',
+    'service token (`Authorization: Bearer`); success is always status 200. Bytes are `{"$bytes": "<base64>"}`.',
+    '',
+    notice,
+    '',
+    '| Method | Purpose | Who may call |',
+    '| --- | --- | --- |',
+    ...overview,
+    '',
+    '## Errors of every method',
+    '',
+    'A refusal is `{"error": "<Name>", "message": "<Text>"}`. What a caller may not know of is refused like what does not exist.',
+    '',
+    '| Name | Status | Text |',
+    '| --- | --- | --- |',
+    ...Object.entries({ ...authErrors, ...generalErrors }).map(
+      ([name, text]) => `| \`${name}\` | ${statusByName[name] ?? ''} | ${cell(text)} |`,
+    ),
+  ];
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+function upperFirst(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
