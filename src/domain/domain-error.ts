@@ -20,7 +20,6 @@ export const domainErrors = {
   CannotWarnAdmin: 'Admins are not warned. Demote them first.',
   ConvoAlreadyExists: 'The group id is taken. Make a new MLS group and try again.',
   ConvoNotFound: 'There is no such conversation. Check the id, or ask a member to add you.',
-  DeviceAlreadyRegistered: 'Another device uses this signature key. Make a new one and register again.',
   DeviceNotFound: 'You have no such device. Call listDevices, or register it first.',
   DuplicateRequest: 'A request to that person waits already. Wait for the answer.',
   EpochMismatch:
@@ -52,7 +51,6 @@ export const domainErrors = {
   KeyPackageNotFound:
     'A key package was not handed out to you or has been used. Fetch new ones and make the Welcome again.',
   KeyPackageReserved: 'Another Welcome waits for that key package. Fetch it with getWelcome.',
-  LastMember: 'You are the only member left and cannot leave.',
   MessageTooLarge: 'The message is larger than the largest size bucket. Split it.',
   NoActiveMembers: 'Nobody else is left in the conversation who could help.',
   NoFieldsProvided: 'Name at least one setting to change.',
@@ -63,7 +61,6 @@ export const domainErrors = {
   NotMember: 'You are no longer a member of this conversation. Ask a member to add you again.',
   LastAdmin: 'You are the only admin. Make another member admin first.',
   NotModerator: 'That person is no moderator. Nothing is left to do.',
-  PendingAdditionNotFound: 'Nothing of that id waits. Call getPendingDeviceAdditions.',
   PolicyViolation: "The conversation's policy does not allow it. Ask an admin.",
   ReportNotFound: 'There is no such report. Call getReports.',
   RequestExpired: 'The request waited too long. Ask the sender to make a new one.',
@@ -73,8 +70,10 @@ export const domainErrors = {
   TooManyConnections: 'You hold too many subscriptions. Close one first.',
   TooManyConversations: 'You are in as many conversations as an account may be. Leave one first.',
   TooManyDevices: 'You have as many devices as an account may have. Delete one first.',
+  TooManyInvites: 'The conversation has as many invites as it may have. Revoke one first.',
   TooManyKeyPackages: 'The device has as many unused key packages as it may have. Publish more when some are used.',
   TooManyMembers: 'The conversation would have too many members. Add fewer people.',
+  TooManyReports: 'You have as many open reports here as one may have, or the conversation has. Wait until an admin has decided some.',
   WelcomeNotFound: 'No Welcome waits for you. Join by external commit, or ask a member to add you again.',
 } as const;
 

@@ -30,7 +30,6 @@ export const statuses = {
   CannotWarnAdmin: 409,
   ConvoAlreadyExists: 409,
   ConvoNotFound: 404,
-  DeviceAlreadyRegistered: 409,
   DeviceNotFound: 404,
   DuplicateRequest: 409,
   EpochMismatch: 409,
@@ -64,7 +63,6 @@ export const statuses = {
   KeyPackageNotFound: 409,
   LastAdmin: 409,
   KeyPackageReserved: 409,
-  LastMember: 409,
   MessageTooLarge: 413,
   MethodNotAllowed: 405,
   MethodNotImplemented: 501,
@@ -77,7 +75,6 @@ export const statuses = {
   NotMember: 403,
   NotModerator: 409,
   PayloadTooLarge: 413,
-  PendingAdditionNotFound: 404,
   PolicyViolation: 403,
   RateLimitExceeded: 429,
   ReportNotFound: 404,
@@ -89,8 +86,10 @@ export const statuses = {
   TooManyConnections: 429,
   TooManyConversations: 409,
   TooManyDevices: 409,
+  TooManyInvites: 409,
   TooManyKeyPackages: 409,
   TooManyMembers: 400,
+  TooManyReports: 409,
   UnknownAddress: 400,
   UnsupportedMediaType: 415,
   UpgradeRequired: 426,
@@ -126,6 +125,13 @@ export const answerHeaders = {
   'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
+} as const;
+
+/** On top of these, for answers that go on for as long as the client listens; the last is for nginx, which would hold events back. */
+export const eventStreamHeaders = {
+  'Cache-Control': 'no-cache, no-store',
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  'X-Accel-Buffering': 'no',
 } as const;
 
 export const statusOk = 200;

@@ -4,15 +4,21 @@
  */
 export const neverSent: Readonly<Record<string, string>> = {
   'addMembers.AlreadyMember': 'adding a member again has no effect',
-  BlockedByMember: 'the service does not look at blocks when members are added',
+  BlockedByMember: 'KeyPackageNotFound is sent in its place, as for somebody who has no key packages',
   BlockedByRecipient: 'a blocked sender must not learn of it',
   ConversationNotFound: 'ConvoNotFound is sent in its place',
+  'createConvo.TooManyMembers': 'the lexicon check answers InvalidRequest first',
   ExpirationTooFar: 'longer lifetimes are shortened',
+  'getKeyPackages.InvalidDid': 'the lexicon check answers InvalidRequest first',
+  'getMessages.InvalidCursor': 'every number is a place to go on from',
+  'leaveConvo.LastMember': 'the last member may leave',
   MutualBlockDetected: 'it would tell the caller about blocks between others',
   NotFound: 'ConvoNotFound is sent in its place',
   RateLimited: 'RateLimitExceeded is sent in its place',
   RecipientMismatch: 'it would tell whose key package a Welcome names; KeyPackageNotFound is sent in its place',
   RecipientNotFound: 'it would tell who uses the service',
+  'registerDevice.DeviceAlreadyRegistered': 'registering again renews the device',
+  'subscribeConvoEvents.InvalidCursor': 'a stream with such a cursor starts now, with an infoEvent that says so',
   TooManyDids: 'the lexicon check answers InvalidRequest first',
   Unauthorized: 'it would tell that a conversation or device exists',
 };

@@ -40,7 +40,6 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'ConvoNotFound',
   'NotMember',
-  'WelcomeNotFound',
   'DeviceNotFound',
 ])
 

@@ -43,7 +43,6 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'BatchTooLarge',
   'InvalidBatch',
-  'TooManyKeyPackages',
   'DeviceNotFound',
 ])
 

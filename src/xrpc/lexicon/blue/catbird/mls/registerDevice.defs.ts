@@ -52,8 +52,6 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidSignatureKey',
   'DeviceAlreadyRegistered',
   'TooManyDevices',
-  'InvalidCipherSuite',
-  'TooManyKeyPackages',
 ])
 
 export { main }

@@ -20,9 +20,9 @@ export const $input = /*#__PURE__*/ l.jsonPayload({
   idempotencyKey: /*#__PURE__*/ l.optional(
     /*#__PURE__*/ l.string({ maxLength: 36 }),
   ),
-  ciphertext: /*#__PURE__*/ l.bytes({ maxLength: 10485760 }),
+  ciphertext: /*#__PURE__*/ l.bytes(),
   epoch: /*#__PURE__*/ l.integer({ minimum: 0 }),
-  paddedSize: /*#__PURE__*/ l.integer({ minimum: 512, maximum: 10485760 }),
+  paddedSize: /*#__PURE__*/ l.integer({ minimum: 512 }),
   delivery: /*#__PURE__*/ l.optional(
     /*#__PURE__*/ l.withDefault(
       /*#__PURE__*/ l.string<{ knownValues: ['persistent', 'ephemeral'] }>(),

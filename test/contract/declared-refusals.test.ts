@@ -1,0 +1,250 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { accountPseudonym } from '#domain/accounts/account.ts';
+import { encodeConversationList } from '#domain/accounts/conversation-list.ts';
+import { newSecret, newUuid } from '#platform/ids.ts';
+import { limits } from '#platform/limits.ts';
+import { createPrivacy } from '#privacy/privacy.ts';
+import { parseKeyRing } from '#privacy/key-ring.ts';
+import { randomPlcDid } from '../support/account.ts';
+import { craftCommit, craftWelcome } from '../support/crafted-mls.ts';
+import { craftedSuite, craftMessage, createCraftedConversation } from '../support/crafted-conversation.ts';
+import type { CraftedConversation } from '../support/crafted-conversation.ts';
+import { openEventStream, StreamRefused } from '../support/event-stream.ts';
+import { MlsMember } from '../support/mls-member.ts';
+import { startTestBed } from '../support/test-server.ts';
+import type { TestBed } from '../support/test-server.ts';
+import type { MethodName, RequestOf, XrpcClient } from '../support/xrpc-client.ts';
+
+let bed: TestBed;
+let alice: XrpcClient;
+let bob: XrpcClient;
+/** Of Alice, who made it, and Bob; at epoch 1. */
+let conversation: CraftedConversation;
+let convoId: string;
+
+beforeAll(async () => {
+  bed = await startTestBed({ env: { MAX_KEY_PACKAGES_PER_DEVICE: '1' } });
+  [alice, bob] = [bed.client(), bed.client()];
+  conversation = await createCraftedConversation(alice, [bob]);
+  ({ convoId } = conversation);
+  await alice.call('addMembers', { convoId, didList: [bed.client().did], commit: base64(commitOf(0)) });
+});
+afterAll(() => bed.stop());
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+const commitOf = (epoch: number): Buffer => craftCommit(conversation.groupId, epoch);
+const expires = new Date(Date.now() + 86_400_000).toISOString();
+const nonsense = base64(newSecret(200));
+
+/** What a new device of `client` registers with. */
+async function registration(client: XrpcClient): Promise<RequestOf<'registerDevice'>> {
+  const device = await MlsMember.create({ did: client.did, cipherSuite: craftedSuite });
+  const { bytes } = await device.createKeyPackage();
+  return {
+    deviceName: 'Telephone',
+    signaturePublicKey: device.device.signaturePublicKey,
+    keyPackages: [{ keyPackage: base64(bytes), cipherSuite: craftedSuite, expires }],
+  };
+}
+
+async function keyPackagesOf(device: MlsMember, count: number): Promise<RequestOf<'publishKeyPackage'>[]> {
+  const made = await Promise.all(Array.from({ length: count }, () => device.createKeyPackage()));
+  return made.map(({ bytes }) => ({ keyPackage: base64(bytes), cipherSuite: craftedSuite }));
+}
+
+/** Each call, by whom it is made (Alice unless said), and the refusal that it must end with. */
+const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> | Promise<Case<Name>>>> } = {
+  addMembers: {
+    InvalidCommit: () => ({ convoId, didList: [randomPlcDid()], commit: nonsense }),
+    InvalidGroupInfo: () => ({
+      convoId,
+      didList: [randomPlcDid()],
+      commit: base64(commitOf(1)),
+      groupInfo: nonsense,
+    }),
+    InvalidWelcome: () => ({
+      convoId,
+      didList: [randomPlcDid()],
+      commit: base64(commitOf(1)),
+      welcomeMessage: nonsense,
+    }),
+    TooManyMembers: async () => {
+      const others = Array.from({ length: limits.membersPerConversationMax - 1 }, () => randomPlcDid());
+      const groupId = newSecret(16).toString('hex');
+      await alice.call('createConvo', { groupId, cipherSuite: craftedSuite, initialMembers: others });
+      return { convoId: groupId, didList: [randomPlcDid()] };
+    },
+    TooManyConversations: async () => ({ convoId, didList: [await busyPerson()], commit: base64(commitOf(1)) }),
+  },
+  confirmWelcome: { DeviceNotFound: () => ({ convoId, success: true, deviceId: newUuid() }) },
+  createConvo: {
+    InvalidCipherSuite: () => ({ groupId: newGroupId(), cipherSuite: 'MLS_NONE' }),
+    InvalidGroupId: () => ({ groupId: 'not hex', cipherSuite: craftedSuite }),
+    InvalidGroupInfo: () => ({ groupId: newGroupId(), cipherSuite: craftedSuite, groupInfo: nonsense }),
+    InvalidWelcome: () => ({
+      groupId: newGroupId(),
+      cipherSuite: craftedSuite,
+      initialMembers: [bob.did],
+      welcomeMessage: nonsense,
+    }),
+    KeyPackageNotFound: () => ({
+      groupId: newGroupId(),
+      cipherSuite: craftedSuite,
+      initialMembers: [bob.did],
+      welcomeMessage: base64(craftWelcome([newSecret(32)])),
+    }),
+    TooManyConversations: async () => ({
+      groupId: newGroupId(),
+      cipherSuite: craftedSuite,
+      initialMembers: [await busyPerson()],
+    }),
+  },
+  deleteDevice: { DeviceNotFound: () => ({ deviceId: newUuid() }) },
+  getCommits: { InvalidEpochRange: () => ({ convoId, fromEpoch: 9, toEpoch: 1 }) },
+  getConvos: { InvalidCursor: () => ({ cursor: 'bm9uZSBvZiBvdXJz' }) },
+  getGroupInfo: { GroupInfoUnavailable: () => ({ convoId }) },
+  getKeyPackageStats: {
+    DeviceNotFound: () => ({ deviceId: newUuid() }),
+    InvalidDid: () => ({ did: bob.did }),
+  },
+  getKeyPackages: { InvalidCipherSuite: () => ({ dids: [bob.did], cipherSuite: 'MLS_NONE' }) },
+  getWelcome: {
+    DeviceNotFound: () => ({ convoId, deviceId: newUuid() }),
+    WelcomeNotFound: () => ({ convoId }),
+  },
+  leaveConvo: {
+    EpochMismatch: () => ({ convoId, commit: base64(commitOf(7)) }),
+    InvalidCommit: () => ({ convoId, commit: nonsense }),
+    NotAdmin: () => by(bob, { convoId, targetDid: alice.did }),
+    TargetNotMember: () => ({ convoId, targetDid: randomPlcDid() }),
+  },
+  publishKeyPackage: {
+    DeviceNotFound: async () => {
+      const device = await MlsMember.create({ did: alice.did, cipherSuite: craftedSuite });
+      return { ...first(await keyPackagesOf(device, 1)), deviceId: newUuid() };
+    },
+    InvalidCipherSuite: () => ({ keyPackage: nonsense, cipherSuite: 'MLS_NONE' }),
+    TooManyKeyPackages: async () => {
+      const device = await MlsMember.create({ did: alice.did, cipherSuite: craftedSuite });
+      const made = await keyPackagesOf(device, 3);
+      const { succeeded } = await alice.call('publishKeyPackages', {
+        keyPackages: made.slice(1).map((item) => ({ ...item, expires })),
+      });
+      expect(succeeded).toBe(2);
+      return first(made);
+    },
+  },
+  publishKeyPackages: {
+    BatchTooLarge: () => ({
+      keyPackages: Array.from({ length: limits.keyPackagesPerBatchMax + 1 }, () => ({
+        keyPackage: nonsense,
+        cipherSuite: craftedSuite,
+        expires,
+      })),
+    }),
+    DeviceNotFound: () => ({
+      keyPackages: [{ keyPackage: nonsense, cipherSuite: craftedSuite, expires, deviceId: newUuid() }],
+    }),
+    InvalidBatch: () => ({ keyPackages: [] }),
+  },
+  registerDevice: {
+    InvalidDeviceName: async () => ({ ...(await registration(alice)), deviceName: ' ' }),
+    InvalidKeyPackages: async () => ({
+      ...(await registration(alice)),
+      keyPackages: [{ keyPackage: nonsense, cipherSuite: craftedSuite, expires }],
+    }),
+    InvalidSignatureKey: async () => ({ ...(await registration(alice)), signaturePublicKey: newSecret(16) }),
+    TooManyDevices: async () => {
+      const owner = bed.client();
+      for (let device = 0; device < limits.devicesPerAccountMax; device++) {
+        await owner.call('registerDevice', await registration(owner));
+      }
+      return by(owner, await registration(owner));
+    },
+  },
+  removeMember: {
+    CannotRemoveSelf: () => ({ convoId, targetDid: alice.did, idempotencyKey: newUuid() }),
+    InvalidCommit: () => ({ convoId, targetDid: bob.did, idempotencyKey: newUuid(), commit: nonsense }),
+    TargetNotMember: () => ({ convoId, targetDid: randomPlcDid(), idempotencyKey: newUuid() }),
+  },
+  sendMessage: {
+    InvalidAsset: () => ({ ...craftMessage(conversation, { epoch: 1 }), ciphertext: newSecret(512) }),
+    MessageTooLarge: () => {
+      const ciphertext = Buffer.alloc(limits.messageSizeBytesMax + 8_192);
+      return { ...craftMessage(conversation, { epoch: 1 }), ciphertext, paddedSize: ciphertext.length };
+    },
+  },
+  updateCursor: { InvalidCursor: () => ({ convoId, cursor: 'bm9uZSBvZiBvdXJz' }) },
+  updateGroupInfo: { InvalidGroupInfo: () => ({ convoId, groupInfo: nonsense, epoch: 1 }) },
+};
+
+type Case<Name extends MethodName> = RequestOf<Name> | CaseOf<Name>;
+class CaseOf<Name extends MethodName> {
+  readonly client: XrpcClient;
+  readonly request: RequestOf<Name>;
+
+  constructor(client: XrpcClient, request: RequestOf<Name>) {
+    this.client = client;
+    this.request = request;
+  }
+}
+
+function by<Name extends MethodName>(client: XrpcClient, request: RequestOf<Name>): CaseOf<Name> {
+  return new CaseOf(client, request);
+}
+
+const newGroupId = (): string => newSecret(16).toString('hex');
+
+function first<Item>(items: readonly Item[]): Item {
+  const [item] = items;
+  if (item === undefined) throw new RangeError('an empty list');
+  return item;
+}
+
+/** Somebody who is in as many conversations as a person may be. */
+async function busyPerson(): Promise<string> {
+  const client = bed.client();
+  await createCraftedConversation(client, []);
+  const privacy = createPrivacy(parseKeyRing(bed.identityKey));
+  const account = accountPseudonym(privacy, client.did);
+  const list = encodeConversationList(Array.from({ length: limits.conversationsPerAccountMax }, () => newSecret(16)));
+  await bed.database.db
+    .updateTable('accounts')
+    .set({ sealed_list: privacy.seal('account-list', [account], list) })
+    .where('account', '=', account)
+    .execute();
+  return client.did;
+}
+
+const rows = Object.entries(cases).flatMap(([method, byName]) =>
+  Object.entries(byName as Readonly<Record<string, () => unknown>>).map(([name, make]) => ({ method, name, make })),
+);
+
+test.each(rows)('$method: $name', async ({ method, name, make }) => {
+  const made = await make();
+  const [client, request] = made instanceof CaseOf ? [made.client, made.request] : [alice, made];
+  const refusal = await client.refusal(method as MethodName, request as RequestOf<MethodName>);
+  expect(refusal.error).toBe(name);
+  expect((await alice.call('getEpoch', { convoId })).currentEpoch, 'a refusal changes nothing').toBe(1);
+});
+
+test('updateGroupInfo: EpochMismatch', async () => {
+  const member = await MlsMember.create({ did: alice.did, cipherSuite: craftedSuite });
+  const groupId = newSecret(16);
+  await member.createGroup(groupId);
+  const ofGroup = groupId.toString('hex');
+  await alice.call('createConvo', { groupId: ofGroup, cipherSuite: craftedSuite, currentEpoch: 1 });
+  const groupInfo = base64(await member.exportGroupInfo());
+  const refusal = await alice.refusal('updateGroupInfo', { convoId: ofGroup, groupInfo, epoch: 0 });
+  expect([refusal.error, refusal.body['currentEpoch']]).toEqual(['EpochMismatch', 1]);
+});
+
+test('subscribeConvoEvents: TooManyConnections', async () => {
+  const client = bed.client();
+  const streams = [];
+  for (let nth = 0; nth < limits.subscriptionsPerAccountMax; nth++) streams.push(await openEventStream(client));
+  const refusal: unknown = await openEventStream(client).catch((error: unknown) => error);
+  await Promise.all(streams.map((stream) => stream.close()));
+  expect(refusal).toBeInstanceOf(StreamRefused);
+  expect(refusal).toMatchObject({ status: 429, error: 'TooManyConnections' });
+});
