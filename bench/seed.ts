@@ -1,4 +1,6 @@
 import { createConversation } from '#domain/conversations/create-conversation.ts';
+import { noBlockRecords } from '#identity/block-records.ts';
+import { systemClock } from '#platform/clock.ts';
 import { newSecret } from '#platform/ids.ts';
 import { createPerson } from './people.ts';
 import type { Person } from './people.ts';
@@ -40,7 +42,14 @@ async function createOne(stage: Stage, members: readonly [Person, Person]): Prom
   const groupId = newSecret(16);
   const id = groupId.toString('hex');
   await createConversation(
-    { db: stage.database.db, privacy: stage.privacy, timeBucketSeconds, onEvents: () => undefined },
+    {
+      db: stage.database.db,
+      privacy: stage.privacy,
+      clock: systemClock,
+      blocks: noBlockRecords,
+      timeBucketSeconds,
+      onEvents: () => undefined,
+    },
     members[0],
     {
       groupId: id,

@@ -84,6 +84,7 @@ function startServerProcess(settings: {
     MIGRATE_ON_START: 'true',
     PLC_URL: settings.plcUrl,
     IDENTITY_ALLOW_PRIVATE_NETWORK: 'true',
+    BLOCK_CHECKS: 'false',
     IDENTITY_KEY: settings.identityKey,
     SERVER_PORT: String(settings.serverPort),
     ADMIN_PORT: '0',

@@ -27,6 +27,7 @@ async function play(dataDir: string, steps: StopStep[]): Promise<void> {
     DATA_DIR: dataDir,
     PLC_URL: plc.url,
     IDENTITY_ALLOW_PRIVATE_NETWORK: 'true',
+    BLOCK_CHECKS: 'false',
     RATE_LIMIT_CREATE_CONVO: '60',
   });
   console.log('Starting a Nightjar of its own, with its own Postgres in a temporary folder ...');

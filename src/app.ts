@@ -1,11 +1,14 @@
 import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
-import type { WebSocket } from 'ws';
 import { createAuthenticator } from '#auth/authenticate.ts';
 import type { ReplayGuard } from '#auth/replay-guard.ts';
 import { createCursorCodec } from '#domain/events/cursor.ts';
 import { createMessageAppender } from '#domain/messages/message-appender.ts';
 import { createDidDocuments } from '#identity/did-documents.ts';
+import { createBlockRecords, noBlockRecords } from '#identity/block-records.ts';
+import type { BlockRecords } from '#identity/block-records.ts';
+import type { DidDocuments } from '#identity/did-documents.ts';
+import { createFetchBlockRecords } from '#identity/fetch-block-records.ts';
 import { createFetchDidDocument } from '#identity/fetch-did-document.ts';
 import { mountDidDocument } from '#ops/did-document.ts';
 import { mountHealth } from '#ops/health.ts';
@@ -23,6 +26,7 @@ import type { Database } from '#storage/database.ts';
 import type { Doorbell } from '#storage/doorbell.ts';
 import { createEphemeralBus } from '#stream/ephemeral-bus.ts';
 import { Hub } from '#stream/hub.ts';
+import type { OpenStream } from '#stream/serve-stream.ts';
 import { startTail } from '#stream/tail.ts';
 import type { Tail } from '#stream/tail.ts';
 import { createTickets } from '#stream/ticket.ts';
@@ -55,7 +59,7 @@ export interface App {
   readonly endpoints: readonly Endpoint[];
   readonly hub: Hub;
   readonly tail: Tail;
-  readonly openStreams: ReadonlySet<WebSocket>;
+  readonly openStreams: ReadonlySet<OpenStream>;
 }
 
 const subscriptionNsid = 'blue.catbird.mls.subscribeConvoEvents';
@@ -70,20 +74,24 @@ export function createApp(parts: AppParts): App {
   const tail = startTail({ database, privacy, clock, hub, codec, onError: failed('tail') });
   doorbell.onRing(() => tail.ring());
   const bus = createEphemeralBus({ database, privacy, clock, doorbell, hub, codec, onError: failed('stream') });
-  const openStreams = new Set<WebSocket>();
+  const openStreams = new Set<OpenStream>();
   const { db, sql } = database;
   const eventTtlDays = config.EVENT_STREAM_TTL_DAYS;
+  const documents = documentsOf(parts);
   const endpoints = createEndpoints({
     db,
     sql,
     privacy,
     clock,
     codec,
+    blocks: blocksOf(parts, documents),
     timeBucketSeconds: config.TIME_BUCKET_SECONDS,
     messageTtlDays: config.MESSAGE_TTL_DAYS,
+    eventTtlDays,
     keyPackagesPerDeviceMax: config.MAX_KEY_PACKAGES_PER_DEVICE,
     requireFraming: config.REQUIRE_MLS_FRAMING,
     onEvents: () => doorbell.ring(),
+    onNewDevice: (deviceId) => bus.sendNewDevice(deviceId),
     appender: createMessageAppender({
       sql,
       timeBucketSeconds: config.TIME_BUCKET_SECONDS,
@@ -93,9 +101,21 @@ export function createApp(parts: AppParts): App {
     broadcast: (message) => bus.sendMessage(message),
     tickets: ticketsOf(parts),
     subscriptionUrl: () => `${parts.publicUrl.replace(/^http/, 'ws')}/xrpc/${subscriptionNsid}`,
-    stream: { database, privacy, clock, hub, tail, codec, eventTtlDays, bus, openStreams, onError: failed('stream') },
+    stream: {
+      database,
+      privacy,
+      clock,
+      hub,
+      tail,
+      codec,
+      eventTtlDays,
+      timeBucketSeconds: config.TIME_BUCKET_SECONDS,
+      bus,
+      openStreams,
+      onError: failed('stream'),
+    },
   });
-  return { http: httpOf(parts, endpoints), endpoints, hub, tail, openStreams };
+  return { http: httpOf(parts, documents, endpoints), endpoints, hub, tail, openStreams };
 }
 
 function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
@@ -109,7 +129,11 @@ function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
   });
 }
 
-function httpOf(parts: AppParts, endpoints: readonly Endpoint[]): Hono<{ Bindings: HttpBindings }> {
+function httpOf(
+  parts: AppParts,
+  documents: DidDocuments,
+  endpoints: readonly Endpoint[],
+): Hono<{ Bindings: HttpBindings }> {
   const { config, clock, logger, metrics } = parts;
   const http = new Hono<{ Bindings: HttpBindings }>();
   const ops = new Hono();
@@ -119,7 +143,7 @@ function httpOf(parts: AppParts, endpoints: readonly Endpoint[]): Hono<{ Binding
   mountXrpc(http, {
     endpoints,
     authenticate: createAuthenticator({
-      documents: documentsOf(parts),
+      documents,
       replayGuard: parts.replayGuard,
       clock,
       audiences: [parts.serviceDid, `${parts.serviceDid}#atproto_mls`, ...config.SERVICE_AUDIENCES],
@@ -142,11 +166,21 @@ function documentsOf({ config, clock }: AppParts): ReturnType<typeof createDidDo
   return createDidDocuments({ fetchDidDocument, clock, network, entriesMax: config.DID_CACHE_ENTRIES });
 }
 
-function observe(metrics: Metrics, { method, status, error, durationMs }: RequestObservation): void {
+function blocksOf({ config, clock }: AppParts, documents: DidDocuments): BlockRecords {
+  if (!config.BLOCK_CHECKS) return noBlockRecords;
+  const network = config.IDENTITY_ALLOW_PRIVATE_NETWORK ? 'private' : 'public';
+  const timeoutMs = config.DID_RESOLUTION_TIMEOUT_MS;
+  return createBlockRecords({
+    fetchBlockRecords: createFetchBlockRecords({ documents, clock, network, timeoutMs }),
+    clock,
+  });
+}
+
+function observe(metrics: Metrics, { method, status, quota, durationMs }: RequestObservation): void {
   metrics.requestFinished(
     method.slice(method.lastIndexOf('.') + 1),
     `${Math.floor(status / 100)}xx` as StatusClass,
     durationMs,
   );
-  if (error === 'RateLimitExceeded') metrics.quotaRefused('unknown');
+  if (quota !== undefined) metrics.quotaRefused(quota);
 }

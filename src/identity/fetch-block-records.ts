@@ -41,7 +41,7 @@ const pagesMax = 10;
 const listTimeoutMs = 5_000;
 /** Fewer than the turns for DID documents, so that block reads cannot hold up the checks of tokens. */
 const readsMax = 12;
-const waitingMax = 512;
+const waitingMax = 1_024;
 const waitMsMax = 3_000;
 /** `did:web:` and the longest host name. */
 const subjectLengthMax = 262;

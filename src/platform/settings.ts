@@ -163,6 +163,13 @@ export const settings = {
     fallback: '3000',
     about: 'Time allowed to fetch a DID document.',
   }),
+  BLOCK_CHECKS: setting({
+    group: 'Identity and tokens',
+    schema: flag,
+    fallback: 'true',
+    about:
+      'Read whom people block from their own repositories (app.bsky.graph.block). False: nobody is asked and no block counts, for tests and closed networks.',
+  }),
   ENFORCE_LXM: setting({
     group: 'Identity and tokens',
     schema: flag,
@@ -229,7 +236,10 @@ export const settings = {
   RATE_LIMIT_ADD_MEMBERS: quota(10, 'addMembers of one account'),
   RATE_LIMIT_REMOVE_MEMBER: quota(10, 'removeMember of one account'),
   RATE_LIMIT_CREATE_CONVO: quota(5, 'createConvo of one account'),
+  RATE_LIMIT_REPORT_MEMBER: quota(5, 'reportMember of one account'),
   RATE_LIMIT_REGISTER_DEVICE: quota(10, 'registerDevice of one account'),
+  RATE_LIMIT_CHECK_BLOCKS: quota(20, 'checkBlocks, getBlockStatus and handleBlockChange of one account'),
+  RATE_LIMIT_SYNC_KEY_PACKAGES: quota(30, 'syncKeyPackages of one account'),
   RATE_LIMIT_GET_MESSAGES: quota(500, 'getMessages and getConvos of one account'),
   RATE_LIMIT_SUBSCRIBE: quota(30, 'Subscription tickets and connections of one account'),
   RATE_LIMIT_DID_DEFAULT: quota(200, 'Any other method of one account'),

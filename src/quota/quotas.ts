@@ -54,17 +54,36 @@ export const quotas = {
     burst: 'limit',
     protects: 'People from being invited in bulk.',
   },
+  reportMember: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_REPORT_MEMBER',
+    burst: 'limit',
+    protects: 'Admins from being flooded with reports.',
+  },
   registerDevice: {
     scope: 'caller',
     setting: 'RATE_LIMIT_REGISTER_DEVICE',
     burst: 'limit',
     protects: 'Key package storage; clients try three times within 12 seconds.',
   },
+  syncKeyPackages: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_SYNC_KEY_PACKAGES',
+    burst: 'limit',
+    protects: 'The opening of a device\'s whole stock of key packages, which each sync does.',
+  },
   getMessages: {
     scope: 'caller',
     setting: 'RATE_LIMIT_GET_MESSAGES',
     burst: 'limit',
     protects: 'The database from polling; also counts getConvos.',
+  },
+  checkBlocks: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_CHECK_BLOCKS',
+    burst: 'limit',
+    protects:
+      "Other people's servers, of which one call may ask a hundred; also counts getBlockStatus and handleBlockChange.",
   },
   subscribe: {
     scope: 'caller',

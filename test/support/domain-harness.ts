@@ -2,6 +2,8 @@ import { formatConversationId } from '#domain/conversations/conversation.ts';
 import { createConversation } from '#domain/conversations/create-conversation.ts';
 import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
 import { insertKeyPackages } from '#domain/key-packages/store.ts';
+import { noBlockRecords } from '#identity/block-records.ts';
+import type { BlockRecords } from '#identity/block-records.ts';
 import { createMessageAppender } from '#domain/messages/message-appender.ts';
 import type { MessageAppender } from '#domain/messages/message-appender.ts';
 import { sendMessage } from '#domain/messages/send-message.ts';
@@ -31,6 +33,8 @@ export interface TestServer {
   readonly appender: MessageAppender;
   readonly privacy: Privacy;
   readonly clock: Clock;
+  /** Nobody blocks anybody. */
+  readonly blocks: BlockRecords;
   readonly timeBucketSeconds: number;
   readonly messageTtlDays: number;
   readonly eventTtlDays: number;
@@ -38,6 +42,7 @@ export interface TestServer {
   /** False: messages of these tests are random bytes. */
   readonly requireFraming: boolean;
   readonly onEvents: () => void;
+  readonly onNewDevice: (deviceId: string) => void;
 }
 
 export interface TestConversation {
@@ -79,12 +84,14 @@ export async function startDomainHarness(options: HarnessOptions = {}): Promise<
     sql: pool.sql,
     privacy,
     clock: systemClock,
+    blocks: noBlockRecords,
     timeBucketSeconds: options.timeBucketSeconds ?? 60,
     messageTtlDays: 30,
     eventTtlDays: 7,
     keyPackagesPerDeviceMax: 200,
     requireFraming: false,
     onEvents: () => undefined,
+    onNewDevice: () => undefined,
     appender: createMessageAppender({
       sql: pool.sql,
       timeBucketSeconds: options.timeBucketSeconds ?? 60,

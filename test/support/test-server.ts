@@ -44,8 +44,11 @@ const quotaNames = [
   'RATE_LIMIT_ADD_MEMBERS',
   'RATE_LIMIT_REMOVE_MEMBER',
   'RATE_LIMIT_CREATE_CONVO',
+  'RATE_LIMIT_REPORT_MEMBER',
   'RATE_LIMIT_REGISTER_DEVICE',
+  'RATE_LIMIT_CHECK_BLOCKS',
   'RATE_LIMIT_GET_MESSAGES',
+  'RATE_LIMIT_SYNC_KEY_PACKAGES',
   'RATE_LIMIT_SUBSCRIBE',
   'RATE_LIMIT_DID_DEFAULT',
 ];
@@ -59,6 +62,8 @@ export function testEnvironment(options: Pick<TestServerOptions, 'plcUrl'>): Env
     SERVICE_DID: serviceDid,
     PLC_URL: options.plcUrl,
     IDENTITY_ALLOW_PRIVATE_NETWORK: 'true',
+    // Nobody here has a PDS unless a test starts one.
+    BLOCK_CHECKS: 'false',
     ...Object.fromEntries(quotaNames.map((name) => [name, plenty])),
     RATE_LIMIT_IP_BURST: '10000',
   };

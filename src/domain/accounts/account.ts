@@ -1,4 +1,6 @@
 import type { Privacy } from '#privacy/privacy.ts';
+import { decodeAccountSettings, defaultAccountSettings, encodeAccountSettings } from './account-settings.ts';
+import type { AccountSettings } from './account-settings.ts';
 import { encodeConversationList } from './conversation-list.ts';
 
 /** A person's account pseudonym; it stands in no other table. */
@@ -6,12 +8,35 @@ export function accountPseudonym(privacy: Privacy, did: string): Buffer {
   return privacy.pseudonym('account', [], did);
 }
 
-/** A row for somebody who is in no conversation yet. */
-export function newAccount(privacy: Privacy, did: string): { account: Buffer; sealedDid: Buffer; sealedList: Buffer } {
+/** A row as it is first written. */
+export interface NewAccount {
+  readonly account: Buffer;
+  readonly sealedDid: Buffer;
+  readonly sealedList: Buffer;
+  readonly sealedSettings: Buffer;
+}
+
+/** A row for somebody who is in no conversation yet and has chosen nothing. */
+export function newAccount(privacy: Privacy, did: string): NewAccount {
   const account = accountPseudonym(privacy, did);
   return {
     account,
     sealedDid: privacy.sealText('account-did', [account], did),
     sealedList: privacy.seal('account-list', [account], encodeConversationList([])),
+    sealedSettings: sealSettings(privacy, account, defaultAccountSettings),
   };
+}
+
+export function sealSettings(privacy: Privacy, account: Buffer, settings: AccountSettings): Buffer {
+  return privacy.seal('account-settings', [account], encodeAccountSettings(settings));
+}
+
+/** The settings of a row; those of a row without any are the defaults. */
+export function openSettings(
+  privacy: Privacy,
+  row: { readonly account: Buffer; readonly sealedSettings: Buffer | null },
+): AccountSettings {
+  return row.sealedSettings === null
+    ? defaultAccountSettings
+    : decodeAccountSettings(privacy.unseal('account-settings', [row.account], row.sealedSettings));
 }

@@ -1,3 +1,5 @@
+import { readBlockers } from '#domain/blocks/read-blockers.ts';
+import type { BlockDeps } from '#domain/blocks/read-blockers.ts';
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
@@ -26,7 +28,7 @@ export interface ConversationToCreate {
   readonly idempotencyKey?: string | undefined;
 }
 
-interface CreateDeps {
+interface CreateDeps extends BlockDeps {
   readonly db: Db;
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
@@ -36,7 +38,8 @@ interface CreateDeps {
 
 /**
  * Creates a conversation with the caller as its admin. The epoch starts at `currentEpoch` if given, else at 1 when a Welcome
- * comes with it (the creator's own commit made it), else at 0. A retry by the creator returns what exists.
+ * comes with it (the creator's own commit made it), else at 0. A retry by the creator returns what exists. Somebody who blocks
+ * the caller cannot be added: there is no key package of theirs for the caller.
  * @throws AppError InvalidCipherSuite, InvalidGroupId, TooManyMembers, ConvoAlreadyExists, InvalidWelcome,
  *   KeyPackageNotFound, InvalidGroupInfo, TooManyConversations, IdempotencyKeyReused.
  */
@@ -46,10 +49,13 @@ export async function createConversation(
   input: ConversationToCreate,
 ): Promise<Conversation> {
   const checked = checkInput(caller, input);
+  const blockers = await readBlockers(deps, caller.did, checked.others);
   const call = { caller, method: 'createConvo', key: input.idempotencyKey, input } as const;
   const conversation = await deps.db
     .transaction()
-    .execute((tx) => withIdempotency(deps, tx, call, () => createInTransaction(deps, tx, caller, checked)));
+    .execute((tx) =>
+      withIdempotency(deps, tx, call, () => createInTransaction(deps, tx, caller, { ...checked, blockers })),
+    );
   deps.onEvents();
   return conversation;
 }
@@ -58,9 +64,10 @@ async function createInTransaction(
   deps: CreateDeps,
   tx: Tx,
   caller: Caller,
-  input: CheckedConversation,
+  input: CheckedConversation & { blockers: ReadonlyMap<string, unknown> },
 ): Promise<Conversation> {
   const created = await insertAll(deps, tx, caller, input);
+  if (created && input.blockers.size > 0) throw domainError('KeyPackageNotFound');
   const [conversation] = await loadConversations({ ...deps, db: tx }, [input.groupId]);
   const mayRetry =
     conversation?.creatorDid === caller.did && conversation.members.some(({ did }) => did === caller.did);

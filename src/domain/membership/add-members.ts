@@ -1,18 +1,21 @@
+import { readBlockers } from '#domain/blocks/read-blockers.ts';
+import type { BlockDeps } from '#domain/blocks/read-blockers.ts';
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { checkGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
+import { loadPolicy } from '#domain/policies/load-policy.ts';
 import { acceptWelcome } from '#domain/welcomes/accept-welcome.ts';
-import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
 import { judgeCommit, parseMemberCommit } from './accept-commit.ts';
 import { memberStates, roles } from './member.ts';
 import { recordChange } from './record-change.ts';
+import { refuseTooMany } from './refuse-too-many.ts';
 import { memberPseudonym } from './require-member.ts';
-import { countActiveMembers, selectMemberships } from './store.ts';
+import { selectMemberships } from './store.ts';
 
 export interface MembersToAdd {
   readonly conversationId: string;
@@ -33,17 +36,24 @@ export interface MembershipDeps {
 
 /**
  * Adds people, with the commit that adds their clients, its Welcome and the new GroupInfo in one transaction. People who are
- * members already may be named again, to add further devices of theirs.
+ * members already may be named again, to add further devices of theirs. Somebody who blocks the caller cannot be added: there is no
+ * key package of theirs for the caller.
  * @returns the epoch after the change.
  * @throws AppError ConvoNotFound, NotMember, InvalidCommit, EpochMismatch, InvalidWelcome, KeyPackageNotFound,
- *   InvalidGroupInfo, TooManyMembers, TooManyConversations, IdempotencyKeyReused.
+ *   InvalidGroupInfo, PolicyViolation, TooManyMembers, TooManyConversations, IdempotencyKeyReused.
  */
-export async function addMembers(deps: MembershipDeps, caller: Caller, input: MembersToAdd): Promise<number> {
+export async function addMembers(
+  deps: MembershipDeps & BlockDeps,
+  caller: Caller,
+  input: MembersToAdd,
+): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
   const call = { caller, method: 'addMembers', key: input.idempotencyKey, input } as const;
+  const blockers = await readBlockers(deps, caller.did, [...new Set(input.dids)]);
+  const change = { ...input, groupId, blockers };
   const epoch = await deps.db
     .transaction()
-    .execute((tx) => withIdempotency(deps, tx, call, () => addInTransaction(deps, tx, caller, { ...input, groupId })));
+    .execute((tx) => withIdempotency(deps, tx, call, () => addInTransaction(deps, tx, caller, change)));
   deps.onEvents();
   return epoch;
 }
@@ -52,17 +62,17 @@ async function addInTransaction(
   deps: MembershipDeps,
   tx: Tx,
   caller: Caller,
-  input: MembersToAdd & { groupId: Buffer },
+  input: MembersToAdd & { groupId: Buffer; blockers: ReadonlyMap<string, unknown> },
 ): Promise<number> {
   const { groupId } = input;
-  const { locked } = await lockConversation(deps, tx, caller, groupId);
+  const { locked, membership } = await lockConversation(deps, tx, caller, groupId);
   if (input.commit === undefined && input.welcome !== undefined) throw domainError('InvalidWelcome');
   const verdict = input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
   if (verdict?.kind === 'retry') return verdict.epoch;
 
   const newcomers = await newcomersOf(deps, tx, groupId, input.dids);
   if (verdict === undefined && newcomers.length === 0) return locked.epoch;
-  await refuseTooMany(tx, groupId, newcomers.length);
+  if (newcomers.length > 0) await judgeNewcomers(tx, groupId, { ...input, newcomers, role: membership.role });
   // Key packages are locked before accounts here as in createConversation, so that the two cannot deadlock.
   await storeAttachments(deps, tx, caller, {
     ...input,
@@ -75,10 +85,18 @@ async function addInTransaction(
   });
 }
 
-async function refuseTooMany(tx: Tx, groupId: Buffer, newcomers: number): Promise<void> {
-  if (newcomers === 0) return;
-  const count = await countActiveMembers(tx, groupId);
-  if (count + newcomers > limits.membersPerConversationMax) throw domainError('TooManyMembers');
+/** @throws AppError PolicyViolation, KeyPackageNotFound, TooManyMembers. */
+async function judgeNewcomers(
+  tx: Tx,
+  groupId: Buffer,
+  addition: { newcomers: readonly string[]; role: number; blockers: ReadonlyMap<string, unknown> },
+): Promise<void> {
+  const { newcomers, role, blockers } = addition;
+  const policy = await loadPolicy(tx, groupId);
+  const isOpen = policy.allowMemberAdd && !policy.requireAdminApproval;
+  if (role !== roles.admin && !isOpen) throw domainError('PolicyViolation');
+  if (newcomers.some((did) => blockers.has(did))) throw domainError('KeyPackageNotFound');
+  await refuseTooMany(tx, groupId, { newcomers: newcomers.length, policy });
 }
 
 async function storeAttachments(

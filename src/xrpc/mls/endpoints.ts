@@ -1,61 +1,103 @@
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { addMembers } from './addMembers.ts';
+import { checkBlocks } from './checkBlocks.ts';
+import { claimPendingDeviceAddition } from './claimPendingDeviceAddition.ts';
+import { completePendingDeviceAddition } from './completePendingDeviceAddition.ts';
 import { confirmWelcome } from './confirmWelcome.ts';
 import { createConvo } from './createConvo.ts';
 import { deleteDevice } from './deleteDevice.ts';
 import { demoteAdmin } from './demoteAdmin.ts';
 import { demoteModerator } from './demoteModerator.ts';
+import { getAdminStats } from './getAdminStats.ts';
+import { getBlockStatus } from './getBlockStatus.ts';
 import { getCommits } from './getCommits.ts';
 import { getConvos } from './getConvos.ts';
 import { getEpoch } from './getEpoch.ts';
 import { getGroupInfo } from './getGroupInfo.ts';
+import { getKeyPackageHistory } from './getKeyPackageHistory.ts';
 import { getKeyPackages } from './getKeyPackages.ts';
 import { getKeyPackageStats } from './getKeyPackageStats.ts';
+import { getKeyPackageStatus } from './getKeyPackageStatus.ts';
 import { getMessages } from './getMessages.ts';
+import { getOptInStatus } from './getOptInStatus.ts';
+import { getPendingDeviceAdditions } from './getPendingDeviceAdditions.ts';
+import { getReports } from './getReports.ts';
 import { getSubscriptionTicket } from './getSubscriptionTicket.ts';
 import { getWelcome } from './getWelcome.ts';
+import { handleBlockChange } from './handleBlockChange.ts';
 import { leaveConvo } from './leaveConvo.ts';
 import { listDevices } from './listDevices.ts';
+import { optIn } from './optIn.ts';
+import { optOut } from './optOut.ts';
 import { promoteAdmin } from './promoteAdmin.ts';
 import { promoteModerator } from './promoteModerator.ts';
 import { publishKeyPackage } from './publishKeyPackage.ts';
 import { publishKeyPackages } from './publishKeyPackages.ts';
 import { registerDevice } from './registerDevice.ts';
+import { registerDeviceToken } from './registerDeviceToken.ts';
 import { removeMember } from './removeMember.ts';
+import { reportMember } from './reportMember.ts';
+import { resolveReport } from './resolveReport.ts';
 import { sendMessage } from './sendMessage.ts';
+import { streamConvoEvents } from './streamConvoEvents.ts';
 import { subscribeConvoEvents } from './subscribeConvoEvents.ts';
+import { syncKeyPackages } from './syncKeyPackages.ts';
+import { unregisterDeviceToken } from './unregisterDeviceToken.ts';
 import { updateCursor } from './updateCursor.ts';
 import { updateGroupInfo } from './updateGroupInfo.ts';
+import { validateDeviceState } from './validateDeviceState.ts';
+import { warnMember } from './warnMember.ts';
 
 /** Every method that the service answers; `test/tidy` proves the list complete. */
 const factories = {
   addMembers,
+  checkBlocks,
+  claimPendingDeviceAddition,
+  completePendingDeviceAddition,
   confirmWelcome,
   createConvo,
   deleteDevice,
   demoteAdmin,
   demoteModerator,
+  getAdminStats,
+  getBlockStatus,
   getCommits,
   getConvos,
   getEpoch,
   getGroupInfo,
+  getKeyPackageHistory,
   getKeyPackages,
   getKeyPackageStats,
+  getKeyPackageStatus,
   getMessages,
+  getOptInStatus,
+  getPendingDeviceAdditions,
+  getReports,
   getSubscriptionTicket,
   getWelcome,
+  handleBlockChange,
   leaveConvo,
   listDevices,
+  optIn,
+  optOut,
   promoteAdmin,
   promoteModerator,
   publishKeyPackage,
   publishKeyPackages,
   registerDevice,
+  registerDeviceToken,
   removeMember,
+  reportMember,
+  resolveReport,
   sendMessage,
+  streamConvoEvents,
   subscribeConvoEvents,
+  syncKeyPackages,
+  unregisterDeviceToken,
   updateCursor,
   updateGroupInfo,
+  validateDeviceState,
+  warnMember,
 } as const;
 
 type Factories = (typeof factories)[keyof typeof factories];

@@ -1,6 +1,19 @@
+import type { BlockRelationship } from '#domain/blocks/block.ts';
 import { formatConversationId } from '#domain/conversations/conversation.ts';
 import type { Conversation, ConversationMetadata } from '#domain/conversations/conversation.ts';
 import type { Message } from '#domain/messages/message.ts';
+
+/** The lexicon's `checkBlocks#blockRelationship`. */
+export interface BlockView {
+  readonly blockerDid: string;
+  readonly blockedDid: string;
+  readonly createdAt: string;
+  readonly blockUri: string;
+}
+
+export function blockView({ createdAt, ...block }: BlockRelationship): BlockView {
+  return { ...block, createdAt: createdAt.toISOString() };
+}
 
 /** The lexicon's `defs#messageView`. */
 export interface MessageView {

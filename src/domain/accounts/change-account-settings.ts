@@ -1,0 +1,27 @@
+import { required } from '#platform/errors.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { accountPseudonym, newAccount, openSettings, sealSettings } from './account.ts';
+import type { AccountSettings } from './account-settings.ts';
+import { insertMissingAccounts, lockSettings, updateSettings } from './store.ts';
+
+/**
+ * Changes a person's settings under the lock of their row, which is made if there is none. What `change` throws is thrown, and
+ * nothing is changed.
+ * @returns the settings after the change.
+ */
+export async function changeAccountSettings(
+  deps: { db: Db; privacy: Privacy },
+  did: string,
+  change: (settings: AccountSettings) => AccountSettings,
+): Promise<AccountSettings> {
+  const { privacy } = deps;
+  const account = accountPseudonym(privacy, did);
+  return deps.db.transaction().execute(async (tx) => {
+    await insertMissingAccounts(tx, privacy.keyId, [newAccount(privacy, did)]);
+    const row = required(await lockSettings(tx, account), 'an account that was just made');
+    const settings = change(openSettings(privacy, row));
+    await updateSettings(tx, account, sealSettings(privacy, account, settings));
+    return settings;
+  });
+}

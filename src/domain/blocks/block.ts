@@ -1,0 +1,19 @@
+import { blockUri } from '#identity/fetch-block-records.ts';
+import type { BlockRecord } from '#identity/fetch-block-records.ts';
+
+/** One person's block of another, as the blocker publishes it. */
+export interface BlockRelationship {
+  readonly blockerDid: string;
+  readonly blockedDid: string;
+  readonly createdAt: Date;
+  readonly blockUri: string;
+}
+
+export function relationshipOf(blockerDid: string, record: BlockRecord): BlockRelationship {
+  return {
+    blockerDid,
+    blockedDid: record.subjectDid,
+    createdAt: new Date(record.createdAtMs),
+    blockUri: blockUri(blockerDid, record.recordKey),
+  };
+}

@@ -1,0 +1,29 @@
+import type { Caller } from '#domain/caller.ts';
+import { parseConversationId } from '#domain/conversations/conversation.ts';
+import { listRosters } from '#domain/membership/list-rosters.ts';
+import { requireMember } from '#domain/membership/require-member.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { checkBlocks } from './check-blocks.ts';
+import type { CheckedBlocks } from './check-blocks.ts';
+import type { BlockDeps } from './read-blockers.ts';
+
+export interface BlockStatus extends CheckedBlocks {
+  readonly memberCount: number;
+}
+
+/**
+ * Blocks between the caller and the other members of a conversation; those among the others are not told, not to admins either.
+ * @throws AppError ConvoNotFound, NotMember, BlueskyServiceUnavailable.
+ */
+export async function getBlockStatus(
+  deps: BlockDeps & { readonly db: Db; readonly privacy: Privacy; readonly timeBucketSeconds: number },
+  caller: Caller,
+  conversationId: string,
+): Promise<BlockStatus> {
+  const groupId = parseConversationId(conversationId);
+  await requireMember(deps, caller, groupId);
+  const members = (await listRosters(deps, [groupId])).get(groupId.toString('hex'))?.members ?? [];
+  const dids = members.map(({ did }) => did);
+  return { ...(await checkBlocks(deps, caller, dids)), memberCount: dids.length };
+}

@@ -1,0 +1,43 @@
+import type { Caller } from '#domain/caller.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { listSharedConversations } from '#domain/membership/list-shared-conversations.ts';
+import { recordKeyOf } from '#identity/fetch-block-records.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import type { BlockDeps } from './read-blockers.ts';
+
+export interface BlockChange {
+  readonly blockerDid: string;
+  readonly blockedDid: string;
+  readonly action: string;
+  readonly blockUri: string | undefined;
+}
+
+/**
+ * The conversations that the caller shares with somebody they have blocked or unblocked. The change must be the caller's own, and
+ * their repository must show it. Nothing is stored, nobody is removed and nobody is told: the caller leaves, or removes the
+ * person, if they want to.
+ * @throws AppError BlockNotVerified, BlueskyServiceUnavailable.
+ */
+export async function handleBlockChange(
+  deps: BlockDeps & { readonly db: Db; readonly privacy: Privacy },
+  caller: Caller,
+  change: BlockChange,
+): Promise<Buffer[]> {
+  if (change.blockerDid !== caller.did || !(await isVerified(deps, change))) throw domainError('BlockNotVerified');
+  return listSharedConversations(deps, caller, change.blockedDid);
+}
+
+async function isVerified({ blocks }: BlockDeps, change: BlockChange): Promise<boolean> {
+  const { blockerDid, blockedDid, blockUri } = change;
+  if (change.action === 'created' && blockUri !== undefined) {
+    const recordKey = recordKeyOf(blockerDid, blockUri);
+    const record = recordKey === undefined ? 'absent' : await blocks.blockAt(blockerDid, recordKey);
+    if (record === 'unreadable') throw domainError('BlueskyServiceUnavailable');
+    return record !== 'absent' && record.subjectDid === blockedDid;
+  }
+  if (change.action !== 'created' && change.action !== 'removed') return false;
+  const list = await blocks.blocksOf(blockerDid, { refresh: 'force' });
+  if (list === undefined) throw domainError('BlueskyServiceUnavailable');
+  return list.has(blockedDid) === (change.action === 'created');
+}

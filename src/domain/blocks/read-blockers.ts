@@ -1,0 +1,34 @@
+import type { BlockRecord } from '#identity/fetch-block-records.ts';
+import type { BlockRecords } from '#identity/block-records.ts';
+import type { Clock } from '#platform/clock.ts';
+
+export interface BlockDeps {
+  /** What people publish in their own repositories. */
+  readonly blocks: BlockRecords;
+  readonly clock: Clock;
+}
+
+/** How long a request waits for the PDSs of others. */
+const timeoutMs = 3_000;
+
+/**
+ * Those of `others` who block `did`, with the record of each. Somebody whose PDS does not answer in time counts as one who
+ * blocks nobody: otherwise a PDS that is down would lock its people out. Call it outside of transactions.
+ */
+export async function readBlockers(
+  deps: BlockDeps,
+  did: string,
+  others: readonly string[],
+): Promise<ReadonlyMap<string, BlockRecord>> {
+  const blockers = new Map<string, BlockRecord>();
+  const isDone = new AbortController();
+  const all = Promise.all(
+    others.map(async (other) => {
+      const record = other === did ? undefined : (await deps.blocks.blocksOf(other))?.get(did);
+      if (record !== undefined) blockers.set(other, record);
+    }),
+  );
+  await Promise.race([all, deps.clock.sleep(timeoutMs, isDone.signal)]);
+  isDone.abort();
+  return new Map(blockers);
+}

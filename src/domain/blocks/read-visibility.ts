@@ -1,0 +1,37 @@
+import { readAccountSettings } from '#domain/accounts/read-account-settings.ts';
+import type { AccountSettings } from '#domain/accounts/account-settings.ts';
+import type { Caller } from '#domain/caller.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { readBlockers } from './read-blockers.ts';
+import type { BlockDeps } from './read-blockers.ts';
+
+export type VisibilityDeps = BlockDeps & { readonly db: Db; readonly privacy: Privacy };
+
+export interface Visibility {
+  /** Settings of people with an account here, without the hidden ones. */
+  readonly settings: ReadonlyMap<string, AccountSettings>;
+  /** People who have opted out, or block the caller. */
+  readonly hidden: ReadonlySet<string>;
+}
+
+/**
+ * Which of `dids` must look to the caller like people who were never here; the caller never does. Only people with an account
+ * are looked up elsewhere, so that a list of made-up DIDs costs no request.
+ */
+export async function readVisibility(
+  deps: VisibilityDeps,
+  caller: Caller,
+  dids: readonly string[],
+): Promise<Visibility> {
+  const accounts = await readAccountSettings(deps, dids);
+  const others = [...accounts.keys()].filter((did) => did !== caller.did);
+  const hasOptedOut = (did: string): boolean => accounts.get(did)?.optIn?.choice === 'out';
+  const blockers = await readBlockers(
+    deps,
+    caller.did,
+    others.filter((did) => !hasOptedOut(did)),
+  );
+  const hidden = new Set(others.filter((did) => hasOptedOut(did) || blockers.has(did)));
+  return { settings: new Map([...accounts].filter(([did]) => !hidden.has(did))), hidden };
+}

@@ -1,0 +1,236 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newSecret, newUuid } from '#platform/ids.ts';
+import { createCraftedConversation, craftedSuite } from '../support/crafted-conversation.ts';
+import { craftCommit, craftWelcome } from '../support/crafted-mls.ts';
+import { startLoopbackPds } from '../support/loopback-pds.ts';
+import type { LoopbackPds } from '../support/loopback-pds.ts';
+import { publishPackages } from '../support/published-packages.ts';
+import { startTestBed } from '../support/test-server.ts';
+import type { TestBed } from '../support/test-server.ts';
+import type { XrpcClient, XrpcFailure } from '../support/xrpc-client.ts';
+
+let bed: TestBed;
+let pds: LoopbackPds;
+
+beforeAll(async () => {
+  pds = await startLoopbackPds();
+  bed = await startTestBed({ env: { BLOCK_CHECKS: 'true', DID_RESOLUTION_TIMEOUT_MS: '1000' } });
+});
+afterAll(async () => {
+  await bed.stop();
+  await pds.close();
+});
+
+/** Somebody whose repository is on the loopback PDS. */
+const person = (pdsUrl = pds.url): XrpcClient => bed.client({ account: bed.account({ pdsUrl }) });
+const told = ({ status, error }: XrpcFailure): unknown[] => [status, error];
+const checkedAt = expect.stringMatching(/:00\.000Z$/);
+const record = (blocker: XrpcClient, blocked: XrpcClient, blockUri: string): object => ({
+  blockerDid: blocker.did,
+  blockedDid: blocked.did,
+  createdAt: '2025-01-02T03:04:05.678Z',
+  blockUri,
+});
+
+describe('checkBlocks', () => {
+  test('tells the blocks between the caller and others, in both directions, and none among the others', async () => {
+    const [alice, bob, carol] = [person(), person(), person()];
+    const [byAlice, byBob] = [pds.block(alice.did, bob.did), pds.block(bob.did, alice.did)];
+    pds.block(bob.did, carol.did);
+    pds.block(carol.did, bob.did);
+    const dids = [alice.did, bob.did, carol.did];
+    const blocks = [record(alice, bob, byAlice), record(bob, alice, byBob)];
+    expect(await alice.call('checkBlocks', { dids })).toEqual({ blocks, checkedAt });
+    expect(await alice.call('checkBlocks', { dids: dids.slice(1) })).toEqual({ blocks, checkedAt });
+    expect(await person().call('checkBlocks', { dids })).toEqual({ blocks: [], checkedAt });
+  });
+
+  test("is refused when the caller's own PDS cannot be read; of others who cannot be read nothing is known", async () => {
+    const [alice, bob] = [person(), person()];
+    pds.block(bob.did, alice.did);
+    pds.misbehave(bob.did, 'error');
+    const dids = [alice.did, bob.did];
+    expect(await alice.call('checkBlocks', { dids })).toEqual({ blocks: [], checkedAt });
+    expect(told(await person('http://127.0.0.1:1').refusal('checkBlocks', { dids }))).toEqual([
+      503,
+      'BlueskyServiceUnavailable',
+    ]);
+  });
+
+  test('takes 2 to 100 people', async () => {
+    const dids = Array.from({ length: 101 }, () => bed.account().did);
+    expect(told(await person().refusal('checkBlocks', { dids }))).toEqual([400, 'InvalidRequest']);
+    expect(told(await person().refusal('checkBlocks', { dids: dids.slice(0, 1) }))).toEqual([400, 'InvalidRequest']);
+  });
+});
+
+describe('getBlockStatus', () => {
+  test('tells a member about their own conflicts only, an admin too', async () => {
+    const [admin, alice, bob] = [person(), person(), person()];
+    const { convoId } = await createCraftedConversation(admin, [alice, bob]);
+    const uri = pds.block(alice.did, bob.did);
+    const status = (client: XrpcClient) => client.call('getBlockStatus', { convoId });
+    const conflict = { convoId, hasConflicts: true, blocks: [record(alice, bob, uri)], checkedAt, memberCount: 3 };
+    expect(await status(alice)).toEqual(conflict);
+    expect(await status(bob)).toEqual(conflict);
+    expect(await status(admin)).toEqual({ ...conflict, hasConflicts: false, blocks: [] });
+  });
+
+  test('is for members: a stranger finds no conversation, a former member is told so, and neither PDS is asked', async () => {
+    const [alice, bob, stranger] = [person(), person(), person()];
+    const { convoId } = await createCraftedConversation(alice, [bob]);
+    await alice.call('removeMember', { convoId, targetDid: bob.did, idempotencyKey: newUuid() });
+    const asked = pds.requests();
+    expect(told(await stranger.refusal('getBlockStatus', { convoId }))).toEqual([404, 'ConvoNotFound']);
+    expect(told(await bob.refusal('getBlockStatus', { convoId }))).toEqual([403, 'NotMember']);
+    expect(pds.requests()).toBe(asked);
+  });
+
+  test('does not say "no conflicts" when it cannot know', async () => {
+    const alice = person('http://127.0.0.1:1');
+    const { convoId } = await createCraftedConversation(alice, [person()]);
+    expect(told(await alice.refusal('getBlockStatus', { convoId }))).toEqual([503, 'BlueskyServiceUnavailable']);
+  });
+});
+
+describe('handleBlockChange', () => {
+  const change = (blocker: XrpcClient, blocked: XrpcClient, action: string, blockUri?: string) => ({
+    blockerDid: blocker.did,
+    blockedDid: blocked.did,
+    action,
+    ...(blockUri === undefined ? {} : { blockUri }),
+  });
+
+  test('names the conversations that blocker and blocked share, and does nothing to them', async () => {
+    const [alice, bob, carol] = [person(), person(), person()];
+    const shared = await createCraftedConversation(carol, [alice, bob]);
+    await createCraftedConversation(alice, [carol]);
+    const left = await createCraftedConversation(alice, [bob]);
+    await bob.call('leaveConvo', { convoId: left.convoId });
+    const uri = pds.block(alice.did, bob.did);
+    const affected = (action: string) => ({
+      affectedConvos: [{ convoId: shared.convoId, action, adminNotified: false }],
+    });
+    expect(await alice.call('handleBlockChange', change(alice, bob, 'created'))).toEqual(
+      affected('requires_resolution'),
+    );
+    expect(await alice.call('handleBlockChange', change(alice, bob, 'created', uri))).toEqual(
+      affected('requires_resolution'),
+    );
+    pds.unblock(alice.did, bob.did);
+    expect(await alice.call('handleBlockChange', change(alice, bob, 'removed', uri))).toEqual(affected('no_action'));
+    expect(await bob.call('getEpoch', { convoId: shared.convoId })).toMatchObject({ currentEpoch: 0 });
+  });
+
+  test('nobody speaks for somebody else, and the repository has the last word', async () => {
+    const [alice, bob, carol] = [person(), person(), person()];
+    await createCraftedConversation(carol, [alice, bob]);
+    const uri = pds.block(alice.did, bob.did);
+    const carols = pds.block(carol.did, bob.did);
+    const refused: [XrpcClient, object][] = [
+      [bob, change(alice, bob, 'created', uri)],
+      [person(), change(alice, bob, 'created', uri)],
+      [alice, change(alice, carol, 'created')],
+      [alice, change(alice, carol, 'created', uri)],
+      [alice, change(alice, bob, 'created', carols)],
+      [alice, change(alice, bob, 'created', `${uri}0`)],
+      [alice, change(alice, bob, 'removed')],
+      [alice, change(alice, bob, 'considered')],
+    ];
+    for (const [caller, input] of refused) {
+      const failure = await caller.refusal('handleBlockChange', input as ReturnType<typeof change>);
+      expect(told(failure), JSON.stringify(input)).toEqual([403, 'BlockNotVerified']);
+    }
+  });
+
+  test('a PDS that cannot be read confirms nothing', async () => {
+    const [alice, bob] = [person(), person()];
+    const uri = pds.block(alice.did, bob.did);
+    pds.misbehave(alice.did, 'error');
+    for (const input of [change(alice, bob, 'created', uri), change(alice, bob, 'removed')]) {
+      expect(told(await alice.refusal('handleBlockChange', input))).toEqual([503, 'BlueskyServiceUnavailable']);
+    }
+  });
+});
+
+describe('somebody who is blocked learns nothing of the blocker', () => {
+  test('key packages and opt-in: the same bytes as for somebody who was never here', async () => {
+    const [alice, bob, nobody] = [person(), person(), bed.account({ pdsUrl: pds.url })];
+    await publishPackages(alice, 2);
+    await alice.call('optIn', {});
+    pds.block(alice.did, bob.did);
+    for (const name of ['getKeyPackages', 'getOptInStatus']) {
+      const answers = [alice.did, nobody.did].map(async (did) => {
+        const { status, text } = await bob.raw(name, { search: `?dids=${did}` });
+        return [status, text.replaceAll(did, 'did')];
+      });
+      expect(await answers[0]).toEqual(await answers[1]);
+    }
+    const { missing } = await person().call('getKeyPackages', { dids: [alice.did] });
+    expect(missing).toBeUndefined();
+  });
+
+  test('they cannot bring the blocker into a conversation, and nothing of the attempt stays', async () => {
+    const [alice, bob, carol] = [person(), person(), person()];
+    await publishPackages(alice);
+    const { keyPackages } = await bob.call('getKeyPackages', { dids: [alice.did] });
+    const refs = keyPackages.map(({ keyPackageHash = '' }) => Buffer.from(keyPackageHash, 'hex'));
+    pds.block(alice.did, bob.did);
+    // The minute for which the list of blocks is remembered began before the block.
+    await alice.call('handleBlockChange', { blockerDid: alice.did, blockedDid: bob.did, action: 'created' });
+    const groupId = newSecret(16).toString('hex');
+    const creation = { groupId, cipherSuite: craftedSuite, initialMembers: [alice.did, carol.did] };
+    expect(told(await bob.refusal('createConvo', creation))).toEqual([409, 'KeyPackageNotFound']);
+    const welcomeMessage = craftWelcome(refs).toString('base64');
+    expect(told(await bob.refusal('createConvo', { ...creation, welcomeMessage }))).toEqual([
+      409,
+      'KeyPackageNotFound',
+    ]);
+    expect(await carol.call('getConvos', {})).toEqual({ conversations: [] });
+    expect(await carol.call('createConvo', { ...creation, initialMembers: [] })).toMatchObject({ groupId });
+
+    const conversation = await createCraftedConversation(bob, [carol]);
+    const addition = {
+      convoId: conversation.convoId,
+      didList: [alice.did],
+      commit: craftCommit(conversation.groupId, 0).toString('base64'),
+    };
+    expect(told(await bob.refusal('addMembers', addition))).toEqual([409, 'KeyPackageNotFound']);
+    expect(told(await alice.refusal('addMembers', addition))).toEqual([404, 'ConvoNotFound']);
+    expect(await bob.call('getEpoch', { convoId: conversation.convoId })).toMatchObject({ currentEpoch: 0 });
+    expect(await carol.call('addMembers', addition)).toMatchObject({ success: true, newEpoch: 1 });
+  });
+
+  test('a PDS that does not answer locks nobody out, nor holds a call up for long', async () => {
+    const [alice, bob] = [person(), person()];
+    await publishPackages(alice);
+    pds.block(alice.did, bob.did);
+    pds.misbehave(alice.did, 'hang');
+    const startedMs = Date.now();
+    expect(await bob.call('getKeyPackages', { dids: [alice.did] })).toMatchObject({
+      keyPackages: [{ did: alice.did }],
+    });
+    expect(Date.now() - startedMs).toBeLessThan(4_000);
+  });
+
+  test('made-up people cost no request to anybody', async () => {
+    const bob = person();
+    const asked = [pds.requests(), bed.plc.requests()];
+    const dids = Array.from({ length: 100 }, () => bed.account({ pdsUrl: pds.url }).did);
+    await bob.call('getKeyPackages', { dids });
+    await bob.call('getOptInStatus', { dids });
+    // The one is for the key of the token.
+    expect([pds.requests(), bed.plc.requests()]).toEqual([asked[0], (asked[1] ?? 0) + 1]);
+  });
+});
+
+test('blocks stay where they are: no table and no log line holds one', async () => {
+  const [alice, bob] = [person(), person()];
+  pds.block(alice.did, bob.did);
+  await alice.call('checkBlocks', { dids: [alice.did, bob.did] });
+  const tables = await bed.database.sql<{ name: string }[]>`
+    SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public' AND table_name LIKE '%block%'`;
+  expect(tables).toEqual([{ name: 'chat_sender_blocks' }]);
+  expect(await bed.database.sql`SELECT * FROM chat_sender_blocks`).toHaveLength(0);
+  expect(bed.server().logLines.filter((line) => /did:|app\.bsky/.test(line))).toEqual([]);
+});
