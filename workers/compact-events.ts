@@ -1,6 +1,9 @@
 import { compactEvents } from '#domain/events/compact-events.ts';
 import { compactMessages } from '#domain/messages/compact-messages.ts';
 import { compactWelcomes } from '#domain/welcomes/compact-welcomes.ts';
+import { compactRemovalCounts } from '#domain/membership/compact-removal-counts.ts';
+import { compactReports } from '#domain/reports/compact-reports.ts';
+import { compactWarnings } from '#domain/warnings/compact-warnings.ts';
 import type { JobRun } from './start-worker.ts';
 
 /** Hourly: what is past its retention goes; messages and events by whole partitions. */
@@ -8,5 +11,10 @@ export const compactEventsJob: JobRun = async ({ database: { sql, db }, clock, c
   const messages = await compactMessages({ sql, clock, messageTtlDays: config.MESSAGE_TTL_DAYS });
   const events = await compactEvents({ sql, clock, eventTtlDays: config.EVENT_STREAM_TTL_DAYS });
   const welcomes = await compactWelcomes({ db, welcomeTtlDays: config.WELCOME_TTL_DAYS });
-  return { removed: messages.removed + events.removed + welcomes.removed };
+  const ttlDays = config.MESSAGE_TTL_DAYS;
+  const reports = await compactReports({ db, ttlDays });
+  const counts = await compactRemovalCounts({ db, ttlDays });
+  const warnings = await compactWarnings({ db });
+  const all = [messages, events, welcomes, reports, counts, warnings];
+  return { removed: all.reduce((sum, { removed }) => sum + removed, 0) };
 };

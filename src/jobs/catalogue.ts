@@ -15,7 +15,8 @@ export const jobs = {
     schedule: '7 * * * *',
     retries: 2,
     timeoutMs: 600_000,
-    touches: 'Drops partitions of messages and events past their retention, and makes those of the days to come.',
+    touches:
+      'Drops partitions of messages and events past their retention, and makes those of the days to come; removes expired Welcomes, reports and warnings.',
   },
   'clean-key-packages': {
     schedule: '*/30 * * * *',

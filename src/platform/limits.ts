@@ -23,11 +23,29 @@ export const limits = {
   keyPackagesPerRegistrationMax: 200,
   keyPackageLifetimeMsMax: 90 * 86_400_000,
   devicesPerAccountMax: 20,
+  /** A new device waits this long for members of its owner's conversations to add it. */
+  deviceWaitDays: 30,
+  /** A claimed addition is free again after this time (lexicon claimPendingDeviceAddition). */
+  deviceClaimMs: 60_000,
+  /** Memberships looked through by one getPendingDeviceAdditions. */
+  membersPerAdditionsPageMax: 20_000,
+  /** New devices looked through when a subscriber comes back; beyond that it has to ask getPendingDeviceAdditions. */
+  devicesPerCatchUpMax: 500,
+  /** APNs device tokens are 64 characters of hex; those of other services up to about 4,000. */
+  pushTokenLengthMax: 4_096,
   /** Ed25519 keys are the shortest of the known suites. */
   signatureKeySizeBytesMin: 32,
   devicesPerClaimMax: 50,
   conversationsPerAccountMax: 4_000,
   membersPerConversationMax: 1_000,
+  /** Those that have ended make room. */
+  invitesPerConversationMax: 200,
+  /** Kept at once, decided ones included. */
+  reportsPerConversationMax: 1_000,
+  /** Open ones of one reporter in one conversation. */
+  openReportsPerReporterMax: 20,
+  /** A report's 51,200 bytes in base64, with 20 message ids. */
+  reportBodySizeBytesMax: 98_304,
   messagesPerPageMax: 100,
   commitsPerPageMax: 100,
   missingSeqsListedMax: 1_000,

@@ -6,6 +6,7 @@ export const eventKinds = {
   removed: 4,
   groupInfoRefreshRequested: 6,
   readditionRequested: 7,
+  warning: 8,
 } as const;
 export type EventKind = (typeof eventKinds)[keyof typeof eventKinds];
 

@@ -4,10 +4,10 @@ import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
-import { memberStates, roles } from './member.ts';
+import { findActiveMember } from './find-active-member.ts';
+import { roles } from './member.ts';
 import type { Membership, Role } from './member.ts';
-import { memberPseudonym } from './require-member.ts';
-import { selectMembership, updateRole } from './store.ts';
+import { updateRole } from './store.ts';
 
 export interface RoleDeps {
   readonly db: Db;
@@ -47,8 +47,8 @@ export async function changeRole(
     const isOneself = input.targetDid === caller.did;
     const mayChange = membership.role === roles.admin || (isOneself && change.by === 'admins-and-oneself');
     if (!mayChange) throw domainError('NotAdmin');
-    const target = await selectMembership(tx, groupId, memberPseudonym(deps.privacy, groupId, input.targetDid));
-    if (target?.state !== memberStates.active) throw domainError('TargetNotMember');
+    const target = await findActiveMember({ ...deps, db: tx }, groupId, input.targetDid);
+    if (target === undefined) throw domainError('TargetNotMember');
     await change.check(tx, groupId, target);
     const { member } = target;
     return updateRole(tx, groupId, { member, role: change.to, bucketSeconds: deps.timeBucketSeconds });

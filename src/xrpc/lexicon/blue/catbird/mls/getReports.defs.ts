@@ -39,7 +39,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** The reports made in a conversation, newest first. Admins only, never those about themselves. */
+/** The reports made in a conversation, newest first. Admins and moderators only, never those about themselves. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'NotAdmin',
   'ConvoNotFound',
@@ -97,6 +97,26 @@ type ReportView = {
    * When that was, coarsely.
    */
   resolvedAt?: undefined | l.DatetimeString
+
+  /**
+   * What kind of thing, as the reporter said.
+   */
+  category?: undefined | string
+
+  /**
+   * Messages it is about.
+   */
+  messageIds?: undefined | string[]
+
+  /**
+   * What was decided.
+   */
+  action?: undefined | string
+
+  /**
+   * Remarks of who decided.
+   */
+  notes?: undefined | string
 }
 
 export type { ReportView }
@@ -120,6 +140,12 @@ const reportView = /*#__PURE__*/ l.typedObject<ReportView>(
     resolvedAt: /*#__PURE__*/ l.optional(
       /*#__PURE__*/ l.string({ format: 'datetime' }),
     ),
+    category: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
+    messageIds: /*#__PURE__*/ l.optional(
+      /*#__PURE__*/ l.array(/*#__PURE__*/ l.string()),
+    ),
+    action: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
+    notes: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
   }),
 )
 

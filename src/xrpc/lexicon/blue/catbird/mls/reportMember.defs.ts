@@ -57,6 +57,7 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'CannotReportSelf',
   'ConvoNotFound',
   'IdempotencyKeyReused',
+  'TooManyReports',
 ])
 
 export { main }

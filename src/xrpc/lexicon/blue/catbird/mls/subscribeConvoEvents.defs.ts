@@ -248,9 +248,24 @@ type InfoEvent = {
   cursor: string
 
   /**
-   * A notice about the connection.
+   * A notice about the connection, or the text of a warning.
    */
   info: string
+
+  /**
+   * Of a warning: the conversation in which the caller was warned.
+   */
+  convoId?: undefined | string
+
+  /**
+   * Of a warning: its id. Only the warned person gets it.
+   */
+  warningId?: undefined | string
+
+  /**
+   * Of a warning: what for, as the moderator wrote it.
+   */
+  reason?: undefined | string
 }
 
 export type { InfoEvent }
@@ -262,6 +277,9 @@ const infoEvent = /*#__PURE__*/ l.typedObject<InfoEvent>(
   /*#__PURE__*/ l.object({
     cursor: /*#__PURE__*/ l.string(),
     info: /*#__PURE__*/ l.string(),
+    convoId: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
+    warningId: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
+    reason: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
   }),
 )
 

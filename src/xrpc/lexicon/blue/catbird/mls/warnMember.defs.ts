@@ -38,7 +38,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Warns a member. Admins only. */
+/** Warns a member through their own event streams. Admins and moderators only; nobody else is told. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'ConvoNotFound',
   'NotAdmin',

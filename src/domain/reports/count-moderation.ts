@@ -1,0 +1,53 @@
+import type { Caller } from '#domain/caller.ts';
+import { parseConversationId } from '#domain/conversations/conversation.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { countRemovalsSince } from '#domain/membership/count-removals-since.ts';
+import { roles } from '#domain/membership/member.ts';
+import { requireMember } from '#domain/membership/require-member.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { categories, reportStates } from './report.ts';
+import type { Category } from './report.ts';
+import { visibleReports } from './visible-reports.ts';
+
+/** Counts over the retention of messages; reports about the asking admin are not in them. */
+export interface ModerationCounts {
+  readonly reports: number;
+  readonly pending: number;
+  readonly removals: number;
+  readonly byCategory: Readonly<Record<Category, number>>;
+  /** Full hours; undefined while nothing was decided. */
+  readonly meanHoursToDecision: number | undefined;
+}
+
+const hourMs = 3_600_000;
+
+/**
+ * What moderation did in one conversation, for its admins.
+ * @param query `since`: only what was reported or removed from then on, removals from the start of that day (UTC).
+ * @throws AppError ConvoNotFound, NotMember, NotAuthorized.
+ */
+export async function countModeration(
+  deps: { db: Db; privacy: Privacy },
+  caller: Caller,
+  query: { conversationId: string; since: Date | undefined },
+): Promise<ModerationCounts> {
+  const groupId = parseConversationId(query.conversationId);
+  const membership = await requireMember(deps, caller, groupId);
+  if (membership.role !== roles.admin) throw domainError('NotAuthorized');
+  const since = query.since ?? new Date(0);
+  const reports = (await visibleReports(deps, caller, groupId)).filter(({ submittedAt }) => submittedAt >= since);
+  const hours = reports.flatMap(({ submittedAt, resolvedAt }) =>
+    resolvedAt === null ? [] : [(resolvedAt.getTime() - submittedAt.getTime()) / hourMs],
+  );
+  const countOf = (category: number): number => reports.filter((report) => report.category === category).length;
+  const names = Object.keys(categories) as Category[];
+  return {
+    reports: reports.length,
+    pending: reports.filter(({ state }) => state === reportStates.pending).length,
+    removals: await countRemovalsSince(deps, groupId, since),
+    byCategory: Object.fromEntries(names.map((name) => [name, countOf(categories[name])])) as Record<Category, number>,
+    meanHoursToDecision:
+      hours.length === 0 ? undefined : Math.floor(hours.reduce((sum, each) => sum + each, 0) / hours.length),
+  };
+}

@@ -1,0 +1,55 @@
+/** What a report may be about, as public clients name it; the numbers are stored. Other names count as `other`. */
+export const categories = {
+  harassment: 1,
+  spam: 2,
+  hate_speech: 3,
+  violence: 4,
+  sexual_content: 5,
+  impersonation: 6,
+  privacy_violation: 7,
+  other: 8,
+} as const;
+export type Category = keyof typeof categories;
+
+export const reportStates = { pending: 1, resolved: 2, dismissed: 3 } as const;
+export type ReportState = keyof typeof reportStates;
+
+/** Both people of a report: sealed together, so that the row names and matches nobody. */
+export interface ReportParties {
+  readonly reporter: string;
+  readonly reported: string;
+}
+
+/** What the reporter wrote. */
+export interface ReportContent {
+  readonly category: string;
+  /** Encrypted for the admins by the reporter. */
+  readonly encrypted: Uint8Array;
+  readonly messageIds: readonly string[];
+}
+
+export interface ReportResolution {
+  readonly by: string;
+  readonly action: string;
+  readonly notes: string | null;
+}
+
+/** A report as an admin or moderator sees it. */
+export interface Report {
+  readonly id: string;
+  readonly parties: ReportParties;
+  readonly content: ReportContent;
+  readonly state: ReportState;
+  readonly submittedAt: Date;
+  readonly resolution: ReportResolution | undefined;
+  readonly resolvedAt: Date | undefined;
+}
+
+export function categoryNumber(name: string): number {
+  return Object.hasOwn(categories, name) ? categories[name as Category] : categories.other;
+}
+
+export function stateName(state: number): ReportState {
+  if (state === reportStates.pending) return 'pending';
+  return state === reportStates.dismissed ? 'dismissed' : 'resolved';
+}

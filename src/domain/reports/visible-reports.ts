@@ -1,0 +1,22 @@
+import type { Caller } from '#domain/caller.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import type { ReportParties } from './report.ts';
+import { openParties } from './sealed-report.ts';
+import { selectReportFacts } from './store.ts';
+import type { ReportFacts } from './store.ts';
+
+/**
+ * The reports of a conversation without those about the caller, newest first: a reported admin must not learn that there is
+ * one, nor by whom.
+ */
+export async function visibleReports(
+  deps: { db: Db; privacy: Privacy },
+  caller: Caller,
+  groupId: Buffer,
+): Promise<(ReportFacts & { parties: ReportParties })[]> {
+  const reports = await selectReportFacts(deps.db, groupId);
+  return reports
+    .map((facts) => ({ ...facts, parties: openParties(deps.privacy, facts.reportId, facts.sealedParties) }))
+    .filter(({ parties }) => parties.reported !== caller.did);
+}

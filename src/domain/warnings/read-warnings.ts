@@ -1,0 +1,32 @@
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Sql } from '#storage/database.ts';
+import { selectWarnings } from './store.ts';
+import type { Warning } from './warning.ts';
+
+/** Where a warning stands in the log. */
+export interface WarningPlace {
+  readonly groupId: Buffer;
+  readonly eventNo: number;
+}
+
+/** The warnings at these places, by `warningKey`; those that have expired are left out. */
+export async function readWarnings(
+  deps: { sql: Sql; privacy: Privacy },
+  places: readonly WarningPlace[],
+): Promise<ReadonlyMap<string, Warning>> {
+  const rows = await selectWarnings(deps.sql, {
+    groupIds: places.map(({ groupId }) => groupId),
+    eventNos: places.map(({ eventNo }) => eventNo),
+  });
+  return new Map(
+    rows.map((row) => {
+      const text = deps.privacy.unsealText('warning', [row.groupId, row.eventNo], row.sealedWarning);
+      // Sealed to its row by `warnMember`, so it is what that wrote.
+      return [warningKey(row), JSON.parse(text) as Warning];
+    }),
+  );
+}
+
+export function warningKey({ groupId, eventNo }: WarningPlace): string {
+  return `${groupId.toString('hex')} ${eventNo}`;
+}

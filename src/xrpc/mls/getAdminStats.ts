@@ -1,0 +1,46 @@
+import { domainError } from '#domain/domain-error.ts';
+import { countModeration } from '#domain/reports/count-moderation.ts';
+import type { Clock } from '#platform/clock.ts';
+import { timeBucketMs } from '#privacy/buckets.ts';
+import { query } from '#xrpc/endpoint.ts';
+import type { MethodEndpoint } from '#xrpc/endpoint.ts';
+import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/getAdminStats.defs.ts';
+
+type Deps = Parameters<typeof countModeration>[0] & { readonly clock: Clock; readonly timeBucketSeconds: number };
+
+export const getAdminStats = (deps: Deps): MethodEndpoint =>
+  query({
+    lexicon,
+    auth: 'service-token',
+    quota: 'callerDefault',
+    handler: async ({ caller, params }) => {
+      // Nobody is an admin of the whole service.
+      if (params.convoId === undefined) throw domainError('NotAuthorized');
+      const since = params.since === undefined ? undefined : new Date(params.since);
+      const counts = await countModeration(deps, caller, { conversationId: params.convoId, since });
+      const { byCategory } = counts;
+      return {
+        stats: {
+          totalReports: counts.reports,
+          pendingReports: counts.pending,
+          resolvedReports: counts.reports - counts.pending,
+          totalRemovals: counts.removals,
+          // Conflicts between members are settled among them; the service ends none.
+          blockConflictsResolved: 0,
+          reportsByCategory: {
+            harassment: byCategory.harassment,
+            spam: byCategory.spam,
+            hateSpeech: byCategory.hate_speech,
+            violence: byCategory.violence,
+            sexualContent: byCategory.sexual_content,
+            impersonation: byCategory.impersonation,
+            privacyViolation: byCategory.privacy_violation,
+            otherCategory: byCategory.other,
+          },
+          averageResolutionTimeHours: counts.meanHoursToDecision,
+        },
+        generatedAt: new Date(timeBucketMs(deps.clock.nowMs(), deps.timeBucketSeconds)).toISOString(),
+        convoId: params.convoId.toLowerCase(),
+      };
+    },
+  });

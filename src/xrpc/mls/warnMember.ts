@@ -1,0 +1,25 @@
+import { warnMember as warnInConversation } from '#domain/warnings/warn-member.ts';
+import { procedure } from '#xrpc/endpoint.ts';
+import type { MethodEndpoint } from '#xrpc/endpoint.ts';
+import { generalError } from '#xrpc/general-error.ts';
+import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/warnMember.defs.ts';
+
+export const warnMember = (deps: Parameters<typeof warnInConversation>[0]): MethodEndpoint =>
+  procedure({
+    lexicon,
+    auth: 'service-token',
+    quota: 'callerDefault',
+    handler: async ({ caller, input }) => {
+      const expiresAtMs = input.expiresAt === undefined ? undefined : Date.parse(input.expiresAt);
+      // A warning that has ended could not be delivered.
+      if (expiresAtMs !== undefined && expiresAtMs <= deps.clock.nowMs()) throw generalError('InvalidRequest');
+      const { id, deliveredAt } = await warnInConversation(deps, caller, {
+        conversationId: input.convoId,
+        targetDid: input.memberDid,
+        reason: input.reason,
+        expiresAtMs,
+        idempotencyKey: input.idempotencyKey,
+      });
+      return { warningId: id, deliveredAt: deliveredAt.toISOString() };
+    },
+  });
