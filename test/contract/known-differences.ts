@@ -21,8 +21,15 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ *.main.input.schema.properties.groupInfo': 'others can then join by external commit at once',
   '+ *.main.input.schema.properties.idempotencyKey': firstAnswer,
   '+ processExternalCommit.main.input.schema.properties.pskHash': 'somebody with an invite has to show it',
+  '+ getReports.reportView.properties.action': 'other admins see what was decided',
+  '+ getReports.reportView.properties.category': 'an admin sees what kind of thing is reported',
+  '+ getReports.reportView.properties.messageIds': 'an admin sees which messages are meant',
+  '+ getReports.reportView.properties.notes': 'other admins see what was noted',
   '+ registerDevice.main.input.schema.properties.deviceUuid': 'public clients spell it so',
   '+ defs.convoView.properties.needsRemovalCommit': 'members must learn whose removal a commit still has to carry out',
+  '+ subscribeConvoEvents.infoEvent.properties.convoId': 'a warning reaches the warned person as an infoEvent',
+  '+ subscribeConvoEvents.infoEvent.properties.reason': 'a warning reaches the warned person as an infoEvent',
+  '+ subscribeConvoEvents.infoEvent.properties.warningId': 'a warning reaches the warned person as an infoEvent',
   '+ subscribeConvoEvents.main.parameters.properties.ticket': 'public clients send it in the query',
   '+ subscribeConvoEvents.messageEvent.properties.ephemeral': 'tells a message that is not stored from one that is',
 
@@ -67,4 +74,5 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ *.main.errors.TooManyConnections': 'subscriptions of an account are bounded',
   '+ *.main.errors.TooManyConversations': 'conversations of an account are bounded',
   '+ *.main.errors.TooManyMembers': 'members of a conversation are bounded',
+  '+ *.main.errors.TooManyReports': 'open reports are bounded',
 };
