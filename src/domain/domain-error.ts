@@ -58,6 +58,7 @@ export const domainErrors = {
   NotAdminTarget: 'That person is no admin. Nothing is left to do.',
   NotAuthorized: 'Name a conversation of which you are an admin.',
   NotClaimed: 'You do not hold the claim. Call claimPendingDeviceAddition first.',
+  NotFound: 'Nothing of yours waits there. Join by external commit, or call readdition.',
   NotMember: 'You are no longer a member of this conversation. Ask a member to add you again.',
   LastAdmin: 'You are the only admin. Make another member admin first.',
   NotModerator: 'That person is no moderator. Nothing is left to do.',

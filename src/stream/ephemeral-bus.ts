@@ -8,7 +8,9 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Database } from '#storage/database.ts';
 import type { Doorbell } from '#storage/doorbell.ts';
 import { ephemeralFrame, typingFrame } from './frames.ts';
+import type { Frame } from './frames.ts';
 import type { Hub } from './hub.ts';
+import { announceDevice } from './new-devices.ts';
 
 /** Somebody started or stopped typing. */
 export interface Typing {
@@ -21,6 +23,8 @@ export interface Typing {
 export interface EphemeralBus {
   sendMessage(message: EphemeralMessage): void;
   sendTyping(typing: Typing): void;
+  /** A device waits to be added to its owner's conversations. */
+  sendNewDevice(deviceId: string): void;
 }
 
 interface BusDeps {
@@ -33,7 +37,9 @@ interface BusDeps {
   readonly onError: (error: unknown) => void;
 }
 
-interface BusRecord {
+type BusRecord = GroupRecord | { readonly kind: 'newDevice'; readonly deviceId: string };
+
+interface GroupRecord {
   readonly kind: 'message' | 'typing';
   readonly groupId: Uint8Array;
   readonly id?: string;
@@ -55,6 +61,7 @@ export function createEphemeralBus(deps: BusDeps): EphemeralBus {
     sendMessage: ({ id, groupId, epoch, receivedAt, ciphertext }) =>
       send({ kind: 'message', id, groupId, epoch, receivedAtMs: receivedAt.getTime(), ciphertext }),
     sendTyping: (typing) => send({ kind: 'typing', ...typing }),
+    sendNewDevice: (deviceId) => send({ kind: 'newDevice', deviceId }),
   };
 }
 
@@ -69,6 +76,7 @@ function open(privacy: Privacy, payload: Buffer): BusRecord | undefined {
 }
 
 async function deliver(deps: BusDeps, record: BusRecord): Promise<void> {
+  if (record.kind === 'newDevice') return announceDevice(deps, record.deviceId);
   const groupId = Buffer.from(record.groupId);
   if (!deps.hub.listensTo(groupId)) return;
   const entitlements = await readEntitlements(
@@ -82,7 +90,7 @@ async function deliver(deps: BusDeps, record: BusRecord): Promise<void> {
   });
 }
 
-function frameOf(deps: BusDeps, groupId: Buffer, record: BusRecord): Buffer {
+function frameOf(deps: BusDeps, groupId: Buffer, record: GroupRecord): Frame {
   const cursor = deps.codec.encode({ ...deps.hub.place, receivedAtMs: deps.clock.nowMs() });
   if (record.kind === 'typing') {
     return typingFrame(cursor, { groupId, did: record.did ?? '', isTyping: record.isTyping === true });

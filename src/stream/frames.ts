@@ -1,30 +1,55 @@
 import { encode } from '@atproto/lex-cbor';
 import type { LexValue } from '@atproto/lex-schema';
+import type { PendingAddition } from '#domain/device-additions/device-addition.ts';
+import { deviceDid } from '#domain/devices/device.ts';
 import type { CursorCodec } from '#domain/events/cursor.ts';
 import type { StreamEvent } from '#domain/events/read-events.ts';
+import { encodeJson } from '#platform/encode-json.ts';
 import { formatConversationId } from '#domain/conversations/conversation.ts';
 import type { EphemeralMessage } from '#domain/messages/send-ephemeral-message.ts';
 
 const nsid = 'blue.catbird.mls.subscribeConvoEvents';
 
-/** A frame is two DAG-CBOR maps, header then body (atproto event stream encoding). */
-function frame(type: string, body: Record<string, LexValue>): Buffer {
-  const header = encode({ op: 1, t: `#${type}` });
-  return Buffer.concat([header, encode({ $type: `${nsid}#${type}`, ...body })]);
+/** An event as subscribers get it. Each form is made when the first of them asks for it, and then shared by all. */
+export interface Frame {
+  /** Where a client resumes that has got this frame. */
+  readonly cursor: string;
+  /** About how much a form takes. */
+  readonly sizeBytes: number;
+  /** Two DAG-CBOR maps, header then body (atproto event stream encoding). */
+  cbor(): Buffer;
+  /** An `id:` and a `data:` line of JSON (WHATWG HTML, server-sent events). */
+  sse(): Buffer;
 }
 
-/** The frame of a stored event; it is the same for every subscriber, so it is made once. */
-export function eventFrame(codec: CursorCodec, event: StreamEvent): Buffer {
+type FrameBody = Readonly<Record<string, LexValue>> & { readonly cursor: string };
+
+/** More than the fields around a ciphertext take. */
+const fieldsSizeBytes = 512;
+
+function frame(type: string, fields: FrameBody, ciphertext?: Uint8Array): Frame {
+  const { cursor } = fields;
+  const body = { $type: `${nsid}#${type}`, ...fields };
+  let cbor: Buffer | undefined;
+  let sse: Buffer | undefined;
+  return {
+    cursor,
+    sizeBytes: (ciphertext?.length ?? 0) + fieldsSizeBytes,
+    cbor: () => (cbor ??= Buffer.concat([encode({ op: 1, t: `#${type}` }), encode(body)])),
+    sse: () => (sse ??= Buffer.from(`id: ${cursor}\ndata: ${encodeJson(body)}\n\n`)),
+  };
+}
+
+/** The frame of a stored event, the same for every subscriber. */
+export function eventFrame(codec: CursorCodec, event: StreamEvent): Frame {
   const cursor = codec.encode({ ...event, receivedAtMs: event.receivedAt.getTime() });
   const convoId = formatConversationId(event.groupId);
   switch (event.kind) {
     case 'message': {
       const { id, epoch, seq, receivedAt, kind, ciphertext } = event.message;
       const createdAt = receivedAt.toISOString();
-      return frame('messageEvent', {
-        cursor,
-        message: { id, convoId, ciphertext, epoch, seq, createdAt, messageType: kind },
-      });
+      const message = { id, convoId, ciphertext, epoch, seq, createdAt, messageType: kind };
+      return frame('messageEvent', { cursor, message }, ciphertext);
     }
     case 'membership':
       return frame('membershipChangeEvent', {
@@ -48,40 +73,55 @@ export function eventFrame(codec: CursorCodec, event: StreamEvent): Buffer {
         userDid: event.did,
         requestedAt: event.receivedAt.toISOString(),
       });
+    case 'warning': {
+      const { id, reason } = event.warning;
+      return frame('infoEvent', { cursor, info: `You were warned: ${reason}`, convoId, warningId: id, reason });
+    }
   }
 }
 
 /** The frame of a message that is not stored; `cursor` is that of the last stored event, so that it may be kept. */
-export function ephemeralFrame(cursor: string, message: EphemeralMessage): Buffer {
+export function ephemeralFrame(cursor: string, message: EphemeralMessage): Frame {
   const { id, groupId, epoch, ciphertext } = message;
-  return frame('messageEvent', {
-    cursor,
-    message: {
-      id,
-      convoId: formatConversationId(groupId),
-      ciphertext,
-      epoch,
-      seq: 0,
-      createdAt: message.receivedAt.toISOString(),
-      messageType: 'app',
-    },
-    ephemeral: true,
-  });
+  const view = {
+    id,
+    convoId: formatConversationId(groupId),
+    ciphertext,
+    epoch,
+    seq: 0,
+    createdAt: message.receivedAt.toISOString(),
+    messageType: 'app',
+  };
+  return frame('messageEvent', { cursor, message: view, ephemeral: true }, ciphertext);
 }
 
 /** Somebody types, or stopped; `cursor` as for ephemeral messages. */
-export function typingFrame(cursor: string, typing: { groupId: Buffer; did: string; isTyping: boolean }): Buffer {
+export function typingFrame(cursor: string, typing: { groupId: Buffer; did: string; isTyping: boolean }): Frame {
   const { did, isTyping } = typing;
   return frame('typingEvent', { cursor, convoId: formatConversationId(typing.groupId), did, isTyping });
 }
 
+/** A device waits to be added to a conversation; the event is not stored, `cursor` as for ephemeral messages. */
+export function newDeviceFrame(cursor: string, addition: PendingAddition): Frame {
+  const { id, groupId, did, deviceId, deviceName } = addition;
+  return frame('newDeviceEvent', {
+    cursor,
+    convoId: formatConversationId(groupId),
+    userDid: did,
+    deviceId,
+    deviceName,
+    deviceCredentialDid: deviceDid(did, deviceId),
+    pendingAdditionId: id,
+  });
+}
+
 /** A remark of the server on the stream itself. */
-export function infoFrame(cursor: string, info: string): Buffer {
+export function infoFrame(cursor: string, info: string): Frame {
   return frame('infoEvent', { cursor, info });
 }
 
 /** Why the server ends the stream. */
-export type StreamErrorName = 'ConsumerTooSlow' | 'InvalidCursor' | 'InternalError';
+export type StreamErrorName = 'ConsumerTooSlow' | 'InternalError';
 
 export function errorFrame(error: StreamErrorName, message: string): Buffer {
   return Buffer.concat([encode({ op: -1 }), encode({ error, message })]);

@@ -2,7 +2,7 @@ import { readConversationList } from '#domain/accounts/read-conversation-list.ts
 import type { CursorCodec, EventCursor } from '#domain/events/cursor.ts';
 import { comparePlaces } from '#domain/events/event.ts';
 import type { EventRow, LogPlace } from '#domain/events/event.ts';
-import { openEvents, readReplay } from '#domain/events/read-events.ts';
+import { concerns, openEvents, readReplay } from '#domain/events/read-events.ts';
 import { isEntitled } from '#domain/membership/member.ts';
 import { entitlementKey, readEntitlements } from '#domain/membership/read-entitlements.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -10,6 +10,7 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Database } from '#storage/database.ts';
 import { eventFrame, infoFrame } from './frames.ts';
 import type { Hub, Subscriber, Subscription } from './hub.ts';
+import { deliverMissedDevices } from './new-devices.ts';
 import type { Tail } from './tail.ts';
 
 export interface SubscribeDeps {
@@ -20,6 +21,7 @@ export interface SubscribeDeps {
   readonly tail: Tail;
   readonly codec: CursorCodec;
   readonly eventTtlDays: number;
+  readonly timeBucketSeconds: number;
 }
 
 /** A subscriber who can be waited for while older events are read out to them. */
@@ -71,8 +73,9 @@ async function catchUp(
   }
   let reached: LogPlace = cursor;
   subscription.readTo = cursor;
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     const admittedAt = await deps.tail.admit(subscription);
+    if (isFirst) await deliverMissedDevices(deps, subscription, subscriber, cursor);
     if (!(await replay(deps, subscription, subscriber, { after: reached, upTo: admittedAt }))) return false;
     if (!subscription.heldOverflow) {
       goLive(subscription);
@@ -128,6 +131,7 @@ async function deliverRows(
     for (const event of events) {
       const membership = entitlements.get(entitlementKey(event.groupId, subscriber.did));
       if (membership === undefined || !isEntitled(membership, event.eventNo)) continue;
+      if (!concerns(event, subscriber.did)) continue;
       subscriber.deliver(eventFrame(deps.codec, event));
       if (!(await subscriber.ready())) return false;
     }

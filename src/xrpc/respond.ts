@@ -72,6 +72,7 @@ export const statuses = {
   NotAdminTarget: 409,
   NotAuthorized: 403,
   NotClaimed: 403,
+  NotFound: 404,
   NotMember: 403,
   NotModerator: 409,
   PayloadTooLarge: 413,

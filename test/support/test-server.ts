@@ -1,4 +1,5 @@
 import { systemClock } from '#platform/clock.ts';
+import type { Clock } from '#platform/clock.ts';
 import { readConfig } from '#platform/config.ts';
 import { createLogger } from '#platform/logger.ts';
 import { stopInOrder } from '#platform/shutdown.ts';
@@ -32,6 +33,8 @@ export interface TestServerOptions {
   readonly identityKey?: string;
   /** Settings that differ from those of tests. */
   readonly env?: Environment;
+  /** Default: the system's. */
+  readonly clock?: Clock;
 }
 
 /** Shared by all test servers, so that a token or ticket is good for each of them. */
@@ -83,7 +86,7 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
   const stop = (): Promise<'clean' | 'unclean'> =>
     stopInOrder(steps, { clock: systemClock, timeoutMs: 10_000, onFailure: (step) => void failures.push(step) });
   try {
-    const server = await startServer({ config, clock: systemClock, logger, steps });
+    const server = await startServer({ config, clock: options.clock ?? systemClock, logger, steps });
     return { ...server, logLines, stop };
   } catch (error) {
     await stop();

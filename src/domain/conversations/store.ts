@@ -35,6 +35,15 @@ export async function lockCounters(tx: Tx, groupId: Buffer): Promise<LockedConve
   return row && { groupId, ...row };
 }
 
+export async function selectCipherSuite(db: Db, groupId: Buffer): Promise<number> {
+  const row = await db
+    .selectFrom('conversations')
+    .select('cipher_suite as cipherSuite')
+    .where('group_id', '=', groupId)
+    .executeTakeFirstOrThrow();
+  return row.cipherSuite;
+}
+
 export async function selectConversations(
   db: Db,
   groupIds: readonly Buffer[],

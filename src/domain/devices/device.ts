@@ -17,9 +17,28 @@ export interface DeviceDetails {
   readonly uuid?: string;
 }
 
+/** A device that waits for members of some conversations to add it. */
+export interface WaitingDevice {
+  readonly deviceId: string;
+  readonly did: string;
+  readonly name: string;
+  readonly tag: Buffer;
+  readonly waitingSince: Date;
+  /** What its owner was in when it registered; they may have left since. */
+  readonly groupIds: readonly Buffer[];
+}
+
 /** Whose devices these are; it stands in no other table. */
 export function deviceOwner(privacy: Privacy, did: string): Buffer {
   return privacy.pseudonym('device-owner', [], did);
+}
+
+export function openDeviceDetails(privacy: Privacy, deviceId: string, sealedDevice: Buffer): DeviceDetails {
+  return JSON.parse(privacy.unsealText('device', [deviceId], sealedDevice)) as DeviceDetails;
+}
+
+export function sealDeviceDetails(privacy: Privacy, deviceId: string, details: DeviceDetails): Buffer {
+  return privacy.sealText('device', [deviceId], JSON.stringify(details));
 }
 
 /** The DID with the device as fragment, which clients use as a label; MLS credentials carry the bare DID. */

@@ -2,8 +2,8 @@ import type { Caller } from '#domain/caller.ts';
 import { stockOfDevices } from '#domain/key-packages/stock-of-devices.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
-import { deviceDid, deviceOwner } from './device.ts';
-import type { Device, DeviceDetails } from './device.ts';
+import { deviceDid, deviceOwner, openDeviceDetails } from './device.ts';
+import type { Device } from './device.ts';
 import { selectDevices } from './store.ts';
 
 /** The caller's own devices, oldest first. */
@@ -11,7 +11,7 @@ export async function listDevices(deps: { db: Db; privacy: Privacy }, caller: Ca
   const rows = await selectDevices(deps.db, deviceOwner(deps.privacy, caller.did));
   const stock = await stockOfDevices(deps, caller.did);
   return rows.map((row) => {
-    const details = JSON.parse(deps.privacy.unsealText('device', [row.deviceId], row.sealedDevice)) as DeviceDetails;
+    const details = openDeviceDetails(deps.privacy, row.deviceId, row.sealedDevice);
     return {
       deviceId: row.deviceId,
       deviceName: details.name,

@@ -1,4 +1,5 @@
 import { ensureAccount } from '#domain/accounts/ensure-account.ts';
+import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { deviceTag } from '#domain/key-packages/key-package.ts';
@@ -6,10 +7,10 @@ import { publishAllOrNothing } from '#domain/key-packages/publish-key-packages.t
 import type { KeyPackageUpload, PublishDeps } from '#domain/key-packages/publish-key-packages.ts';
 import { newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
-import type { Db } from '#storage/database.ts';
-import { deviceOwner } from './device.ts';
+import { deviceOwner, sealDeviceDetails } from './device.ts';
 import type { DeviceDetails } from './device.ts';
 import { lockOwner, selectDevices, upsertDevice } from './store.ts';
+import { sealWaiting } from './waiting-devices.ts';
 
 export interface DeviceRegistration {
   readonly name: string;
@@ -19,13 +20,19 @@ export interface DeviceRegistration {
   readonly keyPackages: readonly KeyPackageUpload[];
 }
 
+export interface RegisterDeps extends PublishDeps {
+  /** Called after the commit when conversations wait for the device's addition, to tell who listens now. */
+  readonly onNewDevice: (deviceId: string) => void;
+}
+
 /**
  * Registers a device with its first key packages, all or nothing. A registration with a known signature key or
- * installation id renews that device and keeps its id.
+ * installation id renews that device and keeps its id. A client that is new then waits in each of its owner's conversations
+ * for a member to add it.
  * @throws AppError InvalidDeviceName, InvalidSignatureKey, InvalidKeyPackages, TooManyDevices.
  */
 export async function registerDevice(
-  deps: Omit<PublishDeps, 'db'> & { db: Db },
+  deps: RegisterDeps,
   caller: Caller,
   input: DeviceRegistration,
 ): Promise<{ deviceId: string }> {
@@ -37,7 +44,7 @@ export async function registerDevice(
   const tag = deviceTag(privacy, caller.did, input.signatureKey);
   const uuidTag = input.uuid === undefined ? null : privacy.pseudonym('device-uuid', [caller.did], input.uuid);
   await ensureAccount(deps, caller.did);
-  return deps.db.transaction().execute(async (tx) => {
+  const { deviceId, isAwaited } = await deps.db.transaction().execute(async (tx) => {
     await lockOwner(tx, owner);
     const devices = await selectDevices(tx, owner);
     const known =
@@ -46,6 +53,9 @@ export async function registerDevice(
     if (known === undefined && devices.length >= limits.devicesPerAccountMax) throw domainError('TooManyDevices');
     const deviceId = known?.deviceId ?? newUuid();
     const details: DeviceDetails = { name: input.name, ...(input.uuid === undefined ? {} : { uuid: input.uuid }) };
+    // A new signature key is a new MLS client, whether or not the installation is known.
+    const isNewClient = known?.tag.equals(tag) !== true;
+    const groupIds = isNewClient ? await readConversationList({ ...deps, db: tx }, caller.did) : [];
     await upsertDevice(
       tx,
       {
@@ -54,13 +64,17 @@ export async function registerDevice(
         keyId: privacy.keyId,
         tag,
         uuidTag: uuidOfOther(devices, known?.deviceId, uuidTag) ? null : uuidTag,
-        sealedDevice: privacy.sealText('device', [deviceId], JSON.stringify(details)),
+        sealedDevice: sealDeviceDetails(privacy, deviceId, details),
+        sealedDid: privacy.sealText('device-did', [deviceId], caller.did),
+        sealedWaiting: isNewClient ? sealWaiting(privacy, deviceId, groupIds) : undefined,
       },
       deps.timeBucketSeconds,
     );
     await publishAllOrNothing({ ...deps, db: tx }, caller, input.keyPackages);
-    return { deviceId };
+    return { deviceId, isAwaited: groupIds.length > 0 };
   });
+  if (isAwaited) deps.onNewDevice(deviceId);
+  return { deviceId };
 }
 
 /** A second MLS client of one installation keeps its own row; only one of them can carry the installation's tag. */

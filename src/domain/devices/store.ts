@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '#storage/database.ts';
 import { bucketedNow } from '#storage/bucketed-now.ts';
+import { byteaArray } from '#storage/bytea-array.ts';
 
 export interface DeviceRow {
   readonly deviceId: string;
@@ -51,6 +52,9 @@ export interface DeviceToStore {
   readonly tag: Buffer;
   readonly uuidTag: Buffer | null;
   readonly sealedDevice: Buffer;
+  readonly sealedDid: Buffer;
+  /** The conversations it waits for, if it is new to them; undefined leaves what is stored. */
+  readonly sealedWaiting: Buffer | undefined;
 }
 
 /** Inserts a device, or rewrites the row that has its id. */
@@ -61,12 +65,78 @@ export async function upsertDevice(tx: Tx, device: DeviceToStore, bucketSeconds:
     tag: device.tag,
     uuid_tag: device.uuidTag,
     sealed_device: device.sealedDevice,
+    sealed_did: device.sealedDid,
+    ...(device.sealedWaiting === undefined ? {} : { sealed_waiting: device.sealedWaiting, waiting_since: seenAt }),
     last_seen_at: seenAt,
   };
   await tx
     .insertInto('devices')
     .values({ device_id: device.deviceId, owner: device.owner, registered_at: seenAt, ...values })
     .onConflict((conflict) => conflict.column('device_id').doUpdateSet(values))
+    .execute();
+}
+
+/** A device that waits to be added to conversations, with the values that say to which. */
+export interface WaitingRow {
+  readonly deviceId: string;
+  readonly owner: Buffer;
+  readonly tag: Buffer;
+  readonly sealedDid: Buffer;
+  readonly sealedDevice: Buffer;
+  readonly sealedWaiting: Buffer;
+  readonly waitingSince: Date;
+}
+
+/** Which devices to look for: of these owners, with this id, or all that have waited since `since`. */
+export type WaitingQuery =
+  | { readonly owners: readonly Buffer[] }
+  | { readonly deviceId: string }
+  | { readonly since: Date; readonly rowsMax: number };
+
+/** Devices that have waited for less than `waitDays`. */
+export async function selectWaiting(db: Db, query: WaitingQuery, waitDays: number): Promise<WaitingRow[]> {
+  let rows = db
+    .selectFrom('devices')
+    .select(['device_id as deviceId', 'owner', 'tag', 'sealed_did as sealedDid', 'sealed_device as sealedDevice'])
+    .select(['sealed_waiting as sealedWaiting', 'waiting_since as waitingSince'])
+    .where('sealed_waiting', 'is not', null)
+    .where('waiting_since', '>', sql<Date>`now() - make_interval(days => ${waitDays}::integer)`)
+    .orderBy('device_id');
+  if ('owners' in query) rows = rows.where(sql<boolean>`owner = ANY (${byteaArray(query.owners)}::bytea[])`);
+  else if ('deviceId' in query) rows = rows.where('device_id', '=', query.deviceId);
+  else rows = rows.where('waiting_since', '>=', query.since).limit(query.rowsMax);
+  return (await rows.execute()).flatMap(({ sealedDid, sealedWaiting, waitingSince, ...row }) =>
+    sealedDid === null || sealedWaiting === null || waitingSince === null
+      ? []
+      : [{ ...row, sealedDid, sealedWaiting, waitingSince }],
+  );
+}
+
+/** Takes the lists off devices that have waited for `waitDays`. */
+export async function clearWaiting(db: Db, waitDays: number): Promise<number> {
+  const result = await db
+    .updateTable('devices')
+    .set({ sealed_waiting: null, waiting_since: null })
+    .where('sealed_waiting', 'is not', null)
+    .where('waiting_since', '<=', sql<Date>`now() - make_interval(days => ${waitDays}::integer)`)
+    .executeTakeFirst();
+  return Number(result.numUpdatedRows);
+}
+
+/** Stores or removes the push token of a device. */
+export async function updatePushToken(
+  db: Db,
+  device: { owner: Buffer; deviceId: string },
+  values: { sealedPushToken: Buffer | null; sealedDevice: Buffer | undefined },
+): Promise<void> {
+  await db
+    .updateTable('devices')
+    .set({
+      sealed_push_token: values.sealedPushToken,
+      ...(values.sealedDevice === undefined ? {} : { sealed_device: values.sealedDevice }),
+    })
+    .where('owner', '=', device.owner)
+    .where('device_id', '=', device.deviceId)
     .execute();
 }
 

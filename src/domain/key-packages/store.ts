@@ -74,6 +74,18 @@ export async function claim(
       ${request.devicesMax}::integer, ${request.bucketSeconds}::integer)`;
 }
 
+/** Runs claim_device_key_package of migrations/0005. */
+export async function claimOfDevice(
+  tx: Tx,
+  request: { owner: Buffer; claimer: Buffer; deviceTag: Buffer; cipherSuite: number; bucketSeconds: number },
+): Promise<Omit<ClaimedRow, 'owner'> | undefined> {
+  const { rows } = await sql<Omit<ClaimedRow, 'owner'>>`
+    SELECT ref, sealed_package AS "sealedPackage" FROM claim_device_key_package(
+      ${request.owner}::bytea, ${request.claimer}::bytea, ${request.deviceTag}::bytea, ${request.cipherSuite}::integer,
+      ${request.bucketSeconds}::integer)`.execute(tx);
+  return rows[0];
+}
+
 export interface LockedKeyPackage {
   readonly ref: Buffer;
   readonly owner: Buffer;
@@ -166,6 +178,81 @@ export async function deleteAvailable(db: Db, owner: Buffer, tag: Buffer): Promi
     .where('state', '=', keyPackageStates.available)
     .executeTakeFirst();
   return Number(result.numDeletedRows);
+}
+
+/** An available package of a device, last-resort ones included. */
+export interface AvailableRow {
+  readonly ref: Buffer;
+  readonly lastResort: boolean;
+  readonly sealedPackage: Buffer;
+}
+
+/** Locks in ref order; a package that somebody claims meanwhile is waited for and then no longer among them. */
+export async function lockAvailable(tx: Tx, owner: Buffer, tag: Buffer): Promise<AvailableRow[]> {
+  return tx
+    .selectFrom('key_packages')
+    .select(['ref', 'last_resort as lastResort', 'sealed_package as sealedPackage'])
+    .where('owner', '=', owner)
+    .where('device_tag', '=', tag)
+    .where('state', '=', keyPackageStates.available)
+    .orderBy('ref')
+    .forUpdate()
+    .execute();
+}
+
+export async function deleteByRefs(tx: Tx, refs: readonly Buffer[]): Promise<void> {
+  if (refs.length === 0) return;
+  await tx
+    .deleteFrom('key_packages')
+    .where('ref', 'in', [...refs])
+    .execute();
+}
+
+export async function countByState(
+  db: Db,
+  owner: Buffer,
+  tag: Buffer | undefined,
+): Promise<{ total: number; available: number; handedOut: number; consumed: number }> {
+  const { rows } = await sql<{ total: number; available: number; handedOut: number; consumed: number }>`
+    SELECT count(*)::integer AS total, count(*) FILTER (WHERE state = 1 AND expires_at > now())::integer AS available,
+           count(*) FILTER (WHERE state = 2)::integer AS "handedOut", count(*) FILTER (WHERE state = 3)::integer AS consumed
+    FROM key_packages WHERE owner = ${owner} AND device_tag = coalesce(${tag ?? null}::bytea, device_tag)`.execute(db);
+  return rows[0] ?? { total: 0, available: 0, handedOut: 0, consumed: 0 };
+}
+
+export interface PackagePageRow {
+  readonly ref: Buffer;
+  readonly deviceTag: Buffer;
+  readonly cipherSuite: number;
+  readonly state: number;
+  readonly publishedAt: Date;
+  readonly usedOn: Date | null;
+  /** The time that the list is ordered by. */
+  readonly at: Date;
+}
+
+/** A page behind `after`, latest first; packages of one time follow each other by ref, so that none is passed over. */
+export async function selectPackagePage(
+  db: Db,
+  page: {
+    owner: Buffer;
+    deviceTag: Buffer | undefined;
+    order: 'consumed' | 'published';
+    after: { at: Date; ref: Buffer } | undefined;
+    limit: number;
+  },
+): Promise<PackagePageRow[]> {
+  const at = page.order === 'consumed' ? 'claimed_at' : 'published_at';
+  let rows = db
+    .selectFrom('key_packages')
+    .select(['ref', 'device_tag as deviceTag', 'cipher_suite as cipherSuite', 'state'])
+    .select(['published_at as publishedAt', 'claimed_at as usedOn', sql<Date>`${sql.ref(at)}`.as('at')])
+    .where('owner', '=', page.owner);
+  if (page.deviceTag !== undefined) rows = rows.where('device_tag', '=', page.deviceTag);
+  if (page.order === 'consumed') rows = rows.where('state', '=', keyPackageStates.consumed);
+  if (page.after !== undefined)
+    rows = rows.where(sql<boolean>`(${sql.ref(at)}, ref) < (${page.after.at}::timestamptz, ${page.after.ref}::bytea)`);
+  return rows.orderBy(at, 'desc').orderBy('ref', 'desc').limit(page.limit).execute();
 }
 
 /**

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '#storage/database.ts';
 import { bucketedNow } from '#storage/bucketed-now.ts';
+import { byteaArray } from '#storage/bytea-array.ts';
 import { welcomeStates } from './welcome.ts';
 
 export interface NewWelcome {
@@ -94,6 +95,21 @@ export async function markFetched(tx: Tx, groupId: Buffer, ref: Buffer, bucketSe
     .execute();
 }
 
+/** Those of `devices` for which a Welcome of that conversation is stored, whatever its state; as device pseudonyms. */
+export async function selectWelcomedDevices(
+  db: Db,
+  devices: readonly { groupId: Buffer; recipient: Buffer; device: Buffer }[],
+): Promise<Buffer[]> {
+  if (devices.length === 0) return [];
+  const rows = await sql<{ device: Buffer }>`
+    SELECT w.device
+    FROM unnest(${byteaArray(devices.map(({ groupId }) => groupId))}::bytea[],
+                ${byteaArray(devices.map(({ recipient }) => recipient))}::bytea[],
+                ${byteaArray(devices.map(({ device }) => device))}::bytea[]) AS d(group_id, recipient, device)
+    JOIN welcomes w ON w.group_id = d.group_id AND w.recipient = d.recipient AND w.device = d.device`.execute(db);
+  return rows.rows.map(({ device }) => device);
+}
+
 /** Consumes the recipient's fetched Welcomes, of one device or of all that were fetched. */
 export async function markConsumed(
   db: Db,
@@ -107,6 +123,68 @@ export async function markConsumed(
     .where('state', '=', welcomeStates.fetched);
   if (query.device !== undefined) update = update.where('device', '=', query.device);
   await update.execute();
+}
+
+/** Consumes Welcomes by conversation and key package, whatever their state. */
+export async function consumeByRefs(
+  db: Db,
+  welcomes: readonly { groupId: Buffer; ref: Buffer }[],
+  bucketSeconds: number,
+): Promise<void> {
+  if (welcomes.length === 0) return;
+  await sql`
+    UPDATE welcomes w SET state = ${welcomeStates.consumed}, consumed_at = ${bucketedNow(bucketSeconds)}
+    FROM unnest(${byteaArray(welcomes.map(({ groupId }) => groupId))}::bytea[],
+                ${byteaArray(welcomes.map(({ ref }) => ref))}::bytea[]) AS i(group_id, ref)
+    WHERE w.group_id = i.group_id AND w.ref = i.ref AND w.state <> ${welcomeStates.consumed}`.execute(db);
+}
+
+/** Consumes the recipient's waiting Welcomes, fetched or not, of one device or of all. @returns how many. */
+export async function markInvalid(
+  db: Db,
+  query: { groupId: Buffer; recipient: Buffer; device: Buffer | undefined; bucketSeconds: number },
+): Promise<number> {
+  let update = db
+    .updateTable('welcomes')
+    .set({ state: welcomeStates.consumed, consumed_at: bucketedNow(query.bucketSeconds) })
+    .where('group_id', '=', query.groupId)
+    .where('recipient', '=', query.recipient)
+    .where('state', '!=', welcomeStates.consumed);
+  if (query.device !== undefined) update = update.where('device', '=', query.device);
+  return Number((await update.executeTakeFirst()).numUpdatedRows);
+}
+
+/** A Welcome without its bytes. */
+export interface WelcomeRow {
+  readonly groupId: Buffer;
+  readonly ref: Buffer;
+  readonly epoch: number;
+  readonly device: Buffer;
+  readonly state: number;
+}
+
+/** The Welcomes of one person in many conversations, newest first; `recipients[i]` is the person in `groupIds[i]`. */
+export async function selectOfRecipient(
+  db: Db,
+  query: { groupIds: readonly Buffer[]; recipients: readonly Buffer[] },
+): Promise<WelcomeRow[]> {
+  if (query.groupIds.length === 0) return [];
+  const rows = await sql<WelcomeRow>`
+    SELECT w.group_id AS "groupId", w.ref, w.epoch, w.device, w.state
+    FROM unnest(${byteaArray(query.groupIds)}::bytea[], ${byteaArray(query.recipients)}::bytea[]) AS p(group_id, recipient)
+    JOIN welcomes w ON w.group_id = p.group_id AND w.recipient = p.recipient
+    ORDER BY w.created_at DESC, w.group_id, w.epoch DESC, w.ref`.execute(db);
+  return rows.rows;
+}
+
+export async function selectWelcomeMessage(db: Db, groupId: Buffer, epoch: number): Promise<Buffer | undefined> {
+  const row = await db
+    .selectFrom('welcome_messages')
+    .select('sealed_welcome as sealedWelcome')
+    .where('group_id', '=', groupId)
+    .where('epoch', '=', epoch)
+    .executeTakeFirst();
+  return row?.sealedWelcome;
 }
 
 /**

@@ -45,7 +45,6 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
 /** Takes on adding a new device to a conversation, for a minute, and hands out its key package. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotMember',
-  'PendingAdditionNotFound',
 ])
 
 export { main }

@@ -1,0 +1,55 @@
+import type { Caller } from '#domain/caller.ts';
+import { domainError } from '#domain/domain-error.ts';
+import type { Clock } from '#platform/clock.ts';
+import { isAppError } from '#platform/errors.ts';
+import { limits } from '#platform/limits.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db, Tx } from '#storage/database.ts';
+import { sealClaim } from './device-addition.ts';
+import { lockAddition } from './find-addition.ts';
+import type { LockedAddition } from './find-addition.ts';
+import { readClaims } from './open-additions.ts';
+import { upsertClaim } from './store.ts';
+
+/** What completing came to; the refusals are those that the lexicon puts into the answer. */
+export type Completion = 'completed' | 'PendingAdditionNotFound' | 'InvalidStatus:pending' | 'InvalidStatus:completed';
+
+/**
+ * Ends an addition that the caller claimed, also after the 60 seconds if nobody has taken it over; a repeated call gets the
+ * first answer. Nothing but the state is kept.
+ * @throws AppError NotClaimed when somebody else holds the claim.
+ */
+export async function completeAddition(
+  deps: { db: Db; privacy: Privacy; clock: Clock },
+  caller: Caller,
+  id: string,
+): Promise<Completion> {
+  return deps.db.transaction().execute(async (tx): Promise<Completion> => {
+    const addition = await lockAdditionOfMember(deps, tx, caller, id);
+    if (addition === undefined) return 'PendingAdditionNotFound';
+    const { key, candidate } = addition;
+    const [claim] = await readClaims({ ...deps, db: tx }, [candidate]);
+    const isOwn = claim?.by === caller.did;
+    if (claim?.state === 'completed') return isOwn ? 'completed' : 'InvalidStatus:completed';
+    if (claim === undefined || (!isOwn && claim.untilMs <= deps.clock.nowMs())) return 'InvalidStatus:pending';
+    if (!isOwn) throw domainError('NotClaimed');
+    const sealedClaim = sealClaim(deps.privacy, key, { ...claim, state: 'completed' });
+    await upsertClaim(tx, { addition: key, keyId: deps.privacy.keyId, sealedClaim }, limits.deviceWaitDays);
+    return 'completed';
+  });
+}
+
+/** The lexicon has no NotMember for this method: to former members the addition is gone. */
+async function lockAdditionOfMember(
+  deps: { privacy: Privacy },
+  tx: Tx,
+  caller: Caller,
+  id: string,
+): Promise<LockedAddition | undefined> {
+  try {
+    return await lockAddition(deps, tx, caller, id);
+  } catch (error) {
+    if (isAppError(error) && error.code === 'NotMember') return undefined;
+    throw error;
+  }
+}

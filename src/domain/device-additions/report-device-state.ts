@@ -1,0 +1,60 @@
+import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
+import type { Caller } from '#domain/caller.ts';
+import { requireDeviceTag } from '#domain/devices/require-device.ts';
+import { readWaitingDevice } from '#domain/devices/waiting-devices.ts';
+import { stockOfDevices } from '#domain/key-packages/stock-of-devices.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { openAdditions } from './open-additions.ts';
+
+/** What clients keep published, for an account and for one of its devices (wire contract of validateDeviceState). */
+const targets = { account: 50, device: 10 } as const;
+
+/** Counts of the caller's own data, and what follows from them (lexicon validateDeviceState). */
+export interface DeviceState {
+  readonly conversations: number;
+  /** Conversations that the device still waits for; 0 without a device. */
+  readonly waiting: number;
+  readonly available: number;
+  readonly target: number;
+  readonly perDevice: number | undefined;
+}
+
+/**
+ * How the caller, or one device of theirs, stands. Who holds a leaf in a group is not known here: a device counts as in a
+ * conversation unless it waits to be added.
+ * @throws AppError DeviceNotFound.
+ */
+export async function reportDeviceState(
+  deps: { db: Db; privacy: Privacy; clock: Clock },
+  caller: Caller,
+  deviceId: string | undefined,
+): Promise<DeviceState> {
+  const tag = deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, deviceId);
+  const groupIds = await readConversationList(deps, caller.did);
+  const stock = await stockOfDevices(deps, caller.did);
+  const perDevice = tag && (stock.get(tag.toString('hex')) ?? 0);
+  const available = perDevice ?? [...stock.values()].reduce((total, count) => total + count, 0);
+  return {
+    conversations: groupIds.length,
+    waiting: deviceId === undefined ? 0 : await countWaiting(deps, deviceId, groupIds),
+    available,
+    target: tag === undefined ? targets.account : targets.device,
+    perDevice,
+  };
+}
+
+async function countWaiting(
+  deps: { db: Db; privacy: Privacy; clock: Clock },
+  deviceId: string,
+  groupIds: readonly Buffer[],
+): Promise<number> {
+  const device = await readWaitingDevice(deps, deviceId);
+  if (device === undefined) return 0;
+  const present = new Set(groupIds.map((groupId) => groupId.toString('hex')));
+  const candidates = device.groupIds
+    .filter((groupId) => present.has(groupId.toString('hex')))
+    .map((groupId) => ({ device, groupId }));
+  return (await openAdditions(deps, candidates)).length;
+}

@@ -1,0 +1,52 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '#storage/database.ts';
+import { byteaArray } from '#storage/bytea-array.ts';
+
+const secondsPerDay = 86_400;
+
+export interface ClaimRow {
+  readonly addition: Buffer;
+  readonly sealedClaim: Buffer;
+}
+
+export async function selectClaims(db: Db, additions: readonly Buffer[]): Promise<ClaimRow[]> {
+  if (additions.length === 0) return [];
+  return db
+    .selectFrom('device_additions')
+    .select(['addition', 'sealed_claim as sealedClaim'])
+    .where(sql<boolean>`addition = ANY (${byteaArray(additions)}::bytea[])`)
+    .execute();
+}
+
+/** Writes a claim; `tx` holds the lock of the addition's conversation, which makes claimers wait for each other. */
+export async function upsertClaim(
+  tx: Tx,
+  claim: ClaimRow & { readonly keyId: number },
+  waitDays: number,
+): Promise<void> {
+  // A day, so that rows written at different times of it look the same.
+  const expiresOn = sql<Date>`to_timestamp((floor(extract(epoch FROM clock_timestamp()) / ${secondsPerDay}::integer) + 1) * ${secondsPerDay}::integer)
+    + make_interval(days => ${waitDays}::integer)`;
+  const values = { key_id: claim.keyId, sealed_claim: claim.sealedClaim, expires_on: expiresOn };
+  await tx
+    .insertInto('device_additions')
+    .values({ addition: claim.addition, ...values })
+    .onConflict((conflict) => conflict.column('addition').doUpdateSet(values))
+    .execute();
+}
+
+export async function deleteClaims(db: Db, additions: readonly Buffer[]): Promise<void> {
+  await db
+    .deleteFrom('device_additions')
+    .where(sql<boolean>`addition = ANY (${byteaArray(additions)}::bytea[])`)
+    .execute();
+}
+
+export async function deleteExpiredClaims(db: Db, rowsMax: number): Promise<number> {
+  const result = await sql`
+    DELETE FROM device_additions WHERE addition IN (
+      SELECT addition FROM device_additions WHERE expires_on <= now() LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`.execute(
+    db,
+  );
+  return Number(result.numAffectedRows ?? 0);
+}

@@ -1,0 +1,14 @@
+import type { Caller } from '#domain/caller.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { deviceOwner } from './device.ts';
+import { selectDevices } from './store.ts';
+
+/** Ids of the caller's own devices by the tag (hex) that their key packages carry. */
+export async function deviceIdsByTag(
+  deps: { db: Db; privacy: Privacy },
+  caller: Caller,
+): Promise<ReadonlyMap<string, string>> {
+  const rows = await selectDevices(deps.db, deviceOwner(deps.privacy, caller.did));
+  return new Map(rows.map(({ tag, deviceId }) => [tag.toString('hex'), deviceId]));
+}

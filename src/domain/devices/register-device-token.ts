@@ -1,0 +1,62 @@
+import type { Caller } from '#domain/caller.ts';
+import { domainError } from '#domain/domain-error.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { deviceOwner, openDeviceDetails, sealDeviceDetails } from './device.ts';
+import { isDeviceId } from './require-device.ts';
+import { lockOwner, selectDevice, updatePushToken } from './store.ts';
+
+/** Where notifications for a device go. */
+export interface PushAddress {
+  readonly token: string;
+  readonly platform: string | undefined;
+}
+
+/**
+ * Stores where notifications for one of the caller's devices go, sealed; no method returns it. A name given with it renames the
+ * device.
+ * @throws AppError DeviceNotFound for ids that are unknown, malformed or somebody else's.
+ */
+export async function registerDeviceToken(
+  deps: { db: Db; privacy: Privacy },
+  caller: Caller,
+  input: { deviceId: string; address: PushAddress; name: string | undefined },
+): Promise<void> {
+  const { deviceId, name } = input;
+  const { privacy } = deps;
+  const sealedPushToken = privacy.sealText('device-push-token', [deviceId], JSON.stringify(input.address));
+  await changePushToken(deps, caller, deviceId, (sealedDevice) => ({
+    sealedPushToken,
+    sealedDevice:
+      name === undefined || name.trim() === ''
+        ? undefined
+        : sealDeviceDetails(privacy, deviceId, { ...openDeviceDetails(privacy, deviceId, sealedDevice), name }),
+  }));
+}
+
+/**
+ * Forgets where notifications for the device went.
+ * @throws AppError DeviceNotFound for ids that are unknown, malformed or somebody else's.
+ */
+export async function unregisterDeviceToken(
+  deps: { db: Db; privacy: Privacy },
+  caller: Caller,
+  deviceId: string,
+): Promise<void> {
+  await changePushToken(deps, caller, deviceId, () => ({ sealedPushToken: null, sealedDevice: undefined }));
+}
+
+async function changePushToken(
+  deps: { db: Db; privacy: Privacy },
+  caller: Caller,
+  deviceId: string,
+  change: (sealedDevice: Buffer) => { sealedPushToken: Buffer | null; sealedDevice: Buffer | undefined },
+): Promise<void> {
+  const owner = deviceOwner(deps.privacy, caller.did);
+  await deps.db.transaction().execute(async (tx) => {
+    await lockOwner(tx, owner);
+    const device = isDeviceId(deviceId) ? await selectDevice(tx, owner, deviceId) : undefined;
+    if (device === undefined) throw domainError('DeviceNotFound');
+    await updatePushToken(tx, { owner, deviceId }, change(device.sealedDevice));
+  });
+}

@@ -1,0 +1,63 @@
+import { decodeConversationList, encodeConversationList } from '#domain/accounts/conversation-list.ts';
+import { limits } from '#platform/limits.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { deviceOwner, openDeviceDetails } from './device.ts';
+import type { WaitingDevice } from './device.ts';
+import { isDeviceId } from './require-device.ts';
+import { clearWaiting, selectWaiting } from './store.ts';
+import type { WaitingRow } from './store.ts';
+
+const { deviceWaitDays: waitDays } = limits;
+
+/** The conversations that a device waits for, of the sizes that an account's list has. */
+export function sealWaiting(privacy: Privacy, deviceId: string, groupIds: readonly Buffer[]): Buffer {
+  return privacy.seal('device-waiting', [deviceId], encodeConversationList(groupIds));
+}
+
+/** The device with this id, if it waits for anything; whose it is does not matter here. */
+export async function readWaitingDevice(
+  deps: { db: Db; privacy: Privacy },
+  deviceId: string,
+): Promise<WaitingDevice | undefined> {
+  if (!isDeviceId(deviceId)) return undefined;
+  const [row] = await selectWaiting(deps.db, { deviceId }, waitDays);
+  return row && openWaiting(deps.privacy, row);
+}
+
+/** Waiting devices of these people. */
+export async function readWaitingDevices(
+  deps: { db: Db; privacy: Privacy },
+  dids: readonly string[],
+): Promise<WaitingDevice[]> {
+  if (dids.length === 0) return [];
+  const owners = dids.map((did) => deviceOwner(deps.privacy, did));
+  return (await selectWaiting(deps.db, { owners }, waitDays)).map((row) => openWaiting(deps.privacy, row));
+}
+
+/** Everybody's devices that have waited since `since` or later; at most `rowsMax`. */
+export async function readDevicesWaitingSince(
+  deps: { db: Db; privacy: Privacy },
+  since: Date,
+  rowsMax: number,
+): Promise<WaitingDevice[]> {
+  const rows = await selectWaiting(deps.db, { since, rowsMax }, waitDays);
+  return rows.map((row) => openWaiting(deps.privacy, row));
+}
+
+/** Forgets what devices waited for when their time is over. */
+export async function endWaiting(deps: { db: Db }): Promise<number> {
+  return clearWaiting(deps.db, waitDays);
+}
+
+function openWaiting(privacy: Privacy, row: WaitingRow): WaitingDevice {
+  const { deviceId, tag, waitingSince } = row;
+  return {
+    deviceId,
+    tag,
+    waitingSince,
+    did: privacy.unsealText('device-did', [deviceId], row.sealedDid),
+    name: openDeviceDetails(privacy, deviceId, row.sealedDevice).name,
+    groupIds: decodeConversationList(privacy.unseal('device-waiting', [deviceId], row.sealedWaiting)),
+  };
+}

@@ -1,0 +1,99 @@
+import type { Caller } from '#domain/caller.ts';
+import { cipherSuiteName } from '#mls/cipher-suites.ts';
+import { required } from '#platform/errors.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { keyPackageOwner, keyPackageStates } from './key-package.ts';
+import { openPackageCursor, sealPackageCursor } from './page-cursor.ts';
+import { countByState, selectPackagePage } from './store.ts';
+import type { PackagePageRow } from './store.ts';
+
+interface UsesDeps {
+  readonly db: Db;
+  readonly privacy: Privacy;
+}
+
+export interface PackagePage {
+  readonly limit: number;
+  readonly cursor: string | undefined;
+  /** The tag of one of the caller's devices; undefined for all. */
+  readonly deviceTag: Buffer | undefined;
+}
+
+/** What is known of one of the caller's packages; which conversation used it is not stored. */
+export interface PackageUse {
+  readonly ref: Buffer;
+  readonly deviceTag: Buffer;
+  readonly cipherSuite: string;
+  readonly publishedAt: Date;
+  /** The day, if a Welcome used it. */
+  readonly consumedAt: Date | undefined;
+}
+
+/** The caller's packages that are still stored, by what has become of them. */
+export interface PackageCounts {
+  readonly total: number;
+  readonly available: number;
+  readonly handedOut: number;
+  readonly consumed: number;
+}
+
+export async function countPackages(
+  deps: UsesDeps,
+  caller: Caller,
+  deviceTag: Buffer | undefined,
+): Promise<PackageCounts> {
+  return countByState(deps.db, keyPackageOwner(deps.privacy, caller.did), deviceTag);
+}
+
+/** Consumed packages, the latest day first. @throws AppError InvalidCursor. */
+export async function listConsumedPackages(
+  deps: UsesDeps,
+  caller: Caller,
+  page: PackagePage,
+): Promise<{ packages: PackageUse[]; cursor: string | undefined }> {
+  return listPage(deps, caller, page, 'consumed');
+}
+
+/** All packages that are still stored, the latest first. @throws AppError InvalidCursor. */
+export async function listPackageHistory(
+  deps: UsesDeps,
+  caller: Caller,
+  page: PackagePage,
+): Promise<{ packages: PackageUse[]; cursor: string | undefined }> {
+  return listPage(deps, caller, page, 'published');
+}
+
+async function listPage(
+  { db, privacy }: UsesDeps,
+  caller: Caller,
+  page: PackagePage,
+  order: 'consumed' | 'published',
+): Promise<{ packages: PackageUse[]; cursor: string | undefined }> {
+  const rows = await selectPackagePage(db, {
+    owner: keyPackageOwner(privacy, caller.did),
+    deviceTag: page.deviceTag,
+    order,
+    after: page.cursor === undefined ? undefined : openPackageCursor(privacy, caller, order, page.cursor),
+    // One more than is shown tells whether there is another page.
+    limit: page.limit + 1,
+  });
+  const shown = rows.slice(0, page.limit);
+  const last = shown.at(-1);
+  const hasMore = rows.length > page.limit && last !== undefined;
+  return {
+    packages: shown.map(packageUse),
+    cursor: hasMore ? sealPackageCursor(privacy, caller, order, { at: last.at, ref: last.ref }) : undefined,
+  };
+}
+
+function packageUse(row: PackagePageRow): PackageUse {
+  const { ref, deviceTag, publishedAt } = row;
+  return {
+    ref,
+    deviceTag,
+    publishedAt,
+    cipherSuite: required(cipherSuiteName(row.cipherSuite), 'the name of a stored cipher suite'),
+    consumedAt: row.state === keyPackageStates.consumed ? (row.usedOn ?? undefined) : undefined,
+  };
+}

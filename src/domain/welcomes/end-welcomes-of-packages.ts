@@ -1,0 +1,19 @@
+import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
+import type { Caller } from '#domain/caller.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { consumeByRefs } from './store.ts';
+
+/** Consumes the caller's waiting Welcomes that were made for these key packages, which nobody can open any more. */
+export async function endWelcomesOfPackages(
+  deps: { db: Db; privacy: Privacy; timeBucketSeconds: number },
+  caller: Caller,
+  refs: readonly Buffer[],
+): Promise<void> {
+  if (refs.length === 0) return;
+  const groupIds = await readConversationList(deps, caller.did);
+  const welcomes = groupIds.flatMap((groupId) =>
+    refs.map((ref) => ({ groupId, ref: deps.privacy.pseudonym('welcome-ref', [groupId], ref) })),
+  );
+  await consumeByRefs(deps.db, welcomes, deps.timeBucketSeconds);
+}

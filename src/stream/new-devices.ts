@@ -1,0 +1,52 @@
+import { readAdditionsOfDevice, readMissedAdditions } from '#domain/device-additions/read-new-devices.ts';
+import type { CursorCodec, EventCursor } from '#domain/events/cursor.ts';
+import { entitlementKey, isActive, readEntitlements } from '#domain/membership/read-entitlements.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Database } from '#storage/database.ts';
+import { infoFrame, newDeviceFrame } from './frames.ts';
+import type { Hub, Subscriber, Subscription } from './hub.ts';
+
+interface NewDeviceDeps {
+  readonly database: Database;
+  readonly privacy: Privacy;
+  readonly clock: Clock;
+  readonly hub: Hub;
+  readonly codec: CursorCodec;
+}
+
+/** Tells all who listen here to conversations of the device's owner that the device waits to be added. */
+export async function announceDevice(deps: NewDeviceDeps, deviceId: string): Promise<void> {
+  const source = { db: deps.database.db, privacy: deps.privacy, clock: deps.clock };
+  const additions = await readAdditionsOfDevice(source, deviceId, (id) => deps.hub.listensTo(Buffer.from(id, 'hex')));
+  const groupIds = additions.map(({ groupId }) => groupId);
+  const entitlements = await readEntitlements(source, deps.hub.listenersOf(groupIds));
+  const cursor = deps.codec.encode({ ...deps.hub.place, receivedAtMs: deps.clock.nowMs() });
+  for (const addition of additions) {
+    const frame = newDeviceFrame(cursor, addition);
+    deps.hub.deliverNow(addition.groupId, frame, (did) => {
+      const membership = entitlements.get(entitlementKey(addition.groupId, did));
+      return membership !== undefined && isActive(membership);
+    });
+  }
+}
+
+/**
+ * Tells a subscriber who comes back of the devices that are new since `cursor`: those events are not in the log. Called when the
+ * subscriber is attached, so that later ones reach it; one may come twice.
+ */
+export async function deliverMissedDevices(
+  deps: NewDeviceDeps & { timeBucketSeconds: number },
+  subscription: Subscription,
+  subscriber: Subscriber,
+  cursor: EventCursor,
+): Promise<void> {
+  const source = { ...deps, db: deps.database.db };
+  const { conversationIds } = subscription;
+  const { additions, isComplete } = await readMissedAdditions(source, conversationIds, cursor.receivedAtMs);
+  const here = deps.codec.encode(cursor);
+  for (const addition of additions) subscriber.deliver(newDeviceFrame(here, addition));
+  if (!isComplete) {
+    subscriber.deliver(infoFrame(here, 'Devices may be new. Ask getPendingDeviceAdditions.'));
+  }
+}

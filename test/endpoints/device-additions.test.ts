@@ -1,0 +1,254 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { sql } from 'kysely';
+import { openClaim, sealClaim } from '#domain/device-additions/device-addition.ts';
+import { parseKeyRing } from '#privacy/key-ring.ts';
+import { createPrivacy } from '#privacy/privacy.ts';
+import { createCraftedConversation } from '../support/crafted-conversation.ts';
+import { craftCommit, craftWelcome } from '../support/crafted-mls.ts';
+import { openEventStream } from '../support/event-stream.ts';
+import { publishTestPackage, registerTestDevice } from '../support/register-device.ts';
+import { startTestBed } from '../support/test-server.ts';
+import type { TestBed } from '../support/test-server.ts';
+import type { AnswerOf, XrpcClient } from '../support/xrpc-client.ts';
+
+let bed: TestBed;
+beforeAll(async () => void (bed = await startTestBed({ servers: 2 })));
+afterAll(() => bed.stop());
+
+type Addition = AnswerOf<'getPendingDeviceAdditions'>['pendingAdditions'][number];
+
+async function pending(client: XrpcClient, convoIds?: string[]): Promise<Addition[]> {
+  return (await client.call('getPendingDeviceAdditions', { convoIds })).pendingAdditions;
+}
+
+/** Alice and Bob in a conversation, and a device that Alice registered afterwards. */
+async function withNewDevice(options: { name?: string; packages?: number } = {}): Promise<{
+  alice: XrpcClient;
+  bob: XrpcClient;
+  convoId: string;
+  groupId: Buffer;
+  device: Awaited<ReturnType<typeof registerTestDevice>>;
+  addition: Addition;
+}> {
+  const [alice, bob] = [bed.client(), bed.client({ server: 1 })];
+  const { convoId, groupId } = await createCraftedConversation(alice, [bob]);
+  const device = await registerTestDevice(alice, options);
+  const [addition] = await pending(bob);
+  return { alice, bob, convoId, groupId, device, addition: addition ?? expect.fail('nothing waits') };
+}
+
+const claim = (client: XrpcClient, { id }: Addition): Promise<AnswerOf<'claimPendingDeviceAddition'>> =>
+  client.call('claimPendingDeviceAddition', { pendingAdditionId: id });
+const complete = (client: XrpcClient, { id }: Addition): Promise<AnswerOf<'completePendingDeviceAddition'>> =>
+  client.call('completePendingDeviceAddition', { pendingAdditionId: id, newEpoch: 1 });
+
+/** Lets the time of the claim pass: its end stands sealed in the only row there is. */
+async function expireClaims(): Promise<void> {
+  const privacy = createPrivacy(parseKeyRing(bed.identityKey));
+  for (const row of await bed.database.db.selectFrom('device_additions').selectAll().execute()) {
+    const old = openClaim(privacy, row.addition, row.sealed_claim);
+    const sealedClaim = sealClaim(privacy, row.addition, { ...old, untilMs: old.untilMs - 60_000 });
+    await bed.database.db
+      .updateTable('device_additions')
+      .set({ sealed_claim: sealedClaim })
+      .where(sql<boolean>`addition = ${row.addition}`)
+      .execute();
+  }
+}
+
+test('a new device waits in the conversations that its owner is in, for every member and the owner, with the same id', async () => {
+  const { alice, bob, convoId, device, addition } = await withNewDevice({ name: 'tablet' });
+  expect(addition).toMatchObject({
+    convoId,
+    userDid: alice.did,
+    deviceId: device.deviceId,
+    deviceName: 'tablet',
+    deviceCredentialDid: `${alice.did}#${device.deviceId}`,
+    status: 'pending',
+  });
+  expect(addition.claimedBy).toBeUndefined();
+  expect(await pending(bob)).toEqual([addition]);
+  expect(await pending(alice)).toEqual([addition]);
+  expect(await pending(alice, [convoId, 'ff', 'no hex'])).toEqual([addition]);
+  const later = await createCraftedConversation(alice, [bob]);
+  expect(await pending(bob, [later.convoId])).toEqual([]);
+});
+
+test('a first device, a renewed one, and one of somebody who left do not wait; a new signature key does', async () => {
+  const [alice, bob] = [bed.client(), bed.client()];
+  const uuid = '7b0e2a52-2a53-4f0e-9a11-0d6a3f2f9a10';
+  const first = await registerTestDevice(alice, { uuid });
+  const { convoId } = await createCraftedConversation(alice, [bob]);
+  expect(await pending(bob)).toEqual([]);
+  const extra = await first.device.createKeyPackage();
+  await alice.call('registerDevice', {
+    deviceName: 'renamed',
+    deviceUUID: uuid,
+    signaturePublicKey: first.device.signaturePublicKey,
+    keyPackages: [
+      {
+        keyPackage: Buffer.from(extra.bytes).toString('base64'),
+        cipherSuite: first.device.suite.name,
+        expires: new Date(Date.now() + 86_400_000).toISOString() as `${string}Z`,
+      },
+    ],
+  });
+  expect(await pending(bob)).toEqual([]);
+  const reinstalled = await registerTestDevice(alice, { uuid });
+  expect(reinstalled.deviceId).toBe(first.deviceId);
+  expect((await pending(bob)).map(({ deviceId }) => deviceId)).toEqual([first.deviceId]);
+  const device = await registerTestDevice(bob);
+  expect((await pending(alice)).map(({ deviceId }) => deviceId).sort()).toEqual(
+    [first.deviceId, device.deviceId].sort(),
+  );
+  await bob.call('leaveConvo', { convoId });
+  expect((await pending(alice)).map(({ deviceId }) => deviceId)).toEqual([first.deviceId]);
+});
+
+test('of sixteen claimers on two servers one gets the claim and one key package leaves the pool', async () => {
+  const [alice] = [bed.client()];
+  const others = Array.from({ length: 16 }, (_, index) => bed.client({ server: index % 2 }));
+  await createCraftedConversation(alice, others);
+  const device = await registerTestDevice(alice, { packages: 3 });
+  const [addition = expect.fail('nothing waits')] = await pending(alice);
+  const answers = await Promise.all(others.map((client) => claim(client, addition)));
+  const winners = answers.filter(({ claimed }) => claimed);
+  expect(winners.length).toBe(1);
+  const [winner] = winners;
+  expect(winner?.keyPackage).toMatchObject({ did: alice.did, cipherSuite: device.device.suite.name });
+  expect(device.refs).toContain(winner?.keyPackage?.keyPackageHash);
+  for (const answer of answers.filter(({ claimed }) => !claimed)) {
+    expect(answer).toEqual({
+      claimed: false,
+      convoId: addition.convoId,
+      deviceCredentialDid: addition.deviceCredentialDid,
+      claimedBy: winner?.claimedBy,
+    });
+  }
+  expect((await pending(alice))[0]).toMatchObject({ status: 'in_progress', claimedBy: winner?.claimedBy });
+  expect((await alice.call('getKeyPackageStatus', {})).reserved).toBe(1);
+});
+
+test('a claim is renewed by its holder with the same package, is free after 60 seconds, and completes once', async () => {
+  const { alice, bob, device, addition } = await withNewDevice();
+  expect(await complete(bob, addition)).toEqual({ success: false, error: 'InvalidStatus:pending' });
+  const first = await claim(bob, addition);
+  expect(first).toMatchObject({ claimed: true, claimedBy: bob.did, convoId: addition.convoId });
+  expect((await claim(bob, addition)).keyPackage).toEqual(first.keyPackage);
+  expect(await claim(alice, addition)).toMatchObject({ claimed: false, claimedBy: bob.did });
+  const refused = await alice.refusal('completePendingDeviceAddition', { pendingAdditionId: addition.id, newEpoch: 1 });
+  expect([refused.status, refused.error]).toEqual([403, 'NotClaimed']);
+
+  await expireClaims();
+  expect((await pending(alice))[0]).toMatchObject({ status: 'pending' });
+  const second = await claim(alice, addition);
+  expect(second).toMatchObject({ claimed: true, claimedBy: alice.did });
+  expect(device.refs).toContain(second.keyPackage?.keyPackageHash);
+  expect(second.keyPackage?.keyPackageHash).not.toBe(first.keyPackage?.keyPackageHash);
+  expect(
+    (await bob.refusal('completePendingDeviceAddition', { pendingAdditionId: addition.id, newEpoch: 1 })).error,
+  ).toBe('NotClaimed');
+  await expireClaims();
+  expect(await complete(alice, addition)).toEqual({ success: true });
+  expect(await complete(alice, addition)).toEqual({ success: true });
+  expect(await complete(bob, addition)).toEqual({ success: false, error: 'InvalidStatus:completed' });
+  expect(await claim(bob, addition)).toEqual({ claimed: false });
+  expect(await pending(alice)).toEqual([]);
+});
+
+test('a device without key packages cannot be claimed, and the claim stays free', async () => {
+  const { alice, bob, device, addition } = await withNewDevice({ packages: 1 });
+  await alice.call('syncKeyPackages', { deviceId: device.deviceId, localHashes: [] });
+  const answer = await claim(bob, addition);
+  expect(answer).toEqual({
+    claimed: false,
+    convoId: addition.convoId,
+    deviceCredentialDid: addition.deviceCredentialDid,
+  });
+  expect((await pending(alice))[0]).toMatchObject({ status: 'pending' });
+  await publishTestPackage(alice, device);
+  expect(await claim(alice, addition)).toMatchObject({ claimed: true });
+});
+
+test('a Welcome for the device ends its waiting, also without a call that says so', async () => {
+  const { alice, bob, convoId, groupId, addition } = await withNewDevice();
+  const { keyPackage } = await claim(bob, addition);
+  const ref = Buffer.from(keyPackage?.keyPackageHash ?? '', 'hex');
+  await bob.call('addMembers', {
+    convoId,
+    didList: [alice.did],
+    idempotencyKey: addition.id.slice(0, 36),
+    commit: craftCommit(groupId, 0).toString('base64'),
+    welcomeMessage: craftWelcome([ref]).toString('base64'),
+  });
+  expect(await pending(bob)).toEqual([]);
+  expect(await claim(alice, addition)).toEqual({ claimed: false });
+  expect(await complete(bob, addition)).toEqual({ success: true });
+});
+
+test('to strangers an addition does not exist, in the same bytes as one that never was; a former member is told', async () => {
+  const { bob, convoId, addition } = await withNewDevice();
+  const stranger = bed.client();
+  const absent = `${addition.id.slice(0, -2)}AA`;
+  for (const name of ['claimPendingDeviceAddition', 'completePendingDeviceAddition'] as const) {
+    const answers = await Promise.all(
+      [addition.id, absent, 'nonsense', `${crypto.randomUUID()}.AAAAAAAAAAAAAAAAAAAAAA`].map((pendingAdditionId) =>
+        stranger.raw(name, { verb: 'POST', body: JSON.stringify({ pendingAdditionId, newEpoch: 1 }) }),
+      ),
+    );
+    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+  }
+  expect(await claim(stranger, addition)).toEqual({ claimed: false });
+  expect(await complete(stranger, addition)).toEqual({ success: false, error: 'PendingAdditionNotFound' });
+  expect(await pending(stranger, [convoId])).toEqual([]);
+
+  await bob.call('leaveConvo', { convoId });
+  const refused = await bob.refusal('claimPendingDeviceAddition', { pendingAdditionId: addition.id });
+  expect([refused.status, refused.error]).toEqual([403, 'NotMember']);
+  expect(await complete(bob, addition)).toEqual({ success: false, error: 'PendingAdditionNotFound' });
+  expect(await pending(bob)).toEqual([]);
+  expect(await bed.database.db.selectFrom('device_additions').selectAll().execute()).not.toEqual([]);
+});
+
+test('a deleted device waits nowhere, and what was stored of its additions goes with it', async () => {
+  const { alice, bob, device, addition } = await withNewDevice();
+  await claim(bob, addition);
+  const countRows = async (): Promise<number> =>
+    (await bed.database.db.selectFrom('device_additions').selectAll().execute()).length;
+  const before = await countRows();
+  await alice.call('deleteDevice', { deviceId: device.deviceId });
+  expect(await countRows()).toBe(before - 1);
+  expect(await pending(bob)).toEqual([]);
+  expect(await claim(bob, addition)).toEqual({ claimed: false });
+});
+
+test('newDeviceEvent reaches members who listen on any server, the owner too, and those who come back; never others', async () => {
+  const [alice, bob, carol] = [bed.client(), bed.client({ server: 1 }), bed.client()];
+  const { convoId } = await createCraftedConversation(alice, [bob]);
+  const other = await createCraftedConversation(carol, []);
+  const [ofAlice, ofBob, ofCarol] = await Promise.all([alice, bob, carol].map((client) => openEventStream(client)));
+  const away = ofBob?.cursor;
+  expect(away).toBeUndefined();
+  const device = await registerTestDevice(alice, { name: 'watch' });
+  const [addition] = await pending(bob);
+  const expected = {
+    convoId,
+    userDid: alice.did,
+    deviceId: device.deviceId,
+    deviceName: 'watch',
+    deviceCredentialDid: `${alice.did}#${device.deviceId}`,
+    pendingAdditionId: addition?.id,
+  };
+  const [toAlice, toBob] = await Promise.all([ofAlice?.next('newDeviceEvent'), ofBob?.next('newDeviceEvent')]);
+  expect(toAlice).toMatchObject(expected);
+  expect(toBob).toMatchObject(expected);
+  expect((await claim(bob, addition ?? expect.fail('nothing waits'))).claimed).toBe(true);
+
+  await ofBob?.close();
+  const second = await registerTestDevice(alice, { name: 'laptop' });
+  const back = await openEventStream(bob, { cursor: toBob?.cursor });
+  await back.next('newDeviceEvent', ({ deviceId }) => deviceId === second.deviceId);
+  await carol.call('getEpoch', { convoId: other.convoId });
+  expect(ofCarol?.events).toEqual([]);
+  await Promise.all([ofAlice?.close(), ofCarol?.close(), back.close()]);
+});
