@@ -8,6 +8,7 @@ import type { Metrics } from '#platform/metrics.ts';
 import type { Database } from '#storage/database.ts';
 import { readPoolUse } from '#storage/pool-use.ts';
 import { deleteExpiredReplayEntries } from '#storage/replay-entries.ts';
+import type { OpenStream } from '#stream/serve-stream.ts';
 
 export interface HousekeepingDeps {
   readonly database: Database;
@@ -17,7 +18,7 @@ export interface HousekeepingDeps {
   readonly applicationName: string;
   readonly messageTtlDays: number;
   readonly eventTtlDays: number;
-  readonly subscriberCount: () => number;
+  readonly openStreams: Iterable<OpenStream>;
 }
 
 const gaugesIntervalMs = 5_000;
@@ -77,6 +78,9 @@ async function updateGauges(deps: HousekeepingDeps): Promise<void> {
   const lagMs = await readHorizonLagMs(deps.database);
   deps.metrics.eventHorizonLag(lagMs);
   if (lagMs > horizonWarningMs) deps.logger.log('horizon_held', { lagMs });
-  deps.metrics.subscribers('websocket', deps.subscriberCount());
+  const open = { websocket: 0, sse: 0 };
+  for (const { transport } of deps.openStreams) open[transport] += 1;
+  deps.metrics.subscribers('websocket', open.websocket);
+  deps.metrics.subscribers('sse', open.sse);
   deps.metrics.databasePool(await readPoolUse(deps.database.sql, deps.applicationName));
 }

@@ -4,10 +4,9 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import type { HttpBindings, WebSocketServerLike } from '@hono/node-server';
-import type { WebSocket } from 'ws';
 import { WebSocketServer } from 'ws';
 import type { Clock } from '#platform/clock.ts';
-import { closeCodes } from '#stream/websocket.ts';
+import type { OpenStream } from '#stream/serve-stream.ts';
 import { refuseUpgrade, upgradeGate } from '#xrpc/upgrade.ts';
 import type { App } from './app.ts';
 
@@ -74,15 +73,14 @@ async function answerUpgrade(request: IncomingMessage, answer: Response | Promis
 }
 
 /** A peer that does not read would hold its socket open for as long as it likes. */
-async function stop(server: Server, openStreams: ReadonlySet<WebSocket>, clock: Clock): Promise<void> {
+async function stop(server: Server, openStreams: ReadonlySet<OpenStream>, clock: Clock): Promise<void> {
   const ended = new AbortController();
   server.once('close', () => ended.abort());
   server.close();
   for (let waitedMs = 0; !ended.signal.aborted; waitedMs += stopPollMs) {
-    for (const socket of openStreams) {
-      if (waitedMs < goodbyeTimeoutMs)
-        socket.close(closeCodes.serviceRestart, 'The server restarts. Connect again with the last cursor.');
-      else socket.terminate();
+    for (const stream of openStreams) {
+      if (waitedMs < goodbyeTimeoutMs) stream.goodbye();
+      else stream.terminate();
     }
     server.closeIdleConnections();
     await clock.sleep(stopPollMs, ended.signal);

@@ -134,7 +134,7 @@ async function openOperations(
     applicationName,
     messageTtlDays: config.MESSAGE_TTL_DAYS,
     eventTtlDays: config.EVENT_STREAM_TTL_DAYS,
-    subscriberCount: () => app.hub.size,
+    openStreams: app.openStreams,
   });
   steps.splice(2, 0, { name: 'housekeeping', run: () => housekeeping.stop() });
   const admin = await startAdminListener({ port: config.ADMIN_PORT, metrics });

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest';
 import type { StreamEvent } from '#domain/events/read-events.ts';
 import { entitlementKey } from '#domain/membership/read-entitlements.ts';
 import type { Entitlements } from '#domain/membership/read-entitlements.ts';
+import { infoFrame } from './frames.ts';
+import type { Frame } from './frames.ts';
 import { Hub } from './hub.ts';
 
 const groupId = Buffer.from('aa'.repeat(16), 'hex');
@@ -14,6 +16,7 @@ const membership = {
   joinedEvent: 1,
   leftEvent: null,
   removalPending: false,
+  needsRejoin: false,
 };
 const entitlements: Entitlements = new Map([[entitlementKey(groupId, did), membership]]);
 
@@ -36,7 +39,7 @@ function listen(hub: Hub): { received: string[]; subscription: ReturnType<Hub['a
   const subscriber = {
     did,
     onlyConversationId: undefined,
-    deliver: (frame: Buffer) => void received.push(frame.toString()),
+    deliver: (frame: Frame) => void received.push(frame.cursor),
   };
   const subscription = hub.announce(subscriber);
   subscription.conversationIds.add(groupId.toString('hex'));
@@ -45,7 +48,7 @@ function listen(hub: Hub): { received: string[]; subscription: ReturnType<Hub['a
   return { received, subscription };
 }
 
-const nameOf = (event: StreamEvent): Buffer => Buffer.from(String(event.position));
+const nameOf = (event: StreamEvent): Frame => infoFrame(String(event.position), 'for a test');
 
 test('a subscriber whose cursor is ahead of this server gets nothing twice', () => {
   const hub = new Hub();
@@ -60,7 +63,7 @@ test('an event is encoded once for all who get it, and not at all for nobody', (
   const hub = new Hub();
   const listeners = [listen(hub), listen(hub), listen(hub)];
   let encoded = 0;
-  const count = (event: StreamEvent): Buffer => {
+  const count = (event: StreamEvent): Frame => {
     encoded += 1;
     return nameOf(event);
   };

@@ -1,10 +1,12 @@
 import { comparePlaces, placeBefore } from '#domain/events/event.ts';
 import type { LogPlace } from '#domain/events/event.ts';
+import { concerns } from '#domain/events/read-events.ts';
 import type { StreamEvent } from '#domain/events/read-events.ts';
 import { isEntitled } from '#domain/membership/member.ts';
 import { entitlementKey } from '#domain/membership/read-entitlements.ts';
 import type { Entitlements, Listener } from '#domain/membership/read-entitlements.ts';
 import { limits } from '#platform/limits.ts';
+import type { Frame } from './frames.ts';
 
 /** Somebody who listens on this server. */
 export interface Subscriber {
@@ -12,7 +14,7 @@ export interface Subscriber {
   /** The only conversation to hear of, as hex; undefined for all. */
   readonly onlyConversationId: string | undefined;
   /** Sends a frame, or ends the subscription if its reader is too slow. */
-  deliver(frame: Buffer): void;
+  deliver(frame: Frame): void;
 }
 
 /** A subscriber's state in the hub. */
@@ -21,7 +23,7 @@ export interface Subscription {
   /** Conversations (hex) that the person is thought to be in; every event is checked against the database anyway. */
   readonly conversationIds: Set<string>;
   /** Frames that arrived since the admission, while the subscriber is still reading older ones. */
-  held: Buffer[] | undefined;
+  held: Frame[] | undefined;
   heldSizeBytes: number;
   /** More arrived than may be held: the subscriber has to be admitted anew. */
   heldOverflow: boolean;
@@ -103,19 +105,19 @@ export class Hub {
   }
 
   /** Delivers a batch to those entitled, in log order, and moves `place`. */
-  dispatch(batch: Batch, encode: (event: StreamEvent) => Buffer): void {
+  dispatch(batch: Batch, frameOf: (event: StreamEvent) => Frame): void {
     // A joiner is entitled to the commit and the joins in front of their own, so they listen before any of it goes out.
     for (const event of batch.events) this.#listenIfJoined(event);
     for (const event of batch.events) {
       this.#listenIfJoined(event);
-      this.#deliverEvent(event, batch.entitlements, encode);
+      this.#deliverEvent(event, batch.entitlements, frameOf);
       this.#unlistenIfGone(event);
     }
     if (comparePlaces(batch.upTo, this.#place) > 0) this.#place = batch.upTo;
   }
 
   /** Delivers something that is not in the log to the attached listeners for whom `mayHear` holds. */
-  deliverNow(groupId: Buffer, frame: Buffer, mayHear: (did: string) => boolean): void {
+  deliverNow(groupId: Buffer, frame: Frame, mayHear: (did: string) => boolean): void {
     for (const subscription of this.#attachedTo(groupId)) {
       if (mayHear(subscription.subscriber.did)) deliver(subscription, frame);
     }
@@ -126,11 +128,11 @@ export class Hub {
     return [...(this.#byConversation.get(groupId.toString('hex')) ?? [])];
   }
 
-  #deliverEvent(event: StreamEvent, entitlements: Entitlements, encode: (event: StreamEvent) => Buffer): void {
-    let frame: Buffer | undefined;
+  #deliverEvent(event: StreamEvent, entitlements: Entitlements, frameOf: (event: StreamEvent) => Frame): void {
+    let frame: Frame | undefined;
     for (const subscription of this.#attachedTo(event.groupId)) {
       if (!mayReceive(subscription, event, entitlements)) continue;
-      frame ??= encode(event);
+      frame ??= frameOf(event);
       deliver(subscription, frame);
     }
   }
@@ -158,6 +160,7 @@ export class Hub {
 
 function mayReceive(subscription: Subscription, event: StreamEvent, entitlements: Entitlements): boolean {
   if (subscription.readTo !== undefined && comparePlaces(event, subscription.readTo) <= 0) return false;
+  if (!concerns(event, subscription.subscriber.did)) return false;
   const membership = entitlements.get(entitlementKey(event.groupId, subscription.subscriber.did));
   return membership !== undefined && isEntitled(membership, event.eventNo);
 }
@@ -174,9 +177,9 @@ function newSubscription(subscriber: Subscriber): Subscription {
   };
 }
 
-function deliver(subscription: Subscription, frame: Buffer): void {
+function deliver(subscription: Subscription, frame: Frame): void {
   if (subscription.held === undefined) return subscription.subscriber.deliver(frame);
-  subscription.heldSizeBytes += frame.length;
+  subscription.heldSizeBytes += frame.sizeBytes;
   if (subscription.held.length >= limits.heldFramesMax || subscription.heldSizeBytes > limits.heldSizeBytesMax) {
     subscription.heldOverflow = true;
     subscription.held = [];

@@ -1,159 +1,60 @@
 import { decode } from '@atproto/lex-cbor';
 import type { WebSocket } from 'ws';
 import { decodeGroupId } from '#domain/conversations/conversation.ts';
-import type { EventCursor } from '#domain/events/cursor.ts';
-import { placeBefore } from '#domain/events/event.ts';
-import { readHorizon } from '#domain/events/read-events.ts';
-import { domainError } from '#domain/domain-error.ts';
-import { limits } from '#platform/limits.ts';
 import type { EphemeralBus } from './ephemeral-bus.ts';
-import { errorFrame, infoFrame } from './frames.ts';
-import type { StreamErrorName } from './frames.ts';
+import { errorFrame } from './frames.ts';
 import type { Subscription } from './hub.ts';
-import { subscribe } from './subscribe.ts';
-import type { PacedSubscriber, SubscribeDeps } from './subscribe.ts';
+import { placeRequest, serveStream } from './serve-stream.ts';
+import type { Outlet, StreamDeps, StreamRequest } from './serve-stream.ts';
 
-export interface SocketDeps extends SubscribeDeps {
+export interface SocketDeps extends StreamDeps {
   readonly bus: EphemeralBus;
-  readonly onError: (error: unknown) => void;
-  /** Every open stream, so that a stopping server can say goodbye. */
-  readonly openStreams: Set<WebSocket>;
-}
-
-/** Who opens a stream, and from where. */
-export interface StreamRequest {
-  readonly did: string;
-  readonly onlyConversationId: string | undefined;
-  readonly cursor: string | undefined;
 }
 
 /** RFC 6455 section 7.4.1, and 4000 and up for our own. */
-export const closeCodes = {
-  goingAway: 1001,
-  policyViolation: 1008,
-  internalError: 1011,
+const closeCodes = {
   serviceRestart: 1012,
+  ConsumerTooSlow: 1008,
+  InternalError: 1011,
 } as const;
 
 const pingIntervalMs = 30_000;
-const readyPollMs = 10;
-const readyTimeoutMs = 30_000;
-const replayBacklogSizeBytes = 262_144;
 const typingFramesPerSecondMax = 5;
 const nsid = 'blue.catbird.mls.subscribeConvoEvents';
 
 /**
- * Checks what can be checked before the socket opens; the returned function then serves the socket until it ends. Where a
- * stream without a cursor starts is settled here too: whatever is written after the client sees its socket open reaches it.
+ * Checks what can be checked before the socket opens; the returned function then serves the socket until it ends.
  * @throws AppError TooManyConnections.
  */
-export async function openStream(deps: SocketDeps, request: StreamRequest): Promise<(socket: WebSocket) => void> {
-  if (deps.hub.countOf(request.did) >= limits.subscriptionsPerAccountMax) throw domainError('TooManyConnections');
-  const now: EventCursor = { ...placeBefore(await readHorizon(deps.database)), receivedAtMs: deps.clock.nowMs() };
+export async function openSocketStream(deps: SocketDeps, request: StreamRequest): Promise<(socket: WebSocket) => void> {
+  const placed = await placeRequest(deps, request);
   return (socket) => {
-    serve(deps, { ...request, now }, socket).catch((error: unknown) => {
-      deps.onError(error);
-      end(
-        socket,
-        closeCodes.internalError,
-        'InternalError',
-        'Something went wrong. Connect again with the last cursor.',
-      );
-    });
+    const outlet = outletOf(socket);
+    const { subscription } = serveStream(deps, placed, outlet);
+    const typing = typingReader(deps, request, subscription);
+    socket.on('message', (data, isBinary) => typing(data, isBinary));
+    watchLiveness(deps, socket, outlet.closed).catch(deps.onError);
   };
 }
 
-/** A request with the end of the log at the time of the request. */
-interface PlacedRequest extends StreamRequest {
-  readonly now: EventCursor;
-}
-
-async function serve(deps: SocketDeps, request: PlacedRequest, socket: WebSocket): Promise<void> {
-  const subscriber = subscriberOf(deps, request, socket);
-  deps.openStreams.add(socket);
-  const watching = new AbortController();
-  const live: { subscription?: Subscription } = {};
+function outletOf(socket: WebSocket): Outlet {
+  const closed = new AbortController();
   socket.on('error', () => socket.terminate());
-  socket.on('close', () => {
-    watching.abort();
-    deps.openStreams.delete(socket);
-    if (live.subscription !== undefined) deps.hub.remove(live.subscription);
-  });
-  const typing = typingReader(deps, request, () => live.subscription);
-  socket.on('message', (data, isBinary) => typing(data, isBinary));
-  watchLiveness(deps, socket, watching.signal).catch(deps.onError);
-  const subscription = await subscribe(deps, subscriber, startOf(deps, request, subscriber));
-  if (subscription === undefined) return;
-  live.subscription = subscription;
-  if (socket.readyState !== socket.OPEN) deps.hub.remove(subscription);
-}
-
-/** A cursor that is not of this database starts the stream now, and the client is told to fetch what it missed. */
-function startOf(deps: SocketDeps, request: PlacedRequest, subscriber: PacedSubscriber): EventCursor {
-  if (request.cursor === undefined) return request.now;
-  const cursor = deps.codec.decode(request.cursor);
-  if (cursor !== undefined) return cursor;
-  const here = deps.codec.encode(request.now);
-  subscriber.deliver(
-    infoFrame(here, 'The cursor is not one of this database. Fetch what is missing with getMessages.'),
-  );
-  return request.now;
-}
-
-/** A burst may fill the backlog of a reader who is quick enough; one that stays full for this long is too slow. */
-const fullBacklogMsMax = 300;
-/** Frames are shared between subscribers, so that a backlog costs little; but it costs. */
-const backlogSizeBytesMax = 33_554_432;
-
-function subscriberOf(deps: SocketDeps, request: StreamRequest, socket: WebSocket): PacedSubscriber {
-  let fullSinceMs: number | undefined;
-  const isTooSlow = (): boolean => {
-    if (socket.bufferedAmount <= limits.subscriberBacklogSizeBytesMax) {
-      fullSinceMs = undefined;
-      return false;
-    }
-    fullSinceMs ??= deps.clock.monotonicMs();
-    return socket.bufferedAmount > backlogSizeBytesMax || deps.clock.monotonicMs() - fullSinceMs > fullBacklogMsMax;
-  };
+  socket.on('close', () => closed.abort());
   return {
-    did: request.did,
-    onlyConversationId: request.onlyConversationId,
-    deliver(frame) {
+    transport: 'websocket',
+    closed: closed.signal,
+    isOpen: () => socket.readyState === socket.OPEN,
+    backlogSizeBytes: () => socket.bufferedAmount,
+    send: (frame) => socket.send(frame.cbor(), { binary: true }),
+    end(error, message) {
       if (socket.readyState !== socket.OPEN) return;
-      // While older events are read out, `ready` sets the pace; live, a reader that far behind is cut and resumes by cursor.
-      if (isTooSlow()) {
-        return end(
-          socket,
-          closeCodes.policyViolation,
-          'ConsumerTooSlow',
-          'You read too slowly. Connect again with the last cursor.',
-        );
-      }
-      socket.send(frame, { binary: true });
+      socket.send(errorFrame(error, message), { binary: true });
+      socket.close(closeCodes[error], error);
     },
-    async ready() {
-      const deadlineMs = deps.clock.monotonicMs() + readyTimeoutMs;
-      while (socket.readyState === socket.OPEN && socket.bufferedAmount > replayBacklogSizeBytes) {
-        if (deps.clock.monotonicMs() > deadlineMs) {
-          end(
-            socket,
-            closeCodes.policyViolation,
-            'ConsumerTooSlow',
-            'You read too slowly. Connect again with the last cursor.',
-          );
-          return false;
-        }
-        await deps.clock.sleep(readyPollMs);
-      }
-      return socket.readyState === socket.OPEN;
-    },
+    goodbye: () => socket.close(closeCodes.serviceRestart, 'The server restarts. Connect again with the last cursor.'),
+    terminate: () => socket.terminate(),
   };
-}
-
-function end(socket: WebSocket, code: number, error: StreamErrorName, message: string): void {
-  if (socket.readyState !== socket.OPEN) return;
-  socket.send(errorFrame(error, message), { binary: true });
-  socket.close(code, error);
 }
 
 /** Pings every half minute; a socket that has not answered by the next ping is gone. */

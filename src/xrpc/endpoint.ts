@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type {
   InferInput,
   InferOutput,
@@ -10,10 +11,10 @@ import type {
 } from '@atproto/lex-schema';
 import type { WebSocket } from 'ws';
 import type { Caller } from '#domain/caller.ts';
+import { encodeJson } from '#platform/encode-json.ts';
 import { InvariantError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 import type { CallerQuotaName } from '#quota/quotas.ts';
-import { encodeJson } from './json-text.ts';
 import { parseInput, parseParams } from './lexicon-input.ts';
 import type { WireValue } from './wire-value.ts';
 
@@ -65,11 +66,25 @@ export interface SubscriptionDeclaration<
   }) => Promise<SocketTaker>;
 }
 
+export interface EventStreamDeclaration<Lexicon extends Query> extends Declaration<Lexicon> {
+  readonly auth: 'service-token';
+  /** Refuses with an AppError; the taker gets the response once its headers are sent, and ends it. */
+  readonly open: (request: {
+    readonly caller: Caller;
+    readonly params: ParamsOf<Lexicon>;
+    /** What a client that connects again has got last. */
+    readonly lastEventId: string | undefined;
+  }) => Promise<ResponseTaker>;
+}
+
+/** Takes over a response whose headers are sent. */
+export type ResponseTaker = (response: ServerResponse) => void;
+
 /** Takes over an open socket for good. */
 export type SocketTaker = (socket: WebSocket) => void;
 
 /** One method that is ready to mount; what its lexicon makes of types stays inside. */
-export type Endpoint = MethodEndpoint | SubscriptionEndpoint;
+export type Endpoint = MethodEndpoint | EventStreamEndpoint | SubscriptionEndpoint;
 
 interface EndpointFacts {
   readonly nsid: string;
@@ -84,6 +99,16 @@ export interface MethodEndpoint extends EndpointFacts {
   readonly bodySizeBytesMax: number;
   /** Checks the input, runs the handler, checks its output: the answer as JSON text. */
   readonly answer: (request: MethodRequest) => Promise<string>;
+}
+
+export interface EventStreamEndpoint extends EndpointFacts {
+  readonly kind: 'eventStream';
+  readonly auth: 'service-token';
+  readonly open: (request: {
+    readonly caller: Caller;
+    readonly search: URLSearchParams;
+    readonly lastEventId: string | undefined;
+  }) => Promise<ResponseTaker>;
 }
 
 export interface SubscriptionEndpoint extends EndpointFacts {
@@ -133,6 +158,22 @@ export function procedure<const Lexicon extends Procedure>(declaration: Procedur
       // The conditional type cannot be followed here: with a schema InputOf is its output, without one undefined.
       const input = (schema === undefined ? undefined : parseInput(schema, await readBody())) as InputOf<Lexicon>;
       return checkedJson(lexicon, await handler({ caller, params, input }));
+    },
+  };
+}
+
+/** Declares a query whose answer is a stream of server-sent events. */
+export function eventStream<const Lexicon extends Query>(
+  declaration: EventStreamDeclaration<Lexicon>,
+): EventStreamEndpoint {
+  const { lexicon } = declaration;
+  return {
+    ...facts(declaration),
+    kind: 'eventStream',
+    auth: declaration.auth,
+    async open({ caller, search, lastEventId }) {
+      const params: ParamsOf<Lexicon> = parseParams(lexicon.parameters, search);
+      return declaration.open({ caller, params, lastEventId });
     },
   };
 }

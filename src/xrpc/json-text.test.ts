@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { encodeJson, parseJson } from './json-text.ts';
+import { encodeJson } from '#platform/encode-json.ts';
+import { parseJson } from './json-text.ts';
 
 const roomy = { depthMax: 1_000, valuesMax: 1_000_000 };
 const parse = (text: string, bounds = roomy): unknown => parseJson(Buffer.from(text), bounds);

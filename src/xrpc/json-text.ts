@@ -1,4 +1,4 @@
-import { decodeBase64, encodeBase64 } from '#platform/base64.ts';
+import { decodeBase64 } from '#platform/base64.ts';
 
 /** What a body may hold before it is parsed. */
 export interface JsonBounds {
@@ -27,11 +27,6 @@ export function parseJson(body: Buffer, bounds: JsonBounds): { readonly value: u
   } catch {
     return undefined;
   }
-}
-
-/** Writes an answer: bytes become `{"$bytes": …}` in padded standard base64, absent fields are left out. */
-export function encodeJson(value: unknown): string {
-  return JSON.stringify(plain(value));
 }
 
 /** A linear look at the brackets outside of strings: deep input must not reach the recursive parser. */
@@ -92,11 +87,4 @@ function admitObject(value: object, hasEscapes: boolean): unknown {
     admitted[key] = admit(item, hasEscapes);
   }
   return admitted;
-}
-
-function plain(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (value instanceof Uint8Array) return { $bytes: encodeBase64(value) };
-  if (Array.isArray(value)) return value.map(plain);
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context, Hono } from 'hono';
 import type { Authenticate } from '#auth/authenticate.ts';
 import type { Caller } from '#domain/caller.ts';
@@ -12,11 +13,11 @@ import type { Logger } from '#platform/logger.ts';
 import type { QuotaCharger } from '#quota/charge.ts';
 import type { AddressEvidence } from '#quota/client-address.ts';
 import type { Decision } from '#quota/decision.ts';
-import type { Endpoint, MethodEndpoint, SubscriptionEndpoint } from './endpoint.ts';
+import type { Endpoint, EventStreamEndpoint, MethodEndpoint, SubscriptionEndpoint } from './endpoint.ts';
 import { generalError } from './general-error.ts';
 import { rateLimitExceeded, rateLimitHeaders } from './rate-limit.ts';
 import { readJsonBody, refuseLargeBody } from './request-body.ts';
-import { answerHeaders, refusalOf, statusOk, statuses } from './respond.ts';
+import { answerHeaders, eventStreamHeaders, refusalOf, statusOk, statuses } from './respond.ts';
 import { isUpgrade, upgrade } from './upgrade.ts';
 
 export interface MountDeps {
@@ -38,6 +39,8 @@ export interface RequestObservation {
   readonly status: number;
   /** Error name, or `none`. */
   readonly error: string;
+  /** The quota that had no room, if the request was refused for it. */
+  readonly quota: string | undefined;
   readonly durationMs: number;
 }
 
@@ -99,7 +102,9 @@ async function serve(
     response = new Response(refusal.body, { status: refusal.status, headers: refusalHeaders(exchange, refusal) });
   }
   const method = exchange.endpoint?.nsid ?? 'unknown';
-  deps.observe?.({ method, status: response.status, error, durationMs: deps.clock.monotonicMs() - startedMs });
+  const quota = exchange.decision?.allowed === false ? exchange.decision.name : undefined;
+  const durationMs = deps.clock.monotonicMs() - startedMs;
+  deps.observe?.({ method, status: response.status, error, quota, durationMs });
   return response;
 }
 
@@ -127,9 +132,15 @@ async function answer(
   if (endpoint === undefined) throw generalError('MethodNotImplemented');
   exchange.endpoint = endpoint;
   if (exchange.request.method !== verbOf(endpoint)) throw generalError('MethodNotAllowed');
-  return endpoint.kind === 'subscription'
-    ? openSubscription(deps, context, exchange, endpoint)
-    : callMethod(deps, exchange, endpoint);
+  switch (endpoint.kind) {
+    case 'subscription':
+      return openSubscription(deps, context, exchange, endpoint);
+    case 'eventStream':
+      return openEventStream(deps, context, exchange, endpoint);
+    case 'query':
+    case 'procedure':
+      return callMethod(deps, exchange, endpoint);
+  }
 }
 
 async function chargeAddress(deps: MountDeps, exchange: Exchange): Promise<void> {
@@ -148,6 +159,22 @@ async function callMethod(deps: MountDeps, exchange: Exchange, endpoint: MethodE
   const readBody = (): Promise<unknown> => readJsonBody(request, endpoint.bodySizeBytesMax);
   const body = await endpoint.answer({ caller, search, readBody });
   return new Response(body, { status: statusOk, headers: headersOf(exchange) });
+}
+
+async function openEventStream(
+  deps: MountDeps,
+  context: XrpcContext,
+  exchange: Exchange,
+  endpoint: EventStreamEndpoint,
+): Promise<Response> {
+  const { request, search } = exchange;
+  const caller = await deps.authenticate(request.headers.authorization, endpoint.nsid);
+  await chargeCaller(deps, exchange, endpoint, caller);
+  const take = await endpoint.open({ caller, search, lastEventId: request.headers['last-event-id']?.toString() });
+  context.env.outgoing.writeHead(statusOk, { ...headersOf(exchange), ...eventStreamHeaders });
+  context.env.outgoing.flushHeaders();
+  take(context.env.outgoing);
+  return RESPONSE_ALREADY_SENT;
 }
 
 async function openSubscription(

@@ -18,6 +18,7 @@ export const neverSent: Readonly<Record<string, string>> = {
   RecipientMismatch: 'it would tell whose key package a Welcome names; KeyPackageNotFound is sent in its place',
   RecipientNotFound: 'it would tell who uses the service',
   'registerDevice.DeviceAlreadyRegistered': 'registering again renews the device',
+  'streamConvoEvents.InvalidCursor': 'a stream with such a cursor starts now, with an infoEvent that says so',
   'subscribeConvoEvents.InvalidCursor': 'a stream with such a cursor starts now, with an infoEvent that says so',
   TooManyDids: 'the lexicon check answers InvalidRequest first',
   Unauthorized: 'it would tell that a conversation or device exists',

@@ -1,7 +1,7 @@
 import { parseConversationId, formatConversationId } from '#domain/conversations/conversation.ts';
 import { requireMember } from '#domain/membership/require-member.ts';
 import type { Ticket, Tickets } from '#stream/ticket.ts';
-import { openStream } from '#stream/websocket.ts';
+import { openSocketStream } from '#stream/websocket.ts';
 import type { SocketDeps } from '#stream/websocket.ts';
 import { subscription } from '#xrpc/endpoint.ts';
 import type { SubscriptionEndpoint } from '#xrpc/endpoint.ts';
@@ -23,7 +23,7 @@ export const subscribeConvoEvents = (deps: Parameters<typeof requireMember>[0] &
       const wanted = admission.conversationId ?? params.convoId;
       const groupId = wanted === undefined ? undefined : parseConversationId(wanted);
       if (groupId !== undefined) await requireMember(deps, caller, groupId);
-      return openStream(deps.stream, {
+      return openSocketStream(deps.stream, {
         did: caller.did,
         onlyConversationId: groupId && formatConversationId(groupId),
         cursor: params.cursor,

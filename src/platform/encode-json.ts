@@ -1,0 +1,13 @@
+import { encodeBase64 } from './base64.ts';
+
+/** Writes an answer or event: bytes become `{"$bytes": …}` in padded standard base64, absent fields are left out. */
+export function encodeJson(value: unknown): string {
+  return JSON.stringify(plain(value));
+}
+
+function plain(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Uint8Array) return { $bytes: encodeBase64(value) };
+  if (Array.isArray(value)) return value.map(plain);
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+}

@@ -1,0 +1,140 @@
+import type { EventCursor } from '#domain/events/cursor.ts';
+import { placeBefore } from '#domain/events/event.ts';
+import { readHorizon } from '#domain/events/read-events.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { limits } from '#platform/limits.ts';
+import { infoFrame } from './frames.ts';
+import type { Frame, StreamErrorName } from './frames.ts';
+import type { Subscription } from './hub.ts';
+import { subscribe } from './subscribe.ts';
+import type { PacedSubscriber, SubscribeDeps } from './subscribe.ts';
+
+/** Who opens a stream, and from where. */
+export interface StreamRequest {
+  readonly did: string;
+  readonly onlyConversationId: string | undefined;
+  readonly cursor: string | undefined;
+}
+
+/** A request with the end of the log at the time of the request. */
+export interface PlacedRequest extends StreamRequest {
+  readonly now: EventCursor;
+}
+
+/** An open stream as a stopping server sees it. */
+export interface OpenStream {
+  readonly transport: 'websocket' | 'sse';
+  /** Ends it such that the client connects again; may be called repeatedly. */
+  goodbye(): void;
+  /** Without waiting for the peer. */
+  terminate(): void;
+}
+
+/** Where frames go, whatever carries them. */
+export interface Outlet extends OpenStream {
+  /** Aborted when the connection is gone, from whichever side. */
+  readonly closed: AbortSignal;
+  isOpen(): boolean;
+  /** What the peer has not taken yet. */
+  backlogSizeBytes(): number;
+  send(frame: Frame): void;
+  /** Says why, and ends the stream. */
+  end(error: StreamErrorName, message: string): void;
+}
+
+export interface StreamDeps extends SubscribeDeps {
+  readonly onError: (error: unknown) => void;
+  /** Every open stream, so that a stopping server can say goodbye. */
+  readonly openStreams: Set<OpenStream>;
+}
+
+const readyPollMs = 10;
+const readyTimeoutMs = 30_000;
+const replayBacklogSizeBytes = 262_144;
+/** A burst may fill the backlog of a reader who is quick enough; one that stays full for this long is too slow. */
+const fullBacklogMsMax = 300;
+/** Frames are shared between subscribers, so that a backlog costs little; but it costs. */
+const backlogSizeBytesMax = 33_554_432;
+
+/**
+ * Checks what can be checked before the stream opens. Where one without a cursor starts is settled here too: whatever is written
+ * after the client sees its stream open reaches it.
+ * @throws AppError TooManyConnections.
+ */
+export async function placeRequest(deps: StreamDeps, request: StreamRequest): Promise<PlacedRequest> {
+  if (deps.hub.countOf(request.did) >= limits.subscriptionsPerAccountMax) throw domainError('TooManyConnections');
+  const now = { ...placeBefore(await readHorizon(deps.database)), receivedAtMs: deps.clock.nowMs() };
+  return { ...request, now };
+}
+
+/** Serves an open stream until it ends. @returns how to ask for its subscription, which is undefined until it is live. */
+export function serveStream(
+  deps: StreamDeps,
+  request: PlacedRequest,
+  outlet: Outlet,
+): { readonly subscription: () => Subscription | undefined } {
+  let live: Subscription | undefined;
+  deps.openStreams.add(outlet);
+  outlet.closed.addEventListener('abort', () => {
+    deps.openStreams.delete(outlet);
+    if (live !== undefined) deps.hub.remove(live);
+  });
+  async function run(): Promise<void> {
+    const subscriber = subscriberOf(deps, request, outlet);
+    live = await subscribe(deps, subscriber, startOf(deps, request, subscriber));
+    if (live !== undefined && !outlet.isOpen()) deps.hub.remove(live);
+  }
+  run().catch((error: unknown) => {
+    deps.onError(error);
+    outlet.end('InternalError', 'Something went wrong. Connect again with the last cursor.');
+  });
+  return { subscription: () => live };
+}
+
+/** A cursor that is not of this database starts the stream now, and the client is told to fetch what it missed. */
+function startOf(deps: StreamDeps, request: PlacedRequest, subscriber: PacedSubscriber): EventCursor {
+  if (request.cursor === undefined) return request.now;
+  const cursor = deps.codec.decode(request.cursor);
+  if (cursor !== undefined) return cursor;
+  const here = deps.codec.encode(request.now);
+  subscriber.deliver(
+    infoFrame(here, 'The cursor is not one of this database. Fetch what is missing with getMessages.'),
+  );
+  return request.now;
+}
+
+function subscriberOf(deps: StreamDeps, request: StreamRequest, outlet: Outlet): PacedSubscriber {
+  const { clock } = deps;
+  let fullSinceMs: number | undefined;
+  const isTooSlow = (): boolean => {
+    const backlogSizeBytes = outlet.backlogSizeBytes();
+    if (backlogSizeBytes <= limits.subscriberBacklogSizeBytesMax) {
+      fullSinceMs = undefined;
+      return false;
+    }
+    fullSinceMs ??= clock.monotonicMs();
+    return backlogSizeBytes > backlogSizeBytesMax || clock.monotonicMs() - fullSinceMs > fullBacklogMsMax;
+  };
+  const cut = (): void => outlet.end('ConsumerTooSlow', 'You read too slowly. Connect again with the last cursor.');
+  return {
+    did: request.did,
+    onlyConversationId: request.onlyConversationId,
+    deliver(frame) {
+      if (!outlet.isOpen()) return;
+      // While older events are read out, `ready` sets the pace; live, a reader that far behind is cut and resumes by cursor.
+      if (isTooSlow()) cut();
+      else outlet.send(frame);
+    },
+    async ready() {
+      const deadlineMs = clock.monotonicMs() + readyTimeoutMs;
+      while (outlet.isOpen() && outlet.backlogSizeBytes() > replayBacklogSizeBytes) {
+        if (clock.monotonicMs() > deadlineMs) {
+          cut();
+          return false;
+        }
+        await clock.sleep(readyPollMs);
+      }
+      return outlet.isOpen();
+    },
+  };
+}
