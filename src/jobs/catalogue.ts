@@ -22,7 +22,8 @@ export const jobs = {
     schedule: '*/30 * * * *',
     retries: 2,
     timeoutMs: 300_000,
-    touches: 'Removes key packages that expired, were consumed a day ago, or exceed MAX_KEY_PACKAGES_PER_DEVICE.',
+    touches:
+      'Removes key packages that expired, were consumed a day ago, or exceed MAX_KEY_PACKAGES_PER_DEVICE; and what new devices waited for, after 30 days.',
   },
 } as const satisfies Record<string, JobRow>;
 

@@ -3,6 +3,7 @@ import type { Caller } from '#domain/caller.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
 import { readWaitingDevice } from '#domain/devices/waiting-devices.ts';
 import { stockOfDevices } from '#domain/key-packages/stock-of-devices.ts';
+import { entitlementKey, readEntitlements } from '#domain/membership/read-entitlements.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
@@ -19,6 +20,8 @@ export interface DeviceState {
   readonly available: number;
   readonly target: number;
   readonly perDevice: number | undefined;
+  /** Conversations that the caller asked to be added to anew. */
+  readonly rejoining: readonly Buffer[];
 }
 
 /**
@@ -42,7 +45,20 @@ export async function reportDeviceState(
     available,
     target: tag === undefined ? targets.account : targets.device,
     perDevice,
+    rejoining: await rejoiningOf(deps, caller, groupIds),
   };
+}
+
+async function rejoiningOf(
+  deps: { db: Db; privacy: Privacy },
+  caller: Caller,
+  groupIds: readonly Buffer[],
+): Promise<Buffer[]> {
+  const own = await readEntitlements(
+    deps,
+    groupIds.map((groupId) => ({ groupId, did: caller.did })),
+  );
+  return groupIds.filter((groupId) => own.get(entitlementKey(groupId, caller.did))?.needsRejoin === true);
 }
 
 async function countWaiting(

@@ -1,3 +1,4 @@
+import { formatConversationId } from '#domain/conversations/conversation.ts';
 import { reportDeviceState } from '#domain/device-additions/report-device-state.ts';
 import { query } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
@@ -36,6 +37,7 @@ export const validateDeviceState = (deps: Parameters<typeof reportDeviceState>[0
           needsReplenishment,
           perDeviceCount: state.perDevice,
         },
+        pendingRejoinRequests: state.rejoining.map(formatConversationId),
       };
     },
   });
