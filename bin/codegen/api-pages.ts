@@ -26,11 +26,18 @@ const main = z.object({
 const definition = z.looseObject({ type: z.string(), description: z.string().optional() });
 const lexicon = z.object({ id: z.string(), defs: z.record(z.string(), definition) });
 
+const exampleList = z.record(
+  z.string(),
+  z.object({ request: z.record(z.string(), z.unknown()).optional(), answer: z.unknown() }),
+);
+
+type Example = z.infer<typeof exampleList>[string];
 type Lexicon = z.infer<typeof lexicon>;
 type Method = z.infer<typeof main>;
 
 const namespace = 'blue.catbird.mls.';
-const notice = 'Written by `npm run codegen` from the lexicon, the quota table and the list of errors; do not edit.';
+const notice =
+  'Written by `npm run codegen` from the lexicon, the quota table, the list of errors and `test/contract/examples.json`; do not edit.';
 const statusByName: Readonly<Record<string, number>> = statuses;
 const textByName: Readonly<Record<string, string>> = { ...authErrors, ...generalErrors, ...domainErrors };
 
@@ -38,13 +45,16 @@ const textByName: Readonly<Record<string, string>> = { ...authErrors, ...general
 export async function apiPages(projectRoot: string): Promise<Map<string, string>> {
   const folder = join(projectRoot, 'lexicons/blue/catbird/mls');
   const pages = new Map<string, string>();
+  const examples = exampleList.parse(
+    JSON.parse(await readFile(join(projectRoot, 'test/contract/examples.json'), 'utf8')),
+  );
   const overview: string[] = [];
   for (const [file, text] of [...(await readFolder(folder))].toSorted(([left], [right]) => (left < right ? -1 : 1))) {
     const parsed = lexicon.parse(JSON.parse(text));
     const name = file.replace('.json', '');
     const method = parsed.defs['main'] === undefined ? undefined : main.parse(parsed.defs['main']);
     const quota = method === undefined ? undefined : await quotaOf(projectRoot, name);
-    pages.set(`${name}.md`, `${page(name, parsed, { method, quota }).join('\n')}\n`);
+    pages.set(`${name}.md`, `${page(name, parsed, { method, quota, example: examples[name] }).join('\n')}\n`);
     const caller = method === undefined ? '' : callerOf(name);
     overview.push(`| [\`${name}\`](${name}.md) | ${cell(method?.description ?? 'Definitions.')} | ${caller} |`);
   }
@@ -63,7 +73,7 @@ async function quotaOf(projectRoot: string, name: string): Promise<Quota> {
 function page(
   name: string,
   { id, defs }: Lexicon,
-  { method, quota }: { method: Method | undefined; quota: Quota | undefined },
+  { method, quota, example }: { method: Method | undefined; quota: Quota | undefined; example: Example | undefined },
 ): string[] {
   const others = Object.entries(defs).filter(([key]) => key !== 'main');
   return [
@@ -78,6 +88,7 @@ function page(
       '',
       ...(node.type === 'object' ? fieldTable(node) : [typeText(node)]),
     ]),
+    ...(method === undefined || example === undefined ? [] : examplePart(id, method, example)),
   ];
 }
 
@@ -99,6 +110,33 @@ function methodPart(id: string, method: Method, quota: Quota): string[] {
     '',
     ...errorTable(id.replace(namespace, ''), method.errors),
   ];
+}
+
+/** A call that a test has made; `test/contract/examples.test.ts` tells the story. */
+function examplePart(id: string, method: Method, { request, answer }: Example): string[] {
+  const isPost = method.type === 'procedure';
+  const search = isPost ? '' : searchOf(request ?? {});
+  return [
+    '',
+    '## Example',
+    '',
+    '```http',
+    `${isPost ? 'POST' : 'GET'} /xrpc/${id}${search === '' ? '' : `?${search}`}`,
+    ...(isPost && request !== undefined ? ['', ...JSON.stringify(request, undefined, 2).split('\n')] : []),
+    '```',
+    '',
+    method.type === 'subscription' ? 'A frame, its bytes shown as in JSON:' : 'Answer:',
+    '',
+    '```json',
+    ...JSON.stringify(answer, undefined, 2).split('\n'),
+    '```',
+  ];
+}
+
+function searchOf(request: Readonly<Record<string, unknown>>): string {
+  return Object.entries(request)
+    .flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).map((item) => `${name}=${String(item)}`))
+    .join('&');
 }
 
 function callerOf(name: string): string {

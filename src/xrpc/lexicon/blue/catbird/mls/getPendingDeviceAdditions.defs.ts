@@ -74,7 +74,7 @@ type PendingDeviceAddition = {
   deviceId: string
 
   /**
-   * Its name. Never sent.
+   * Its name.
    */
   deviceName?: undefined | string
 

@@ -1,0 +1,208 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { lexToJson } from '@atproto/lex-json';
+import type { LexValue } from '@atproto/lex-schema';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newSecret, newUuid } from '#platform/ids.ts';
+import { craftCommit, craftWelcome } from '../support/crafted-mls.ts';
+import { craftedSuite as cipherSuite, craftMessage } from '../support/crafted-conversation.ts';
+import { openEventStream } from '../support/event-stream.ts';
+import { startLoopbackPds } from '../support/loopback-pds.ts';
+import type { LoopbackPds } from '../support/loopback-pds.ts';
+import { MlsMember } from '../support/mls-member.ts';
+import { openServerSentEvents } from '../support/server-sent-events.ts';
+import { startTestBed } from '../support/test-server.ts';
+import type { TestBed } from '../support/test-server.ts';
+import type { XrpcClient } from '../support/xrpc-client.ts';
+import { projectRoot } from '../tidy/source-tree.ts';
+import { createExampleRecorder } from './example-recorder.ts';
+import type { ExampleRecorder } from './example-recorder.ts';
+
+// The story behind the examples of docs/api: each page shows a call that this test has made. After a change of the story or of
+// an answer: npx vitest run --config test/vitest.config.ts test/contract/examples.test.ts -u, then npm run codegen.
+
+let bed: TestBed;
+let pds: LoopbackPds;
+let record: ExampleRecorder;
+let alice: XrpcClient;
+let bob: XrpcClient;
+let carol: XrpcClient;
+/** Of Alice and Bob; each step says which epoch it leaves behind. */
+let convoId: string;
+let groupId: Buffer;
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+const expires = new Date(Date.now() + 20 * 86_400_000).toISOString();
+
+beforeAll(async () => {
+  pds = await startLoopbackPds();
+  bed = await startTestBed({ env: { BLOCK_CHECKS: 'true' } });
+  const person = (): XrpcClient => bed.client({ account: bed.account({ pdsUrl: pds.url }) });
+  [alice, bob, carol] = [person(), person(), person()];
+  record = createExampleRecorder(
+    new Map([
+      [alice.did, 'did:plc:alice2222222222222222222'],
+      [bob.did, 'did:plc:bob222222222222222222222'],
+      [carol.did, 'did:plc:carol2222222222222222222'],
+      [bed.server().url.replace('http', 'ws'), 'wss://mls.example.com'],
+    ]),
+  );
+});
+afterAll(async () => {
+  await bed.stop();
+  await pds.close();
+});
+
+interface Upload {
+  readonly keyPackage: string;
+  readonly cipherSuite: string;
+  readonly expires: string;
+}
+
+async function keyPackage(device: MlsMember): Promise<Upload> {
+  const { bytes } = await device.createKeyPackage();
+  return { keyPackage: base64(bytes), cipherSuite, expires };
+}
+
+async function register(client: XrpcClient, deviceName: string): Promise<{ device: MlsMember; deviceId: string }> {
+  const device = await MlsMember.create({ did: client.did, cipherSuite });
+  const { deviceId } = await record.call('registerDevice', client, {
+    deviceName,
+    deviceUUID: newUuid(),
+    keyPackages: [await keyPackage(device)],
+    signaturePublicKey: device.device.signaturePublicKey,
+  });
+  return { device, deviceId };
+}
+
+let telephone: { device: MlsMember; deviceId: string };
+
+test('devices, key packages and opting in', async () => {
+  telephone = await register(alice, 'Telephone');
+  await register(bob, "Bob's telephone");
+  await register(carol, 'Tablet');
+  await record.call('optIn', alice, {});
+  await bob.call('optIn', {});
+  await record.call('getOptInStatus', alice, { dids: [bob.did, carol.did] });
+  await record.call('publishKeyPackage', alice, await keyPackage(telephone.device));
+  await record.call('publishKeyPackages', alice, { keyPackages: [await keyPackage(telephone.device)] });
+  await record.call('getKeyPackageStats', alice, {});
+  await record.call('listDevices', alice, {});
+});
+
+test('a conversation begins', async () => {
+  const { keyPackages } = await record.call('getKeyPackages', alice, { dids: [bob.did], cipherSuite });
+  const refs = keyPackages.map(({ keyPackageHash }) => Buffer.from(keyPackageHash ?? '', 'hex'));
+  groupId = newSecret(16);
+  convoId = groupId.toString('hex');
+  await record.call('createConvo', alice, {
+    groupId: convoId,
+    cipherSuite,
+    initialMembers: [bob.did],
+    welcomeMessage: base64(craftWelcome(refs)),
+    keyPackageHashes: refs.map((ref) => ({ did: bob.did, hash: ref.toString('hex') })),
+    metadata: { name: 'Walking' },
+    idempotencyKey: newUuid(),
+  });
+  await record.call('getWelcome', bob, { convoId });
+  await record.call('confirmWelcome', bob, { convoId, success: true });
+  await record.call('getConvos', bob, { limit: 50 });
+  await record.call('getEpoch', bob, { convoId });
+});
+
+test('messages and events', async () => {
+  const { ticket } = await record.call('getSubscriptionTicket', bob, { convoId });
+  const stream = await openEventStream(bob, { convoId, ticket });
+  const sse = await openServerSentEvents(bob, { convoId });
+  await record.call('sendMessage', alice, craftMessage({ convoId, groupId }, { epoch: 1 }));
+  const event = await stream.next('messageEvent');
+  await stream.close();
+  const sent = await sse.next('messageEvent');
+  sse.close();
+  record.keep('streamConvoEvents', { request: { convoId }, answer: lexToJson(sent as LexValue) });
+  record.keep('subscribeConvoEvents', { request: { convoId, ticket }, answer: lexToJson(event as LexValue) });
+  await record.call('getMessages', bob, { convoId, sinceSeq: 0 });
+  await record.call('updateCursor', bob, { convoId, cursor: event.cursor });
+});
+
+test('a second device is added, and devices are looked after', async () => {
+  const laptop = await register(alice, 'Laptop');
+  const { pendingAdditions } = await record.call('getPendingDeviceAdditions', bob, { convoIds: [convoId] });
+  const pendingAdditionId = pendingAdditions[0]?.id ?? '';
+  await record.call('claimPendingDeviceAddition', bob, { pendingAdditionId });
+  await record.call('completePendingDeviceAddition', bob, { pendingAdditionId, newEpoch: 2 });
+  const { deviceId } = laptop;
+  await record.call('registerDeviceToken', alice, { deviceId, pushToken: 'token-of-the-platform', platform: 'ios' });
+  await record.call('unregisterDeviceToken', alice, { deviceId });
+  await record.call('validateDeviceState', alice, { deviceId });
+  await record.call('getKeyPackageStatus', bob, { limit: 20 });
+  await record.call('getKeyPackageHistory', bob, { limit: 20 });
+  await record.call('syncKeyPackages', alice, { deviceId: telephone.deviceId, localHashes: [] });
+});
+
+test('members come, get roles and go', async () => {
+  const commit = (epoch: number): string => base64(craftCommit(groupId, epoch));
+  await record.call('addMembers', alice, { convoId, didList: [carol.did], commit: commit(1) });
+  await record.call('getCommits', bob, { convoId, fromEpoch: 2 });
+  await record.call('promoteAdmin', alice, { convoId, targetDid: bob.did });
+  await record.call('demoteAdmin', alice, { convoId, targetDid: bob.did });
+  await record.call('promoteModerator', alice, { convoId, targetDid: bob.did });
+  await record.call('demoteModerator', alice, { convoId, targetDid: bob.did });
+  await record.call('warnMember', alice, { convoId, memberDid: carol.did, reason: 'Please keep to the topic.' });
+  const { reportId } = await record.call('reportMember', bob, {
+    convoId,
+    reportedDid: carol.did,
+    category: 'spam',
+    encryptedContent: newSecret(64),
+  });
+  await record.call('getReports', alice, { convoId, status: 'pending' });
+  await record.call('resolveReport', alice, { reportId, action: 'removed_member' });
+  await record.call('removeMember', alice, {
+    convoId,
+    targetDid: carol.did,
+    idempotencyKey: newUuid(),
+    commit: commit(2),
+  });
+  await record.call('getAdminStats', alice, { convoId });
+});
+
+test('blocks', async () => {
+  const blockUri = pds.block(alice.did, bob.did);
+  await record.call('handleBlockChange', alice, {
+    blockerDid: alice.did,
+    blockedDid: bob.did,
+    action: 'created',
+    blockUri,
+  });
+  await record.call('checkBlocks', alice, { dids: [alice.did, bob.did] });
+  await record.call('getBlockStatus', alice, { convoId });
+});
+
+test('a group with a GroupInfo', async () => {
+  const ofOne = newSecret(16);
+  const group = telephone.device.inAnotherGroup();
+  await group.createGroup(ofOne);
+  await alice.call('createConvo', { groupId: ofOne.toString('hex'), cipherSuite });
+  const groupInfo = base64(await group.exportGroupInfo());
+  await record.call('updateGroupInfo', alice, { convoId: ofOne.toString('hex'), groupInfo, epoch: 0 });
+  await record.call('getGroupInfo', alice, { convoId: ofOne.toString('hex') });
+});
+
+test('goodbye', async () => {
+  await record.call('leaveConvo', bob, { convoId });
+  await record.call('deleteDevice', alice, { deviceId: telephone.deviceId });
+  const { text } = await alice.raw('optOut', { verb: 'POST' });
+  record.keep('optOut', { request: undefined, answer: JSON.parse(text) });
+});
+
+test('the pages show what this test saw', async () => {
+  const text = `${JSON.stringify(record.examples(), undefined, 2)}\n`;
+  await expect(text).toMatchFileSnapshot('examples.json');
+});
+
+test('every method has its example', () => {
+  const notMethods = new Set(['endpoints', 'errors', 'views']);
+  const methods = readdirSync(join(projectRoot, 'src/xrpc/mls')).map((file) => file.replace('.ts', ''));
+  const shown = record.examples();
+  expect(methods.filter((method) => !notMethods.has(method) && !(method in shown))).toEqual([]);
+});

@@ -1,0 +1,55 @@
+const aTime = '2026-03-01T12:00:00.000Z';
+const laterTime = '2026-03-15T12:00:00.000Z';
+const opaqueFields = new Set(['cursor', 'ticket']);
+const changingFields: Readonly<Record<string, string>> = { oldestExpiresIn: '29d 23h' };
+
+const time = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
+const uuid = /[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g;
+const idSuffix = /[.][\w-]{22}$/;
+const longHex = /^(?:[\da-f]{32}|[\da-f]{64})$/;
+const longBase64 = /^(?!MLS_)[A-Za-z0-9+/_-]{40,}={0,2}$/;
+
+/**
+ * Puts fixed values in the place of times, ids, keys and ciphertexts, so that two runs give the same text. The same id becomes
+ * the same stand-in.
+ */
+export function createStandIns(names: ReadonlyMap<string, string>): (value: unknown) => unknown {
+  const numbers = new Map<string, number>();
+  const numberOf = (id: string): number => {
+    const number = numbers.get(id) ?? numbers.size + 1;
+    numbers.set(id, number);
+    return number;
+  };
+  const uuidOf = (id: string): string => `00000000-0000-4000-8000-${String(numberOf(id)).padStart(12, '0')}`;
+
+  function textFor(field: string, text: string): string {
+    if (changingFields[field] !== undefined) return changingFields[field];
+    if (opaqueFields.has(field)) return `<${field}>`;
+    if (time.test(text)) return field.startsWith('expires') ? laterTime : aTime;
+    const named = [...names].reduce((shown, [value, name]) => shown.replaceAll(value, name), text);
+    if (longHex.test(named))
+      return String(numberOf(named))
+        .padStart(2, '0')
+        .repeat(named.length / 2);
+    return longBase64.test(named) ? '<base64>' : named.replaceAll(uuid, uuidOf).replace(idSuffix, '.<key>');
+  }
+  function standIn(field: string, value: unknown): unknown {
+    if (typeof value === 'string') return textFor(field, value);
+    if (Array.isArray(value))
+      return inOrder(
+        field,
+        value.map((item) => standIn(field, item)),
+      );
+    if (typeof value !== 'object' || value === null) return value;
+    if ('$bytes' in value) return { $bytes: '<base64>' };
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, standIn(key, item)]));
+  }
+  return (value) => standIn('', value);
+}
+
+/** Members that came together are listed in an order that depends on random keys. */
+function inOrder(field: string, items: unknown[]): unknown[] {
+  return field === 'members'
+    ? items.toSorted((left, right) => (JSON.stringify(left) < JSON.stringify(right) ? -1 : 1))
+    : items;
+}
