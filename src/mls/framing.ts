@@ -1,3 +1,4 @@
+import type { CommitShape } from './handshake-structure.ts';
 import { MlsFormatError } from './mls-format-error.ts';
 import { type PrivateMessageHeader, readMlsMessage } from './mls-message.ts';
 import { readPaddedMessage } from './padding-envelope.ts';
@@ -18,6 +19,18 @@ export interface CommitFraming {
   readonly external: boolean;
   /** A PrivateMessage: the service cannot tell who sent it nor what it changes. */
   readonly encrypted: boolean;
+  /** Present exactly when `external`. */
+  readonly joiner: Joiner | undefined;
+}
+
+/** Who joins by an external commit; byte arrays are views on the input. */
+export interface Joiner {
+  /** Identity of a Basic credential. */
+  readonly identity: Uint8Array | undefined;
+  /** Removes a leaf, which members accept only if it is an old one of the same person. */
+  readonly removesLeaf: boolean;
+  /** Ids of the external PSKs that the commit mixes in. */
+  readonly externalPskIds: readonly Uint8Array[];
 }
 
 /**
@@ -44,22 +57,34 @@ export function checkApplicationFraming(padded: Uint8Array, expected: ExpectedFr
 }
 
 /**
- * Reads a Commit that fills `bytes` exactly: a PublicMessage from a member or from a new member (an external commit,
- * which needs a path and exactly one ExternalInit), or a PrivateMessage.
+ * Reads a Commit that fills `bytes` exactly: a PublicMessage from a member or from a new member, or a PrivateMessage.
  * @throws MlsFormatError on anything else.
  */
 export function readCommit(bytes: Uint8Array): CommitFraming {
   const header = readMlsMessage(bytes);
   if (header.wireFormat === 'privateMessage' && header.contentType === 'commit') {
-    return { groupId: header.groupId, epoch: header.epoch, external: false, encrypted: true };
+    return { groupId: header.groupId, epoch: header.epoch, external: false, encrypted: true, joiner: undefined };
   }
   if (header.wireFormat !== 'publicMessage' || header.commit === undefined) {
     throw new MlsFormatError('The commit is not an MLS commit.');
   }
   const external = header.senderType === 'new_member_commit';
-  const fits = external
-    ? header.commit.hasPath && header.commit.externalInitCount === 1
-    : header.commit.externalInitCount === 0;
-  if (!fits) throw new MlsFormatError('The sender type of the commit does not fit its proposals.');
-  return { groupId: header.groupId, epoch: header.epoch, external, encrypted: false };
+  const joiner = external ? readJoiner(header.commit) : undefined;
+  if (!external && header.commit.externalInitCount !== 0) throw misfit();
+  return { groupId: header.groupId, epoch: header.epoch, external, encrypted: false, joiner };
+}
+
+/**
+ * RFC 9420 section 12.4.3.2: an external commit has a path, exactly one ExternalInit, at most one Remove, any number of
+ * PreSharedKeys, and nothing else.
+ */
+function readJoiner(commit: CommitShape): Joiner {
+  const { pathLeaf, externalPskIds } = commit;
+  const fits = commit.externalInitCount === 1 && commit.removeCount <= 1 && commit.otherProposalCount === 0;
+  if (pathLeaf === undefined || !fits) throw misfit();
+  return { identity: pathLeaf.basicIdentity, removesLeaf: commit.removeCount === 1, externalPskIds };
+}
+
+function misfit(): MlsFormatError {
+  return new MlsFormatError('The sender type of the commit does not fit its proposals.');
 }

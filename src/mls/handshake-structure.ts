@@ -1,6 +1,7 @@
 import type { ByteReader } from './byte-reader.ts';
 import { readKeyPackageStructure } from './key-package-structure.ts';
 import { LEAF_NODE_SOURCE, readExtensions, readLeafNode } from './leaf-node.ts';
+import type { LeafNode } from './leaf-node.ts';
 import { MlsFormatError } from './mls-format-error.ts';
 
 /** RFC 9420 section 12.1 and the registry of section 17.4. */
@@ -19,23 +20,33 @@ const PROPOSAL_BY_REFERENCE = 2;
 const PSK_EXTERNAL = 1;
 const PSK_RESUMPTION = 2;
 
+/** More are not kept: an external commit needs one for its invite. */
+const EXTERNAL_PSK_IDS_MAX = 8;
+
 /** What a Commit in clear tells about its kind. */
 export interface CommitShape {
-  readonly hasPath: boolean;
+  /** The committer's new leaf; absent in a commit without a path. */
+  readonly pathLeaf: LeafNode | undefined;
   readonly externalInitCount: number;
+  readonly removeCount: number;
+  /** Proposals that are neither ExternalInit, Remove nor PreSharedKey, those by reference included. */
+  readonly otherProposalCount: number;
+  /** Ids of external PSKs (section 8.4), the first few; views on the input. */
+  readonly externalPskIds: readonly Uint8Array[];
 }
 
-/** PreSharedKeyID, section 8.4. */
-function skipPskId(reader: ByteReader): void {
+/** PreSharedKeyID, section 8.4. @returns the id of an external PSK. */
+function readPskId(reader: ByteReader): Uint8Array | undefined {
   const type = reader.uint8();
   if (type !== PSK_EXTERNAL && type !== PSK_RESUMPTION) throw new MlsFormatError('The MLS PSK type is not known.');
   if (type === PSK_RESUMPTION) {
     const usage = reader.uint8();
     if (usage < 1 || usage > 3) throw new MlsFormatError('The MLS resumption PSK usage is not known.');
   }
-  reader.skipOpaque();
+  const id = reader.opaque();
   if (type === PSK_RESUMPTION) reader.uint64();
-  reader.skipOpaque();
+  reader.skipOpaque(); // psk_nonce
+  return type === PSK_EXTERNAL ? id : undefined;
 }
 
 /** ReInit, section 12.1.5. */
@@ -49,8 +60,9 @@ function skipReinit(reader: ByteReader): void {
 /**
  * Walks a Proposal, section 12.1, and returns its type. An unknown type has no length in clear, so its end cannot be
  * found: it can only travel inside a PrivateMessage.
+ * @param onExternalPsk gets the id of an external PSK.
  */
-export function walkProposal(reader: ByteReader): number {
+export function walkProposal(reader: ByteReader, onExternalPsk?: (id: Uint8Array) => void): number {
   const type = reader.uint16();
   switch (type) {
     case PROPOSAL_TYPE.add:
@@ -62,9 +74,11 @@ export function walkProposal(reader: ByteReader): number {
     case PROPOSAL_TYPE.remove:
       reader.uint32();
       return type;
-    case PROPOSAL_TYPE.psk:
-      skipPskId(reader);
+    case PROPOSAL_TYPE.psk: {
+      const id = readPskId(reader);
+      if (id !== undefined) onExternalPsk?.(id);
       return type;
+    }
     case PROPOSAL_TYPE.reinit:
       skipReinit(reader);
       return type;
@@ -80,8 +94,8 @@ export function walkProposal(reader: ByteReader): number {
 }
 
 /** UpdatePath, section 7.6. */
-function skipUpdatePath(reader: ByteReader): void {
-  readLeafNode(reader, LEAF_NODE_SOURCE.commit);
+function readUpdatePath(reader: ByteReader): LeafNode {
+  const leaf = readLeafNode(reader, LEAF_NODE_SOURCE.commit);
   reader.vector(() => {
     reader.skipOpaque();
     reader.vector(() => {
@@ -89,22 +103,30 @@ function skipUpdatePath(reader: ByteReader): void {
       reader.skipOpaque();
     });
   });
+  return leaf;
 }
 
 /** Walks a Commit, section 12.4, to its end. */
 export function walkCommit(reader: ByteReader): CommitShape {
-  let externalInitCount = 0;
+  const counts = { externalInitCount: 0, removeCount: 0, otherProposalCount: 0 };
+  const externalPskIds: Uint8Array[] = [];
+  const keepPskId = (id: Uint8Array): void => {
+    if (externalPskIds.length < EXTERNAL_PSK_IDS_MAX) externalPskIds.push(id);
+  };
   reader.vector(() => {
     const kind = reader.uint8();
     if (kind === PROPOSAL_BY_REFERENCE) {
       reader.skipOpaque();
+      counts.otherProposalCount += 1;
     } else if (kind === PROPOSAL_BY_VALUE) {
-      if (walkProposal(reader) === PROPOSAL_TYPE.externalInit) externalInitCount += 1;
+      const type = walkProposal(reader, keepPskId);
+      if (type === PROPOSAL_TYPE.externalInit) counts.externalInitCount += 1;
+      else if (type === PROPOSAL_TYPE.remove) counts.removeCount += 1;
+      else if (type !== PROPOSAL_TYPE.psk) counts.otherProposalCount += 1;
     } else {
       throw new MlsFormatError('An MLS commit holds neither a proposal nor a reference.');
     }
   });
-  const hasPath = reader.isPresent();
-  if (hasPath) skipUpdatePath(reader);
-  return { hasPath, externalInitCount };
+  const pathLeaf = reader.isPresent() ? readUpdatePath(reader) : undefined;
+  return { ...counts, externalPskIds, pathLeaf };
 }

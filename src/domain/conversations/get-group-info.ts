@@ -1,6 +1,6 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { requireMember } from '#domain/membership/require-member.ts';
+import { findAdmission } from '#domain/membership/find-admission.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
 import { parseConversationId } from './conversation.ts';
@@ -11,16 +11,20 @@ import { selectConversations } from './store.ts';
 const groupInfoLifetimeMs = 6 * 3_600_000;
 
 /**
- * The GroupInfo of the current epoch, for members; one of an older epoch is never served.
- * @throws AppError ConvoNotFound, NotMember, GroupInfoUnavailable.
+ * The GroupInfo of the current epoch, for everyone who may enter by external commit; one of an older epoch is never served. It
+ * shows the roster, so people who left get it only once they have called rejoin.
+ * @param pskHash an invite that a stranger shows.
+ * @throws AppError ConvoNotFound, NotMember, PolicyViolation, GroupInfoUnavailable.
  */
 export async function getGroupInfo(
   deps: { db: Db; privacy: Privacy },
   caller: Caller,
   conversationId: string,
+  pskHash?: Buffer,
 ): Promise<{ groupInfo: Buffer; epoch: number; expiresAt: Date }> {
   const groupId = parseConversationId(conversationId);
-  await requireMember(deps, caller, groupId);
+  const admission = await findAdmission(deps, caller, groupId, pskHash === undefined ? [] : [pskHash]);
+  if (admission.kind === 'returning' && !admission.membership.needsRejoin) throw domainError('NotMember');
   const stored = await loadGroupInfo(deps, groupId);
   const [conversation] = await selectConversations(deps.db, [groupId]);
   if (stored === undefined || stored.epoch !== conversation?.epoch) throw domainError('GroupInfoUnavailable');

@@ -4,7 +4,8 @@ import { cipherSuiteName } from '#mls/cipher-suites.ts';
 import { required } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
-import type { Conversation, ConversationMetadata } from './conversation.ts';
+import type { Conversation } from './conversation.ts';
+import { openMetadata } from './open-metadata.ts';
 import { selectConversations } from './store.ts';
 
 /** The conversations with these ids as their members see them, in the order given; unknown ids are left out. */
@@ -27,12 +28,7 @@ export async function loadConversations(
         epoch: row.epoch,
         cipherSuite: required(cipherSuiteName(row.cipherSuite), 'the name of a stored cipher suite'),
         createdAt: row.createdAt,
-        metadata:
-          row.sealedMetadata === null
-            ? undefined
-            : (JSON.parse(
-                privacy.unsealText('conversation-metadata', [groupId], row.sealedMetadata),
-              ) as ConversationMetadata),
+        metadata: openMetadata(privacy, row),
         members: (rosters.get(id)?.members ?? []).map(({ did, role, joinedAt, promotedAt }) => ({
           did,
           joinedAt,

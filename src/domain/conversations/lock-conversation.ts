@@ -18,7 +18,16 @@ export async function lockConversation(
   caller: Caller,
   groupId: Buffer,
 ): Promise<{ locked: LockedConversation; membership: Membership }> {
+  const locked = await lockForJoiner(tx, groupId);
+  return { locked, membership: await requireMember({ privacy: deps.privacy, db: tx }, caller, groupId) };
+}
+
+/**
+ * As `lockConversation`, for those who need not be members: the caller has to find out what they may.
+ * @throws AppError ConvoNotFound.
+ */
+export async function lockForJoiner(tx: Tx, groupId: Buffer): Promise<LockedConversation> {
   const locked = await lockCounters(tx, groupId);
   if (locked === undefined) throw domainError('ConvoNotFound');
-  return { locked, membership: await requireMember({ privacy: deps.privacy, db: tx }, caller, groupId) };
+  return locked;
 }

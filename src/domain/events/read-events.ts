@@ -5,6 +5,8 @@ import type { Message } from '#domain/messages/message.ts';
 import { openMessage } from '#domain/messages/list-messages.ts';
 import { selectMessagesBySeq } from '#domain/messages/select-messages.ts';
 import type { MessageRow } from '#domain/messages/message-row.ts';
+import { readWarnings, warningKey } from '#domain/warnings/read-warnings.ts';
+import type { Warning } from '#domain/warnings/warning.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Sql } from '#storage/database.ts';
 
@@ -19,6 +21,8 @@ export type StreamEvent = LogPlace & { readonly receivedAt: Date } & (
     | { readonly kind: 'message'; readonly message: Message }
     | { readonly kind: 'membership'; readonly did: string; readonly action: MembershipAction; readonly epoch: number }
     | { readonly kind: HelpKind; readonly did: string }
+    /** For `did` alone. */
+    | { readonly kind: 'warning'; readonly did: string; readonly warning: Warning }
   );
 
 const actions: ReadonlyMap<number, MembershipAction> = new Map([
@@ -75,7 +79,12 @@ export interface OpenedEvents {
 /** Bodies held at once; the first message always comes, however large. */
 const openSizeBytesMax = 4_194_304;
 
-/** Joins rows with their messages, as many as fit; an event whose message has expired is left out. The order stays. */
+/** Whether `did` may hear of the event at all, given that they are entitled to those of the conversation. */
+export function concerns(event: StreamEvent, did: string): boolean {
+  return event.kind !== 'warning' || event.did === did;
+}
+
+/** Joins rows with their messages, as many as fit; an event whose message or warning has expired is left out. The order stays. */
 export async function openEvents(
   deps: { sql: Sql; privacy: Privacy },
   rows: readonly EventRow[],
@@ -86,18 +95,26 @@ export async function openEvents(
     seqs: ofMessages.map((row) => row.seq ?? 0),
     sizeBytesMax: openSizeBytesMax,
   });
+  const warnings = await readWarnings(
+    deps,
+    rows.filter((row) => row.kind === eventKinds.warning),
+  );
   const byKey = new Map(messages.map((row) => [messageKey(row.groupId, row.seq), row]));
   const events: StreamEvent[] = [];
   for (const [index, row] of rows.entries()) {
     const message = byKey.get(messageKey(row.groupId, row.seq ?? 0));
     if (message !== undefined && message.body === null) return { events, openedRows: index };
-    const event = eventOf(deps.privacy, row, message);
+    const event = eventOf(deps.privacy, row, { message, warning: warnings.get(warningKey(row)) });
     if (event !== undefined) events.push(event);
   }
   return { events, openedRows: rows.length };
 }
 
-function eventOf(privacy: Privacy, row: EventRow, message: MessageRow | undefined): StreamEvent | undefined {
+function eventOf(
+  privacy: Privacy,
+  row: EventRow,
+  { message, warning }: { message: MessageRow | undefined; warning: Warning | undefined },
+): StreamEvent | undefined {
   const { position, groupId, eventNo, receivedAt } = row;
   const place = { position, groupId, eventNo, receivedAt };
   const action = actions.get(row.kind);
@@ -107,6 +124,7 @@ function eventOf(privacy: Privacy, row: EventRow, message: MessageRow | undefine
   }
   const help = helpKinds.get(row.kind);
   if (help !== undefined && did !== undefined) return { ...place, kind: help, did };
+  if (warning !== undefined && did !== undefined) return { ...place, kind: 'warning', did, warning };
   return message && { ...place, kind: 'message', message: openMessage(privacy, message) };
 }
 

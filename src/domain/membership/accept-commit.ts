@@ -1,8 +1,10 @@
+import type { Caller } from '#domain/caller.ts';
 import type { LockedConversation } from '#domain/conversations/conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { commitId, findStoredCommit } from '#domain/messages/store-commit.ts';
 import type { AcceptedCommit } from '#domain/messages/store-commit.ts';
 import { readCommit } from '#mls/framing.ts';
+import type { CommitFraming } from '#mls/framing.ts';
 import { MlsFormatError } from '#mls/mls-format-error.ts';
 import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
@@ -25,11 +27,36 @@ export interface FramedCommit {
  * @throws AppError InvalidCommit for anything else, external commits included.
  */
 export function parseMemberCommit(bytes: Buffer, groupId: Buffer): FramedCommit {
+  const { external, epoch } = parseCommit(bytes, groupId);
+  if (external) throw domainError('InvalidCommit');
+  return { bytes, epoch };
+}
+
+/** An external commit whose leaf carries the caller's DID. */
+export interface FramedExternalCommit extends FramedCommit {
+  readonly removesLeaf: boolean;
+  readonly externalPskIds: readonly Uint8Array[];
+}
+
+/**
+ * Reads a commit by which the caller joins. The credential must be the caller's bare DID, as in key packages; whether the signature
+ * is right and a removed leaf an old one of theirs, the members check (RFC 9420 section 12.4.3.2): the service has no tree.
+ * @throws AppError InvalidCommit.
+ */
+export function parseExternalCommit(bytes: Buffer, groupId: Buffer, caller: Caller): FramedExternalCommit {
+  const { joiner, epoch } = parseCommit(bytes, groupId);
+  if (joiner?.identity === undefined || !Buffer.from(caller.did).equals(joiner.identity)) {
+    throw domainError('InvalidCommit');
+  }
+  return { bytes, epoch, removesLeaf: joiner.removesLeaf, externalPskIds: joiner.externalPskIds };
+}
+
+function parseCommit(bytes: Buffer, groupId: Buffer): CommitFraming {
   if (bytes.length > limits.messageSizeBytesMax) throw domainError('InvalidCommit');
   try {
     const framing = readCommit(bytes);
-    if (framing.external || !groupId.equals(framing.groupId)) throw domainError('InvalidCommit');
-    return { bytes, epoch: framing.epoch };
+    if (!groupId.equals(framing.groupId)) throw domainError('InvalidCommit');
+    return framing;
   } catch (error) {
     if (error instanceof MlsFormatError) throw domainError('InvalidCommit');
     throw error;

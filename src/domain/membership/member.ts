@@ -20,6 +20,8 @@ export interface Membership {
   readonly leftEvent: number | null;
   /** Gone, but no commit has taken their leaves out of the MLS group yet. */
   readonly removalPending: boolean;
+  /** Has lost the group's state and asked to be added anew. */
+  readonly needsRejoin: boolean;
 }
 
 /** Whether event number `eventNo` lies between the person's join and removal, both included. */

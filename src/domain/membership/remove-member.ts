@@ -3,6 +3,7 @@ import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
+import { loadPolicy } from '#domain/policies/load-policy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/database.ts';
 import type { MembershipDeps } from './add-members.ts';
@@ -72,7 +73,14 @@ async function requireTarget(
   if (input.targetDid === by.caller.did) throw domainError('CannotRemoveSelf');
   const target = await selectMembership(tx, by.groupId, memberPseudonym(deps.privacy, by.groupId, input.targetDid));
   const isFollowUp = target?.removalPending === true && input.commit !== undefined;
-  if (by.membership.role !== roles.admin && !isFollowUp) throw domainError('NotAdmin');
+  const mayRemove =
+    by.membership.role === roles.admin || isFollowUp || (await mayMembersRemove(tx, by.groupId, target));
+  if (!mayRemove) throw domainError('NotAdmin');
   if (target === undefined) throw domainError('TargetNotMember');
   return { target, isFollowUp };
+}
+
+/** The policy may let every member remove others, but admins only admins. */
+async function mayMembersRemove(tx: Tx, groupId: Buffer, target: Membership | undefined): Promise<boolean> {
+  return target?.role !== roles.admin && (await loadPolicy(tx, groupId)).allowMemberRemove;
 }

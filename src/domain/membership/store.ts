@@ -13,6 +13,7 @@ const membershipColumns = [
   'joined_event as joinedEvent',
   'left_event as leftEvent',
   'removal_pending as removalPending',
+  'needs_rejoin as needsRejoin',
 ] as const;
 
 export async function selectMembership(db: Db, groupId: Buffer, member: Buffer): Promise<Membership | undefined> {
@@ -44,7 +45,7 @@ export async function selectMembershipPairs(
   const rows = await sql<Membership & { groupId: Buffer }>`
     SELECT m.group_id AS "groupId", m.member, m.role, m.state, m.joined_seq AS "joinedSeq",
            m.joined_event AS "joinedEvent", m.left_event AS "leftEvent",
-           m.removal_pending AS "removalPending"
+           m.removal_pending AS "removalPending", m.needs_rejoin AS "needsRejoin"
     FROM unnest(${byteaArray(pairs.groupIds)}::bytea[], ${byteaArray(pairs.members)}::bytea[]) AS p(group_id, member)
     JOIN members m ON m.group_id = p.group_id AND m.member = p.member`.execute(db);
   return rows.rows;
@@ -147,6 +148,7 @@ export async function upsertMembers(
         left_event: null,
         promoted_at: null,
         removal_pending: false,
+        needs_rejoin: false,
       })),
     )
     .execute();
@@ -227,4 +229,57 @@ export async function updateRemovalCommitted(tx: Tx, groupId: Buffer, member: Bu
     .where('group_id', '=', groupId)
     .where('member', '=', member)
     .execute();
+}
+
+/** Whether the person waits to be added anew. */
+export async function updateNeedsRejoin(
+  db: Db,
+  groupId: Buffer,
+  change: { member: Buffer; needsRejoin: boolean },
+): Promise<void> {
+  await db
+    .updateTable('members')
+    .set({ needs_rejoin: change.needsRejoin })
+    .where('group_id', '=', groupId)
+    .where('member', '=', change.member)
+    .where('needs_rejoin', '!=', change.needsRejoin)
+    .execute();
+}
+
+/** What somebody who lost the group's state asks the members for. */
+export type HelpRequest = 'readdition' | 'groupInfoRefresh';
+
+const askedColumns = { readdition: 'readdition_asked_at', groupInfoRefresh: 'group_info_asked_at' } as const;
+const askAgainMinutes = 10;
+
+/** Notes that the person asks. @returns false when they did so in the last ten minutes. */
+export async function updateAsked(
+  tx: Tx,
+  groupId: Buffer,
+  asking: { member: Buffer; request: HelpRequest; bucketSeconds: number },
+): Promise<boolean> {
+  const column = askedColumns[asking.request];
+  // The stored time is rounded down, so it counts as up to a bucket later.
+  const latest = sql<Date>`now() - make_interval(mins => ${askAgainMinutes}::integer, secs => ${asking.bucketSeconds}::integer)`;
+  const result = await tx
+    .updateTable('members')
+    .set({ [column]: bucketedNow(asking.bucketSeconds) })
+    .where('group_id', '=', groupId)
+    .where('member', '=', asking.member)
+    .where((eb) => eb.or([eb(column, 'is', null), eb(column, '<=', latest)]))
+    .executeTakeFirst();
+  return result.numUpdatedRows > 0n;
+}
+
+/** Active members by conversation id (hex). */
+export async function countMembersOf(db: Db, groupIds: readonly Buffer[]): Promise<ReadonlyMap<string, number>> {
+  if (groupIds.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('members')
+    .select((eb) => ['group_id as groupId', eb.fn.countAll<number>().as('count')])
+    .where('group_id', 'in', [...groupIds])
+    .where('state', '=', memberStates.active)
+    .groupBy('group_id')
+    .execute();
+  return new Map(rows.map(({ groupId, count }) => [groupId.toString('hex'), Number(count)]));
 }

@@ -44,7 +44,8 @@ export async function acceptWelcome(
   });
 }
 
-function parseWelcome(bytes: Buffer): WelcomeHeader {
+/** @throws AppError InvalidWelcome. */
+export function parseWelcome(bytes: Buffer): WelcomeHeader {
   if (bytes.length > limits.welcomeSizeBytesMax) throw domainError('InvalidWelcome');
   try {
     const header = readWelcome(bytes);

@@ -1,6 +1,7 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
+import { clearRejoin } from '#domain/membership/clear-rejoin.ts';
 import { requireMember } from '#domain/membership/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
@@ -27,4 +28,5 @@ export async function confirmWelcome(
     device: tag && welcomeDevice(privacy, groupId, tag),
     bucketSeconds: deps.timeBucketSeconds,
   });
+  await clearRejoin(deps, caller, groupId);
 }

@@ -5,6 +5,7 @@ import { claimPendingDeviceAddition } from './claimPendingDeviceAddition.ts';
 import { completePendingDeviceAddition } from './completePendingDeviceAddition.ts';
 import { confirmWelcome } from './confirmWelcome.ts';
 import { createConvo } from './createConvo.ts';
+import { createInvite } from './createInvite.ts';
 import { deleteDevice } from './deleteDevice.ts';
 import { demoteAdmin } from './demoteAdmin.ts';
 import { demoteModerator } from './demoteModerator.ts';
@@ -13,6 +14,7 @@ import { getBlockStatus } from './getBlockStatus.ts';
 import { getCommits } from './getCommits.ts';
 import { getConvos } from './getConvos.ts';
 import { getEpoch } from './getEpoch.ts';
+import { getExpectedConversations } from './getExpectedConversations.ts';
 import { getGroupInfo } from './getGroupInfo.ts';
 import { getKeyPackageHistory } from './getKeyPackageHistory.ts';
 import { getKeyPackages } from './getKeyPackages.ts';
@@ -21,23 +23,31 @@ import { getKeyPackageStatus } from './getKeyPackageStatus.ts';
 import { getMessages } from './getMessages.ts';
 import { getOptInStatus } from './getOptInStatus.ts';
 import { getPendingDeviceAdditions } from './getPendingDeviceAdditions.ts';
+import { getPolicy } from './getPolicy.ts';
 import { getReports } from './getReports.ts';
 import { getSubscriptionTicket } from './getSubscriptionTicket.ts';
 import { getWelcome } from './getWelcome.ts';
+import { groupInfoRefresh } from './groupInfoRefresh.ts';
 import { handleBlockChange } from './handleBlockChange.ts';
+import { invalidateWelcome } from './invalidateWelcome.ts';
 import { leaveConvo } from './leaveConvo.ts';
 import { listDevices } from './listDevices.ts';
+import { listInvites } from './listInvites.ts';
 import { optIn } from './optIn.ts';
 import { optOut } from './optOut.ts';
+import { processExternalCommit } from './processExternalCommit.ts';
 import { promoteAdmin } from './promoteAdmin.ts';
 import { promoteModerator } from './promoteModerator.ts';
 import { publishKeyPackage } from './publishKeyPackage.ts';
 import { publishKeyPackages } from './publishKeyPackages.ts';
+import { readdition } from './readdition.ts';
 import { registerDevice } from './registerDevice.ts';
 import { registerDeviceToken } from './registerDeviceToken.ts';
+import { rejoin } from './rejoin.ts';
 import { removeMember } from './removeMember.ts';
 import { reportMember } from './reportMember.ts';
 import { resolveReport } from './resolveReport.ts';
+import { revokeInvite } from './revokeInvite.ts';
 import { sendMessage } from './sendMessage.ts';
 import { streamConvoEvents } from './streamConvoEvents.ts';
 import { subscribeConvoEvents } from './subscribeConvoEvents.ts';
@@ -45,7 +55,9 @@ import { syncKeyPackages } from './syncKeyPackages.ts';
 import { unregisterDeviceToken } from './unregisterDeviceToken.ts';
 import { updateCursor } from './updateCursor.ts';
 import { updateGroupInfo } from './updateGroupInfo.ts';
+import { updatePolicy } from './updatePolicy.ts';
 import { validateDeviceState } from './validateDeviceState.ts';
+import { validateWelcome } from './validateWelcome.ts';
 import { warnMember } from './warnMember.ts';
 
 /** Every method that the service answers; `test/tidy` proves the list complete. */
@@ -56,6 +68,7 @@ const factories = {
   completePendingDeviceAddition,
   confirmWelcome,
   createConvo,
+  createInvite,
   deleteDevice,
   demoteAdmin,
   demoteModerator,
@@ -64,6 +77,7 @@ const factories = {
   getCommits,
   getConvos,
   getEpoch,
+  getExpectedConversations,
   getGroupInfo,
   getKeyPackageHistory,
   getKeyPackages,
@@ -72,23 +86,31 @@ const factories = {
   getMessages,
   getOptInStatus,
   getPendingDeviceAdditions,
+  getPolicy,
   getReports,
   getSubscriptionTicket,
   getWelcome,
+  groupInfoRefresh,
   handleBlockChange,
+  invalidateWelcome,
   leaveConvo,
   listDevices,
+  listInvites,
   optIn,
   optOut,
+  processExternalCommit,
   promoteAdmin,
   promoteModerator,
   publishKeyPackage,
   publishKeyPackages,
+  readdition,
   registerDevice,
   registerDeviceToken,
+  rejoin,
   removeMember,
   reportMember,
   resolveReport,
+  revokeInvite,
   sendMessage,
   streamConvoEvents,
   subscribeConvoEvents,
@@ -96,7 +118,9 @@ const factories = {
   unregisterDeviceToken,
   updateCursor,
   updateGroupInfo,
+  updatePolicy,
   validateDeviceState,
+  validateWelcome,
   warnMember,
 } as const;
 

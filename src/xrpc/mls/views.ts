@@ -1,7 +1,9 @@
 import type { BlockRelationship } from '#domain/blocks/block.ts';
 import { formatConversationId } from '#domain/conversations/conversation.ts';
 import type { Conversation, ConversationMetadata } from '#domain/conversations/conversation.ts';
+import type { Invite } from '#domain/invites/invite.ts';
 import type { Message } from '#domain/messages/message.ts';
+import type { Policy, PolicyInForce } from '#domain/policies/policy.ts';
 
 /** The lexicon's `checkBlocks#blockRelationship`. */
 export interface BlockView {
@@ -76,5 +78,50 @@ export function conversationView(conversation: Conversation): ConversationView {
     createdAt: conversation.createdAt.toISOString(),
     metadata: conversation.metadata,
     needsRemovalCommit: conversation.needsRemovalCommit.length === 0 ? undefined : conversation.needsRemovalCommit,
+  };
+}
+
+/** The lexicon's `updatePolicy#policyView`. */
+export interface PolicyView extends Policy {
+  readonly convoId: string;
+  readonly updatedAt: string;
+  readonly updatedBy: string | undefined;
+}
+
+export function policyView(convoId: string, policy: PolicyInForce): PolicyView {
+  return { ...policy, convoId: convoId.toLowerCase(), updatedAt: policy.updatedAt.toISOString() };
+}
+
+/** The lexicon's `createInvite#inviteView`. */
+export interface InviteView {
+  readonly inviteId: string;
+  readonly convoId: string;
+  readonly createdBy: string;
+  readonly createdAt: string;
+  readonly pskHash: string;
+  readonly targetDid: string | undefined;
+  readonly expiresAt: string | undefined;
+  readonly maxUses: number | undefined;
+  readonly useCount: number;
+  readonly isRevoked: boolean;
+  readonly revokedAt: string | undefined;
+  readonly revokedBy: string | undefined;
+}
+
+export function inviteView(invite: Invite): InviteView {
+  const { inviteId, pskHash, targetDid, maxUses, useCount, revoked } = invite;
+  return {
+    inviteId,
+    convoId: formatConversationId(invite.groupId),
+    createdBy: invite.createdByDid,
+    createdAt: invite.createdAt.toISOString(),
+    pskHash,
+    targetDid,
+    expiresAt: invite.expiresAt?.toISOString(),
+    maxUses,
+    useCount,
+    isRevoked: revoked !== undefined,
+    revokedAt: revoked?.at.toISOString(),
+    revokedBy: revoked?.byDid,
   };
 }

@@ -41,7 +41,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Makes an invite: whoever holds its secret may join by external commit. */
+/** Makes an invite: whoever holds its secret may join by external commit. For admins, or all members if the policy says so. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'Unauthorized',
   'InvalidPSKHash',
@@ -50,6 +50,7 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotAdmin',
   'PolicyViolation',
   'IdempotencyKeyReused',
+  'TooManyInvites',
 ])
 
 export { main }

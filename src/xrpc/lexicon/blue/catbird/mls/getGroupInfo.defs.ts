@@ -12,6 +12,7 @@ export { $nsid }
 
 export const $params = /*#__PURE__*/ l.params({
   convoId: /*#__PURE__*/ l.string(),
+  pskHash: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
 })
 
 export type $Params = l.InferOutput<typeof $params>
@@ -30,13 +31,14 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** The GroupInfo of the current epoch, to join by external commit. */
+/** The GroupInfo of the current epoch, to join by external commit. For members, people who left and have called rejoin, and holders of an invite. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'NotFound',
   'Unauthorized',
   'GroupInfoUnavailable',
   'ConvoNotFound',
   'NotMember',
+  'PolicyViolation',
 ])
 
 export { main }

@@ -46,7 +46,6 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidCommit',
   'LastAdmin',
   'TargetNotMember',
-  'PolicyViolation',
 ])
 
 export { main }

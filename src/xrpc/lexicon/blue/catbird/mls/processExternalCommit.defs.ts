@@ -20,7 +20,6 @@ export const $input = /*#__PURE__*/ l.jsonPayload({
   idempotencyKey: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
   groupInfo: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
   pskHash: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
-  deviceId: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
 })
 
 export type $Input<B = l.BinaryData> = l.InferPayload<typeof $input, B>
@@ -48,7 +47,6 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'PolicyViolation',
   'TooManyMembers',
   'TooManyConversations',
-  'DeviceNotFound',
   'IdempotencyKeyReused',
 ])
 

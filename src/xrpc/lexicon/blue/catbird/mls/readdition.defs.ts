@@ -32,7 +32,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Asks the other members to remove and add the caller, who lost the group's state. */
+/** Asks the other members to remove and add the caller, who lost the group's state or left. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotFound',
   'Unauthorized',

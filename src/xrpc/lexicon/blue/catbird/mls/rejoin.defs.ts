@@ -46,6 +46,7 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'RateLimitExceeded',
   'NotMember',
   'DeviceNotFound',
+  'TooManyKeyPackages',
 ])
 
 export { main }

@@ -36,7 +36,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Removes somebody else from a conversation. Admins only. */
+/** Removes somebody else from a conversation. For admins, or all members if the policy says so. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotAdmin',
   'NotMember',
@@ -45,7 +45,6 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'EpochMismatch',
   'InvalidCommit',
   'TargetNotMember',
-  'PolicyViolation',
   'IdempotencyKeyReused',
 ])
 

@@ -47,7 +47,6 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NoFieldsProvided',
   'InvalidMaxMembers',
   'NotAdmin',
-  'PolicyViolation',
 ])
 
 export { main }

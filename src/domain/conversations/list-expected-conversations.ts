@@ -1,0 +1,86 @@
+import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
+import type { Caller } from '#domain/caller.ts';
+import { requireDeviceTag } from '#domain/devices/require-device.ts';
+import { listStandings } from '#domain/membership/list-standings.ts';
+import { welcomeDevice } from '#domain/welcomes/deliver-welcome.ts';
+import { listWelcomes } from '#domain/welcomes/list-welcomes.ts';
+import { welcomeStates } from '#domain/welcomes/welcome.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { openMetadata } from './open-metadata.ts';
+import { selectConversations } from './store.ts';
+
+/** A conversation that the caller belongs to, and whether a device still has to get in (lexicon `expectedConversation`). */
+export interface ExpectedConversation {
+  readonly groupId: Buffer;
+  /** Empty when clients gave it none that the service may see. */
+  readonly name: string;
+  readonly memberCount: number;
+  /** Asked to be added anew, and nobody has yet. */
+  readonly needsRejoin: boolean;
+  /** Undefined when the service cannot tell: it sees Welcomes, not who is in a group. */
+  readonly deviceInGroup: boolean | undefined;
+}
+
+interface ExpectedDeps {
+  readonly db: Db;
+  readonly privacy: Privacy;
+}
+
+const loadAtOnceMax = 100;
+
+/**
+ * The caller's conversations, in the order of their ids.
+ * @param deviceId one of the caller's devices.
+ * @throws AppError DeviceNotFound.
+ */
+export async function listExpectedConversations(
+  deps: ExpectedDeps,
+  caller: Caller,
+  deviceId: string | undefined,
+): Promise<ExpectedConversation[]> {
+  const tag = deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, deviceId);
+  const groupIds = (await readConversationList(deps, caller.did)).sort((a, b) => Buffer.compare(a, b));
+  const expected: ExpectedConversation[] = [];
+  for (let start = 0; start < groupIds.length; start += loadAtOnceMax) {
+    expected.push(...(await loadPart(deps, caller, groupIds.slice(start, start + loadAtOnceMax), tag)));
+  }
+  return expected;
+}
+
+async function loadPart(
+  deps: ExpectedDeps,
+  caller: Caller,
+  groupIds: readonly Buffer[],
+  tag: Buffer | undefined,
+): Promise<ExpectedConversation[]> {
+  const [conversations, standings, isInGroup] = await Promise.all([
+    selectConversations(deps.db, groupIds),
+    listStandings(deps, caller, groupIds),
+    tag === undefined ? new Map<string, boolean>() : readDevice(deps, caller, groupIds, tag),
+  ]);
+  const byId = new Map(conversations.map((row) => [row.groupId.toString('hex'), row]));
+  return groupIds.flatMap((groupId) => {
+    const id = groupId.toString('hex');
+    const [row, standing] = [byId.get(id), standings.get(id)];
+    if (row === undefined || standing === undefined) return [];
+    const name = openMetadata(deps.privacy, row)?.name ?? '';
+    return [{ groupId, name, ...standing, deviceInGroup: isInGroup.get(id) }];
+  });
+}
+
+/** By conversation (hex): false while a Welcome waits for the device, true once it has said that its last one worked. */
+async function readDevice(
+  deps: ExpectedDeps,
+  caller: Caller,
+  groupIds: readonly Buffer[],
+  tag: Buffer,
+): Promise<Map<string, boolean>> {
+  const isInGroup = new Map<string, boolean>();
+  for (const { groupId, device, state } of await listWelcomes(deps, caller, groupIds)) {
+    const id = groupId.toString('hex');
+    if (!device.equals(welcomeDevice(deps.privacy, groupId, tag))) continue;
+    isInGroup.set(id, (isInGroup.get(id) ?? true) && state === welcomeStates.consumed);
+  }
+  return isInGroup;
+}

@@ -1,0 +1,34 @@
+import type { Privacy } from '#privacy/privacy.ts';
+
+/** An invite as those see it who may make one (lexicon `inviteView`). */
+export interface Invite extends InviteDetails {
+  readonly inviteId: string;
+  readonly groupId: Buffer;
+  readonly createdAt: Date;
+  readonly expiresAt: Date | undefined;
+  readonly maxUses: number | undefined;
+  readonly useCount: number;
+  readonly revoked: { readonly at: Date; readonly byDid: string } | undefined;
+}
+
+/** What stands sealed in an invite's row. */
+export interface InviteDetails {
+  /** SHA-256 of the invite's secret in lower-case hex; whoever shows it may join. */
+  readonly pskHash: string;
+  readonly createdByDid: string;
+  /** The only person it is for. */
+  readonly targetDid?: string | undefined;
+}
+
+const pskHashHex = /^[0-9a-f]{64}$/;
+
+/** The 32 bytes of a PSK hash in hex of either case, or undefined if it is none. */
+export function decodePskHash(hex: string): Buffer | undefined {
+  const lower = hex.toLowerCase();
+  return pskHashHex.test(lower) ? Buffer.from(lower, 'hex') : undefined;
+}
+
+/** How an invite is found by the PSK hash that somebody shows. */
+export function inviteSecret(privacy: Privacy, groupId: Buffer, pskHash: Uint8Array): Buffer {
+  return privacy.pseudonym('invite-secret', [groupId], pskHash);
+}

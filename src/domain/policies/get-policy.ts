@@ -1,0 +1,29 @@
+import type { Caller } from '#domain/caller.ts';
+import { parseConversationId } from '#domain/conversations/conversation.ts';
+import { loadConversationFacts } from '#domain/conversations/load-conversation-facts.ts';
+import { requireMember } from '#domain/membership/require-member.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { defaultPolicy } from './policy.ts';
+import type { PolicyInForce } from './policy.ts';
+import { selectPolicy } from './store.ts';
+
+/**
+ * The conversation's policy, for its members; one that nobody has changed is as old as the conversation.
+ * @throws AppError ConvoNotFound, NotMember.
+ */
+export async function getPolicy(
+  deps: { db: Db; privacy: Privacy },
+  caller: Caller,
+  conversationId: string,
+): Promise<PolicyInForce> {
+  const groupId = parseConversationId(conversationId);
+  await requireMember(deps, caller, groupId);
+  const row = await selectPolicy(deps.db, groupId);
+  if (row === undefined) {
+    const { createdAt } = await loadConversationFacts(deps, groupId);
+    return { ...defaultPolicy, updatedAt: createdAt, updatedBy: undefined };
+  }
+  const { sealedUpdatedBy, ...policy } = row;
+  return { ...policy, updatedBy: deps.privacy.unsealText('policy-author', [groupId], sealedUpdatedBy) };
+}

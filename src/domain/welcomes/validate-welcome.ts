@@ -1,0 +1,66 @@
+import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
+import type { Caller } from '#domain/caller.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { findOwnKeyPackage } from '#domain/key-packages/find-own-key-package.ts';
+import { unpadFromBucket } from '#privacy/buckets.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { parseWelcome } from './accept-welcome.ts';
+import { listWelcomes } from './list-welcomes.ts';
+import { selectWelcomeMessage } from './store.ts';
+import type { WelcomeRow } from './store.ts';
+import { welcomeStates } from './welcome.ts';
+
+/** Pseudonyms computed to find which waiting Welcome is meant: a second of work would be an attack, this is milliseconds. */
+const comparisonsMax = 20_000;
+
+interface ValidateDeps {
+  readonly db: Db;
+  readonly privacy: Privacy;
+}
+
+export interface ValidWelcome {
+  /** KeyPackageRef of the caller's package. */
+  readonly ref: Buffer;
+  /** Whether the package is kept for a Welcome: handed out, or used by this very one. */
+  readonly reserved: boolean;
+}
+
+/**
+ * Whether the caller can join with these bytes. A package is used up when its Welcome is stored, so a Welcome that waits for the
+ * caller is looked for first; of packages of others nothing is told.
+ * @throws AppError InvalidWelcome, KeyPackageNotFound, KeyPackageAlreadyConsumed; KeyPackageReserved when the package waits for
+ *   another Welcome.
+ */
+export async function validateWelcome(deps: ValidateDeps, caller: Caller, bytes: Buffer): Promise<ValidWelcome> {
+  const refs = parseWelcome(bytes).keyPackageRefs.map((ref) => Buffer.from(ref));
+  const waiting = await findWaiting(deps, caller, refs);
+  if (waiting !== undefined) {
+    const stored = await loadWelcome(deps, waiting.welcome);
+    if (stored?.equals(bytes) !== true) throw domainError('KeyPackageReserved');
+    return { ref: waiting.ref, reserved: true };
+  }
+  const own = await findOwnKeyPackage(deps, caller, refs);
+  if (own === undefined) throw domainError('KeyPackageNotFound');
+  if (own.state === 'consumed') throw domainError('KeyPackageAlreadyConsumed');
+  return { ref: own.ref, reserved: own.state === 'handedOut' };
+}
+
+async function findWaiting(
+  deps: ValidateDeps,
+  caller: Caller,
+  refs: readonly Buffer[],
+): Promise<{ welcome: WelcomeRow; ref: Buffer } | undefined> {
+  const welcomes = await listWelcomes(deps, caller, await readConversationList(deps, caller.did));
+  const waiting = welcomes.filter(({ state }) => state !== welcomeStates.consumed);
+  for (const welcome of waiting.slice(0, Math.ceil(comparisonsMax / refs.length))) {
+    const ref = refs.find((one) => deps.privacy.pseudonym('welcome-ref', [welcome.groupId], one).equals(welcome.ref));
+    if (ref !== undefined) return { welcome, ref };
+  }
+  return undefined;
+}
+
+async function loadWelcome(deps: ValidateDeps, { groupId, epoch }: WelcomeRow): Promise<Buffer | undefined> {
+  const sealed = await selectWelcomeMessage(deps.db, groupId, epoch);
+  return sealed && unpadFromBucket(deps.privacy.unseal('welcome', [groupId, epoch], sealed));
+}
