@@ -21,6 +21,7 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ *.main.input.schema.properties.groupInfo': 'others can then join by external commit at once',
   '+ *.main.input.schema.properties.idempotencyKey': firstAnswer,
   '+ processExternalCommit.main.input.schema.properties.pskHash': 'somebody with an invite has to show it',
+  '+ getGroupInfo.main.parameters.properties.pskHash': 'somebody with an invite needs it to join',
   '+ getReports.reportView.properties.action': 'other admins see what was decided',
   '+ getReports.reportView.properties.category': 'an admin sees what kind of thing is reported',
   '+ getReports.reportView.properties.messageIds': 'an admin sees which messages are meant',
@@ -74,5 +75,7 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ *.main.errors.TooManyConnections': 'subscriptions of an account are bounded',
   '+ *.main.errors.TooManyConversations': 'conversations of an account are bounded',
   '+ *.main.errors.TooManyMembers': 'members of a conversation are bounded',
+  '+ *.main.errors.TooManyInvites': 'invites of a conversation are bounded',
+  '+ rejoin.main.errors.TooManyKeyPackages': 'packages of a device are bounded',
   '+ *.main.errors.TooManyReports': 'open reports are bounded',
 };
