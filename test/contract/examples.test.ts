@@ -104,7 +104,8 @@ test('a conversation begins', async () => {
     metadata: { name: 'Walking' },
     idempotencyKey: newUuid(),
   });
-  await record.call('getWelcome', bob, { convoId });
+  const { welcome } = await record.call('getWelcome', bob, { convoId });
+  await record.call('validateWelcome', bob, { welcomeMessage: Buffer.from(welcome, 'base64') });
   await record.call('confirmWelcome', bob, { convoId, success: true });
   await record.call('getConvos', bob, { limit: 50 });
   await record.call('getEpoch', bob, { convoId });
@@ -178,14 +179,48 @@ test('blocks', async () => {
   await record.call('getBlockStatus', alice, { convoId });
 });
 
-test('a group with a GroupInfo', async () => {
+test('an invite, and joining by external commit', async () => {
   const ofOne = newSecret(16);
   const group = telephone.device.inAnotherGroup();
   await group.createGroup(ofOne);
-  await alice.call('createConvo', { groupId: ofOne.toString('hex'), cipherSuite });
+  const club = ofOne.toString('hex');
+  await alice.call('createConvo', { groupId: club, cipherSuite, metadata: { name: 'Club' } });
   const groupInfo = base64(await group.exportGroupInfo());
-  await record.call('updateGroupInfo', alice, { convoId: ofOne.toString('hex'), groupInfo, epoch: 0 });
-  await record.call('getGroupInfo', alice, { convoId: ofOne.toString('hex') });
+  await record.call('updateGroupInfo', alice, { convoId: club, groupInfo, epoch: 0 });
+  await record.call('updatePolicy', alice, { convoId: club, allowInvites: true, maxMembers: 100 });
+  await record.call('getPolicy', alice, { convoId: club });
+  const pskHash = newSecret(32).toString('hex');
+  const { inviteId } = await record.call('createInvite', alice, { convoId: club, pskHash, maxUses: 1 });
+  await record.call('listInvites', alice, { convoId: club });
+  const shown = await record.call('getGroupInfo', carol, { convoId: club, pskHash });
+  const device = await MlsMember.create({ did: carol.did, cipherSuite });
+  const joining = await device.externalJoin(Buffer.from(shown.groupInfo, 'base64'));
+  await record.call('processExternalCommit', carol, {
+    convoId: club,
+    externalCommit: base64(joining.commit),
+    groupInfo: base64(joining.groupInfo),
+    pskHash,
+    idempotencyKey: newUuid(),
+  });
+  await record.call('revokeInvite', alice, { inviteId });
+  await record.call('groupInfoRefresh', carol, { convoId: club });
+  await record.call('readdition', carol, { convoId: club });
+  const { keyPackage: again } = await keyPackage(device);
+  await record.call('rejoin', carol, { convoId: club, keyPackage: again });
+  await record.call('getExpectedConversations', carol, {});
+});
+
+test('a Welcome that cannot be used', async () => {
+  const { keyPackages } = await alice.call('getKeyPackages', { dids: [carol.did], cipherSuite });
+  const refs = keyPackages.map(({ keyPackageHash }) => Buffer.from(keyPackageHash ?? '', 'hex'));
+  const lost = newSecret(16).toString('hex');
+  await alice.call('createConvo', {
+    groupId: lost,
+    cipherSuite,
+    initialMembers: [carol.did],
+    welcomeMessage: base64(craftWelcome(refs)),
+  });
+  await record.call('invalidateWelcome', carol, { convoId: lost, reason: 'keys lost' });
 });
 
 test('goodbye', async () => {

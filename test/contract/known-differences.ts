@@ -45,6 +45,8 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ registerDevice.main.input.schema.properties.keyPackages.minLength': 'the reference says minItems',
   '- sendChatRequest.main.input.schema.properties.heldMessages.maxItems': 'lexicons say maxLength',
   '+ sendChatRequest.main.input.schema.properties.heldMessages.maxLength': 'the reference says maxItems',
+  'defs.keyPackageRef.properties.keyPackageHash.maxLength: 64 → 128':
+    'KeyPackageRefs of suites with SHA-384 and SHA-512 are longer',
   'registerDevice.main.input.schema.properties.deviceName.maxLength: 100 → 128': 'the seed set allows 128',
   'registerDevice.main.input.schema.properties.signaturePublicKey.maxLength: 32 → 4096':
     'keys of the other suites are longer',
@@ -61,6 +63,8 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ *.main.errors.DeviceNotFound': 'the device that was named may not be there',
   '+ *.main.errors.EpochMismatch': 'a lost race for an epoch needs a name, and the epoch now',
   '+ *.main.errors.IdempotencyKeyReused': 'the first answer would be wrong for another input',
+  '+ *.main.errors.InvalidAsset': 'held messages fill a size bucket',
+  '+ *.main.errors.KeyPackageNotFound': 'a Welcome may name packages that are not there',
   '+ *.main.errors.InvalidCipherSuite': 'the suite named and the bytes may differ',
   '+ *.main.errors.InvalidCommit': 'commits are checked',
   '+ *.main.errors.InvalidCursor': 'cursors are checked',
