@@ -83,7 +83,7 @@ export class MlsDevice {
     this.clientConfig = { ...defaultClientConfig, paddingConfig: { kind: 'padUntilLength', padUntilLength: 0 } };
   }
 
-  /** @param cipherSuiteName a suite of ts-mls whose packages are installed (1, 2, 5 and 7 are). */
+  /** @param cipherSuiteName a suite of ts-mls, by its name there. */
   static async create(did: string, cipherSuiteName: string): Promise<MlsDevice> {
     if (!isSuiteName(cipherSuiteName)) throw new TypeError('ts-mls does not know this cipher suite');
     const suite = await getCiphersuiteImpl(getCiphersuiteFromName(cipherSuiteName));

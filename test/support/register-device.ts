@@ -13,20 +13,20 @@ export interface RegisteredDevice {
 
 const dayMs = 86_400_000;
 
-/** Registers a new MLS client of the account, with `packages` fresh key packages, through the endpoint. */
+/** Registers an MLS client of the account, a new one by default, with `packages` fresh key packages, through the endpoint. */
 export async function registerTestDevice(
   client: XrpcClient,
-  options: { name?: string; uuid?: string; packages?: number; cipherSuite?: string } = {},
+  options: { name?: string; uuid?: string; packages?: number; device?: MlsDevice } = {},
 ): Promise<RegisteredDevice> {
-  const { name = 'phone', uuid, packages = 2, cipherSuite = craftedSuite } = options;
-  const device = await MlsDevice.create(client.did, cipherSuite);
+  const { name = 'phone', uuid, packages = 2 } = options;
+  const device = options.device ?? (await MlsDevice.create(client.did, craftedSuite));
   const made = [];
   for (let index = 0; index < packages; index++) made.push(await device.createKeyPackage());
   const { deviceId } = await client.call('registerDevice', {
     deviceName: name,
     deviceUUID: uuid,
     signaturePublicKey: device.signaturePublicKey,
-    keyPackages: made.map(({ bytes }) => upload(bytes, cipherSuite)),
+    keyPackages: made.map(({ bytes }) => upload(bytes, device.suite.name)),
   });
   return { deviceId, device, refs: made.map(({ ref }) => ref) };
 }

@@ -336,7 +336,7 @@ const keyPackageRef = /*#__PURE__*/ l.typedObject<KeyPackageRef>(
     did: /*#__PURE__*/ l.string({ format: 'did' }),
     keyPackage: /*#__PURE__*/ l.string(),
     keyPackageHash: /*#__PURE__*/ l.optional(
-      /*#__PURE__*/ l.string({ maxLength: 64 }),
+      /*#__PURE__*/ l.string({ maxLength: 128 }),
     ),
     cipherSuite: /*#__PURE__*/ l.string<{
       knownValues: [
