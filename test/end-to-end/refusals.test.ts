@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
-import { craftCommit, craftWelcome } from '../support/crafted-mls.ts';
+import { craftCommit, craftExternalCommit, craftWelcome } from '../support/crafted-mls.ts';
 import { craftedSuite, craftMessage, createCraftedConversation, sendCrafted } from '../support/crafted-conversation.ts';
 import type { CraftedConversation } from '../support/crafted-conversation.ts';
 import { MlsMember } from '../support/mls-member.ts';
@@ -34,21 +34,38 @@ const callsOn = {
       commit: craftCommit(to.groupId, 0).toString('base64'),
     }),
   confirmWelcome: ({ convoId }) => rawRequest('confirmWelcome', { convoId, success: true }),
+  createInvite: ({ convoId }) => rawRequest('createInvite', { convoId, pskHash: newSecret(32).toString('hex') }),
+  getBlockStatus: ({ convoId }) => rawRequest('getBlockStatus', { convoId }),
   getCommits: ({ convoId }) => rawRequest('getCommits', { convoId, fromEpoch: 9, toEpoch: 1 }),
   getEpoch: ({ convoId }) => rawRequest('getEpoch', { convoId }),
   getGroupInfo: ({ convoId }) => rawRequest('getGroupInfo', { convoId }),
   getMessages: ({ convoId }) => rawRequest('getMessages', { convoId, sinceSeq: 0 }),
+  getPolicy: ({ convoId }) => rawRequest('getPolicy', { convoId }),
   getSubscriptionTicket: ({ convoId }) => rawRequest('getSubscriptionTicket', { convoId }),
   getWelcome: ({ convoId }) => rawRequest('getWelcome', { convoId }),
+  groupInfoRefresh: ({ convoId }) => rawRequest('groupInfoRefresh', { convoId }),
+  invalidateWelcome: ({ convoId }) => rawRequest('invalidateWelcome', { convoId, reason: 'NoMatchingKeyPackage' }),
   leaveConvo: (to) =>
     rawRequest('leaveConvo', { convoId: to.convoId, commit: craftCommit(to.groupId, 0).toString('base64') }),
+  listInvites: ({ convoId }) => rawRequest('listInvites', { convoId }),
+  processExternalCommit: ({ convoId, groupId }, { did }) =>
+    rawRequest('processExternalCommit', {
+      convoId,
+      externalCommit: craftExternalCommit({ groupId, epoch: 0, did }).toString('base64'),
+      pskHash: newSecret(32).toString('hex'),
+    }),
+  readdition: ({ convoId }) => rawRequest('readdition', { convoId }),
+  rejoin: ({ convoId }) => rawRequest('rejoin', { convoId, keyPackage: newSecret(200).toString('base64') }),
   removeMember: ({ convoId }) =>
     rawRequest('removeMember', { convoId, targetDid: alice.did, idempotencyKey: newUuid() }),
   sendMessage: (to) => rawRequest('sendMessage', craftMessage(to)),
   updateCursor: ({ convoId }) => rawRequest('updateCursor', { convoId, cursor: 'bm9uZSBvZiBvdXJz' }),
+  updatePolicy: ({ convoId }) => rawRequest('updatePolicy', { convoId, maxMembers: 2 }),
   updateGroupInfo: ({ convoId }) =>
     rawRequest('updateGroupInfo', { convoId, groupInfo: newSecret(200).toString('base64'), epoch: 0 }),
-} as const satisfies Partial<Record<MethodName, (to: CraftedConversation) => ReturnType<typeof rawRequest>>>;
+} as const satisfies Partial<
+  Record<MethodName, (to: CraftedConversation, caller: XrpcClient) => ReturnType<typeof rawRequest>>
+>;
 
 /** Status, body and the headers that could tell two answers apart. */
 function comparable({ status, headers, text }: RawAnswer): unknown {
@@ -87,8 +104,8 @@ describe('who is not in a conversation', () => {
       await sendCrafted(alice, real);
       const groupId = newSecret(16);
       const answers = [
-        await stranger.raw(name, call(real)),
-        await stranger.raw(name, call({ groupId, convoId: groupId.toString('hex') })),
+        await stranger.raw(name, call(real, stranger)),
+        await stranger.raw(name, call({ groupId, convoId: groupId.toString('hex') }, stranger)),
       ];
       expect(answers.map((answer) => [answer.status, errorNameOf(answer)])).toEqual([
         [404, 'ConvoNotFound'],
@@ -104,7 +121,7 @@ describe('who is not in a conversation', () => {
     const conversation = await createCraftedConversation(alice, [bob]);
     const { convoId } = conversation;
     await alice.call('removeMember', { convoId, targetDid: bob.did, idempotencyKey: newUuid() });
-    const { status, text } = await bob.raw(name, call(conversation));
+    const { status, text } = await bob.raw(name, call(conversation, bob));
     expect([status, JSON.parse(text)]).toEqual([403, { error: 'NotMember', message: expect.any(String) }]);
   });
 

@@ -1,7 +1,10 @@
 import { newSecret } from '#platform/ids.ts';
 
-const wireFormats = { privateMessage: 2, welcome: 3 } as const;
+const wireFormats = { publicMessage: 1, privateMessage: 2, welcome: 3 } as const;
 const contentTypes = { application: 1, commit: 3 } as const;
+const proposalTypes = { remove: 3, psk: 4, externalInit: 6 } as const;
+const newMemberCommit = 4;
+const byValue = 1;
 const envelopeHeadSizeBytes = 4;
 
 /**
@@ -10,6 +13,52 @@ const envelopeHeadSizeBytes = 4;
  */
 export function craftCommit(groupId: Uint8Array, epoch: number): Buffer {
   return craftPrivateMessage(groupId, epoch, contentTypes.commit);
+}
+
+export interface CraftedJoin {
+  readonly groupId: Uint8Array;
+  readonly epoch: number;
+  /** In the credential of the new leaf. */
+  readonly did: string;
+  /** Ids of external PSKs. */
+  readonly pskIds?: readonly Uint8Array[];
+  /** How many leaves it removes. */
+  readonly removes?: number;
+}
+
+/** A PublicMessage with an external commit that ends `epoch` (RFC 9420 section 12.4.3.2): right in structure, with random keys. */
+export function craftExternalCommit({ groupId, epoch, did, pskIds = [], removes = 0 }: CraftedJoin): Buffer {
+  const externalInit = [Buffer.of(byValue), uint16(proposalTypes.externalInit), opaque(newSecret(32))];
+  const remove = Buffer.concat([Buffer.of(byValue), uint16(proposalTypes.remove), Buffer.alloc(4)]);
+  const psks = pskIds.flatMap((id) => [
+    Buffer.of(byValue),
+    uint16(proposalTypes.psk),
+    Buffer.of(1),
+    opaque(id),
+    opaque(newSecret(32)),
+  ]);
+  const proposals = Buffer.concat([...externalInit, ...psks, ...Array.from({ length: removes }, () => remove)]);
+  const empty = opaque(Buffer.alloc(0));
+  const leaf = [opaque(newSecret(32)), opaque(newSecret(32)), uint16(1), opaque(Buffer.from(did))];
+  const capabilities = [empty, empty, empty, empty, empty];
+  const source = [Buffer.of(3), empty, empty, opaque(newSecret(64))];
+  return Buffer.concat([
+    uint16(1),
+    uint16(wireFormats.publicMessage),
+    opaque(groupId),
+    uint64(epoch),
+    Buffer.of(newMemberCommit),
+    empty,
+    Buffer.of(contentTypes.commit),
+    opaque(proposals),
+    Buffer.of(1),
+    ...leaf,
+    ...capabilities,
+    ...source,
+    empty,
+    opaque(newSecret(64)),
+    opaque(newSecret(32)),
+  ]);
 }
 
 /** A framed application message in the padding envelope; fills `bucketSizeBytes` exactly. */
@@ -34,18 +83,22 @@ export function craftWelcome(refs: readonly Uint8Array[], cipherSuite = 1): Buff
 }
 
 function craftPrivateMessage(groupId: Uint8Array, epoch: number, contentType: number): Buffer {
-  const epochBytes = Buffer.alloc(8);
-  epochBytes.writeBigUInt64BE(BigInt(epoch));
   return Buffer.concat([
     uint16(1),
     uint16(wireFormats.privateMessage),
     opaque(groupId),
-    epochBytes,
+    uint64(epoch),
     Buffer.of(contentType),
     opaque(Buffer.alloc(0)),
     opaque(newSecret(28)),
     opaque(newSecret(96)),
   ]);
+}
+
+function uint64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return bytes;
 }
 
 function uint16(value: number): Buffer {

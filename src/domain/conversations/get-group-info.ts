@@ -5,7 +5,6 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
 import { parseConversationId } from './conversation.ts';
 import { loadGroupInfo } from './group-info.ts';
-import { selectConversations } from './store.ts';
 
 /** Clients are asked to refresh a GroupInfo that is older than this. */
 const groupInfoLifetimeMs = 6 * 3_600_000;
@@ -26,8 +25,7 @@ export async function getGroupInfo(
   const admission = await findAdmission(deps, caller, groupId, pskHash === undefined ? [] : [pskHash]);
   if (admission.kind === 'returning' && !admission.membership.needsRejoin) throw domainError('NotMember');
   const stored = await loadGroupInfo(deps, groupId);
-  const [conversation] = await selectConversations(deps.db, [groupId]);
-  if (stored === undefined || stored.epoch !== conversation?.epoch) throw domainError('GroupInfoUnavailable');
+  if (stored === undefined) throw domainError('GroupInfoUnavailable');
   const expiresAt = new Date(stored.updatedAt.getTime() + groupInfoLifetimeMs);
   return { groupInfo: stored.bytes, epoch: stored.epoch, expiresAt };
 }

@@ -35,7 +35,7 @@ export async function storeGroupInfo(
   await upsertGroupInfo(tx, { groupId, epoch, sealedGroupInfo }, deps.timeBucketSeconds);
 }
 
-/** The stored GroupInfo, whatever its epoch. */
+/** The stored GroupInfo, if it is of the current epoch. */
 export async function loadGroupInfo(
   deps: { db: Db; privacy: Privacy },
   groupId: Buffer,

@@ -89,13 +89,17 @@ export async function upsertGroupInfo(
     .execute();
 }
 
+/** In one statement with the epoch, so that a commit in between cannot make it look out of date, or pass for current. */
 export async function selectGroupInfo(
   db: Db,
   groupId: Buffer,
 ): Promise<{ epoch: number; sealedGroupInfo: Buffer; updatedAt: Date } | undefined> {
   return db
-    .selectFrom('group_infos')
-    .select(['epoch', 'sealed_group_info as sealedGroupInfo', 'updated_at as updatedAt'])
-    .where('group_id', '=', groupId)
+    .selectFrom('group_infos as g')
+    .innerJoin('conversation_counters as n', (join) =>
+      join.onRef('n.group_id', '=', 'g.group_id').onRef('n.epoch', '=', 'g.epoch'),
+    )
+    .select(['g.epoch', 'g.sealed_group_info as sealedGroupInfo', 'g.updated_at as updatedAt'])
+    .where('g.group_id', '=', groupId)
     .executeTakeFirst();
 }

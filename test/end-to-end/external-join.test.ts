@@ -1,0 +1,269 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newSecret, newUuid } from '#platform/ids.ts';
+import { required } from '#platform/errors.ts';
+import { craftedSuite } from '../support/crafted-conversation.ts';
+import { craftExternalCommit } from '../support/crafted-mls.ts';
+import { openEventStream } from '../support/event-stream.ts';
+import { MlsMember } from '../support/mls-member.ts';
+import { startTestBed } from '../support/test-server.ts';
+import type { TestBed } from '../support/test-server.ts';
+import type { AnswerOf, XrpcClient, XrpcFailure } from '../support/xrpc-client.ts';
+
+let bed: TestBed;
+beforeAll(async () => void (bed = await startTestBed({ servers: 2 })));
+afterAll(() => bed.stop());
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+
+/** A person with one MLS client. */
+interface Person {
+  readonly client: XrpcClient;
+  readonly mls: MlsMember;
+}
+
+async function person(client = bed.client()): Promise<Person> {
+  return { client, mls: await MlsMember.create({ did: client.did, cipherSuite: craftedSuite }) };
+}
+
+interface Group {
+  readonly convoId: string;
+  readonly groupId: Buffer;
+  /** The creator, alone in the MLS group so far. */
+  readonly creator: Person;
+}
+
+/** A group at epoch 0 with its GroupInfo; `members` are on the list, but none of their devices is in yet. */
+async function newGroup(members: readonly Person[] = []): Promise<Group> {
+  const creator = await person();
+  const groupId = newSecret(16);
+  await creator.mls.createGroup(groupId);
+  const convoId = groupId.toString('hex');
+  await creator.client.call('createConvo', {
+    groupId: convoId,
+    cipherSuite: craftedSuite,
+    initialMembers: members.map(({ client }) => client.did),
+    groupInfo: base64(await creator.mls.exportGroupInfo()),
+  });
+  return { convoId, groupId, creator };
+}
+
+/** How somebody goes in. */
+interface Entrance {
+  readonly mode?: 'join' | 'resync';
+  readonly pskHash?: string;
+  readonly idempotencyKey?: string;
+}
+
+type Joined = AnswerOf<'processExternalCommit'>;
+
+/** Fetches the GroupInfo and goes in by external commit, once; on success the client is in the new epoch. */
+async function goIn({ client, mls }: Person, convoId: string, entrance: Entrance = {}): Promise<Joined> {
+  const { mode = 'join', ...shown } = entrance;
+  const { groupInfo } = await client.call('getGroupInfo', { convoId, pskHash: shown.pskHash });
+  const made = await mls.externalJoin(Buffer.from(groupInfo, 'base64'), mode);
+  const joined = await client.call('processExternalCommit', {
+    convoId,
+    externalCommit: base64(made.commit),
+    groupInfo: base64(made.groupInfo),
+    ...shown,
+  });
+  mls.acceptCommit();
+  return joined;
+}
+
+/** Lets `reader` apply every commit behind its epoch. */
+async function catchUp({ client, mls }: Person, convoId: string): Promise<void> {
+  const { commits } = await client.call('getCommits', { convoId, fromEpoch: mls.epoch + 1 });
+  for (const { commitData } of commits) await mls.receive(commitData);
+}
+
+async function rosterOf({ client }: Person, convoId: string): Promise<string[]> {
+  const { conversations } = await client.call('getConvos', { limit: 100 });
+  const conversation = conversations.find(({ groupId }) => groupId === convoId);
+  return required(conversation, 'the conversation').members.map(({ did }) => did);
+}
+
+const refusalOf = async (task: Promise<unknown>): Promise<string> => {
+  try {
+    await task;
+  } catch (error) {
+    return (error as XrpcFailure).error;
+  }
+  return 'answered';
+};
+
+describe('who may enter by external commit', () => {
+  test('a member with a new device, and one who lost the state, who then reads along with everybody', async () => {
+    const bob = await person();
+    const { convoId, creator } = await newGroup([bob]);
+    const joined = await goIn(bob, convoId);
+    expect([joined.epoch, Date.parse(joined.rejoinedAt) % 60_000]).toEqual([1, 0]);
+    const restored = { client: bob.client, mls: bob.mls.inAnotherGroup() };
+    expect((await goIn(restored, convoId, { mode: 'resync' })).epoch).toBe(2);
+    await catchUp(creator, convoId);
+    expect(creator.mls.members()).toEqual([creator.client.did, bob.client.did]);
+    expect(creator.mls.epochAuthenticator).toBe(restored.mls.epochAuthenticator);
+    expect(await rosterOf(creator, convoId)).toHaveLength(2);
+    const stranger = await person();
+    expect(await refusalOf(goIn(stranger, convoId))).toBe('ConvoNotFound');
+  });
+
+  test('somebody who left, after asking; not somebody who was removed, also not with an invite', async () => {
+    const [bob, carol] = [await person(), await person()];
+    const { convoId, groupId, creator } = await newGroup([bob, carol]);
+    await bob.client.call('leaveConvo', { convoId });
+    await creator.client.call('removeMember', { convoId, targetDid: carol.client.did, idempotencyKey: newUuid() });
+    expect(await refusalOf(bob.client.call('getGroupInfo', { convoId })), 'the roster').toBe('NotMember');
+    const { bytes } = await bob.mls.createKeyPackage();
+    await bob.client.call('rejoin', { convoId, keyPackage: base64(bytes) });
+    expect((await goIn(bob, convoId)).epoch).toBe(1);
+    expect(await rosterOf(creator, convoId)).toEqual([creator.client.did, bob.client.did]);
+
+    const pskHash = newSecret(32).toString('hex');
+    await creator.client.call('createInvite', { convoId, pskHash });
+    expect(await refusalOf(carol.client.call('getGroupInfo', { convoId, pskHash }))).toBe('NotMember');
+    const externalCommit = base64(craftExternalCommit({ groupId, epoch: 1, did: carol.client.did }));
+    const refusal = carol.client.refusal('processExternalCommit', { convoId, externalCommit, pskHash });
+    expect(await refusal).toMatchObject({ status: 403, error: 'NotMember' });
+  });
+
+  test('a stranger with an invite, who becomes a member with the commit and hears the group from it on', async () => {
+    const { convoId, creator } = await newGroup();
+    const dave = await person();
+    const stream = await openEventStream(dave.client);
+    const heard = await openEventStream(creator.client);
+    const pskHash = newSecret(32).toString('hex');
+    await creator.client.call('createInvite', { convoId, pskHash });
+    expect(await refusalOf(goIn(dave, convoId, { pskHash: newSecret(32).toString('hex') }))).toBe('ConvoNotFound');
+    expect((await goIn(dave, convoId, { pskHash: pskHash.toUpperCase() })).epoch).toBe(1);
+    const { message } = await stream.next('messageEvent');
+    expect([message.messageType, message.epoch]).toEqual(['commit', 1]);
+    for (const each of [stream, heard]) {
+      expect(await each.next('membershipChangeEvent')).toMatchObject({ did: dave.client.did, action: 'joined' });
+    }
+    await catchUp(creator, convoId);
+    expect(creator.mls.members()).toEqual([creator.client.did, dave.client.did]);
+    const { conversations } = await dave.client.call('getConvos', {});
+    expect(conversations[0]?.members.map(({ did, isAdmin }) => [did, isAdmin])).toEqual([
+      [creator.client.did, true],
+      [dave.client.did, false],
+    ]);
+    expect((await dave.client.call('getMessages', { convoId })).messages.map(({ seq }) => seq)).toEqual([1]);
+    await Promise.all([stream.close(), heard.close()]);
+  });
+
+  test('an invite may be shown by the id of an external PSK in the commit alone', async () => {
+    const { convoId, groupId, creator } = await newGroup();
+    const erin = bed.client();
+    const psk = newSecret(32);
+    await creator.client.call('createInvite', { convoId, pskHash: psk.toString('hex'), maxUses: 1 });
+    const join = (pskId: Buffer, removes = 0): { convoId: string; externalCommit: string } => ({
+      convoId,
+      externalCommit: base64(craftExternalCommit({ groupId, epoch: 0, did: erin.did, pskIds: [pskId], removes })),
+    });
+    expect((await erin.refusal('processExternalCommit', join(newSecret(32)))).error).toBe('ConvoNotFound');
+    const removing = await erin.refusal('processExternalCommit', join(psk, 1));
+    expect(removing.error, "a newcomer's commit removes somebody else").toBe('InvalidCommit');
+    expect(await erin.call('processExternalCommit', join(psk))).toMatchObject({ epoch: 1 });
+  });
+});
+
+describe('an external commit', () => {
+  test('must be one, of this group, in the name of the caller; a refusal leaves nothing behind', async () => {
+    const bob = await person();
+    const { convoId, groupId, creator } = await newGroup([bob]);
+    const { did } = bob.client;
+    const ofBob = { groupId, epoch: 0, did };
+    const committed = await creator.mls.emptyCommit();
+    creator.mls.rejectCommit();
+    const bad: Record<string, Uint8Array | string> = {
+      "a member's commit": committed.commit,
+      'in the name of somebody else': craftExternalCommit({ ...ofBob, did: creator.client.did }),
+      'with a device in the credential': craftExternalCommit({ ...ofBob, did: `${did}#phone` }),
+      'of another group': craftExternalCommit({ ...ofBob, groupId: newSecret(16) }),
+      'that removes two leaves': craftExternalCommit({ ...ofBob, removes: 2 }),
+      'with bytes behind it': Buffer.concat([craftExternalCommit(ofBob), Buffer.of(0)]),
+      'that is no base64': '!',
+    };
+    for (const [name, bytes] of Object.entries(bad)) {
+      const externalCommit = typeof bytes === 'string' ? bytes : base64(bytes);
+      const refusal = await bob.client.refusal('processExternalCommit', { convoId, externalCommit });
+      expect([refusal.status, refusal.error], name).toEqual([400, 'InvalidCommit']);
+    }
+    const good = base64(craftExternalCommit(ofBob));
+    const stale = base64(await creator.mls.exportGroupInfo());
+    for (const groupInfo of [stale, '!', base64(newSecret(200))]) {
+      const refusal = await bob.client.refusal('processExternalCommit', { convoId, externalCommit: good, groupInfo });
+      expect(refusal.error).toBe('InvalidGroupInfo');
+    }
+    expect(await bob.client.call('getEpoch', { convoId })).toMatchObject({ currentEpoch: 0 });
+    expect((await bob.client.call('getMessages', { convoId })).messages).toEqual([]);
+  });
+
+  test('sent again gets its first answer, by its bytes or its idempotency key', async () => {
+    const bob = await person();
+    const { convoId, groupId, creator } = await newGroup([bob]);
+    const idempotencyKey = newUuid();
+    const externalCommit = base64(craftExternalCommit({ groupId, epoch: 0, did: bob.client.did }));
+    const input = { convoId, externalCommit, idempotencyKey };
+    const answers = await Promise.all(Array.from({ length: 4 }, () => bob.client.call('processExternalCommit', input)));
+    expect(new Set(answers.map(({ epoch }) => epoch))).toEqual(new Set([1]));
+    expect(await bob.client.call('processExternalCommit', { convoId, externalCommit })).toMatchObject({ epoch: 1 });
+    const another = base64(craftExternalCommit({ groupId, epoch: 1, did: bob.client.did }));
+    const refusal = bob.client.refusal('processExternalCommit', { ...input, externalCommit: another });
+    expect((await refusal).error).toBe('IdempotencyKeyReused');
+    expect(await creator.client.call('getEpoch', { convoId })).toMatchObject({ currentEpoch: 1 });
+  });
+
+  test('makes the stored GroupInfo out of date unless it brings one; an old one is never served', async () => {
+    const bob = await person();
+    const { convoId, groupId, creator } = await newGroup([bob]);
+    const externalCommit = base64(craftExternalCommit({ groupId, epoch: 0, did: bob.client.did }));
+    await bob.client.call('processExternalCommit', { convoId, externalCommit });
+    for (const { client } of [bob, creator]) {
+      expect((await client.refusal('getGroupInfo', { convoId })).error).toBe('GroupInfoUnavailable');
+    }
+  });
+});
+
+// Safe because the epoch is compared under the conversation's row lock, and the GroupInfo is stored with the commit that made it.
+test('16 people of every kind go for one epoch at once: one wins each time, and all are in at the end', async () => {
+  const people = await Promise.all(Array.from({ length: 16 }, () => person()));
+  const [members, leavers, invited] = [people.slice(0, 6), people.slice(6, 10), people.slice(10)];
+  const { convoId, creator } = await newGroup([...members, ...leavers]);
+  for (const { client, mls } of leavers) {
+    await client.call('leaveConvo', { convoId });
+    await client.call('rejoin', { convoId, keyPackage: base64((await mls.createKeyPackage()).bytes) });
+  }
+  const pskHash = newSecret(32).toString('hex');
+  const { inviteId } = await creator.client.call('createInvite', { convoId, pskHash, maxUses: invited.length });
+
+  const losses: number[] = [];
+  const race = async (one: Person, index: number): Promise<number> => {
+    const at = { client: bed.client({ account: one.client.account, server: index % 2 }), mls: one.mls };
+    for (let attempt = 0; attempt < 64; attempt++) {
+      try {
+        return (await goIn(at, convoId, invited.includes(one) ? { pskHash } : {})).epoch;
+      } catch (error) {
+        const { error: name, body } = error as XrpcFailure;
+        expect(name).toBe('EpochMismatch');
+        losses.push(Number(body['currentEpoch']));
+        one.mls.rejectCommit();
+      }
+    }
+    return expect.fail('never got in');
+  };
+  const epochs = await Promise.all(people.map(race));
+  expect(epochs.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 16 }, (_, index) => index + 1));
+  expect(losses.length, 'they did not race').toBeGreaterThanOrEqual(15);
+  expect(losses.every((epoch) => epoch >= 1 && epoch <= 16)).toBe(true);
+
+  await catchUp(creator, convoId);
+  const everybody = [creator, ...people].map(({ client }) => client.did).toSorted();
+  expect(creator.mls.members().toSorted()).toEqual(everybody);
+  expect((await rosterOf(creator, convoId)).toSorted()).toEqual(everybody);
+  const last = required(people[epochs.indexOf(16)], 'the last one in');
+  expect(last.mls.epochAuthenticator).toBe(creator.mls.epochAuthenticator);
+  const { invites } = await creator.client.call('listInvites', { convoId });
+  expect(invites.map((invite) => [invite.inviteId, invite.useCount])).toEqual([[inviteId, invited.length]]);
+});
