@@ -270,3 +270,17 @@ test('each answer is observed once, under names from closed lists', async () => 
     ['com.example.describe', 400, 'InvalidRequest'],
   ]);
 });
+
+test('a refusal for a quota is observed with its name, and an error of another kind with none', async () => {
+  const small = await startSampleApp({ caller: 1 });
+  const url = `${small.origin}/xrpc/com.example.describe`;
+  const headers = { authorization: 'Bearer alice' };
+  for (let nth = 0; nth < 2; nth++) await fetch(url, { headers });
+  await fetch(url, { headers: { authorization: 'Bearer mallory' } });
+  await small.stop();
+  expect(small.observed.map(({ status, quota }) => [status, quota])).toEqual([
+    [200, undefined],
+    [429, 'callerDefault'],
+    [401, undefined],
+  ]);
+});
