@@ -1,3 +1,4 @@
+import { compactChatRequests } from '#domain/chat-requests/compact-chat-requests.ts';
 import { compactEvents } from '#domain/events/compact-events.ts';
 import { compactMessages } from '#domain/messages/compact-messages.ts';
 import { compactWelcomes } from '#domain/welcomes/compact-welcomes.ts';
@@ -15,6 +16,7 @@ export const compactEventsJob: JobRun = async ({ database: { sql, db }, clock, c
   const reports = await compactReports({ db, ttlDays });
   const counts = await compactRemovalCounts({ db, ttlDays });
   const warnings = await compactWarnings({ db });
-  const all = [messages, events, welcomes, reports, counts, warnings];
+  const chatRequests = await compactChatRequests({ db });
+  const all = [chatRequests, messages, events, welcomes, reports, counts, warnings];
   return { removed: all.reduce((sum, { removed }) => sum + removed, 0) };
 };

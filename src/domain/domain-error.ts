@@ -64,6 +64,8 @@ export const domainErrors = {
   NotModerator: 'That person is no moderator. Nothing is left to do.',
   PolicyViolation: "The conversation's policy does not allow it. Ask an admin.",
   ReportNotFound: 'There is no such report. Call getReports.',
+  RateLimited: 'You have sent as many chat requests today as one may send. Wait as long as Retry-After says.',
+  RecipientNotFound: 'The recipient is not a DID. Send theirs.',
   RequestExpired: 'The request waited too long. Ask the sender to make a new one.',
   RequestNotFound: 'There is no such request. Call listChatRequests.',
   SelfRequest: 'You cannot send a request to yourself. Name somebody else.',
@@ -74,7 +76,8 @@ export const domainErrors = {
   TooManyInvites: 'The conversation has as many invites as it may have. Revoke one first.',
   TooManyKeyPackages: 'The device has as many unused key packages as it may have. Publish more when some are used.',
   TooManyMembers: 'The conversation would have too many members. Add fewer people.',
-  TooManyReports: 'You have as many open reports here as one may have, or the conversation has. Wait until an admin has decided some.',
+  TooManyReports:
+    'You have as many open reports here as one may have, or the conversation has. Wait until an admin has decided some.',
   WelcomeNotFound: 'No Welcome waits for you. Join by external commit, or ask a member to add you again.',
 } as const;
 

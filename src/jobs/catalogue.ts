@@ -16,7 +16,7 @@ export const jobs = {
     retries: 2,
     timeoutMs: 600_000,
     touches:
-      'Drops partitions of messages and events past their retention, and makes those of the days to come; removes expired Welcomes, reports and warnings.',
+      'Drops partitions of messages and events past their retention, and makes those of the days to come; removes expired Welcomes, reports, warnings and chat requests.',
   },
   'clean-key-packages': {
     schedule: '*/30 * * * *',

@@ -36,6 +36,8 @@ export const limits = {
   /** Ed25519 keys are the shortest of the known suites. */
   signatureKeySizeBytesMin: 32,
   devicesPerClaimMax: 50,
+  /** Chat requests that one account may send on one day (UTC). */
+  chatRequestsPerDayMax: 50,
   conversationsPerAccountMax: 4_000,
   membersPerConversationMax: 1_000,
   /** Those that have ended make room. */

@@ -70,13 +70,19 @@ export const quotas = {
     scope: 'caller',
     setting: 'RATE_LIMIT_SYNC_KEY_PACKAGES',
     burst: 'limit',
-    protects: 'The opening of a device\'s whole stock of key packages, which each sync does.',
+    protects: "The opening of a device's whole stock of key packages, which each sync does.",
   },
   getMessages: {
     scope: 'caller',
     setting: 'RATE_LIMIT_GET_MESSAGES',
     burst: 'limit',
     protects: 'The database from polling; also counts getConvos.',
+  },
+  sendChatRequest: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_SEND_CHAT_REQUEST',
+    burst: 'limit',
+    protects: 'Strangers from being written to in bulk; also counts blockChatSender, which stores a row each time.',
   },
   checkBlocks: {
     scope: 'caller',

@@ -79,6 +79,8 @@ export const statuses = {
   PolicyViolation: 403,
   RateLimitExceeded: 429,
   ReportNotFound: 404,
+  RateLimited: 429,
+  RecipientNotFound: 404,
   RequestExpired: 409,
   RequestNotFound: 404,
   SelfRequest: 400,

@@ -1,16 +1,20 @@
 import type { Endpoint } from '#xrpc/endpoint.ts';
+import { acceptChatRequest } from './acceptChatRequest.ts';
 import { addMembers } from './addMembers.ts';
+import { blockChatSender } from './blockChatSender.ts';
 import { checkBlocks } from './checkBlocks.ts';
 import { claimPendingDeviceAddition } from './claimPendingDeviceAddition.ts';
 import { completePendingDeviceAddition } from './completePendingDeviceAddition.ts';
 import { confirmWelcome } from './confirmWelcome.ts';
 import { createConvo } from './createConvo.ts';
 import { createInvite } from './createInvite.ts';
+import { declineChatRequest } from './declineChatRequest.ts';
 import { deleteDevice } from './deleteDevice.ts';
 import { demoteAdmin } from './demoteAdmin.ts';
 import { demoteModerator } from './demoteModerator.ts';
 import { getAdminStats } from './getAdminStats.ts';
 import { getBlockStatus } from './getBlockStatus.ts';
+import { getChatRequestSettings } from './getChatRequestSettings.ts';
 import { getCommits } from './getCommits.ts';
 import { getConvos } from './getConvos.ts';
 import { getEpoch } from './getEpoch.ts';
@@ -25,12 +29,14 @@ import { getOptInStatus } from './getOptInStatus.ts';
 import { getPendingDeviceAdditions } from './getPendingDeviceAdditions.ts';
 import { getPolicy } from './getPolicy.ts';
 import { getReports } from './getReports.ts';
+import { getRequestCount } from './getRequestCount.ts';
 import { getSubscriptionTicket } from './getSubscriptionTicket.ts';
 import { getWelcome } from './getWelcome.ts';
 import { groupInfoRefresh } from './groupInfoRefresh.ts';
 import { handleBlockChange } from './handleBlockChange.ts';
 import { invalidateWelcome } from './invalidateWelcome.ts';
 import { leaveConvo } from './leaveConvo.ts';
+import { listChatRequests } from './listChatRequests.ts';
 import { listDevices } from './listDevices.ts';
 import { listInvites } from './listInvites.ts';
 import { optIn } from './optIn.ts';
@@ -48,11 +54,13 @@ import { removeMember } from './removeMember.ts';
 import { reportMember } from './reportMember.ts';
 import { resolveReport } from './resolveReport.ts';
 import { revokeInvite } from './revokeInvite.ts';
+import { sendChatRequest } from './sendChatRequest.ts';
 import { sendMessage } from './sendMessage.ts';
 import { streamConvoEvents } from './streamConvoEvents.ts';
 import { subscribeConvoEvents } from './subscribeConvoEvents.ts';
 import { syncKeyPackages } from './syncKeyPackages.ts';
 import { unregisterDeviceToken } from './unregisterDeviceToken.ts';
+import { updateChatRequestSettings } from './updateChatRequestSettings.ts';
 import { updateCursor } from './updateCursor.ts';
 import { updateGroupInfo } from './updateGroupInfo.ts';
 import { updatePolicy } from './updatePolicy.ts';
@@ -62,18 +70,22 @@ import { warnMember } from './warnMember.ts';
 
 /** Every method that the service answers; `test/tidy` proves the list complete. */
 const factories = {
+  acceptChatRequest,
   addMembers,
+  blockChatSender,
   checkBlocks,
   claimPendingDeviceAddition,
   completePendingDeviceAddition,
   confirmWelcome,
   createConvo,
   createInvite,
+  declineChatRequest,
   deleteDevice,
   demoteAdmin,
   demoteModerator,
   getAdminStats,
   getBlockStatus,
+  getChatRequestSettings,
   getCommits,
   getConvos,
   getEpoch,
@@ -88,12 +100,14 @@ const factories = {
   getPendingDeviceAdditions,
   getPolicy,
   getReports,
+  getRequestCount,
   getSubscriptionTicket,
   getWelcome,
   groupInfoRefresh,
   handleBlockChange,
   invalidateWelcome,
   leaveConvo,
+  listChatRequests,
   listDevices,
   listInvites,
   optIn,
@@ -111,11 +125,13 @@ const factories = {
   reportMember,
   resolveReport,
   revokeInvite,
+  sendChatRequest,
   sendMessage,
   streamConvoEvents,
   subscribeConvoEvents,
   syncKeyPackages,
   unregisterDeviceToken,
+  updateChatRequestSettings,
   updateCursor,
   updateGroupInfo,
   updatePolicy,

@@ -43,6 +43,10 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'RequestNotFound',
   'RequestExpired',
   'AlreadyProcessed',
+  'ConvoAlreadyExists',
+  'InvalidWelcome',
+  'KeyPackageNotFound',
+  'TooManyConversations',
 ])
 
 export { main }

@@ -48,13 +48,16 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Asks a stranger to chat. Where they do not want to be asked first, it goes straight through. */
+/** Asks a stranger to chat. With people who share a conversation already there is nothing to ask. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'BlockedByRecipient',
   'RateLimited',
   'RecipientNotFound',
   'DuplicateRequest',
   'SelfRequest',
+  'InvalidAsset',
+  'ConvoNotFound',
+  'NotMember',
 ])
 
 export { main }

@@ -1,0 +1,51 @@
+import type { Caller } from '#domain/caller.ts';
+import { domainError } from '#domain/domain-error.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db, Tx } from '#storage/database.ts';
+import { chatBlockPair, chatPair, chatRecipient, isRequestId } from './chat-request.ts';
+import { openContent } from './sealed-request.ts';
+import { blockPending, insertSenderBlock, lockPair, selectRequest } from './store.ts';
+
+interface BlockSenderDeps {
+  readonly db: Db;
+  readonly privacy: Privacy;
+  readonly timeBucketSeconds: number;
+}
+
+/**
+ * Ends the sender's pending requests to the caller, and lets later ones go unseen; the sender's answers stay the same.
+ * @returns how many requests it ended.
+ * @throws AppError RequestNotFound when a request is named that this sender has not made to the caller.
+ */
+export async function blockChatSender(
+  deps: BlockSenderDeps,
+  caller: Caller,
+  input: { senderDid: string; requestId: string | undefined },
+): Promise<number> {
+  const { privacy } = deps;
+  const people = { recipientDid: caller.did, senderDid: input.senderDid };
+  const pair = chatPair(privacy, people);
+  const blockPair = chatBlockPair(privacy, people);
+  return deps.db.transaction().execute(async (tx) => {
+    await lockPair(tx, pair);
+    if (input.requestId !== undefined) await requireRequest(deps, tx, people, input.requestId);
+    await insertSenderBlock(tx, {
+      pair: blockPair,
+      keyId: privacy.keyId,
+      sealedPeople: privacy.sealText('chat-block-people', [blockPair], JSON.stringify(people)),
+    });
+    return blockPending(tx, pair, deps.timeBucketSeconds);
+  });
+}
+
+async function requireRequest(
+  { privacy }: BlockSenderDeps,
+  tx: Tx,
+  people: { recipientDid: string; senderDid: string },
+  requestId: string,
+): Promise<void> {
+  const recipient = chatRecipient(privacy, people.recipientDid);
+  const row = isRequestId(requestId) ? await selectRequest(tx, recipient, requestId) : undefined;
+  const senderDid = row === undefined ? undefined : openContent(privacy, requestId, row.sealedRequest).senderDid;
+  if (senderDid !== people.senderDid) throw domainError('RequestNotFound');
+}

@@ -1,0 +1,13 @@
+import type { Caller } from '#domain/caller.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { chatRecipient } from './chat-request.ts';
+import { countPending } from './store.ts';
+
+/** How many requests wait for the caller, and when the newest came, rounded down to the time bucket. */
+export function countChatRequests(
+  deps: { readonly db: Db; readonly privacy: Privacy },
+  caller: Caller,
+): Promise<{ count: number; lastCreatedAt: Date | undefined }> {
+  return countPending(deps.db, chatRecipient(deps.privacy, caller.did));
+}

@@ -1,0 +1,35 @@
+import { padToBucket, unpadFromBucket } from '#privacy/buckets.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { ChatRequestContent, HeldMessage } from './chat-request.ts';
+
+/** Two did:plc, a preview and a group id fit, so that the size does not tell which of them are there. */
+const contentLengthMin = 1_000;
+const keySizeBytesMax = 256;
+const headerSizeBytes = 2 + keySizeBytesMax;
+
+export function sealContent(privacy: Privacy, requestId: string, content: ChatRequestContent): Buffer {
+  const text = JSON.stringify(content).padEnd(contentLengthMin);
+  return privacy.seal('chat-request', [requestId], padToBucket(Buffer.from(text, 'utf8')));
+}
+
+export function openContent(privacy: Privacy, requestId: string, sealed: Buffer): ChatRequestContent {
+  const bytes = unpadFromBucket(privacy.unseal('chat-request', [requestId], sealed));
+  return JSON.parse(bytes.toString('utf8')) as ChatRequestContent;
+}
+
+/** The key stands in room for the largest one, so that the size tells only the ciphertext's bucket. */
+export function sealHeldMessage(privacy: Privacy, place: readonly [string, number], message: HeldMessage): Buffer {
+  const header = Buffer.alloc(headerSizeBytes);
+  header.writeUInt16BE(message.ephemeralPublicKey?.length ?? 0);
+  message.ephemeralPublicKey?.copy(header, 2);
+  return privacy.seal('chat-request-message', place, Buffer.concat([header, message.ciphertext]));
+}
+
+export function openHeldMessage(privacy: Privacy, place: readonly [string, number], sealed: Buffer): HeldMessage {
+  const bytes = privacy.unseal('chat-request-message', place, sealed);
+  const keySizeBytes = bytes.readUInt16BE();
+  return {
+    ciphertext: bytes.subarray(headerSizeBytes),
+    ephemeralPublicKey: keySizeBytes === 0 ? undefined : bytes.subarray(2, 2 + keySizeBytes),
+  };
+}

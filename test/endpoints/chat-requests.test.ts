@@ -1,0 +1,340 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compactChatRequests } from '#domain/chat-requests/compact-chat-requests.ts';
+import { newSecret, newUuid } from '#platform/ids.ts';
+import { limits } from '#platform/limits.ts';
+import { createCraftedConversation } from '../support/crafted-conversation.ts';
+import { craftWelcome } from '../support/crafted-mls.ts';
+import { startLoopbackPds } from '../support/loopback-pds.ts';
+import type { LoopbackPds } from '../support/loopback-pds.ts';
+import { publishPackages } from '../support/published-packages.ts';
+import { startTestBed } from '../support/test-server.ts';
+import type { TestBed } from '../support/test-server.ts';
+import type { AnswerOf, RequestOf, XrpcClient, XrpcFailure } from '../support/xrpc-client.ts';
+
+const dayMs = 86_400_000;
+
+let bed: TestBed;
+let pds: LoopbackPds;
+
+beforeAll(async () => {
+  pds = await startLoopbackPds();
+  bed = await startTestBed({ env: { BLOCK_CHECKS: 'true' } });
+});
+afterAll(async () => {
+  await bed.stop();
+  await pds.close();
+});
+
+const person = (): XrpcClient => bed.client({ account: bed.account({ pdsUrl: pds.url }) });
+const people = (): [XrpcClient, XrpcClient] => [person(), person()];
+const told = ({ status, error }: XrpcFailure): unknown[] => [status, error];
+const held = (sizeBytes = 512): { ciphertext: Buffer; paddedSize: number } => ({
+  ciphertext: newSecret(sizeBytes),
+  paddedSize: sizeBytes,
+});
+
+type Sent = AnswerOf<'sendChatRequest'>;
+type Status = NonNullable<RequestOf<'listChatRequests'>['status']>;
+
+const send = (from: XrpcClient, to: { did: string }, more: object = {}): Promise<Sent> =>
+  from.call('sendChatRequest', { recipientDid: to.did, ...more });
+
+async function listed(recipient: XrpcClient, status?: Status): Promise<string[]> {
+  const { requests } = await recipient.call('listChatRequests', status === undefined ? {} : { status });
+  return requests.map(({ id }) => id);
+}
+
+/** Moves a request's times into the past. */
+async function age({ requestId }: Sent, days: number): Promise<void> {
+  await bed.database.sql`
+    UPDATE chat_requests SET created_at = created_at - make_interval(days => ${days}::integer),
+      expires_at = expires_at - make_interval(days => ${days}::integer),
+      kept_until = kept_until - make_interval(days => ${days}::integer),
+      answered_at = answered_at - make_interval(days => ${days}::integer) WHERE request_id = ${requestId}`;
+}
+
+const messagesOf = async ({ requestId }: Sent): Promise<number> =>
+  (await bed.database.sql`SELECT 1 FROM chat_request_messages WHERE request_id = ${requestId}`).length;
+
+describe('a first contact waits for consent', () => {
+  test('the recipient sees who asks and what with, and gets the messages when they accept, again too', async () => {
+    const [alice, bob] = people();
+    const messages = [{ ...held(), ephPubKey: newSecret(32) }, held(1_024)];
+    const sent = await send(bob, alice, { previewText: 'Hello, Alice', heldMessages: messages });
+    expect(sent).toEqual({
+      requestId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      status: 'pending',
+      createdAt: expect.stringMatching(/:00\.000Z$/),
+      expiresAt: new Date(Date.parse(sent.createdAt) + 7 * dayMs).toISOString(),
+    });
+    expect(await alice.call('getRequestCount', {})).toEqual({ pendingCount: 1, lastRequestAt: sent.createdAt });
+    const request = { id: sent.requestId, senderDid: bob.did, status: 'pending', previewText: 'Hello, Alice' };
+    const times = { createdAt: sent.createdAt, expiresAt: sent.expiresAt };
+    expect(await alice.call('listChatRequests', {})).toEqual({
+      requests: [{ ...request, ...times, messageCount: 2, isGroupInvite: false }],
+    });
+    const accepted = await alice.call('acceptChatRequest', { requestId: sent.requestId });
+    expect(accepted).toEqual({
+      convoId: sent.requestId.replaceAll('-', ''),
+      acceptedAt: expect.stringMatching(/:00\.000Z$/),
+      heldMessages: messages.map((message, index) => ({
+        id: `${sent.requestId}-${index + 1}`,
+        sequence: index + 1,
+        paddedSize: message.paddedSize,
+        ciphertext: new Uint8Array(message.ciphertext),
+        ...('ephPubKey' in message ? { ephPubKey: new Uint8Array(message.ephPubKey) } : {}),
+      })),
+    });
+    expect(await alice.call('acceptChatRequest', { requestId: sent.requestId })).toEqual(accepted);
+    expect(await alice.call('getRequestCount', {})).toEqual({ pendingCount: 0 });
+    expect([await listed(alice), await listed(alice, 'accepted')]).toEqual([[], [sent.requestId]]);
+  });
+
+  test('a Welcome makes the conversation, under the id of the request', async () => {
+    const [alice, bob] = people();
+    await publishPackages(bob);
+    const sent = await send(bob, alice);
+    const { keyPackages } = await alice.call('getKeyPackages', { dids: [bob.did] });
+    const refs = keyPackages.map(({ keyPackageHash = '' }) => Buffer.from(keyPackageHash, 'hex'));
+    const { requestId } = sent;
+    const accept = (welcomeData: Uint8Array) => alice.refusal('acceptChatRequest', { requestId, welcomeData });
+    expect(told(await accept(newSecret(64)))).toEqual([400, 'InvalidWelcome']);
+    expect(told(await accept(craftWelcome([newSecret(32)])))).toEqual([409, 'KeyPackageNotFound']);
+    expect(await listed(alice), 'a refusal leaves the request as it was').toEqual([requestId]);
+    const { convoId } = await alice.call('acceptChatRequest', { requestId, welcomeData: craftWelcome(refs) });
+    expect(await bob.call('getWelcome', { convoId })).toMatchObject({ convoId });
+    expect(await alice.call('getEpoch', { convoId })).toMatchObject({ currentEpoch: 1 });
+  });
+
+  test('a group id that somebody has taken meanwhile is said to be taken', async () => {
+    const [alice, bob] = people();
+    await publishPackages(bob);
+    const { requestId } = await send(bob, alice);
+    const { keyPackages } = await alice.call('getKeyPackages', { dids: [bob.did] });
+    const refs = keyPackages.map(({ keyPackageHash = '' }) => Buffer.from(keyPackageHash, 'hex'));
+    const suite = keyPackages[0]?.cipherSuite ?? '';
+    await bob.call('createConvo', { groupId: requestId.replaceAll('-', ''), cipherSuite: suite });
+    const refusal = await alice.refusal('acceptChatRequest', { requestId, welcomeData: craftWelcome(refs) });
+    expect(told(refusal)).toEqual([409, 'ConvoAlreadyExists']);
+  });
+
+  test('an invite to a group comes from a member of it and names it', async () => {
+    const [alice, bob] = people();
+    const { convoId } = await createCraftedConversation(bob, []);
+    const invite = { isGroupInvite: true, groupId: convoId };
+    const { requestId } = await send(bob, alice, invite);
+    expect(await alice.call('listChatRequests', {})).toMatchObject({ requests: [invite] });
+    const welcomeData = craftWelcome([newSecret(32)]);
+    expect(told(await alice.refusal('acceptChatRequest', { requestId, welcomeData }))).toEqual([400, 'InvalidWelcome']);
+    expect(await alice.call('acceptChatRequest', { requestId })).toMatchObject({ convoId });
+    const carol = person();
+    const refusals = [convoId, newSecret(16).toString('hex'), 'no group'].map(async (groupId) => {
+      const refusal = await carol.refusal('sendChatRequest', { recipientDid: alice.did, isGroupInvite: true, groupId });
+      return [refusal.status, refusal.body];
+    });
+    const gone = [404, { error: 'ConvoNotFound', message: expect.any(String) }];
+    expect(await Promise.all(refusals)).toEqual([gone, gone, gone]);
+    const other = await createCraftedConversation(bob, [carol]);
+    await carol.call('leaveConvo', { convoId: other.convoId });
+    const former = { recipientDid: alice.did, groupId: other.convoId };
+    expect(told(await carol.refusal('sendChatRequest', former))).toEqual([403, 'NotMember']);
+  });
+
+  test('who shares a conversation need not ask', async () => {
+    const [alice, bob] = people();
+    const { convoId } = await createCraftedConversation(alice, [bob]);
+    expect(await send(bob, alice)).toMatchObject({ status: 'bypassed', convoId });
+    expect(await listed(alice)).toEqual([]);
+  });
+
+  test('what cannot be a request is refused', async () => {
+    const [alice, bob] = people();
+    const refusal = async (input: object): Promise<unknown[]> =>
+      told(await bob.refusal('sendChatRequest', { recipientDid: alice.did, ...input }));
+    expect(await refusal({ recipientDid: bob.did })).toEqual([400, 'SelfRequest']);
+    expect(await refusal({ recipientDid: 'alice' })).toEqual([404, 'RecipientNotFound']);
+    expect(await refusal({ heldMessages: [{ ...held(), paddedSize: 1_024 }] })).toEqual([400, 'InvalidAsset']);
+    expect(await refusal({ heldMessages: [held(700)] })).toEqual([400, 'InvalidAsset']);
+    expect(await refusal({ heldMessages: Array.from({ length: 6 }, () => held()) })).toEqual([400, 'InvalidRequest']);
+    expect(await refusal({ previewText: 'x'.repeat(201) })).toEqual([400, 'InvalidRequest']);
+    expect(await listed(alice)).toEqual([]);
+  });
+});
+
+describe('a sender', () => {
+  test('has one request to a person at a time, also with sixteen at once', async () => {
+    const [alice, bob] = people();
+    const answers = await Promise.allSettled(Array.from({ length: 16 }, () => send(bob, alice)));
+    expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(told(await bob.refusal('sendChatRequest', { recipientDid: alice.did }))).toEqual([409, 'DuplicateRequest']);
+    expect(await listed(alice)).toHaveLength(1);
+  });
+
+  test('cannot tell blocked, declined, unseen and never registered apart', async () => {
+    const bob = person();
+    const [chatBlocker, blueskyBlocker, decliner, short, nobody] = [person(), person(), person(), person(), person()];
+    await chatBlocker.call('blockChatSender', { senderDid: bob.did });
+    pds.block(blueskyBlocker.did, bob.did);
+    await short.call('updateChatRequestSettings', { autoExpireDays: 1 });
+    const all = [chatBlocker, blueskyBlocker, decliner, short, nobody];
+    const message = { previewText: 'hi', heldMessages: [held()] };
+    const answers = await Promise.all(all.map((recipient) => send(bob, recipient, message)));
+    const [first] = answers;
+    for (const answer of answers) expect({ ...answer, requestId: '' }).toEqual({ ...first, requestId: '' });
+    await decliner.call('declineChatRequest', { requestId: answers[2]?.requestId ?? '' });
+    const again = await Promise.all(
+      all.map(({ did }) => bob.refusal('sendChatRequest', { recipientDid: did }).then(({ body }) => body)),
+    );
+    expect(new Set(again.map((body) => JSON.stringify(body))).size).toBe(1);
+    expect(again[0]).toMatchObject({ error: 'DuplicateRequest' });
+    expect(await Promise.all(all.map((recipient) => listed(recipient)))).toEqual([
+      [],
+      [],
+      [],
+      [answers[3]?.requestId],
+      [answers[4]?.requestId],
+    ]);
+    for (const recipient of [chatBlocker, blueskyBlocker]) {
+      const requestId = answers[all.indexOf(recipient)]?.requestId ?? '';
+      expect(told(await recipient.refusal('acceptChatRequest', { requestId }))).toEqual([404, 'RequestNotFound']);
+    }
+  });
+
+  test('may ask again after a week, in place of what was not answered', async () => {
+    const [alice, bob] = people();
+    await alice.call('updateChatRequestSettings', { autoExpireDays: 30 });
+    const first = await send(bob, alice);
+    await age(first, 8);
+    const second = await send(bob, alice);
+    expect(await listed(alice)).toEqual([second.requestId]);
+  });
+
+  test('sends a bounded number a day', async () => {
+    const bob = person();
+    const sent = Array.from({ length: limits.chatRequestsPerDayMax }, () =>
+      send(bob, bed.account({ pdsUrl: pds.url })),
+    );
+    await Promise.all(sent);
+    const refusal = await bob.refusal('sendChatRequest', { recipientDid: person().did });
+    expect(told(refusal)).toEqual([429, 'RateLimited']);
+    expect(Number(refusal.headers.get('retry-after'))).toBeLessThanOrEqual(86_400);
+  });
+});
+
+describe('a recipient', () => {
+  test('declines: the messages are gone, and nobody else can answer for them', async () => {
+    const [alice, bob] = people();
+    const sent = await send(bob, alice, { heldMessages: [held()] });
+    const { requestId } = sent;
+    for (const other of [bob, person()]) {
+      expect(told(await other.refusal('declineChatRequest', { requestId }))).toEqual([404, 'RequestNotFound']);
+      expect(told(await other.refusal('acceptChatRequest', { requestId }))).toEqual([404, 'RequestNotFound']);
+    }
+    const report = { reportReason: 'spam', reportDetails: 'not stored' } as const;
+    expect(await alice.call('declineChatRequest', { requestId, ...report })).toEqual({ success: true });
+    expect(await alice.call('declineChatRequest', { requestId })).toEqual({ success: true });
+    expect([await messagesOf(sent), await listed(alice, 'declined')]).toEqual([0, [requestId]]);
+    expect(told(await alice.refusal('acceptChatRequest', { requestId }))).toEqual([409, 'AlreadyProcessed']);
+    for (const unknown of [newUuid(), 'none']) {
+      expect(told(await alice.refusal('declineChatRequest', { requestId: unknown }))).toEqual([404, 'RequestNotFound']);
+    }
+  });
+
+  test('blocks a sender: what waits ends, what comes later is never seen', async () => {
+    const [alice, bob] = people();
+    const sent = await send(bob, alice, { heldMessages: [held()] });
+    const { requestId } = sent;
+    const other = await send(person(), alice);
+    const wrong = { senderDid: bob.did, requestId: other.requestId };
+    expect(told(await alice.refusal('blockChatSender', wrong))).toEqual([404, 'RequestNotFound']);
+    const block = { senderDid: bob.did, requestId, reason: 'spam' } as const;
+    expect(await alice.call('blockChatSender', block)).toEqual({ success: true, blockedCount: 1 });
+    expect(await alice.call('blockChatSender', { senderDid: bob.did })).toEqual({ success: true, blockedCount: 0 });
+    expect([await messagesOf(sent), await listed(alice, 'blocked')]).toEqual([0, [requestId]]);
+    await age(sent, 8);
+    await send(bob, alice);
+    expect(await listed(alice)).toEqual([other.requestId]);
+    expect(await alice.call('getRequestCount', {})).toMatchObject({ pendingCount: 1 });
+  });
+
+  test('says how long requests wait; those that waited longer have expired, and go', async () => {
+    const [alice, bob] = people();
+    const defaults = { allowFollowersBypass: true, allowFollowingBypass: false, autoExpireDays: 7 };
+    expect(await alice.call('getChatRequestSettings', {})).toEqual(defaults);
+    const changed = { allowFollowersBypass: false, allowFollowingBypass: true, autoExpireDays: 1 };
+    expect(await alice.call('updateChatRequestSettings', { autoExpireDays: 1 })).toEqual({
+      ...defaults,
+      autoExpireDays: 1,
+    });
+    const choices = { allowFollowersBypass: false, allowFollowingBypass: true };
+    expect(await alice.call('updateChatRequestSettings', choices)).toEqual(changed);
+    expect(await alice.call('getChatRequestSettings', {})).toEqual(changed);
+    expect(told(await alice.refusal('updateChatRequestSettings', { autoExpireDays: 31 }))).toEqual([
+      400,
+      'InvalidRequest',
+    ]);
+
+    const sent = await send(bob, alice, { heldMessages: [held()] });
+    await age(sent, 2);
+    const { requestId } = sent;
+    expect([await listed(alice), await listed(alice, 'expired')]).toEqual([[], [requestId]]);
+    expect(told(await alice.refusal('acceptChatRequest', { requestId }))).toEqual([409, 'RequestExpired']);
+    expect(await compactChatRequests(bed.database)).toEqual({ removed: 1 });
+    expect([await messagesOf(sent), await listed(alice, 'expired')]).toEqual([0, [requestId]]);
+    await age(sent, 7);
+    expect(await listed(alice, 'expired')).toEqual([]);
+    expect(await compactChatRequests(bed.database)).toEqual({ removed: 1 });
+    expect(await compactChatRequests(bed.database)).toEqual({ removed: 0 });
+  });
+
+  test('held messages of an accepted request stay for a day', async () => {
+    const [alice, bob] = people();
+    const sent = await send(bob, alice, { heldMessages: [held()] });
+    await alice.call('acceptChatRequest', { requestId: sent.requestId });
+    await compactChatRequests(bed.database);
+    expect(await messagesOf(sent)).toBe(1);
+    await age(sent, 1);
+    await compactChatRequests(bed.database);
+    expect(await messagesOf(sent)).toBe(0);
+  });
+
+  test('pages through requests, each shown once; a cursor is of one person and one status', async () => {
+    const alice = person();
+    const sent: string[] = [];
+    for (let index = 0; index < 5; index++) sent.push((await send(person(), alice)).requestId);
+    const shown: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await alice.call('listChatRequests', { limit: 2, ...(cursor === undefined ? {} : { cursor }) });
+      shown.push(...page.requests.map(({ id }) => id));
+      if (page.cursor !== undefined) {
+        const foreign = { limit: 2, cursor: page.cursor };
+        expect(told(await person().refusal('listChatRequests', foreign))).toEqual([400, 'InvalidCursor']);
+        const otherStatus = { ...foreign, status: 'accepted' } as const;
+        expect(told(await alice.refusal('listChatRequests', otherStatus))).toEqual([400, 'InvalidCursor']);
+      }
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    expect(shown.toSorted()).toEqual(sent.toSorted());
+  });
+});
+
+test('at rest a request names nobody, and its size does not tell whether it has a preview', async () => {
+  const [alice, bob] = people();
+  await bed.database.sql`DELETE FROM chat_requests`;
+  await send(bob, alice, { previewText: 'Hello, Alice', heldMessages: [held()] });
+  await send(bob, person());
+  await alice.call('blockChatSender', { senderDid: person().did });
+  const rows = [
+    ...(await bed.database.sql`SELECT * FROM chat_requests`),
+    ...(await bed.database.sql`SELECT * FROM chat_request_messages`),
+    ...(await bed.database.sql`SELECT * FROM chat_sender_blocks`),
+  ];
+  const values = rows.flatMap((row): unknown[] => Object.values(row));
+  const bytes = values.map((value) => (Buffer.isBuffer(value) ? value : Buffer.from(String(value))));
+  for (const word of [alice.did, bob.did, 'Alice']) {
+    expect(bytes.filter((value) => value.includes(word))).toEqual([]);
+  }
+  const sizes = await bed.database.sql<{ size: number }[]>`SELECT length(sealed_request) AS size FROM chat_requests`;
+  expect(new Set(sizes.map(({ size }) => size)).size).toBe(1);
+});
