@@ -34,16 +34,24 @@ let groupId: Buffer;
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const expires = new Date(Date.now() + 20 * 86_400_000).toISOString();
 
+/** People of the story by what their DID is shown as. */
+const people = ['alice', 'bob', 'carol', 'dave', 'eve'] as const;
+let clients: ReadonlyMap<string, XrpcClient>;
+
+function person(name: (typeof people)[number]): XrpcClient {
+  const client = clients.get(name);
+  if (client === undefined) throw new RangeError(`${name} is not in the story`);
+  return client;
+}
+
 beforeAll(async () => {
   pds = await startLoopbackPds();
   bed = await startTestBed({ env: { BLOCK_CHECKS: 'true' } });
-  const person = (): XrpcClient => bed.client({ account: bed.account({ pdsUrl: pds.url }) });
-  [alice, bob, carol] = [person(), person(), person()];
+  clients = new Map(people.map((name) => [name, bed.client({ account: bed.account({ pdsUrl: pds.url }) })]));
+  [alice, bob, carol] = [person('alice'), person('bob'), person('carol')];
   record = createExampleRecorder(
     new Map([
-      [alice.did, 'did:plc:alice2222222222222222222'],
-      [bob.did, 'did:plc:bob222222222222222222222'],
-      [carol.did, 'did:plc:carol2222222222222222222'],
+      ...people.map((name): [string, string] => [person(name).did, `did:plc:${name.padEnd(24, '2')}`]),
       [bed.server().url.replace('http', 'ws'), 'wss://mls.example.com'],
     ]),
   );
@@ -221,6 +229,24 @@ test('a Welcome that cannot be used', async () => {
     welcomeMessage: base64(craftWelcome(refs)),
   });
   await record.call('invalidateWelcome', carol, { convoId: lost, reason: 'keys lost' });
+});
+
+test('a stranger asks', async () => {
+  const [stranger, pest] = [person('dave'), person('eve')];
+  await record.call('updateChatRequestSettings', alice, { autoExpireDays: 14 });
+  await record.call('getChatRequestSettings', alice, {});
+  const heldMessages = [{ ciphertext: newSecret(512), paddedSize: 512 }];
+  const { requestId } = await record.call('sendChatRequest', stranger, {
+    recipientDid: alice.did,
+    previewText: 'We met at the station.',
+    heldMessages,
+  });
+  await record.call('getRequestCount', alice, {});
+  await record.call('listChatRequests', alice, { status: 'pending' });
+  await record.call('acceptChatRequest', alice, { requestId });
+  const unwanted = await pest.call('sendChatRequest', { recipientDid: alice.did });
+  await record.call('declineChatRequest', alice, { requestId: unwanted.requestId, reportReason: 'spam' });
+  await record.call('blockChatSender', alice, { senderDid: pest.did });
 });
 
 test('goodbye', async () => {

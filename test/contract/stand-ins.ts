@@ -15,22 +15,29 @@ const longBase64 = /^(?!MLS_)[A-Za-z0-9+/_-]{40,}={0,2}$/;
  */
 export function createStandIns(names: ReadonlyMap<string, string>): (value: unknown) => unknown {
   const numbers = new Map<string, number>();
+  const withoutDashes = new Map<string, string>();
   const numberOf = (id: string): number => {
     const number = numbers.get(id) ?? numbers.size + 1;
     numbers.set(id, number);
     return number;
   };
-  const uuidOf = (id: string): string => `00000000-0000-4000-8000-${String(numberOf(id)).padStart(12, '0')}`;
+  const hexOf = (id: string): string =>
+    String(numberOf(id))
+      .padStart(2, '0')
+      .repeat(id.length / 2);
+  const uuidOf = (id: string): string => {
+    const shown = `00000000-0000-4000-8000-${String(numberOf(id)).padStart(12, '0')}`;
+    // The id of a chat request comes back without dashes, as that of its conversation.
+    withoutDashes.set(id.replaceAll('-', ''), shown.replaceAll('-', ''));
+    return shown;
+  };
 
   function textFor(field: string, text: string): string {
     if (changingFields[field] !== undefined) return changingFields[field];
     if (opaqueFields.has(field)) return `<${field}>`;
     if (time.test(text)) return field.startsWith('expires') ? laterTime : aTime;
     const named = [...names].reduce((shown, [value, name]) => shown.replaceAll(value, name), text);
-    if (longHex.test(named))
-      return String(numberOf(named))
-        .padStart(2, '0')
-        .repeat(named.length / 2);
+    if (longHex.test(named)) return withoutDashes.get(named) ?? hexOf(named);
     return longBase64.test(named) ? '<base64>' : named.replaceAll(uuid, uuidOf).replace(idSuffix, '.<key>');
   }
   function standIn(field: string, value: unknown): unknown {

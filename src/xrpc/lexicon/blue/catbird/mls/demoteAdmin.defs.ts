@@ -40,7 +40,6 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'LastAdmin',
   'ConvoNotFound',
   'TargetNotMember',
-  'PolicyViolation',
 ])
 
 export { main }

@@ -54,7 +54,6 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidAsset',
   'EpochMismatch',
   'MessageTooLarge',
-  'IdempotencyKeyReused',
 ])
 
 export { main }
