@@ -31,8 +31,8 @@ export const limits = {
   membersPerAdditionsPageMax: 20_000,
   /** New devices looked through when a subscriber comes back; beyond that it has to ask getPendingDeviceAdditions. */
   devicesPerCatchUpMax: 500,
-  /** APNs device tokens are 64 characters of hex; those of other services up to about 4,000. */
-  pushTokenLengthMax: 4_096,
+  /** Longest device name, as the lexicon of registerDevice has it. */
+  deviceNameSizeBytesMax: 128,
   /** Ed25519 keys are the shortest of the known suites. */
   signatureKeySizeBytesMin: 32,
   devicesPerClaimMax: 50,

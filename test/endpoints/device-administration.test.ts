@@ -56,6 +56,8 @@ test('a push token is stored sealed, can be changed and removed, and no method r
   expect(listed.text).not.toContain(pushToken);
   await client.call('registerDeviceToken', { ...request, pushToken: 'another' });
   expect(await readStored()).not.toEqual(stored);
+  await client.call('registerDeviceToken', { deviceId, pushToken: 'another', deviceName: 'x'.repeat(129) });
+  expect((await client.call('listDevices', {})).devices[0]?.deviceName).toBe('renamed');
   expect(await client.call('unregisterDeviceToken', { deviceId })).toEqual({ success: true });
   expect(await client.call('unregisterDeviceToken', { deviceId })).toEqual({ success: true });
   expect(await readStored()).toBeNull();

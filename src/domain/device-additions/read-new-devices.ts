@@ -35,8 +35,8 @@ export async function readMissedAdditions(
   sinceMs: number,
 ): Promise<{ additions: PendingAddition[]; isComplete: boolean }> {
   const since = new Date(timeBucketMs(sinceMs, deps.timeBucketSeconds));
-  const devices = await readDevicesWaitingSince(deps, since, limits.devicesPerCatchUpMax + 1);
-  if (devices.length > limits.devicesPerCatchUpMax) return { additions: [], isComplete: false };
+  const devices = await readDevicesWaitingSince(deps, since, limits.devicesPerCatchUpMax);
+  if (devices === undefined) return { additions: [], isComplete: false };
   const candidates = candidatesOf(devices, (conversationId) => conversationIds.has(conversationId));
   return { additions: await openThoseOfMembers(deps, candidates), isComplete: true };
 }

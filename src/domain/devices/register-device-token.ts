@@ -1,5 +1,6 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
 import { deviceOwner, openDeviceDetails, sealDeviceDetails } from './device.ts';
@@ -14,7 +15,7 @@ export interface PushAddress {
 
 /**
  * Stores where notifications for one of the caller's devices go, sealed; no method returns it. A name given with it renames the
- * device.
+ * device, if registerDevice would take that name.
  * @throws AppError DeviceNotFound for ids that are unknown, malformed or somebody else's.
  */
 export async function registerDeviceToken(
@@ -28,10 +29,14 @@ export async function registerDeviceToken(
   await changePushToken(deps, caller, deviceId, (sealedDevice) => ({
     sealedPushToken,
     sealedDevice:
-      name === undefined || name.trim() === ''
+      name === undefined || !isDeviceName(name)
         ? undefined
         : sealDeviceDetails(privacy, deviceId, { ...openDeviceDetails(privacy, deviceId, sealedDevice), name }),
   }));
+}
+
+function isDeviceName(name: string): boolean {
+  return name.trim() !== '' && Buffer.byteLength(name) <= limits.deviceNameSizeBytesMax;
 }
 
 /**

@@ -35,14 +35,14 @@ export async function readWaitingDevices(
   return (await selectWaiting(deps.db, { owners }, waitDays)).map((row) => openWaiting(deps.privacy, row));
 }
 
-/** Everybody's devices that have waited since `since` or later; at most `rowsMax`. */
+/** Everybody's devices that have waited since `since` or later; undefined when there are more than `countMax`. */
 export async function readDevicesWaitingSince(
   deps: { db: Db; privacy: Privacy },
   since: Date,
-  rowsMax: number,
-): Promise<WaitingDevice[]> {
-  const rows = await selectWaiting(deps.db, { since, rowsMax }, waitDays);
-  return rows.map((row) => openWaiting(deps.privacy, row));
+  countMax: number,
+): Promise<WaitingDevice[] | undefined> {
+  const rows = await selectWaiting(deps.db, { since, rowsMax: countMax + 1 }, waitDays);
+  return rows.length > countMax ? undefined : rows.map((row) => openWaiting(deps.privacy, row));
 }
 
 /** Forgets what devices waited for when their time is over. */
