@@ -152,7 +152,7 @@ describe('an invite', () => {
         return 'EpochMismatch';
       }),
     );
-    expect(outcomes.filter((outcome) => typeof outcome === 'number').toSorted()).toEqual([1, 2]);
+    expect(outcomes.filter((outcome) => typeof outcome === 'number').toSorted((a, b) => a - b)).toEqual([1, 2]);
     expect(outcomes.filter((outcome) => outcome === 'ConvoNotFound')).toHaveLength(6);
     const { invites } = await alice.call('listInvites', { convoId });
     expect(invites.map(({ useCount }) => useCount)).toEqual([2]);
