@@ -27,9 +27,9 @@ export const limits = {
   deviceWaitDays: 30,
   /** A claimed addition is free again after this time (lexicon claimPendingDeviceAddition). */
   deviceClaimMs: 60_000,
-  /** Memberships looked through by one getPendingDeviceAdditions. */
-  membersPerAdditionsPageMax: 20_000,
-  /** New devices looked through when a subscriber comes back; beyond that it has to ask getPendingDeviceAdditions. */
+  /** Memberships looked through by one getPendingDeviceAdditions, where too many devices wait to look through those. */
+  membersPerAdditionsPageMax: 10_000,
+  /** Waiting devices looked through at once; a subscriber who comes back to more has to ask getPendingDeviceAdditions. */
   devicesPerCatchUpMax: 500,
   /** Longest device name, as the lexicon of registerDevice has it. */
   deviceNameSizeBytesMax: 128,

@@ -239,6 +239,7 @@ export const settings = {
   RATE_LIMIT_REPORT_MEMBER: quota(5, 'reportMember of one account'),
   RATE_LIMIT_REGISTER_DEVICE: quota(10, 'registerDevice of one account'),
   RATE_LIMIT_CHECK_BLOCKS: quota(20, 'checkBlocks, getBlockStatus and handleBlockChange of one account'),
+  RATE_LIMIT_PENDING_ADDITIONS: quota(30, 'getPendingDeviceAdditions of one account'),
   RATE_LIMIT_SYNC_KEY_PACKAGES: quota(30, 'syncKeyPackages of one account'),
   RATE_LIMIT_SEND_CHAT_REQUEST: quota(10, 'sendChatRequest and blockChatSender of one account'),
   RATE_LIMIT_GET_MESSAGES: quota(500, 'getMessages and getConvos of one account'),

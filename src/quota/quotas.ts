@@ -66,6 +66,12 @@ export const quotas = {
     burst: 'limit',
     protects: 'Key package storage; clients try three times within 12 seconds.',
   },
+  pendingAdditions: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_PENDING_ADDITIONS',
+    burst: 'limit',
+    protects: 'The opening of rosters and of new devices, which each getPendingDeviceAdditions does.',
+  },
   syncKeyPackages: {
     scope: 'caller',
     setting: 'RATE_LIMIT_SYNC_KEY_PACKAGES',

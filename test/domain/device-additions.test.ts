@@ -110,4 +110,10 @@ test('whoever comes back is told of devices since then, only in the conversation
     additions: [],
     isComplete: false,
   });
+  // Where so many wait, the list goes by the rosters; the devices that were put in are nobody's there.
+  await harness.database
+    .sql`UPDATE devices SET owner = decode(md5(device_id::text), 'hex') WHERE device_id <> ${deviceId}`;
+  const listed = await pending(bob);
+  expect(listed.map((addition) => addition.deviceId)).toEqual([deviceId, deviceId]);
+  expect(listed).toEqual(expect.arrayContaining(missed.additions));
 });

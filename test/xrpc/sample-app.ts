@@ -142,6 +142,7 @@ function quotaSettings(rates: { address?: number; addressBurst?: number; caller?
     RATE_LIMIT_CHECK_BLOCKS: perCaller,
     RATE_LIMIT_SEND_CHAT_REQUEST: perCaller,
     RATE_LIMIT_GET_MESSAGES: perCaller,
+    RATE_LIMIT_PENDING_ADDITIONS: perCaller,
     RATE_LIMIT_SYNC_KEY_PACKAGES: perCaller,
     RATE_LIMIT_SUBSCRIBE: perCaller,
     RATE_LIMIT_DID_DEFAULT: perCaller,

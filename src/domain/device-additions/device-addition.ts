@@ -19,6 +19,16 @@ export interface Candidate {
   readonly groupId: Buffer;
 }
 
+/** The conversations that these devices wait for, those for which `wants` holds (by hex id). */
+export function candidatesOf(
+  devices: readonly WaitingDevice[],
+  wants: (conversationId: string) => boolean,
+): Candidate[] {
+  return devices.flatMap((device) =>
+    device.groupIds.filter((groupId) => wants(groupId.toString('hex'))).map((groupId) => ({ device, groupId })),
+  );
+}
+
 /** What is stored of an addition, sealed: who claimed it until when; whoever completed it holds it for good. */
 export interface AdditionClaim {
   readonly state: 'claimed' | 'completed';

@@ -1,24 +1,23 @@
 import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
 import type { Caller } from '#domain/caller.ts';
 import { decodeGroupId } from '#domain/conversations/conversation.ts';
-import { readWaitingDevices } from '#domain/devices/waiting-devices.ts';
+import { readDevicesWaitingSince, readWaitingDevices } from '#domain/devices/waiting-devices.ts';
 import { listActiveMembers } from '#domain/membership/list-active-members.ts';
-import type { Clock } from '#platform/clock.ts';
 import { limits } from '#platform/limits.ts';
-import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import { candidatesOf } from './device-addition.ts';
 import type { Candidate, PendingAddition } from './device-addition.ts';
-import { openAdditions } from './open-additions.ts';
+import { openAdditions, openThoseOfMembers } from './open-additions.ts';
+import type { OpenDeps } from './open-additions.ts';
 
 const conversationsAtOnce = 50;
+const always = new Date(0);
 
 /**
  * Devices that wait to be added to the caller's conversations, those of other members and the caller's own. Conversations that
- * the caller is not in are passed over as if they did not exist. The search ends at `limit`, or after so many memberships
- * that a caller in more has to name the conversations.
+ * the caller is not in are passed over as if they did not exist.
  */
 export async function listPendingAdditions(
-  deps: { db: Db; privacy: Privacy; clock: Clock },
+  deps: OpenDeps,
   caller: Caller,
   query: { conversationIds: readonly string[] | undefined; limit: number },
 ): Promise<PendingAddition[]> {
@@ -27,26 +26,37 @@ export async function listPendingAdditions(
   const groupIds = (await readConversationList(deps, caller.did)).filter(
     (groupId) => wanted === undefined || wanted.has(groupId.toString('hex')),
   );
+  if (groupIds.length === 0) return [];
+  const devices = await readDevicesWaitingSince(deps, always, limits.devicesPerCatchUpMax);
+  if (devices === undefined) return searchByMembers(deps, groupIds, query.limit);
+  const ids = new Set(groupIds.map((groupId) => groupId.toString('hex')));
+  const candidates = candidatesOf(devices, (conversationId) => ids.has(conversationId));
+  return (await openThoseOfMembers(deps, candidates)).slice(0, query.limit);
+}
+
+/**
+ * Where many devices wait, the rosters say whose to look at. Ends at `limit`, or after so many memberships that a caller in more
+ * has to name the conversations.
+ */
+async function searchByMembers(deps: OpenDeps, groupIds: readonly Buffer[], limit: number): Promise<PendingAddition[]> {
   const found: PendingAddition[] = [];
   let memberships = 0;
   for (let next = 0; next < groupIds.length; next += conversationsAtOnce) {
     const members = await listActiveMembers(deps, groupIds.slice(next, next + conversationsAtOnce));
     found.push(...(await openAdditions(deps, await candidatesAmong(deps, members))));
     for (const list of members.values()) memberships += list.length;
-    if (found.length >= query.limit || memberships >= limits.membersPerAdditionsPageMax) break;
+    if (found.length >= limit || memberships >= limits.membersPerAdditionsPageMax) break;
   }
-  return found.slice(0, query.limit);
+  return found.slice(0, limit);
 }
 
 async function candidatesAmong(
-  deps: { db: Db; privacy: Privacy },
+  deps: OpenDeps,
   members: ReadonlyMap<string, readonly { did: string }[]>,
 ): Promise<Candidate[]> {
   const dids = new Set([...members.values()].flat().map(({ did }) => did));
   const devices = await readWaitingDevices(deps, [...dids]);
   return devices.flatMap((device) =>
-    device.groupIds
-      .filter((groupId) => members.get(groupId.toString('hex'))?.some(({ did }) => did === device.did) === true)
-      .map((groupId) => ({ device, groupId })),
+    candidatesOf([device], (id) => members.get(id)?.some(({ did }) => did === device.did) === true),
   );
 }

@@ -1,3 +1,4 @@
+import { entitlementKey, isActive, readEntitlements } from '#domain/membership/read-entitlements.ts';
 import { readWelcomedDevices } from '#domain/welcomes/read-welcomed-devices.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Privacy } from '#privacy/privacy.ts';
@@ -20,11 +21,27 @@ export async function readClaims(
   });
 }
 
+export interface OpenDeps {
+  readonly db: Db;
+  readonly privacy: Privacy;
+  readonly clock: Clock;
+}
+
+/** As `openAdditions`, without the conversations that the device's owner has left since. */
+export async function openThoseOfMembers(deps: OpenDeps, candidates: readonly Candidate[]): Promise<PendingAddition[]> {
+  const owners = await readEntitlements(
+    deps,
+    candidates.map(({ device: { did }, groupId }) => ({ groupId, did })),
+  );
+  const present = candidates.filter(({ device: { did }, groupId }) => {
+    const membership = owners.get(entitlementKey(groupId, did));
+    return membership !== undefined && isActive(membership);
+  });
+  return openAdditions(deps, present);
+}
+
 /** Those of `candidates` that still wait: nobody has completed them, and no Welcome was made for the device. */
-export async function openAdditions(
-  deps: { db: Db; privacy: Privacy; clock: Clock },
-  candidates: readonly Candidate[],
-): Promise<PendingAddition[]> {
+export async function openAdditions(deps: OpenDeps, candidates: readonly Candidate[]): Promise<PendingAddition[]> {
   if (candidates.length === 0) return [];
   const [claims, welcomed] = await Promise.all([
     readClaims(deps, candidates),

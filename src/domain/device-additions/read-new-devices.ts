@@ -1,23 +1,14 @@
 import { readDevicesWaitingSince, readWaitingDevice } from '#domain/devices/waiting-devices.ts';
-import type { WaitingDevice } from '#domain/devices/device.ts';
-import { entitlementKey, isActive, readEntitlements } from '#domain/membership/read-entitlements.ts';
-import type { Clock } from '#platform/clock.ts';
 import { limits } from '#platform/limits.ts';
 import { timeBucketMs } from '#privacy/buckets.ts';
-import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
-import type { Candidate, PendingAddition } from './device-addition.ts';
-import { openAdditions } from './open-additions.ts';
-
-interface ReadDeps {
-  readonly db: Db;
-  readonly privacy: Privacy;
-  readonly clock: Clock;
-}
+import { candidatesOf } from './device-addition.ts';
+import type { PendingAddition } from './device-addition.ts';
+import { openThoseOfMembers } from './open-additions.ts';
+import type { OpenDeps } from './open-additions.ts';
 
 /** The additions of one device in those conversations for which `wants` holds (by hex id). */
 export async function readAdditionsOfDevice(
-  deps: ReadDeps,
+  deps: OpenDeps,
   deviceId: string,
   wants: (conversationId: string) => boolean,
 ): Promise<PendingAddition[]> {
@@ -30,7 +21,7 @@ export async function readAdditionsOfDevice(
  * time bucket. `isComplete` is false where so many devices are new that they were not looked through.
  */
 export async function readMissedAdditions(
-  deps: ReadDeps & { timeBucketSeconds: number },
+  deps: OpenDeps & { timeBucketSeconds: number },
   conversationIds: ReadonlySet<string>,
   sinceMs: number,
 ): Promise<{ additions: PendingAddition[]; isComplete: boolean }> {
@@ -39,23 +30,4 @@ export async function readMissedAdditions(
   if (devices === undefined) return { additions: [], isComplete: false };
   const candidates = candidatesOf(devices, (conversationId) => conversationIds.has(conversationId));
   return { additions: await openThoseOfMembers(deps, candidates), isComplete: true };
-}
-
-function candidatesOf(devices: readonly WaitingDevice[], wants: (conversationId: string) => boolean): Candidate[] {
-  return devices.flatMap((device) =>
-    device.groupIds.filter((groupId) => wants(groupId.toString('hex'))).map((groupId) => ({ device, groupId })),
-  );
-}
-
-/** Leaves out conversations that the device's owner has left since. */
-async function openThoseOfMembers(deps: ReadDeps, candidates: readonly Candidate[]): Promise<PendingAddition[]> {
-  const owners = await readEntitlements(
-    deps,
-    candidates.map(({ device: { did }, groupId }) => ({ groupId, did })),
-  );
-  const present = candidates.filter(({ device: { did }, groupId }) => {
-    const membership = owners.get(entitlementKey(groupId, did));
-    return membership !== undefined && isActive(membership);
-  });
-  return openAdditions(deps, present);
 }

@@ -9,7 +9,7 @@ export const getPendingDeviceAdditions = (deps: Parameters<typeof listPendingAdd
   query({
     lexicon,
     auth: 'service-token',
-    quota: 'callerDefault',
+    quota: 'pendingAdditions',
     handler: async ({ caller, params }) => {
       const found = await listPendingAdditions(deps, caller, { conversationIds: params.convoIds, limit: params.limit });
       return {
