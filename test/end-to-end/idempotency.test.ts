@@ -76,6 +76,32 @@ describe('sixteen duplicates at once, on two servers', () => {
   });
 });
 
+describe('what nothing but the key tells from a second call, sixteen times at once', () => {
+  test('createInvite: one invite', async () => {
+    const { convoId } = await createCraftedConversation(alice, []);
+    const request = { convoId, pskHash: newSecret(32).toString('hex'), idempotencyKey: newUuid() };
+    const answers = await callTogether(alice, 'createInvite', request);
+    expect(new Set(answers.map(({ inviteId }) => inviteId)).size).toBe(1);
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    expect((await alice.call('listInvites', { convoId })).invites).toHaveLength(1);
+    const refusal = await alice.refusal('createInvite', { ...request, maxUses: 2 });
+    expect(refusal.error).toBe('IdempotencyKeyReused');
+  });
+
+  test('reportMember and warnMember: one report, one warning', async () => {
+    const { convoId } = await createCraftedConversation(alice, [bob]);
+    const report = { convoId, reportedDid: bob.did, category: 'spam', encryptedContent: Buffer.from('sealed') };
+    const reports = await callTogether(alice, 'reportMember', { ...report, idempotencyKey: newUuid() });
+    expect(new Set(reports.map(({ reportId }) => reportId)).size).toBe(1);
+    expect((await alice.call('getReports', { convoId })).reports).toHaveLength(1);
+    const events = await rowsOf('events');
+    const warning = { convoId, memberDid: bob.did, reason: 'Too loud.', idempotencyKey: newUuid() };
+    const warnings = await callTogether(alice, 'warnMember', warning);
+    expect(new Set(warnings.map(({ warningId }) => warningId)).size).toBe(1);
+    expect((await rowsOf('events')) - events).toBe(1);
+  });
+});
+
 describe('a repeated call', () => {
   test('gets the first answer, whatever has happened since', async () => {
     const request = newConversation(newUuid(), [bob]);
