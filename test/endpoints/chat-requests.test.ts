@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compactChatRequests } from '#domain/chat-requests/compact-chat-requests.ts';
+import { systemClock } from '#platform/clock.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
 import { createCraftedConversation } from '../support/crafted-conversation.ts';
@@ -164,8 +165,15 @@ describe('a first contact waits for consent', () => {
 describe('a sender', () => {
   test('has one request to a person at a time, also with sixteen at once', async () => {
     const [alice, bob] = people();
-    const answers = await Promise.allSettled(Array.from({ length: 16 }, () => send(bob, alice)));
-    expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    const pending: Promise<Sent>[] = [];
+    await bed.database.sql.begin(async (holder) => {
+      // Whoever has found no request before waits here to write one.
+      await holder`LOCK TABLE chat_requests IN SHARE MODE`;
+      for (let index = 0; index < 16; index++) pending.push(send(bob, alice));
+      await systemClock.sleep(700);
+    });
+    const outcomes = await Promise.allSettled(pending);
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     expect(told(await bob.refusal('sendChatRequest', { recipientDid: alice.did }))).toEqual([409, 'DuplicateRequest']);
     expect(await listed(alice)).toHaveLength(1);
   });
@@ -324,6 +332,9 @@ test('at rest a request names nobody, and its size does not tell whether it has 
   await bed.database.sql`DELETE FROM chat_requests`;
   await send(bob, alice, { previewText: 'Hello, Alice', heldMessages: [held()] });
   await send(bob, person());
+  for (const previewText of ['"'.repeat(200), '\u0001'.repeat(200), '€'.repeat(66)]) {
+    await send(bob, person(), { previewText });
+  }
   await alice.call('blockChatSender', { senderDid: person().did });
   const rows = [
     ...(await bed.database.sql`SELECT * FROM chat_requests`),

@@ -2,14 +2,15 @@ import { padToBucket, unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { ChatRequestContent, HeldMessage } from './chat-request.ts';
 
-/** Two did:plc, a preview and a group id fit, so that the size does not tell which of them are there. */
-const contentLengthMin = 1_000;
+/** Two did:plc, any preview and a group id fit, so that the size does not tell which of them are there. */
+const contentSizeBytesMin = 2_000;
 const keySizeBytesMax = 256;
 const headerSizeBytes = 2 + keySizeBytesMax;
 
 export function sealContent(privacy: Privacy, requestId: string, content: ChatRequestContent): Buffer {
-  const text = JSON.stringify(content).padEnd(contentLengthMin);
-  return privacy.seal('chat-request', [requestId], padToBucket(Buffer.from(text, 'utf8')));
+  const text = Buffer.from(JSON.stringify(content), 'utf8');
+  const spaces = Buffer.alloc(Math.max(0, contentSizeBytesMin - text.length), ' ');
+  return privacy.seal('chat-request', [requestId], padToBucket(Buffer.concat([text, spaces])));
 }
 
 export function openContent(privacy: Privacy, requestId: string, sealed: Buffer): ChatRequestContent {
