@@ -35,12 +35,16 @@ const callsOn = {
     }),
   confirmWelcome: ({ convoId }) => rawRequest('confirmWelcome', { convoId, success: true }),
   createInvite: ({ convoId }) => rawRequest('createInvite', { convoId, pskHash: newSecret(32).toString('hex') }),
+  demoteAdmin: ({ convoId }) => rawRequest('demoteAdmin', { convoId, targetDid: alice.did }),
+  demoteModerator: ({ convoId }) => rawRequest('demoteModerator', { convoId, targetDid: stranger.did }),
+  getAdminStats: ({ convoId }) => rawRequest('getAdminStats', { convoId }),
   getBlockStatus: ({ convoId }) => rawRequest('getBlockStatus', { convoId }),
   getCommits: ({ convoId }) => rawRequest('getCommits', { convoId, fromEpoch: 9, toEpoch: 1 }),
   getEpoch: ({ convoId }) => rawRequest('getEpoch', { convoId }),
   getGroupInfo: ({ convoId }) => rawRequest('getGroupInfo', { convoId }),
   getMessages: ({ convoId }) => rawRequest('getMessages', { convoId, sinceSeq: 0 }),
   getPolicy: ({ convoId }) => rawRequest('getPolicy', { convoId }),
+  getReports: ({ convoId }) => rawRequest('getReports', { convoId }),
   getSubscriptionTicket: ({ convoId }) => rawRequest('getSubscriptionTicket', { convoId }),
   getWelcome: ({ convoId }) => rawRequest('getWelcome', { convoId }),
   groupInfoRefresh: ({ convoId }) => rawRequest('groupInfoRefresh', { convoId }),
@@ -54,15 +58,20 @@ const callsOn = {
       externalCommit: craftExternalCommit({ groupId, epoch: 0, did }).toString('base64'),
       pskHash: newSecret(32).toString('hex'),
     }),
+  promoteAdmin: ({ convoId }) => rawRequest('promoteAdmin', { convoId, targetDid: stranger.did }),
+  promoteModerator: ({ convoId }) => rawRequest('promoteModerator', { convoId, targetDid: alice.did }),
   readdition: ({ convoId }) => rawRequest('readdition', { convoId }),
   rejoin: ({ convoId }) => rawRequest('rejoin', { convoId, keyPackage: newSecret(200).toString('base64') }),
   removeMember: ({ convoId }) =>
     rawRequest('removeMember', { convoId, targetDid: alice.did, idempotencyKey: newUuid() }),
+  reportMember: ({ convoId }, { did }) =>
+    rawRequest('reportMember', { convoId, reportedDid: did, category: 'spam', encryptedContent: newSecret(64) }),
   sendMessage: (to) => rawRequest('sendMessage', craftMessage(to)),
   updateCursor: ({ convoId }) => rawRequest('updateCursor', { convoId, cursor: 'bm9uZSBvZiBvdXJz' }),
   updatePolicy: ({ convoId }) => rawRequest('updatePolicy', { convoId, maxMembers: 2 }),
   updateGroupInfo: ({ convoId }) =>
     rawRequest('updateGroupInfo', { convoId, groupInfo: newSecret(200).toString('base64'), epoch: 0 }),
+  warnMember: ({ convoId }) => rawRequest('warnMember', { convoId, memberDid: alice.did, reason: 'Be kind.' }),
 } as const satisfies Partial<
   Record<MethodName, (to: CraftedConversation, caller: XrpcClient) => ReturnType<typeof rawRequest>>
 >;
@@ -93,7 +102,7 @@ describe('who is not in a conversation', () => {
         (defs.main?.input?.schema?.properties?.convoId ?? defs.main?.parameters?.properties?.convoId) !== undefined
       );
     });
-    const called = [...Object.keys(callsOn), 'subscribeConvoEvents'];
+    const called = [...Object.keys(callsOn), 'streamConvoEvents', 'subscribeConvoEvents'];
     expect(called.toSorted()).toEqual(naming.map((file) => file.replace('.json', '')).toSorted());
   });
 

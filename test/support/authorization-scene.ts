@@ -61,7 +61,7 @@ export async function keyPackageOf(
 }
 
 /** Registers a new device of the client with one key package. */
-export async function registerNewDevice(client: XrpcClient): Promise<string> {
+async function registerNewDevice(client: XrpcClient): Promise<string> {
   const device = await MlsMember.create({ did: client.did, cipherSuite });
   const { deviceId } = await client.call('registerDevice', {
     deviceName: 'Telephone',
