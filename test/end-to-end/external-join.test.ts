@@ -127,6 +127,24 @@ describe('who may enter by external commit', () => {
     expect(await refusal).toMatchObject({ status: 403, error: 'NotMember' });
   });
 
+  test('not somebody who left and was then removed; the commit that carries out a leave removes nobody', async () => {
+    const bob = await person();
+    const { convoId, groupId, creator } = await newGroup([bob]);
+    await bob.client.call('leaveConvo', { convoId });
+    const removal = { convoId, targetDid: bob.client.did, idempotencyKey: newUuid() };
+    await creator.client.call('removeMember', { ...removal, commit: base64((await creator.mls.emptyCommit()).commit) });
+    const join = (epoch: number): { convoId: string; externalCommit: string } => ({
+      convoId,
+      externalCommit: base64(craftExternalCommit({ groupId, epoch, did: bob.client.did })),
+    });
+    expect(await bob.client.call('processExternalCommit', join(1))).toMatchObject({ epoch: 2 });
+    await bob.client.call('leaveConvo', { convoId });
+    await creator.client.call('removeMember', { ...removal, idempotencyKey: newUuid() });
+    expect((await bob.client.refusal('processExternalCommit', join(2))).error).toBe('NotMember');
+    await creator.client.call('addMembers', { convoId, didList: [bob.client.did] });
+    expect(await rosterOf(bob, convoId), 'added anew').toHaveLength(2);
+  });
+
   test('a stranger with an invite, who becomes a member with the commit and hears the group from it on', async () => {
     const { convoId, creator } = await newGroup();
     const dave = await person();

@@ -12,7 +12,7 @@ import { memberStates, roles } from './member.ts';
 import type { Membership } from './member.ts';
 import { recordChange } from './record-change.ts';
 import { memberPseudonym } from './require-member.ts';
-import { selectMembership, updateRemovalCommitted } from './store.ts';
+import { selectMembership, updateBarred, updateRemovalCommitted } from './store.ts';
 
 export interface MemberToRemove {
   readonly conversationId: string;
@@ -22,8 +22,8 @@ export interface MemberToRemove {
 }
 
 /**
- * Removes a member, with the commit that removes their clients if it is given. Somebody who has left or was removed before is
- * removed already; while their clients are still in the MLS group, every member may bring the commit. From here on the person
+ * Removes a member, with the commit that removes their clients if it is given. Somebody who was removed before is removed already,
+ * and somebody who has left can no longer come back on their own account; while their clients are still in the MLS group, every member may bring the commit. From here on the person
  * reads nothing later than the event that tells of it.
  * @returns the epoch after the change.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin, CannotRemoveSelf, TargetNotMember, InvalidCommit, EpochMismatch,
@@ -54,6 +54,7 @@ async function removeInTransaction(
   // One commit may take out several people, so a stored commit counts for each person it is named with.
   if (verdict !== undefined && isFollowUp) await updateRemovalCommitted(tx, groupId, target.member);
   if (verdict?.kind === 'retry') return verdict.epoch;
+  if (target.state === memberStates.left && !isFollowUp) await updateBarred(tx, groupId, target.member);
   const isActive = target.state === memberStates.active;
   if (!isActive && verdict === undefined) return locked.epoch;
   return recordChange(deps, tx, locked, {

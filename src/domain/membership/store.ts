@@ -283,3 +283,13 @@ export async function countMembersOf(db: Db, groupIds: readonly Buffer[]): Promi
     .execute();
   return new Map(rows.map(({ groupId, count }) => [groupId.toString('hex'), Number(count)]));
 }
+
+/** Makes somebody who left count as removed: they cannot come back on their own account. */
+export async function updateBarred(tx: Tx, groupId: Buffer, member: Buffer): Promise<void> {
+  await tx
+    .updateTable('members')
+    .set({ state: memberStates.removed, needs_rejoin: false })
+    .where('group_id', '=', groupId)
+    .where('member', '=', member)
+    .execute();
+}
