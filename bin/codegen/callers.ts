@@ -1,6 +1,7 @@
 const anybody = 'Anybody with an account, for themselves.';
 const member = 'Members of the conversation.';
 const admin = 'Admins of the conversation.';
+const moderator = 'Admins and moderators of the conversation.';
 const owner = 'The owner of the device.';
 const ownPackages = 'Anybody, about their own key packages.';
 const recipient = 'The person that the request was made to.';
@@ -37,7 +38,7 @@ export const callers: Readonly<Record<string, string>> = {
   getOptInStatus: 'Anybody, about anybody.',
   getPendingDeviceAdditions: 'Anybody, about conversations that they are a member of.',
   getPolicy: member,
-  getReports: admin,
+  getReports: moderator,
   getRequestCount: anybody,
   getSubscriptionTicket: 'Anybody; for one conversation, its members.',
   getWelcome: 'The member that the Welcome is for.',
@@ -75,5 +76,5 @@ export const callers: Readonly<Record<string, string>> = {
   updatePolicy: admin,
   validateDeviceState: owner,
   validateWelcome: 'Anybody, about a Welcome for themselves.',
-  warnMember: admin,
+  warnMember: moderator,
 };
