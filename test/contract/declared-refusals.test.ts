@@ -11,6 +11,7 @@ import { craftedSuite, craftMessage, createCraftedConversation } from '../suppor
 import type { CraftedConversation } from '../support/crafted-conversation.ts';
 import { openEventStream, StreamRefused } from '../support/event-stream.ts';
 import { MlsMember } from '../support/mls-member.ts';
+import { publishPackages } from '../support/published-packages.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { MethodName, RequestOf, XrpcClient } from '../support/xrpc-client.ts';
@@ -50,6 +51,17 @@ async function registration(client: XrpcClient): Promise<RequestOf<'registerDevi
 async function keyPackagesOf(device: MlsMember, count: number): Promise<RequestOf<'publishKeyPackage'>[]> {
   const made = await Promise.all(Array.from({ length: count }, () => device.createKeyPackage()));
   return made.map(({ bytes }) => ({ keyPackage: base64(bytes), cipherSuite: craftedSuite }));
+}
+
+/** A package of a device of Alice's that has as many as it may. */
+async function packageTooMany(): Promise<RequestOf<'publishKeyPackage'>> {
+  const device = await MlsMember.create({ did: alice.did, cipherSuite: craftedSuite });
+  const made = await keyPackagesOf(device, 3);
+  const { succeeded } = await alice.call('publishKeyPackages', {
+    keyPackages: made.slice(1).map((item) => ({ ...item, expires })),
+  });
+  expect(succeeded).toBe(2);
+  return first(made);
 }
 
 /** Each call, by whom it is made (Alice unless said), and the refusal that it must end with. */
@@ -112,6 +124,7 @@ const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> |
     DeviceNotFound: () => ({ convoId, deviceId: newUuid() }),
     WelcomeNotFound: () => ({ convoId }),
   },
+  invalidateWelcome: { DeviceNotFound: () => ({ convoId, deviceId: newUuid(), reason: 'keys lost' }) },
   leaveConvo: {
     EpochMismatch: () => ({ convoId, commit: base64(commitOf(7)) }),
     InvalidCommit: () => ({ convoId, commit: nonsense }),
@@ -124,15 +137,7 @@ const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> |
       return { ...first(await keyPackagesOf(device, 1)), deviceId: newUuid() };
     },
     InvalidCipherSuite: () => ({ keyPackage: nonsense, cipherSuite: 'MLS_NONE' }),
-    TooManyKeyPackages: async () => {
-      const device = await MlsMember.create({ did: alice.did, cipherSuite: craftedSuite });
-      const made = await keyPackagesOf(device, 3);
-      const { succeeded } = await alice.call('publishKeyPackages', {
-        keyPackages: made.slice(1).map((item) => ({ ...item, expires })),
-      });
-      expect(succeeded).toBe(2);
-      return first(made);
-    },
+    TooManyKeyPackages: packageTooMany,
   },
   publishKeyPackages: {
     BatchTooLarge: () => ({
@@ -146,6 +151,9 @@ const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> |
       keyPackages: [{ keyPackage: nonsense, cipherSuite: craftedSuite, expires, deviceId: newUuid() }],
     }),
     InvalidBatch: () => ({ keyPackages: [] }),
+  },
+  readdition: {
+    NoActiveMembers: async () => ({ convoId: (await createCraftedConversation(alice, [])).convoId }),
   },
   registerDevice: {
     InvalidDeviceName: async () => ({ ...(await registration(alice)), deviceName: ' ' }),
@@ -162,6 +170,11 @@ const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> |
       return by(owner, await registration(owner));
     },
   },
+  rejoin: {
+    DeviceNotFound: () => ({ convoId, keyPackage: nonsense, deviceId: newUuid() }),
+    InvalidKeyPackage: () => ({ convoId, keyPackage: nonsense }),
+    TooManyKeyPackages: async () => ({ convoId, keyPackage: (await packageTooMany()).keyPackage }),
+  },
   removeMember: {
     CannotRemoveSelf: () => ({ convoId, targetDid: alice.did, idempotencyKey: newUuid() }),
     InvalidCommit: () => ({ convoId, targetDid: bob.did, idempotencyKey: newUuid(), commit: nonsense }),
@@ -176,6 +189,19 @@ const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> |
   },
   updateCursor: { InvalidCursor: () => ({ convoId, cursor: 'bm9uZSBvZiBvdXJz' }) },
   updateGroupInfo: { InvalidGroupInfo: () => ({ convoId, groupInfo: nonsense, epoch: 1 }) },
+  validateWelcome: {
+    InvalidWelcome: () => ({ welcomeMessage: newSecret(200) }),
+    KeyPackageAlreadyConsumed: async () => {
+      const { welcome, invited, id } = await welcomed();
+      await invited.call('getWelcome', { convoId: id });
+      await invited.call('confirmWelcome', { convoId: id, success: true });
+      return by(invited, { welcomeMessage: welcome });
+    },
+    KeyPackageReserved: async () => {
+      const { refs, invited } = await welcomed();
+      return by(invited, { welcomeMessage: craftWelcome(refs) });
+    },
+  },
 };
 
 type Case<Name extends MethodName> = RequestOf<Name> | CaseOf<Name>;
@@ -193,6 +219,27 @@ function by<Name extends MethodName>(client: XrpcClient, request: RequestOf<Name
   return new CaseOf(client, request);
 }
 
+/** Somebody for whom a Welcome waits, and the packages that it names. */
+async function welcomed(): Promise<{ welcome: Buffer; refs: Buffer[]; invited: XrpcClient; id: string }> {
+  const invited = bed.client();
+  const refs = await refsOf(invited);
+  const [welcome, id] = [craftWelcome(refs), newGroupId()];
+  await alice.call('createConvo', {
+    groupId: id,
+    cipherSuite: craftedSuite,
+    initialMembers: [invited.did],
+    welcomeMessage: base64(welcome),
+  });
+  return { welcome, refs, invited, id };
+}
+
+/** KeyPackageRefs that `owner` has published and Alice has fetched. */
+async function refsOf(owner: XrpcClient): Promise<Buffer[]> {
+  await publishPackages(owner);
+  const { keyPackages } = await alice.call('getKeyPackages', { dids: [owner.did], cipherSuite: craftedSuite });
+  return keyPackages.map(({ keyPackageHash }) => Buffer.from(keyPackageHash ?? '', 'hex'));
+}
+
 const newGroupId = (): string => newSecret(16).toString('hex');
 
 function first<Item>(items: readonly Item[]): Item {
@@ -202,8 +249,7 @@ function first<Item>(items: readonly Item[]): Item {
 }
 
 /** Somebody who is in as many conversations as a person may be. */
-async function busyPerson(): Promise<string> {
-  const client = bed.client();
+async function busyPerson(client = bed.client()): Promise<string> {
   await createCraftedConversation(client, []);
   const privacy = createPrivacy(parseKeyRing(bed.identityKey));
   const account = accountPseudonym(privacy, client.did);
@@ -247,4 +293,40 @@ test('subscribeConvoEvents: TooManyConnections', async () => {
   await Promise.all(streams.map((stream) => stream.close()));
   expect(refusal).toBeInstanceOf(StreamRefused);
   expect(refusal).toMatchObject({ status: 429, error: 'TooManyConnections' });
+});
+
+test('acceptChatRequest: TooManyConversations', async () => {
+  const asking = bed.client();
+  const refs = await refsOf(asking);
+  const { requestId } = await asking.call('sendChatRequest', { recipientDid: alice.did });
+  await busyPerson(asking);
+  const refusal = await alice.refusal('acceptChatRequest', { requestId, welcomeData: craftWelcome(refs) });
+  expect([refusal.status, refusal.error]).toEqual([409, 'TooManyConversations']);
+});
+
+test('processExternalCommit: TooManyConversations', async () => {
+  const maker = await MlsMember.create({ did: alice.did, cipherSuite: craftedSuite });
+  const [groupId, pskHash, joiner] = [newSecret(16), newSecret(32).toString('hex'), bed.client()];
+  await maker.createGroup(groupId);
+  const open = groupId.toString('hex');
+  await alice.call('createConvo', { groupId: open, cipherSuite: craftedSuite });
+  await alice.call('createInvite', { convoId: open, pskHash });
+  await busyPerson(joiner);
+  const device = await MlsMember.create({ did: joiner.did, cipherSuite: craftedSuite });
+  const { commit } = await device.externalJoin(await maker.exportGroupInfo());
+  const request = { convoId: open, externalCommit: base64(commit), pskHash };
+  expect((await joiner.refusal('processExternalCommit', request)).error).toBe('TooManyConversations');
+  expect(await alice.call('getEpoch', { convoId: open })).toMatchObject({ currentEpoch: 0 });
+});
+
+test('rejoin: RateLimitExceeded', async () => {
+  const strict = await startTestBed({ env: { RATE_LIMIT_PUBLISH_KEY_PACKAGE: '1' } });
+  try {
+    const client = strict.client();
+    const request = { convoId: newGroupId(), keyPackage: nonsense };
+    expect((await client.refusal('rejoin', request)).error).toBe('ConvoNotFound');
+    expect((await client.refusal('rejoin', request)).error).toBe('RateLimitExceeded');
+  } finally {
+    await strict.stop();
+  }
 });

@@ -61,7 +61,6 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidGroupInfo',
   'TooManyConversations',
   'PolicyViolation',
-  'NotAdmin',
   'IdempotencyKeyReused',
 ])
 
