@@ -6,7 +6,7 @@ import { MlsMember } from './mls-member.ts';
 import type { XrpcClient } from './xrpc-client.ts';
 
 /** The status is all that a public client looks at when a call fails. */
-export class CallFailed extends Error {
+class CallFailed extends Error {
   override readonly name = 'CallFailed';
   readonly status: number;
 
