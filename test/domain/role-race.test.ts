@@ -120,7 +120,9 @@ async function replay({ groupId }: TestConversation): Promise<{ roster: string[]
 // Safe because each change holds the conversation's lock from its check to its commit.
 test('sixteen at once change roles, leave, remove and add: there is always an admin, and the roster is what the log says', async () => {
   const people = randomPeople(10);
-  const conversation = await harness.createConversation(people);
+  // Somebody stays who does nothing: the last member of a group may leave, and takes the last admin with them.
+  const [quiet = ''] = randomPeople(1);
+  const conversation = await harness.createConversation([...people, quiet]);
   const counts = new Map<string, number>();
   const state = { isRunning: true, looks: 0 };
   const act = async (index: number): Promise<void> => {
@@ -139,9 +141,8 @@ test('sixteen at once change roles, leave, remove and add: there is always an ad
       await harness.server.clock.sleep(3);
     }
   };
-  const watching = watch();
-  await Promise.all(Array.from({ length: actors }, (_, index) => act(index))).finally(() => (state.isRunning = false));
-  await watching;
+  const acting = Promise.all(Array.from({ length: actors }, (_, index) => act(index)));
+  await Promise.all([watch(), acting.finally(() => (state.isRunning = false))]);
 
   expect(counts.get('none'), 'hardly any change went through').toBeGreaterThan(80);
   expect(state.looks).toBeGreaterThan(20);
