@@ -189,9 +189,11 @@ describe('readCommit', () => {
       epoch: 4,
       external: true,
       encrypted: false,
+      joiner: { identity: Buffer.from('did:plc:a'), removesLeaf: true, externalPskIds: [] },
     });
     expect(readCommit(publicMessage({ contentType: 3, content: commit([BY_REFERENCE]) }))).toMatchObject({
       external: false,
+      joiner: undefined,
     });
   });
 
