@@ -219,8 +219,22 @@ describe('somebody who is blocked learns nothing of the blocker', () => {
     const dids = Array.from({ length: 100 }, () => bed.account({ pdsUrl: pds.url }).did);
     await bob.call('getKeyPackages', { dids });
     await bob.call('getOptInStatus', { dids });
+    const [groupId, ...others] = [newSecret(16).toString('hex'), ...dids.slice(0, 50)];
+    await bob.call('createConvo', { groupId, cipherSuite: craftedSuite, initialMembers: others });
+    await bob.call('addMembers', { convoId: groupId, didList: dids.slice(50) });
     // The one is for the key of the token.
     expect([pds.requests(), bed.plc.requests()]).toEqual([asked[0], (asked[1] ?? 0) + 1]);
+  });
+
+  test('a stranger to a conversation cannot make the service ask the servers of those they name', async () => {
+    const [alice, bob, mallory] = [person(), person(), person()];
+    await publishPackages(bob, 1);
+    const { convoId } = await createCraftedConversation(alice, []);
+    const asked = pds.requests(bob.did);
+    expect(told(await mallory.refusal('addMembers', { convoId, didList: [bob.did] }))).toEqual([404, 'ConvoNotFound']);
+    expect(pds.requests(bob.did)).toBe(asked);
+    await alice.call('addMembers', { convoId, didList: [bob.did] });
+    expect(pds.requests(bob.did)).toBeGreaterThan(asked);
   });
 });
 

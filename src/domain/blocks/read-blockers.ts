@@ -1,6 +1,9 @@
+import { readAccountSettings } from '#domain/accounts/read-account-settings.ts';
 import type { BlockRecord } from '#identity/fetch-block-records.ts';
 import type { BlockRecords } from '#identity/block-records.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
 
 export interface BlockDeps {
   /** What people publish in their own repositories. */
@@ -31,4 +34,18 @@ export async function readBlockers(
   await Promise.race([all, deps.clock.sleep(timeoutMs, isDone.signal)]);
   isDone.abort();
   return new Map(blockers);
+}
+
+/**
+ * As `readBlockers`, of those among `dids` who have an account here: a list of made-up DIDs must not make the service ask
+ * hundreds of strangers' servers.
+ */
+export async function readKnownBlockers(
+  deps: BlockDeps & { readonly db: Db; readonly privacy: Privacy },
+  did: string,
+  dids: readonly string[],
+): Promise<ReadonlyMap<string, BlockRecord>> {
+  if (dids.length === 0) return new Map();
+  const accounts = await readAccountSettings(deps, dids);
+  return readBlockers(deps, did, [...accounts.keys()]);
 }

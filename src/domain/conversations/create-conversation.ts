@@ -1,4 +1,4 @@
-import { readBlockers } from '#domain/blocks/read-blockers.ts';
+import { readKnownBlockers } from '#domain/blocks/read-blockers.ts';
 import type { BlockDeps } from '#domain/blocks/read-blockers.ts';
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
@@ -49,7 +49,7 @@ export async function createConversation(
   input: ConversationToCreate,
 ): Promise<Conversation> {
   const checked = checkInput(caller, input);
-  const blockers = await readBlockers(deps, caller.did, checked.others);
+  const blockers = await readKnownBlockers(deps, caller.did, checked.others);
   const call = { caller, method: 'createConvo', key: input.idempotencyKey, input } as const;
   const conversation = await deps.db
     .transaction()

@@ -1,4 +1,4 @@
-import { readBlockers } from '#domain/blocks/read-blockers.ts';
+import { readKnownBlockers } from '#domain/blocks/read-blockers.ts';
 import type { BlockDeps } from '#domain/blocks/read-blockers.ts';
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
@@ -15,7 +15,7 @@ import { memberStates, roles } from './member.ts';
 import { recordChange } from './record-change.ts';
 import { refuseTooMany } from './refuse-too-many.ts';
 import { memberPseudonym } from './require-member.ts';
-import { selectMemberships } from './store.ts';
+import { selectMembership, selectMemberships } from './store.ts';
 
 export interface MembersToAdd {
   readonly conversationId: string;
@@ -49,7 +49,10 @@ export async function addMembers(
 ): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
   const call = { caller, method: 'addMembers', key: input.idempotencyKey, input } as const;
-  const blockers = await readBlockers(deps, caller.did, [...new Set(input.dids)]);
+  // Strangers cannot send the service to other people's servers; the lock below decides whether the call may be made.
+  const membership = await selectMembership(deps.db, groupId, memberPseudonym(deps.privacy, groupId, caller.did));
+  const isMember = membership?.state === memberStates.active;
+  const blockers = await readKnownBlockers(deps, caller.did, isMember ? [...new Set(input.dids)] : []);
   const change = { ...input, groupId, blockers };
   const epoch = await deps.db
     .transaction()
