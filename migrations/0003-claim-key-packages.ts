@@ -2,19 +2,18 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
 /**
- * Hands out at most one key package per device of each owner, each package to one caller for good (RFC 9420 section 10).
+ * Hands out one key package of one device of an owner, each package to one caller for good (RFC 9420 section 10).
  *
  * Single use holds because a package leaves state 1 only through the row lock of `FOR UPDATE`: under SKIP LOCKED a row
  * that somebody else is claiming is passed over, and a waiting claimer re-reads the row's state after the wait. A pool
  * whose rows are all locked is not empty, so a miss is followed by a waiting look; only a look that neither finds nor
  * waits for a row may fall back to the last-resort package, which is read without a lock and never used up.
- * The advisory lock makes a caller's own retries see each other; owners and their devices are
- * visited in order, so two callers cannot deadlock.
+ * The advisory lock makes a caller's own retries see each other.
  */
-const createFunction = `
-CREATE FUNCTION claim_key_packages(
-  p_owner bytea[], p_claimer bytea[], p_suite integer, p_devices_max integer, p_bucket_seconds integer
-) RETURNS TABLE (owner bytea, ref bytea, sealed_package bytea, last_resort boolean)
+const claimOfDevice = `
+CREATE FUNCTION claim_device_key_package(
+  p_owner bytea, p_claimer bytea, p_device bytea, p_suite integer, p_bucket_seconds integer
+) RETURNS TABLE (ref bytea, sealed_package bytea)
 LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -24,64 +23,76 @@ DECLARE
   -- claimed_at is rounded down, so the window's start is too.
   v_retry_from timestamptz :=
     to_timestamp(floor(extract(epoch FROM clock_timestamp() - interval '10 minutes') / p_bucket_seconds) * p_bucket_seconds);
+  v_ref bytea;
+BEGIN
+  PERFORM pg_advisory_xact_lock(('x' || encode(substring(p_claimer FROM 1 FOR 8), 'hex'))::bit(64)::bigint);
+  -- The same caller asking again within ten minutes gets the same package, so retries don't drain the pool.
+  SELECT k.ref INTO v_ref FROM key_packages k
+  WHERE k.owner = p_owner AND k.cipher_suite = p_suite AND k.device_tag = p_device AND k.state = 2
+    AND k.claimer = p_claimer AND k.claimed_at >= v_retry_from AND k.expires_at > v_now
+  ORDER BY k.claimed_at DESC, k.ref LIMIT 1;
+  IF NOT FOUND THEN
+    SELECT k.ref INTO v_ref FROM key_packages k
+    WHERE k.owner = p_owner AND k.cipher_suite = p_suite AND k.device_tag = p_device AND k.state = 1
+      AND NOT k.last_resort AND k.expires_at > v_now
+    ORDER BY k.published_at, k.ref LIMIT 1 FOR UPDATE SKIP LOCKED;
+    WHILE NOT FOUND LOOP
+      EXIT WHEN NOT EXISTS (
+        SELECT 1 FROM key_packages k
+        WHERE k.owner = p_owner AND k.cipher_suite = p_suite AND k.device_tag = p_device AND k.state = 1
+          AND NOT k.last_resort AND k.expires_at > v_now);
+      SELECT k.ref INTO v_ref FROM key_packages k
+      WHERE k.owner = p_owner AND k.cipher_suite = p_suite AND k.device_tag = p_device AND k.state = 1
+        AND NOT k.last_resort AND k.expires_at > v_now
+      ORDER BY k.published_at, k.ref LIMIT 1 FOR UPDATE;
+    END LOOP;
+    IF v_ref IS NOT NULL THEN
+      UPDATE key_packages k SET state = 2, claimer = p_claimer, claimed_at = v_bucket WHERE k.ref = v_ref;
+    END IF;
+  END IF;
+  IF v_ref IS NULL THEN
+    SELECT k.ref INTO v_ref FROM key_packages k
+    WHERE k.owner = p_owner AND k.cipher_suite = p_suite AND k.device_tag = p_device AND k.state = 1
+      AND k.last_resort AND k.expires_at > v_now
+    ORDER BY k.published_at DESC, k.ref LIMIT 1;
+  END IF;
+  RETURN QUERY SELECT k.ref, k.sealed_package FROM key_packages k WHERE k.ref = v_ref;
+END $$`;
+
+/** At most one package per device of each owner; owners and devices are visited in order, so two callers cannot deadlock. */
+const claimOfOwners = `
+CREATE FUNCTION claim_key_packages(
+  p_owner bytea[], p_claimer bytea[], p_suite integer, p_devices_max integer, p_bucket_seconds integer
+) RETURNS TABLE (owner bytea, ref bytea, sealed_package bytea)
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+#variable_conflict use_column
+DECLARE
   v_owner bytea;
   v_claimer bytea;
   v_device bytea;
-  v_ref bytea;
 BEGIN
   FOR v_owner, v_claimer IN
     SELECT i.owner, i.claimer FROM unnest(p_owner, p_claimer) AS i(owner, claimer) ORDER BY i.owner
   LOOP
-    PERFORM pg_advisory_xact_lock(('x' || encode(substring(v_claimer FROM 1 FOR 8), 'hex'))::bit(64)::bigint);
     FOR v_device IN
       SELECT newest.device_tag FROM (
         SELECT k.device_tag FROM key_packages k
-        WHERE k.owner = v_owner AND k.cipher_suite = p_suite AND k.state <> 3 AND k.expires_at > v_now
+        WHERE k.owner = v_owner AND k.cipher_suite = p_suite AND k.state <> 3 AND k.expires_at > clock_timestamp()
         GROUP BY k.device_tag ORDER BY max(k.published_at) DESC, k.device_tag LIMIT p_devices_max
       ) newest ORDER BY newest.device_tag
     LOOP
-      -- The same caller asking again within ten minutes gets the same package, so retries don't drain the pool.
-      SELECT k.ref INTO v_ref FROM key_packages k
-      WHERE k.owner = v_owner AND k.cipher_suite = p_suite AND k.device_tag = v_device AND k.state = 2
-        AND k.claimer = v_claimer AND k.claimed_at >= v_retry_from AND k.expires_at > v_now
-      ORDER BY k.claimed_at DESC, k.ref LIMIT 1;
-      IF NOT FOUND THEN
-        SELECT k.ref INTO v_ref FROM key_packages k
-        WHERE k.owner = v_owner AND k.cipher_suite = p_suite AND k.device_tag = v_device AND k.state = 1
-          AND NOT k.last_resort AND k.expires_at > v_now
-        ORDER BY k.published_at, k.ref LIMIT 1 FOR UPDATE SKIP LOCKED;
-        WHILE NOT FOUND LOOP
-          EXIT WHEN NOT EXISTS (
-            SELECT 1 FROM key_packages k
-            WHERE k.owner = v_owner AND k.cipher_suite = p_suite AND k.device_tag = v_device AND k.state = 1
-              AND NOT k.last_resort AND k.expires_at > v_now);
-          SELECT k.ref INTO v_ref FROM key_packages k
-          WHERE k.owner = v_owner AND k.cipher_suite = p_suite AND k.device_tag = v_device AND k.state = 1
-            AND NOT k.last_resort AND k.expires_at > v_now
-          ORDER BY k.published_at, k.ref LIMIT 1 FOR UPDATE;
-        END LOOP;
-        IF v_ref IS NOT NULL THEN
-          UPDATE key_packages k SET state = 2, claimer = v_claimer, claimed_at = v_bucket WHERE k.ref = v_ref;
-        END IF;
-      END IF;
-      IF v_ref IS NULL THEN
-        SELECT k.ref INTO v_ref FROM key_packages k
-        WHERE k.owner = v_owner AND k.cipher_suite = p_suite AND k.device_tag = v_device AND k.state = 1
-          AND k.last_resort AND k.expires_at > v_now
-        ORDER BY k.published_at DESC, k.ref LIMIT 1;
-      END IF;
-      IF v_ref IS NOT NULL THEN
-        RETURN QUERY SELECT k.owner, k.ref, k.sealed_package, k.last_resort FROM key_packages k WHERE k.ref = v_ref;
-      END IF;
-      v_ref := NULL;
+      RETURN QUERY SELECT v_owner, c.ref, c.sealed_package
+        FROM claim_device_key_package(v_owner, v_claimer, v_device, p_suite, p_bucket_seconds) c;
     END LOOP;
   END LOOP;
 END $$`;
 
 export async function up(db: Kysely<unknown>): Promise<void> {
-  await sql.raw(createFunction).execute(db);
+  await sql.raw(claimOfDevice).execute(db);
+  await sql.raw(claimOfOwners).execute(db);
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {
   await sql`DROP FUNCTION claim_key_packages`.execute(db);
+  await sql`DROP FUNCTION claim_device_key_package`.execute(db);
 }

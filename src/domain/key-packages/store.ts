@@ -74,7 +74,7 @@ export async function claim(
       ${request.devicesMax}::integer, ${request.bucketSeconds}::integer)`;
 }
 
-/** Runs claim_device_key_package of migrations/0005. */
+/** Runs claim_device_key_package of migrations/0003. */
 export async function claimOfDevice(
   tx: Tx,
   request: { owner: Buffer; claimer: Buffer; deviceTag: Buffer; cipherSuite: number; bucketSeconds: number },
