@@ -172,7 +172,8 @@ describe('an invite', () => {
     const { convoId } = await newConversation();
     const make = (): Promise<{ inviteId: string }> => alice.call('createInvite', { convoId, pskHash: newHash() });
     const first = await make();
-    for (let count = 1; count < limits.invitesPerConversationMax; count++) await make();
+    // All at once: the limit is counted under the conversation's lock.
+    await Promise.all(Array.from({ length: limits.invitesPerConversationMax - 1 }, make));
     const refusal = await alice.refusal('createInvite', { convoId, pskHash: newHash() });
     expect([refusal.status, refusal.error]).toEqual([409, 'TooManyInvites']);
     await alice.call('revokeInvite', { inviteId: first.inviteId });
