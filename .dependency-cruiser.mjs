@@ -76,7 +76,7 @@ const sharp = [
     name: 'workers-stay-behind-the-door',
     comment: 'Workers call clean-up operations of src/domain; they never serve requests.',
     from: { path: '^workers/' },
-    to: { path: '^src/(xrpc|stream|auth|quota|[^/]+[.]ts$)' },
+    to: { path: '^src/(xrpc|stream|auth|quota|(?!operator-message)[^/]+[.]ts$)' },
   },
   {
     name: 'workers-do-jobs-only',

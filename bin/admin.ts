@@ -8,6 +8,7 @@ import { createLogger } from '#platform/logger.ts';
 import { createMetrics } from '#platform/metrics.ts';
 import { jobRuns } from '../workers/main.ts';
 import { JobFailedError, runJob } from '../workers/start-worker.ts';
+import { describeError } from '#platform/logger.ts';
 import { operatorMessage } from '../src/operator-message.ts';
 import { withDatabase } from './with-database.ts';
 
@@ -21,7 +22,7 @@ async function command(task: () => Promise<void> | void): Promise<void> {
     await task();
   } catch (error) {
     const isExpected = error instanceof UsageError || error instanceof JobFailedError;
-    console.error(isExpected ? error.message : (operatorMessage(error) ?? error));
+    console.error(isExpected ? error.message : (operatorMessage(error) ?? describeError(error)));
     process.exitCode = 1;
   }
 }

@@ -2,6 +2,7 @@ import { defineCommand, runMain } from 'citty';
 import { readConfig } from '#platform/config.ts';
 import type { Database } from '#storage/database.ts';
 import { migrateDown, migrateUp, migrationStatus } from '#storage/migrator.ts';
+import { describeError } from '#platform/logger.ts';
 import { operatorMessage } from '../src/operator-message.ts';
 import { withDatabase } from './with-database.ts';
 
@@ -16,7 +17,7 @@ async function command(task: (database: Database) => Promise<void>): Promise<voi
   try {
     await withDatabase(readConfig(process.env), task);
   } catch (error) {
-    console.error(operatorMessage(error) ?? error);
+    console.error(operatorMessage(error) ?? describeError(error));
     process.exitCode = 1;
   }
 }

@@ -5,7 +5,7 @@ import { EmbeddedPostgresError } from '#storage/embedded-postgres-error.ts';
 /** What to print for an error that an operator can act on; undefined for a defect, of which only its place may be said. */
 export function operatorMessage(error: unknown): string | undefined {
   if (isPortTaken(error))
-    return 'The port is taken. Stop the other program, or set SERVER_PORT and ADMIN_PORT to free ones.';
+    return 'The port is taken. Stop the other program, or set SERVER_PORT, ADMIN_PORT and WORKER_ADMIN_PORT to free ones.';
   const isForOperator =
     error instanceof ConfigError || error instanceof EmbeddedPostgresError || error instanceof KeyRingError;
   return isForOperator ? error.message : undefined;

@@ -3,7 +3,7 @@ import type { JobName } from '#jobs/catalogue.ts';
 import { openJobQueue } from '#jobs/queue.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
 import { systemClock } from '#platform/clock.ts';
-import { ConfigError, readConfig } from '#platform/config.ts';
+import { readConfig } from '#platform/config.ts';
 import type { Config } from '#platform/config.ts';
 import { createLogger, describeError } from '#platform/logger.ts';
 import { createMetrics } from '#platform/metrics.ts';
@@ -11,9 +11,9 @@ import { stopInOrder } from '#platform/shutdown.ts';
 import type { StopStep } from '#platform/shutdown.ts';
 import { checkServer } from '#storage/check-server.ts';
 import { openDatabase } from '#storage/database.ts';
-import { EmbeddedPostgresError } from '#storage/embedded-postgres-error.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
 import { assertMigrated } from '#storage/migrator.ts';
+import { operatorMessage } from '../src/operator-message.ts';
 import { cleanKeyPackagesJob } from './clean-key-packages.ts';
 import { compactEventsJob } from './compact-events.ts';
 import { startWorker } from './start-worker.ts';
@@ -77,7 +77,10 @@ async function start(config: Config, steps: StopStep[]): Promise<void> {
 async function main(): Promise<void> {
   const config = readConfig(process.env);
   const steps: StopStep[] = [];
+  let isStopping = false;
   const stop = async (exitCode: number): Promise<void> => {
+    if (isStopping) return;
+    isStopping = true;
     const result = await stopInOrder(steps, {
       clock: systemClock,
       timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
@@ -86,6 +89,11 @@ async function main(): Promise<void> {
     process.exit(result === 'clean' ? exitCode : 1);
   };
   process.once('SIGTERM', () => void stop(0)).once('SIGINT', () => void stop(0));
+  // Node would print the error's text, which may hold data; only its place in the code may be said.
+  process.on('uncaughtException', (error) => {
+    report(error);
+    void stop(1);
+  });
   try {
     await start(config, steps);
   } catch (error) {
@@ -96,8 +104,7 @@ async function main(): Promise<void> {
 
 /** An operator's mistake in words; of anything else only where it arose, since its text may hold data. */
 function report(error: unknown): void {
-  const isForOperator = error instanceof ConfigError || error instanceof EmbeddedPostgresError;
-  console.error(isForOperator ? error.message : describeError(error));
+  console.error(operatorMessage(error) ?? describeError(error));
 }
 
 if (import.meta.main)
