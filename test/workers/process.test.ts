@@ -14,13 +14,16 @@ beforeEach(() => {
 });
 afterEach(() => database?.close());
 
-function startProcess(url: string): {
+function startProcess(
+  url: string,
+  nodeOptions: readonly string[] = [],
+): {
   process: ReturnType<typeof spawn>;
   lines: AsyncIterator<string>;
   errors: string[];
 } {
   const env = { PATH: process.env['PATH'], DATABASE_URL: url, WORKER_ADMIN_PORT: '0', LOG_LEVEL: 'info' };
-  const child = spawn(process.execPath, [join(root, 'workers/main.ts')], {
+  const child = spawn(process.execPath, [...nodeOptions, join(root, 'workers/main.ts')], {
     cwd: root,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -49,4 +52,14 @@ test('a database without its schema stops the worker with what to do', async () 
   const [code] = await once(worker.process, 'exit');
   expect(code).toBe(1);
   expect(worker.errors.join('')).toContain('npm run migrate');
+});
+
+test('an error that nobody caught ends the worker without its text, which may hold data', async () => {
+  database = await createTestDatabase({ poolSize: 2 });
+  const failing = "setTimeout(() => { throw new Error('words of did:plc:somebody'); }, 2000)";
+  const worker = startProcess(database.url, ['--import', `data:text/javascript,${encodeURIComponent(failing)}`]);
+  const [code] = await once(worker.process, 'exit');
+  expect(code).toBe(1);
+  expect(worker.errors.join('')).toContain('errorClass');
+  expect(worker.errors.join('')).not.toContain('words of');
 });
