@@ -1,5 +1,4 @@
 import { jobNames } from '#jobs/catalogue.ts';
-import type { JobName } from '#jobs/catalogue.ts';
 import { openJobQueue } from '#jobs/queue.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
 import { systemClock } from '#platform/clock.ts';
@@ -17,15 +16,15 @@ import { operatorMessage } from '../src/operator-message.ts';
 import { cleanKeyPackagesJob } from './clean-key-packages.ts';
 import { compactEventsJob } from './compact-events.ts';
 import { startWorker } from './start-worker.ts';
-import type { JobDeps, JobReports, JobRuns } from './start-worker.ts';
+import type { JobReports, JobRuns, JobSchedules, WorkerDeps } from './start-worker.ts';
 
 export const jobRuns: JobRuns = { 'compact-events': compactEventsJob, 'clean-key-packages': cleanKeyPackagesJob };
 
-export interface WorkersDeps extends JobDeps, JobReports {
+export interface WorkersDeps extends WorkerDeps, JobReports {
   /** Of Postgres itself, not of PgBouncer. */
   readonly databaseUrl: string;
   /** Absent: the schedules of the catalogue. */
-  readonly schedules?: Readonly<Record<JobName, string>>;
+  readonly schedules?: JobSchedules;
   /** Absent: the jobs of this project. */
   readonly runs?: JobRuns;
 }
@@ -37,11 +36,12 @@ export async function startWorkers(deps: WorkersDeps): Promise<{ close(): Promis
     logger.log('background_failed', { part: 'worker', ...describeError(error) });
   const queue = await openJobQueue({
     url: deps.databaseUrl,
+    clock: deps.clock,
     onError,
     ...(schedules === undefined ? {} : { schedules }),
   });
   try {
-    await startWorker(queue, deps.runs ?? jobRuns, deps);
+    await startWorker(queue, { runs: deps.runs ?? jobRuns, ...(schedules === undefined ? {} : { schedules }) }, deps);
   } catch (error) {
     await queue.close();
     throw error;

@@ -1,6 +1,12 @@
 import { jobNames, jobs } from '#jobs/catalogue.ts';
 import type { JobName } from '#jobs/catalogue.ts';
+import { createDatabaseWatch } from '#jobs/database-state.ts';
+import type { DatabaseState } from '#jobs/database-state.ts';
 import type { JobQueue } from '#jobs/queue.ts';
+import { scheduledTime } from '#jobs/scheduled-time.ts';
+import { endTurn, readJobStates, takeTurn } from '#jobs/take-turn.ts';
+import { openTurn, TurnLostError } from '#jobs/turn.ts';
+import type { JobTurn } from '#jobs/turn.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config.ts';
 import { InvariantError } from '#platform/errors.ts';
@@ -9,23 +15,37 @@ import type { Logger } from '#platform/logger.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import type { Database } from '#storage/database.ts';
 
-/** What a job may use. */
-export interface JobDeps {
+/** What a worker has. */
+export interface WorkerDeps {
   readonly database: Database;
   readonly config: Config;
   readonly clock: Clock;
 }
 
-/** One job: safe to run twice, and at the same time on several workers. */
-export type JobRun = (deps: JobDeps) => Promise<{ removed: number }>;
+/** What a job may use; everything that it changes goes through its turn. */
+export interface JobDeps extends WorkerDeps {
+  readonly turn: JobTurn;
+}
+
+/** What a run came to: rows that went, and the bytes that the disk got back as far as they are known. */
+export interface JobResult {
+  readonly removed: number;
+  readonly removedSizeBytes?: number;
+}
+
+/** One job: safe to run twice, and on several workers. */
+export type JobRun = (deps: JobDeps) => Promise<JobResult>;
 
 export type JobRuns = Readonly<Record<JobName, JobRun>>;
 
 /** What a run is told to. */
 export interface JobReports {
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, 'jobFinished' | 'jobLastSucceeded'>;
+  readonly metrics: Pick<Metrics, 'jobFinished' | 'jobLastSucceeded' | 'jobRemoved'>;
 }
+
+/** Cron patterns in UTC, also with seconds. */
+export type JobSchedules = Readonly<Record<JobName, string>>;
 
 /** The job did not end within the time that the catalogue gives it. */
 export class JobTimeoutError extends Error {
@@ -37,42 +57,106 @@ export class JobFailedError extends Error {
   override readonly name = 'JobFailedError';
 }
 
+/** A job cannot run now, and nothing is wrong with it. */
+export class JobNotRunError extends Error {
+  override readonly name = 'JobNotRunError';
+  readonly reason: 'busy' | 'paused' | 'standby' | 'clock' | 'done' | 'lost';
+
+  constructor(reason: JobNotRunError['reason']) {
+    super(`The job was not run: ${reason}.`);
+    this.reason = reason;
+  }
+}
+
+/** Of the time that the catalogue gives a job; then it should end by itself and leave the rest to its next turn. */
+const budgetShare = 0.8;
+
+/** Reasons that pass: the queue asks again after the lease. */
+const passing: ReadonlySet<string> = new Set(['busy', 'standby', 'clock']);
+
+export interface StartOptions {
+  readonly runs: JobRuns;
+  readonly schedules?: JobSchedules;
+}
+
 /**
  * Takes scheduled jobs from `queue` until it is closed.
  * @throws InvariantError when a job of the catalogue has no run, or a run is of no job.
  */
-export async function startWorker(queue: JobQueue, runs: JobRuns, deps: JobDeps & JobReports): Promise<void> {
+export async function startWorker(
+  queue: JobQueue,
+  { runs, schedules }: StartOptions,
+  deps: WorkerDeps & JobReports,
+): Promise<void> {
   const strangers = Object.keys(runs).filter((name) => !Object.hasOwn(jobs, name));
   const missing = jobNames.filter((name) => !Object.hasOwn(runs, name));
   if (strangers.length + missing.length > 0) throw new InvariantError('the catalogue of jobs and the workers differ');
-  for (const [name, atMs] of await queue.lastSuccesses()) deps.metrics.jobLastSucceeded(name, atMs);
+  for (const { job, succeededAt } of await readJobStates(deps.database.sql)) {
+    if (succeededAt !== null) deps.metrics.jobLastSucceeded(job, succeededAt.getTime());
+  }
+  const readState = createDatabaseWatch({ sql: deps.database.sql, clock: deps.clock });
   await queue.work(async (name) => {
-    await runJob(name, runs[name], deps);
+    try {
+      const state = fitState(await readState());
+      const turnAt = scheduledTime(schedules?.[name] ?? jobs[name].schedule, state.nowMs);
+      await runJob(name, { run: runs[name], turnAt }, deps);
+    } catch (error) {
+      if (!(error instanceof JobNotRunError)) throw error;
+      deps.logger.log('job_not_run', { job: name, reason: error.reason });
+      deps.metrics.jobFinished(name, 'not_run', 0);
+      if (passing.has(error.reason)) return { againInMs: deps.config.JOB_LEASE_MS };
+    }
+    return undefined;
   });
 }
 
 /**
- * Runs one job now, within its time, and reports how it went.
- * @throws JobFailedError
+ * Runs one job now, by an operator's hand.
+ * @throws JobFailedError, JobNotRunError
  */
-export async function runJob(name: JobName, run: JobRun, deps: JobDeps & JobReports): Promise<{ removed: number }> {
-  const { clock, logger, metrics } = deps;
+export async function runJobByHand(name: JobName, run: JobRun, deps: WorkerDeps & JobReports): Promise<JobResult> {
+  fitState(await createDatabaseWatch({ sql: deps.database.sql, clock: deps.clock })());
+  return runJob(name, { run, turnAt: undefined }, deps);
+}
+
+function fitState(state: DatabaseState): { readonly nowMs: number } {
+  if ('unfit' in state) throw new JobNotRunError(state.unfit);
+  return state;
+}
+
+/** Runs one job within its time if its turn is free, and reports how it went. @throws JobFailedError, JobNotRunError */
+async function runJob(
+  name: JobName,
+  what: { run: JobRun; turnAt: Date | undefined },
+  deps: WorkerDeps & JobReports,
+): Promise<JobResult> {
+  const { database, clock, config, logger, metrics } = deps;
+  const { timeoutMs } = jobs[name];
+  const taken = await takeTurn(database.sql, { job: name, turnAt: what.turnAt, leaseMs: config.JOB_LEASE_MS });
+  if ('refused' in taken) throw new JobNotRunError(taken.refused);
+  const held = { job: name, fence: taken.fence, budgetMs: timeoutMs * budgetShare };
   const startedMs = clock.monotonicMs();
   try {
-    const { removed } = await withinMs(jobs[name].timeoutMs, clock, run(deps));
+    const turn = openTurn({ database, clock }, held);
+    const result = await withinMs(timeoutMs, clock, what.run({ database, config, clock, turn }));
+    await endTurn(database.sql, held, 'succeeded');
     const durationMs = clock.monotonicMs() - startedMs;
-    logger.log('job_finished', { job: name, durationMs, removed });
+    const { removed, removedSizeBytes = 0 } = result;
+    logger.log('job_finished', { job: name, durationMs, removed, removedSizeBytes });
     metrics.jobFinished(name, 'succeeded', durationMs);
+    metrics.jobRemoved(name, { rows: removed, sizeBytes: removedSizeBytes });
     metrics.jobLastSucceeded(name, clock.nowMs());
-    return { removed };
+    return result;
   } catch (error) {
+    if (error instanceof TurnLostError) throw new JobNotRunError('lost');
     logger.log('job_failed', { job: name, ...describeError(error) });
     metrics.jobFinished(name, 'failed', clock.monotonicMs() - startedMs);
+    await endTurn(database.sql, held, 'failed').catch(() => undefined);
     throw new JobFailedError('The job failed; the log says why.');
   }
 }
 
-/** @throws JobTimeoutError when `task` takes longer; it then goes on unheeded, bounded by the timeouts of its statements. */
+/** @throws JobTimeoutError when `task` takes longer; it then goes on unheeded, and its next step finds its turn lost. */
 async function withinMs<T>(timeoutMs: number, clock: Clock, task: Promise<T>): Promise<T> {
   const ended = new AbortController();
   const overdue = clock.sleep(timeoutMs, ended.signal).then(() => {

@@ -1,15 +1,17 @@
-import { createPostgresBackend, runMigrations, withBackend } from 'bullmq';
+import { createPostgresBackend, DelayedError, runMigrations, withBackend } from 'bullmq';
 import type { PgPool } from 'bullmq';
 import { Pool } from 'pg';
+import type { Clock } from '#platform/clock.ts';
 import { isJobName, jobNames, jobs } from './catalogue.ts';
 import type { JobName } from './catalogue.ts';
 
 /** The queue of jobs: every worker process opens it, and each scheduled run goes to one of them. */
 export interface JobQueue {
-  /** Begins to take jobs. `run` must not reject with an error whose message holds data: the queue keeps it. */
-  work(run: (name: JobName) => Promise<void>): Promise<void>;
-  /** When each job last succeeded in any process, as far as the queue remembers. */
-  lastSuccesses(): Promise<ReadonlyMap<JobName, number>>;
+  /**
+   * Begins to take jobs. What `run` answers asks for the same turn again after that time. It must not reject with an error whose
+   * message holds data: the queue keeps it.
+   */
+  work(run: (name: JobName) => Promise<{ readonly againInMs: number } | undefined>): Promise<void>;
   /** Takes no further job, waits for the running ones, and closes every connection. */
   close(): Promise<void>;
 }
@@ -17,6 +19,7 @@ export interface JobQueue {
 export interface JobQueueOptions {
   /** A `postgres://` URL that leads to Postgres itself: LISTEN does not work through PgBouncer. */
   readonly url: string;
+  readonly clock: Clock;
   /** Cron patterns in UTC, also with seconds; absent: those of the catalogue. */
   readonly schedules?: Readonly<Record<JobName, string>>;
   /** Called for every lost connection and the like; the queue recovers by itself. */
@@ -55,20 +58,17 @@ function serveQueue(pool: Pool, queue: Queue, options: JobQueueOptions): JobQueu
     async work(run) {
       worker = new Worker(
         queueName,
-        async (job) => {
-          if (isJobName(job.name)) await run(job.name);
+        async (job, token) => {
+          if (!isJobName(job.name)) return;
+          const again = await run(job.name);
+          if (again === undefined) return;
+          await job.moveToDelayed(options.clock.nowMs() + again.againInMs, token);
+          throw new DelayedError();
         },
         { connection: asConnection(pool), concurrency: jobNames.length },
       );
       worker.on('error', options.onError);
       await worker.waitUntilReady();
-    },
-    async lastSuccesses() {
-      const latest = new Map<JobName, number>();
-      for (const { name, finishedOn } of await queue.getCompleted(0, runsRemembered)) {
-        if (isJobName(name) && finishedOn !== undefined) latest.set(name, Math.max(finishedOn, latest.get(name) ?? 0));
-      }
-      return latest;
     },
     async close() {
       await worker?.close();

@@ -26,6 +26,8 @@ const errorClasses = [
   'other',
 ] as const;
 
+const jobWords = ['compact-events', 'clean-key-packages'] as const;
+
 export const logEvents = {
   server_listening: { level: 'info', fields: { port: 'integer', adminPort: 'integer', startupMs: 'integer' } },
   server_stopping: { level: 'info', fields: { signal: ['SIGINT', 'SIGTERM', 'other'] } },
@@ -65,12 +67,16 @@ export const logEvents = {
   worker_started: { level: 'info', fields: { adminPort: 'integer', startupMs: 'integer' } },
   job_finished: {
     level: 'info',
-    fields: { job: ['compact-events', 'clean-key-packages'], durationMs: 'integer', removed: 'integer' },
+    fields: { job: jobWords, durationMs: 'integer', removed: 'integer', removedSizeBytes: 'integer' },
+  },
+  job_not_run: {
+    level: 'info',
+    fields: { job: jobWords, reason: ['busy', 'paused', 'standby', 'clock', 'done', 'lost'] },
   },
   job_failed: {
     level: 'error',
     fields: {
-      job: ['compact-events', 'clean-key-packages'],
+      job: jobWords,
       errorClass: errorClasses,
       sqlstate: 'sqlstate',
       at: 'frames',

@@ -29,7 +29,9 @@ export interface Metrics {
   subscribers(transport: 'websocket' | 'sse', count: number): void;
   databasePool(use: PoolUse): void;
   signatureBackend(backend: 'secp256k1-native' | 'node-crypto'): void;
-  jobFinished(job: string, result: 'succeeded' | 'failed', durationMs: number): void;
+  /** `not_run`: the job was paused, done by another worker, or the database was not fit for it. */
+  jobFinished(job: string, result: 'succeeded' | 'failed' | 'not_run', durationMs: number): void;
+  jobRemoved(job: string, removed: { readonly rows: number; readonly sizeBytes: number }): void;
   /** When a job last succeeded, also before this process began. */
   jobLastSucceeded(job: string, atMs: number): void;
   /** Everything in the text format of Prometheus. */
@@ -153,7 +155,10 @@ function deliveryMetrics(
   };
 }
 
-function jobMetrics(registry: Registry, labels: MetricLabels): Pick<Metrics, 'jobFinished' | 'jobLastSucceeded'> {
+function jobMetrics(
+  registry: Registry,
+  labels: MetricLabels,
+): Pick<Metrics, 'jobFinished' | 'jobRemoved' | 'jobLastSucceeded'> {
   const registers = [registry];
   const jobOf = closed(labels.jobs);
   const runs = new Counter({
@@ -175,10 +180,23 @@ function jobMetrics(registry: Registry, labels: MetricLabels): Pick<Metrics, 'jo
     labelNames: ['job'],
     registers,
   });
+  const [rows, sizeBytes] = (['rows', 'bytes'] as const).map(
+    (unit) =>
+      new Counter({
+        name: `${prefix}job_removed_${unit}_total`,
+        help: `What jobs removed, in ${unit}.`,
+        labelNames: ['job'],
+        registers,
+      }),
+  );
   return {
     jobFinished(job, result, durationMs) {
       runs.inc({ job: jobOf(job), result });
-      durations.observe({ job: jobOf(job) }, durationMs / 1000);
+      if (result !== 'not_run') durations.observe({ job: jobOf(job) }, durationMs / 1000);
+    },
+    jobRemoved(job, removed) {
+      rows?.inc({ job: jobOf(job) }, removed.rows);
+      sizeBytes?.inc({ job: jobOf(job) }, removed.sizeBytes);
     },
     jobLastSucceeded: (job, atMs) => lastSuccess.set({ job: jobOf(job) }, atMs / 1000),
   };

@@ -276,6 +276,12 @@ export const settings = {
     example: 'info',
     about: 'Unset: warn in production, info elsewhere.',
   }),
+  JOB_LEASE_MS: setting({
+    group: 'Operations',
+    schema: whole(500, 600_000),
+    fallback: '30000',
+    about: 'A worker that has not been heard of for this long loses its job to another one.',
+  }),
   SHUTDOWN_TIMEOUT_MS: setting({
     group: 'Operations',
     schema: whole(100, 120_000),

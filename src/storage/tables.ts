@@ -27,6 +27,7 @@ export interface Tables {
   idempotency_keys: IdempotencyKeysTable;
   replay_entries: ReplayEntriesTable;
   replay_birth: ReplayBirthTable;
+  job_turns: JobTurnsTable;
 }
 
 interface CursorGenerationTable {
@@ -306,4 +307,16 @@ interface ReplayEntriesTable {
 interface ReplayBirthTable {
   only_row: Generated<boolean>;
   born_at: Date;
+}
+
+interface JobTurnsTable {
+  job: string;
+  /** Rises with every holder of the job. */
+  fence: Generated<number>;
+  /** The scheduled time of the last turn that was taken. */
+  turn_at: Generated<Date>;
+  beat_at: Date | null;
+  is_running: Generated<boolean>;
+  succeeded_at: Date | null;
+  paused_at: Date | null;
 }

@@ -1,0 +1,19 @@
+import { describeError } from '#platform/logger.ts';
+import { operatorMessage } from '../../src/operator-message.ts';
+import { JobFailedError, JobNotRunError } from '../../workers/start-worker.ts';
+
+/** A fault of the operator's: the message says what to do. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Runs the task of one admin command; on failure prints what to do, or where in the code it arose, and makes the exit code 1. */
+export async function command(task: () => Promise<void> | void): Promise<void> {
+  try {
+    await task();
+  } catch (error) {
+    const isExpected = [UsageError, JobFailedError, JobNotRunError].some((expected) => error instanceof expected);
+    console.error(isExpected ? (error as Error).message : (operatorMessage(error) ?? describeError(error)));
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,24 @@
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+
+/** Who does a job at the moment: the fence number rises with every holder, and every step of a run is checked against it. */
+const statements = [
+  // Every step of a run rewrites its row, and the few rows fit one page.
+  `CREATE TABLE job_turns (
+    job text PRIMARY KEY,
+    fence bigint NOT NULL DEFAULT 0,
+    turn_at timestamptz NOT NULL DEFAULT '-infinity',
+    beat_at timestamptz,
+    is_running boolean NOT NULL DEFAULT false,
+    succeeded_at timestamptz,
+    paused_at timestamptz
+  ) WITH (fillfactor = 30)`,
+] as const;
+
+export async function up(db: Kysely<unknown>): Promise<void> {
+  for (const statement of statements) await sql.raw(statement).execute(db);
+}
+
+export async function down(db: Kysely<unknown>): Promise<void> {
+  await sql`DROP TABLE job_turns`.execute(db);
+}
