@@ -15,6 +15,7 @@ import { mountHealth } from '#ops/health.ts';
 import type { Readiness } from '#ops/readiness.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config.ts';
+import { limits } from '#platform/limits.ts';
 import { describeError } from '#platform/logger.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Metrics, StatusClass } from '#platform/metrics.ts';
@@ -27,6 +28,7 @@ import type { Doorbell } from '#storage/doorbell.ts';
 import { createEphemeralBus } from '#stream/ephemeral-bus.ts';
 import { Hub } from '#stream/hub.ts';
 import type { OpenStream } from '#stream/serve-stream.ts';
+import { createStreamPlaces } from '#stream/stream-places.ts';
 import { startTail } from '#stream/tail.ts';
 import type { Tail } from '#stream/tail.ts';
 import { createTickets } from '#stream/ticket.ts';
@@ -112,6 +114,7 @@ export function createApp(parts: AppParts): App {
       timeBucketSeconds: config.TIME_BUCKET_SECONDS,
       bus,
       openStreams,
+      places: createStreamPlaces({ clock, perAccountMax: limits.subscriptionsPerAccountMax }),
       onError: failed('stream'),
     },
   });

@@ -91,11 +91,6 @@ export class Hub {
     return this.#byPerson.has(did);
   }
 
-  /** Subscriptions of one person on this server. */
-  countOf(did: string): number {
-    return this.#byPerson.get(did)?.size ?? 0;
-  }
-
   /** Everyone who listens to one of these conversations, once each. */
   listenersOf(groupIds: readonly Buffer[]): Listener[] {
     return groupIds.flatMap((groupId) => {

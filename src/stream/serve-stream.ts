@@ -1,11 +1,11 @@
 import type { EventCursor } from '#domain/events/cursor.ts';
 import { placeBefore } from '#domain/events/event.ts';
 import { readHorizon } from '#domain/events/read-events.ts';
-import { domainError } from '#domain/domain-error.ts';
 import { limits } from '#platform/limits.ts';
 import { infoFrame } from './frames.ts';
 import type { Frame, StreamErrorName } from './frames.ts';
 import type { Subscription } from './hub.ts';
+import type { StreamPlace, StreamPlaces } from './stream-places.ts';
 import { subscribe } from './subscribe.ts';
 import type { PacedSubscriber, SubscribeDeps } from './subscribe.ts';
 
@@ -16,9 +16,10 @@ export interface StreamRequest {
   readonly cursor: string | undefined;
 }
 
-/** A request with the end of the log at the time of the request. */
+/** A request with the end of the log at the time of the request, and its room among the account's streams. */
 export interface PlacedRequest extends StreamRequest {
   readonly now: EventCursor;
+  readonly place: StreamPlace;
 }
 
 /** An open stream as a stopping server sees it. */
@@ -46,6 +47,7 @@ export interface StreamDeps extends SubscribeDeps {
   readonly onError: (error: unknown) => void;
   /** Every open stream, so that a stopping server can say goodbye. */
   readonly openStreams: Set<OpenStream>;
+  readonly places: StreamPlaces;
 }
 
 const readyPollMs = 10;
@@ -62,9 +64,14 @@ const backlogSizeBytesMax = 33_554_432;
  * @throws AppError TooManyConnections.
  */
 export async function placeRequest(deps: StreamDeps, request: StreamRequest): Promise<PlacedRequest> {
-  if (deps.hub.countOf(request.did) >= limits.subscriptionsPerAccountMax) throw domainError('TooManyConnections');
-  const now = { ...placeBefore(await readHorizon(deps.database)), receivedAtMs: deps.clock.nowMs() };
-  return { ...request, now };
+  const place = deps.places.take(request.did);
+  try {
+    const now = { ...placeBefore(await readHorizon(deps.database)), receivedAtMs: deps.clock.nowMs() };
+    return { ...request, now, place };
+  } catch (error) {
+    place.release();
+    throw error;
+  }
 }
 
 /** Serves an open stream until it ends. @returns how to ask for its subscription, which is undefined until it is live. */
@@ -75,10 +82,19 @@ export function serveStream(
 ): { readonly subscription: () => Subscription | undefined } {
   let live: Subscription | undefined;
   deps.openStreams.add(outlet);
-  outlet.closed.addEventListener('abort', () => {
+  const hasRoom = request.place.hold();
+  const leave = (): void => {
     deps.openStreams.delete(outlet);
+    request.place.release();
     if (live !== undefined) deps.hub.remove(live);
-  });
+  };
+  outlet.closed.addEventListener('abort', leave);
+  // What is aborted already tells nobody who begins to listen.
+  if (outlet.closed.aborted) leave();
+  if (!hasRoom || outlet.closed.aborted) {
+    outlet.end('InternalError', 'The stream took too long to open. Connect again with the last cursor.');
+    return { subscription: () => undefined };
+  }
   async function run(): Promise<void> {
     const subscriber = subscriberOf(deps, request, outlet);
     live = await subscribe(deps, subscriber, startOf(deps, request, subscriber));
