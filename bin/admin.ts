@@ -1,10 +1,11 @@
 import { defineCommand, runMain } from 'citty';
 import { jobsCommand } from './admin/jobs.ts';
 import { keyCommand } from './admin/key.ts';
+import { quotaCommand } from './admin/quota.ts';
 
 await runMain(
   defineCommand({
     meta: { name: 'npm run admin --', description: 'What an operator does by hand' },
-    subCommands: { jobs: jobsCommand, key: keyCommand },
+    subCommands: { jobs: jobsCommand, key: keyCommand, quota: quotaCommand },
   }),
 );

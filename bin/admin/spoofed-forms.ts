@@ -1,0 +1,47 @@
+type Form = (address: string) => Readonly<Record<string, string>>;
+
+/** Headers that some proxy or server somewhere believes to hold a single client address. */
+const singleAddressHeaders = [
+  'X-Forwarded-For',
+  'X-Real-IP',
+  'X-Client-IP',
+  'X-Cluster-Client-IP',
+  'X-Originating-IP',
+  'X-Remote-IP',
+  'X-Remote-Addr',
+  'X-Envoy-External-Address',
+  'X-Azure-ClientIP',
+  'X-Appengine-User-IP',
+  'X-Forwarded',
+  'X-ProxyUser-IP',
+  'True-Client-IP',
+  'CF-Connecting-IP',
+  'CF-Connecting-IPv6',
+  'CF-Pseudo-IPv4',
+  'Fastly-Client-IP',
+  'Fly-Client-IP',
+  'DO-Connecting-IP',
+  'Client-IP',
+  'Forwarded-For',
+] as const;
+
+/** Ways to claim an address that is not one's own. */
+export const spoofedForms: readonly Form[] = [
+  ...singleAddressHeaders.map((name): Form => (address) => ({ [name]: address })),
+  (address) => ({ 'X-Forwarded-For': `${address}, ${address}` }),
+  (address) => ({ 'X-Forwarded-For': `${address}, 127.0.0.1` }),
+  (address) => ({ 'X-Forwarded-For': `127.0.0.1, ${address}` }),
+  (address) => ({ 'X-Forwarded-For': ` ${address} ,` }),
+  (address) => ({ 'X-Forwarded-For': `${address}:4711` }),
+  (address) => ({ 'X-Forwarded-For': `::ffff:${address}` }),
+  (address) => ({ 'X-Forwarded-For': Array.from({ length: 100 }, () => address).join(', ') }),
+  (address) => ({ Forwarded: `for=${address}` }),
+  (address) => ({ Forwarded: `for="${address}:4711";proto=https;by=127.0.0.1` }),
+  (address) => ({ Forwarded: `for=127.0.0.1, for=${address}` }),
+  (address) => ({ 'X-Forwarded-For': address, 'X-Real-IP': address, Forwarded: `for=${address}` }),
+];
+
+/** A different address for each `index` below 250, of a network that is for documentation (RFC 5737). */
+export function spoofedAddress(index: number): string {
+  return `198.51.100.${index + 1}`;
+}
