@@ -91,6 +91,7 @@ export function createApp(parts: AppParts): App {
     messageTtlDays: config.MESSAGE_TTL_DAYS,
     eventTtlDays,
     keyPackagesPerDeviceMax: config.MAX_KEY_PACKAGES_PER_DEVICE,
+    drainBudget: { take: () => true, giveBack: () => undefined },
     requireFraming: config.REQUIRE_MLS_FRAMING,
     onEvents: () => doorbell.ring(),
     onNewDevice: (deviceId) => bus.sendNewDevice(deviceId),

@@ -51,9 +51,10 @@ test('16 claimers empty a pool of 500: nothing is handed out twice, nobody is to
   expect(await claim(harness.server, late, [owner])).toEqual({ refs: [], missing: [owner] });
 });
 
-test('a pool whose only package is locked by somebody else is waited for, not called empty', async () => {
+test('a pool whose only free package is locked by somebody else is waited for, not called empty', async () => {
   const [owner = '', caller = ''] = randomPeople(2);
-  const [ref] = await plantKeyPackages(harness.server, { did: owner }, 1);
+  // The other one is the reserve.
+  const [ref] = (await plantKeyPackages(harness.server, { did: owner }, 2)).toSorted((a, b) => Buffer.compare(a, b));
   await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
   const held = await servers[1].sql.reserve();
   await held`BEGIN`;
@@ -67,9 +68,10 @@ test('a pool whose only package is locked by somebody else is waited for, not ca
 });
 
 // The last-resort package is looked for only after a look that neither found nor waited for an ordinary one.
-test('the last-resort package comes only when the pool is empty, and then to everybody', async () => {
+test('the last-resort package comes only when the pool is down to its reserve, and then to everybody', async () => {
   const [owner = '', ...callers] = randomPeople(41);
-  const ordinary = await plantKeyPackages(harness.server, { did: owner }, 30);
+  const planted = await plantKeyPackages(harness.server, { did: owner }, 31);
+  const ordinary = planted.toSorted((a, b) => Buffer.compare(a, b)).slice(0, 30);
   const [lastResort] = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
   const answers = await Promise.all(callers.map((caller, index) => claim(serverFor(index), caller, [owner])));
   const served = answers.map(({ refs }) => refs[0] ?? '');

@@ -274,8 +274,8 @@ describe('key packages', () => {
       ({ keyPackageHash }) => keyPackageHash ?? '',
     );
 
-  test('each goes to one caller; the last-resort package comes when nothing else is left, and again', async () => {
-    const owner = await newDevice({ ordinary: 3, lastResort: true });
+  test('each goes to one caller; the last-resort package comes when only the reserve is left, and again', async () => {
+    const owner = await newDevice({ ordinary: 4, lastResort: true });
     const claims = await Promise.all(Array.from({ length: 6 }, () => claimBy(bed.client(), owner)));
     const handedOut = claims.flat();
     expect(handedOut).toHaveLength(6);

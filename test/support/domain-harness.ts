@@ -1,5 +1,6 @@
 import { formatConversationId } from '#domain/conversations/conversation.ts';
 import { createConversation } from '#domain/conversations/create-conversation.ts';
+import type { DrainBudget } from '#domain/key-packages/drain-budget.ts';
 import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
 import { insertKeyPackages } from '#domain/key-packages/store.ts';
 import { noBlockRecords } from '#identity/block-records.ts';
@@ -39,6 +40,8 @@ export interface TestServer {
   readonly messageTtlDays: number;
   readonly eventTtlDays: number;
   readonly keyPackagesPerDeviceMax: number;
+  /** Never used up. */
+  readonly drainBudget: DrainBudget;
   /** False: messages of these tests are random bytes. */
   readonly requireFraming: boolean;
   readonly onEvents: () => void;
@@ -89,6 +92,7 @@ export async function startDomainHarness(options: HarnessOptions = {}): Promise<
     messageTtlDays: 30,
     eventTtlDays: 7,
     keyPackagesPerDeviceMax: 200,
+    drainBudget: { take: () => true, giveBack: () => undefined },
     requireFraming: false,
     onEvents: () => undefined,
     onNewDevice: () => undefined,

@@ -7,41 +7,69 @@ import { required } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 import { unpadFromBucket } from '#privacy/buckets.ts';
 import type { Sql } from '#storage/database.ts';
+import { claimWithinBudget } from './drain-budget.ts';
+import type { DrainBudget } from './drain-budget.ts';
 import { keyPackageClaimer, keyPackageOwner } from './key-package.ts';
 import type { HandedOutKeyPackage } from './key-package.ts';
 import { claim } from './store.ts';
 
+type ClaimDeps = VisibilityDeps & {
+  readonly sql: Sql;
+  readonly timeBucketSeconds: number;
+  readonly drainBudget: DrainBudget;
+};
+
 /**
  * One package per device of each person, each package to this caller for good; the same caller asking again within ten
- * minutes gets the same ones. `missing` names people of whom nothing is left; people who have opted out or block the caller
- * are among them, as if they were never here.
+ * minutes gets the same ones. Where the drain budget of a person is used up, their last-resort packages are handed out.
+ * `missing` names people of whom nothing is left; people who have opted out or block the caller are among them, as if they
+ * were never here.
  * @throws AppError InvalidCipherSuite.
  */
 export async function claimKeyPackages(
-  deps: VisibilityDeps & { readonly sql: Sql; readonly timeBucketSeconds: number },
+  deps: ClaimDeps,
   caller: Caller,
   input: { dids: readonly string[]; cipherSuite: string },
 ): Promise<{ packages: HandedOutKeyPackage[]; missing: string[] }> {
-  const { privacy } = deps;
   const cipherSuite = cipherSuiteNumber(input.cipherSuite);
   if (cipherSuite === undefined) throw domainError('InvalidCipherSuite');
   const dids = [...new Set(input.dids)];
-  const { hidden } = await readVisibility(deps, caller, dids);
+  const { hidden, settings } = await readVisibility(deps, caller, dids);
   const shown = dids.filter((did) => !hidden.has(did));
-  const owners = shown.map((did) => keyPackageOwner(privacy, did));
-  const didOf = new Map(owners.map((owner, index) => [owner.toString('hex'), shown[index]]));
+  // Made-up DIDs have no packages to drain, and must not crowd the budgets of people who have.
+  const accounts = shown.filter((did) => settings.has(did));
+  const { packages } = await claimWithinBudget(deps.drainBudget, caller, accounts, (spent) =>
+    claimOfPeople(deps, caller, { dids: shown, spent, cipherSuite }),
+  );
+  const served = new Set(packages.map(({ did }) => did));
+  return { packages, missing: dids.filter((did) => !served.has(did)) };
+}
+
+async function claimOfPeople(
+  deps: ClaimDeps,
+  caller: Caller,
+  request: { dids: readonly string[]; spent: ReadonlySet<string>; cipherSuite: number },
+): Promise<{ packages: HandedOutKeyPackage[]; drained: ReadonlySet<string> }> {
+  const { privacy } = deps;
+  const { dids, spent } = request;
+  const owners = dids.map((did) => keyPackageOwner(privacy, did));
+  const didOf = new Map(owners.map((owner, index) => [owner.toString('hex'), dids[index]]));
   const rows = await claim(deps.sql, {
     owners,
     claimers: owners.map((owner) => keyPackageClaimer(privacy, owner, caller.did)),
-    cipherSuite,
+    inBudget: dids.map((did) => !spent.has(did)),
+    cipherSuite: request.cipherSuite,
     devicesMax: limits.devicesPerClaimMax,
     bucketSeconds: deps.timeBucketSeconds,
   });
-  const packages = rows.map((row) => ({
+  const claimed = rows.map((row) => ({
     did: required(didOf.get(row.owner.toString('hex')), 'the owner of a claimed package'),
     ref: row.ref,
     keyPackage: unpadFromBucket(privacy.unseal('key-package', [row.ref], row.sealedPackage)),
+    fresh: row.fresh,
   }));
-  const served = new Set(packages.map(({ did }) => did));
-  return { packages, missing: dids.filter((did) => !served.has(did)) };
+  return {
+    packages: claimed.map(({ did, ref, keyPackage }) => ({ did, ref, keyPackage })),
+    drained: new Set(claimed.filter(({ fresh }) => fresh).map(({ did }) => did)),
+  };
 }

@@ -55,34 +55,41 @@ export interface ClaimedRow {
   readonly owner: Buffer;
   readonly ref: Buffer;
   readonly sealedPackage: Buffer;
+  /** Whether a one-time package has left the stock; false for the last-resort package and for a repeated claim. */
+  readonly fresh: boolean;
 }
 
-/** Runs claim_key_packages of migrations/0003; `claimers[i]` is the caller towards `owners[i]`. */
+/**
+ * Runs claim_key_packages of migrations/0013; `claimers[i]` is the caller towards `owners[i]`, and `inBudget[i]` whether that
+ * owner's one-time packages may be handed out.
+ */
 export async function claim(
   sql: Sql,
   request: {
     owners: readonly Buffer[];
     claimers: readonly Buffer[];
+    inBudget: readonly boolean[];
     cipherSuite: number;
     devicesMax: number;
     bucketSeconds: number;
   },
 ): Promise<ClaimedRow[]> {
   return sql<ClaimedRow[]>`
-    SELECT owner, ref, sealed_package AS "sealedPackage" FROM claim_key_packages(
-      ${byteaArray(request.owners)}::bytea[], ${byteaArray(request.claimers)}::bytea[], ${request.cipherSuite}::integer,
+    SELECT owner, ref, sealed_package AS "sealedPackage", fresh FROM claim_key_packages(
+      ${byteaArray(request.owners)}::bytea[], ${byteaArray(request.claimers)}::bytea[],
+      string_to_array(${request.inBudget.join(',')}::text, ',')::boolean[], ${request.cipherSuite}::integer,
       ${request.devicesMax}::integer, ${request.bucketSeconds}::integer)`;
 }
 
-/** Runs claim_device_key_package of migrations/0003. */
+/** Runs claim_device_key_package of migrations/0013, without regard to a budget. */
 export async function claimOfDevice(
   tx: Tx,
   request: { owner: Buffer; claimer: Buffer; deviceTag: Buffer; cipherSuite: number; bucketSeconds: number },
-): Promise<Omit<ClaimedRow, 'owner'> | undefined> {
-  const { rows } = await sql<Omit<ClaimedRow, 'owner'>>`
+): Promise<Pick<ClaimedRow, 'ref' | 'sealedPackage'> | undefined> {
+  const { rows } = await sql<Pick<ClaimedRow, 'ref' | 'sealedPackage'>>`
     SELECT ref, sealed_package AS "sealedPackage" FROM claim_device_key_package(
       ${request.owner}::bytea, ${request.claimer}::bytea, ${request.deviceTag}::bytea, ${request.cipherSuite}::integer,
-      ${request.bucketSeconds}::integer)`.execute(tx);
+      ${request.bucketSeconds}::integer, true)`.execute(tx);
   return rows[0];
 }
 
