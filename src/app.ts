@@ -32,6 +32,8 @@ import { createStreamPlaces } from '#stream/stream-places.ts';
 import { startTail } from '#stream/tail.ts';
 import type { Tail } from '#stream/tail.ts';
 import { createTickets } from '#stream/ticket.ts';
+import { createAdmission } from '#xrpc/admission.ts';
+import type { Admission } from '#xrpc/admission.ts';
 import { mountXrpc } from '#xrpc/mount.ts';
 import type { RequestObservation } from '#xrpc/mount.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
@@ -62,6 +64,7 @@ export interface App {
   readonly hub: Hub;
   readonly tail: Tail;
   readonly openStreams: ReadonlySet<OpenStream>;
+  readonly admission: Admission;
 }
 
 const subscriptionNsid = 'blue.catbird.mls.subscribeConvoEvents';
@@ -79,14 +82,19 @@ export function createApp(parts: AppParts): App {
   const openStreams = new Set<OpenStream>();
   const { db, sql } = database;
   const eventTtlDays = config.EVENT_STREAM_TTL_DAYS;
-  const documents = documentsOf(parts);
+  const admission = createAdmission({
+    inProgressMax: config.MAX_REQUESTS_IN_PROGRESS,
+    onChange: (count) => metrics.requestsInProgress(count),
+    onShed: (reason) => metrics.requestShed(reason),
+  });
+  const documents = documentsOf(parts, admission);
   const endpoints = createEndpoints({
     db,
     sql,
     privacy,
     clock,
     codec,
-    blocks: blocksOf(parts, documents),
+    blocks: blocksOf(parts, { documents, admission }),
     timeBucketSeconds: config.TIME_BUCKET_SECONDS,
     messageTtlDays: config.MESSAGE_TTL_DAYS,
     eventTtlDays,
@@ -119,7 +127,7 @@ export function createApp(parts: AppParts): App {
       onError: failed('stream'),
     },
   });
-  return { http: httpOf(parts, documents, endpoints), endpoints, hub, tail, openStreams };
+  return { http: httpOf(parts, { documents, endpoints, admission }), endpoints, hub, tail, openStreams, admission };
 }
 
 function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
@@ -135,8 +143,11 @@ function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
 
 function httpOf(
   parts: AppParts,
-  documents: DidDocuments,
-  endpoints: readonly Endpoint[],
+  {
+    documents,
+    endpoints,
+    admission,
+  }: { documents: DidDocuments; endpoints: readonly Endpoint[]; admission: Admission },
 ): Hono<{ Bindings: HttpBindings }> {
   const { config, clock, logger, metrics } = parts;
   const http = new Hono<{ Bindings: HttpBindings }>();
@@ -146,6 +157,7 @@ function httpOf(
   http.route('/', ops);
   mountXrpc(http, {
     endpoints,
+    admission,
     authenticate: createAuthenticator({
       documents,
       replayGuard: parts.replayGuard,
@@ -163,21 +175,33 @@ function httpOf(
   return http;
 }
 
-function documentsOf({ config, clock }: AppParts): ReturnType<typeof createDidDocuments> {
+/** Whoever waits for a DID document takes no place: anyone can name a host that does not answer. */
+function documentsOf({ config, clock }: AppParts, admission: Admission): DidDocuments {
   const network = config.IDENTITY_ALLOW_PRIVATE_NETWORK ? 'private' : 'public';
   const timeoutMs = config.DID_RESOLUTION_TIMEOUT_MS;
   const fetchDidDocument = createFetchDidDocument({ clock, plcUrl: config.PLC_URL, network, timeoutMs });
-  return createDidDocuments({ fetchDidDocument, clock, network, entriesMax: config.DID_CACHE_ENTRIES });
+  const documents = createDidDocuments({ fetchDidDocument, clock, network, entriesMax: config.DID_CACHE_ENTRIES });
+  return {
+    signingKey: (did, options) => admission.aside(() => documents.signingKey(did, options)),
+    pdsEndpoint: (did) => admission.aside(() => documents.pdsEndpoint(did)),
+  };
 }
 
-function blocksOf({ config, clock }: AppParts, documents: DidDocuments): BlockRecords {
+function blocksOf(
+  { config, clock }: AppParts,
+  { documents, admission }: { documents: DidDocuments; admission: Admission },
+): BlockRecords {
   if (!config.BLOCK_CHECKS) return noBlockRecords;
   const network = config.IDENTITY_ALLOW_PRIVATE_NETWORK ? 'private' : 'public';
   const timeoutMs = config.DID_RESOLUTION_TIMEOUT_MS;
-  return createBlockRecords({
+  const records = createBlockRecords({
     fetchBlockRecords: createFetchBlockRecords({ documents, clock, network, timeoutMs }),
     clock,
   });
+  return {
+    blocksOf: (did, options) => admission.aside(() => records.blocksOf(did, options)),
+    blockAt: (did, recordKey) => admission.aside(() => records.blockAt(did, recordKey)),
+  };
 }
 
 function observe(metrics: Metrics, { method, status, quota, durationMs }: RequestObservation): void {

@@ -9,6 +9,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config.ts';
 import { describeError } from '#platform/logger.ts';
 import type { Logger } from '#platform/logger.ts';
+import { watchLoopDelay } from '#platform/loop-delay.ts';
 import { createMetrics } from '#platform/metrics.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import type { StopStep } from '#platform/shutdown.ts';
@@ -137,6 +138,8 @@ async function openOperations(
     openStreams: app.openStreams,
   });
   steps.splice(2, 0, { name: 'housekeeping', run: () => housekeeping.stop() });
+  const loopDelay = watchLoopDelay(clock, (delayMs) => app.admission.noteLoopDelay(delayMs));
+  steps.splice(2, 0, { name: 'loop-delay', run: () => loopDelay.stop() });
   const admin = await startAdminListener({ port: config.ADMIN_PORT, metrics });
   steps.splice(2, 0, { name: 'admin', run: () => admin.close() });
   return admin.port;

@@ -21,6 +21,9 @@ export interface PoolUse {
 export interface Metrics {
   requestFinished(method: string, statusClass: StatusClass, durationMs: number): void;
   quotaRefused(quota: string): void;
+  requestsInProgress(count: number): void;
+  /** Refused before anything was looked at: all places taken, or only those that a late event loop had left. */
+  requestShed(reason: 'full' | 'late'): void;
   sendFinished(result: 'stored' | 'duplicate' | 'refused'): void;
   /** Sends that one statement stored together. */
   batchStored(sendCount: number): void;
@@ -51,6 +54,7 @@ export function createMetrics(labels: MetricLabels): Metrics {
   collectDefaultMetrics({ register: registry });
   return {
     ...requestMetrics(registry, labels),
+    ...admissionMetrics(registry),
     ...deliveryMetrics(registry),
     ...jobMetrics(registry, labels),
     read: () => registry.metrics(),
@@ -106,6 +110,25 @@ function requestMetrics(
       backends.reset();
       backends.set({ backend }, 1);
     },
+  };
+}
+
+function admissionMetrics(registry: Registry): Pick<Metrics, 'requestsInProgress' | 'requestShed'> {
+  const registers = [registry];
+  const inProgress = new Gauge({
+    name: `${prefix}requests_in_progress`,
+    help: 'Requests that the server works on.',
+    registers,
+  });
+  const shed = new Counter({
+    name: `${prefix}requests_shed_total`,
+    help: 'Requests refused at once because the server had no place for them.',
+    labelNames: ['reason'],
+    registers,
+  });
+  return {
+    requestsInProgress: (count) => inProgress.set(count),
+    requestShed: (reason) => shed.inc({ reason }),
   };
 }
 

@@ -282,6 +282,13 @@ export const settings = {
     fallback: '30000',
     about: 'A worker that has not been heard of for this long loses its job to another one.',
   }),
+  MAX_REQUESTS_IN_PROGRESS: setting({
+    group: 'Operations',
+    schema: whole(1, 1_000_000),
+    fallback: '256',
+    about:
+      'Requests that one server works on at once; more are refused with 503 and Retry-After. Requests that wait for their own body and open streams do not count.',
+  }),
   SHUTDOWN_TIMEOUT_MS: setting({
     group: 'Operations',
     schema: whole(100, 120_000),

@@ -13,15 +13,19 @@ import type { Logger } from '#platform/logger.ts';
 import type { QuotaCharger } from '#quota/charge.ts';
 import type { AddressEvidence } from '#quota/client-address.ts';
 import type { Decision } from '#quota/decision.ts';
+import type { Admission } from './admission.ts';
 import type { Endpoint, EventStreamEndpoint, MethodEndpoint, SubscriptionEndpoint } from './endpoint.ts';
 import { generalError } from './general-error.ts';
 import { rateLimitExceeded, rateLimitHeaders } from './rate-limit.ts';
 import { readJsonBody, refuseLargeBody } from './request-body.ts';
 import { answerHeaders, eventStreamHeaders, refusalOf, statusOk, statuses } from './respond.ts';
+import { shedRequest } from './shed-request.ts';
 import { isUpgrade, upgrade } from './upgrade.ts';
 
 export interface MountDeps {
   readonly endpoints: readonly Endpoint[];
+  /** Asked before anything else. */
+  readonly admission: Admission;
   readonly authenticate: Authenticate;
   readonly quota: QuotaCharger;
   /** The client's address, seen through trusted proxies; undefined when it cannot be told. */
@@ -60,13 +64,17 @@ const prefix = '/xrpc/';
 const noErrors: ReadonlySet<string> = new Set();
 
 /**
- * Serves `endpoints` under `/xrpc/`. Every request goes the same way: address quota → identity → caller quota → lexicon →
- * handler → lexicon → answer.
+ * Serves `endpoints` under `/xrpc/`. Every request goes the same way: admission → address quota → identity → caller quota →
+ * lexicon → handler → lexicon → answer.
  * @throws InvariantError when an endpoint lacks its lexicon, auth or quota, or two have the same name.
  */
 export function mountXrpc(app: Hono<{ Bindings: HttpBindings }>, deps: MountDeps): void {
   const registry = registryOf(deps.endpoints);
-  app.all(`${prefix}*`, (context) => serve(deps, registry, context));
+  const { admission } = deps;
+  app.all(
+    `${prefix}*`,
+    (context) => admission.admit(() => serve(deps, registry, context)) ?? shedRequest(context.env.incoming, admission),
+  );
 }
 
 function registryOf(endpoints: readonly Endpoint[]): ReadonlyMap<string, Endpoint> {
@@ -156,7 +164,7 @@ async function callMethod(deps: MountDeps, exchange: Exchange, endpoint: MethodE
   const caller = await deps.authenticate(request.headers.authorization, endpoint.nsid);
   await chargeCaller(deps, exchange, endpoint, caller);
   refuseLargeBody(request, endpoint.bodySizeBytesMax);
-  const readBody = (): Promise<unknown> => readJsonBody(request, endpoint.bodySizeBytesMax);
+  const readBody = (): Promise<unknown> => deps.admission.aside(() => readJsonBody(request, endpoint.bodySizeBytesMax));
   const body = await endpoint.answer({ caller, search, readBody });
   return new Response(body, { status: statusOk, headers: headersOf(exchange) });
 }

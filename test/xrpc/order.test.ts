@@ -9,6 +9,7 @@ import { systemClock } from '#platform/clock.ts';
 import { createLogger } from '#platform/logger.ts';
 import { createQuota } from '#quota/charge.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
+import { createAdmission } from '#xrpc/admission.ts';
 import { mountXrpc } from '#xrpc/mount.ts';
 import { startSampleApp, sampleEndpoints } from './sample-app.ts';
 import type { SampleApp } from './sample-app.ts';
@@ -116,6 +117,7 @@ test('an endpoint without lexicon, auth or quota, or with the name of another, d
   const mount = (endpoints: readonly Endpoint[]): void =>
     mountXrpc(new Hono<{ Bindings: HttpBindings }>(), {
       endpoints,
+      admission: createAdmission({ inProgressMax: 1 }),
       authenticate: () => Promise.reject(new Error('nobody')),
       quota: createQuota({ config: {} as Parameters<typeof createQuota>[0]['config'], clock: systemClock }),
       addressOf: () => undefined,

@@ -15,6 +15,7 @@ import { createLogger } from '#platform/logger.ts';
 import { createQuota } from '#quota/charge.ts';
 import { procedure, query, subscription } from '#xrpc/endpoint.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
+import { createAdmission } from '#xrpc/admission.ts';
 import { mountXrpc } from '#xrpc/mount.ts';
 import type { RequestObservation } from '#xrpc/mount.ts';
 import { upgradeGate } from '#xrpc/upgrade.ts';
@@ -91,6 +92,7 @@ export async function startSampleApp(
   const app = new Hono<{ Bindings: HttpBindings }>();
   mountXrpc(app, {
     endpoints,
+    admission: createAdmission({ inProgressMax: 1_000 }),
     authenticate,
     quota: createQuota({ config: quotaSettings(rates), clock: systemClock }),
     addressOf: ({ peer }) => peer,
