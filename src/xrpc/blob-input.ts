@@ -2,6 +2,7 @@ import { domainError } from '#domain/domain-error.ts';
 import type { DomainErrorCode } from '#domain/domain-error.ts';
 import type { KeyPackageUpload } from '#domain/key-packages/publish-key-packages.ts';
 import { decodeBase64 } from '#platform/base64.ts';
+import { inputTimeMs } from './time-input.ts';
 
 /** @throws AppError `refusal` when the text is not base64. */
 export function blob(text: string, refusal: DomainErrorCode): Buffer {
@@ -33,7 +34,7 @@ export function keyPackageUpload(
   return {
     bytes: decodeBase64(item.keyPackage) ?? Buffer.alloc(0),
     cipherSuite: item.cipherSuite,
-    expiresAtMs: item.expires === undefined ? undefined : Date.parse(item.expires),
+    expiresAtMs: inputTimeMs(item.expires),
     deviceTag,
     idempotencyKey: item.idempotencyKey,
   };

@@ -2,6 +2,7 @@ import { createInvite as makeInvite } from '#domain/invites/create-invite.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/createInvite.defs.ts';
+import { inputTimeMs } from '#xrpc/time-input.ts';
 import { inviteView } from './views.ts';
 
 export const createInvite = (deps: Parameters<typeof makeInvite>[0]): MethodEndpoint =>
@@ -14,7 +15,7 @@ export const createInvite = (deps: Parameters<typeof makeInvite>[0]): MethodEndp
         conversationId: input.convoId,
         pskHash: input.pskHash,
         targetDid: input.targetDid,
-        expiresAtMs: input.expiresAt === undefined ? undefined : Date.parse(input.expiresAt),
+        expiresAtMs: inputTimeMs(input.expiresAt),
         maxUses: input.maxUses,
         idempotencyKey: input.idempotencyKey,
       });

@@ -5,6 +5,7 @@ import { timeBucketMs } from '#privacy/buckets.ts';
 import { query } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/getAdminStats.defs.ts';
+import { inputTimeMs } from '#xrpc/time-input.ts';
 
 type Deps = Parameters<typeof countModeration>[0] & { readonly clock: Clock; readonly timeBucketSeconds: number };
 
@@ -16,7 +17,7 @@ export const getAdminStats = (deps: Deps): MethodEndpoint =>
     handler: async ({ caller, params }) => {
       // Nobody is an admin of the whole service.
       if (params.convoId === undefined) throw domainError('NotAuthorized');
-      const since = params.since === undefined ? undefined : new Date(params.since);
+      const since = params.since === undefined ? undefined : new Date(inputTimeMs(params.since));
       const counts = await countModeration(deps, caller, { conversationId: params.convoId, since });
       const { byCategory } = counts;
       return {

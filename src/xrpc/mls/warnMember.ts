@@ -3,6 +3,7 @@ import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { generalError } from '#xrpc/general-error.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/warnMember.defs.ts';
+import { inputTimeMs } from '#xrpc/time-input.ts';
 
 export const warnMember = (deps: Parameters<typeof warnInConversation>[0]): MethodEndpoint =>
   procedure({
@@ -10,7 +11,7 @@ export const warnMember = (deps: Parameters<typeof warnInConversation>[0]): Meth
     auth: 'service-token',
     quota: 'callerDefault',
     handler: async ({ caller, input }) => {
-      const expiresAtMs = input.expiresAt === undefined ? undefined : Date.parse(input.expiresAt);
+      const expiresAtMs = inputTimeMs(input.expiresAt);
       // A warning that has ended could not be delivered.
       if (expiresAtMs !== undefined && expiresAtMs <= deps.clock.nowMs()) throw generalError('InvalidRequest');
       const { id, deliveredAt } = await warnInConversation(deps, caller, {

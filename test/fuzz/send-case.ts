@@ -1,0 +1,71 @@
+import { Agent, request as httpRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
+import type { FuzzAnswer } from './check-answer.ts';
+import type { FuzzRequest } from './fuzz-case.ts';
+import type { FuzzMethod } from './lexicon-schema.ts';
+
+/** Sends cases to one server over connections that stay open. */
+export interface CaseSender {
+  send(method: FuzzMethod, request: FuzzRequest, token: string | undefined): Promise<FuzzAnswer>;
+  close(): void;
+}
+
+const timeoutMs = 20_000;
+const upgradeHeaders = {
+  Connection: 'Upgrade',
+  Upgrade: 'websocket',
+  'Sec-WebSocket-Version': '13',
+  'Sec-WebSocket-Key': 'bmlnaHRqYXIgZnV6emluZw==',
+};
+
+export function createCaseSender(origin: string, inFlight: number): CaseSender {
+  const { hostname, port } = new URL(origin);
+  const agent = new Agent({ keepAlive: true, maxSockets: inFlight, scheduling: 'fifo' });
+  return {
+    close: () => agent.destroy(),
+    send: (method, request, token) =>
+      new Promise((resolve) => {
+        const startedMs = performance.now();
+        const settle = (answer: Omit<FuzzAnswer, 'durationMs'>): void =>
+          resolve({ ...answer, durationMs: performance.now() - startedMs });
+        const body = request.body === undefined ? undefined : Buffer.from(request.body);
+        const outgoing = httpRequest({
+          agent,
+          hostname,
+          port,
+          method: request.verb,
+          path: `/xrpc/${method.nsid}${request.search}`,
+          headers: {
+            ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+            ...(request.contentType === undefined ? {} : { 'Content-Type': request.contentType }),
+            ...(request.verb === 'POST' ? { 'Content-Length': String(body?.length ?? 0) } : {}),
+            ...(method.kind === 'subscription' ? upgradeHeaders : {}),
+          },
+          timeout: timeoutMs,
+        });
+        outgoing.once('timeout', () => outgoing.destroy(new Error('timed out')));
+        outgoing.once('error', (error) => settle({ status: 0, contentType: undefined, text: error.message }));
+        outgoing.once('upgrade', (response, socket) => {
+          settle({ status: response.statusCode ?? 0, contentType: undefined, text: '' });
+          socket.destroy();
+        });
+        outgoing.once('response', (response) => {
+          readAnswer(response).then(settle, (error: unknown) =>
+            settle({ status: 0, contentType: undefined, text: `the answer broke off: ${String(error)}` }),
+          );
+        });
+        outgoing.end(body);
+      }),
+  };
+}
+
+/** A stream that opened has answered; it is closed at once. */
+async function readAnswer(response: IncomingMessage): Promise<Omit<FuzzAnswer, 'durationMs'>> {
+  const head = { status: response.statusCode ?? 0, contentType: response.headers['content-type'] };
+  if (head.status === 200 && head.contentType?.startsWith('text/event-stream') === true) {
+    response.destroy();
+    return { ...head, text: '' };
+  }
+  return { ...head, text: await text(response) };
+}
