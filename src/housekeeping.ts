@@ -1,13 +1,11 @@
 import { preparePartitions } from '#domain/events/prepare-partitions.ts';
 import { readHorizonLagMs } from '#domain/events/read-horizon-lag.ts';
-import { cleanIdempotencyKeys } from '#domain/idempotency/clean-idempotency-keys.ts';
 import type { Clock } from '#platform/clock.ts';
 import { describeError } from '#platform/logger.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import type { Database } from '#storage/database.ts';
 import { readPoolUse } from '#storage/pool-use.ts';
-import { deleteExpiredReplayEntries } from '#storage/replay-entries.ts';
 import type { OpenStream } from '#stream/serve-stream.ts';
 
 export interface HousekeepingDeps {
@@ -22,26 +20,14 @@ export interface HousekeepingDeps {
 }
 
 const gaugesIntervalMs = 5_000;
-const replayIntervalMs = 60_000;
-const idempotencyIntervalMs = 600_000;
 const partitionsIntervalMs = 3_600_000;
 const horizonWarningMs = 5_000;
 
-/** What every server does for itself now and then: gauges, what has expired, partitions of the days to come. */
+/** What every server does for itself now and then: gauges, and partitions of the days to come. */
 export function startHousekeeping(deps: HousekeepingDeps): { stop(): Promise<void> } {
   const stopping = new AbortController();
   const loops = [
     every(deps, stopping.signal, { part: 'tail', intervalMs: gaugesIntervalMs, run: () => updateGauges(deps) }),
-    every(deps, stopping.signal, {
-      part: 'replay-guard',
-      intervalMs: replayIntervalMs,
-      run: () => deleteExpiredReplayEntries(deps.database.sql),
-    }),
-    every(deps, stopping.signal, {
-      part: 'idempotency',
-      intervalMs: idempotencyIntervalMs,
-      run: () => cleanIdempotencyKeys(deps.database),
-    }),
     every(deps, stopping.signal, {
       part: 'partitions',
       intervalMs: partitionsIntervalMs,
@@ -57,7 +43,7 @@ export function startHousekeeping(deps: HousekeepingDeps): { stop(): Promise<voi
 }
 
 interface Chore {
-  readonly part: 'tail' | 'replay-guard' | 'idempotency' | 'partitions';
+  readonly part: 'tail' | 'partitions';
   readonly intervalMs: number;
   run(): Promise<unknown>;
 }

@@ -6,6 +6,7 @@ import { readConfig } from '#platform/config.ts';
 import type { Config } from '#platform/config.ts';
 import { createLogger, describeError } from '#platform/logger.ts';
 import { createMetrics } from '#platform/metrics.ts';
+import { isPassing } from '#platform/passing-failure.ts';
 import { stopInOrder } from '#platform/shutdown.ts';
 import type { StopStep } from '#platform/shutdown.ts';
 import { checkServer } from '#storage/check-server.ts';
@@ -13,12 +14,31 @@ import { openDatabase } from '#storage/database.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
 import { assertMigrated } from '#storage/migrator.ts';
 import { operatorMessage } from '../src/operator-message.ts';
+import { cleanChatRequestsJob } from './clean-chat-requests.ts';
+import { cleanDeviceAdditionsJob } from './clean-device-additions.ts';
+import { cleanIdempotencyKeysJob } from './clean-idempotency-keys.ts';
+import { cleanInvitesJob } from './clean-invites.ts';
 import { cleanKeyPackagesJob } from './clean-key-packages.ts';
+import { cleanReplayEntriesJob } from './clean-replay-entries.ts';
+import { cleanReportsJob } from './clean-reports.ts';
+import { cleanWelcomesJob } from './clean-welcomes.ts';
 import { compactEventsJob } from './compact-events.ts';
+import { compactMessagesJob } from './compact-messages.ts';
 import { startWorker } from './start-worker.ts';
 import type { JobReports, JobRuns, JobSchedules, WorkerDeps } from './start-worker.ts';
 
-export const jobRuns: JobRuns = { 'compact-events': compactEventsJob, 'clean-key-packages': cleanKeyPackagesJob };
+export const jobRuns: JobRuns = {
+  'compact-messages': compactMessagesJob,
+  'compact-events': compactEventsJob,
+  'clean-key-packages': cleanKeyPackagesJob,
+  'clean-welcomes': cleanWelcomesJob,
+  'clean-invites': cleanInvitesJob,
+  'clean-chat-requests': cleanChatRequestsJob,
+  'clean-device-additions': cleanDeviceAdditionsJob,
+  'clean-replay-entries': cleanReplayEntriesJob,
+  'clean-idempotency-keys': cleanIdempotencyKeysJob,
+  'clean-reports': cleanReportsJob,
+};
 
 export interface WorkersDeps extends WorkerDeps, JobReports {
   /** Of Postgres itself, not of PgBouncer. */
@@ -92,7 +112,8 @@ async function main(): Promise<void> {
   // Node would print the error's text, which may hold data; only its place in the code may be said.
   process.on('uncaughtException', (error) => {
     report(error);
-    void stop(1);
+    // postgres.js leaves the rejection of its own first query on a new connection to nobody (fetchArrayTypes).
+    if (!isPassing(error)) void stop(1);
   });
   try {
     await start(config, steps);

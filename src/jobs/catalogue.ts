@@ -11,19 +11,66 @@ export interface JobRow {
 
 /** Every job; `workers/<job>.ts` does it. */
 export const jobs = {
-  'compact-events': {
+  'compact-messages': {
     schedule: '7 * * * *',
     retries: 2,
     timeoutMs: 600_000,
-    touches:
-      'Drops partitions of messages and events past their retention, and makes those of the days to come; removes expired Welcomes, reports, warnings and chat requests.',
+    touches: 'Drops partitions of messages past MESSAGE_TTL_DAYS, and makes those of the days to come.',
+  },
+  'compact-events': {
+    schedule: '8 * * * *',
+    retries: 2,
+    timeoutMs: 600_000,
+    touches: 'Drops partitions of events past EVENT_STREAM_TTL_DAYS, and makes those of the days to come.',
   },
   'clean-key-packages': {
     schedule: '*/30 * * * *',
     retries: 2,
     timeoutMs: 300_000,
     touches:
-      'Removes key packages that expired, were consumed a day ago, or exceed MAX_KEY_PACKAGES_PER_DEVICE; and what new devices waited for, after 30 days.',
+      'Removes key packages that expired, were consumed CONSUMED_KEY_PACKAGE_TTL_HOURS ago, or exceed MAX_KEY_PACKAGES_PER_DEVICE.',
+  },
+  'clean-welcomes': {
+    schedule: '17 * * * *',
+    retries: 2,
+    timeoutMs: 300_000,
+    touches: 'Removes Welcomes consumed WELCOME_TTL_DAYS ago, and those that no key package can open any more.',
+  },
+  'clean-invites': {
+    schedule: '27 3 * * *',
+    retries: 2,
+    timeoutMs: 300_000,
+    touches: 'Removes invites that ended INVITE_TTL_DAYS ago.',
+  },
+  'clean-chat-requests': {
+    schedule: '37 * * * *',
+    retries: 2,
+    timeoutMs: 300_000,
+    touches: 'Removes held messages that nobody can fetch any more, and chat requests past their time.',
+  },
+  'clean-device-additions': {
+    schedule: '47 * * * *',
+    retries: 2,
+    timeoutMs: 300_000,
+    touches: 'Removes what devices waited for over 30 days, and claims of days that are over.',
+  },
+  'clean-replay-entries': {
+    schedule: '*/5 * * * *',
+    retries: 2,
+    timeoutMs: 120_000,
+    touches: 'Removes the marks of used tokens and tickets that have expired.',
+  },
+  'clean-idempotency-keys': {
+    schedule: '*/10 * * * *',
+    retries: 2,
+    timeoutMs: 120_000,
+    touches: 'Removes answers that nobody can be given any more.',
+  },
+  'clean-reports': {
+    schedule: '57 * * * *',
+    retries: 2,
+    timeoutMs: 300_000,
+    touches: 'Removes reports and counts of removals past REPORT_TTL_DAYS, and expired warnings.',
   },
 } as const satisfies Record<string, JobRow>;
 

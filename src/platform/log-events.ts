@@ -26,7 +26,18 @@ const errorClasses = [
   'other',
 ] as const;
 
-const jobWords = ['compact-events', 'clean-key-packages'] as const;
+const jobWords = [
+  'compact-messages',
+  'compact-events',
+  'clean-key-packages',
+  'clean-welcomes',
+  'clean-invites',
+  'clean-chat-requests',
+  'clean-device-additions',
+  'clean-replay-entries',
+  'clean-idempotency-keys',
+  'clean-reports',
+] as const;
 
 export const logEvents = {
   server_listening: { level: 'info', fields: { port: 'integer', adminPort: 'integer', startupMs: 'integer' } },
@@ -49,14 +60,13 @@ export const logEvents = {
       part: [
         'tail',
         'doorbell',
-        'idempotency',
         'partitions',
-        'replay-guard',
         'batcher',
         'resolver',
         'worker',
         'stream',
         'process',
+        'audit',
       ],
       errorClass: errorClasses,
       sqlstate: 'sqlstate',

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { logLevels } from './log-events.ts';
+import { quotaSettings } from './quota-settings.ts';
+import { audiences, did, flag, folder, host, keyRing, networks, url, whole } from './setting-schemas.ts';
 
 /** One environment variable: its text form, its default, and what it means to an operator. */
 export interface Setting<Schema extends z.ZodType = z.ZodType> {
@@ -25,38 +27,8 @@ export const settingGroups = [
 ] as const;
 export type SettingGroup = (typeof settingGroups)[number];
 
-const text = z.string().min(1);
-const flag = z
-  .enum(['1', 'true', 'yes', '0', 'false', 'no'], 'must be true or false')
-  .transform((value) => value === '1' || value === 'true' || value === 'yes');
-const whole = (min: number, max: number): z.ZodType<number> =>
-  z.coerce.number('must be a number').int('must be a whole number').min(min).max(max);
-const list = z.string().transform((value) =>
-  value
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== ''),
-);
-const networks = list.pipe(
-  z.array(
-    z.union(
-      [z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()],
-      'must list networks such as 10.0.0.0/8 or fd00::/8, separated by commas',
-    ),
-  ),
-);
-const url = (...protocols: readonly string[]): z.ZodType<string> =>
-  z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
-    message: `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
-  });
-const did = z.string().regex(/^did:(plc:[a-z2-7]{24}|web:[a-zA-Z0-9.%:-]+)$/, 'must be a did:plc or did:web');
-
 function setting<Schema extends z.ZodType>(row: Setting<Schema>): Setting<Schema> {
   return row;
-}
-
-function quota(perMinute: number, about: string): Setting<z.ZodType<number>> {
-  return { group: 'Quotas', schema: whole(1, 1_000_000), fallback: String(perMinute), about: `${about}, per minute.` };
 }
 
 /** Every setting of the service. The order is the order of `.env.example` and of `docs/settings.md`. */
@@ -69,7 +41,7 @@ export const settings = {
   }),
   SERVER_HOST: setting({
     group: 'Service',
-    schema: text.optional(),
+    schema: host.optional(),
     example: '0.0.0.0',
     about: 'Address to listen on. Unset: loopback outside production, all addresses in production.',
   }),
@@ -87,7 +59,7 @@ export const settings = {
   }),
   SERVICE_AUDIENCES: setting({
     group: 'Service',
-    schema: list,
+    schema: audiences,
     fallback: '',
     example: 'did:web:mls.example.com#atproto_mls',
     about: 'Further audiences to accept, comma-separated. SERVICE_DID and SERVICE_DID#atproto_mls always count.',
@@ -101,7 +73,7 @@ export const settings = {
   }),
   DATA_DIR: setting({
     group: 'Storage',
-    schema: text,
+    schema: folder,
     fallback: '.data',
     about: 'Folder of the embedded Postgres and of generated development keys.',
   }),
@@ -133,7 +105,7 @@ export const settings = {
   }),
   IDENTITY_KEY: setting({
     group: 'Identity and tokens',
-    schema: text.optional(),
+    schema: keyRing.optional(),
     secret: true,
     example: '1:<32 random bytes in base64>',
     about:
@@ -206,6 +178,24 @@ export const settings = {
     fallback: '7',
     about: 'Days a consumed Welcome is kept.',
   }),
+  CONSUMED_KEY_PACKAGE_TTL_HOURS: setting({
+    group: 'Messages and retention',
+    schema: whole(1, 720),
+    fallback: '24',
+    about: 'Hours a key package is kept after its Welcome arrived.',
+  }),
+  INVITE_TTL_DAYS: setting({
+    group: 'Messages and retention',
+    schema: whole(1, 365),
+    fallback: '7',
+    about: 'Days an invite is kept after it ended.',
+  }),
+  REPORT_TTL_DAYS: setting({
+    group: 'Messages and retention',
+    schema: whole(1, 365),
+    fallback: '30',
+    about: 'Days a report is kept, decided or not, and the daily counts of removals.',
+  }),
   MAX_KEY_PACKAGES_PER_DEVICE: setting({
     group: 'Messages and retention',
     schema: whole(1, 1_000),
@@ -224,39 +214,29 @@ export const settings = {
     fallback: 'true',
     about: 'Refuse messages that are not well-framed MLS of the conversation and epoch they claim.',
   }),
-  RATE_LIMIT_IP_PER_MINUTE: quota(60, 'Requests of one address that have not proven an identity'),
-  RATE_LIMIT_IP_BURST: setting({
-    group: 'Quotas',
-    schema: whole(1, 10_000),
-    fallback: '20',
-    about: 'Such requests that may come at once.',
-  }),
-  RATE_LIMIT_SEND_MESSAGE: quota(100, 'sendMessage of one account'),
-  RATE_LIMIT_PUBLISH_KEY_PACKAGE: quota(20, 'publishKeyPackage and publishKeyPackages of one account'),
-  RATE_LIMIT_ADD_MEMBERS: quota(10, 'addMembers of one account'),
-  RATE_LIMIT_REMOVE_MEMBER: quota(10, 'removeMember of one account'),
-  RATE_LIMIT_CREATE_CONVO: quota(5, 'createConvo of one account'),
-  RATE_LIMIT_REPORT_MEMBER: quota(5, 'reportMember of one account'),
-  RATE_LIMIT_REGISTER_DEVICE: quota(10, 'registerDevice of one account'),
-  RATE_LIMIT_CHECK_BLOCKS: quota(20, 'checkBlocks, getBlockStatus and handleBlockChange of one account'),
-  RATE_LIMIT_PENDING_ADDITIONS: quota(30, 'getPendingDeviceAdditions of one account'),
-  RATE_LIMIT_SYNC_KEY_PACKAGES: quota(30, 'syncKeyPackages of one account'),
-  RATE_LIMIT_SEND_CHAT_REQUEST: quota(10, 'sendChatRequest and blockChatSender of one account'),
-  RATE_LIMIT_GET_MESSAGES: quota(500, 'getMessages and getConvos of one account'),
-  RATE_LIMIT_SUBSCRIBE: quota(30, 'Subscription tickets and connections of one account'),
-  RATE_LIMIT_DID_DEFAULT: quota(200, 'Any other method of one account'),
+  ...quotaSettings,
   TRUSTED_PROXY_CIDRS: setting({
     group: 'Operations',
     schema: networks,
     fallback: '',
     example: '127.0.0.1/32',
-    about: "Networks whose X-Forwarded-For is believed, comma-separated. Empty: nobody's.",
+    about: "Networks of proxies whose TRUSTED_PROXY_HEADER is believed, comma-separated. Empty: nobody's.",
+  }),
+  TRUSTED_PROXY_HEADER: setting({
+    group: 'Operations',
+    schema: z
+      .string()
+      .regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'must be the name of a header')
+      .refine((name) => !/^(forwarded|via)$/i.test(name), 'must not be Forwarded or Via, which are not read'),
+    fallback: 'X-Forwarded-For',
+    about:
+      'The header in which the proxy names the client, once. Any other than X-Forwarded-For, such as X-Real-IP or CF-Connecting-IP, must hold exactly one address and be overwritten by the proxy.',
   }),
   TRUSTED_PROXY_HOPS: setting({
     group: 'Operations',
     schema: whole(1, 10),
     fallback: '1',
-    about: 'How many trusted proxies stand in front.',
+    about: 'How many trusted proxies stand in front; how many entries of X-Forwarded-For are read, from the right.',
   }),
   ADMIN_PORT: setting({
     group: 'Operations',
@@ -281,6 +261,12 @@ export const settings = {
     schema: whole(500, 600_000),
     fallback: '30000',
     about: 'A worker that has not been heard of for this long loses its job to another one.',
+  }),
+  AUDIT_TTL_DAYS: setting({
+    group: 'Operations',
+    schema: whole(1, 3_650),
+    fallback: '90',
+    about: 'Days the counts and operator actions of the audit log are kept.',
   }),
   MAX_REQUESTS_IN_PROGRESS: setting({
     group: 'Operations',

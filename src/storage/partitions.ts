@@ -4,7 +4,7 @@ import type { Sql, SqlTx } from './database.ts';
 /** A table partitioned by `received_at`. */
 export type PartitionedTable = 'messages' | 'events';
 
-interface Partition {
+export interface Partition {
   readonly name: string;
   readonly fromMs: number;
   readonly toMs: number;
@@ -58,29 +58,64 @@ async function createPartition(tx: SqlTx, table: PartitionedTable, fromMs: numbe
   );
 }
 
+/** What dropping partitions came to; rows as Postgres last estimated them, since counting would read them all. */
+export interface DroppedPartitions {
+  readonly partitions: number;
+  readonly rows: number;
+  readonly sizeBytes: number;
+}
+
+export interface DropDeps {
+  readonly sql: Sql;
+  readonly clock: Clock;
+  /** Called first in each transaction; its error stops everything. */
+  readonly confirm: (tx: SqlTx) => Promise<void>;
+}
+
 /**
  * Drops every partition whose newest possible row is older than the retention, by the database's clock. A drop waits at most
  * 200 ms for its lock and then tries again later, because writers queue behind a waiting DROP.
- * @returns how many partitions are gone.
  */
 export async function dropExpiredPartitions(
-  deps: { sql: Sql; clock: Clock },
+  deps: DropDeps,
   table: PartitionedTable,
   retentionDays: number,
-): Promise<number> {
-  const [row] = await deps.sql<{ nowMs: number }[]>`SELECT (extract(epoch FROM now()) * 1000)::bigint AS "nowMs"`;
-  const floorMs = (row?.nowMs ?? 0) - retentionDays * dayMs;
-  let dropped = 0;
-  for (const partition of await listPartitions(deps.sql, table)) {
-    if (partition.toMs <= floorMs && (await dropPartition(deps, partition.name))) dropped += 1;
+): Promise<DroppedPartitions> {
+  const dropped = { partitions: 0, rows: 0, sizeBytes: 0 };
+  for (const { name } of await listExpiredPartitions(deps.sql, table, retentionDays)) {
+    const size = await partitionSize(deps.sql, name);
+    if (size === undefined || !(await dropPartition(deps, name))) continue;
+    dropped.partitions += 1;
+    dropped.rows += size.rows;
+    dropped.sizeBytes += size.sizeBytes;
   }
   return dropped;
 }
 
-async function dropPartition(deps: { sql: Sql; clock: Clock }, name: string): Promise<boolean> {
+/** The partitions that hold nothing within the retention, oldest first. */
+export async function listExpiredPartitions(
+  sql: Sql,
+  table: PartitionedTable,
+  retentionDays: number,
+): Promise<Partition[]> {
+  const [row] = await sql<{ nowMs: number }[]>`SELECT (extract(epoch FROM now()) * 1000)::bigint AS "nowMs"`;
+  const floorMs = (row?.nowMs ?? 0) - retentionDays * dayMs;
+  return (await listPartitions(sql, table)).filter(({ toMs }) => toMs <= floorMs);
+}
+
+/** On disk, with indexes and TOAST; undefined when there is no such partition any more. */
+export async function partitionSize(sql: Sql, name: string): Promise<{ rows: number; sizeBytes: number } | undefined> {
+  const [size] = await sql<{ rows: number; sizeBytes: number }[]>`
+    SELECT greatest(reltuples, 0)::bigint AS rows, pg_total_relation_size(oid) AS "sizeBytes"
+    FROM pg_class WHERE oid = to_regclass(${name})`;
+  return size;
+}
+
+async function dropPartition(deps: DropDeps, name: string): Promise<boolean> {
   for (let attempt = 0; attempt < dropAttemptsMax; attempt++) {
     try {
       await deps.sql.begin(async (tx) => {
+        await deps.confirm(tx);
         await tx.unsafe(`SET LOCAL lock_timeout = '${lockTimeoutMs}ms'`);
         await tx.unsafe(`DROP TABLE IF EXISTS ${name}`);
       });

@@ -1,4 +1,6 @@
+import { sql as kyselySql } from 'kysely';
 import type { Sql } from './database.ts';
+import type { ExpiringRows } from './expiring-rows.ts';
 
 /** A used token: a keyed digest that says nothing without its key, and until when it must be known. */
 export interface ReplayEntry {
@@ -12,8 +14,6 @@ export interface ClaimedReplayEntries {
   /** When the record began; undefined after Postgres crashed, which empties unlogged tables. */
   readonly bornAt: Date | undefined;
 }
-
-const deletedPerStatement = 5_000;
 
 /**
  * Claims digests in one round trip; the primary key decides between servers. The birth mark is read in the same snapshot:
@@ -51,15 +51,8 @@ export async function bearReplayRecord(sql: Sql): Promise<{ readonly bornAt: Dat
   return known === undefined ? bearReplayRecord(sql) : { bornAt: known.born_at, isNew: false };
 }
 
-/** Deletes what has expired, in short statements. Returns how many rows that were. */
-export async function deleteExpiredReplayEntries(sql: Sql): Promise<number> {
-  let total = 0;
-  for (;;) {
-    const { count } = await sql`
-      DELETE FROM replay_entries WHERE digest IN (
-        SELECT digest FROM replay_entries WHERE expires_at < now() ORDER BY expires_at
-        LIMIT ${deletedPerStatement} FOR UPDATE SKIP LOCKED)`;
-    total += count;
-    if (count < deletedPerStatement) return total;
-  }
-}
+/** Entries of tokens and tickets that have expired: nobody can use them again, known or not. */
+export const expiredReplayEntries: ExpiringRows = {
+  table: 'replay_entries',
+  isExpired: kyselySql<boolean>`expires_at < now()`,
+};

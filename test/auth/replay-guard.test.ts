@@ -4,11 +4,11 @@ import { createReplayGuard } from '#auth/replay-guard.ts';
 import type { ReplayGuard, ReplayVerdict } from '#auth/replay-guard.ts';
 import type { Sql } from '#storage/database.ts';
 import { openDatabase } from '#storage/database.ts';
-import { deleteExpiredReplayEntries } from '#storage/replay-entries.ts';
 import { systemClock } from '#platform/clock.ts';
 import { createTestDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { createManualClock } from '../support/manual-clock.ts';
+import { runJob } from '../support/run-job.ts';
 
 const issuer = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 let database: TestDatabase;
@@ -198,11 +198,11 @@ describe('an entry is kept', () => {
   test('until it expires, and is then deleted', async () => {
     const guard = openGuard();
     await Promise.all(Array.from({ length: 20 }, (_, index) => use(guard, `cleaned-${index}`)));
-    expect(await deleteExpiredReplayEntries(database.sql)).toBe(0);
+    expect(await runJob(database, 'clean-replay-entries')).toBe(0);
     await database.sql`
       update replay_entries set expires_at = now() - interval '1 second'
       where digest in (select digest from replay_entries limit 15)`;
-    expect(await deleteExpiredReplayEntries(database.sql)).toBe(15);
+    expect(await runJob(database, 'clean-replay-entries')).toBe(15);
     expect(await database.sql`select digest from replay_entries`).toHaveLength(5);
   });
 

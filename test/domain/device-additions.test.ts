@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { cleanAdditions } from '#domain/device-additions/clean-additions.ts';
 import { claimAddition } from '#domain/device-additions/claim-addition.ts';
 import { listPendingAdditions } from '#domain/device-additions/list-pending-additions.ts';
 import type { PendingAddition } from '#domain/device-additions/device-addition.ts';
@@ -10,6 +9,7 @@ import { limits } from '#platform/limits.ts';
 import { randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
 import { MlsDevice } from '../support/mls-device.ts';
+import { runJob } from '../support/run-job.ts';
 
 let harness: DomainHarness;
 beforeAll(async () => void (harness = await startDomainHarness()));
@@ -54,7 +54,7 @@ test('a device waits for 30 days; then it is not shown, and the clean-up removes
   expect((await pending(bob)).map(({ deviceId }) => deviceId)).toEqual([young]);
   expect(await claimAddition(harness.server, { did: bob }, ofOld?.id ?? '')).toEqual({ kind: 'unknown' });
 
-  expect(await cleanAdditions(harness.server)).toEqual({ removed: 1 });
+  expect(await runJob(harness.database, 'clean-device-additions')).toBe(1);
   const rows = await harness.database.db.selectFrom('devices').selectAll().execute();
   expect(rows.map((row) => [row.device_id, row.sealed_waiting === null, row.waiting_since === null])).toEqual(
     expect.arrayContaining([
@@ -66,9 +66,9 @@ test('a device waits for 30 days; then it is not shown, and the clean-up removes
     (await harness.database.db.selectFrom('device_additions').selectAll().execute()).length;
   expect(await countClaims()).toBe(1);
   await harness.database.sql`UPDATE device_additions SET expires_on = now() - interval '1 second'`;
-  expect(await cleanAdditions(harness.server)).toEqual({ removed: 1 });
+  expect(await runJob(harness.database, 'clean-device-additions')).toBe(1);
   expect(await countClaims()).toBe(0);
-  expect(await cleanAdditions(harness.server)).toEqual({ removed: 0 });
+  expect(await runJob(harness.database, 'clean-device-additions')).toBe(0);
   expect((await pending(bob)).map(({ deviceId }) => deviceId)).toEqual([young]);
 });
 

@@ -7,6 +7,8 @@ import { required } from '#platform/errors.ts';
 import { craftCommit, craftWelcome } from '../support/crafted-mls.ts';
 import { plantKeyPackages, randomPeople, refusalOf, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness, TestConversation, TestServer } from '../support/domain-harness.ts';
+import { holdTurn } from '../support/held-turn.ts';
+import { runJob } from '../support/run-job.ts';
 
 let harness: DomainHarness;
 let servers: readonly [TestServer, TestServer];
@@ -207,12 +209,20 @@ test('the clean-up never deletes a package that is being handed out, and deletes
   const held = await servers[1].sql.reserve();
   await held`BEGIN`;
   await held`UPDATE key_packages SET state = 2, claimer = ${Buffer.alloc(16, 1)}, claimed_at = now() WHERE ref = ${required(claimed, 'a ref')}`;
-  const cleaning = cleanKeyPackages({ db: harness.server.db, keyPackagesPerDeviceMax: 0 });
+  const { db } = harness.database;
+  const clean = async (): Promise<{ removed: number }> =>
+    cleanKeyPackages({
+      db,
+      turn: await holdTurn(harness.database),
+      keyPackagesPerDeviceMax: 0,
+      consumedTtlHours: 24,
+    });
+  const cleaning = clean();
   await harness.server.clock.sleep(100);
   await held`COMMIT`;
   held.release();
   expect((await cleaning).removed).toBeGreaterThanOrEqual(rest.length);
-  await cleanKeyPackages({ db: harness.server.db, keyPackagesPerDeviceMax: 0 });
+  await clean();
   const left = await harness.database.sql<{ ref: Buffer }[]>`
     SELECT ref FROM key_packages WHERE ref IN ${harness.database.sql([claimed, ...rest].map((ref) => required(ref, 'a ref')))}`;
   expect(left.map(({ ref }) => ref)).toEqual([claimed]);
@@ -231,7 +241,7 @@ test('the clean-up keeps the newest of each device, and drops what expired or wa
   await sql`UPDATE key_packages SET expires_at = now() - interval '1 second' WHERE ref = ${required(expired, 'a ref')}`;
   await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '23 hours' WHERE ref = ${required(usedLately, 'a ref')}`;
   await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref = ${required(usedLongAgo, 'a ref')}`;
-  await cleanKeyPackages({ db: harness.server.db, keyPackagesPerDeviceMax: 5 });
+  await runJob(harness.database, 'clean-key-packages', { MAX_KEY_PACKAGES_PER_DEVICE: '5' });
   const all = [...old, ...fresh, lastResort, expired, usedLately, usedLongAgo].map((ref) => required(ref, 'a ref'));
   const left = await sql<{ ref: Buffer }[]>`SELECT ref FROM key_packages WHERE ref IN ${sql(all)}`;
   expect(left.map(({ ref }) => ref.toString('hex')).toSorted()).toEqual(

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cleanIdempotencyKeys } from '#domain/idempotency/clean-idempotency-keys.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { craftCommit } from '../support/crafted-mls.ts';
 import { craftedSuite, createCraftedConversation } from '../support/crafted-conversation.ts';
@@ -8,6 +7,7 @@ import { MlsDevice } from '../support/mls-device.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { AnswerOf, MethodName, RequestOf, XrpcClient } from '../support/xrpc-client.ts';
+import { runJob } from '../support/run-job.ts';
 
 let bed: TestBed;
 let alice: XrpcClient;
@@ -193,11 +193,11 @@ describe('a key', () => {
     const dump = await dumpTables(bed.database.sql);
     expect([...dump.keys()].some((table) => table.includes('idempotency_keys'))).toBe(true);
     expect([...dump].flatMap(([table, bytes]) => scanner.scan(table, bytes))).toEqual([]);
-    await cleanIdempotencyKeys(bed.database);
+    await runJob(bed.database, 'clean-idempotency-keys');
     await bed.database.sql`UPDATE idempotency_keys SET expires_at = now() WHERE digest IN
       (SELECT digest FROM idempotency_keys LIMIT 1)`;
     const before = await rowsOf('idempotency_keys');
-    await cleanIdempotencyKeys(bed.database);
+    await runJob(bed.database, 'clean-idempotency-keys');
     expect(await rowsOf('idempotency_keys')).toBe(before - 1);
   });
 });

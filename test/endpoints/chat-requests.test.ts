@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compactChatRequests } from '#domain/chat-requests/compact-chat-requests.ts';
 import { systemClock } from '#platform/clock.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
@@ -11,6 +10,7 @@ import { publishPackages } from '../support/published-packages.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { AnswerOf, RequestOf, XrpcClient, XrpcFailure } from '../support/xrpc-client.ts';
+import { runJob } from '../support/run-job.ts';
 
 const dayMs = 86_400_000;
 
@@ -287,22 +287,22 @@ describe('a recipient', () => {
     const { requestId } = sent;
     expect([await listed(alice), await listed(alice, 'expired')]).toEqual([[], [requestId]]);
     expect(told(await alice.refusal('acceptChatRequest', { requestId }))).toEqual([409, 'RequestExpired']);
-    expect(await compactChatRequests(bed.database)).toEqual({ removed: 1 });
+    expect(await runJob(bed.database, 'clean-chat-requests')).toBe(1);
     expect([await messagesOf(sent), await listed(alice, 'expired')]).toEqual([0, [requestId]]);
     await age(sent, 7);
     expect(await listed(alice, 'expired')).toEqual([]);
-    expect(await compactChatRequests(bed.database)).toEqual({ removed: 1 });
-    expect(await compactChatRequests(bed.database)).toEqual({ removed: 0 });
+    expect(await runJob(bed.database, 'clean-chat-requests')).toBe(1);
+    expect(await runJob(bed.database, 'clean-chat-requests')).toBe(0);
   });
 
   test('held messages of an accepted request stay for a day', async () => {
     const [alice, bob] = people();
     const sent = await send(bob, alice, { heldMessages: [held()] });
     await alice.call('acceptChatRequest', { requestId: sent.requestId });
-    await compactChatRequests(bed.database);
+    await runJob(bed.database, 'clean-chat-requests');
     expect(await messagesOf(sent)).toBe(1);
     await age(sent, 1);
-    await compactChatRequests(bed.database);
+    await runJob(bed.database, 'clean-chat-requests');
     expect(await messagesOf(sent)).toBe(0);
   });
 

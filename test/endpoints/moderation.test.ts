@@ -1,7 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compactRemovalCounts } from '#domain/membership/compact-removal-counts.ts';
-import { compactReports } from '#domain/reports/compact-reports.ts';
-import { compactWarnings } from '#domain/warnings/compact-warnings.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
 import { createCraftedConversation, sendCrafted } from '../support/crafted-conversation.ts';
@@ -11,6 +8,7 @@ import { createLeakScanner, dumpTables } from '../support/leak-scanner.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { AnswerOf, RequestOf, XrpcClient } from '../support/xrpc-client.ts';
+import { runJob } from '../support/run-job.ts';
 
 let bed: TestBed;
 /** Admin, second admin, moderator and two members of every conversation here. */
@@ -98,14 +96,14 @@ describe('warnings', () => {
     await alice.call('warnMember', { ...warningOf(convoId, bob), expiresAt });
     await stream.next('infoEvent');
     await stream.close();
-    const { sql, db } = bed.database;
+    const { sql } = bed.database;
     await sql`UPDATE warnings SET expires_at = now() - interval '1 second' WHERE group_id = ${conversation.groupId}`;
     const late = await openEventStream(bob, { cursor, convoId });
     await sendCrafted(alice, conversation);
     await late.next('messageEvent');
     expect(late.events).toHaveLength(1);
     await late.close();
-    expect(await compactWarnings({ db })).toEqual({ removed: 1 });
+    expect(await runJob(bed.database, 'clean-reports')).toBe(1);
     const past = { ...warningOf(convoId, bob), expiresAt: new Date(Date.now() - 1_000).toISOString() };
     expect((await alice.refusal('warnMember', past)).error).toBe('InvalidRequest');
   });
@@ -355,11 +353,10 @@ test('at rest moderation names nobody, and ends with the messages of its time', 
   expect(dump.get('public.reports (binary)')?.length).toBeGreaterThan(500);
   expect([...dump].flatMap(([name, bytes]) => scanner.scan(name, bytes))).toEqual([]);
 
-  const { db, sql } = bed.database;
+  const { sql } = bed.database;
   await sql`UPDATE reports SET submitted_at = now() - interval '31 days' WHERE group_id = ${groupId}`;
   await sql`UPDATE removal_counts SET day = day - 31 WHERE group_id = ${groupId}`;
-  expect(await compactReports({ db, ttlDays: 30 })).toEqual({ removed: 1 });
-  expect(await compactReports({ db, ttlDays: 30 })).toEqual({ removed: 0 });
-  expect(await compactRemovalCounts({ db, ttlDays: 30 })).toEqual({ removed: 1 });
+  expect(await runJob(bed.database, 'clean-reports')).toBe(2);
+  expect(await runJob(bed.database, 'clean-reports')).toBe(0);
   expect((await alice.call('getAdminStats', { convoId })).stats).toMatchObject({ totalReports: 0, totalRemovals: 0 });
 });

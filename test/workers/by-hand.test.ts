@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { jobNames } from '#jobs/catalogue.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { createTestDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
@@ -30,7 +31,7 @@ async function admin(...args: string[]): Promise<Exit> {
   }
 }
 
-test.each(['compact-events', 'clean-key-packages'])(
+test.each(['compact-messages', 'clean-key-packages'])(
   '%s runs once by hand, without a worker or a queue',
   async (job) => {
     const { code, stdout, stderr } = await admin('jobs', 'run', job);
@@ -44,7 +45,7 @@ test.each(['compact-events', 'clean-key-packages'])(
 test('a job that does not exist names those that do', async () => {
   const { code, stderr } = await admin('jobs', 'run', 'compact');
   expect(code).toBe(1);
-  expect(stderr.trim()).toBe('There is no job "compact". The jobs are: compact-events, clean-key-packages.');
+  expect(stderr.trim()).toBe(`There is no job "compact". The jobs are: ${jobNames.join(', ')}.`);
 });
 
 test('a new key is one line that the service takes as IDENTITY_KEY, another one each time', async () => {

@@ -6,13 +6,18 @@ import { readConfig } from '#platform/config.ts';
 import { createLogger } from '#platform/logger.ts';
 import { createMetrics } from '#platform/metrics.ts';
 import type { Metrics } from '#platform/metrics.ts';
-import type { JobRun, JobRuns } from '../../workers/start-worker.ts';
+import type { JobRun, JobRuns, JobSchedules } from '../../workers/start-worker.ts';
 import { jobRuns, startWorkers } from '../../workers/main.ts';
 import { createTestDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 
-const everySecond = { 'compact-events': '* * * * * *', 'clean-key-packages': '* * * * * *' };
-const never = { 'compact-events': '0 0 1 1 *', 'clean-key-packages': '0 0 1 1 *' };
+const everySecond = schedulesOf('* * * * * *');
+const never = schedulesOf('0 0 1 1 *');
+
+function schedulesOf(pattern: string): JobSchedules {
+  // One for each name of the catalogue.
+  return Object.fromEntries(jobNames.map((name) => [name, pattern])) as JobSchedules;
+}
 
 let database: TestDatabase;
 let closers: (() => Promise<void>)[] = [];
@@ -33,7 +38,7 @@ function newMetrics(): Metrics {
   return createMetrics({ methods: [], quotas: [], jobs: jobNames });
 }
 
-async function start(schedules: typeof everySecond, runs: JobRuns, metrics = newMetrics()): Promise<void> {
+async function start(schedules: JobSchedules, runs: JobRuns, metrics = newMetrics()): Promise<void> {
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
       lines.push(...chunk.toString().trim().split('\n'));
@@ -55,7 +60,7 @@ function runsOf(counts: Record<string, number[]>): JobRuns {
       (counts[name] ??= []).push(Date.now());
       return Promise.resolve({ removed: 0 });
     };
-  return { 'compact-events': counted('compact-events'), 'clean-key-packages': counted('clean-key-packages') };
+  return Object.fromEntries(jobNames.map((name) => [name, counted(name)])) as JobRuns;
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {
@@ -73,7 +78,7 @@ test('every job runs on its schedule, for real, and says when it last succeeded'
   const metrics = newMetrics();
   await start(everySecond, jobRuns, metrics);
   const jobsDone = (): Set<unknown> => new Set(events('job_finished').map(({ job }) => job));
-  await until(() => jobsDone().size === jobNames.length, 'both jobs');
+  await until(() => jobsDone().size === jobNames.length, 'all jobs');
   expect(events('job_failed')).toEqual([]);
   const text = await metrics.read();
   for (const name of jobNames) {

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { RawBuilder } from 'kysely';
 import { bucketedNow } from '#storage/bucketed-now.ts';
 import type { Db, Tx } from '#storage/database.ts';
-import { chatRequestStates, deliveredHours, keptDays, senderWindowDays } from './chat-request.ts';
+import { chatRequestStates, keptDays, senderWindowDays } from './chat-request.ts';
 import type { ChatRequestState, ChatRequestStatus } from './chat-request.ts';
 
 /** Until `tx` ends nobody else sends, or blocks, between these two people. */
@@ -234,20 +234,4 @@ export async function selectMessages(
     .where('request_id', '=', requestId)
     .orderBy('sequence')
     .execute();
-}
-
-/** One bounded step of the clean-up: requests past their time, and messages that nobody can fetch any more. */
-export async function deleteExpired(db: Db, rowsMax: number): Promise<number> {
-  const messages = await sql`
-    DELETE FROM chat_request_messages WHERE (request_id, sequence) IN (
-      SELECT m.request_id, m.sequence FROM chat_request_messages m JOIN chat_requests r USING (request_id)
-      WHERE (r.state = 1 AND r.expires_at <= now())
-         OR (r.state = 2 AND r.answered_at <= now() - make_interval(hours => ${deliveredHours}::integer))
-      LIMIT ${rowsMax})`.execute(db);
-  const requests = await sql`
-    DELETE FROM chat_requests WHERE request_id IN (
-      SELECT request_id FROM chat_requests WHERE kept_until <= now() LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`.execute(
-    db,
-  );
-  return Number(messages.numAffectedRows ?? 0) + Number(requests.numAffectedRows ?? 0);
 }

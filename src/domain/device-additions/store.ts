@@ -41,12 +41,3 @@ export async function deleteClaims(db: Db, additions: readonly Buffer[]): Promis
     .where(sql<boolean>`addition = ANY (${byteaArray(additions)}::bytea[])`)
     .execute();
 }
-
-export async function deleteExpiredClaims(db: Db, rowsMax: number): Promise<number> {
-  const result = await sql`
-    DELETE FROM device_additions WHERE addition IN (
-      SELECT addition FROM device_additions WHERE expires_on <= now() LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`.execute(
-    db,
-  );
-  return Number(result.numAffectedRows ?? 0);
-}

@@ -113,12 +113,20 @@ export async function selectWaiting(db: Db, query: WaitingQuery, waitDays: numbe
 }
 
 /** Takes the lists off devices that have waited for `waitDays`. */
-export async function clearWaiting(db: Db, waitDays: number): Promise<number> {
+export async function clearWaiting(db: Db, batch: { waitDays: number; rowsMax: number }): Promise<number> {
   const result = await db
     .updateTable('devices')
     .set({ sealed_waiting: null, waiting_since: null })
-    .where('sealed_waiting', 'is not', null)
-    .where('waiting_since', '<=', sql<Date>`now() - make_interval(days => ${waitDays}::integer)`)
+    .where('device_id', 'in', (eb) =>
+      eb
+        .selectFrom('devices')
+        .select('device_id')
+        .where('sealed_waiting', 'is not', null)
+        .where('waiting_since', '<=', sql<Date>`now() - make_interval(days => ${batch.waitDays}::integer)`)
+        .limit(batch.rowsMax)
+        .forUpdate()
+        .skipLocked(),
+    )
     .executeTakeFirst();
   return Number(result.numUpdatedRows);
 }

@@ -45,9 +45,9 @@ export async function readDevicesWaitingSince(
   return rows.length > countMax ? undefined : rows.map((row) => openWaiting(deps.privacy, row));
 }
 
-/** Forgets what devices waited for when their time is over. */
-export async function endWaiting(deps: { db: Db }): Promise<number> {
-  return clearWaiting(deps.db, waitDays);
+/** Forgets what devices waited for when their time is over. @returns of how many, at most `rowsMax`. */
+export async function endWaiting(deps: { db: Db }, rowsMax: number): Promise<number> {
+  return clearWaiting(deps.db, { waitDays, rowsMax });
 }
 
 function openWaiting(privacy: Privacy, row: WaitingRow): WaitingDevice {

@@ -1,10 +1,9 @@
 import { sql } from 'kysely';
 import { bucketedNow } from '#storage/bucketed-now.ts';
-import type { Sql, Tx } from '#storage/database.ts';
+import type { Tx } from '#storage/database.ts';
 import type { KeyDigest } from './idempotency-key.ts';
 
 const rememberedHours = 24;
-const deletedPerStatement = 1_000;
 
 /**
  * Takes keys for this transaction, in digest order so that two batches cannot deadlock. The primary key makes a duplicate in
@@ -70,13 +69,4 @@ export async function deleteKeys(tx: Tx, digests: readonly Buffer[]): Promise<vo
     .deleteFrom('idempotency_keys')
     .where('digest', 'in', [...digests])
     .execute();
-}
-
-/** One short statement. @returns whether there may be more. */
-export async function deleteExpired(db: Sql): Promise<'done' | 'more'> {
-  const { count } = await db`
-    DELETE FROM idempotency_keys WHERE digest IN (
-      SELECT digest FROM idempotency_keys WHERE expires_at <= now() ORDER BY expires_at
-      LIMIT ${deletedPerStatement} FOR UPDATE SKIP LOCKED)`;
-  return count < deletedPerStatement ? 'done' : 'more';
 }

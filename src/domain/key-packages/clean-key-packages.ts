@@ -1,22 +1,26 @@
+import { removeExpired } from '#jobs/remove-expired.ts';
+import type { JobTurn } from '#jobs/turn.ts';
 import type { Db } from '#storage/database.ts';
-import { deleteStale } from './store.ts';
+import { consumedKeyPackages, expiredKeyPackages } from './retention.ts';
+import { deleteSurplus, selectSurplus } from './store.ts';
 
-const batchRowsMax = 1_000;
-const batchesMax = 1_000;
+export interface CleanKeyPackagesDeps {
+  readonly db: Db;
+  readonly turn: JobTurn;
+  /** One-time packages; last-resort ones are not counted. */
+  readonly keyPackagesPerDeviceMax: number;
+  readonly consumedTtlHours: number;
+}
 
 /**
- * Removes expired packages, packages consumed over 24 hours ago, and the oldest above the kept number of a device, in
- * short transactions. Safe to run twice and on several workers at once: a row is deleted by whoever comes first.
+ * Removes expired packages, those consumed a while ago, and the oldest above the kept number of a device. Safe to run twice and
+ * on several workers at once: a row is deleted by whoever comes first.
  */
-export async function cleanKeyPackages(deps: {
-  db: Db;
-  keyPackagesPerDeviceMax: number;
-}): Promise<{ removed: number }> {
-  let removed = 0;
-  for (let batch = 0; batch < batchesMax; batch++) {
-    const deleted = await deleteStale(deps.db, { perDeviceMax: deps.keyPackagesPerDeviceMax, rowsMax: batchRowsMax });
-    removed += deleted;
-    if (deleted === 0) break;
-  }
-  return { removed };
+export async function cleanKeyPackages(deps: CleanKeyPackagesDeps): Promise<{ removed: number }> {
+  const { db, turn, keyPackagesPerDeviceMax, consumedTtlHours } = deps;
+  const past = await removeExpired(turn, [expiredKeyPackages, consumedKeyPackages(consumedTtlHours)]);
+  // Looked for outside of a step: a transaction that has written holds back events for as long as it reads.
+  const surplus = await selectSurplus(db, keyPackagesPerDeviceMax);
+  const removed = await turn.inBatches((tx, rowsMax) => deleteSurplus(tx, surplus.splice(0, rowsMax)));
+  return { removed: past.removed + removed };
 }

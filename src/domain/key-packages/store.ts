@@ -7,6 +7,8 @@ import type { KeyPackagesTable } from '#storage/tables.ts';
 import { keyPackageStates } from './key-package.ts';
 
 const secondsPerDay = 86_400;
+/** What a device has above its number is rare; the next run takes the rest. */
+const surplusPerRunMax = 50_000;
 
 export type NewKeyPackageRow = Omit<Insertable<KeyPackagesTable>, 'state' | 'published_at'>;
 
@@ -262,24 +264,23 @@ export async function selectPackagePage(
   return rows.orderBy(at, 'desc').orderBy('ref', 'desc').limit(page.limit).execute();
 }
 
-/**
- * One bounded step of the clean-up: expired packages, packages consumed over 24 hours ago, and the oldest available ones
- * above `perDeviceMax` of a device; a last-resort package is kept until it expires. Locked rows are left for the next run,
- * and the state is read again under the lock, so a package that is handed out meanwhile stays.
- */
-export async function deleteStale(db: Db, batch: { perDeviceMax: number; rowsMax: number }): Promise<number> {
+/** Refs of the oldest available one-time packages above `perDeviceMax` of a device; the last-resort ones are not counted. */
+export async function selectSurplus(db: Db, perDeviceMax: number): Promise<Buffer[]> {
+  const { rows } = await sql<{ ref: Buffer }>`
+    SELECT ref FROM (
+      SELECT ref, row_number() OVER (PARTITION BY owner, device_tag ORDER BY published_at DESC, ref DESC) AS age
+      FROM key_packages WHERE state = 1 AND NOT last_resort
+    ) ranked WHERE age > ${perDeviceMax} LIMIT ${surplusPerRunMax}`.execute(db);
+  return rows.map(({ ref }) => ref);
+}
+
+/** Deletes those of `refs` that are still available; one that somebody is at stays for the next run. */
+export async function deleteSurplus(tx: Tx, refs: readonly Buffer[]): Promise<number> {
+  if (refs.length === 0) return 0;
   const result = await sql`
     DELETE FROM key_packages WHERE ref IN (
-      SELECT ref FROM key_packages WHERE (state <> 2 OR expires_at <= now()) AND ref IN (
-        (SELECT ref FROM key_packages WHERE expires_at <= now() LIMIT ${batch.rowsMax})
-        UNION
-        (SELECT ref FROM key_packages WHERE state = 3 AND consumed_at <= now() - interval '1 day' LIMIT ${batch.rowsMax})
-        UNION
-        (SELECT ref FROM (
-           SELECT ref, row_number() OVER (PARTITION BY owner, device_tag ORDER BY published_at DESC, ref DESC) AS age
-           FROM key_packages WHERE state = 1 AND NOT last_resort
-         ) ranked WHERE age > ${batch.perDeviceMax} LIMIT ${batch.rowsMax})
-      ) FOR UPDATE SKIP LOCKED
-    )`.execute(db);
+      SELECT ref FROM key_packages WHERE ref = ANY (${byteaArray(refs)}::bytea[]) AND state = 1 FOR UPDATE SKIP LOCKED)`.execute(
+    tx,
+  );
   return Number(result.numAffectedRows ?? 0);
 }

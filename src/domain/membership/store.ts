@@ -212,15 +212,6 @@ export async function countRemovals(db: Db, groupId: Buffer, since: Date): Promi
   return Number(row?.removals ?? 0);
 }
 
-/** @returns how many rows were removed. */
-export async function deleteRemovalCounts(db: Db, ttlDays: number): Promise<number> {
-  const result = await db
-    .deleteFrom('removal_counts')
-    .where('day', '<', sql<string>`((now() - make_interval(days => ${ttlDays}::integer)) AT TIME ZONE 'UTC')::date`)
-    .executeTakeFirst();
-  return Number(result.numDeletedRows);
-}
-
 /** A commit has taken the person's leaves out of the group. */
 export async function updateRemovalCommitted(tx: Tx, groupId: Buffer, member: Buffer): Promise<void> {
   await tx

@@ -1,17 +1,11 @@
-import type { Clock } from '#platform/clock.ts';
-import type { Sql } from '#storage/database.ts';
+import type { DropDeps, DroppedPartitions } from '#storage/partitions.ts';
 import { createPartitionsAhead, dropExpiredPartitions } from '#storage/partitions.ts';
 
 /**
  * Drops the partitions of expired messages and makes those of the days to come. Numbers go on afterwards, because `seq` comes
  * from the conversation's counter. Safe to run twice and on several workers at once.
- * @returns how many partitions were removed.
  */
-export async function compactMessages(deps: {
-  sql: Sql;
-  clock: Clock;
-  messageTtlDays: number;
-}): Promise<{ removed: number }> {
+export async function compactMessages(deps: DropDeps & { messageTtlDays: number }): Promise<DroppedPartitions> {
   await createPartitionsAhead(deps.sql, 'messages', deps.messageTtlDays);
-  return { removed: await dropExpiredPartitions(deps, 'messages', deps.messageTtlDays) };
+  return dropExpiredPartitions(deps, 'messages', deps.messageTtlDays);
 }

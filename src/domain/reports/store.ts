@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { bucketedNow } from '#storage/bucketed-now.ts';
 import type { Db, Tx } from '#storage/database.ts';
 import { reportStates } from './report.ts';
@@ -97,19 +96,4 @@ export async function updateResolution(
     })
     .where('report_id', '=', report.reportId)
     .execute();
-}
-
-/** @returns how many rows were removed. */
-export async function deleteExpired(db: Db, bounds: { ttlDays: number; rowsMax: number }): Promise<number> {
-  const result = await db
-    .deleteFrom('reports')
-    .where('report_id', 'in', (eb) =>
-      eb
-        .selectFrom('reports')
-        .select('report_id')
-        .where('submitted_at', '<', sql<Date>`now() - make_interval(days => ${bounds.ttlDays}::integer)`)
-        .limit(bounds.rowsMax),
-    )
-    .executeTakeFirst();
-  return Number(result.numDeletedRows);
 }

@@ -1,6 +1,5 @@
-import { sql } from 'kysely';
 import { byteaArray } from '#storage/bytea-array.ts';
-import type { Db, Sql, Tx } from '#storage/database.ts';
+import type { Sql, Tx } from '#storage/database.ts';
 
 export interface WarningRow {
   readonly groupId: Buffer;
@@ -31,13 +30,4 @@ export async function selectWarnings(
     FROM unnest(${byteaArray(events.groupIds)}::bytea[], ${[...events.eventNos]}::bigint[]) AS e(group_id, event_no)
     JOIN warnings w ON w.group_id = e.group_id AND w.event_no = e.event_no
     WHERE w.expires_at > now()`;
-}
-
-/** @returns how many rows were removed. */
-export async function deleteExpired(db: Db): Promise<number> {
-  const result = await db
-    .deleteFrom('warnings')
-    .where('expires_at', '<=', sql<Date>`now()`)
-    .executeTakeFirst();
-  return Number(result.numDeletedRows);
 }

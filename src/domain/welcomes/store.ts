@@ -186,22 +186,3 @@ export async function selectWelcomeMessage(db: Db, groupId: Buffer, epoch: numbe
     .executeTakeFirst();
   return row?.sealedWelcome;
 }
-
-/**
- * One bounded step of the clean-up: Welcomes consumed longer ago than `ttlDays`, and Welcome bytes that nobody waits for any
- * more.
- */
-export async function deleteExpired(db: Db, batch: { ttlDays: number; rowsMax: number }): Promise<number> {
-  const consumed = await sql`
-    DELETE FROM welcomes WHERE (group_id, ref) IN (
-      SELECT group_id, ref FROM welcomes
-      WHERE state = ${welcomeStates.consumed} AND consumed_at <= now() - make_interval(days => ${batch.ttlDays})
-      LIMIT ${batch.rowsMax})`.execute(db);
-  const orphaned = await sql`
-    DELETE FROM welcome_messages WHERE (group_id, epoch) IN (
-      SELECT m.group_id, m.epoch FROM welcome_messages m
-      WHERE NOT EXISTS (SELECT 1 FROM welcomes w WHERE w.group_id = m.group_id AND w.epoch = m.epoch)
-        AND m.created_at <= now() - interval '1 hour'
-      LIMIT ${batch.rowsMax})`.execute(db);
-  return Number(consumed.numAffectedRows ?? 0) + Number(orphaned.numAffectedRows ?? 0);
-}

@@ -1,0 +1,18 @@
+import { sql } from 'kysely';
+import type { ExpiringRows } from '#storage/expiring-rows.ts';
+import { chatRequestStates, deliveredHours } from './chat-request.ts';
+
+/** Held messages that nobody can fetch any more: those of requests that expired, or were accepted a day ago. */
+export const unfetchableRequestMessages: ExpiringRows = {
+  table: 'chat_request_messages',
+  isExpired: sql<boolean>`request_id IN (
+    SELECT request_id FROM chat_requests
+    WHERE (state = ${sql.lit(chatRequestStates.pending)} AND expires_at <= now())
+       OR (state = ${sql.lit(chatRequestStates.accepted)} AND answered_at <= now() - make_interval(hours => ${sql.lit(deliveredHours)})))`,
+};
+
+/** Requests whose recipient has had time to see what became of them; their messages go with them. */
+export const pastChatRequests: ExpiringRows = {
+  table: 'chat_requests',
+  isExpired: sql<boolean>`kept_until <= now()`,
+};

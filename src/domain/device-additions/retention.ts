@@ -1,0 +1,8 @@
+import { sql } from 'kysely';
+import type { ExpiringRows } from '#storage/expiring-rows.ts';
+
+/** Claims of additions of a day that is over. */
+export const expiredAdditionClaims: ExpiringRows = {
+  table: 'device_additions',
+  isExpired: sql<boolean>`expires_on <= now()`,
+};

@@ -1,0 +1,10 @@
+import { sql } from 'kysely';
+import type { ExpiringRows } from '#storage/expiring-rows.ts';
+
+/** Counts of removals on days that are `ttlDays` past. */
+export function oldRemovalCounts(ttlDays: number): ExpiringRows {
+  return {
+    table: 'removal_counts',
+    isExpired: sql<boolean>`day < ((now() - make_interval(days => ${ttlDays}::integer)) AT TIME ZONE 'UTC')::date`,
+  };
+}

@@ -1,0 +1,10 @@
+import { sql } from 'kysely';
+import type { ExpiringRows } from '#storage/expiring-rows.ts';
+
+/** Reports that were made `ttlDays` ago, decided or not. */
+export function oldReports(ttlDays: number): ExpiringRows {
+  return {
+    table: 'reports',
+    isExpired: sql<boolean>`submitted_at < now() - make_interval(days => ${ttlDays}::integer)`,
+  };
+}

@@ -1,0 +1,5 @@
+import { sql } from 'kysely';
+import type { ExpiringRows } from '#storage/expiring-rows.ts';
+
+/** Warnings past the time that their admin gave them. */
+export const expiredWarnings: ExpiringRows = { table: 'warnings', isExpired: sql<boolean>`expires_at <= now()` };

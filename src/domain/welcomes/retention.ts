@@ -1,0 +1,30 @@
+import { sql } from 'kysely';
+import { limits } from '#platform/limits.ts';
+import type { ExpiringRows } from '#storage/expiring-rows.ts';
+import { welcomeStates } from './welcome.ts';
+
+const packageLifetimeDays = limits.keyPackageLifetimeMsMax / 86_400_000;
+
+/** Welcomes that were consumed `ttlDays` ago; no device will fetch them again. */
+export function consumedWelcomes(ttlDays: number): ExpiringRows {
+  return {
+    table: 'welcomes',
+    isExpired: sql<boolean>`state = ${sql.lit(welcomeStates.consumed)} AND consumed_at <= now() - make_interval(days => ${ttlDays}::integer)`,
+  };
+}
+
+/**
+ * Welcomes that nobody fetched while any key package of their time could live. The row does not say when its own package
+ * expires: that time would lead from the Welcome to the package, and so from a conversation to a person's devices.
+ */
+export const unclaimedWelcomes: ExpiringRows = {
+  table: 'welcomes',
+  isExpired: sql<boolean>`state <> ${sql.lit(welcomeStates.consumed)} AND created_at <= now() - make_interval(days => ${packageLifetimeDays}::integer)`,
+};
+
+/** Welcome messages whose last recipient is gone; those of the last hour may still be getting theirs. */
+export const orphanedWelcomeMessages: ExpiringRows = {
+  table: 'welcome_messages',
+  isExpired: sql<boolean>`created_at <= now() - interval '1 hour'
+    AND NOT EXISTS (SELECT 1 FROM welcomes w WHERE w.group_id = welcome_messages.group_id AND w.epoch = welcome_messages.epoch)`,
+};

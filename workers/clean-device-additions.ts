@@ -1,0 +1,11 @@
+import { expiredAdditionClaims } from '#domain/device-additions/retention.ts';
+import { endWaiting } from '#domain/devices/waiting-devices.ts';
+import { removeExpired } from '#jobs/remove-expired.ts';
+import type { JobRun } from './start-worker.ts';
+
+/** Hourly: what devices waited for longer than anybody will still add them, and claims of days that are over. */
+export const cleanDeviceAdditionsJob: JobRun = async ({ turn }) => {
+  const lists = await turn.inBatches((tx, rowsMax) => endWaiting({ db: tx }, rowsMax));
+  const claims = await removeExpired(turn, [expiredAdditionClaims]);
+  return { removed: lists + claims.removed };
+};

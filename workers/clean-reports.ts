@@ -1,0 +1,9 @@
+import { oldRemovalCounts } from '#domain/membership/retention.ts';
+import { oldReports } from '#domain/reports/retention.ts';
+import { expiredWarnings } from '#domain/warnings/retention.ts';
+import { removeExpired } from '#jobs/remove-expired.ts';
+import type { JobRun } from './start-worker.ts';
+
+/** Hourly: what moderators see of the past. */
+export const cleanReportsJob: JobRun = ({ config, turn }) =>
+  removeExpired(turn, [expiredWarnings, oldReports(config.REPORT_TTL_DAYS), oldRemovalCounts(config.REPORT_TTL_DAYS)]);
