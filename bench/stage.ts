@@ -91,6 +91,8 @@ function startServerProcess(settings: {
     LOG_LEVEL: 'warn',
     RATE_LIMIT_IP_PER_MINUTE: noLimit,
     RATE_LIMIT_IP_BURST: '10000',
+    RATE_LIMIT_IP_NETWORK_PER_MINUTE: noLimit,
+    RATE_LIMIT_IP_NETWORK_BURST: '10000',
     RATE_LIMIT_SEND_MESSAGE: noLimit,
     RATE_LIMIT_GET_MESSAGES: noLimit,
     RATE_LIMIT_SUBSCRIBE: noLimit,

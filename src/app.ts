@@ -11,6 +11,7 @@ import type { DidDocuments } from '#identity/did-documents.ts';
 import { createFetchBlockRecords } from '#identity/fetch-block-records.ts';
 import { createFetchDidDocument } from '#identity/fetch-did-document.ts';
 import { mountDidDocument } from '#ops/did-document.ts';
+import type { AuditLog } from '#ops/audit-log.ts';
 import { mountHealth } from '#ops/health.ts';
 import type { Readiness } from '#ops/readiness.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -21,8 +22,13 @@ import type { Logger } from '#platform/logger.ts';
 import type { Metrics, StatusClass } from '#platform/metrics.ts';
 import type { KeyRing } from '#privacy/key-ring.ts';
 import type { Privacy } from '#privacy/privacy.ts';
+import { createAddressList } from '#quota/address-lists.ts';
 import { createQuota } from '#quota/charge.ts';
+import type { QuotaCharger } from '#quota/charge.ts';
 import { createClientAddress } from '#quota/client-address.ts';
+import { createDoorkeeper } from '#quota/doorkeeper.ts';
+import type { Doorkeeper } from '#quota/doorkeeper.ts';
+import { createFailedAuth } from '#quota/failed-auth.ts';
 import type { Database } from '#storage/database.ts';
 import type { Doorbell } from '#storage/doorbell.ts';
 import { createEphemeralBus } from '#stream/ephemeral-bus.ts';
@@ -52,6 +58,7 @@ export interface AppParts {
   readonly replayGuard: ReplayGuard;
   readonly readiness: Readiness;
   readonly cursorGeneration: Buffer;
+  readonly audit: AuditLog;
   readonly version: string;
   readonly serviceDid: string;
   /** Where clients reach the service, without a path. */
@@ -155,6 +162,7 @@ function httpOf(
   mountHealth(ops, { version: parts.version, readiness: parts.readiness });
   mountDidDocument(ops, { serviceDid: parts.serviceDid, publicUrl: parts.publicUrl });
   http.route('/', ops);
+  const quota = createQuota({ config, clock });
   mountXrpc(http, {
     endpoints,
     admission,
@@ -166,13 +174,31 @@ function httpOf(
       enforceLxm: config.ENFORCE_LXM,
       enforceJti: config.ENFORCE_JTI,
     }),
-    quota: createQuota({ config, clock }),
-    addressOf: createClientAddress({ cidrs: config.TRUSTED_PROXY_CIDRS, hops: config.TRUSTED_PROXY_HOPS }),
+    quota,
+    doorkeeper: doorkeeperOf(parts, quota),
     logger,
     clock,
-    observe: (observation) => observe(metrics, observation),
+    observe: (observation) => {
+      observe(metrics, observation);
+      parts.audit.recordAnswer(observation);
+    },
   });
   return http;
+}
+
+function doorkeeperOf({ config, clock }: AppParts, quota: QuotaCharger): Doorkeeper {
+  return createDoorkeeper({
+    clock,
+    quota,
+    failedAuth: createFailedAuth({ clock, banAfterFailures: config.AUTH_BAN_AFTER_FAILURES }),
+    clientOf: createClientAddress({
+      cidrs: config.TRUSTED_PROXY_CIDRS,
+      hops: config.TRUSTED_PROXY_HOPS,
+      header: config.TRUSTED_PROXY_HEADER,
+    }),
+    isAllowed: createAddressList(config.CLIENT_ALLOW_CIDRS, 'CLIENT_ALLOW_CIDRS'),
+    isDenied: createAddressList(config.CLIENT_DENY_CIDRS, 'CLIENT_DENY_CIDRS'),
+  });
 }
 
 /** Whoever waits for a DID document takes no place: anyone can name a host that does not answer. */

@@ -6,6 +6,7 @@ export interface LruMap<Key, Value> {
   peek(key: Key): Value | undefined;
   set(key: Key, value: Value): void;
   delete(key: Key): void;
+  readonly size: number;
 }
 
 /** Built on the insertion order of `Map`: a used entry is put in again at the end. */
@@ -29,6 +30,9 @@ export function createLruMap<Key, Value>(entriesMax: number): LruMap<Key, Value>
     },
     delete(key) {
       entries.delete(key);
+    },
+    get size() {
+      return entries.size;
     },
   };
 }

@@ -55,6 +55,15 @@ export const limits = {
   /** Values in one JSON body; the largest honest one, a conversation of 1,000 people, has about 5,000. */
   jsonValuesMax: 20_000,
   urlLengthMax: 16_384,
+  headersMax: 64,
+  /** Names, values and what is around them; the URL not counted. */
+  headersSizeBytesMax: 8_192,
+  headerNameLengthMax: 256,
+  headerValueLengthMax: 4_096,
+  /** What one WebSocket frame of a client may hold. */
+  clientFrameSizeBytesMax: 4_096,
+  /** What is read of the header in which a proxy names the client. */
+  proxyHeaderLengthMax: 2_048,
   tokenLengthMax: 4_096,
   tokenLifetimeSecondsMax: 300,
   clockLeewaySeconds: 30,

@@ -8,15 +8,18 @@ import type { BucketNames } from './store.ts';
 
 const saltLifetimeMs = 86_400_000;
 /** Two windows: by then nothing counts that was charged under the old salt. */
-const overlapMs = 2 * windowSeconds * 1000;
+const windowsOverlapMs = 2 * windowSeconds * 1000;
 const saltSizeBytes = 32;
 
 /**
  * Names buckets after an address or a DID without keeping either: an HMAC under a random salt that lives in this process
- * for one day and is never written down. For two windows after a change the former name is given too, so that a change
- * of salt refills nobody's quota.
+ * for one day and is never written down. For two windows (or `overlapMs`) after a change the former name is given too, so that a
+ * change of salt refills nobody's quota.
  */
-export function createBucketNames(clock: Clock): (quota: QuotaName, whose: string) => BucketNames {
+export function createBucketNames(
+  clock: Clock,
+  { overlapMs = windowsOverlapMs }: { readonly overlapMs?: number } = {},
+): (quota: QuotaName, whose: string) => BucketNames {
   let salt = newSalt();
   let formerSalt: KeyObject | undefined;
   let changedAtMs = clock.monotonicMs();

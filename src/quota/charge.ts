@@ -10,6 +10,12 @@ import type { QuotaStore } from './store.ts';
 
 /** Charges requests to the quotas of the table. */
 export interface QuotaCharger {
+  /** Charges a row of the table to an address, a network or an account. */
+  take(quota: QuotaName, whose: string): Awaitable<Decision>;
+  /** Takes such a charge back. */
+  giveBack(quota: QuotaName, whose: string): Awaitable<void>;
+  /** What a row allows in its window. */
+  limitOf(quota: QuotaName): number;
   /** Charges a request that has not proven an identity. `address` comes from `client-address.ts`. */
   takeAddress(address: string): Awaitable<Decision>;
   /** Takes that charge back once the token is verified: users behind one PDS or NAT share an address. */
@@ -42,10 +48,16 @@ export function createQuota(deps: QuotaDeps): QuotaCharger {
       : decisionOf(rule, outcome, clock.nowMs());
   }
 
+  function giveBack(quota: QuotaName, whose: string): Awaitable<void> {
+    return stores[quotas[quota].scope].giveBack(nameOf(quota, whose), rules[quota], clock.monotonicMs());
+  }
+
   return {
+    take,
+    giveBack,
+    limitOf: (quota) => rules[quota].limit,
     takeAddress: (address) => take('address', address),
-    giveBackAddress: (address) =>
-      stores.address.giveBack(nameOf('address', address), rules.address, clock.monotonicMs()),
+    giveBackAddress: (address) => giveBack('address', address),
     takeCaller: (did, quota) => take(quota, did),
   };
 }

@@ -24,6 +24,18 @@ export const quotas = {
     burst: 'RATE_LIMIT_IP_BURST',
     protects: 'Signature checks and DID lookups from being spent on forged tokens.',
   },
+  network: {
+    scope: 'address',
+    setting: 'RATE_LIMIT_IP_NETWORK_PER_MINUTE',
+    burst: 'RATE_LIMIT_IP_NETWORK_BURST',
+    protects: 'The same from a site that has 65,536 IPv6 addresses to count; charged together with `address`.',
+  },
+  failedAuth: {
+    scope: 'address',
+    setting: 'RATE_LIMIT_FAILED_AUTH_PER_MINUTE',
+    burst: 'limit',
+    protects: 'Accounts and tickets from being guessed; only forged or malformed tokens count.',
+  },
   sendMessage: {
     scope: 'caller',
     setting: 'RATE_LIMIT_SEND_MESSAGE',
@@ -114,4 +126,6 @@ export const quotas = {
 export type QuotaName = keyof typeof quotas;
 
 /** Rows that an endpoint may name. */
-export type CallerQuotaName = Exclude<QuotaName, 'address'>;
+export type CallerQuotaName = {
+  [Name in QuotaName]: (typeof quotas)[Name]['scope'] extends 'caller' ? Name : never;
+}[QuotaName];

@@ -3,6 +3,7 @@ import type { ErrorDetail } from '#platform/errors.ts';
 
 /** Refusals that any method may send without declaring them, and their texts. */
 export const generalErrors = {
+  AddressRefused: 'The operator of this service does not accept requests from your network.',
   InternalServerError: 'Something went wrong on the server. Try again later.',
   InvalidRequest: "The request does not fit the method's lexicon.",
   MethodNotAllowed: 'Use the HTTP method that the Allow header names.',

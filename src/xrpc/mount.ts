@@ -11,14 +11,16 @@ import { limits } from '#platform/limits.ts';
 import { describeError } from '#platform/logger.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { QuotaCharger } from '#quota/charge.ts';
-import type { AddressEvidence } from '#quota/client-address.ts';
-import type { Decision } from '#quota/decision.ts';
+import type { Doorkeeper } from '#quota/doorkeeper.ts';
 import type { Admission } from './admission.ts';
 import type { Endpoint, EventStreamEndpoint, MethodEndpoint, SubscriptionEndpoint } from './endpoint.ts';
+import { admit, charge, identify } from './door.ts';
+import type { AtTheDoor } from './door.ts';
 import { generalError } from './general-error.ts';
-import { rateLimitExceeded, rateLimitHeaders } from './rate-limit.ts';
+import { rateLimitHeaders } from './rate-limit.ts';
 import { readJsonBody, refuseLargeBody } from './request-body.ts';
 import { answerHeaders, eventStreamHeaders, refusalOf, statusOk, statuses } from './respond.ts';
+import type { Refusal } from './respond.ts';
 import { shedRequest } from './shed-request.ts';
 import { isUpgrade, upgrade } from './upgrade.ts';
 
@@ -28,8 +30,8 @@ export interface MountDeps {
   readonly admission: Admission;
   readonly authenticate: Authenticate;
   readonly quota: QuotaCharger;
-  /** The client's address, seen through trusted proxies; undefined when it cannot be told. */
-  readonly addressOf: (evidence: AddressEvidence) => string | undefined;
+  /** Counts what has not proven an identity. */
+  readonly doorkeeper: Doorkeeper;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Called once for each answer. */
@@ -51,13 +53,10 @@ export interface RequestObservation {
 type XrpcContext = Context<{ Bindings: HttpBindings }>;
 
 /** What becomes known of a request on its way in, for its answer. */
-interface Exchange {
-  readonly request: IncomingMessage;
+interface Exchange extends AtTheDoor {
   readonly requestId: string;
   readonly search: URLSearchParams;
-  address: string;
   endpoint: Endpoint | undefined;
-  decision: Decision | undefined;
 }
 
 const prefix = '/xrpc/';
@@ -122,7 +121,7 @@ function exchangeOf(request: IncomingMessage): Exchange {
     request,
     requestId: newRequestId(),
     search: new URLSearchParams(queryAt === -1 ? '' : request.url?.slice(queryAt + 1)),
-    address: '',
+    visitor: undefined,
     endpoint: undefined,
     decision: undefined,
   };
@@ -134,7 +133,7 @@ async function answer(
   context: XrpcContext,
   exchange: Exchange,
 ): Promise<Response> {
-  await chargeAddress(deps, exchange);
+  await admit(deps.doorkeeper, exchange);
   if ((exchange.request.url?.length ?? 0) > limits.urlLengthMax) throw generalError('UriTooLong');
   const endpoint = registry.get(context.req.path.slice(prefix.length));
   if (endpoint === undefined) throw generalError('MethodNotImplemented');
@@ -151,17 +150,11 @@ async function answer(
   }
 }
 
-async function chargeAddress(deps: MountDeps, exchange: Exchange): Promise<void> {
-  const { headers, socket } = exchange.request;
-  const address = deps.addressOf({ peer: socket.remoteAddress, forwardedFor: headers['x-forwarded-for']?.toString() });
-  if (address === undefined) throw generalError('UnknownAddress');
-  exchange.address = address;
-  charge(exchange, await deps.quota.takeAddress(address));
-}
-
 async function callMethod(deps: MountDeps, exchange: Exchange, endpoint: MethodEndpoint): Promise<Response> {
   const { request, search } = exchange;
-  const caller = await deps.authenticate(request.headers.authorization, endpoint.nsid);
+  const caller = await identify(deps.doorkeeper, exchange, () =>
+    deps.authenticate(request.headers.authorization, endpoint.nsid),
+  );
   await chargeCaller(deps, exchange, endpoint, caller);
   refuseLargeBody(request, endpoint.bodySizeBytesMax);
   const readBody = (): Promise<unknown> => deps.admission.aside(() => readJsonBody(request, endpoint.bodySizeBytesMax));
@@ -176,7 +169,9 @@ async function openEventStream(
   endpoint: EventStreamEndpoint,
 ): Promise<Response> {
   const { request, search } = exchange;
-  const caller = await deps.authenticate(request.headers.authorization, endpoint.nsid);
+  const caller = await identify(deps.doorkeeper, exchange, () =>
+    deps.authenticate(request.headers.authorization, endpoint.nsid),
+  );
   await chargeCaller(deps, exchange, endpoint, caller);
   const take = await endpoint.open({ caller, search, lastEventId: request.headers['last-event-id']?.toString() });
   context.env.outgoing.writeHead(statusOk, { ...headersOf(exchange), ...eventStreamHeaders });
@@ -192,21 +187,14 @@ async function openSubscription(
   endpoint: SubscriptionEndpoint,
 ): Promise<Response> {
   if (!isUpgrade(exchange.request)) throw generalError('UpgradeRequired');
-  const admitted = await endpoint.admit(exchange.search);
+  const admitted = await identify(deps.doorkeeper, exchange, () => endpoint.admit(exchange.search));
   await chargeCaller(deps, exchange, endpoint, admitted.caller);
   const take = await admitted.open();
   return upgrade(context, take, headersOf(exchange));
 }
 
-/** Identity is proven: the address gets its token back, and the caller pays instead. */
 async function chargeCaller(deps: MountDeps, exchange: Exchange, endpoint: Endpoint, caller: Caller): Promise<void> {
-  await deps.quota.giveBackAddress(exchange.address);
   charge(exchange, await deps.quota.takeCaller(caller.did, endpoint.quota));
-}
-
-function charge(exchange: Exchange, decision: Decision): void {
-  exchange.decision = decision;
-  if (!decision.allowed) throw rateLimitExceeded(decision);
 }
 
 function verbOf(endpoint: Endpoint): 'GET' | 'POST' {
@@ -219,7 +207,7 @@ function headersOf(exchange: Exchange): Record<string, string> {
 
 function refusalHeaders(
   exchange: Exchange,
-  refusal: { readonly status: number; readonly retryAfterSeconds?: number },
+  refusal: Pick<Refusal, 'status' | 'name' | 'retryAfterSeconds'>,
 ): Record<string, string> {
   const headers = headersOf(exchange);
   const { endpoint } = exchange;
@@ -229,5 +217,6 @@ function refusalHeaders(
   if (refusal.status === statuses.AuthMissing) headers['WWW-Authenticate'] = 'Bearer';
   // What is left of the body will not be read, so the connection cannot carry another request.
   if (refusal.status === statuses.PayloadTooLarge) headers['Connection'] = 'close';
+  if (refusal.name === 'AddressRefused') headers['Connection'] = 'close';
   return headers;
 }

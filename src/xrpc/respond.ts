@@ -2,11 +2,13 @@ import { authErrors } from '#auth/auth-error.ts';
 import type { AuthErrorCode } from '#auth/auth-error.ts';
 import type { DomainErrorCode } from '#domain/domain-error.ts';
 import { isAppError } from '#platform/errors.ts';
+import { isPassing } from '#platform/passing-failure.ts';
 import { generalError, generalErrors } from './general-error.ts';
 import type { GeneralErrorCode } from './general-error.ts';
 
 /** Every HTTP status of the API. */
 export const statuses = {
+  AddressRefused: 403,
   AlreadyAdmin: 409,
   AlreadyMember: 409,
   AlreadyModerator: 409,
@@ -115,7 +117,7 @@ export interface Refusal {
   readonly name: string;
   readonly body: string;
   readonly retryAfterSeconds?: number;
-  /** The error behind an InternalServerError, for the log. */
+  /** The error behind an InternalServerError or a database that cannot answer now, for the log. */
   readonly unexpected?: unknown;
 }
 
@@ -139,16 +141,18 @@ export const eventStreamHeaders = {
 
 export const statusOk = 200;
 
+const noErrors: ReadonlySet<string> = new Set();
+
 /** Seconds named where a refusal asks to wait without saying how long. */
 const defaultRetryAfterSeconds = 5;
 
 /**
  * Turns what was thrown into an answer; `declared` are the error names of the method's lexicon. Anything but an AppError that
  * may be sent becomes an InternalServerError with a
- * fixed text; `unexpected` then holds the error.
+ * fixed text, or ServiceUnavailable when it will pass; `unexpected` then holds the error.
  */
 export function refusalOf(error: unknown, declared: ReadonlySet<string>): Refusal {
-  if (!isAppError(error)) return internalError(error);
+  if (!isAppError(error)) return isPassing(error) ? unavailable(error) : internalError(error);
   const { code, message, detail } = error;
   const status = undeclared.has(code) || declared.has(code) ? statusByName.get(code) : undefined;
   if (status === undefined || status === statuses.InternalServerError) return internalError(error);
@@ -160,6 +164,10 @@ export function refusalOf(error: unknown, declared: ReadonlySet<string>): Refusa
     body: JSON.stringify({ error: code, message, currentEpoch }),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds: Math.max(1, Math.ceil(retryAfterSeconds)) }),
   };
+}
+
+function unavailable(unexpected: unknown): Refusal {
+  return { ...refusalOf(generalError('ServiceUnavailable'), noErrors), unexpected };
 }
 
 function internalError(unexpected: unknown): Refusal {

@@ -1,10 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import { createClientAddress } from '#quota/client-address.ts';
+import type { AddressEvidence } from '#quota/client-address.ts';
 
 const proxy = '10.0.0.1';
-const direct = createClientAddress({ cidrs: [], hops: 1 });
-const behindOne = createClientAddress({ cidrs: ['10.0.0.0/8', 'fd00::/8'], hops: 1 });
-const behindTwo = createClientAddress({ cidrs: ['10.0.0.0/8', 'fd00::/8'], hops: 2 });
+const header = 'X-Forwarded-For';
+const cidrs = ['10.0.0.0/8', 'fd00::/8'];
+const direct = createClientAddress({ cidrs: [], hops: 1, header });
+const behindOne = createClientAddress({ cidrs, hops: 1, header });
+const behindTwo = createClientAddress({ cidrs, hops: 2, header });
+const behindRealIp = createClientAddress({ cidrs, hops: 1, header: 'X-Real-IP' });
+
+function evidence(peer: string | undefined, ...forwardedFor: string[]): AddressEvidence {
+  return { peer, header: (name) => (name === 'x-forwarded-for' && forwardedFor.length > 0 ? forwardedFor : undefined) };
+}
+
+function realIp(peer: string, ...values: string[]): AddressEvidence {
+  return { peer, header: (name) => (name === 'x-real-ip' ? values : ['192.0.2.66']) };
+}
 
 const spoofs = [
   '1.2.3.4',
@@ -37,63 +49,151 @@ const spoofs = [
   'fd00::1',
   '1.2.3.4;5.6.7.8',
   '203.0.113.9',
-  'a'.repeat(10_000),
-  '1.2.3.4,'.repeat(2_000),
+  'a'.repeat(1_000),
+  '1.2.3.4,'.repeat(200),
+];
+
+/** What is not one address, however kindly it is read. */
+const notAddresses = [
+  '',
+  ' ',
+  'unknown',
+  '_hidden',
+  '1.2.3.4:80',
+  '[::1]',
+  '[::1]:80',
+  'for=1.2.3.4',
+  '"1.2.3.4"',
+  '1.2.3.4 5.6.7.8',
+  '1.2.3.4;',
+  '0x7f.1',
+  '0177.0.0.1',
+  '01.2.3.4',
+  '1.2.3.04',
+  '2130706433',
+  '1.2.3',
+  '1.2.3.4.5',
+  '1.2.3.256',
+  '１.2.3.4',
+  '1。2。3。4',
+  '1.2.3.4\u0000',
+  '\u00a01.2.3.4',
+  '\u20281.2.3.4',
+  'fe80::1%eth0',
+  'fe80::1%25eth0',
+  '1.2.3.4%1',
+  ':::',
+  '1::2::3',
+  '::1.2.3.04',
+  '::ffff:1.2.3.4:80',
+  '1.2.3.4/32',
+  'localhost',
 ];
 
 describe('without a trusted proxy', () => {
   test.each(spoofs)('the header %j changes nothing', (forwardedFor) => {
-    expect(direct({ peer: '203.0.113.9', forwardedFor })).toBe('203.0.113.9');
-    expect(behindOne({ peer: '203.0.113.9', forwardedFor })).toBe('203.0.113.9');
+    expect(direct(evidence('203.0.113.9', forwardedFor))?.prefix).toBe('203.0.113.9');
+    expect(behindOne(evidence('203.0.113.9', forwardedFor))?.prefix).toBe('203.0.113.9');
+  });
+
+  test('no header is looked at', () => {
+    const never = (): never => {
+      throw new Error('a header was read');
+    };
+    expect(behindOne({ peer: '203.0.113.9', header: never })?.prefix).toBe('203.0.113.9');
   });
 });
 
 describe('behind a trusted proxy', () => {
   test.each(spoofs)("what the client wrote before the proxy's own entry, %j, changes nothing", (written) => {
-    expect(behindOne({ peer: proxy, forwardedFor: `${written}, 203.0.113.9` })).toBe('203.0.113.9');
+    expect(behindOne(evidence(proxy, `${written}, 203.0.113.9`))?.prefix).toBe('203.0.113.9');
   });
 
   test.each(spoofs.filter((spoof) => !/^(10[.]|fd)/.test(spoof)))('nor does %j behind two', (written) => {
-    expect(behindTwo({ peer: proxy, forwardedFor: `${written}, 203.0.113.9, 10.0.0.2` })).toBe('203.0.113.9');
-    expect(behindTwo({ peer: proxy, forwardedFor: `${written}, 203.0.113.9` })).toBe('203.0.113.9');
+    expect(behindTwo(evidence(proxy, `${written}, 203.0.113.9, 10.0.0.2`))?.prefix).toBe('203.0.113.9');
+    expect(behindTwo(evidence(proxy, `${written}, 203.0.113.9`))?.prefix).toBe('203.0.113.9');
   });
 
-  test.each([undefined, '', ' ', 'unknown', '1.2.3.4:80', '[::1]', 'for=1.2.3.4', '1.2.3.4, ', '0x7f.1', '1.2.3'])(
+  test.each(notAddresses)(
     'a header that ends in no address, %j, is refused rather than charged to the proxy',
-    (forwardedFor) => {
-      expect(behindOne({ peer: proxy, forwardedFor })).toBeUndefined();
+    (end) => {
+      expect(behindOne(evidence(proxy, end))).toBeUndefined();
+      expect(behindOne(evidence(proxy, `203.0.113.9, ${end}`))).toBeUndefined();
+      expect(behindTwo(evidence(proxy, `${end}, 10.0.0.2`))).toBeUndefined();
     },
   );
 
+  test('so is a header that is missing, sent twice, or long enough to hide something', () => {
+    expect(behindOne(evidence(proxy))).toBeUndefined();
+    expect(behindOne(evidence(proxy, '203.0.113.9', '203.0.113.9'))).toBeUndefined();
+    expect(behindOne(evidence(proxy, `${'1.2.3.4,'.repeat(300)}203.0.113.9`))).toBeUndefined();
+  });
+
+  test('space and tabs around an entry are no part of it', () => {
+    expect(behindOne(evidence(proxy, '1.2.3.4,\t 203.0.113.9 \t'))?.prefix).toBe('203.0.113.9');
+  });
+
   test('no more entries are believed than there are proxies', () => {
-    expect(behindOne({ peer: proxy, forwardedFor: '203.0.113.9, 10.0.0.2' })).toBe('10.0.0.2');
-    expect(behindTwo({ peer: proxy, forwardedFor: '203.0.113.9, 10.0.0.3, 10.0.0.2' })).toBe('10.0.0.3');
+    expect(behindOne(evidence(proxy, '203.0.113.9, 10.0.0.2'))?.prefix).toBe('10.0.0.2');
+    expect(behindTwo(evidence(proxy, '203.0.113.9, 10.0.0.3, 10.0.0.2'))?.prefix).toBe('10.0.0.3');
   });
 
   test('a machine inside the trusted networks may itself be the client', () => {
-    expect(behindTwo({ peer: proxy, forwardedFor: '10.0.0.7' })).toBe('10.0.0.7');
+    expect(behindTwo(evidence(proxy, '10.0.0.7'))?.prefix).toBe('10.0.0.7');
   });
 
   test('the proxy is known however its address is written', () => {
     for (const peer of ['::ffff:10.0.0.1', '::ffff:a00:1', 'fd00::1', 'fd00:0:0::0001']) {
-      expect(behindOne({ peer, forwardedFor: '203.0.113.9' })).toBe('203.0.113.9');
+      expect(behindOne(evidence(peer, '203.0.113.9'))?.prefix).toBe('203.0.113.9');
     }
+  });
+
+  test('networks of IPv6 trust no IPv4 address, and those of mapped addresses trust the IPv4 addresses in them', () => {
+    const all6 = createClientAddress({ cidrs: ['::/0'], hops: 1, header });
+    expect(all6(evidence('198.51.100.1', '203.0.113.9'))?.prefix).toBe('198.51.100.1');
+    const mapped = createClientAddress({ cidrs: ['::ffff:10.0.0.0/104'], hops: 1, header });
+    expect(mapped(evidence(proxy, '203.0.113.9'))?.prefix).toBe('203.0.113.9');
+    expect(mapped(evidence('11.0.0.1', '203.0.113.9'))?.prefix).toBe('11.0.0.1');
+  });
+});
+
+describe('behind a proxy that names the client in a header of its own', () => {
+  test('only that header is read', () => {
+    expect(behindRealIp(realIp(proxy, '203.0.113.9'))?.prefix).toBe('203.0.113.9');
+    expect(behindRealIp(realIp(proxy, ' 2001:DB8::1 '))?.prefix).toBe('2001:db8:0:0::/64');
+    expect(behindRealIp(realIp('198.51.100.1', '203.0.113.9'))?.prefix).toBe('198.51.100.1');
+  });
+
+  test.each([...notAddresses, '1.2.3.4, 203.0.113.9', '203.0.113.9,', ',203.0.113.9'])(
+    'anything but one address, %j, is refused',
+    (value) => {
+      expect(behindRealIp(realIp(proxy, value))).toBeUndefined();
+    },
+  );
+
+  test('so is a header that is missing or sent twice', () => {
+    expect(behindRealIp(evidence(proxy, '203.0.113.9'))).toBeUndefined();
+    expect(behindRealIp(realIp(proxy, '203.0.113.9', '203.0.113.9'))).toBeUndefined();
   });
 });
 
 describe('addresses', () => {
   test('of one IPv6 subscriber count as one', () => {
     const counted = new Set(
-      Array.from({ length: 1_000 }, (_, host) =>
-        direct({ peer: `2001:db8:1:2:${host.toString(16)}::${host}`, forwardedFor: undefined }),
+      Array.from(
+        { length: 1_000 },
+        (_, host) => direct(evidence(`2001:db8:1:2:${host.toString(16)}::${host}`))?.prefix,
       ),
     );
     expect([...counted]).toEqual(['2001:db8:1:2::/64']);
   });
 
-  test('of two subscribers count apart', () => {
-    const [one, two] = ['2001:db8:1:2::1', '2001:db8:1:3::1'].map((peer) => direct({ peer, forwardedFor: undefined }));
-    expect(one).not.toBe(two);
+  test('of two subscribers count apart, and together as those of their site', () => {
+    const [one, two] = ['2001:db8:1:2::1', '2001:db8:1:3::1'].map((peer) => direct(evidence(peer)));
+    expect(one?.prefix).not.toBe(two?.prefix);
+    expect([one?.network, two?.network]).toEqual(['2001:db8:1::/48', '2001:db8:1::/48']);
+    expect(direct(evidence('2001:db8:2:2::1'))?.network).toBe('2001:db8:2::/48');
+    expect(direct(evidence('203.0.113.9'))?.network).toBeUndefined();
   });
 
   test.each([
@@ -104,21 +204,32 @@ describe('addresses', () => {
     ['::1', '0:0:0:0::/64'],
     ['2001:DB8::', '2001:db8:0:0::/64'],
     ['2001:db8:0:0:1::', '2001:db8:0:0::/64'],
-    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
     ['1:2:3:4:5:6:7:8', '1:2:3:4::/64'],
     ['1:2:3:4:5:6:192.0.2.1', '1:2:3:4::/64'],
-  ])('%s counts as %s', (peer, counted) => {
-    expect(direct({ peer, forwardedFor: undefined })).toBe(counted);
+  ])('%s counts as %s, at the connection and in the header', (peer, counted) => {
+    expect(direct(evidence(peer))?.prefix).toBe(counted);
+    expect(behindOne(evidence(proxy, peer))?.prefix).toBe(counted);
+  });
+
+  test('on a link count without the name of the link', () => {
+    expect(direct(evidence('fe80::1%eth0'))?.prefix).toBe('fe80:0:0:0::/64');
   });
 
   test('a connection that is gone has none', () => {
-    expect(direct({ peer: undefined, forwardedFor: '1.2.3.4' })).toBeUndefined();
+    expect(direct(evidence(undefined, '1.2.3.4'))).toBeUndefined();
   });
 });
 
-test.each(['10.0.0.0/33', 'fd00::/129', '10.0.0.0/', '10.0.0.0/8/8', 'all', '', '10.0.0.0/-1', '10.0.0.0/8x'])(
-  'the network %j is refused at the start',
-  (cidr) => {
-    expect(() => createClientAddress({ cidrs: [cidr], hops: 1 })).toThrow(TypeError);
-  },
-);
+test.each([
+  '10.0.0.0/33',
+  'fd00::/129',
+  '10.0.0.0/',
+  '10.0.0.0/8/8',
+  'all',
+  '',
+  '10.0.0.0/-1',
+  '10.0.0.0/8x',
+  '::1%lo',
+])('the network %j is refused at the start', (cidr) => {
+  expect(() => createClientAddress({ cidrs: [cidr], hops: 1, header })).toThrow(TypeError);
+});

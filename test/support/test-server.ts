@@ -42,6 +42,8 @@ const serviceDid = 'did:web:nightjar.test';
 const plenty = '1000000';
 const quotaNames = [
   'RATE_LIMIT_IP_PER_MINUTE',
+  'RATE_LIMIT_IP_NETWORK_PER_MINUTE',
+  'RATE_LIMIT_FAILED_AUTH_PER_MINUTE',
   'RATE_LIMIT_SEND_MESSAGE',
   'RATE_LIMIT_PUBLISH_KEY_PACKAGE',
   'RATE_LIMIT_ADD_MEMBERS',
@@ -71,6 +73,8 @@ export function testEnvironment(options: Pick<TestServerOptions, 'plcUrl'>): Env
     BLOCK_CHECKS: 'false',
     ...Object.fromEntries(quotaNames.map((name) => [name, plenty])),
     RATE_LIMIT_IP_BURST: '10000',
+    RATE_LIMIT_IP_NETWORK_BURST: '10000',
+    AUTH_BAN_AFTER_FAILURES: '0',
     // Far more at once than any test asks, also on a machine that is late.
     MAX_REQUESTS_IN_PROGRESS: '100000',
   };
@@ -112,8 +116,11 @@ export interface TestBed {
   stop(): Promise<void>;
 }
 
-export async function startTestBed(options: { servers?: number; env?: Environment } = {}): Promise<TestBed> {
-  const database = await createTestDatabase({ poolSize: 4 });
+/** Without a `database` it makes one of its own; either way stopping the bed closes it. */
+export async function startTestBed(
+  options: { servers?: number; env?: Environment; database?: TestDatabase } = {},
+): Promise<TestBed> {
+  const database = options.database ?? (await createTestDatabase({ poolSize: 4 }));
   const plc = await startLoopbackPlc();
   const identityKey = newKeyRingText();
   const servers: TestServer[] = [];

@@ -11,7 +11,7 @@ import { createQuota } from '#quota/charge.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createAdmission } from '#xrpc/admission.ts';
 import { mountXrpc } from '#xrpc/mount.ts';
-import { startSampleApp, sampleEndpoints } from './sample-app.ts';
+import { sampleDoorkeeper, startSampleApp, sampleEndpoints } from './sample-app.ts';
 import type { SampleApp } from './sample-app.ts';
 
 let service: SampleApp;
@@ -114,13 +114,14 @@ test('a client that goes away in the middle of its body leaves no error in the l
 
 test('an endpoint without lexicon, auth or quota, or with the name of another, does not mount', () => {
   const [endpoint, ...others] = sampleEndpoints([]);
+  const quota = createQuota({ config: {} as Parameters<typeof createQuota>[0]['config'], clock: systemClock });
   const mount = (endpoints: readonly Endpoint[]): void =>
     mountXrpc(new Hono<{ Bindings: HttpBindings }>(), {
       endpoints,
       admission: createAdmission({ inProgressMax: 1 }),
       authenticate: () => Promise.reject(new Error('nobody')),
-      quota: createQuota({ config: {} as Parameters<typeof createQuota>[0]['config'], clock: systemClock }),
-      addressOf: () => undefined,
+      quota,
+      doorkeeper: sampleDoorkeeper(quota),
       logger: createLogger('silent'),
       clock: systemClock,
     });

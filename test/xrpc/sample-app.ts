@@ -13,6 +13,11 @@ import { systemClock } from '#platform/clock.ts';
 import { AppError } from '#platform/errors.ts';
 import { createLogger } from '#platform/logger.ts';
 import { createQuota } from '#quota/charge.ts';
+import type { QuotaCharger } from '#quota/charge.ts';
+import { createClientAddress } from '#quota/client-address.ts';
+import { createDoorkeeper } from '#quota/doorkeeper.ts';
+import type { Doorkeeper } from '#quota/doorkeeper.ts';
+import { createFailedAuth } from '#quota/failed-auth.ts';
 import { procedure, query, subscription } from '#xrpc/endpoint.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createAdmission } from '#xrpc/admission.ts';
@@ -90,12 +95,13 @@ export async function startSampleApp(
   const service = { handled: [] as string[], observed: [] as RequestObservation[], logLines: [] as string[] };
   const endpoints = sampleEndpoints(service.handled);
   const app = new Hono<{ Bindings: HttpBindings }>();
+  const quota = createQuota({ config: quotaSettings(rates), clock: systemClock });
   mountXrpc(app, {
     endpoints,
     admission: createAdmission({ inProgressMax: 1_000 }),
     authenticate,
-    quota: createQuota({ config: quotaSettings(rates), clock: systemClock }),
-    addressOf: ({ peer }) => peer,
+    quota,
+    doorkeeper: sampleDoorkeeper(quota),
     logger: createLogger('info', { write: (line) => void service.logLines.push(line) }),
     clock: systemClock,
     observe: (observation) => void service.observed.push(observation),
@@ -113,6 +119,18 @@ export async function startSampleApp(
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   return { ...service, origin: `http://127.0.0.1:${port}`, port, stop: () => stop(server) };
+}
+
+/** Trusts no proxy and bans nobody. */
+export function sampleDoorkeeper(quota: QuotaCharger): Doorkeeper {
+  return createDoorkeeper({
+    clock: systemClock,
+    quota,
+    failedAuth: createFailedAuth({ clock: systemClock, banAfterFailures: 0 }),
+    clientOf: createClientAddress({ cidrs: [], hops: 1, header: 'X-Forwarded-For' }),
+    isAllowed: () => false,
+    isDenied: () => false,
+  });
 }
 
 async function stop(server: Server): Promise<void> {
@@ -134,6 +152,9 @@ function quotaSettings(rates: { address?: number; addressBurst?: number; caller?
   return {
     RATE_LIMIT_IP_PER_MINUTE: rates.address ?? 10_000,
     RATE_LIMIT_IP_BURST: rates.addressBurst ?? rates.address ?? 10_000,
+    RATE_LIMIT_IP_NETWORK_PER_MINUTE: 10_000,
+    RATE_LIMIT_IP_NETWORK_BURST: 10_000,
+    RATE_LIMIT_FAILED_AUTH_PER_MINUTE: 10_000,
     RATE_LIMIT_SEND_MESSAGE: perCaller,
     RATE_LIMIT_PUBLISH_KEY_PACKAGE: perCaller,
     RATE_LIMIT_ADD_MEMBERS: perCaller,

@@ -1,0 +1,104 @@
+import type { Clock } from '#platform/clock.ts';
+import type { AddressList } from './address-lists.ts';
+import type { QuotaCharger } from './charge.ts';
+import type { AddressEvidence, ClientAddress, FindClient } from './client-address.ts';
+import type { Awaitable, Decision } from './decision.ts';
+import type { FailedAuth } from './failed-auth.ts';
+import { windowSeconds } from './quotas.ts';
+
+/** Somebody at the door, who has proven no identity yet. */
+export interface Visitor {
+  readonly client: ClientAddress;
+  /** Counted nowhere and never banned, because the operator lists the address. */
+  readonly isExempt: boolean;
+}
+
+/** What became of a request at the door. */
+export type Entry =
+  | { readonly outcome: 'admitted'; readonly visitor: Visitor; readonly decision: Decision | undefined }
+  /** A quota has no room, or the address is banned. */
+  | { readonly outcome: 'limited'; readonly decision: Decision }
+  /** The operator does not want requests from there. */
+  | { readonly outcome: 'unwanted' }
+  /** Nobody knows whose address to count. */
+  | { readonly outcome: 'unknown' };
+
+/** Everything that is counted before a request has an identity. */
+export interface Doorkeeper {
+  admit(evidence: AddressEvidence): Awaitable<Entry>;
+  /** The visitor has proven an identity: the address and its network get their charge back. */
+  recognise(visitor: Visitor): Awaitable<void>;
+  /** The visitor's proof is forged or guessed. A refusal stands in place of the answer that says so; undefined if not counted. */
+  suspect(visitor: Visitor): Awaitable<Decision | undefined>;
+}
+
+export interface DoorkeeperDeps {
+  readonly clock: Clock;
+  readonly quota: Pick<QuotaCharger, 'take' | 'giveBack' | 'limitOf'>;
+  readonly failedAuth: FailedAuth;
+  readonly clientOf: FindClient;
+  /** Never counted before they have proven an identity. */
+  readonly isAllowed: AddressList;
+  /** Always refused; wins over `isAllowed`. */
+  readonly isDenied: AddressList;
+}
+
+/**
+ * Looks at a request in the order of cost: lists, bans, then quotas. A failure is counted after it happened and not before the next
+ * attempt, so that users who share an address with a guesser are not refused for it; what the guesser costs is bounded by the
+ * quotas of the address all the same.
+ */
+export function createDoorkeeper(deps: DoorkeeperDeps): Doorkeeper {
+  const { quota, failedAuth } = deps;
+
+  async function charge(visitor: Visitor): Promise<Entry> {
+    const { prefix, network } = visitor.client;
+    const ofAddress = await quota.take('address', prefix);
+    if (!ofAddress.allowed) return { outcome: 'limited', decision: ofAddress };
+    if (network === undefined) return { outcome: 'admitted', visitor, decision: ofAddress };
+    const ofNetwork = await quota.take('network', network);
+    if (ofNetwork.allowed) {
+      const tighter = ofNetwork.remaining < ofAddress.remaining ? ofNetwork : ofAddress;
+      return { outcome: 'admitted', visitor, decision: tighter };
+    }
+    await quota.giveBack('address', prefix);
+    return { outcome: 'limited', decision: ofNetwork };
+  }
+
+  return {
+    admit(evidence) {
+      const client = deps.clientOf(evidence);
+      if (client === undefined) return { outcome: 'unknown' };
+      if (deps.isDenied(client.address)) return { outcome: 'unwanted' };
+      if (deps.isAllowed(client.address)) {
+        return { outcome: 'admitted', visitor: { client, isExempt: true }, decision: undefined };
+      }
+      const bannedForMs = failedAuth.bannedForMs(client);
+      if (bannedForMs > 0) return { outcome: 'limited', decision: banDecision(deps, bannedForMs) };
+      return charge({ client, isExempt: false });
+    },
+    async recognise({ client, isExempt }) {
+      if (isExempt) return;
+      failedAuth.noteSuccess(client);
+      await quota.giveBack('address', client.prefix);
+      if (client.network !== undefined) await quota.giveBack('network', client.network);
+    },
+    suspect({ client, isExempt }) {
+      if (isExempt) return undefined;
+      failedAuth.noteFailure(client);
+      return quota.take('failedAuth', client.prefix);
+    },
+  };
+}
+
+function banDecision({ clock, quota }: DoorkeeperDeps, bannedForMs: number): Decision {
+  return {
+    allowed: false,
+    name: 'failedAuth',
+    limit: quota.limitOf('failedAuth'),
+    remaining: 0,
+    windowSeconds,
+    resetAtSeconds: Math.ceil((clock.nowMs() + bannedForMs) / 1000),
+    retryAfterSeconds: Math.ceil(bannedForMs / 1000),
+  };
+}

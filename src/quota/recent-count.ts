@@ -1,0 +1,28 @@
+/** How often something happened in the last minute, in slots of two seconds; the newest slot comes first. */
+export interface RecentCount {
+  readonly slot: number;
+  readonly counts: readonly number[];
+}
+
+const slotMs = 2_000;
+/** A slot counts until a whole minute after its end. */
+const slotsMax = 60_000 / slotMs + 1;
+
+/** Counts one more. */
+export function countOne(recent: RecentCount | undefined, nowMs: number): RecentCount {
+  const { slot, counts } = shifted(recent, nowMs);
+  return { slot, counts: [(counts[0] ?? 0) + 1, ...counts.slice(1)] };
+}
+
+/** What happened in the last 60 to 62 seconds. */
+export function countNow(recent: RecentCount | undefined, nowMs: number): number {
+  return shifted(recent, nowMs).counts.reduce((sum, count) => sum + count, 0);
+}
+
+function shifted(recent: RecentCount | undefined, nowMs: number): RecentCount {
+  const slot = Math.floor(nowMs / slotMs);
+  if (recent === undefined || recent.slot >= slot) return recent ?? { slot, counts: [] };
+  const passed = Math.min(slot - recent.slot, slotsMax);
+  const empty = Array.from({ length: passed }, () => 0);
+  return { slot, counts: [...empty, ...recent.counts].slice(0, slotsMax) };
+}
