@@ -1,6 +1,7 @@
 import { authErrors } from '#auth/auth-error.ts';
 import type { AuthErrorCode } from '#auth/auth-error.ts';
 import type { DomainErrorCode } from '#domain/domain-error.ts';
+import { securityHeaders } from '#edge/security-headers.ts';
 import { isAppError } from '#platform/errors.ts';
 import { isPassing } from '#platform/passing-failure.ts';
 import { generalError, generalErrors } from './general-error.ts';
@@ -123,13 +124,8 @@ export interface Refusal {
 
 /** Sent on every answer of the API. */
 export const answerHeaders = {
-  'Cache-Control': 'no-store',
-  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  ...securityHeaders,
   'Content-Type': 'application/json; charset=utf-8',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'Referrer-Policy': 'no-referrer',
-  'X-Content-Type-Options': 'nosniff',
-  'X-Frame-Options': 'DENY',
 } as const;
 
 /** On top of these, for answers that go on for as long as the client listens; the last is for nginx, which would hold events back. */
@@ -140,6 +136,7 @@ export const eventStreamHeaders = {
 } as const;
 
 export const statusOk = 200;
+export const statusNoContent = 204;
 
 const noErrors: ReadonlySet<string> = new Set();
 
