@@ -1,9 +1,11 @@
 import { defineCommand, runMain } from 'citty';
 import { readConfig } from '#platform/config.ts';
+import type { Config } from '#platform/config.ts';
 import type { Database } from '#storage/database.ts';
 import { migrateDown, migrateUp, migrationStatus } from '#storage/migrator.ts';
 import { describeError } from '#platform/logger.ts';
-import { operatorMessage } from '../src/operator-message.ts';
+import { exitCodeOf, operatorMessage } from '../src/operator-message.ts';
+import { recordAction } from './record-action.ts';
 import { withDatabase } from './with-database.ts';
 
 /** One line for people on a terminal, the same as JSON for programs. */
@@ -13,20 +15,28 @@ function print({ text, ...fields }: Line): void {
   console.log(process.stdout.isTTY ? text : JSON.stringify(fields));
 }
 
-async function command(task: (database: Database) => Promise<void>): Promise<void> {
+async function command(task: (database: Database, config: Config) => Promise<void>): Promise<void> {
   try {
-    await withDatabase(readConfig(process.env), task);
+    const config = readConfig(process.env);
+    await withDatabase(config, (database) => task(database, config));
   } catch (error) {
     console.error(operatorMessage(error) ?? describeError(error));
-    process.exitCode = 1;
+    process.exitCode = exitCodeOf(error);
   }
+}
+
+/** Not before the migration that makes their table. */
+async function hasOperatorActions({ sql }: Database): Promise<boolean> {
+  const [table] = await sql<{ name: string | null }[]>`SELECT to_regclass('operator_actions')::text AS name`;
+  return (table?.name ?? null) !== null;
 }
 
 const up = defineCommand({
   meta: { name: 'up', description: 'Apply all pending migrations' },
   run: () =>
-    command(async (database) => {
+    command(async (database, config) => {
       const applied = await migrateUp(database);
+      if (applied.length > 0) await recordAction({ config, database }, 'migrate.up', 'none');
       for (const migration of applied) print({ text: `applied  ${migration}`, event: 'applied', migration });
       print({
         text: applied.length === 0 ? 'Nothing to do: the schema is up to date.' : 'The schema is up to date.',
@@ -39,7 +49,8 @@ const up = defineCommand({
 const down = defineCommand({
   meta: { name: 'down', description: 'Take back the newest migration' },
   run: () =>
-    command(async (database) => {
+    command(async (database, config) => {
+      if (await hasOperatorActions(database)) await recordAction({ config, database }, 'migrate.down', 'none');
       const reverted = await migrateDown(database);
       for (const migration of reverted) print({ text: `reverted ${migration}`, event: 'reverted', migration });
       if (reverted.length === 0) print({ text: 'Nothing to take back.', event: 'down', count: 0 });

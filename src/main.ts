@@ -1,12 +1,14 @@
 import { systemClock } from '#platform/clock.ts';
-import { readConfig } from '#platform/config.ts';
+import { forgetSecrets, readConfig } from '#platform/config.ts';
 import type { Config } from '#platform/config.ts';
 import { createLogger, describeError } from '#platform/logger.ts';
 import type { Logger } from '#platform/logger.ts';
+import { isPassing } from '#platform/passing-failure.ts';
+import { factsOfThisProcess } from '#platform/process-facts.ts';
 import { stopInOrder } from '#platform/shutdown.ts';
 import type { StopStep } from '#platform/shutdown.ts';
 import { startWorkers } from '../workers/main.ts';
-import { operatorMessage } from './operator-message.ts';
+import { exitCodeOf, operatorMessage } from './operator-message.ts';
 import { startServer } from './start-server.ts';
 
 /** `all`: server, workers and, without DATABASE_URL, Postgres in one process. `server`: the server alone. */
@@ -26,7 +28,8 @@ async function start(role: Role, config: Config, logger: Logger, steps: StopStep
 /** Runs until SIGTERM or SIGINT, then lets running requests, streams and jobs end. */
 async function main(): Promise<void> {
   const role: Role = process.argv[2] === 'all' ? 'all' : 'server';
-  const config = readConfig(process.env);
+  const config = readConfig(process.env, factsOfThisProcess());
+  forgetSecrets(process.env);
   const logger = createLogger(config.LOG_LEVEL ?? (config.NODE_ENV === 'production' ? 'warn' : 'info'));
   const steps: StopStep[] = [];
   let stopping = false;
@@ -47,13 +50,14 @@ async function main(): Promise<void> {
   // Node would print the error's text, which may hold data; only its place in the code may be said.
   process.on('uncaughtException', (error) => {
     logger.log('background_failed', { part: 'process', ...describeError(error) });
-    void stop(1, 'other');
+    // postgres.js leaves the rejection of its own first query on a new connection to nobody (fetchArrayTypes).
+    if (!isPassing(error)) void stop(1, 'other');
   });
   try {
     await start(role, config, logger, steps);
   } catch (error) {
     report(error);
-    await stop(1, 'other');
+    await stop(exitCodeOf(error), 'other');
   }
 }
 
@@ -64,5 +68,5 @@ function report(error: unknown): void {
 
 await main().catch((error: unknown) => {
   report(error);
-  process.exitCode = 1;
+  process.exitCode = exitCodeOf(error);
 });

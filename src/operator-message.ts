@@ -11,6 +11,16 @@ export function operatorMessage(error: unknown): string | undefined {
   return isForOperator ? error.message : undefined;
 }
 
+/** Exit codes of a start that failed, as sysexits.h has them; a supervisor should not try 78 again. */
+const exitCodes = { defect: 1, tryAgain: 75, configuration: 78 } as const;
+
+/** The exit code that tells a supervisor whether starting again can help. */
+export function exitCodeOf(error: unknown): number {
+  if (isPortTaken(error)) return exitCodes.tryAgain;
+  if (error instanceof ConfigError) return error.mayPass ? exitCodes.tryAgain : exitCodes.configuration;
+  return error instanceof KeyRingError ? exitCodes.configuration : exitCodes.defect;
+}
+
 function isPortTaken(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
 }

@@ -1,5 +1,9 @@
-import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
+import { processProblems } from './process-facts.ts';
+import type { ProcessFacts } from './process-facts.ts';
+import { productionProblems } from './production-checks.ts';
+import { readSecretFile } from './secret-file.ts';
+import { unknownVariables } from './setting-names.ts';
 import { settings } from './settings.ts';
 import type { Setting, SettingName } from './settings.ts';
 
@@ -10,89 +14,73 @@ export type Config = Readonly<{ [Name in SettingName]: z.output<(typeof settings
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly string[];
+  /** Whether it may pass without anybody doing something, as when Postgres is still starting. */
+  readonly mayPass: boolean;
 
-  constructor(problems: readonly string[]) {
+  constructor(problems: readonly string[], options: { readonly mayPass?: boolean } = {}) {
     super(`The configuration cannot be used:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
     this.problems = problems;
+    this.mayPass = options.mayPass ?? false;
   }
 }
 
-const ownPrefixes = ['RATE_LIMIT_', 'NIGHTJAR_', 'TRUSTED_PROXY_', 'ENFORCE_', 'JTI_', 'DID_'] as const;
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads every setting from `env`, secrets also from the file that `<NAME>_FILE` names.
- * @throws ConfigError naming all bad settings at once and what to do about each.
+ * Reads every setting from `env`, secrets also from the file that `<NAME>_FILE` names. With `facts`, those of a process that is
+ * to serve, the process itself is checked too.
+ * @throws ConfigError naming all problems at once and what to do about each, never with a value.
  */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+export function readConfig(env: Environment, facts?: ProcessFacts): Config {
   const problems: string[] = unknownVariables(env);
+  const isProduction = env['NODE_ENV'] === 'production';
+  if (isProduction && facts !== undefined) problems.push(...processProblems(facts, env));
   const config: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries<Setting>(settings)) {
-    try {
-      const raw = rawValue(env, name, setting) ?? setting.fallback;
-      const parsed = setting.schema.safeParse(raw);
-      if (parsed.success) config[name] = parsed.data;
-      else problems.push(`${name}: ${parsed.error.issues[0]?.message ?? 'is not valid'}. ${setting.about}`);
-    } catch {
-      problems.push(`${name}_FILE: the file cannot be read. Check that it exists and who may read it.`);
-    }
+    const read = readSetting(env, name, setting);
+    if ('problem' in read) problems.push(read.problem);
+    else config[name] = read.value;
   }
-  if (problems.length > 0) throw new ConfigError(problems);
-  // Every name of `settings` was parsed by its own schema above.
+  // What could not be read counts as not set: then it was named above, or has a fallback.
+  const unread = new Set(problems.map((problem) => problem.slice(0, problem.search(/(_FILE)?:/))));
+  // Every name of `settings` was parsed by its own schema above, or is among the problems.
   const parsed = config as Config;
-  problems.push(...productionProblems(parsed));
+  problems.push(...productionProblems(parsed).filter((problem) => !unread.has(problem.slice(0, problem.indexOf(':')))));
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(parsed);
 }
 
-function rawValue(
-  env: Readonly<Record<string, string | undefined>>,
+/** Takes the secrets out of `env`, so that no child process, crash report or library finds them there. */
+export function forgetSecrets(env: Record<string, string | undefined>): void {
+  for (const [name, setting] of Object.entries<Setting>(settings)) if (setting.secret) delete env[name];
+}
+
+function readSetting(
+  env: Environment,
   name: string,
   setting: Setting,
-): string | undefined {
-  const value = env[name];
-  if (value !== undefined && value !== '') return value;
-  const file = setting.secret ? env[`${name}_FILE`] : undefined;
-  return file === undefined || file === '' ? undefined : readFileSync(file, 'utf8').trim();
+): { readonly value: unknown } | { readonly problem: string } {
+  const raw = rawValue(env, name, setting);
+  if ('problem' in raw) return raw;
+  const parsed = setting.schema.safeParse(raw.text ?? setting.fallback);
+  if (parsed.success) return { value: parsed.data };
+  return { problem: `${name}: ${parsed.error.issues[0]?.message ?? 'is not valid'}. ${setting.about}` };
 }
 
-function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
-  const known = new Set(
-    Object.entries<Setting>(settings).flatMap(([name, row]) => (row.secret ? [name, `${name}_FILE`] : [name])),
-  );
-  return Object.keys(env)
-    .filter((name) => ownPrefixes.some((prefix) => name.startsWith(prefix)) && !known.has(name))
-    .map((name) => {
-      const nearest = [...known].sort((a, b) => distance(a, name) - distance(b, name))[0];
-      return `${name}: there is no such setting. Did you mean ${nearest}?`;
-    });
-}
-
-function productionProblems(config: Config): string[] {
-  if (config.NODE_ENV !== 'production') return [];
-  const problems: string[] = [];
-  if (config.SERVICE_DID === undefined)
-    problems.push('SERVICE_DID: is required in production. Set it to the did:web of this host.');
-  if (config.DATABASE_URL === undefined)
-    problems.push('DATABASE_URL: is required in production. The embedded Postgres is for development.');
-  if (config.IDENTITY_KEY === undefined)
-    problems.push('IDENTITY_KEY: is required in production. Make one with: npm run admin -- key new');
-  if (!config.ENFORCE_LXM) problems.push('ENFORCE_LXM: may not be false in production.');
-  if (!config.ENFORCE_JTI) problems.push('ENFORCE_JTI: may not be false in production.');
-  if (config.IDENTITY_ALLOW_PRIVATE_NETWORK)
-    problems.push('IDENTITY_ALLOW_PRIVATE_NETWORK: may not be true in production.');
-  return problems;
-}
-
-/** Levenshtein distance, to guess which setting was meant. */
-function distance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(substitution, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
-    }
-    previous = row;
-  }
-  return previous[b.length] ?? 0;
+function rawValue(
+  env: Environment,
+  name: string,
+  setting: Setting,
+): { readonly text: string | undefined } | { readonly problem: string } {
+  const given = env[name] === '' ? undefined : env[name];
+  const variable = `${name}_FILE`;
+  const path = setting.secret ? env[variable] : undefined;
+  if (path === undefined || path === '') return { text: given };
+  if (given !== undefined) return { problem: `${name}: is set, and ${variable} as well. Remove one of them.` };
+  return readSecretFile({
+    variable,
+    path,
+    credentialsFolder: env['CREDENTIALS_DIRECTORY'],
+    mayBeShared: env['NODE_ENV'] !== 'production',
+  });
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { logLevels } from './log-events.ts';
 import { quotaSettings } from './quota-settings.ts';
-import { audiences, did, flag, folder, host, keyRing, networks, url, whole } from './setting-schemas.ts';
+import { audiences, did, flag, folder, host, keyRing, networks, origins, url, whole } from './setting-schemas.ts';
 
 /** One environment variable: its text form, its default, and what it means to an operator. */
 export interface Setting<Schema extends z.ZodType = z.ZodType> {
@@ -69,7 +69,7 @@ export const settings = {
     schema: url('http:', 'https:').optional(),
     example: 'https://mls.example.com',
     about:
-      'Where clients reach the service; subscription endpoints are made from it. Unset: derived from host and port.',
+      'Where clients reach the service; subscription endpoints are made from it. Unset: in production the host of SERVICE_DID, elsewhere host and port.',
   }),
   DATA_DIR: setting({
     group: 'Storage',
@@ -96,6 +96,19 @@ export const settings = {
     schema: whole(2, 200),
     fallback: '10',
     about: 'Connections of one server.',
+  }),
+  REDIS_URL: setting({
+    group: 'Storage',
+    schema: url('redis:', 'rediss:').optional(),
+    secret: true,
+    example: 'redis://:password@127.0.0.1:6379',
+    about: 'Redis for the job queue. It may lose everything at any time; its maxmemory-policy must be noeviction.',
+  }),
+  QUEUE_BACKEND: setting({
+    group: 'Storage',
+    schema: z.enum(['postgres', 'redis']).optional(),
+    example: 'postgres',
+    about: 'Where the job queue is kept. Unset: redis when REDIS_URL is set, postgres otherwise.',
   }),
   MIGRATE_ON_START: setting({
     group: 'Storage',
@@ -215,6 +228,32 @@ export const settings = {
     about: 'Refuse messages that are not well-framed MLS of the conversation and epoch they claim.',
   }),
   ...quotaSettings,
+  MAX_CONNECTIONS: setting({
+    group: 'Operations',
+    schema: whole(10, 1_000_000),
+    fallback: '10000',
+    about: 'Connections open at once; further ones are closed at once.',
+  }),
+  MAX_CONNECTIONS_PER_ADDRESS: setting({
+    group: 'Operations',
+    schema: whole(1, 100_000),
+    fallback: '64',
+    about:
+      'The same from one IPv4 address or IPv6 /64. Not counted: proxies in TRUSTED_PROXY_CIDRS and, outside production, this machine. Raise it if many people reach the service through one address without such a proxy.',
+  }),
+  MAX_CONNECTIONS_PER_SECOND: setting({
+    group: 'Operations',
+    schema: whole(1, 100_000),
+    fallback: '10',
+    about: 'New connections of one such address in a second, after as many at once as may be open.',
+  }),
+  CORS_ALLOW_ORIGINS: setting({
+    group: 'Operations',
+    schema: origins,
+    fallback: '',
+    example: 'https://app.example.com',
+    about: "Origins whose pages may call the service and open streams, comma-separated. Empty: nobody's.",
+  }),
   TRUSTED_PROXY_CIDRS: setting({
     group: 'Operations',
     schema: networks,

@@ -1,5 +1,8 @@
 import { createSecretKey, hkdfSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { required } from '#platform/errors.ts';
+import { readKeyText } from '#platform/key-text.ts';
+import type { KeyEntry } from '#platform/key-text.ts';
 
 /** One root key; everything else is derived from it, so that a key is never used for two jobs. */
 export interface RootKey {
@@ -27,30 +30,14 @@ const rootKeySizeBytes = 32;
  * @throws KeyRingError on a malformed, short, repetitive or doubly numbered key.
  */
 export function parseKeyRing(text: string): KeyRing {
-  const keys = text
-    .split(/[\s,]+/)
-    .filter((entry) => entry !== '')
-    .map(parseEntry);
-  const [current] = keys;
-  if (current === undefined)
-    throw new KeyRingError('The key ring is empty; it needs at least one "<id>:<base64 of 32 bytes>".');
+  const entries = readKeyText(text);
+  if (typeof entries === 'string') throw new KeyRingError(`The key ring cannot be used: ${entries}.`);
+  const keys = entries.map(rootKey);
   const byId = new Map(keys.map((key) => [key.id, key]));
-  if (byId.size !== keys.length)
-    throw new KeyRingError('Two keys of the ring have the same id; every id may stand once.');
-  return { current, byId: (id) => byId.get(id) };
+  return { current: required(keys[0], 'first key'), byId: (id) => byId.get(id) };
 }
 
-function parseEntry(entry: string): RootKey {
-  const [, idText = '', keyText = ''] = /^(\d{1,3}):([A-Za-z0-9+/_-]+=*)$/.exec(entry) ?? [];
-  const id = Number(idText);
-  const secret = Buffer.from(keyText, 'base64');
-  if (id < 1 || id > 255 || secret.length !== rootKeySizeBytes) {
-    throw new KeyRingError(
-      'A key must be "<id>:<base64 of 32 bytes>" with an id from 1 to 255; make one with: npm run admin -- key new',
-    );
-  }
-  if (new Set(secret).size < 8)
-    throw new KeyRingError('A key of the ring is not random; make one with: npm run admin -- key new');
+function rootKey({ id, secret }: KeyEntry): RootKey {
   const derived = new Map<string, KeyObject>();
   return {
     id,

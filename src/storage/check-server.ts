@@ -1,4 +1,5 @@
 import { ConfigError } from '#platform/config.ts';
+import { isPassing } from '#platform/passing-failure.ts';
 import type { Database } from './database.ts';
 
 /** What the Postgres at the other end is. */
@@ -15,6 +16,10 @@ interface SettingsRow {
   readonly fullPageWrites: string;
   readonly synchronousCommit: string;
   readonly idleTimeout: string;
+  readonly readOnly: string;
+  readonly isolation: string;
+  readonly encoding: string;
+  readonly zeroDamagedPages: string;
 }
 
 /**
@@ -31,9 +36,34 @@ export async function checkServer(database: Database, options: { readonly produc
     );
   }
   if (row.isStandby) problems.push('Postgres is a read-only standby. Point DATABASE_URL at the primary.');
+  problems.push(...sessionProblems(row));
   if (options.production) problems.push(...productionProblems(row));
-  if (problems.length > 0) throw new ConfigError(problems.map((problem) => `DATABASE_URL: ${problem}`));
+  // A standby may be the next primary.
+  const mayPass = row.isStandby && problems.length === 1;
+  if (problems.length > 0)
+    throw new ConfigError(
+      problems.map((problem) => `DATABASE_URL: ${problem}`),
+      { mayPass },
+    );
   return { versionMajor: Math.floor(row.version / 10_000) };
+}
+
+/** What a role, database or server may preset for our sessions and our statements cannot work with. */
+function sessionProblems(row: SettingsRow): string[] {
+  const problems: string[] = [];
+  if (row.readOnly === 'on' && !row.isStandby)
+    problems.push(
+      'default_transaction_read_only is on, so that nothing can be stored. Run: ALTER ROLE CURRENT_USER RESET default_transaction_read_only',
+    );
+  if (row.isolation !== 'read committed')
+    problems.push(
+      `default_transaction_isolation is ${row.isolation}. Statements behind a lock would read what was before it. Run: ALTER ROLE CURRENT_USER SET default_transaction_isolation = 'read committed'`,
+    );
+  if (row.encoding !== 'UTF8')
+    problems.push(
+      'the database is not encoded in UTF8. Create another one: createdb --encoding=UTF8 --template=template0',
+    );
+  return problems;
 }
 
 function productionProblems(row: SettingsRow): string[] {
@@ -41,7 +71,9 @@ function productionProblems(row: SettingsRow): string[] {
   const losesData = 'An acknowledged message could be lost. Turn it on.';
   if (row.fsync === 'off') problems.push(`fsync is off. ${losesData}`);
   if (row.fullPageWrites === 'off') problems.push(`full_page_writes is off. ${losesData}`);
-  if (row.synchronousCommit === 'off') problems.push(`synchronous_commit is off. ${losesData}`);
+  if (row.synchronousCommit === 'off') problems.push(`synchronous_commit is off, perhaps for this user. ${losesData}`);
+  if (row.zeroDamagedPages === 'on')
+    problems.push('zero_damaged_pages is on. Damaged messages would vanish. Turn it off.');
   if (row.idleTimeout === '0') {
     problems.push(
       "idle_in_transaction_session_timeout is 0. One forgotten transaction would stop delivery to everybody. Run: ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = '5s'",
@@ -58,10 +90,14 @@ async function readSettings({ sql }: Database): Promise<SettingsRow> {
       current_setting('fsync') as fsync,
       current_setting('full_page_writes') as "fullPageWrites",
       current_setting('synchronous_commit') as "synchronousCommit",
-      current_setting('idle_in_transaction_session_timeout') as "idleTimeout"`;
+      current_setting('idle_in_transaction_session_timeout') as "idleTimeout",
+      current_setting('default_transaction_read_only') as "readOnly",
+      current_setting('default_transaction_isolation') as isolation,
+      current_setting('server_encoding') as encoding,
+      current_setting('zero_damaged_pages') as "zeroDamagedPages"`;
     if (row !== undefined) return row;
   } catch (error) {
-    throw new ConfigError([`DATABASE_URL: ${refusal(error)}`]);
+    throw new ConfigError([`DATABASE_URL: ${refusal(error)}`], { mayPass: isPassing(error) });
   }
   throw new ConfigError(['DATABASE_URL: the server gives no answer to a query. Is it a Postgres?']);
 }

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { expect, inject, test } from 'vitest';
+import { newSecret } from '#platform/ids.ts';
 import { checkServer } from '#storage/check-server.ts';
 import { openDatabase } from '#storage/database.ts';
 import type { Sql } from '#storage/database.ts';
@@ -37,6 +38,10 @@ test('a Postgres before 15 and a standby are refused with the remedy', async () 
     fullPageWrites: 'on',
     synchronousCommit: 'on',
     idleTimeout: '5s',
+    readOnly: 'on',
+    isolation: 'read committed',
+    encoding: 'UTF8',
+    zeroDamagedPages: 'off',
   };
   const database = openDatabase({ url: inject('postgresUrl'), poolSize: 1, applicationName: 'unused' });
   try {
@@ -44,6 +49,31 @@ test('a Postgres before 15 and a standby are refused with the remedy', async () 
     const old = { ...database, sql: (() => Promise.resolve([row])) as unknown as Sql };
     await expect(checkServer(old, { production: false })).rejects.toThrow(/version 14; 15 or newer[^]*standby/);
   } finally {
+    await database.close();
+  }
+});
+
+test.for([
+  ['default_transaction_read_only', 'on', /default_transaction_read_only is on/],
+  ['default_transaction_isolation', 'repeatable read', /isolation is repeatable read/],
+  ['synchronous_commit', 'off', /synchronous_commit is off/],
+] as const)("what is preset for the service's own user counts: %s", async ([name, value, expected]) => {
+  const database = await createTestDatabase({ poolSize: 1 });
+  const role = `nightjar_preset_${newSecret(4).toString('hex')}`;
+  const password = newSecret(16).toString('hex');
+  try {
+    await database.sql.unsafe(`CREATE ROLE ${role} LOGIN PASSWORD '${password}'`);
+    await database.sql.unsafe(`ALTER ROLE ${role} SET ${name} = '${value}'`);
+    const url = new URL(database.url);
+    url.username = role;
+    url.password = password;
+    const preset = openDatabase({ url: url.href, poolSize: 1, applicationName: 'test' });
+    const refusal = await checkServer(preset, { production: true }).catch((reason: unknown) => reason);
+    await preset.close();
+    expect(String(refusal)).toMatch(expected);
+    expect(refusal).toMatchObject({ mayPass: false });
+  } finally {
+    await database.sql.unsafe(`DROP ROLE ${role}`);
     await database.close();
   }
 });
@@ -61,6 +91,7 @@ test('when nothing answers, the error says what to do and shows no password', as
   try {
     const error: unknown = await checkServer(database, { production: true }).catch((reason: unknown) => reason);
     expect(String(error)).toContain('Start Postgres');
+    expect(error).toMatchObject({ mayPass: true });
     expect(String(error)).not.toContain('topsecret');
   } finally {
     await database.close();

@@ -50,7 +50,7 @@ test('a database without its schema stops the worker with what to do', async () 
   database = await createTestDatabase({ poolSize: 2, schema: 'empty' });
   const worker = startProcess(database.url);
   const [code] = await once(worker.process, 'exit');
-  expect(code).toBe(1);
+  expect(code).toBe(78);
   expect(worker.errors.join('')).toContain('npm run migrate');
 });
 
