@@ -1,19 +1,23 @@
 import { jobNames } from '#jobs/catalogue.ts';
 import { openJobQueue } from '#jobs/queue.ts';
+import type { JobSchedules } from '#jobs/queue.ts';
+import { queuePlaceOf } from '#jobs/queue-place.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
 import { systemClock } from '#platform/clock.ts';
-import { readConfig } from '#platform/config.ts';
+import { forgetSecrets, readConfig } from '#platform/config.ts';
 import type { Config } from '#platform/config.ts';
 import { createLogger, describeError } from '#platform/logger.ts';
 import { createMetrics } from '#platform/metrics.ts';
 import { isPassing } from '#platform/passing-failure.ts';
+import { factsOfThisProcess } from '#platform/process-facts.ts';
 import { stopInOrder } from '#platform/shutdown.ts';
 import type { StopStep } from '#platform/shutdown.ts';
 import { checkServer } from '#storage/check-server.ts';
 import { openDatabase } from '#storage/database.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
 import { assertMigrated } from '#storage/migrator.ts';
-import { operatorMessage } from '../src/operator-message.ts';
+import { exitCodeOf, operatorMessage } from '../src/operator-message.ts';
+import { cleanAuditEventsJob } from './clean-audit-events.ts';
 import { cleanChatRequestsJob } from './clean-chat-requests.ts';
 import { cleanDeviceAdditionsJob } from './clean-device-additions.ts';
 import { cleanIdempotencyKeysJob } from './clean-idempotency-keys.ts';
@@ -25,7 +29,7 @@ import { cleanWelcomesJob } from './clean-welcomes.ts';
 import { compactEventsJob } from './compact-events.ts';
 import { compactMessagesJob } from './compact-messages.ts';
 import { startWorker } from './start-worker.ts';
-import type { JobReports, JobRuns, JobSchedules, WorkerDeps } from './start-worker.ts';
+import type { JobReports, JobRuns, WorkerDeps } from './start-worker.ts';
 
 export const jobRuns: JobRuns = {
   'compact-messages': compactMessagesJob,
@@ -38,6 +42,7 @@ export const jobRuns: JobRuns = {
   'clean-replay-entries': cleanReplayEntriesJob,
   'clean-idempotency-keys': cleanIdempotencyKeysJob,
   'clean-reports': cleanReportsJob,
+  'clean-audit-events': cleanAuditEventsJob,
 };
 
 export interface WorkersDeps extends WorkerDeps, JobReports {
@@ -55,10 +60,10 @@ export async function startWorkers(deps: WorkersDeps): Promise<{ close(): Promis
   const onError = (error: unknown): void =>
     logger.log('background_failed', { part: 'worker', ...describeError(error) });
   const queue = await openJobQueue({
-    url: deps.databaseUrl,
+    place: queuePlaceOf(deps.config, deps.databaseUrl),
     clock: deps.clock,
+    leaseMs: deps.config.JOB_LEASE_MS,
     onError,
-    ...(schedules === undefined ? {} : { schedules }),
   });
   try {
     await startWorker(queue, { runs: deps.runs ?? jobRuns, ...(schedules === undefined ? {} : { schedules }) }, deps);
@@ -95,7 +100,8 @@ async function start(config: Config, steps: StopStep[]): Promise<void> {
 
 /** The worker process: runs until SIGTERM or SIGINT, then lets running jobs end. */
 async function main(): Promise<void> {
-  const config = readConfig(process.env);
+  const config = readConfig(process.env, factsOfThisProcess());
+  forgetSecrets(process.env);
   const steps: StopStep[] = [];
   let isStopping = false;
   const stop = async (exitCode: number): Promise<void> => {
@@ -119,7 +125,7 @@ async function main(): Promise<void> {
     await start(config, steps);
   } catch (error) {
     report(error);
-    await stop(1);
+    await stop(exitCodeOf(error));
   }
 }
 
@@ -131,5 +137,5 @@ function report(error: unknown): void {
 if (import.meta.main)
   await main().catch((error: unknown) => {
     report(error);
-    process.exitCode = 1;
+    process.exitCode = exitCodeOf(error);
   });

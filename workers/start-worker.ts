@@ -2,7 +2,8 @@ import { jobNames, jobs } from '#jobs/catalogue.ts';
 import type { JobName } from '#jobs/catalogue.ts';
 import { createDatabaseWatch } from '#jobs/database-state.ts';
 import type { DatabaseState } from '#jobs/database-state.ts';
-import type { JobQueue } from '#jobs/queue.ts';
+import { writeSchedules } from '#jobs/queue.ts';
+import type { JobQueue, JobSchedules } from '#jobs/queue.ts';
 import { scheduledTime } from '#jobs/scheduled-time.ts';
 import { endTurn, readJobStates, takeTurn } from '#jobs/take-turn.ts';
 import { openTurn, TurnLostError } from '#jobs/turn.ts';
@@ -43,9 +44,6 @@ export interface JobReports {
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'jobFinished' | 'jobLastSucceeded' | 'jobRemoved'>;
 }
-
-/** Cron patterns in UTC, also with seconds. */
-export type JobSchedules = Readonly<Record<JobName, string>>;
 
 /** The job did not end within the time that the catalogue gives it. */
 export class JobTimeoutError extends Error {
@@ -94,6 +92,7 @@ export async function startWorker(
   for (const { job, succeededAt } of await readJobStates(deps.database.sql)) {
     if (succeededAt !== null) deps.metrics.jobLastSucceeded(job, succeededAt.getTime());
   }
+  await writeSchedules(queue.queue, schedules);
   const readState = createDatabaseWatch({ sql: deps.database.sql, clock: deps.clock });
   await queue.work(async (name) => {
     try {

@@ -72,7 +72,16 @@ export const jobs = {
     timeoutMs: 300_000,
     touches: 'Removes reports and counts of removals past REPORT_TTL_DAYS, and expired warnings.',
   },
+  'clean-audit-events': {
+    schedule: '5 4 * * *',
+    retries: 2,
+    timeoutMs: 300_000,
+    touches: 'Removes counts and operator actions of the audit log past AUDIT_TTL_DAYS.',
+  },
 } as const satisfies Record<string, JobRow>;
+
+/** Names of jobs that former releases had; their schedules are removed. */
+export const retiredJobs: readonly string[] = [];
 
 export type JobName = keyof typeof jobs;
 

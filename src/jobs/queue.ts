@@ -1,9 +1,11 @@
-import { createPostgresBackend, DelayedError, runMigrations, withBackend } from 'bullmq';
-import type { PgPool } from 'bullmq';
-import { Pool } from 'pg';
+import { DelayedError } from 'bullmq';
+import type { Queue, Worker } from 'bullmq';
 import type { Clock } from '#platform/clock.ts';
-import { isJobName, jobNames, jobs } from './catalogue.ts';
+import { isJobName, jobNames, jobs, retiredJobs } from './catalogue.ts';
 import type { JobName } from './catalogue.ts';
+import { openPostgresBackend } from './postgres-queue.ts';
+import type { QueueBackend } from './queue-backend.ts';
+import { openRedisBackend } from './redis-queue.ts';
 
 /** The queue of jobs: every worker process opens it, and each scheduled run goes to one of them. */
 export interface JobQueue {
@@ -12,103 +14,85 @@ export interface JobQueue {
    * message holds data: the queue keeps it.
    */
   work(run: (name: JobName) => Promise<{ readonly againInMs: number } | undefined>): Promise<void>;
+  /** Lets failed runs of a job start again. @returns how many. */
+  retryFailed(name: JobName): Promise<number>;
+  /** BullMQ's own object, for its page. */
+  readonly queue: Queue;
   /** Takes no further job, waits for the running ones, and closes every connection. */
   close(): Promise<void>;
 }
 
-export interface JobQueueOptions {
-  /** A `postgres://` URL that leads to Postgres itself: LISTEN does not work through PgBouncer. */
+/** Where the queue is kept. */
+export interface QueuePlace {
+  readonly backend: 'postgres' | 'redis';
+  /** `postgres://` of Postgres itself, not of PgBouncer; or `redis://`. */
   readonly url: string;
+}
+
+export interface JobQueueOptions {
+  readonly place: QueuePlace;
   readonly clock: Clock;
-  /** Cron patterns in UTC, also with seconds; absent: those of the catalogue. */
-  readonly schedules?: Readonly<Record<JobName, string>>;
+  /** A worker that has not been heard of for this long loses its jobs to others. */
+  readonly leaseMs: number;
   /** Called for every lost connection and the like; the queue recovers by itself. */
   readonly onError: (error: unknown) => void;
 }
 
-const { Queue, Worker } = withBackend(createPostgresBackend);
-type Queue = InstanceType<typeof Queue>;
-type Worker = InstanceType<typeof Worker>;
-
-const queueName = 'nightjar-jobs';
-const schema = 'bullmq';
-/** One of them listens; two let a job be fetched and another be finished at the same time. */
-const connectionsMax = 3;
+/** Not the name that the first release used: its workers would take jobs that they do not know for done. */
+const queueName = 'nightjar';
 const retryDelayMs = 60_000;
 const runsRemembered = 50;
+/** A run that loses its worker is run again; this often only if something kills workers all the time. */
+const stallsMax = 1_000;
 
-/** Opens the queue on its own Postgres schema, brings that schema up to date, and writes down all schedules. */
+/** Opens the queue. @throws ConfigError when its Redis is not fit for it. */
 export async function openJobQueue(options: JobQueueOptions): Promise<JobQueue> {
-  const pool = createPool(options);
-  try {
-    await migrateQueue(pool);
-    const queue = new Queue(queueName, { connection: asConnection(pool) });
-    queue.on('error', options.onError);
-    await writeSchedules(queue, options.schedules);
-    return serveQueue(pool, queue, options);
-  } catch (error) {
-    await pool.end();
-    throw error;
-  }
+  const { place, onError } = options;
+  const open = place.backend === 'redis' ? openRedisBackend : openPostgresBackend;
+  const backend = await open(place.url, onError);
+  const queue = backend.openQueue(queueName);
+  queue.on('error', onError);
+  return serveQueue(backend, queue, options);
 }
 
-function serveQueue(pool: Pool, queue: Queue, options: JobQueueOptions): JobQueue {
+function serveQueue(backend: QueueBackend, queue: Queue, options: JobQueueOptions): JobQueue {
+  const { clock, leaseMs } = options;
   let worker: Worker | undefined;
   return {
+    queue,
     async work(run) {
-      worker = new Worker(
+      worker = backend.openWorker(
         queueName,
         async (job, token) => {
-          if (!isJobName(job.name)) return;
-          const again = await run(job.name);
+          // A job of a newer release waits for a worker of that release.
+          const again = isJobName(job.name) ? await run(job.name) : { againInMs: leaseMs };
           if (again === undefined) return;
-          await job.moveToDelayed(options.clock.nowMs() + again.againInMs, token);
+          await job.moveToDelayed(clock.nowMs() + again.againInMs, token);
           throw new DelayedError();
         },
-        { connection: asConnection(pool), concurrency: jobNames.length },
+        { concurrency: jobNames.length, lockDuration: leaseMs, stalledInterval: leaseMs, maxStalledCount: stallsMax },
       );
       worker.on('error', options.onError);
       await worker.waitUntilReady();
     },
+    async retryFailed(name) {
+      const failed = (await queue.getFailed(0, runsRemembered)).filter((job) => job.name === name);
+      for (const job of failed) await job.retry('failed');
+      return failed.length;
+    },
     async close() {
       await worker?.close();
       await queue.close();
-      await pool.end();
+      await backend.close();
     },
   };
 }
 
-/** BullMQ cannot load `pg` by itself from an ES module, so it gets a pool; that pool must then name the schema. */
-function createPool(options: JobQueueOptions): Pool {
-  const pool = new Pool({
-    connectionString: options.url,
-    max: connectionsMax,
-    keepAlive: true,
-    application_name: queueName,
-    options: `-c search_path=${schema}`,
-    statement_timeout: 30_000,
-    // An open transaction holds back the event horizon of the whole cluster.
-    idle_in_transaction_session_timeout: 10_000,
-  });
-  return pool.on('error', options.onError);
-}
+/** Cron patterns in UTC, also with seconds. */
+export type JobSchedules = Readonly<Record<JobName, string>>;
 
-/** The two packages declare the same `on` of a client in ways that TypeScript cannot match. */
-function asConnection(pool: Pool): PgPool {
-  return pool as unknown as PgPool;
-}
-
-async function migrateQueue(pool: Pool): Promise<void> {
-  const client = await pool.connect();
-  try {
-    await runMigrations(client, schema);
-  } finally {
-    client.release();
-  }
-}
-
-/** Every process writes the same rows, and removes those of jobs that are no longer in the catalogue. */
-async function writeSchedules(queue: Queue, schedules: JobQueueOptions['schedules']): Promise<void> {
+/** Writes down all schedules: every process writes the same, and takes away those of jobs that there are no more. */
+export async function writeSchedules(queue: Queue, schedules?: JobSchedules): Promise<void> {
   for (const name of jobNames) {
     const job = jobs[name];
     await queue.upsertJobScheduler(
@@ -127,7 +111,6 @@ async function writeSchedules(queue: Queue, schedules: JobQueueOptions['schedule
       },
     );
   }
-  for (const { key } of await queue.getJobSchedulers()) {
-    if (!isJobName(key)) await queue.removeJobScheduler(key);
-  }
+  // A scheduler that is merely unknown may be of a newer release that runs beside this one.
+  for (const name of retiredJobs) await queue.removeJobScheduler(name);
 }
