@@ -14,8 +14,9 @@ const below = {
   auth: ['platform', ...facts, 'domain'],
   quota: ['platform', ...facts, 'domain'],
   stream: ['platform', ...facts, 'domain'],
+  edge: ['platform', 'quota'],
   ops: ['platform', ...facts, 'domain', 'auth', 'quota', 'stream'],
-  xrpc: ['platform', 'jobs', 'identity', 'mls', 'privacy', 'domain', 'auth', 'quota', 'stream'],
+  xrpc: ['platform', 'jobs', 'identity', 'mls', 'privacy', 'domain', 'auth', 'quota', 'stream', 'edge'],
 };
 
 const downward = Object.entries(below).map(([folder, allowed]) => ({
@@ -76,7 +77,7 @@ const sharp = [
     name: 'workers-stay-behind-the-door',
     comment: 'Workers call clean-up operations of src/domain; they never serve requests.',
     from: { path: '^workers/' },
-    to: { path: '^src/(xrpc|stream|auth|quota|(?!operator-message)[^/]+[.]ts$)' },
+    to: { path: '^src/(xrpc|edge|stream|auth|quota|(?!operator-message)[^/]+[.]ts$)' },
   },
   {
     name: 'workers-do-jobs-only',

@@ -1,11 +1,27 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import type { HttpBindings, WebSocketServerLike } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { WebSocketServer } from 'ws';
+import { createConnectionGate } from '#edge/connection-gate.ts';
+import { createCorsPolicy } from '#edge/cors.ts';
+import { edgeRefusal } from '#edge/edge-error.ts';
+import type { EdgeErrorCode } from '#edge/edge-error.ts';
+import { Edge } from '#edge/edge.ts';
+import type { EdgeDeps } from '#edge/edge.ts';
+import type { Exchange } from '#edge/refuse.ts';
+import { SecuredResponse } from '#edge/security-headers.ts';
+import { edgeTimeouts } from '#edge/timeouts.ts';
+import type { EdgeTimeouts } from '#edge/timeouts.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { Config } from '#platform/config.ts';
+import { limits } from '#platform/limits.ts';
+import { describeError } from '#platform/logger.ts';
+import type { Logger } from '#platform/logger.ts';
+import { createAddressList } from '#quota/address-lists.ts';
 import type { OpenStream } from '#stream/serve-stream.ts';
 import { refuseUpgrade, upgradeGate } from '#xrpc/upgrade.ts';
 import type { App } from './app.ts';
@@ -17,12 +33,31 @@ export interface Listener {
   stop(): Promise<void>;
 }
 
-const headerSizeBytesMax = 32_768;
-const headersTimeoutMs = 10_000;
-const requestTimeoutMs = 30_000;
-/** Longer than a proxy keeps its side open, so that it never sends a request into a closing connection. */
-const keepAliveTimeoutMs = 65_000;
-const clientFrameSizeBytesMax = 4_096;
+/** What is served. */
+export type Served = Pick<App, 'http' | 'endpoints' | 'openStreams'>;
+
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly config: Pick<
+    Config,
+    | 'NODE_ENV'
+    | 'MAX_CONNECTIONS'
+    | 'MAX_CONNECTIONS_PER_ADDRESS'
+    | 'MAX_CONNECTIONS_PER_SECOND'
+    | 'TRUSTED_PROXY_CIDRS'
+    | 'TRUSTED_PROXY_HEADER'
+    | 'CORS_ALLOW_ORIGINS'
+  >;
+  /** Default: those that clients know. */
+  readonly timeouts?: EdgeTimeouts;
+}
+
+const requestsPerConnectionMax = 1_000;
+/** Of the request line, which Node counts among the headers. */
+const requestLineSizeBytes = 64;
 const goodbyeTimeoutMs = 2_000;
 const stopPollMs = 50;
 
@@ -30,40 +65,109 @@ const stopPollMs = 50;
  * Listens and then composes the app, because a free port is known only afterwards; requests cannot arrive in between.
  * @throws Error with code EADDRINUSE when the port is taken.
  */
-export async function listen(
-  where: { host: string; port: number; clock: Clock },
-  compose: (port: number) => App,
-): Promise<{ listener: Listener; app: App }> {
-  const served: { app?: App } = {};
-  const sockets = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
-    maxPayload: clientFrameSizeBytesMax,
-  });
+export async function listen<Composed extends Served>(
+  options: ListenOptions,
+  compose: (port: number) => Composed,
+): Promise<{ listener: Listener; app: Composed }> {
+  const served: { app?: Composed } = {};
+  const { clock, logger, timeouts = edgeTimeouts } = options;
+  const edge = new Edge({ ...edgePolicy(options), clock, timeouts, onError: (error) => logFailure(logger, error) });
+  const mayUpgrade = (request: IncomingMessage): boolean =>
+    served.app !== undefined && upgradeGate(served.app.endpoints)(request) && edge.mayUpgrade(request);
   const server = createAdaptorServer({
-    fetch: (request, env) => {
+    fetch: async (request, env) => {
       const response = served.app?.http.fetch(request, env) ?? new Response(null, { status: 503 });
-      const { incoming, outgoing } = env as Partial<HttpBindings>;
+      const { incoming, outgoing } = env as HttpBindings | UpgradeBindings;
       // A request that has left HTTP has nothing to answer with.
-      return incoming !== undefined && outgoing === undefined ? answerUpgrade(incoming, response) : response;
+      return outgoing === undefined
+        ? answerUpgrade(incoming, response)
+        : answer(edge, { incoming, outgoing }, response);
     },
-    createServer,
-    serverOptions: {
-      maxHeaderSize: headerSizeBytesMax,
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      keepAliveTimeout: keepAliveTimeoutMs,
-      shouldUpgradeCallback: (request) => served.app !== undefined && upgradeGate(served.app.endpoints)(request),
-    },
+    createServer: ((serverOptions: ServerOptions, serve: RequestListener) => {
+      const inner = createServer(serverOptions);
+      edge.attach(inner, serve);
+      return inner;
+    }) as typeof createServer,
+    serverOptions: { ...serverOptions(timeouts), shouldUpgradeCallback: mayUpgrade },
     // The types differ only in how they write an absent option.
-    websocket: { server: sockets as WebSocketServerLike },
+    websocket: { server: webSocketServer() as WebSocketServerLike },
   }) as Server;
-  server.listen(where.port, where.host);
+  server.maxConnections = options.config.MAX_CONNECTIONS;
+  server.maxRequestsPerSocket = requestsPerConnectionMax;
+  server.timeout = timeouts.drainMs;
+  server.listen(options.port, options.host);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const app = compose(port);
+  answerStrangePaths(app.http, logger);
   served.app = app;
-  return { listener: { port, stop: () => stop(server, app.openStreams, where.clock) }, app };
+  return { listener: { port, stop: () => stop(server, app.openStreams, clock) }, app };
+}
+
+interface UpgradeBindings {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: undefined;
+}
+
+/** Connections that carry many clients are not counted by address: those of trusted proxies, and outside production those of this machine. */
+function edgePolicy({ config, clock }: ListenOptions): Pick<EdgeDeps, 'gate' | 'cors' | 'forwardedHeader'> {
+  const exempt = config.NODE_ENV === 'production' ? [] : ['127.0.0.0/8', '::1'];
+  const isExempt = createAddressList([...config.TRUSTED_PROXY_CIDRS, ...exempt], 'TRUSTED_PROXY_CIDRS');
+  const limits = {
+    perAddressMax: config.MAX_CONNECTIONS_PER_ADDRESS,
+    perSecondMax: config.MAX_CONNECTIONS_PER_SECOND,
+    prefixesMax: 2 * config.MAX_CONNECTIONS,
+  };
+  return {
+    gate: createConnectionGate({ clock, limits, isExempt }),
+    cors: createCorsPolicy(config.CORS_ALLOW_ORIGINS),
+    forwardedHeader: config.TRUSTED_PROXY_HEADER.toLowerCase(),
+  };
+}
+
+function serverOptions(timeouts: EdgeTimeouts): ServerOptions {
+  return {
+    ServerResponse: SecuredResponse,
+    insecureHTTPParser: false,
+    maxHeaderSize: limits.urlLengthMax + limits.headersSizeBytesMax + requestLineSizeBytes,
+    // A missing one is refused with the others, and with a body.
+    requireHostHeader: false,
+    headersTimeout: timeouts.headersMs,
+    requestTimeout: timeouts.requestMs,
+    connectionsCheckingInterval: timeouts.checkEveryMs,
+    keepAliveTimeout: timeouts.keepAliveMs,
+  };
+}
+
+function webSocketServer(): WebSocketServer {
+  return new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: limits.clientFrameSizeBytesMax,
+  });
+}
+
+function answerStrangePaths(http: Served['http'], logger: Logger): void {
+  const refuseWith = (code: EdgeErrorCode): Response => {
+    const { status, headers, body } = edgeRefusal(code);
+    const { Connection: _kept, ...kept } = headers;
+    return new Response(body, { status, headers: kept });
+  };
+  http.notFound(() => refuseWith('NotFound'));
+  http.onError((error) => {
+    logFailure(logger, error);
+    return refuseWith('InternalServerError');
+  });
+}
+
+function logFailure(logger: Logger, error: unknown): void {
+  logger.log('background_failed', { part: 'listener', ...describeError(error) });
+}
+
+/** The adapter gets nothing to write: an error that arose in it would be printed and sent with its text. */
+async function answer(edge: Edge, exchange: Exchange, response: Response | Promise<Response>): Promise<Response> {
+  if ((await response) !== RESPONSE_ALREADY_SENT) await edge.answer(exchange, response);
+  return RESPONSE_ALREADY_SENT;
 }
 
 async function answerUpgrade(request: IncomingMessage, answer: Response | Promise<Response>): Promise<Response> {

@@ -91,7 +91,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     serviceDid: config.SERVICE_DID ?? `did:web:localhost%3A${port}`,
     publicUrl: config.PUBLIC_URL ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
   });
-  const { listener, app } = await listen({ host, port: config.SERVER_PORT, clock }, (port) =>
+  const { listener, app } = await listen({ host, port: config.SERVER_PORT, clock, logger, config }, (port) =>
     createApp({
       config,
       clock,

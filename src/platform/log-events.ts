@@ -37,6 +37,7 @@ const jobWords = [
   'clean-replay-entries',
   'clean-idempotency-keys',
   'clean-reports',
+  'clean-audit-events',
 ] as const;
 
 export const logEvents = {
@@ -60,6 +61,7 @@ export const logEvents = {
       part: [
         'tail',
         'doorbell',
+        'listener',
         'partitions',
         'batcher',
         'resolver',

@@ -5,6 +5,7 @@ import type { Context, Hono } from 'hono';
 import type { Authenticate } from '#auth/authenticate.ts';
 import type { Caller } from '#domain/caller.ts';
 import type { Clock } from '#platform/clock.ts';
+import { isPreflight, preflightHeaders } from '#edge/cors.ts';
 import { InvariantError } from '#platform/errors.ts';
 import { newRequestId } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
@@ -19,10 +20,10 @@ import type { AtTheDoor } from './door.ts';
 import { generalError } from './general-error.ts';
 import { rateLimitHeaders } from './rate-limit.ts';
 import { readJsonBody, refuseLargeBody } from './request-body.ts';
-import { answerHeaders, eventStreamHeaders, refusalOf, statusOk, statuses } from './respond.ts';
+import { answerHeaders, eventStreamHeaders, refusalOf, statusNoContent, statusOk, statuses } from './respond.ts';
 import type { Refusal } from './respond.ts';
 import { shedRequest } from './shed-request.ts';
-import { isUpgrade, upgrade } from './upgrade.ts';
+import { hasLeftHttp, upgrade } from './upgrade.ts';
 
 export interface MountDeps {
   readonly endpoints: readonly Endpoint[];
@@ -134,6 +135,7 @@ async function answer(
   exchange: Exchange,
 ): Promise<Response> {
   await admit(deps.doorkeeper, exchange);
+  if (isPreflight(context.env)) return new Response(null, { status: statusNoContent, headers: preflightHeaders });
   if ((exchange.request.url?.length ?? 0) > limits.urlLengthMax) throw generalError('UriTooLong');
   const endpoint = registry.get(context.req.path.slice(prefix.length));
   if (endpoint === undefined) throw generalError('MethodNotImplemented');
@@ -186,7 +188,7 @@ async function openSubscription(
   exchange: Exchange,
   endpoint: SubscriptionEndpoint,
 ): Promise<Response> {
-  if (!isUpgrade(exchange.request)) throw generalError('UpgradeRequired');
+  if (!hasLeftHttp(context)) throw generalError('UpgradeRequired');
   const admitted = await identify(deps.doorkeeper, exchange, () => endpoint.admit(exchange.search));
   await chargeCaller(deps, exchange, endpoint, admitted.caller);
   const take = await admitted.open();

@@ -7,8 +7,14 @@ import { WebSocket } from 'ws';
 import { InvariantError } from '#platform/errors.ts';
 import type { Endpoint, SocketTaker } from './endpoint.ts';
 
+/** Whether the request came with the right to become a WebSocket; what merely asks for it is plain HTTP. */
+export function hasLeftHttp(context: Context<{ Bindings: HttpBindings }>): boolean {
+  const { outgoing }: Partial<HttpBindings> = context.env;
+  return outgoing === undefined;
+}
+
 /** Whether the client asks for a WebSocket. */
-export function isUpgrade(request: IncomingMessage): boolean {
+function isUpgrade(request: IncomingMessage): boolean {
   return request.headers.upgrade?.toLowerCase() === 'websocket';
 }
 

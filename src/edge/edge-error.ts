@@ -1,0 +1,43 @@
+import { STATUS_CODES } from 'node:http';
+import { securityHeaders } from './security-headers.ts';
+
+/** Refusals before a method is looked at; none needs a declaration in a lexicon. */
+export const edgeErrors = {
+  ExpectationFailed: [417, 'The only expectation that can be met is 100-continue.'],
+  HeadersTooLarge: [431, 'The headers are too many or too long.'],
+  InternalServerError: [500, 'Something went wrong on the server. Try again later.'],
+  InvalidRequest: [400, 'The request is not HTTP/1.1 in its plain form: one Host, one framing, a path as target.'],
+  MethodNotAllowed: [405, 'The HTTP method has no use here.'],
+  NotFound: [404, 'There is nothing at this path.'],
+  OriginNotAllowed: [403, 'Pages of this origin may not open streams.'],
+  PayloadTooLarge: [413, 'The body is larger than the service accepts.'],
+  RequestTimeout: [408, 'The request did not arrive in time.'],
+  UriTooLong: [414, 'The URL is too long. Ask for fewer things at once.'],
+} as const satisfies Record<string, readonly [status: number, message: string]>;
+
+export type EdgeErrorCode = keyof typeof edgeErrors;
+
+/** Status, headers and body of the refusal `code`; its connection ends with it. */
+export function edgeRefusal(code: EdgeErrorCode): {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+} {
+  const [status, message] = edgeErrors[code];
+  const body = JSON.stringify({ error: code, message });
+  const headers = {
+    ...securityHeaders,
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': String(Buffer.byteLength(body)),
+    Connection: 'close',
+    ...(code === 'MethodNotAllowed' ? { Allow: 'GET, HEAD, POST, OPTIONS' } : {}),
+  };
+  return { status, headers, body };
+}
+
+/** The same as it goes over a connection whose request cannot be answered any other way. */
+export function edgeRefusalText(code: EdgeErrorCode): string {
+  const { status, headers, body } = edgeRefusal(code);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  return [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines, '', body].join('\r\n');
+}

@@ -1,0 +1,189 @@
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '#platform/clock.ts';
+import type { ConnectionGate } from './connection-gate.ts';
+import type { CorsPolicy } from './cors.ts';
+import type { EdgeErrorCode } from './edge-error.ts';
+import { inspectRequest } from './inspect-request.ts';
+import type { InspectOptions } from './inspect-request.ts';
+import { refuse, refuseOnSocket, writeAnswer } from './refuse.ts';
+import type { Exchange, LingerDeps } from './refuse.ts';
+import type { EdgeTimeouts } from './timeouts.ts';
+
+export interface EdgeDeps {
+  readonly clock: Clock;
+  readonly timeouts: EdgeTimeouts;
+  readonly gate: ConnectionGate;
+  readonly cors: CorsPolicy;
+  readonly forwardedHeader: string;
+  /** Receives what went wrong while an answer was written; its text is not for the log. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** An exchange whose request is still arriving, or whose answer is not written. */
+interface OpenExchange extends Exchange {
+  readonly startedAtMs: number;
+  /** What the connection had read before. */
+  readonly readBeforeSizeBytes: number;
+}
+
+interface Link {
+  /** Its last answer is decided: what else arrives is not run. */
+  isClosing: boolean;
+  readonly exchanges: Set<OpenExchange>;
+}
+
+const bodyRateBytesPerSecondMin = 1_024;
+/** The app names nothing by the Host, and the adapter answers odd ones without a body. */
+const innerHost = 'localhost';
+
+const parserErrors: Readonly<Record<string, EdgeErrorCode>> = {
+  HPE_HEADER_OVERFLOW: 'HeadersTooLarge',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'PayloadTooLarge',
+  ERR_HTTP_REQUEST_TIMEOUT: 'RequestTimeout',
+};
+
+/** Decides about connections and requests before the app sees them, and writes what the app answers. */
+export class Edge {
+  readonly #deps: EdgeDeps;
+  readonly #inspectOptions: InspectOptions;
+  readonly #linger: LingerDeps;
+  readonly #links = new WeakMap<Socket, Link>();
+  readonly #open = new Set<OpenExchange>();
+
+  constructor(deps: EdgeDeps) {
+    this.#deps = deps;
+    this.#inspectOptions = {
+      forwardedHeader: deps.forwardedHeader,
+      isAllowedOrigin: (origin) => deps.cors.isAllowed(origin),
+    };
+    this.#linger = { clock: deps.clock, lingerMs: deps.timeouts.lingerMs };
+  }
+
+  /** Gives `serve` the requests of `server` that are plain HTTP, and refuses the rest. */
+  attach(server: Server, serve: RequestListener): void {
+    const ended = new AbortController();
+    server.once('close', () => ended.abort());
+    server.on('connection', (socket) => this.#enter(socket));
+    server.on('request', (incoming, outgoing) => {
+      if (this.#admit(incoming, outgoing) !== undefined) serve(incoming, outgoing);
+    });
+    server.on('checkContinue', (incoming, outgoing) => {
+      if (this.#admit(incoming, outgoing) === undefined) return;
+      outgoing.writeContinue();
+      serve(incoming, outgoing);
+    });
+    server.on('checkExpectation', (incoming, outgoing) => {
+      const exchange = this.#admit(incoming, outgoing);
+      if (exchange !== undefined) this.#close(exchange, 'ExpectationFailed');
+    });
+    server.on('connect', (_request, socket: Socket) => this.#closeSocket(socket, 'MethodNotAllowed'));
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+      if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+      else this.#closeSocket(socket, parserErrors[error.code ?? ''] ?? 'InvalidRequest');
+    });
+    this.#watch(ended.signal).catch(this.#deps.onError);
+  }
+
+  /** Whether a request that asks to leave HTTP is plain, and alone on its connection. */
+  mayUpgrade(request: IncomingMessage): boolean {
+    const { isClosing, exchanges } = this.#linkOf(request.socket);
+    if (isClosing || exchanges.size > 0) return false;
+    if (inspectRequest(request, this.#inspectOptions) !== undefined) return false;
+    request.headers.host = innerHost;
+    return true;
+  }
+
+  /** Writes the app's answer; a failure becomes InternalServerError and goes to `onError`. Never rejects. */
+  async answer(exchange: Exchange, response: Response | Promise<Response>): Promise<void> {
+    try {
+      const answer = await response;
+      if (answer.headers.get('connection') === 'close') this.#linkOf(exchange.incoming.socket).isClosing = true;
+      await writeAnswer(this.#linger, exchange, answer);
+    } catch (error) {
+      this.#deps.onError(error);
+      if (exchange.outgoing.headersSent) exchange.outgoing.destroy();
+      else this.#close(exchange, 'InternalServerError');
+    }
+  }
+
+  #enter(socket: Socket): void {
+    const leave = this.#deps.gate.enter(socket.remoteAddress);
+    if (leave === undefined) socket.destroy();
+    else socket.once('close', leave);
+  }
+
+  #linkOf(socket: Socket): Link {
+    const known = this.#links.get(socket);
+    if (known !== undefined) return known;
+    const link = { isClosing: false, exchanges: new Set<OpenExchange>() };
+    this.#links.set(socket, link);
+    // An answer that never got its turn on the connection does not say that it is over.
+    socket.once('close', () => link.exchanges.forEach((exchange) => this.#open.delete(exchange)));
+    return link;
+  }
+
+  #admit(incoming: IncomingMessage, outgoing: ServerResponse): Exchange | undefined {
+    const link = this.#linkOf(incoming.socket);
+    if (link.isClosing) return undefined;
+    const exchange = this.#begin(link, { incoming, outgoing });
+    const code = inspectRequest(incoming, this.#inspectOptions);
+    if (code !== undefined) {
+      this.#close(exchange, code);
+      return undefined;
+    }
+    const corsHeaders = this.#deps.cors.headersFor(incoming.headers.origin);
+    for (const [name, value] of Object.entries(corsHeaders)) outgoing.setHeader(name, value);
+    incoming.headers.host = innerHost;
+    return exchange;
+  }
+
+  #begin({ exchanges }: Link, { incoming, outgoing }: Exchange): Exchange {
+    const readBeforeSizeBytes = incoming.socket.bytesRead;
+    const exchange = { incoming, outgoing, startedAtMs: this.#deps.clock.monotonicMs(), readBeforeSizeBytes };
+    exchanges.add(exchange);
+    this.#open.add(exchange);
+    outgoing.once('close', () => {
+      exchanges.delete(exchange);
+      this.#open.delete(exchange);
+    });
+    return exchange;
+  }
+
+  #close(exchange: Exchange, code: EdgeErrorCode): void {
+    this.#linkOf(exchange.incoming.socket).isClosing = true;
+    refuse(this.#linger, exchange, code).catch((error: unknown) => {
+      exchange.outgoing.destroy();
+      this.#deps.onError(error);
+    });
+  }
+
+  /** What is written here must not be taken for the answer to an earlier request. */
+  #closeSocket(socket: Socket, code: EdgeErrorCode): void {
+    const link = this.#linkOf(socket);
+    if (link.isClosing) return;
+    link.isClosing = true;
+    const [current, ...others] = link.exchanges;
+    const isOfCurrent = current === undefined || (!current.incoming.complete && !current.outgoing.headersSent);
+    if (others.length > 0 || !isOfCurrent) socket.destroy();
+    else refuseOnSocket(this.#linger, socket, code).catch(this.#deps.onError);
+  }
+
+  async #watch(ended: AbortSignal): Promise<void> {
+    while (!ended.aborted) {
+      await this.#deps.clock.sleep(this.#deps.timeouts.checkEveryMs, ended);
+      this.#endSlowBodies();
+    }
+  }
+
+  #endSlowBodies(): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    for (const { incoming, startedAtMs, readBeforeSizeBytes } of this.#open) {
+      const elapsedMs = nowMs - startedAtMs;
+      if (incoming.complete || elapsedMs < this.#deps.timeouts.bodyGraceMs) continue;
+      const dueSizeBytes = (bodyRateBytesPerSecondMin * elapsedMs) / 1000;
+      const readSizeBytes = incoming.socket.bytesRead - readBeforeSizeBytes;
+      if (readSizeBytes < dueSizeBytes) this.#closeSocket(incoming.socket, 'RequestTimeout');
+    }
+  }
+}

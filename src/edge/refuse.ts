@@ -1,0 +1,68 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '#platform/clock.ts';
+import { edgeRefusal, edgeRefusalText } from './edge-error.ts';
+import type { EdgeErrorCode } from './edge-error.ts';
+
+/** A request and what answers it. */
+export interface Exchange {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+}
+
+export interface LingerDeps {
+  readonly clock: Clock;
+  /** How long a refused peer may go on sending: closing at once would make its system throw away the answer unread. */
+  readonly lingerMs: number;
+}
+
+/** Answers in turn, after what was asked before on this connection, and ends the connection. */
+export async function refuse(deps: LingerDeps, { incoming, outgoing }: Exchange, code: EdgeErrorCode): Promise<void> {
+  const { status, headers, body } = edgeRefusal(code);
+  outgoing.writeHead(status, headers);
+  if (incoming.method !== 'HEAD') outgoing.write(body);
+  await discardBody(deps, incoming);
+  outgoing.end();
+}
+
+/** Answers on the connection itself, whose request cannot be read any further, and ends it. */
+export async function refuseOnSocket(
+  { clock, lingerMs }: LingerDeps,
+  socket: Socket,
+  code: EdgeErrorCode,
+): Promise<void> {
+  if (socket.destroyed) return;
+  const closed = new AbortController();
+  socket.once('close', () => closed.abort());
+  socket.end(edgeRefusalText(code));
+  await clock.sleep(lingerMs, closed.signal);
+  socket.destroy();
+}
+
+/**
+ * Writes `response` whole. The adapter would print an error that arises here, and send its text.
+ * @throws Error when its headers cannot be sent.
+ */
+export async function writeAnswer(
+  deps: LingerDeps,
+  { incoming, outgoing }: Exchange,
+  response: Response,
+): Promise<void> {
+  const body = Buffer.from(await response.arrayBuffer());
+  if (outgoing.destroyed || outgoing.headersSent) return;
+  const headers = Object.fromEntries(response.headers);
+  const hasBody = response.status !== 204 && response.status !== 304;
+  outgoing.writeHead(response.status, hasBody ? { ...headers, 'content-length': body.length } : headers);
+  if (incoming.method !== 'HEAD' && hasBody) outgoing.write(body);
+  if (headers['connection'] === 'close') await discardBody(deps, incoming);
+  outgoing.end();
+}
+
+async function discardBody({ clock, lingerMs }: LingerDeps, incoming: IncomingMessage): Promise<void> {
+  if (incoming.readableEnded || incoming.destroyed) return;
+  const ended = new AbortController();
+  incoming.once('end', () => ended.abort()).once('close', () => ended.abort());
+  incoming.on('error', () => ended.abort());
+  incoming.resume();
+  await clock.sleep(lingerMs, ended.signal);
+}
