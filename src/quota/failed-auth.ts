@@ -18,6 +18,8 @@ export interface FailedAuth {
   bannedForMs(client: ClientAddress): number;
   noteSuccess(client: ClientAddress): void;
   noteFailure(client: ClientAddress): void;
+  /** How many prefixes are remembered. */
+  prefixCounts(): { readonly failing: number; readonly succeeding: number; readonly banned: number };
 }
 
 export interface FailedAuthDeps {
@@ -79,8 +81,6 @@ export function createFailedAuth(deps: FailedAuthDeps): FailedAuth {
     deps.onBan?.({ of: suspect.of, minutes });
   }
 
-  if (banAfterFailures === 0)
-    return { bannedForMs: () => 0, noteSuccess: () => undefined, noteFailure: () => undefined };
   return {
     bannedForMs(client) {
       // Names cost more than everything else here, and mostly nobody is banned.
@@ -92,12 +92,14 @@ export function createFailedAuth(deps: FailedAuthDeps): FailedAuth {
       );
     },
     noteSuccess(client) {
+      if (banAfterFailures === 0) return;
       const nowMs = clock.monotonicMs();
       for (const { names } of suspectsOf(client)) {
         successes.set(names.current, countOne(find(successes, names), nowMs));
       }
     },
     noteFailure(client) {
+      if (banAfterFailures === 0) return;
       const nowMs = clock.monotonicMs();
       for (const suspect of suspectsOf(client)) {
         const { names, failuresMax } = suspect;
@@ -105,11 +107,12 @@ export function createFailedAuth(deps: FailedAuthDeps): FailedAuth {
         if ((find(bans, names)?.untilMs ?? nowMs) > nowMs) continue;
         const failed = countOne(find(failures, names), nowMs);
         failures.set(names.current, failed);
-        const failedCount = countNow(failed, nowMs);
-        if (failedCount < failuresMax || failedCount <= countNow(find(successes, names), nowMs)) continue;
+        const failedCount = countNow(failed, nowMs, 'atMost');
+        if (failedCount < failuresMax || failedCount <= countNow(find(successes, names), nowMs, 'atLeast')) continue;
         ban(suspect, nowMs);
       }
     },
+    prefixCounts: () => ({ failing: failures.size, succeeding: successes.size, banned: bans.size }),
   };
 }
 

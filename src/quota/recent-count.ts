@@ -5,8 +5,9 @@ export interface RecentCount {
 }
 
 const slotMs = 2_000;
-/** A slot counts until a whole minute after its end. */
-const slotsMax = 60_000 / slotMs + 1;
+const slotsPerMinute = 60_000 / slotMs;
+/** The slot that is not over yet, and a whole minute. */
+const slotsMax = slotsPerMinute + 1;
 
 /** Counts one more. */
 export function countOne(recent: RecentCount | undefined, nowMs: number): RecentCount {
@@ -14,9 +15,12 @@ export function countOne(recent: RecentCount | undefined, nowMs: number): Recent
   return { slot, counts: [(counts[0] ?? 0) + 1, ...counts.slice(1)] };
 }
 
-/** What happened in the last 60 to 62 seconds. */
-export function countNow(recent: RecentCount | undefined, nowMs: number): number {
-  return shifted(recent, nowMs).counts.reduce((sum, count) => sum + count, 0);
+/** What happened in the last 58 to 60 seconds (`atMost` a minute) or in the last 60 to 62 (`atLeast`). */
+export function countNow(recent: RecentCount | undefined, nowMs: number, minute: 'atMost' | 'atLeast'): number {
+  const slots = minute === 'atMost' ? slotsPerMinute : slotsMax;
+  return shifted(recent, nowMs)
+    .counts.slice(0, slots)
+    .reduce((sum, count) => sum + count, 0);
 }
 
 function shifted(recent: RecentCount | undefined, nowMs: number): RecentCount {
