@@ -1,4 +1,6 @@
 import { defineCommand, runMain } from 'citty';
+import { auditCommand } from './admin/audit.ts';
+import { configCommand } from './admin/config.ts';
 import { jobsCommand } from './admin/jobs.ts';
 import { keyCommand } from './admin/key.ts';
 import { quotaCommand } from './admin/quota.ts';
@@ -6,6 +8,12 @@ import { quotaCommand } from './admin/quota.ts';
 await runMain(
   defineCommand({
     meta: { name: 'npm run admin --', description: 'What an operator does by hand' },
-    subCommands: { jobs: jobsCommand, key: keyCommand, quota: quotaCommand },
+    subCommands: {
+      audit: auditCommand,
+      config: configCommand,
+      jobs: jobsCommand,
+      key: keyCommand,
+      quota: quotaCommand,
+    },
   }),
 );
