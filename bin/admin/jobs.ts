@@ -6,6 +6,7 @@ import { createLogger } from '#platform/logger.ts';
 import { createMetrics } from '#platform/metrics.ts';
 import { jobRuns } from '../../workers/main.ts';
 import { runJobByHand } from '../../workers/start-worker.ts';
+import { recordAction } from '../record-action.ts';
 import { withDatabase } from '../with-database.ts';
 import { command, UsageError } from './command.ts';
 
@@ -16,9 +17,10 @@ async function runOnce(name: string): Promise<void> {
     logger: createLogger('error'),
     metrics: createMetrics({ methods: [], quotas: [], jobs: jobNames }),
   };
-  const { removed } = await withDatabase(config, (database) =>
-    runJobByHand(name, jobRuns[name], { database, config, clock: systemClock, ...reports }),
-  );
+  const { removed } = await withDatabase(config, async (database) => {
+    await recordAction({ config, database }, 'jobs.run', name);
+    return runJobByHand(name, jobRuns[name], { database, config, clock: systemClock, ...reports });
+  });
   console.log(process.stdout.isTTY ? `${name}: done, ${removed} removed.` : JSON.stringify({ job: name, removed }));
 }
 

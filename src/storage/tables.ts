@@ -28,6 +28,8 @@ export interface Tables {
   replay_entries: ReplayEntriesTable;
   replay_birth: ReplayBirthTable;
   job_turns: JobTurnsTable;
+  audit_events: AuditEventsTable;
+  operator_actions: OperatorActionsTable;
 }
 
 interface CursorGenerationTable {
@@ -319,4 +321,21 @@ interface JobTurnsTable {
   is_running: Generated<boolean>;
   succeeded_at: Date | null;
   paused_at: Date | null;
+}
+
+interface AuditEventsTable {
+  bucket: Date;
+  kind: string;
+  subject: string;
+  count: number;
+}
+
+interface OperatorActionsTable {
+  action_no: number;
+  taken_at: Date;
+  action: string;
+  subject: string;
+  key_id: number;
+  previous_digest: Buffer;
+  digest: Buffer;
 }

@@ -1,0 +1,40 @@
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+
+/** What happened to the service's safety: how often per minute, in words of a closed list that can spell no name or address. */
+const statements = [
+  `CREATE TABLE audit_events (
+    bucket timestamptz NOT NULL,
+    kind text NOT NULL CHECK (kind ~ '^[a-z_]{1,32}$'),
+    subject text NOT NULL CHECK (subject ~ '^[A-Za-z][A-Za-z0-9_]{0,47}$'),
+    count bigint NOT NULL CHECK (count > 0),
+    PRIMARY KEY (bucket, kind, subject)
+  )`,
+  // Each row's digest covers the row before it, so that one that is changed, added or taken out of the middle shows.
+  `CREATE TABLE operator_actions (
+    action_no bigint PRIMARY KEY CHECK (action_no > 0),
+    taken_at timestamptz NOT NULL,
+    action text NOT NULL CHECK (action ~ '^[a-z_.]{1,32}$'),
+    subject text NOT NULL CHECK (subject ~ '^[a-z][a-z0-9_-]{0,47}$'),
+    key_id smallint NOT NULL,
+    previous_digest bytea NOT NULL,
+    digest bytea NOT NULL
+  )`,
+  'CREATE INDEX operator_actions_by_time ON operator_actions (taken_at)',
+  // Against mistakes of our own: whoever owns the table can take this away, which is what the digests are for.
+  `CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    RAISE EXCEPTION 'rows of this table are added and removed, never changed';
+  END $$`,
+  `CREATE TRIGGER operator_actions_stay BEFORE UPDATE ON operator_actions
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()`,
+] as const;
+
+export async function up(db: Kysely<unknown>): Promise<void> {
+  for (const statement of statements) await sql.raw(statement).execute(db);
+}
+
+export async function down(db: Kysely<unknown>): Promise<void> {
+  await sql`DROP TABLE audit_events, operator_actions`.execute(db);
+  await sql`DROP FUNCTION refuse_change`.execute(db);
+}

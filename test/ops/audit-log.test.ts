@@ -1,0 +1,116 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { startAuditLog } from '#ops/audit-log.ts';
+import type { AuditLog } from '#ops/audit-log.ts';
+import type { AuditSubject } from '#ops/audit-words.ts';
+import { openDatabase } from '#storage/database.ts';
+import { readAuditEvents } from '#storage/audit-events.ts';
+import { createTestDatabase } from '../support/database.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+
+let database: TestDatabase;
+beforeAll(async () => void (database = await createTestDatabase()));
+afterAll(() => database.close());
+beforeEach(() => database.sql`TRUNCATE audit_events`);
+
+const clock = createManualClock(0);
+
+function start(deps: { sql?: TestDatabase['sql']; onError?: (error: unknown) => void } = {}): AuditLog {
+  const { sql = database.sql, onError = (error: unknown) => expect.unreachable(String(error)) } = deps;
+  return startAuditLog({ sql, clock, timeBucketSeconds: 86_400, onError });
+}
+
+/** Sums over buckets, since midnight may pass in the middle of it. */
+async function totals(): Promise<Record<string, number>> {
+  const sums: Record<string, number> = {};
+  for (const { kind, subject, count } of await readAuditEvents(database.db, 172_800)) {
+    sums[`${kind} ${subject}`] = count + (sums[`${kind} ${subject}`] ?? 0);
+  }
+  return sums;
+}
+
+test('what two servers count at the same time adds up, and a stop writes what is left', async () => {
+  const [first, second] = [start(), start()];
+  const flushes: Promise<void>[] = [];
+  for (let nth = 1; nth <= 100; nth++) {
+    first.record('auth_failure', 'JwtExpired');
+    second.record('auth_failure', 'JwtExpired', 2);
+    second.record('limit_hit', 'sendMessage');
+    if (nth % 10 === 0) flushes.push(first.flush(), second.flush());
+  }
+  await Promise.all(flushes);
+  first.record('ban', 'network');
+  await Promise.all([first.stop(), second.stop()]);
+  expect(await totals()).toEqual({
+    'auth_failure JwtExpired': 300,
+    'ban network': 1,
+    'limit_hit sendMessage': 100,
+  });
+});
+
+test('it writes by itself once a minute, and not earlier', async () => {
+  const log = start();
+  log.record('ban', 'address');
+  clock.advance(59_000);
+  await sleep(50);
+  expect(await totals()).toEqual({});
+  clock.advance(1_000);
+  while (Object.keys(await totals()).length === 0) await sleep(5);
+  expect(await totals()).toEqual({ 'ban address': 1 });
+  await log.stop();
+});
+
+test('while the database is away counts are kept, in the place of one per word, and written later', async () => {
+  const away = openDatabase({ url: 'postgres://nobody@127.0.0.1:1/none', poolSize: 1, applicationName: 'away' });
+  let { sql } = away;
+  // The statement goes wherever the database is at the time.
+  const either = ((...args: Parameters<typeof sql>) => sql(...args)) as typeof sql;
+  const errors: unknown[] = [];
+  const log = start({ sql: either, onError: (error) => errors.push(error) });
+  log.record('ban', 'address', 3);
+  await expect(log.flush()).rejects.toThrow('ECONNREFUSED');
+  log.record('ban', 'address', 4);
+  await expect(log.flush()).rejects.toThrow('ECONNREFUSED');
+  ({ sql } = database);
+  await log.stop();
+  expect(await totals()).toEqual({ 'ban address': 7 });
+  await away.close();
+});
+
+test('an answer counts as what it is: a refusal of a token, of a limit or of an address, and nothing else', async () => {
+  const log = start();
+  const answers: readonly (readonly [error: string, quota?: string])[] = [
+    ['none'],
+    ['JwtReplayed'],
+    ['BadTicket'],
+    ['ConvoNotFound'],
+    ['InternalServerError'],
+    ['ServiceUnavailable'],
+    ['UnknownAddress'],
+    ['RateLimitExceeded', 'sendMessage'],
+    ['RateLimitExceeded', 'did:plc:somebody'],
+    ['did:plc:somebody'],
+  ];
+  for (const [error, quota] of answers) log.recordAnswer({ error, quota });
+  await log.stop();
+  expect(await totals()).toEqual({
+    'address_refused UnknownAddress': 1,
+    'auth_failure BadTicket': 1,
+    'auth_failure JwtReplayed': 1,
+    'limit_hit sendMessage': 1,
+    'limit_hit unknown': 1,
+  });
+});
+
+test('no other word can be recorded: the compiler refuses it, and what gets past it is written as unknown', async () => {
+  const log = start();
+  // @ts-expect-error not a word of this kind
+  log.record('ban', 'JwtExpired');
+  // @ts-expect-error not a word of any kind
+  log.record('auth_failure', 'did:plc:somebody');
+  const subject = 'alice.example.com' as AuditSubject<'auth_failure'>;
+  log.record('auth_failure', subject);
+  await log.stop();
+  expect(await totals()).toEqual({ 'auth_failure unknown': 2, 'ban unknown': 1 });
+});
