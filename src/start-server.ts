@@ -23,13 +23,14 @@ import type { Database } from '#storage/database.ts';
 import { createLocalDoorbell, createNotifyDoorbell } from '#storage/doorbell.ts';
 import type { Doorbell } from '#storage/doorbell.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
-import { checkIdentityKey } from '#storage/identity-key-check.ts';
+import { checkIdentityKey, identityKeyOf } from '#storage/identity-key-check.ts';
 import { assertMigrated, migrateUp } from '#storage/migrator.ts';
 import { methodNames } from '#xrpc/mls/endpoints.ts';
 import { createApp } from './app.ts';
 import type { App } from './app.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { listen } from './listen.ts';
+import { auditKeyCheck, startAudit } from './start-audit.ts';
 import { version } from './version.ts';
 
 /** A running server. */
@@ -62,15 +63,13 @@ const applicationName = 'nightjar-server';
 export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const { config, clock, logger } = deps;
   const startedMs = clock.monotonicMs();
-  const { database, databaseUrl, isAlone } = await openStorage(deps);
+  const { database, databaseUrl, isAlone, migrationsApplied } = await openStorage(deps);
+  const audit = startAudit({ ...deps, sql: database.sql }, migrationsApplied);
   const metrics = createMetrics({ methods: methodNames, quotas: Object.keys(quotas), jobs: jobNames });
   const { ring, created } = await loadKeyRing({ identityKey: config.IDENTITY_KEY, dataDir: config.DATA_DIR });
   if (created) logger.log('development_keys_created', {});
   const privacy = createPrivacy(ring);
-  await checkIdentityKey(database.sql, {
-    id: privacy.keyId,
-    fingerprint: privacy.pseudonym('key-check', [], 'identity key'),
-  });
+  await auditKeyCheck(audit, checkIdentityKey(database.sql, identityKeyOf(privacy)));
   const doorbell = await openDoorbell(deps, { databaseUrl, isAlone });
   const replayGuard = createReplayGuard({
     sql: database.sql,
@@ -89,7 +88,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const host = config.SERVER_HOST ?? (config.NODE_ENV === 'production' ? '0.0.0.0' : '127.0.0.1');
   const identityOf = (port: number): { serviceDid: string; publicUrl: string } => ({
     serviceDid: config.SERVICE_DID ?? `did:web:localhost%3A${port}`,
-    publicUrl: config.PUBLIC_URL ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    publicUrl: config.PUBLIC_URL ?? hostOfDid(config) ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
   });
   const { listener, app } = await listen({ host, port: config.SERVER_PORT, clock, logger, config }, (port) =>
     createApp({
@@ -104,6 +103,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
       replayGuard,
       readiness,
       cursorGeneration,
+      audit,
       version,
       ...identityOf(port),
     }),
@@ -118,6 +118,12 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   logger.log('server_listening', { port: listener.port, adminPort, startupMs: clock.monotonicMs() - startedMs });
   const { serviceDid, publicUrl } = identityOf(listener.port);
   return { url: publicUrl, port: listener.port, adminPort, serviceDid, databaseUrl, database, metrics };
+}
+
+/** In production a did:web is the name under which a proxy serves. */
+function hostOfDid({ NODE_ENV, SERVICE_DID }: Config): string | undefined {
+  const [, host] = /^did:web:([^:]+)$/.exec(SERVICE_DID ?? '') ?? [];
+  return NODE_ENV === 'production' && host !== undefined ? `https://${decodeURIComponent(host)}` : undefined;
 }
 
 async function openOperations(
@@ -151,7 +157,14 @@ function replayDigest(privacy: Privacy): (issuer: string, jti: string, expiresAt
     privacy.pseudonym('replay', [Math.floor(expiresAtSeconds / 86_400), issuer], jti);
 }
 
-async function openStorage(deps: ServerDeps): Promise<{ database: Database; databaseUrl: string; isAlone: boolean }> {
+interface OpenStorage {
+  readonly database: Database;
+  readonly databaseUrl: string;
+  readonly isAlone: boolean;
+  readonly migrationsApplied: number;
+}
+
+async function openStorage(deps: ServerDeps): Promise<OpenStorage> {
   const { config, clock, logger, steps } = deps;
   const startedMs = clock.monotonicMs();
   let databaseUrl = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
@@ -169,30 +182,36 @@ async function openStorage(deps: ServerDeps): Promise<{ database: Database; data
   });
   steps.unshift({ name: 'database', run: () => database.close() });
   const { versionMajor } = await checkServer(database, { production: config.NODE_ENV === 'production' });
-  await applyMigrations(deps, { database, databaseUrl, migrate: config.MIGRATE_ON_START ?? isAlone });
+  const migrationsApplied = await applyMigrations(deps, {
+    database,
+    databaseUrl,
+    migrate: config.MIGRATE_ON_START ?? isAlone,
+  });
   const created = await preparePartitions(database, {
     messageTtlDays: config.MESSAGE_TTL_DAYS,
     eventTtlDays: config.EVENT_STREAM_TTL_DAYS,
   });
   if (created > 0) logger.log('partitions_created', { count: created });
   logger.log('postgres_ready', { versionMajor, tookMs: clock.monotonicMs() - startedMs });
-  return { database, databaseUrl, isAlone };
+  return { database, databaseUrl, isAlone, migrationsApplied };
 }
 
 async function applyMigrations(
   deps: ServerDeps,
   plan: { database: Database; databaseUrl: string; migrate: boolean },
-): Promise<void> {
+): Promise<number> {
+  let count = 0;
   if (plan.migrate) {
     const maintenance = openDatabase({ url: plan.databaseUrl, poolSize: 1, applicationName, purpose: 'maintenance' });
     try {
-      const applied = await migrateUp(maintenance);
-      if (applied.length > 0) deps.logger.log('migrations_applied', { count: applied.length });
+      count = (await migrateUp(maintenance)).length;
+      if (count > 0) deps.logger.log('migrations_applied', { count });
     } finally {
       await maintenance.close();
     }
   }
   await assertMigrated(plan.database);
+  return count;
 }
 
 /** A server alone with its embedded Postgres needs no bell beyond itself. */
