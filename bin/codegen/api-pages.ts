@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { authErrors } from '#auth/auth-error.ts';
 import { domainErrors } from '#domain/domain-error.ts';
 import { settings } from '#platform/settings.ts';
-import { quotas, windowSeconds } from '#quota/quotas.ts';
+import { quotas, windowSecondsOf } from '#quota/quotas.ts';
 import type { Quota } from '#quota/quotas.ts';
 import { generalErrors } from '#xrpc/general-error.ts';
 import { statuses } from '#xrpc/respond.ts';
@@ -100,7 +100,7 @@ function methodPart(id: string, method: Method, quota: Quota): string[] {
     '',
     `- **Request:** \`${method.type === 'procedure' ? 'POST' : 'GET'} /xrpc/${id}\`${method.type === 'subscription' ? ' (WebSocket)' : ''}`,
     `- **Who may call:** ${callerOf(id.replace(namespace, ''))}`,
-    `- **Quota:** ${fallback} in ${windowSeconds} seconds for an account (\`${quota.setting}\`). Protects: ${lowerFirst(quota.protects)}`,
+    `- **Quota:** ${fallback} in ${windowSecondsOf(quota)} seconds for an account (\`${quota.setting}\`). Protects: ${lowerFirst(quota.protects)}`,
     ...(method.type === 'procedure' ? [] : ['', '## Parameters', '', ...fieldTable(method.parameters ?? {})]),
     ...(method.type === 'procedure' ? ['', '## Input', '', ...bodyPart(method.input)] : []),
     ...(method.output === undefined ? [] : ['', '## Output', '', ...outputPart(method.output)]),

@@ -2,24 +2,27 @@ import { createHmac, createSecretKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import type { Clock } from '#platform/clock.ts';
 import { newSecret } from '#platform/ids.ts';
-import type { QuotaName } from './quotas.ts';
-import { windowSeconds } from './quotas.ts';
+import type { Quota, QuotaName } from './quotas.ts';
+import { quotas, windowSecondsOf } from './quotas.ts';
 import type { BucketNames } from './store.ts';
 
+/** Names the bucket of one row of the table and one address, account or conversation. */
+export type NameBucket = (quota: QuotaName, whose: string) => BucketNames;
+
 const saltLifetimeMs = 86_400_000;
-/** Two windows: by then nothing counts that was charged under the old salt. */
-const windowsOverlapMs = 2 * windowSeconds * 1000;
+/** Two of the widest windows: by then nothing counts that was charged under the old salt. */
+const windowsOverlapMs = 2000 * Math.max(...Object.values<Quota>(quotas).map(windowSecondsOf));
 const saltSizeBytes = 32;
 
 /**
  * Names buckets after an address or a DID without keeping either: an HMAC under a random salt that lives in this process
- * for one day and is never written down. For two windows (or `overlapMs`) after a change the former name is given too, so that a
+ * for one day and is never written down. For two of the widest windows (or `overlapMs`) after a change the former name is given too, so that a
  * change of salt refills nobody's quota.
  */
 export function createBucketNames(
   clock: Clock,
   { overlapMs = windowsOverlapMs }: { readonly overlapMs?: number } = {},
-): (quota: QuotaName, whose: string) => BucketNames {
+): NameBucket {
   let salt = newSalt();
   let formerSalt: KeyObject | undefined;
   let changedAtMs = clock.monotonicMs();

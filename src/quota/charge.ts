@@ -1,19 +1,26 @@
 import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config.ts';
 import { createBucketNames } from './bucket-names.ts';
+import type { NameBucket } from './bucket-names.ts';
 import type { Awaitable, Decision } from './decision.ts';
 import type { Outcome, QuotaRule } from './gcra.ts';
 import { createMemoryStore } from './memory-store.ts';
-import { quotas, windowSeconds } from './quotas.ts';
-import type { CallerQuotaName, Quota, QuotaName } from './quotas.ts';
+import type { MemoryStore } from './memory-store.ts';
+import { quotas, unitOf, windowSecondsOf } from './quotas.ts';
+import type { CallerQuotaName, Quota, QuotaName, QuotaScope } from './quotas.ts';
 import type { QuotaStore } from './store.ts';
 
 /** Charges requests to the quotas of the table. */
 export interface QuotaCharger {
-  /** Charges a row of the table to an address, a network or an account. */
-  take(quota: QuotaName, whose: string): Awaitable<Decision>;
+  /**
+   * Charges `cost` (default 1) to a row of the table. `whose` is an address, a network, a DID or a conversation id, as the
+   * scope of the row says. @throws RangeError unless `cost` is a whole number from 1 to the limit of the row.
+   */
+  take(quota: QuotaName, whose: string, cost?: number): Awaitable<Decision>;
+  /** What `take` would say; charges nothing. */
+  peek(quota: QuotaName, whose: string, cost?: number): Awaitable<Decision>;
   /** Takes such a charge back. */
-  giveBack(quota: QuotaName, whose: string): Awaitable<void>;
+  giveBack(quota: QuotaName, whose: string, cost?: number): Awaitable<void>;
   /** What a row allows in its window. */
   limitOf(quota: QuotaName): number;
   /** Charges a request that has not proven an identity. `address` comes from `client-address.ts`. */
@@ -27,33 +34,49 @@ export interface QuotaCharger {
 export interface QuotaDeps {
   readonly config: Pick<Config, Quota['setting']>;
   readonly clock: Clock;
-  /** Apart, so that a flood of addresses takes no room from accounts. Absent: 100,000 buckets of each in memory. */
-  readonly stores?: { readonly address: QuotaStore; readonly caller: QuotaStore };
+  /** Apart, so that a flood of addresses takes no room from accounts. Absent: in memory. */
+  readonly stores?: QuotaStores;
+  /** Absent: under a salt of this process, for stores that are not shared. */
+  readonly nameOf?: NameBucket;
 }
 
-const bucketsMax = 100_000;
+export type QuotaStores = Readonly<Record<QuotaScope, QuotaStore>>;
+
+/** Buckets that one server counts at a time. */
+const bucketsMax = { address: 100_000, caller: 100_000, target: 50_000, conversation: 50_000 } as const;
+
+/** A store of its own for each scope, in this process. */
+export function createMemoryStores(): Readonly<Record<QuotaScope, MemoryStore>> {
+  return {
+    address: createMemoryStore(bucketsMax.address),
+    caller: createMemoryStore(bucketsMax.caller),
+    target: createMemoryStore(bucketsMax.target),
+    conversation: createMemoryStore(bucketsMax.conversation),
+  };
+}
 
 /** A charger that counts in memory unless it is given other stores. */
 export function createQuota(deps: QuotaDeps): QuotaCharger {
   const { clock } = deps;
-  const stores = deps.stores ?? { address: createMemoryStore(bucketsMax), caller: createMemoryStore(bucketsMax) };
-  const nameOf = createBucketNames(clock);
+  const stores = deps.stores ?? createMemoryStores();
+  const nameOf = deps.nameOf ?? createBucketNames(clock);
   const rules = rulesOf(deps.config);
 
-  function take(quota: QuotaName, whose: string): Awaitable<Decision> {
+  function ask(act: 'charge' | 'peek', quota: QuotaName, whose: string, cost?: number): Awaitable<Decision> {
     const rule = rules[quota];
-    const outcome = stores[quotas[quota].scope].charge(nameOf(quota, whose), rule, clock.monotonicMs());
+    const outcome = stores[quotas[quota].scope][act](nameOf(quota, whose), rule, clock.monotonicMs(), cost);
     return outcome instanceof Promise
-      ? outcome.then((settled) => decisionOf(rule, settled, clock.nowMs()))
-      : decisionOf(rule, outcome, clock.nowMs());
+      ? outcome.then((settled) => decisionOf({ quota, rule, outcome: settled }, clock.nowMs()))
+      : decisionOf({ quota, rule, outcome }, clock.nowMs());
   }
 
-  function giveBack(quota: QuotaName, whose: string): Awaitable<void> {
-    return stores[quotas[quota].scope].giveBack(nameOf(quota, whose), rules[quota], clock.monotonicMs());
-  }
+  const take: QuotaCharger['take'] = (quota, whose, cost) => ask('charge', quota, whose, cost);
+  const giveBack: QuotaCharger['giveBack'] = (quota, whose, cost) =>
+    stores[quotas[quota].scope].giveBack(nameOf(quota, whose), rules[quota], clock.monotonicMs(), cost);
 
   return {
     take,
+    peek: (quota, whose, cost) => ask('peek', quota, whose, cost),
     giveBack,
     limitOf: (quota) => rules[quota].limit,
     takeAddress: (address) => take('address', address),
@@ -63,24 +86,28 @@ export function createQuota(deps: QuotaDeps): QuotaCharger {
 }
 
 function rulesOf(config: QuotaDeps['config']): Readonly<Record<QuotaName, QuotaRule>> {
-  const rules = Object.entries<Quota>(quotas).map(([name, { setting, burst }]): [string, QuotaRule] => [
+  const rules = Object.entries<Quota>(quotas).map(([name, row]): [string, QuotaRule] => [
     name,
     {
       name,
-      limit: config[setting],
-      burst: config[burst === 'limit' ? setting : burst],
-      windowMs: windowSeconds * 1000,
+      limit: config[row.setting],
+      burst: config[row.burst === 'limit' ? row.setting : row.burst],
+      windowMs: windowSecondsOf(row) * 1000,
     },
   ]);
   // The names are those of the table.
   return Object.fromEntries(rules) as Record<QuotaName, QuotaRule>;
 }
 
-function decisionOf(rule: QuotaRule, outcome: Outcome, nowMs: number): Decision {
+function decisionOf(
+  { quota, rule, outcome }: { quota: QuotaName; rule: QuotaRule; outcome: Outcome },
+  nowMs: number,
+): Decision {
   return {
     allowed: outcome.allowed,
     name: rule.name,
     limit: rule.limit,
+    unit: unitOf(quotas[quota]),
     remaining: outcome.remaining,
     windowSeconds: rule.windowMs / 1000,
     resetAtSeconds: Math.ceil((nowMs + outcome.restoredInMs) / 1000),

@@ -3,14 +3,16 @@ export interface Decision {
   readonly allowed: boolean;
   /** The row of the quota table; a refusal names it to the caller. */
   readonly name: string;
-  /** Requests in any window. */
+  /** What may come in any window. */
   readonly limit: number;
-  /** Requests that may still come at once. */
+  /** What is counted, in the plural. */
+  readonly unit: string;
+  /** How much may still come at once. */
   readonly remaining: number;
   readonly windowSeconds: number;
   /** Unix time at which the whole limit is free again if nothing else comes. */
   readonly resetAtSeconds: number;
-  /** Whole seconds until one request passes if nothing else comes; 0 when allowed. */
+  /** Whole seconds until the same charge passes if nothing else comes; 0 when allowed. */
   readonly retryAfterSeconds: number;
 }
 

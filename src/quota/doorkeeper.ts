@@ -4,7 +4,7 @@ import type { QuotaCharger } from './charge.ts';
 import type { AddressEvidence, ClientAddress, FindClient } from './client-address.ts';
 import type { Awaitable, Decision } from './decision.ts';
 import type { FailedAuth } from './failed-auth.ts';
-import { windowSeconds } from './quotas.ts';
+import { defaultWindowSeconds } from './quotas.ts';
 
 /** Somebody at the door, who has proven no identity yet. */
 export interface Visitor {
@@ -97,7 +97,8 @@ function banDecision({ clock, quota }: DoorkeeperDeps, bannedForMs: number): Dec
     name: 'failedAuth',
     limit: quota.limitOf('failedAuth'),
     remaining: 0,
-    windowSeconds,
+    unit: 'requests',
+    windowSeconds: defaultWindowSeconds,
     resetAtSeconds: Math.ceil((clock.nowMs() + bannedForMs) / 1000),
     retryAfterSeconds: Math.ceil(bannedForMs / 1000),
   };

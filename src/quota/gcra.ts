@@ -28,8 +28,9 @@ export interface QuotaState {
 
 export interface Outcome {
   readonly allowed: boolean;
+  /** In charges of cost 1. */
   readonly remaining: number;
-  /** Until one request passes; 0 when allowed. */
+  /** Until the same charge passes; 0 when allowed. */
   readonly waitMs: number;
   /** Until nothing is charged any more. */
   readonly restoredInMs: number;
@@ -39,32 +40,45 @@ const slotsPerWindow = 60;
 /** A microsecond: above what adding fractions of a millisecond loses in months, below what a client can use. */
 const roundingMs = 1e-3;
 
-/** Charges one request at `nowMs` if both rules allow it; a refused request changes nothing. */
+/**
+ * Charges `cost` (1 for a request, or as many as a request has bytes) at `nowMs` if both rules allow it; what is refused
+ * changes nothing. A cost above the burst passes alone, after a pause.
+ * @throws RangeError unless `cost` is a whole number from 1 to the limit.
+ */
 export function charge(
   rule: QuotaRule,
   state: QuotaState | undefined,
   nowMs: number,
+  cost = 1,
 ): { readonly state: QuotaState; readonly outcome: Outcome } {
+  assertCost(rule, cost);
   const current = forget(rule, state, nowMs);
-  const waitMs = Math.max(shapeWaitMs(rule, current, nowMs), capWaitMs(rule, current, nowMs));
+  const waitMs = Math.max(shapeWaitMs(rule, current, nowMs, cost), capWaitMs(rule, current, nowMs, cost));
   if (waitMs > 0) return { state: current, outcome: { ...outcomeOf(rule, current, nowMs), allowed: false, waitMs } };
-  const charged = add(rule, current, nowMs);
+  const charged = add(rule, current, nowMs, cost);
   return { state: charged, outcome: { ...outcomeOf(rule, charged, nowMs), allowed: true, waitMs: 0 } };
 }
 
 /**
- * Takes one charge back. The oldest one goes, so that what remains counts for longer rather than shorter than it
+ * Takes a charge of `cost` back. The oldest ones go, so that what remains counts for longer rather than shorter than it
  * should, and the cap holds for the charges that were not taken back.
  */
-export function giveBack(rule: QuotaRule, state: QuotaState, nowMs: number): QuotaState {
+export function giveBack(rule: QuotaRule, state: QuotaState, nowMs: number, cost = 1): QuotaState {
   const current = forget(rule, state, nowMs);
-  const oldest = current.counts.findIndex((count) => count > 0);
-  if (oldest === -1) return current;
-  return {
-    ...current,
-    dueAtMs: current.dueAtMs - intervalMs(rule),
-    counts: current.counts.map((count, index) => (index === oldest ? count - 1 : count)),
-  };
+  let left = cost;
+  const counts = current.counts.map((count) => {
+    const taken = Math.min(count, left);
+    left -= taken;
+    return count - taken;
+  });
+  return { ...current, dueAtMs: current.dueAtMs - (cost - left) * intervalMs(rule), counts };
+}
+
+/** @throws RangeError unless `cost` is a whole number from 1 to the limit. */
+export function assertCost(rule: QuotaRule, cost: number): void {
+  if (!Number.isInteger(cost) || cost < 1 || cost > rule.limit) {
+    throw new RangeError(`a charge of ${rule.name} must be a whole number from 1 to its limit`);
+  }
 }
 
 /** Whether `state` no longer says anything that an unknown key would not say. */
@@ -87,34 +101,36 @@ function slotEndMs(rule: QuotaRule, slot: number): number {
 function forget(rule: QuotaRule, state: QuotaState | undefined, nowMs: number): QuotaState {
   const slot = slotOf(rule, nowMs);
   if (state === undefined) return { dueAtMs: nowMs, firstSlot: slot, counts: [] };
+  // From a clock that was set back by more than a window since: nobody should wait for the time to come round again.
+  if (state.firstSlot > slot + slotsPerWindow) return { dueAtMs: nowMs, firstSlot: slot, counts: [] };
   const oldest = slot - slotsPerWindow;
   if (state.firstSlot >= oldest) return state;
   return { dueAtMs: state.dueAtMs, firstSlot: oldest, counts: state.counts.slice(oldest - state.firstSlot) };
 }
 
-function add(rule: QuotaRule, state: QuotaState, nowMs: number): QuotaState {
+function add(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): QuotaState {
   const index = Math.max(0, slotOf(rule, nowMs) - state.firstSlot);
   // A list made to measure takes half the memory of one that grew.
   const counts =
     index < state.counts.length
       ? state.counts.slice()
       : Array.from({ length: index + 1 }, (_, at) => state.counts[at] ?? 0);
-  counts[index] = (counts[index] ?? 0) + 1;
-  return { dueAtMs: Math.max(nowMs, state.dueAtMs) + intervalMs(rule), firstSlot: state.firstSlot, counts };
+  counts[index] = (counts[index] ?? 0) + cost;
+  return { dueAtMs: Math.max(nowMs, state.dueAtMs) + cost * intervalMs(rule), firstSlot: state.firstSlot, counts };
 }
 
-function toleranceMs(rule: QuotaRule): number {
-  return (Math.min(rule.burst, rule.limit) - 1) * intervalMs(rule);
+function toleranceMs(rule: QuotaRule, cost: number): number {
+  return Math.max(0, Math.min(rule.burst, rule.limit) - cost) * intervalMs(rule);
 }
 
-function shapeWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number): number {
-  const waitMs = state.dueAtMs - toleranceMs(rule) - nowMs;
+function shapeWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): number {
+  const waitMs = state.dueAtMs - toleranceMs(rule, cost) - nowMs;
   return waitMs > roundingMs ? waitMs : 0;
 }
 
-/** Until enough of the oldest slots have left the window for one more request. */
-function capWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number): number {
-  let excess = total(state) + 1 - rule.limit;
+/** Until enough of the oldest slots have left the window for a charge of `cost`. */
+function capWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): number {
+  let excess = total(state) + cost - rule.limit;
   if (excess <= 0) return 0;
   for (const [index, count] of state.counts.entries()) {
     excess -= count;
@@ -124,7 +140,7 @@ function capWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number): number {
 }
 
 function outcomeOf(rule: QuotaRule, state: QuotaState, nowMs: number): Pick<Outcome, 'remaining' | 'restoredInMs'> {
-  const leftOfBurst = Math.floor((nowMs + toleranceMs(rule) - state.dueAtMs + roundingMs) / intervalMs(rule)) + 1;
+  const leftOfBurst = Math.floor((nowMs + toleranceMs(rule, 1) - state.dueAtMs + roundingMs) / intervalMs(rule)) + 1;
   const newest = state.counts.findLastIndex((count) => count > 0);
   const clearAtMs = newest === -1 ? nowMs : slotEndMs(rule, state.firstSlot + newest) + rule.windowMs;
   return {

@@ -2,19 +2,27 @@ import type { Config } from '#platform/config.ts';
 
 type RateSetting = Extract<keyof Config, `RATE_LIMIT_${string}`>;
 
+/**
+ * Whose requests a limit counts. `address`: before a token has proven an identity. `caller`: the account that the token
+ * proved. `target`: the account that something is done to. `conversation`: everybody in it together.
+ */
+export type QuotaScope = 'address' | 'caller' | 'target' | 'conversation';
+
 /** One limit: whose requests it counts, which setting gives its rate, and what it is for. */
 export interface Quota {
-  /** `address`: before a token has proven an identity. `caller`: the account that the token proved. */
-  readonly scope: 'address' | 'caller';
-  /** Requests in any 60 seconds. */
+  readonly scope: QuotaScope;
+  /** What may come in any window. */
   readonly setting: RateSetting;
+  /** What is counted, as a refusal says it; absent: requests. */
+  readonly unit?: string;
+  /** The width of the window; absent: `defaultWindowSeconds`. */
+  readonly windowSeconds?: number;
   /** How many may come at once: the whole limit, or the number that another setting gives. */
   readonly burst: 'limit' | RateSetting;
   readonly protects: string;
 }
 
-/** The width of every limit. */
-export const windowSeconds = 60;
+export const defaultWindowSeconds = 60;
 
 /** Every limit of the service; an endpoint names its row, and what names none is charged to `callerDefault`. */
 export const quotas = {
@@ -124,6 +132,16 @@ export const quotas = {
 } as const satisfies Record<string, Quota>;
 
 export type QuotaName = keyof typeof quotas;
+
+/** What a row counts, in the plural. */
+export function unitOf(quota: Quota): string {
+  return quota.unit ?? 'requests';
+}
+
+/** The width of a row's window. */
+export function windowSecondsOf(quota: Quota): number {
+  return quota.windowSeconds ?? defaultWindowSeconds;
+}
 
 /** Rows that an endpoint may name. */
 export type CallerQuotaName = {

@@ -7,8 +7,11 @@ export interface BucketNames {
   readonly former: string | undefined;
 }
 
-/** Where charges are counted. A store never sees whose bucket it counts: names are HMACs. */
+/** Where charges are counted. A store never sees whose bucket it counts: names are HMACs. Rules may differ in window. */
 export interface QuotaStore {
-  charge(bucket: BucketNames, rule: QuotaRule, nowMs: number): Awaitable<Outcome>;
-  giveBack(bucket: BucketNames, rule: QuotaRule, nowMs: number): Awaitable<void>;
+  /** Charges `cost` (default 1), if there is room. @throws RangeError unless it is a whole number from 1 to the limit. */
+  charge(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Awaitable<Outcome>;
+  /** What `charge` would say; charges nothing. */
+  peek(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Awaitable<Outcome>;
+  giveBack(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Awaitable<void>;
 }

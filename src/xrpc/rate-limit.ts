@@ -14,7 +14,7 @@ export function rateLimitHeaders(decision: Decision | undefined): Record<string,
 
 /** The refusal of a request for which `decision` had no room. */
 export function rateLimitExceeded(decision: Decision): AppError<'RateLimitExceeded'> {
-  const { name, limit, windowSeconds, retryAfterSeconds } = decision;
-  const message = `The limit ${name} allows ${limit} requests in ${windowSeconds} seconds. Wait as long as Retry-After says.`;
+  const { name, limit, unit, windowSeconds, retryAfterSeconds } = decision;
+  const message = `The limit ${name} allows ${limit} ${unit} in ${windowSeconds} seconds. Wait as long as Retry-After says.`;
   return new AppError('RateLimitExceeded', message, { retryAfterSeconds, limit: name });
 }

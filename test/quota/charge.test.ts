@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '#platform/clock.ts';
 import { readConfig } from '#platform/config.ts';
-import { createQuota } from '#quota/charge.ts';
+import { createMemoryStores, createQuota } from '#quota/charge.ts';
 import type { QuotaCharger } from '#quota/charge.ts';
 import type { Decision } from '#quota/decision.ts';
 import { createMemoryStore } from '#quota/memory-store.ts';
-import type { MemoryStore } from '#quota/memory-store.ts';
 import { quotas } from '#quota/quotas.ts';
 import type { CallerQuotaName } from '#quota/quotas.ts';
 
@@ -27,11 +26,9 @@ function movableClock(): Clock & { move(byMs: number): void } {
 function setUp(env: Record<string, string> = {}): {
   quota: QuotaCharger;
   clock: ReturnType<typeof movableClock>;
-  stores: { address: MemoryStore; caller: MemoryStore };
 } {
   const clock = movableClock();
-  const stores = { address: createMemoryStore(1_000), caller: createMemoryStore(1_000) };
-  return { quota: createQuota({ config: readConfig(env), clock, stores }), clock, stores };
+  return { quota: createQuota({ config: readConfig(env), clock }), clock };
 }
 
 async function spend(times: number, take: () => Decision | Promise<Decision>): Promise<number> {
@@ -147,9 +144,13 @@ describe('the salt of a day', () => {
     const memory = createMemoryStore(1_000);
     const store: typeof memory = {
       ...memory,
-      charge: (bucket, rule, nowMs) => (seen.push(JSON.stringify(bucket)), memory.charge(bucket, rule, nowMs)),
+      charge: (bucket, ...rest) => (seen.push(JSON.stringify(bucket)), memory.charge(bucket, ...rest)),
     };
-    const quota = createQuota({ config: readConfig({}), clock, stores: { address: store, caller: store } });
+    const quota = createQuota({
+      config: readConfig({}),
+      clock,
+      stores: { ...createMemoryStores(), address: store, caller: store },
+    });
     for (let day = 0; day < 2; day++) {
       await quota.takeAddress('192.0.2.1');
       await quota.takeCaller(alice, 'sendMessage');

@@ -129,6 +129,89 @@ describe('whatever arrives', () => {
   });
 });
 
+describe('charges of different cost', () => {
+  const weighted = fc.array(
+    fc.tuple(
+      fc.oneof(
+        { weight: 5, arbitrary: fc.constant(0) },
+        { weight: 3, arbitrary: fc.double({ min: 0, max: 1_500, noNaN: true }) },
+        { weight: 1, arbitrary: fc.integer({ min: 0, max: 70_000 }) },
+      ),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+    ),
+    { maxLength: 300, size: 'max' },
+  );
+  const widths = fc.constantFrom(1_000, windowMs, 3_600_000);
+
+  test('add up to no more than the limit in any window, and one that is refused changes nothing', () => {
+    fc.assert(
+      fc.property(rules, widths, start, weighted, (base, widthMs, startMs, steps) => {
+        const rule = { ...base, windowMs: widthMs };
+        const admitted: { readonly atMs: number; readonly cost: number }[] = [];
+        let state: QuotaState | undefined;
+        let nowMs = startMs;
+        for (const [gapMs, share] of steps) {
+          nowMs += (gapMs * widthMs) / windowMs;
+          const cost = 1 + Math.floor(share * (rule.limit - 1));
+          const before = charge(rule, state, nowMs).outcome;
+          const charged = charge(rule, state, nowMs, cost);
+          state = charged.state;
+          if (charged.outcome.allowed) admitted.push({ atMs: nowMs, cost });
+          else expect(charge(rule, state, nowMs).outcome).toEqual(before);
+        }
+        for (const { atMs } of admitted) {
+          const within = admitted.filter((other) => other.atMs >= atMs && other.atMs < atMs + widthMs);
+          expect(within.reduce((sum, { cost }) => sum + cost, 0)).toBeLessThanOrEqual(rule.limit);
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test('wait as long as they are told, whatever they cost, also above the burst', () => {
+    fc.assert(
+      fc.property(rules, start, weighted, (rule, startMs, steps) => {
+        let state: QuotaState | undefined;
+        let nowMs = startMs;
+        for (const [gapMs, share] of steps) {
+          nowMs += gapMs;
+          const cost = 1 + Math.floor(share * (rule.limit - 1));
+          const charged = charge(rule, state, nowMs, cost);
+          state = charged.state;
+          if (charged.outcome.allowed) continue;
+          expect(charge(rule, state, nowMs + charged.outcome.waitMs + 0.01, cost).outcome.allowed).toBe(true);
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test('are whole numbers from 1 to the limit', () => {
+    const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs };
+    for (const cost of [0, -1, 1.5, 11, Number.NaN]) {
+      expect(() => charge(rule, undefined, 0, cost)).toThrow(RangeError);
+    }
+    expect(charge(rule, undefined, 0, 10).outcome).toMatchObject({ allowed: true, remaining: 0 });
+  });
+
+  test('are given back at the same cost', () => {
+    const rule: QuotaRule = { name: 'tested', limit: 1_000, burst: 1_000, windowMs };
+    const { state: first } = charge(rule, undefined, 0, 600);
+    const { state: both } = charge(rule, first, 5_000, 300);
+    const left = giveBack(rule, both, 5_001, 600);
+    expect(charge(rule, left, 5_002).outcome.remaining).toBe(699);
+    expect(charge(rule, giveBack(rule, left, 5_001, 1_000), 5_002).outcome.remaining).toBe(999);
+  });
+});
+
+test('a clock that was set back by a day locks nobody out for a day', () => {
+  const rule: QuotaRule = { name: 'tested', limit: 1, burst: 1, windowMs };
+  const dayMs = 86_400_000;
+  const { state } = charge(rule, undefined, 10 * dayMs);
+  expect(charge(rule, state, 10 * dayMs - 5_000).outcome.allowed).toBe(false);
+  expect(charge(rule, state, 9 * dayMs).outcome.allowed).toBe(true);
+});
+
 describe('a client', () => {
   const rule: QuotaRule = { name: 'tested', limit: 100, burst: 100, windowMs };
 
