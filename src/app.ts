@@ -186,11 +186,15 @@ function httpOf(
   return http;
 }
 
-function doorkeeperOf({ config, clock }: AppParts, quota: QuotaCharger): Doorkeeper {
+function doorkeeperOf({ config, clock, audit }: AppParts, quota: QuotaCharger): Doorkeeper {
   return createDoorkeeper({
     clock,
     quota,
-    failedAuth: createFailedAuth({ clock, banAfterFailures: config.AUTH_BAN_AFTER_FAILURES }),
+    failedAuth: createFailedAuth({
+      clock,
+      banAfterFailures: config.AUTH_BAN_AFTER_FAILURES,
+      onBan: (ban) => audit.record('ban', ban.of),
+    }),
     clientOf: createClientAddress({
       cidrs: config.TRUSTED_PROXY_CIDRS,
       hops: config.TRUSTED_PROXY_HOPS,
