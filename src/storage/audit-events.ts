@@ -41,8 +41,8 @@ export async function readAuditEvents(db: Db, sinceSeconds: number): Promise<Aud
     .select(['bucket', 'kind', 'subject', 'count'])
     .where('bucket', '>=', sql<Date>`now() - make_interval(secs => ${sinceSeconds})`)
     .orderBy('bucket', 'desc')
-    .orderBy('kind')
-    .orderBy('subject')
+    .orderBy('kind', 'desc')
+    .orderBy('subject', 'desc')
     .limit(readMax)
     .execute();
   return rows.toReversed();
