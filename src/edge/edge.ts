@@ -22,6 +22,7 @@ export interface EdgeDeps {
 
 /** An exchange whose request is still arriving, or whose answer is not written. */
 interface OpenExchange extends Exchange {
+  readonly socket: Socket;
   readonly startedAtMs: number;
   /** What the connection had read before. */
   readonly readBeforeSizeBytes: number;
@@ -48,7 +49,8 @@ export class Edge {
   readonly #deps: EdgeDeps;
   readonly #inspectOptions: InspectOptions;
   readonly #linger: LingerDeps;
-  readonly #links = new WeakMap<Socket, Link>();
+  /** By connection, and by request, since Node takes the connection off a request that is read no further. */
+  readonly #links = new WeakMap<Socket | IncomingMessage, Link>();
   readonly #open = new Set<OpenExchange>();
 
   constructor(deps: EdgeDeps) {
@@ -98,7 +100,7 @@ export class Edge {
   async answer(exchange: Exchange, response: Response | Promise<Response>): Promise<void> {
     try {
       const answer = await response;
-      if (answer.headers.get('connection') === 'close') this.#linkOf(exchange.incoming.socket).isClosing = true;
+      if (answer.headers.get('connection') === 'close') this.#willClose(exchange);
       await writeAnswer(this.#linger, exchange, answer);
     } catch (error) {
       this.#deps.onError(error);
@@ -138,9 +140,12 @@ export class Edge {
     return exchange;
   }
 
-  #begin({ exchanges }: Link, { incoming, outgoing }: Exchange): Exchange {
-    const readBeforeSizeBytes = incoming.socket.bytesRead;
-    const exchange = { incoming, outgoing, startedAtMs: this.#deps.clock.monotonicMs(), readBeforeSizeBytes };
+  #begin(link: Link, { incoming, outgoing }: Exchange): Exchange {
+    const { socket } = incoming;
+    const startedAtMs = this.#deps.clock.monotonicMs();
+    const exchange = { incoming, outgoing, socket, startedAtMs, readBeforeSizeBytes: socket.bytesRead };
+    const { exchanges } = link;
+    this.#links.set(incoming, link);
     exchanges.add(exchange);
     this.#open.add(exchange);
     outgoing.once('close', () => {
@@ -150,8 +155,13 @@ export class Edge {
     return exchange;
   }
 
+  #willClose({ incoming }: Exchange): void {
+    const link = this.#links.get(incoming);
+    if (link !== undefined) link.isClosing = true;
+  }
+
   #close(exchange: Exchange, code: EdgeErrorCode): void {
-    this.#linkOf(exchange.incoming.socket).isClosing = true;
+    this.#willClose(exchange);
     refuse(this.#linger, exchange, code).catch((error: unknown) => {
       exchange.outgoing.destroy();
       this.#deps.onError(error);
@@ -178,12 +188,12 @@ export class Edge {
 
   #endSlowBodies(): void {
     const nowMs = this.#deps.clock.monotonicMs();
-    for (const { incoming, startedAtMs, readBeforeSizeBytes } of this.#open) {
+    for (const { incoming, socket, startedAtMs, readBeforeSizeBytes } of this.#open) {
       const elapsedMs = nowMs - startedAtMs;
       if (incoming.complete || elapsedMs < this.#deps.timeouts.bodyGraceMs) continue;
       const dueSizeBytes = (bodyRateBytesPerSecondMin * elapsedMs) / 1000;
-      const readSizeBytes = incoming.socket.bytesRead - readBeforeSizeBytes;
-      if (readSizeBytes < dueSizeBytes) this.#closeSocket(incoming.socket, 'RequestTimeout');
+      const readSizeBytes = socket.bytesRead - readBeforeSizeBytes;
+      if (readSizeBytes < dueSizeBytes) this.#closeSocket(socket, 'RequestTimeout');
     }
   }
 }

@@ -1,15 +1,14 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
-import { createAdaptorServer } from '@hono/node-server';
-import type { HttpBindings, WebSocketServerLike } from '@hono/node-server';
+import type { HttpBindings } from '@hono/node-server';
 import { l } from '@atproto/lex-schema';
 import { Hono } from 'hono';
-import { WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
 import { authError } from '#auth/auth-error.ts';
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { edgeTimeouts } from '#edge/timeouts.ts';
+import type { EdgeTimeouts } from '#edge/timeouts.ts';
 import { systemClock } from '#platform/clock.ts';
+import { readConfig } from '#platform/config.ts';
 import { AppError } from '#platform/errors.ts';
 import { createLogger } from '#platform/logger.ts';
 import { createQuota } from '#quota/charge.ts';
@@ -18,12 +17,13 @@ import { createClientAddress } from '#quota/client-address.ts';
 import { createDoorkeeper } from '#quota/doorkeeper.ts';
 import type { Doorkeeper } from '#quota/doorkeeper.ts';
 import { createFailedAuth } from '#quota/failed-auth.ts';
+import type { OpenStream } from '#stream/serve-stream.ts';
 import { procedure, query, subscription } from '#xrpc/endpoint.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createAdmission } from '#xrpc/admission.ts';
 import { mountXrpc } from '#xrpc/mount.ts';
 import type { RequestObservation } from '#xrpc/mount.ts';
-import { upgradeGate } from '#xrpc/upgrade.ts';
+import { listen } from '../../src/listen.ts';
 
 const json = 'application/json';
 
@@ -88,37 +88,39 @@ export interface SampleApp {
 
 export const alice = 'did:plc:alicealicealicealicealic';
 
-/** A server with a query, two procedures and a subscription, real quotas, and tokens that are just names. */
-export async function startSampleApp(
-  rates: { readonly address?: number; readonly addressBurst?: number; readonly caller?: number } = {},
-): Promise<SampleApp> {
+export interface SampleOptions {
+  readonly address?: number;
+  readonly addressBurst?: number;
+  readonly caller?: number;
+  readonly timeouts?: EdgeTimeouts;
+  /** Settings of the listener. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** The real listener with a query, two procedures and a subscription, real quotas, and tokens that are just names. */
+export async function startSampleApp(options: SampleOptions = {}): Promise<SampleApp> {
   const service = { handled: [] as string[], observed: [] as RequestObservation[], logLines: [] as string[] };
-  const endpoints = sampleEndpoints(service.handled);
-  const app = new Hono<{ Bindings: HttpBindings }>();
-  const quota = createQuota({ config: quotaSettings(rates), clock: systemClock });
-  mountXrpc(app, {
+  const openStreams = new Set<OpenStream>();
+  const endpoints = sampleEndpoints(service.handled, openStreams);
+  const http = new Hono<{ Bindings: HttpBindings }>();
+  const quota = createQuota({ config: quotaSettings(options), clock: systemClock });
+  const logger = createLogger('info', { write: (line) => void service.logLines.push(line) });
+  mountXrpc(http, {
     endpoints,
     admission: createAdmission({ inProgressMax: 1_000 }),
     authenticate,
     quota,
     doorkeeper: sampleDoorkeeper(quota),
-    logger: createLogger('info', { write: (line) => void service.logLines.push(line) }),
+    logger,
     clock: systemClock,
     observe: (observation) => void service.observed.push(observation),
   });
-  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 4_096 });
-  const server = createAdaptorServer({
-    fetch: app.fetch,
-    createServer,
-    serverOptions: { maxHeaderSize: 32_768, shouldUpgradeCallback: upgradeGate(endpoints) },
-    // The types differ only in how they write an absent option.
-    websocket: { server: sockets as WebSocketServerLike },
-  }) as Server;
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  return { ...service, origin: `http://127.0.0.1:${port}`, port, stop: () => stop(server) };
+  const { env, timeouts = edgeTimeouts } = options;
+  const config = readConfig({ NODE_ENV: 'test', ...env });
+  const where = { host: '127.0.0.1', port: 0, clock: systemClock, logger, config, timeouts };
+  const { listener } = await listen(where, () => ({ http, endpoints, openStreams }));
+  const { port } = listener;
+  return { ...service, origin: `http://127.0.0.1:${port}`, port, stop: () => listener.stop() };
 }
 
 /** Trusts no proxy and bans nobody. */
@@ -131,12 +133,6 @@ export function sampleDoorkeeper(quota: QuotaCharger): Doorkeeper {
     isAllowed: () => false,
     isDenied: () => false,
   });
-}
-
-async function stop(server: Server): Promise<void> {
-  server.close();
-  server.closeAllConnections();
-  await once(server, 'close');
 }
 
 async function authenticate(authorization: string | undefined, method: string): Promise<Caller> {
@@ -172,7 +168,7 @@ function quotaSettings(rates: { address?: number; addressBurst?: number; caller?
   };
 }
 
-export function sampleEndpoints(handled: string[]): Endpoint[] {
+export function sampleEndpoints(handled: string[], openStreams = new Set<OpenStream>()): Endpoint[] {
   return [
     query({
       lexicon: describeLexicon,
@@ -220,6 +216,9 @@ export function sampleEndpoints(handled: string[]): Endpoint[] {
         if (admission.room === 'nowhere') throw domainError('ConvoNotFound');
         handled.push('watch');
         return (socket) => {
+          const stream = openStreamOf(socket);
+          openStreams.add(stream);
+          socket.on('close', () => openStreams.delete(stream));
           socket.on('message', (data) => socket.send(data));
           socket.on('error', () => socket.terminate());
           socket.send(Buffer.from([0xa1, 0x00, 0x01]));
@@ -227,4 +226,8 @@ export function sampleEndpoints(handled: string[]): Endpoint[] {
       },
     }),
   ];
+}
+
+function openStreamOf(socket: WebSocket): OpenStream {
+  return { transport: 'websocket', goodbye: () => socket.close(1012), terminate: () => socket.terminate() };
 }
