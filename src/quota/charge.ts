@@ -19,8 +19,8 @@ export interface QuotaCharger {
   take(quota: QuotaName, whose: string, cost?: number): Awaitable<Decision>;
   /** What `take` would say; charges nothing. */
   peek(quota: QuotaName, whose: string, cost?: number): Awaitable<Decision>;
-  /** Takes such a charge back. */
-  giveBack(quota: QuotaName, whose: string, cost?: number): Awaitable<void>;
+  /** Takes a charge of `cost` (default 1) back that was made `agoMs` (default 0) ago. */
+  giveBack(quota: QuotaName, whose: string, cost?: number, agoMs?: number): Awaitable<void>;
   /** What a row allows in its window. */
   limitOf(quota: QuotaName): number;
   /** Charges a request that has not proven an identity. `address` comes from `client-address.ts`. */
@@ -71,8 +71,8 @@ export function createQuota(deps: QuotaDeps): QuotaCharger {
   }
 
   const take: QuotaCharger['take'] = (quota, whose, cost) => ask('charge', quota, whose, cost);
-  const giveBack: QuotaCharger['giveBack'] = (quota, whose, cost) =>
-    stores[quotas[quota].scope].giveBack(nameOf(quota, whose), rules[quota], clock.monotonicMs(), cost);
+  const giveBack: QuotaCharger['giveBack'] = (quota, whose, cost, agoMs = 0) =>
+    stores[quotas[quota].scope].giveBack(nameOf(quota, whose), rules[quota], clock.monotonicMs() - agoMs, cost);
 
   return {
     take,

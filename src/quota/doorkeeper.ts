@@ -11,6 +11,8 @@ export interface Visitor {
   readonly client: ClientAddress;
   /** Counted nowhere and never banned, because the operator lists the address. */
   readonly isExempt: boolean;
+  /** On the monotonic clock. */
+  readonly chargedAtMs: number;
 }
 
 /** What became of a request at the door. */
@@ -70,18 +72,20 @@ export function createDoorkeeper(deps: DoorkeeperDeps): Doorkeeper {
       const client = deps.clientOf(evidence);
       if (client === undefined) return { outcome: 'unknown' };
       if (deps.isDenied(client.address)) return { outcome: 'unwanted' };
+      const chargedAtMs = deps.clock.monotonicMs();
       if (deps.isAllowed(client.address)) {
-        return { outcome: 'admitted', visitor: { client, isExempt: true }, decision: undefined };
+        return { outcome: 'admitted', visitor: { client, isExempt: true, chargedAtMs }, decision: undefined };
       }
       const bannedForMs = failedAuth.bannedForMs(client);
       if (bannedForMs > 0) return { outcome: 'limited', decision: banDecision(deps, bannedForMs) };
-      return charge({ client, isExempt: false });
+      return charge({ client, isExempt: false, chargedAtMs });
     },
-    async recognise({ client, isExempt }) {
+    async recognise({ client, isExempt, chargedAtMs }) {
       if (isExempt) return;
       failedAuth.noteSuccess(client);
-      await quota.giveBack('address', client.prefix);
-      if (client.network !== undefined) await quota.giveBack('network', client.network);
+      const agoMs = deps.clock.monotonicMs() - chargedAtMs;
+      await quota.giveBack('address', client.prefix, 1, agoMs);
+      if (client.network !== undefined) await quota.giveBack('network', client.network, 1, agoMs);
     },
     suspect({ client, isExempt }) {
       if (isExempt) return undefined;

@@ -60,18 +60,22 @@ export function charge(
 }
 
 /**
- * Takes a charge of `cost` back. The oldest ones go, so that what remains counts for longer rather than shorter than it
- * should, and the cap holds for the charges that were not taken back.
+ * Takes a charge of `cost` back that was made at `chargedAtMs`. It leaves the slot in which it was counted, so that the others
+ * grow neither older nor younger: were it the oldest that goes, a stream of charges that are given back would keep the rest
+ * from ever leaving the window. What is no longer in its slot is taken from the oldest, and the cap holds either way.
  */
-export function giveBack(rule: QuotaRule, state: QuotaState, nowMs: number, cost = 1): QuotaState {
-  const current = forget(rule, state, nowMs);
+export function giveBack(rule: QuotaRule, state: QuotaState, chargedAtMs: number, cost = 1): QuotaState {
+  const own = slotOf(rule, chargedAtMs) - state.firstSlot;
+  // It has left the window by itself.
+  if (own < 0) return state;
+  const counts = state.counts.slice();
   let left = cost;
-  const counts = current.counts.map((count) => {
-    const taken = Math.min(count, left);
+  for (const index of [own, ...counts.keys()]) {
+    const taken = Math.min(counts[index] ?? 0, left);
+    if (taken > 0) counts[index] = (counts[index] ?? 0) - taken;
     left -= taken;
-    return count - taken;
-  });
-  return { ...current, dueAtMs: current.dueAtMs - (cost - left) * intervalMs(rule), counts };
+  }
+  return { ...state, dueAtMs: state.dueAtMs - (cost - left) * intervalMs(rule), counts };
 }
 
 /** @throws RangeError unless `cost` is a whole number from 1 to the limit. */
@@ -140,7 +144,7 @@ function capWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number, cost: numb
 }
 
 function outcomeOf(rule: QuotaRule, state: QuotaState, nowMs: number): Pick<Outcome, 'remaining' | 'restoredInMs'> {
-  const leftOfBurst = Math.floor((nowMs + toleranceMs(rule, 1) - state.dueAtMs + roundingMs) / intervalMs(rule)) + 1;
+  const leftOfBurst = Math.floor((nowMs + toleranceMs(rule, 1) - Math.max(nowMs, state.dueAtMs) + roundingMs) / intervalMs(rule)) + 1;
   const newest = state.counts.findLastIndex((count) => count > 0);
   const clearAtMs = newest === -1 ? nowMs : slotEndMs(rule, state.firstSlot + newest) + rule.windowMs;
   return {

@@ -6,7 +6,7 @@ import type { BucketNames, QuotaStore } from './store.ts';
 export interface MemoryStore extends QuotaStore {
   charge(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Outcome;
   peek(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Outcome;
-  giveBack(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): void;
+  giveBack(bucket: BucketNames, rule: QuotaRule, chargedAtMs: number, cost?: number): void;
   bucketCount(): number;
 }
 
@@ -73,15 +73,15 @@ export function createMemoryStore(bucketsMax: number): MemoryStore {
       const isNewcomer = known === undefined && bucketCount() >= bucketsMax;
       return charge(rule, isNewcomer ? overflow.get(rule.name) : known?.state, nowMs, cost).outcome;
     },
-    giveBack(names, rule, nowMs, cost) {
+    giveBack(names, rule, chargedAtMs, cost) {
       const lane = laneOf(rule);
       const known = find(lane, names);
       if (known !== undefined) {
-        lane.set(names.current, { rule, state: giveBack(rule, known.state, nowMs, cost) });
+        lane.set(names.current, { rule, state: giveBack(rule, known.state, chargedAtMs, cost) });
         return;
       }
       const shared = overflow.get(rule.name);
-      if (shared !== undefined) overflow.set(rule.name, giveBack(rule, shared, nowMs, cost));
+      if (shared !== undefined) overflow.set(rule.name, giveBack(rule, shared, chargedAtMs, cost));
     },
     bucketCount,
   };

@@ -13,5 +13,6 @@ export interface QuotaStore {
   charge(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Awaitable<Outcome>;
   /** What `charge` would say; charges nothing. */
   peek(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Awaitable<Outcome>;
-  giveBack(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Awaitable<void>;
+  /** Takes a charge back that was made at `chargedAtMs`. */
+  giveBack(bucket: BucketNames, rule: QuotaRule, chargedAtMs: number, cost?: number): Awaitable<void>;
 }

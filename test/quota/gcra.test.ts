@@ -273,7 +273,7 @@ describe('a charge that is given back', () => {
           if (given !== null && recent.length > 0 && state !== undefined) {
             const timeMs = recent[given % recent.length];
             kept = kept.toSpliced(kept.lastIndexOf(timeMs ?? -1), 1);
-            state = giveBack(rule, state, nowMs);
+            state = giveBack(rule, state, timeMs ?? nowMs);
           } else {
             const charged = charge(rule, state, nowMs);
             ({ state } = charged);
@@ -284,6 +284,21 @@ describe('a charge that is given back', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  test('lets the others leave the window when their time has come', () => {
+    const rule: QuotaRule = { name: 'tested', limit: 60, burst: 20, windowMs };
+    let state: QuotaState | undefined;
+    for (let second = 0; second < 600; second++) {
+      const proven = charge(rule, state, second * 1_000);
+      state = giveBack(rule, proven.state, second * 1_000);
+      if (second % 5 > 0) continue;
+      const unproven = charge(rule, state, second * 1_000 + 500);
+      ({ state } = unproven);
+      // One in five seconds: never more than 13 in what is still counted.
+      expect(unproven.outcome.allowed).toBe(true);
+      expect(rule.limit - state.counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(60 - 13);
+    }
   });
 
   test('cannot lift a key above its limit', () => {
