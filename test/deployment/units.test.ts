@@ -1,0 +1,59 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { settings } from '#platform/settings.ts';
+import { projectRoot } from '../tidy/source-tree.ts';
+import { hasTools, readUnit, unitPaths } from './unit-file.ts';
+
+const units = Object.entries(unitPaths);
+const page = readFileSync(join(projectRoot, 'docs/deployment.md'), 'utf8').replaceAll('\\|', '|');
+
+/** Highest exposure that is allowed, in tenths as systemd-analyze counts it. */
+const exposureTenthsMax = 20;
+
+describe.skipIf(!hasTools('systemd-analyze'))('systemd-analyze (skipped where it is missing)', () => {
+  test.for(units)('%s: exposure is at most 2.0, and each row that is left has its reason on the page', ([, path]) => {
+    const args = ['security', '--offline=true', `--threshold=${exposureTenthsMax}`, '--no-pager', path];
+    const { status, stdout } = spawnSync('systemd-analyze', args, { encoding: 'utf8', env: { LANG: 'C.UTF-8' } });
+    const [, exposure] = /Overall exposure level for .*: (\d+[.]\d)/.exec(stdout) ?? [];
+    expect(Number(exposure), stdout).toBeLessThanOrEqual(exposureTenthsMax / 10);
+    expect(status).toBe(0);
+    const rows = [...stdout.matchAll(/^✗ (\S+)/gm)].map(([, row]) => row ?? '');
+    expect(rows.length).toBeGreaterThan(0);
+    expect(rows.filter((row) => !page.includes(`\`${row}\``))).toEqual([]);
+  });
+
+  test.for(units)('%s: systemd finds no mistake in it but the programs that are not installed here', ([, path]) => {
+    const { stderr } = spawnSync('systemd-analyze', ['verify', path], { encoding: 'utf8' });
+    expect(stderr.split('\n').filter((line) => line !== '' && !line.includes('is not executable'))).toEqual([]);
+  });
+});
+
+describe.for(units)('the unit of the %s', ([role, path]) => {
+  const unit = readUnit(path);
+
+  test('starts what npm starts, without npm', () => {
+    const { scripts } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    const [exec = ''] = unit.get('ExecStart') ?? [];
+    expect(scripts[role]).toContain(exec.replace(/^\S+ /, ''));
+  });
+
+  test('is not started again after exit 78, and gets longer to stop than the service takes', () => {
+    expect(unit.get('RestartPreventExitStatus')).toEqual(['78']);
+    const stopMs = Number(unit.get('TimeoutStopSec')) * 1_000;
+    expect(stopMs).toBeGreaterThan(Number(settings.SHUTDOWN_TIMEOUT_MS.fallback) * 2);
+  });
+
+  test('hands secrets over as credentials, under names that the service reads', () => {
+    const credentials = (unit.get('LoadCredential') ?? []).map((text) => text.split(':')[0]);
+    const files = (unit.get('Environment') ?? []).filter((text) => text.includes('%d/'));
+    expect(files.map((text) => text.replace(/^.*%d\//, ''))).toEqual(credentials);
+    for (const text of files) {
+      const name = text.replace(/_FILE=.*$/, '');
+      expect(settings).toHaveProperty([name, 'secret'], true);
+    }
+  });
+});
