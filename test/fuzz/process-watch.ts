@@ -3,8 +3,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 /** Watches a process that answers, for what no answer shows. */
 export interface ProcessWatch {
-  /** What went wrong so far: rejections and exceptions that nobody caught, and log lines of failures. */
-  problems(): string[];
+  /** What went wrong since the last call: rejections and exceptions that nobody caught, and log lines of failures. */
+  newProblems(): string[];
   /** The longest time that the event loop did nothing else. */
   lagMsMax(): number;
   stop(): void;
@@ -16,6 +16,7 @@ const nanosecondsPerMs = 1e6;
 /** `emitter` is the process; `logLines` what its logger has written. */
 export function watchProcess(emitter: EventEmitter, logLines: readonly string[]): ProcessWatch {
   const uncaught: string[] = [];
+  let seenLines = logLines.length;
   const onRejection = (reason: unknown): void => void uncaught.push(`unhandled rejection: ${String(reason)}`);
   const onException = (error: unknown): void => void uncaught.push(`uncaught exception: ${String(error)}`);
   emitter.on('unhandledRejection', onRejection);
@@ -23,7 +24,11 @@ export function watchProcess(emitter: EventEmitter, logLines: readonly string[])
   const lag = monitorEventLoopDelay({ resolution: 10 });
   lag.enable();
   return {
-    problems: () => [...uncaught, ...logLines.filter(isFailure)],
+    newProblems() {
+      const lines = logLines.slice(seenLines);
+      seenLines = logLines.length;
+      return [...uncaught.splice(0), ...lines.filter(isFailure)];
+    },
     lagMsMax: () => lag.max / nanosecondsPerMs,
     stop() {
       lag.disable();
