@@ -37,6 +37,16 @@ async function send(server: TestServer, lines: readonly string[]): Promise<Answe
   };
 }
 
+/** Ten at a time, so that no more come at once than an address may send before it proves anything. */
+async function inBatches(count: number, ask: (nth: number) => Promise<Answer>): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  while (answers.length < count) {
+    const batch = Array.from({ length: 10 }, (_, nth) => ask(answers.length + nth));
+    answers.push(...(await Promise.all(batch)));
+  }
+  return answers;
+}
+
 /** Header lines by which a client says that it is somebody else. */
 const spoofs: readonly (readonly string[])[] = [
   [`X-Forwarded-For: ${other}`],
@@ -199,6 +209,8 @@ describe('a server behind a trusted proxy', () => {
   });
   afterAll(() => bed.stop());
 
+  const ask = (account: Account, address: string): Promise<Answer> =>
+    from(address, `Authorization: Bearer ${account.mintToken({ aud: bed.server().serviceDid, lxm: method })}`);
   const from = (address: string, ...more: string[]): Promise<Answer> =>
     send(bed.server(), [`X-Forwarded-For: ${address}`, ...more]);
 
@@ -288,26 +300,20 @@ describe('a server behind a trusted proxy', () => {
     expect(await from('198.51.100.7')).toMatchObject({ status: 403, error: 'AddressRefused' });
   });
 
-  test(
-    'lets a thousand people at one address in, and one person at a thousand addresses no more than elsewhere',
-    {
-      timeout: timeoutMs,
-    },
-    async () => {
-      const claims = { aud: bed.server().serviceDid, lxm: method };
-      const ask = (account: Account, address: string): Promise<Answer> =>
-        from(address, `Authorization: Bearer ${account.mintToken(claims)}`);
-      for (let nth = 0; nth < 1_000; nth++) {
-        expect(await ask(bed.account({ curve: 'p256' }), '203.0.113.80')).toMatchObject({ status: 200 });
-      }
-      const one = bed.account();
-      let allowed = 0;
-      for (let nth = 0; nth < 1_000; nth++) {
-        const answer = await ask(one, `10.1.${nth >> 8}.${nth & 255}`);
-        if (answer.status === 200) allowed += 1;
-        else expect(answer).toMatchObject({ status: 429, message: expect.stringContaining('limit callerDefault ') });
-      }
-      expect(allowed).toBe(200);
-    },
-  );
+  test('lets a thousand people at one address in', { timeout: timeoutMs }, async () => {
+    const answers = await inBatches(1_000, () => ask(bed.account({ curve: 'p256' }), '203.0.113.80'));
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+  });
+
+  test('lets one person in from a thousand addresses no more than from one', { timeout: timeoutMs }, async () => {
+    const one = bed.account();
+    const answers = await inBatches(1_000, (nth) => ask(one, `10.1.${nth >> 8}.${nth & 255}`));
+    const refused = answers.filter(({ status }) => status !== 200);
+    expect(new Set(refused.map(({ status, message }) => `${status} ${message.split(' allows')[0]}`))).toEqual(
+      new Set(['429 The limit callerDefault']),
+    );
+    // A full minute's worth, and what became free again while they came.
+    expect(answers.length - refused.length).toBeGreaterThanOrEqual(200);
+    expect(answers.length - refused.length).toBeLessThanOrEqual(220);
+  });
 });
