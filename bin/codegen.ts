@@ -2,11 +2,13 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { apiPages } from './codegen/api-pages.ts';
 import { lexiconModules, readFolder } from './codegen/lexicon-modules.ts';
+import { quotaPage } from './codegen/quota-pages.ts';
 import { envExample, settingsPage } from './codegen/settings-pages.ts';
 
 const root = join(import.meta.dirname, '..');
 const lexiconFolder = 'src/xrpc/lexicon';
 const apiFolder = 'docs/api';
+const quotaPath = 'docs/quotas.md';
 const whollyGenerated = [lexiconFolder, apiFolder];
 
 /** Writes everything that is made from something else; with `--check`, only says what is out of date and exits with 1. */
@@ -35,6 +37,7 @@ async function wantedFiles(): Promise<Map<string, string>> {
   const wanted = new Map([
     ['.env.example', envExample()],
     ['docs/settings.md', settingsPage()],
+    [quotaPath, quotaPage(await readFile(join(root, quotaPath), 'utf8'))],
   ]);
   for (const [path, text] of await lexiconModules(root, join(root, 'lexicons'))) {
     wanted.set(`${lexiconFolder}/${path}`, text);

@@ -3,6 +3,7 @@ import { Hono } from 'hono';
 import { createAuthenticator } from '#auth/authenticate.ts';
 import type { ReplayGuard } from '#auth/replay-guard.ts';
 import { createCursorCodec } from '#domain/events/cursor.ts';
+import type { DrainBudget } from '#domain/key-packages/drain-budget.ts';
 import { createMessageAppender } from '#domain/messages/message-appender.ts';
 import { createDidDocuments } from '#identity/did-documents.ts';
 import { createBlockRecords, noBlockRecords } from '#identity/block-records.ts';
@@ -27,6 +28,7 @@ import { createQuota } from '#quota/charge.ts';
 import type { QuotaCharger } from '#quota/charge.ts';
 import { createClientAddress } from '#quota/client-address.ts';
 import { createDoorkeeper } from '#quota/doorkeeper.ts';
+import { createDrainBudget } from '#quota/drain-budget.ts';
 import type { Doorkeeper } from '#quota/doorkeeper.ts';
 import { createFailedAuth } from '#quota/failed-auth.ts';
 import type { Database } from '#storage/database.ts';
@@ -40,6 +42,8 @@ import type { Tail } from '#stream/tail.ts';
 import { createTickets } from '#stream/ticket.ts';
 import { createAdmission } from '#xrpc/admission.ts';
 import type { Admission } from '#xrpc/admission.ts';
+import { createByteBudget } from '#xrpc/byte-budget.ts';
+import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import { mountXrpc } from '#xrpc/mount.ts';
 import type { RequestObservation } from '#xrpc/mount.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
@@ -89,12 +93,9 @@ export function createApp(parts: AppParts): App {
   const openStreams = new Set<OpenStream>();
   const { db, sql } = database;
   const eventTtlDays = config.EVENT_STREAM_TTL_DAYS;
-  const admission = createAdmission({
-    inProgressMax: config.MAX_REQUESTS_IN_PROGRESS,
-    onChange: (count) => metrics.requestsInProgress(count),
-    onShed: (reason) => metrics.requestShed(reason),
-  });
+  const admission = admissionOf(parts);
   const documents = documentsOf(parts, admission);
+  const quota = createQuota({ config, clock });
   const endpoints = createEndpoints({
     db,
     sql,
@@ -106,7 +107,7 @@ export function createApp(parts: AppParts): App {
     messageTtlDays: config.MESSAGE_TTL_DAYS,
     eventTtlDays,
     keyPackagesPerDeviceMax: config.MAX_KEY_PACKAGES_PER_DEVICE,
-    drainBudget: { take: () => true, giveBack: () => undefined },
+    ...budgetsOf(parts, quota),
     requireFraming: config.REQUIRE_MLS_FRAMING,
     onEvents: () => doorbell.ring(),
     onNewDevice: (deviceId) => bus.sendNewDevice(deviceId),
@@ -134,7 +135,16 @@ export function createApp(parts: AppParts): App {
       onError: failed('stream'),
     },
   });
-  return { http: httpOf(parts, { documents, endpoints, admission }), endpoints, hub, tail, openStreams, admission };
+  const http = httpOf(parts, { documents, endpoints, admission, quota });
+  return { http, endpoints, hub, tail, openStreams, admission };
+}
+
+function admissionOf({ config, metrics }: AppParts): Admission {
+  return createAdmission({
+    inProgressMax: config.MAX_REQUESTS_IN_PROGRESS,
+    onChange: (count) => metrics.requestsInProgress(count),
+    onShed: (reason) => metrics.requestShed(reason),
+  });
 }
 
 function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
@@ -154,7 +164,8 @@ function httpOf(
     documents,
     endpoints,
     admission,
-  }: { documents: DidDocuments; endpoints: readonly Endpoint[]; admission: Admission },
+    quota,
+  }: { documents: DidDocuments; endpoints: readonly Endpoint[]; admission: Admission; quota: QuotaCharger },
 ): Hono<{ Bindings: HttpBindings }> {
   const { config, clock, logger, metrics } = parts;
   const http = new Hono<{ Bindings: HttpBindings }>();
@@ -162,7 +173,6 @@ function httpOf(
   mountHealth(ops, { version: parts.version, readiness: parts.readiness });
   mountDidDocument(ops, { serviceDid: parts.serviceDid, publicUrl: parts.publicUrl });
   http.route('/', ops);
-  const quota = createQuota({ config, clock });
   mountXrpc(http, {
     endpoints,
     admission,
@@ -184,6 +194,16 @@ function httpOf(
     },
   });
   return http;
+}
+
+function budgetsOf(
+  { metrics, database, privacy }: AppParts,
+  quota: QuotaCharger,
+): { drainBudget: DrainBudget; byteBudget: ByteBudget } {
+  return {
+    drainBudget: createDrainBudget({ quota, onSpent: (name) => metrics.quotaRefused(name) }),
+    byteBudget: createByteBudget({ quota, db: database.db, privacy }),
+  };
 }
 
 function doorkeeperOf({ config, clock, audit }: AppParts, quota: QuotaCharger): Doorkeeper {

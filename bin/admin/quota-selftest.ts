@@ -114,7 +114,9 @@ function judgeHeaders(first: Answer): Finding {
     ...(policy === `${limit};w=${window}` ? [] : ['RateLimit-Policy is not <limit>;w=<seconds>']),
   ];
   if (problems.length === 0) return { check: 'headers', ok: true, found: `RateLimit-Policy ${policy}` };
-  const remedy = 'A proxy in front removes or rewrites RateLimit-* headers; let it pass them on.';
+  const remedy =
+    'A proxy in front removes or rewrites RateLimit-* headers: let it pass them on. Or your address is one of ' +
+    'CLIENT_ALLOW_CIDRS, which are not limited: run this from another one.';
   return { check: 'headers', ok: false, found: problems.join('; '), remedy };
 }
 
@@ -177,7 +179,7 @@ function judgeRefusal(refusal: Answer, first: Answer): Finding {
   const named = /^The limit (\w+) allows/.exec(String(body.message))?.[1];
   const problems = [
     ...(body.error === 'RateLimitExceeded' ? [] : ['the error is not RateLimitExceeded']),
-    ...(named === 'address' ? [] : ['the limit is not named']),
+    ...(named === 'address' || named === 'network' ? [] : ['the limit is not named']),
     ...(Number.isInteger(retryAfterSeconds) && retryAfterSeconds >= 1 ? [] : ['Retry-After is absent']),
     ...(limit === first.limit && remaining === 0 ? [] : ['RateLimit-* headers are absent or contradict themselves']),
   ];

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { limits } from './limits.ts';
 import { networks, whole } from './setting-schemas.ts';
 
 interface QuotaSetting<Schema extends z.ZodType> {
@@ -16,6 +17,9 @@ function row<Schema extends z.ZodType>(setting: Omit<QuotaSetting<Schema>, 'grou
 function quota(perMinute: number, about: string): QuotaSetting<z.ZodType<number>> {
   return row({ schema: whole(1, 1_000_000), fallback: String(perMinute), about: `${about}, per minute.` });
 }
+
+/** The decoded bytes of the largest request: a smaller limit would refuse it for ever. */
+const largestRequestKib = Math.ceil((limits.requestBodySizeBytesMax * 3) / 4 / 1024);
 
 /** How much one address, account or other subject of `src/quota/quotas.ts` may ask for. */
 export const quotaSettings = {
@@ -66,5 +70,27 @@ export const quotaSettings = {
   RATE_LIMIT_SEND_CHAT_REQUEST: quota(10, 'sendChatRequest and blockChatSender of one account'),
   RATE_LIMIT_GET_MESSAGES: quota(500, 'getMessages and getConvos of one account'),
   RATE_LIMIT_SUBSCRIBE: quota(30, 'Subscription tickets and connections of one account'),
+  RATE_LIMIT_EXTERNAL_COMMIT: quota(10, 'processExternalCommit of one account'),
+  RATE_LIMIT_DID_KIB_PER_MINUTE: row({
+    schema: whole(largestRequestKib, 1_000_000_000),
+    fallback: '20480',
+    about: 'KiB of messages, commits and Welcomes that one account may send, per minute.',
+  }),
+  RATE_LIMIT_CONVO_KIB_PER_MINUTE: row({
+    schema: whole(largestRequestKib, 1_000_000_000),
+    fallback: '51200',
+    about: 'KiB of messages and commits that all members of one conversation may send, per minute.',
+  }),
+  RATE_LIMIT_TARGET_KEY_PACKAGES_PER_HOUR: row({
+    schema: whole(1, 1_000_000),
+    fallback: '50',
+    about:
+      "Claims of one person's one-time key packages by everybody else, per hour; then the last-resort package is given.",
+  }),
+  RATE_LIMIT_TARGET_KEY_PACKAGES_PER_CALLER_HOUR: row({
+    schema: whole(1, 1_000_000),
+    fallback: '5',
+    about: 'The same by one caller, per hour.',
+  }),
   RATE_LIMIT_DID_DEFAULT: quota(200, 'Any other method of one account'),
 } as const;

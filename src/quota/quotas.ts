@@ -123,6 +123,45 @@ export const quotas = {
     burst: 'limit',
     protects: 'Open connections from being made and dropped in a loop.',
   },
+  processExternalCommit: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_EXTERNAL_COMMIT',
+    burst: 'limit',
+    protects:
+      'Epochs from being contested by somebody who joins again and again, and commits of up to 10 MiB from being checked.',
+  },
+  callerBytes: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_DID_KIB_PER_MINUTE',
+    unit: 'KiB',
+    burst: 'limit',
+    protects:
+      "The message log and everybody's downloads from one account; each message, commit and Welcome counts by its size.",
+  },
+  conversationBytes: {
+    scope: 'conversation',
+    setting: 'RATE_LIMIT_CONVO_KIB_PER_MINUTE',
+    unit: 'KiB',
+    burst: 'limit',
+    protects: 'Members from having to download without end; charged by what members send, and told to members only.',
+  },
+  keyPackageTargetByCaller: {
+    scope: 'target',
+    setting: 'RATE_LIMIT_TARGET_KEY_PACKAGES_PER_CALLER_HOUR',
+    unit: 'claims',
+    windowSeconds: 3_600,
+    burst: 'limit',
+    protects:
+      "One person's one-time key packages from one caller. Nobody is refused: the last-resort package is given instead.",
+  },
+  keyPackageTarget: {
+    scope: 'target',
+    setting: 'RATE_LIMIT_TARGET_KEY_PACKAGES_PER_HOUR',
+    unit: 'claims',
+    windowSeconds: 3_600,
+    burst: 'limit',
+    protects: "One person's one-time key packages from many callers together, in the same way.",
+  },
   callerDefault: {
     scope: 'caller',
     setting: 'RATE_LIMIT_DID_DEFAULT',

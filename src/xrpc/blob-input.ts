@@ -16,6 +16,11 @@ export function optionalBlob(text: string | undefined, refusal: DomainErrorCode)
   return text === undefined ? undefined : blob(text, refusal);
 }
 
+/** The size of those that are there. */
+export function sizeOf(blobs: Readonly<Record<string, Buffer | undefined>>): number {
+  return Object.values(blobs).reduce((total, bytes) => total + (bytes?.length ?? 0), 0);
+}
+
 /** A buffer on the bytes that the lexicon parser made, without a copy. */
 export function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -18,7 +18,7 @@ import type { Endpoint, EventStreamEndpoint, MethodEndpoint, SubscriptionEndpoin
 import { admit, charge, identify } from './door.ts';
 import type { AtTheDoor } from './door.ts';
 import { generalError } from './general-error.ts';
-import { rateLimitHeaders } from './rate-limit.ts';
+import { LimitReached, rateLimitHeaders } from './rate-limit.ts';
 import { readJsonBody, refuseLargeBody } from './request-body.ts';
 import { answerHeaders, eventStreamHeaders, refusalOf, statusNoContent, statusOk, statuses } from './respond.ts';
 import type { Refusal } from './respond.ts';
@@ -102,6 +102,7 @@ async function serve(
   try {
     response = await answer(deps, registry, context, exchange);
   } catch (thrown) {
+    if (thrown instanceof LimitReached) exchange.decision = thrown.decision;
     const refusal = refusalOf(thrown, exchange.endpoint?.errors ?? noErrors);
     error = refusal.name;
     if (refusal.unexpected !== undefined) {

@@ -12,9 +12,19 @@ export function rateLimitHeaders(decision: Decision | undefined): Record<string,
   };
 }
 
+/** A refusal for want of room; its answer's headers are those of `decision`. */
+export class LimitReached extends AppError<'RateLimitExceeded'> {
+  readonly decision: Decision;
+
+  constructor(decision: Decision, message: string) {
+    super('RateLimitExceeded', message, { retryAfterSeconds: decision.retryAfterSeconds, limit: decision.name });
+    this.decision = decision;
+  }
+}
+
 /** The refusal of a request for which `decision` had no room. */
-export function rateLimitExceeded(decision: Decision): AppError<'RateLimitExceeded'> {
-  const { name, limit, unit, windowSeconds, retryAfterSeconds } = decision;
+export function rateLimitExceeded(decision: Decision): LimitReached {
+  const { name, limit, unit, windowSeconds } = decision;
   const message = `The limit ${name} allows ${limit} ${unit} in ${windowSeconds} seconds. Wait as long as Retry-After says.`;
-  return new AppError('RateLimitExceeded', message, { retryAfterSeconds, limit: name });
+  return new LimitReached(decision, message);
 }

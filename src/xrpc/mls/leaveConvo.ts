@@ -1,22 +1,26 @@
 import { leaveConversation } from '#domain/membership/leave-conversation.ts';
 import { limits } from '#platform/limits.ts';
+import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/leaveConvo.defs.ts';
-import { optionalBlob } from '#xrpc/blob-input.ts';
+import { optionalBlob, sizeOf } from '#xrpc/blob-input.ts';
 
-export const leaveConvo = (deps: Parameters<typeof leaveConversation>[0]): MethodEndpoint =>
+export const leaveConvo = (
+  deps: Parameters<typeof leaveConversation>[0] & { readonly byteBudget: ByteBudget },
+): MethodEndpoint =>
   procedure({
     lexicon,
     auth: 'service-token',
     quota: 'callerDefault',
     bodySizeBytesMax: limits.requestBodySizeBytesMax,
     handler: async ({ caller, input }) => {
-      const newEpoch = await leaveConversation(deps, caller, {
-        conversationId: input.convoId,
-        targetDid: input.targetDid,
-        commit: optionalBlob(input.commit, 'InvalidCommit'),
-      });
+      const { convoId: conversationId, targetDid } = input;
+      const commit = optionalBlob(input.commit, 'InvalidCommit');
+      const write = { conversationId, sizeBytes: sizeOf({ commit }), by: 'member' } as const;
+      const newEpoch = await deps.byteBudget.within(caller, write, () =>
+        leaveConversation(deps, caller, { conversationId, targetDid, commit }),
+      );
       return { success: true, newEpoch };
     },
   });

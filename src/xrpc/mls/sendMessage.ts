@@ -1,12 +1,14 @@
 import { sendEphemeralMessage } from '#domain/messages/send-ephemeral-message.ts';
 import { sendMessage as sendStoredMessage } from '#domain/messages/send-message.ts';
 import { limits } from '#platform/limits.ts';
+import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/sendMessage.defs.ts';
 import { bufferOf } from '#xrpc/blob-input.ts';
 
-type SendDeps = Parameters<typeof sendStoredMessage>[0] & Parameters<typeof sendEphemeralMessage>[0];
+type SendDeps = Parameters<typeof sendStoredMessage>[0] &
+  Parameters<typeof sendEphemeralMessage>[0] & { readonly byteBudget: ByteBudget };
 
 export const sendMessage = (deps: SendDeps): MethodEndpoint =>
   procedure({
@@ -16,13 +18,12 @@ export const sendMessage = (deps: SendDeps): MethodEndpoint =>
     bodySizeBytesMax: limits.requestBodySizeBytesMax,
     handler: async ({ caller, input }) => {
       const send = input.delivery === 'ephemeral' ? sendEphemeralMessage : sendStoredMessage;
-      const { seq, epoch, receivedAt } = await send(deps, caller, {
-        conversationId: input.convoId,
-        msgId: input.msgId,
-        epoch: input.epoch,
-        paddedSize: input.paddedSize,
-        ciphertext: bufferOf(input.ciphertext),
-      });
+      const { convoId: conversationId, msgId, paddedSize } = input;
+      const ciphertext = bufferOf(input.ciphertext);
+      const write = { conversationId, sizeBytes: ciphertext.length, by: 'member' } as const;
+      const { seq, epoch, receivedAt } = await deps.byteBudget.within(caller, write, () =>
+        send(deps, caller, { conversationId, msgId, epoch: input.epoch, paddedSize, ciphertext }),
+      );
       return { messageId: input.msgId, receivedAt: receivedAt.toISOString(), seq, epoch };
     },
   });

@@ -1,11 +1,14 @@
 import { updateGroupInfo as replaceGroupInfo } from '#domain/conversations/update-group-info.ts';
 import { limits } from '#platform/limits.ts';
+import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/updateGroupInfo.defs.ts';
 import { blob } from '#xrpc/blob-input.ts';
 
-export const updateGroupInfo = (deps: Parameters<typeof replaceGroupInfo>[0]): MethodEndpoint =>
+export const updateGroupInfo = (
+  deps: Parameters<typeof replaceGroupInfo>[0] & { readonly byteBudget: ByteBudget },
+): MethodEndpoint =>
   procedure({
     lexicon,
     auth: 'service-token',
@@ -13,6 +16,7 @@ export const updateGroupInfo = (deps: Parameters<typeof replaceGroupInfo>[0]): M
     bodySizeBytesMax: limits.requestBodySizeBytesMax,
     handler: async ({ caller, input }) => {
       const groupInfo = blob(input.groupInfo, 'InvalidGroupInfo');
+      await deps.byteBudget.takeOwn(caller, groupInfo.length);
       await replaceGroupInfo(deps, caller, { conversationId: input.convoId, groupInfo, epoch: input.epoch });
       return { updated: true };
     },

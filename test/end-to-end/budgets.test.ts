@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createCraftedConversation, craftedSuite, craftMessage, sendCrafted } from '../support/crafted-conversation.ts';
+import { MlsDevice } from '../support/mls-device.ts';
+import { startTestBed } from '../support/test-server.ts';
+import type { TestBed } from '../support/test-server.ts';
+import type { XrpcClient } from '../support/xrpc-client.ts';
+
+const largestKib = 10_752;
+const eightMebiBytes = 8_388_608;
+
+let bed: TestBed;
+beforeAll(async () => {
+  bed = await startTestBed({
+    env: {
+      RATE_LIMIT_TARGET_KEY_PACKAGES_PER_HOUR: '50',
+      RATE_LIMIT_TARGET_KEY_PACKAGES_PER_CALLER_HOUR: '5',
+      RATE_LIMIT_CONVO_KIB_PER_MINUTE: String(largestKib),
+      RATE_LIMIT_DID_KIB_PER_MINUTE: '20480',
+    },
+  });
+});
+afterAll(() => bed.stop());
+
+/** Somebody with one device, its one-time packages and a last-resort package. @returns the reference of the latter. */
+async function newTarget(oneTime: number): Promise<{ client: XrpcClient; lastResort: string }> {
+  const client = bed.client();
+  const device = await MlsDevice.create(client.did, craftedSuite);
+  const expires = new Date(Date.now() + 86_400_000).toISOString();
+  const upload = (bytes: Uint8Array) => ({
+    keyPackage: Buffer.from(bytes).toString('base64'),
+    cipherSuite: craftedSuite,
+    expires,
+  });
+  const last = await device.createKeyPackage({ lastResort: 'extension' });
+  const keyPackages = [upload(last.bytes)];
+  for (let made = 0; made < oneTime; made++) keyPackages.push(upload((await device.createKeyPackage()).bytes));
+  await client.call('registerDevice', {
+    deviceName: 'phone',
+    signaturePublicKey: device.signaturePublicKey,
+    keyPackages,
+  });
+  return { client, lastResort: last.ref };
+}
+
+async function claim(caller: XrpcClient, target: XrpcClient): Promise<string | undefined> {
+  const { keyPackages } = await caller.call('getKeyPackages', { dids: [target.did], cipherSuite: craftedSuite });
+  return keyPackages[0]?.keyPackageHash;
+}
+
+test.each([
+  [80, 50],
+  [20, 19],
+])('of %i one-time packages, 100 drainers get %i; the others get the last resort', async (stock, handedOut) => {
+  const { client: target, lastResort } = await newTarget(stock);
+  const drainers = Array.from({ length: 100 }, () => bed.client());
+  const refs = await Promise.all(drainers.map((drainer) => claim(drainer, target)));
+  const oneTime = refs.filter((ref) => ref !== lastResort);
+  expect([oneTime.length, new Set(oneTime).size, refs.includes(undefined)]).toEqual([handedOut, handedOut, false]);
+  const { available, needsReplenish } = await target.call('getKeyPackageStats', {});
+  expect(available).toBe(stock - handedOut + 1);
+  expect(needsReplenish, 'the owner sees a low stock').toBe(stock - handedOut < 5);
+});
+
+test('one caller gets five in an hour; asking again within ten minutes is free and gives the same', async () => {
+  const { client: target, lastResort } = await newTarget(10);
+  const caller = bed.client();
+  const got: (string | undefined)[] = [];
+  for (let claims = 0; claims < 6; claims++) {
+    const ref = await claim(caller, target);
+    got.push(ref);
+    for (let retries = 0; retries < 3; retries++) expect(await claim(caller, target)).toBe(ref);
+    await bed.database
+      .sql`UPDATE key_packages SET claimed_at = claimed_at - interval '11 minutes 1 second' WHERE state = 2`;
+  }
+  expect(new Set(got.slice(0, 5)).size).toBe(5);
+  expect(got.indexOf(lastResort)).toBe(5);
+});
+
+test('made-up people look like those without packages, and cost their asker the same', async () => {
+  const caller = bed.client();
+  const withoutPackages = bed.client();
+  await withoutPackages.call('optIn', {});
+  const costs: number[] = [];
+  for (const did of [withoutPackages.did, bed.client().did, withoutPackages.did]) {
+    const { headers, text } = await caller.raw('getKeyPackages', {
+      search: `?dids=${did}&cipherSuite=${craftedSuite}`,
+    });
+    expect(JSON.parse(text)).toEqual({ keyPackages: [], missing: [did] });
+    costs.push(Number(headers.get('RateLimit-Remaining')));
+  }
+  expect(costs).toEqual([0, 1, 2].map((later) => (costs[0] ?? 0) - later));
+});
+
+test('a conversation takes so many bytes a minute, from all its members, and strangers do not see it', async () => {
+  const [alice, bob, stranger] = [bed.client(), bed.client(), bed.client()];
+  const conversation = await createCraftedConversation(alice, [bob]);
+  await sendCrafted(alice, conversation, { sizeBytes: eightMebiBytes });
+  const message = craftMessage(conversation, { sizeBytes: eightMebiBytes });
+  const refusal = await bob.refusal('sendMessage', message);
+  expect([refusal.status, refusal.error, refusal.headers.get('RateLimit-Policy')]).toEqual([
+    429,
+    'RateLimitExceeded',
+    `${largestKib};w=60`,
+  ]);
+  expect(refusal.body['message']).toContain('conversationBytes');
+  expect(Number(refusal.headers.get('Retry-After'))).toBeGreaterThan(1);
+  expect((await stranger.refusal('sendMessage', message)).error).toBe('ConvoNotFound');
+  await sendCrafted(bob, conversation, { sizeBytes: 512 });
+});
+
+test('an account sends so many bytes a minute, into all its conversations', async () => {
+  const alice = bed.client();
+  const conversations = [];
+  for (let made = 0; made < 3; made++) conversations.push(await createCraftedConversation(alice, []));
+  const [first, second, third] = conversations;
+  for (const conversation of [first, second]) {
+    if (conversation !== undefined) await sendCrafted(alice, conversation, { sizeBytes: eightMebiBytes });
+  }
+  if (third === undefined) throw new Error('a conversation is missing');
+  const refusal = await alice.refusal('sendMessage', craftMessage(third, { sizeBytes: eightMebiBytes }));
+  expect([refusal.status, refusal.headers.get('RateLimit-Policy')]).toEqual([429, '20480;w=60']);
+  expect(refusal.body['message']).toContain('callerBytes');
+});
