@@ -23,6 +23,7 @@ import { describeError } from '#platform/logger.ts';
 import type { Logger } from '#platform/logger.ts';
 import { createAddressList } from '#quota/address-lists.ts';
 import type { OpenStream } from '#stream/serve-stream.ts';
+import { shedRequest } from '#xrpc/shed-request.ts';
 import { refuseUpgrade, upgradeGate } from '#xrpc/upgrade.ts';
 import type { App } from './app.ts';
 
@@ -34,7 +35,7 @@ export interface Listener {
 }
 
 /** What is served. */
-export type Served = Pick<App, 'http' | 'endpoints' | 'openStreams'>;
+export type Served = Pick<App, 'http' | 'endpoints' | 'openStreams' | 'admission'>;
 
 export interface ListenOptions {
   readonly host: string;
@@ -85,7 +86,10 @@ export async function listen<Composed extends Served>(
     },
     createServer: ((serverOptions: ServerOptions, serve: RequestListener) => {
       const inner = createServer(serverOptions);
-      edge.attach(inner, serve);
+      edge.attach(inner, (incoming, outgoing) => {
+        const isShed = served.app !== undefined && shedRequest(served.app.admission, incoming, outgoing);
+        if (!isShed) serve(incoming, outgoing);
+      });
       return inner;
     }) as typeof createServer,
     serverOptions: { ...serverOptions(timeouts), shouldUpgradeCallback: mayUpgrade },

@@ -5,6 +5,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
  * everybody late, and those at its end have given up by the time it is their turn.
  */
 export interface Admission {
+  /** Whether a request would find a place; one that would not counts as refused. */
+  hasRoom(): boolean;
   /** Runs a request in a place of its own; undefined if there is none, and then nothing has run. */
   admit<T>(request: () => Promise<T>): Promise<T> | undefined;
   /**
@@ -59,6 +61,13 @@ export function createAdmission({ inProgressMax, onChange, onShed }: AdmissionDe
     onChange?.(inProgress);
   }
 
+  function hasRoom(): boolean {
+    if (inProgress < limit) return true;
+    refused += 1;
+    onShed?.(inProgress >= inProgressMax ? 'full' : 'late');
+    return false;
+  }
+
   async function run<T>(place: Place, request: () => Promise<T>): Promise<T> {
     try {
       return await places.run(place, request);
@@ -69,12 +78,9 @@ export function createAdmission({ inProgressMax, onChange, onShed }: AdmissionDe
   }
 
   return {
+    hasRoom,
     admit(request) {
-      if (inProgress >= limit) {
-        refused += 1;
-        onShed?.(inProgress >= inProgressMax ? 'full' : 'late');
-        return undefined;
-      }
+      if (!hasRoom()) return undefined;
       change(1);
       return run({ asideCount: 0, isLeft: false }, request);
     },

@@ -18,11 +18,11 @@ import type { Endpoint, EventStreamEndpoint, MethodEndpoint, SubscriptionEndpoin
 import { admit, charge, identify } from './door.ts';
 import type { AtTheDoor } from './door.ts';
 import { generalError } from './general-error.ts';
-import { LimitReached, rateLimitHeaders } from './rate-limit.ts';
+import { rateLimitHeaders } from './rate-limit.ts';
 import { readJsonBody, refuseLargeBody } from './request-body.ts';
 import { answerHeaders, eventStreamHeaders, refusalOf, statusNoContent, statusOk, statuses } from './respond.ts';
 import type { Refusal } from './respond.ts';
-import { shedRequest } from './shed-request.ts';
+import { overloadAnswer } from './shed-request.ts';
 import { hasLeftHttp, upgrade } from './upgrade.ts';
 
 export interface MountDeps {
@@ -73,7 +73,7 @@ export function mountXrpc(app: Hono<{ Bindings: HttpBindings }>, deps: MountDeps
   const { admission } = deps;
   app.all(
     `${prefix}*`,
-    (context) => admission.admit(() => serve(deps, registry, context)) ?? shedRequest(context.env.incoming, admission),
+    (context) => admission.admit(() => serve(deps, registry, context)) ?? overloadAnswer(admission, context.env.incoming),
   );
 }
 
@@ -102,7 +102,6 @@ async function serve(
   try {
     response = await answer(deps, registry, context, exchange);
   } catch (thrown) {
-    if (thrown instanceof LimitReached) exchange.decision = thrown.decision;
     const refusal = refusalOf(thrown, exchange.endpoint?.errors ?? noErrors);
     error = refusal.name;
     if (refusal.unexpected !== undefined) {

@@ -60,7 +60,12 @@ test('failures of every kind on two servers are counted, and whoever caused them
     const used = client.token('getEpoch');
     expect([await ask(client, used), await ask(client, used)]).toEqual([200, 401]);
     expect(await ask(client, account.mintToken({ lxm, aud: 'did:web:elsewhere.test' }))).toBe(401);
-    expect(await ask(client, account.mintToken({ lxm, iat: nowSeconds - 900, exp: nowSeconds - 700 }))).toBe(401);
+    expect(
+      await ask(
+        client,
+        account.mintToken({ lxm, aud: client.server.serviceDid, iat: nowSeconds - 900, exp: nowSeconds - 700 }),
+      ),
+    ).toBe(401);
     expect(await ask(client, client.token('getConvos'))).toBe(401);
     expect(await ask(client, client.token('getEpoch'), 'nonsense')).toBe(400);
     expect(await ask(client, client.token('getEpoch'), '198.51.100.1')).toBe(403);

@@ -105,9 +105,10 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
   const http = new Hono<{ Bindings: HttpBindings }>();
   const quota = createQuota({ config: quotaSettings(options), clock: systemClock });
   const logger = createLogger('info', { write: (line) => void service.logLines.push(line) });
+  const admission = createAdmission({ inProgressMax: 1_000 });
   mountXrpc(http, {
     endpoints,
-    admission: createAdmission({ inProgressMax: 1_000 }),
+    admission,
     authenticate,
     quota,
     doorkeeper: sampleDoorkeeper(quota),
@@ -118,7 +119,7 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
   const { env, timeouts = edgeTimeouts } = options;
   const config = readConfig({ NODE_ENV: 'test', ...env });
   const where = { host: '127.0.0.1', port: 0, clock: systemClock, logger, config, timeouts };
-  const { listener } = await listen(where, () => ({ http, endpoints, openStreams }));
+  const { listener } = await listen(where, () => ({ http, endpoints, openStreams, admission }));
   const { port } = listener;
   return { ...service, origin: `http://127.0.0.1:${port}`, port, stop: () => listener.stop() };
 }
@@ -164,11 +165,6 @@ function quotaSettings(rates: { address?: number; addressBurst?: number; caller?
     RATE_LIMIT_PENDING_ADDITIONS: perCaller,
     RATE_LIMIT_SYNC_KEY_PACKAGES: perCaller,
     RATE_LIMIT_SUBSCRIBE: perCaller,
-    RATE_LIMIT_EXTERNAL_COMMIT: perCaller,
-    RATE_LIMIT_DID_KIB_PER_MINUTE: 1_000_000,
-    RATE_LIMIT_CONVO_KIB_PER_MINUTE: 1_000_000,
-    RATE_LIMIT_TARGET_KEY_PACKAGES_PER_HOUR: 10_000,
-    RATE_LIMIT_TARGET_KEY_PACKAGES_PER_CALLER_HOUR: 10_000,
     RATE_LIMIT_DID_DEFAULT: perCaller,
   };
 }

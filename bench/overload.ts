@@ -1,0 +1,121 @@
+import { expectOk, openConnection, percentiles, runLoad } from './http-load.ts';
+import type { LoadConnection } from './http-load.ts';
+import type { Seed } from './seed.ts';
+import { readySends } from './send-requests.ts';
+import type { Stage } from './stage.ts';
+
+/** How the server does when three times as much comes as it can do. */
+export interface Overload {
+  readonly peakPerSecond: number;
+  /** Of three times the peak, what the load generator managed to send. */
+  readonly offeredShare: number;
+  /** Answers with 200 over those at the peak. */
+  readonly goodputRatio: number;
+  readonly refusedShare: number;
+  readonly refusalP50Ms: number;
+  readonly refusalP99Ms: number;
+  /** Until everything is answered with 200 within `calmMs` again, for a whole slot. */
+  readonly recoverySeconds: number;
+}
+
+export interface OverloadPlan {
+  readonly peakSends: number;
+  readonly seconds: number;
+}
+
+const peakConnections = 64;
+/** More than the server has places for, so that refusals are the only limit. */
+const overloadConnections = 1_024;
+const factor = 3;
+const rampMs = 1_000;
+const calmMs = 100;
+const slotMs = 500;
+const recoverySeconds = 12;
+const tickMs = 5;
+
+interface Answered {
+  readonly sentMs: number;
+  readonly tookMs: number;
+  readonly isRefused: boolean;
+}
+
+/** Sends at the server's peak, then for some seconds at three times that rate whatever comes back, then at half of it. */
+export async function measureOverload(stage: Stage, seed: Seed, plan: OverloadPlan): Promise<Overload> {
+  const requests = (count: number): Buffer[] => readySends(seed, Math.ceil(count)).map(({ request }) => request);
+  const peak = await runLoad(stage.serverPort, peakConnections, requests(plan.peakSends));
+  const connections = await Promise.all(
+    Array.from({ length: overloadConnections }, () => openConnection(stage.serverPort)),
+  );
+  // A refused request has spent nothing, so it goes back on the pile.
+  const pile = requests(peak.perSecond * (plan.seconds + 1) * 1.5 + overloadConnections);
+  const rest = requests((peak.perSecond / 2) * recoverySeconds);
+  const offeredPerSecond = peak.perSecond * factor;
+  const startedMs = performance.now();
+  const during = await sendPaced(connections, pile, { perSecond: offeredPerSecond, seconds: plan.seconds });
+  const endedMs = performance.now();
+  const after = await sendPaced(connections, rest, { perSecond: peak.perSecond / 2, seconds: recoverySeconds });
+  connections.forEach((connection) => connection.close());
+  const steady = during.filter(({ sentMs }) => sentMs >= startedMs + rampMs);
+  const steadySeconds = plan.seconds - rampMs / 1_000;
+  const refused = during.filter(({ isRefused }) => isRefused);
+  const refusals = percentiles(refused.map(({ tookMs }) => tookMs));
+  return {
+    peakPerSecond: peak.perSecond,
+    offeredShare: steady.length / steadySeconds / offeredPerSecond,
+    goodputRatio: steady.filter(({ isRefused }) => !isRefused).length / steadySeconds / peak.perSecond,
+    refusedShare: refused.length / during.length,
+    refusalP50Ms: refusals.p50Ms,
+    refusalP99Ms: refusals.p99Ms,
+    recoverySeconds: secondsUntilCalm(after, endedMs),
+  };
+}
+
+/** Sends at a fixed rate however late the answers are, as long as a connection is free. */
+async function sendPaced(
+  connections: readonly LoadConnection[],
+  pile: Buffer[],
+  pace: { perSecond: number; seconds: number },
+): Promise<Answered[]> {
+  const idle = [...connections];
+  const running = new Set<Promise<void>>();
+  const answered: Answered[] = [];
+  const startedMs = performance.now();
+  let sent = 0;
+  const send = async (connection: LoadConnection, request: Buffer): Promise<void> => {
+    const sentMs = performance.now();
+    const answer = await connection.send(request);
+    const isRefused = answer.status === 503;
+    if (isRefused) pile.push(request);
+    else expectOk(answer);
+    answered.push({ sentMs, tookMs: performance.now() - sentMs, isRefused });
+    idle.push(connection);
+  };
+  for (let nowMs = startedMs; nowMs < startedMs + pace.seconds * 1_000; nowMs = performance.now()) {
+    const due = ((nowMs - startedMs) / 1_000) * pace.perSecond;
+    for (; sent < due; sent++) {
+      const [connection, request] = [idle.pop(), pile.pop()];
+      if (connection === undefined || request === undefined) {
+        if (connection !== undefined) idle.push(connection);
+        if (request !== undefined) pile.push(request);
+        // What could not be sent in time is not sent later in a burst.
+        sent = Math.floor(due);
+        break;
+      }
+      const exchange = send(connection, request).finally(() => running.delete(exchange));
+      running.add(exchange);
+    }
+    await new Promise((resolve) => setTimeout(resolve, tickMs));
+  }
+  await Promise.all(running);
+  return answered;
+}
+
+function secondsUntilCalm(answers: readonly Answered[], fromMs: number): number {
+  for (let slot = 0; slot < (recoverySeconds * 1_000) / slotMs; slot++) {
+    const startMs = fromMs + slot * slotMs;
+    const within = answers.filter(({ sentMs }) => sentMs >= startMs && sentMs < startMs + slotMs);
+    const isCalm = within.every(({ isRefused, tookMs }) => !isRefused && tookMs <= calmMs);
+    if (within.length > 0 && isCalm) return (slot * slotMs) / 1_000;
+  }
+  return recoverySeconds;
+}
