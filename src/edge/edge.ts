@@ -151,6 +151,7 @@ export class Edge {
     outgoing.once('close', () => {
       exchanges.delete(exchange);
       this.#open.delete(exchange);
+      if (link.isClosing && exchanges.size === 0) socket.destroySoon();
     });
     return exchange;
   }
@@ -168,14 +169,15 @@ export class Edge {
     });
   }
 
-  /** What is written here must not be taken for the answer to an earlier request. */
+  /** What is written here must not be taken for the answer to an earlier request: those are answered, and then the connection ends. */
   #closeSocket(socket: Socket, code: EdgeErrorCode): void {
     const link = this.#linkOf(socket);
     if (link.isClosing) return;
     link.isClosing = true;
     const [current, ...others] = link.exchanges;
-    const isOfCurrent = current === undefined || (!current.incoming.complete && !current.outgoing.headersSent);
-    if (others.length > 0 || !isOfCurrent) socket.destroy();
+    if (current === undefined) refuseOnSocket(this.#linger, socket, code).catch(this.#deps.onError);
+    else if (others.length > 0 || current.incoming.complete) return;
+    else if (current.outgoing.headersSent) socket.destroy();
     else refuseOnSocket(this.#linger, socket, code).catch(this.#deps.onError);
   }
 

@@ -52,6 +52,7 @@ export const limits = {
   commitsPerPageMax: 100,
   missingSeqsListedMax: 1_000,
   jsonDepthMax: 32,
+  jsonKeyLengthMax: 256,
   /** Values in one JSON body; the largest honest one, a conversation of 1,000 people, has about 5,000. */
   jsonValuesMax: 20_000,
   urlLengthMax: 16_384,

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { encodeJson } from '#platform/encode-json.ts';
 import { parseJson } from './json-text.ts';
 
-const roomy = { depthMax: 1_000, valuesMax: 1_000_000 };
+const roomy = { depthMax: 1_000, valuesMax: 1_000_000, keyLengthMax: 1_000 };
 const parse = (text: string, bounds = roomy): unknown => parseJson(Buffer.from(text), bounds);
 
 function depthOf(value: unknown): number {
@@ -36,9 +36,9 @@ test('what JSON.parse reads is read alike, up to the depth that is allowed and n
 });
 
 test('values are counted before they are parsed', () => {
-  expect(parse('[1,2,3]', { depthMax: 9, valuesMax: 4 })).toEqual({ value: [1, 2, 3] });
-  expect(parse('[1,2,3,4]', { depthMax: 9, valuesMax: 4 })).toBeUndefined();
-  expect(parse('[",,,,,,,,"]', { depthMax: 9, valuesMax: 4 })).toEqual({ value: [',,,,,,,,'] });
+  expect(parse('[1,2,3]', { ...roomy, valuesMax: 4 })).toEqual({ value: [1, 2, 3] });
+  expect(parse('[1,2,3,4]', { ...roomy, valuesMax: 4 })).toBeUndefined();
+  expect(parse('[",,,,,,,,"]', { ...roomy, valuesMax: 4 })).toEqual({ value: [',,,,,,,,'] });
 });
 
 test('any bytes survive being written and read', () => {
@@ -59,3 +59,22 @@ test('any bytes at all are judged without an exception', () => {
     { numRuns: 1_000 },
   );
 });
+
+test('an object that has a key twice is not read, however the key is written', () => {
+  fc.assert(
+    fc.property(fc.array(value, { maxLength: 3 }), fc.string({ unit: escapes, minLength: 1 }), (others, key) => {
+      const disguised = `"${escaped(key)}"`;
+      const members = (second: string): string =>
+        `{"k":${JSON.stringify(others)},${JSON.stringify(key)}:1,${second}:2}`;
+      fc.pre(key !== 'k' && key !== 'other');
+      expect(parse(members('"other"'))).toEqual({ value: { k: others, [key]: 1, other: 2 } });
+      expect(parse(members(disguised))).toBeUndefined();
+    }),
+  );
+});
+
+function escaped(text: string): string {
+  return Array.from({ length: text.length }, (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`).join(
+    '',
+  );
+}

@@ -4,7 +4,14 @@ import { limits } from '#platform/limits.ts';
 import { parseJson } from './json-text.ts';
 import { generalError } from './general-error.ts';
 
-const bounds = { depthMax: limits.jsonDepthMax, valuesMax: limits.jsonValuesMax };
+const bounds = {
+  depthMax: limits.jsonDepthMax,
+  valuesMax: limits.jsonValuesMax,
+  keyLengthMax: limits.jsonKeyLengthMax,
+};
+
+/** JSON has one encoding and no parameters (RFC 8259 section 8.1); clients name it all the same. */
+const mediaType = /^application\/json\s*(?:;\s*charset=(?:utf-8|"utf-8")\s*)?;?\s*$/i;
 
 /**
  * The JSON body of a request, read no further than `sizeBytesMax`.
@@ -14,7 +21,7 @@ const bounds = { depthMax: limits.jsonDepthMax, valuesMax: limits.jsonValuesMax 
 export async function readJsonBody(request: IncomingMessage, sizeBytesMax: number): Promise<unknown> {
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw generalError('UnsupportedMediaType');
-  if (mediaType(request) !== 'application/json') throw generalError('UnsupportedMediaType');
+  if (!mediaType.test(request.headers['content-type'] ?? '')) throw generalError('UnsupportedMediaType');
   const body = await readAll(request, sizeBytesMax);
   const parsed = parseJson(body, bounds);
   if (parsed === undefined) throw invalidBody();
@@ -24,10 +31,6 @@ export async function readJsonBody(request: IncomingMessage, sizeBytesMax: numbe
 /** @throws AppError PayloadTooLarge when a body is announced that is larger than `sizeBytesMax`. */
 export function refuseLargeBody(request: IncomingMessage, sizeBytesMax: number): void {
   if (Number(request.headers['content-length'] ?? 0) > sizeBytesMax) throw generalError('PayloadTooLarge');
-}
-
-function mediaType(request: IncomingMessage): string | undefined {
-  return request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
 }
 
 async function readAll(request: IncomingMessage, sizeBytesMax: number): Promise<Buffer> {
@@ -50,6 +53,6 @@ async function readAll(request: IncomingMessage, sizeBytesMax: number): Promise<
 function invalidBody(): AppError {
   return new AppError(
     'InvalidRequest',
-    `The body must be JSON in UTF-8, at most ${limits.jsonDepthMax} levels deep, without NUL or reserved keys.`,
+    `The body must be JSON in UTF-8, at most ${limits.jsonDepthMax} levels deep, without NUL, numbers beyond 2^53, or keys twice or reserved.`,
   );
 }

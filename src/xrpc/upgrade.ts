@@ -13,9 +13,12 @@ export function hasLeftHttp(context: Context<{ Bindings: HttpBindings }>): boole
   return outgoing === undefined;
 }
 
-/** Whether the client asks for a WebSocket. */
-function isUpgrade(request: IncomingMessage): boolean {
-  return request.headers.upgrade?.toLowerCase() === 'websocket';
+const keyForm = /^[+/0-9A-Za-z]{22}==$/;
+
+/** Whether the client asks for a WebSocket as RFC 6455 section 4.1 has it; ws would answer others in its own words. */
+function isUpgrade({ headers }: IncomingMessage): boolean {
+  const isAsked = headers.upgrade?.toLowerCase() === 'websocket';
+  return isAsked && headers['sec-websocket-version'] === '13' && keyForm.test(headers['sec-websocket-key'] ?? '');
 }
 
 /**

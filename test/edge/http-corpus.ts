@@ -3,11 +3,11 @@ import type { HttpCase, Step } from './http-case.ts';
 import { authorization, describePath, frame, get, goodBody, goodChunks, head, host, jsonType } from './http-text.ts';
 import { post, postAs, storePath, upgradeTo, watchPath } from './http-text.ts';
 
-type Row = readonly [name: string, steps: readonly Step[], status: number | 'closed', error?: string];
+type Row = readonly [name: string, steps: readonly Step[], status: number, error?: string];
 
 function cases(group: string, rows: readonly Row[], more: Pick<HttpCase, 'proxy' | 'isSlow'> = {}): HttpCase[] {
   return rows.map(([name, steps, status, error]) => {
-    const expected = status === 'closed' ? status : error === undefined ? { status } : { status, error };
+    const expected = error === undefined ? { status } : { status, error };
     return { name, group, steps, expected, ...more };
   });
 }
@@ -191,7 +191,8 @@ const upgrades = cases('upgrades', [
   ['from no page in particular', [upgradeTo(undefined, 'Origin: null')], 403, 'OriginNotAllowed'],
   ['without a ticket', [upgradeTo(watchPath)], 401, 'BadTicket'],
   ['with two keys', [upgradeTo(undefined, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==')], ...invalid],
-  ['with an old version', [upgradeTo().replace('Version: 13', 'Version: 8')], 400],
+  ['with an old version', [upgradeTo().replace('Version: 13', 'Version: 8')], 426, 'UpgradeRequired'],
+  ['with a key that is none', [upgradeTo().replace('ZQ==', 'ZQ=')], 426, 'UpgradeRequired'],
 ]);
 
 /** The socket opens, and what comes then ends it: nothing of it is echoed. */

@@ -125,7 +125,8 @@ test.each(invalidBodies)('a body with %s is refused with one text for all', asyn
     400,
     {
       error: 'InvalidRequest',
-      message: 'The body must be JSON in UTF-8, at most 32 levels deep, without NUL or reserved keys.',
+      message:
+        'The body must be JSON in UTF-8, at most 32 levels deep, without NUL, numbers beyond 2^53, or keys twice or reserved.',
     },
   ]);
   expect(service.handled).toEqual([]);

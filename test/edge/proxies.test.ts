@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createCraftedConversation, craftMessage, sendCrafted } from '../support/crafted-conversation.ts';
+import { openEventStream } from '../support/event-stream.ts';
+import { openServerSentEvents } from '../support/server-sent-events.ts';
+import { startTestBed } from '../support/test-server.ts';
+import type { TestBed } from '../support/test-server.ts';
+import { createXrpcClient } from '../support/xrpc-client.ts';
+import type { XrpcClient } from '../support/xrpc-client.ts';
+import { startSampleApp } from '../xrpc/sample-app.ts';
+import type { SampleApp } from '../xrpc/sample-app.ts';
+import { problemOf, runCase } from './http-case.ts';
+import { httpCorpus } from './http-corpus.ts';
+import { hasProxy, proxyNames, startSampleProxy } from './sample-proxy.ts';
+import type { SampleProxy } from './sample-proxy.ts';
+
+const trusting = { TRUSTED_PROXY_CIDRS: '127.0.0.1/32', TRUSTED_PROXY_HOPS: '1' };
+const serviceDid = 'did:web:nightjar.test';
+const unprovenPerMinute = 5;
+
+describe.for(proxyNames)('%s with the sample configuration (skipped where it is not installed)', (name) => {
+  describe.skipIf(!hasProxy(name))('in front of the service', () => {
+    let bed: TestBed;
+    let proxy: SampleProxy;
+    beforeAll(async () => {
+      const few = {
+        RATE_LIMIT_IP_PER_MINUTE: String(unprovenPerMinute),
+        RATE_LIMIT_IP_BURST: String(unprovenPerMinute),
+      };
+      bed = await startTestBed({ env: { ...trusting, ...few } });
+      proxy = await startSampleProxy(name, bed.server().port);
+    });
+    afterAll(async () => {
+      await proxy?.stop();
+      await bed?.stop();
+    });
+
+    async function clientBehind(address: string): Promise<XrpcClient> {
+      const { url } = await proxy.wayIn(address);
+      return createXrpcClient({ server: { url, serviceDid }, account: bed.account() });
+    }
+
+    test('health and calls with a token are answered, with the headers of the service', async () => {
+      const alice = await clientBehind('127.0.0.11');
+      expect((await fetch(`${alice.server.url}/xrpc/_health`)).status).toBe(200);
+      const answer = await alice.raw('getConvos', { search: '?limit=5' });
+      expect([answer.status, JSON.parse(answer.text)]).toEqual([200, expect.objectContaining({ conversations: [] })]);
+      expect(answer.headers.get('ratelimit-limit')).not.toBeNull();
+      expect(answer.headers.get('strict-transport-security')).toContain('max-age');
+    });
+
+    test('a message of ten MiB and a URL of sixteen KiB pass', async () => {
+      const [alice, bob] = [await clientBehind('127.0.0.12'), await clientBehind('127.0.0.13')];
+      const conversation = await createCraftedConversation(alice, [bob]);
+      const sizeBytes = 10_485_760;
+      expect((await alice.call('sendMessage', craftMessage(conversation, { sizeBytes }))).seq).toBe(1);
+      const [message] = (await bob.call('getMessages', { convoId: conversation.convoId })).messages;
+      expect(message?.ciphertext.length).toBe(sizeBytes);
+      const answer = await alice.raw('getConvos', { search: `?limit=5&more=${'x'.repeat(16_000)}` });
+      expect(answer.status).toBe(200);
+    });
+
+    test('WebSocket and event stream carry events as they happen', async () => {
+      const [alice, bob] = [await clientBehind('127.0.0.14'), await clientBehind('127.0.0.15')];
+      const conversation = await createCraftedConversation(alice, [bob]);
+      const [socket, stream] = [await openEventStream(bob), await openServerSentEvents(bob)];
+      for (let seq = 1; seq <= 3; seq++) {
+        await sendCrafted(alice, conversation);
+        // The next is sent after this one was seen, so that a proxy that collects events would be noticed.
+        expect((await socket.next('messageEvent')).message.seq).toBe(seq);
+        expect((await stream.next('messageEvent')).message.seq).toBe(seq);
+      }
+      stream.close();
+      await socket.close();
+    });
+
+    test('every client has limits of its own, and X-Forwarded-For of its own making does not help', async () => {
+      const [greedy, other] = [await clientBehind('127.0.0.16'), await clientBehind('127.0.0.17')];
+      const knock = async (url: string, forwarded?: string): Promise<number> => {
+        const headers: Record<string, string> =
+          forwarded === undefined
+            ? {}
+            : { 'X-Forwarded-For': forwarded, Forwarded: `for=${forwarded}`, 'X-Real-IP': forwarded };
+        return (await fetch(`${url}/xrpc/blue.catbird.mls.getConvos`, { headers })).status;
+      };
+      const statuses = [];
+      for (let nth = 0; nth < unprovenPerMinute; nth++) statuses.push(await knock(greedy.server.url));
+      expect(statuses).toEqual(Array.from(statuses, () => 401));
+      for (const forwarded of [undefined, '203.0.113.7', '127.0.0.99, 203.0.113.8', '127.0.0.1', 'unknown', ' '])
+        expect(await knock(greedy.server.url, forwarded), forwarded).toBe(429);
+      expect(await knock(other.server.url)).toBe(401);
+    });
+
+    test('without TLS there is neither an answer nor a redirect', async () => {
+      const url = `http://127.0.0.1:${proxy.plainPort}/xrpc/_health`;
+      const status = await fetch(url, { redirect: 'manual' }).then(
+        (answer) => answer.status,
+        () => 'refused',
+      );
+      expect([403, 'refused']).toContain(status);
+    });
+  });
+
+  describe.skipIf(!hasProxy(name))('under attack', () => {
+    let service: SampleApp;
+    let proxy: SampleProxy;
+    let port: number;
+    beforeAll(async () => {
+      service = await startSampleApp({ env: trusting });
+      proxy = await startSampleProxy(name, service.port);
+      ({ port } = await proxy.wayIn('127.0.0.21'));
+    });
+    afterAll(async () => {
+      await proxy?.stop();
+      await service?.stop();
+    });
+
+    const cases = httpCorpus.filter((httpCase) => httpCase.proxy !== 'skip');
+    test.for(cases)('$group: $name', async (httpCase) => {
+      service.handled.splice(0);
+      const outcome = await runCase({ host: '127.0.0.1', port }, httpCase);
+      expect(problemOf(httpCase, outcome, 'proxy')).toBeUndefined();
+      expect(outcome.waitedMs, 'hangs').toBeLessThan(2_000);
+      const mayRun = httpCase.proxy === 'tamed' || httpCase.group === 'good';
+      expect(service.handled.length, 'handlers that ran').toBeLessThanOrEqual(mayRun ? 1 : 0);
+    });
+
+    test('proxy and service are alive, and no log names a client', async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/xrpc/com.example.describe`, {
+        headers: { authorization: 'Bearer alice' },
+      });
+      expect(answer.status).toBe(200);
+      expect(proxy.isRunning()).toBe(true);
+      expect(service.logLines).toEqual([]);
+      expect(proxy.written()).not.toMatch(/127[.]0[.]0[.]21|com[.]example/);
+    });
+  });
+});

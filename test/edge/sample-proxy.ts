@@ -1,0 +1,197 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect as connectPlain, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from 'node:tls';
+import { projectRoot } from '../tidy/source-tree.ts';
+
+export const proxyNames = ['nginx', 'caddy'] as const;
+export type ProxyName = (typeof proxyNames)[number];
+
+/** One of the sample configurations, running in front of a service, with its ports, paths and names replaced. */
+export interface SampleProxy {
+  /** A plain way in, since test clients speak no TLS: what comes here reaches the proxy over TLS from `clientAddress`. */
+  wayIn(clientAddress: string): Promise<{ readonly port: number; readonly url: string }>;
+  /** The answer to a request without TLS. */
+  readonly plainPort: number;
+  /** Everything that it wrote on its outputs and into its log. */
+  written(): string;
+  isRunning(): boolean;
+  stop(): Promise<void>;
+}
+
+const configPaths = { nginx: 'docs/deployment/nginx.conf', caddy: 'docs/deployment/Caddyfile' } as const;
+const ownName = 'mls.example.com';
+/** Test clients know the service by these names. */
+const testNames = ['nightjar.test', '127.0.0.1'] as const;
+
+export function hasProxy(name: ProxyName): boolean {
+  return [name, 'openssl'].every((tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0);
+}
+
+export async function startSampleProxy(name: ProxyName, servicePort: number): Promise<SampleProxy> {
+  const folder = mkdtempSync(join(tmpdir(), 'nightjar-proxy-'));
+  // nginx leaves root behind.
+  chmodSync(folder, 0o755);
+  const { certificate, key } = makeCertificate(folder);
+  const [port, plainPort] = [await freePort(), await freePort()];
+  const sample = readFileSync(join(projectRoot, configPaths[name]), 'utf8');
+  const ports = replace(sample, [['127.0.0.1:8080', `127.0.0.1:${servicePort}`]]);
+  const config =
+    name === 'nginx'
+      ? replace(ports, [
+          ['/etc/letsencrypt/live/mls.example.com/fullchain.pem', certificate],
+          ['/etc/letsencrypt/live/mls.example.com/privkey.pem', key],
+          [`server_name ${ownName};`, `server_name ${testNames.join(' ')};`],
+          ['listen 443 ', `listen 127.0.0.1:${port} `],
+          ['listen 80 ', `listen 127.0.0.1:${plainPort} `],
+          ['/run/nginx.pid', join(folder, 'nginx.pid')],
+          ['/var/log/nginx/error.log', join(folder, 'error.log')],
+          ['worker_connections 16384', 'worker_connections 1024'],
+          ['worker_rlimit_nofile 65536;', ''],
+          ['http {', `http {\n${temporaryPaths(folder)}`],
+        ])
+      : replace(ports, [
+          ['admin off', `admin off\n\thttp_port ${plainPort}\n\thttps_port ${port}`],
+          [
+            `${ownName} {`,
+            `${testNames.map((each) => `https://${each}:${port}`).join(', ')} {\n\tbind 127.0.0.1\n\ttls ${certificate} ${key}`,
+          ],
+        ]);
+  const configFile = join(folder, 'config');
+  writeFileSync(configFile, config);
+  const child =
+    name === 'nginx'
+      ? spawn('nginx', ['-c', configFile, '-p', folder, '-e', join(folder, 'error.log'), '-g', 'daemon off;'])
+      : spawn('caddy', ['run', '--adapter', 'caddyfile', '--config', configFile], {
+          env: { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
+        });
+  const exited = once(child, 'exit');
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const written = (): string => output + readIfThere(join(folder, 'error.log'));
+  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
+  const ways: { close(): Promise<void> }[] = [];
+  const stop = async (): Promise<void> => {
+    for (const way of ways) await way.close();
+    child.kill('SIGTERM');
+    await exited;
+    rmSync(folder, { recursive: true, force: true });
+  };
+  for (let waitedMs = 0; !(await answers(port)); waitedMs += 50) {
+    if (!isRunning() || waitedMs > 10_000) {
+      const said = written();
+      await stop();
+      throw new Error(`${name} does not start: ${said}`);
+    }
+    await sleep(50);
+  }
+  return {
+    plainPort,
+    written,
+    isRunning,
+    stop,
+    async wayIn(clientAddress) {
+      const way = await openWayIn(port, clientAddress);
+      ways.push(way);
+      return way;
+    },
+  };
+}
+
+/** @throws Error when the sample no longer holds what a test has to replace. */
+function replace(text: string, pairs: readonly (readonly [from: string, to: string])[]): string {
+  let replaced = text;
+  for (const [from, to] of pairs) {
+    if (!replaced.includes(from)) throw new Error(`the sample has no "${from}"`);
+    replaced = replaced.replaceAll(from, to);
+  }
+  return replaced;
+}
+
+function temporaryPaths(folder: string): string {
+  mkdirSync(join(folder, 'temporary'), { mode: 0o777 });
+  return ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((kind) => `${kind}_temp_path ${join(folder, 'temporary', kind)};`)
+    .join('\n');
+}
+
+function makeCertificate(folder: string): { certificate: string; key: string } {
+  const [certificate, key] = [join(folder, 'certificate.pem'), join(folder, 'secret.pem')];
+  const made = spawnSync('openssl', [
+    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
+    ...['-subj', '/CN=nightjar.test', '-addext', 'subjectAltName=DNS:nightjar.test,IP:127.0.0.1'],
+    ...['-keyout', key, '-out', certificate],
+  ]);
+  if (made.status !== 0) throw new Error(made.stderr.toString());
+  return { certificate, key };
+}
+
+async function openWayIn(
+  proxyPort: number,
+  clientAddress: string,
+): Promise<{ port: number; url: string; close(): Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+    const onward = connect({
+      host: '127.0.0.1',
+      port: proxyPort,
+      localAddress: clientAddress,
+      servername: 'nightjar.test',
+      rejectUnauthorized: false,
+      ALPNProtocols: ['http/1.1'],
+    });
+    for (const [from, to] of [
+      [socket, onward],
+      [onward, socket],
+    ] as const) {
+      sockets.add(from);
+      from.on('error', () => to.destroy()).on('close', () => to.destroy());
+      from.pipe(to);
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function answers(port: number): Promise<boolean> {
+  const socket = connectPlain(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
