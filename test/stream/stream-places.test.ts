@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { createManualClock } from '../../test/support/manual-clock.ts';
-import { createStreamPlaces } from './stream-places.ts';
-import type { StreamPlaces } from './stream-places.ts';
+import { createStreamPlaces } from '#stream/stream-places.ts';
+import type { StreamPlaces } from '#stream/stream-places.ts';
+import { createManualClock } from '../support/manual-clock.ts';
 
 const alice = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const bob = 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb';
