@@ -58,7 +58,8 @@ export const jobs = {
     schedule: '*/5 * * * *',
     retries: 2,
     timeoutMs: 120_000,
-    touches: 'Removes the marks of used tokens and tickets that have expired.',
+    touches:
+      'Removes the marks of used tokens and tickets that have expired, and counts of requests that no longer count.',
   },
   'clean-idempotency-keys': {
     schedule: '*/10 * * * *',

@@ -21,6 +21,7 @@ export type PseudonymPurpose =
   | 'rejoin-request'
   | 'commit-id'
   | 'replay'
+  | 'quota'
   | 'idempotency-key'
   | 'idempotency-input'
   | 'chat-recipient'

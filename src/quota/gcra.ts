@@ -144,7 +144,8 @@ function capWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number, cost: numb
 }
 
 function outcomeOf(rule: QuotaRule, state: QuotaState, nowMs: number): Pick<Outcome, 'remaining' | 'restoredInMs'> {
-  const leftOfBurst = Math.floor((nowMs + toleranceMs(rule, 1) - Math.max(nowMs, state.dueAtMs) + roundingMs) / intervalMs(rule)) + 1;
+  const leftOfBurst =
+    Math.floor((nowMs + toleranceMs(rule, 1) - Math.max(nowMs, state.dueAtMs) + roundingMs) / intervalMs(rule)) + 1;
   const newest = state.counts.findLastIndex((count) => count > 0);
   const clearAtMs = newest === -1 ? nowMs : slotEndMs(rule, state.firstSlot + newest) + rule.windowMs;
   return {

@@ -1,10 +1,13 @@
 import type { Awaitable } from './decision.ts';
 import type { Outcome, QuotaRule } from './gcra.ts';
 
-/** Names of one bucket. While the salt of the names changes, a bucket may still be found under its former name. */
+/** Names of one bucket. While the salt of the names changes, a bucket has two. */
 export interface BucketNames {
   readonly current: string;
+  /** What was charged under it counts, and moves to `current`. */
   readonly former: string | undefined;
+  /** In stores that are shared: what servers whose clocks are ahead call it already. It counts as soon as it exists. */
+  readonly next?: string;
 }
 
 /** Where charges are counted. A store never sees whose bucket it counts: names are HMACs. Rules may differ in window. */

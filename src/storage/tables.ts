@@ -27,6 +27,7 @@ export interface Tables {
   idempotency_keys: IdempotencyKeysTable;
   replay_entries: ReplayEntriesTable;
   replay_birth: ReplayBirthTable;
+  quota_rows: QuotaRowsTable;
   job_turns: JobTurnsTable;
   audit_events: AuditEventsTable;
   operator_actions: OperatorActionsTable;
@@ -309,6 +310,15 @@ interface ReplayEntriesTable {
 interface ReplayBirthTable {
   only_row: Generated<boolean>;
   born_at: Date;
+}
+
+interface QuotaRowsTable {
+  /** Pseudonym of purpose 'quota', scoped to a day. */
+  name: Buffer;
+  due_at: number | null;
+  first_slot: number | null;
+  counts: number[] | null;
+  expires_at: Date;
 }
 
 interface JobTurnsTable {

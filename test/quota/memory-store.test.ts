@@ -4,8 +4,12 @@ import { expect, test } from 'vitest';
 import type { QuotaRule } from '#quota/gcra.ts';
 import { createMemoryStore } from '#quota/memory-store.ts';
 import type { BucketNames } from '#quota/store.ts';
+import { describeStore } from './store-contract.ts';
 
 const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs: 60_000 };
+
+const contracted = createMemoryStore(1_000);
+describeStore('memory', () => contracted);
 
 function bucket(current: string, former?: string): BucketNames {
   return { current, former };
