@@ -18,7 +18,7 @@ import type { Endpoint, EventStreamEndpoint, MethodEndpoint, SubscriptionEndpoin
 import { admit, charge, identify } from './door.ts';
 import type { AtTheDoor } from './door.ts';
 import { generalError } from './general-error.ts';
-import { rateLimitHeaders } from './rate-limit.ts';
+import { LimitReached, rateLimitHeaders } from './rate-limit.ts';
 import { readJsonBody, refuseLargeBody } from './request-body.ts';
 import { answerHeaders, eventStreamHeaders, refusalOf, statusNoContent, statusOk, statuses } from './respond.ts';
 import type { Refusal } from './respond.ts';
@@ -73,7 +73,8 @@ export function mountXrpc(app: Hono<{ Bindings: HttpBindings }>, deps: MountDeps
   const { admission } = deps;
   app.all(
     `${prefix}*`,
-    (context) => admission.admit(() => serve(deps, registry, context)) ?? overloadAnswer(admission, context.env.incoming),
+    (context) =>
+      admission.admit(() => serve(deps, registry, context)) ?? overloadAnswer(admission, context.env.incoming),
   );
 }
 
@@ -102,6 +103,7 @@ async function serve(
   try {
     response = await answer(deps, registry, context, exchange);
   } catch (thrown) {
+    if (thrown instanceof LimitReached) exchange.decision = thrown.decision;
     const refusal = refusalOf(thrown, exchange.endpoint?.errors ?? noErrors);
     error = refusal.name;
     if (refusal.unexpected !== undefined) {

@@ -24,6 +24,7 @@ import { createAdmission } from '#xrpc/admission.ts';
 import { mountXrpc } from '#xrpc/mount.ts';
 import type { RequestObservation } from '#xrpc/mount.ts';
 import { listen } from '../../src/listen.ts';
+import type { ListenOptions } from '../../src/listen.ts';
 
 const json = 'application/json';
 
@@ -95,6 +96,8 @@ export interface SampleOptions {
   readonly timeouts?: EdgeTimeouts;
   /** Settings of the listener. */
   readonly env?: Readonly<Record<string, string>>;
+  /** The same, without being checked. */
+  readonly listening?: Partial<ListenOptions['config']>;
 }
 
 /** The real listener with a query, two procedures and a subscription, real quotas, and tokens that are just names. */
@@ -116,8 +119,8 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
     clock: systemClock,
     observe: (observation) => void service.observed.push(observation),
   });
-  const { env, timeouts = edgeTimeouts } = options;
-  const config = readConfig({ NODE_ENV: 'test', ...env });
+  const { env, listening, timeouts = edgeTimeouts } = options;
+  const config = { ...readConfig({ NODE_ENV: 'test', ...env }), ...listening };
   const where = { host: '127.0.0.1', port: 0, clock: systemClock, logger, config, timeouts };
   const { listener } = await listen(where, () => ({ http, endpoints, openStreams, admission }));
   const { port } = listener;
@@ -165,6 +168,11 @@ function quotaSettings(rates: { address?: number; addressBurst?: number; caller?
     RATE_LIMIT_PENDING_ADDITIONS: perCaller,
     RATE_LIMIT_SYNC_KEY_PACKAGES: perCaller,
     RATE_LIMIT_SUBSCRIBE: perCaller,
+    RATE_LIMIT_EXTERNAL_COMMIT: perCaller,
+    RATE_LIMIT_DID_KIB_PER_MINUTE: 1_000_000,
+    RATE_LIMIT_CONVO_KIB_PER_MINUTE: 1_000_000,
+    RATE_LIMIT_TARGET_KEY_PACKAGES_PER_HOUR: 10_000,
+    RATE_LIMIT_TARGET_KEY_PACKAGES_PER_CALLER_HOUR: 10_000,
     RATE_LIMIT_DID_DEFAULT: perCaller,
   };
 }
