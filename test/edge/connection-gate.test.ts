@@ -1,0 +1,126 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { createConnectionGate } from '#edge/connection-gate.ts';
+import type { ConnectionGate, ConnectionLimits } from '#edge/connection-gate.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+import type { ManualClock } from '../support/manual-clock.ts';
+import { startSampleApp } from '../xrpc/sample-app.ts';
+import type { SampleApp } from '../xrpc/sample-app.ts';
+
+function gateWith(limits: Partial<ConnectionLimits> = {}): { gate: ConnectionGate; clock: ManualClock } {
+  const clock = createManualClock(0);
+  const gate = createConnectionGate({
+    clock,
+    limits: { perAddressMax: 64, perSecondMax: 10, prefixesMax: 1_000, ...limits },
+    isExempt: (address) => address === '10.0.0.1',
+  });
+  return { gate, clock };
+}
+
+test('one address has no more open than it may, and room again when one ends', () => {
+  const { gate, clock } = gateWith();
+  const leaves = Array.from({ length: 64 }, () => gate.enter('192.0.2.1'));
+  expect(leaves.every((leave) => leave !== undefined)).toBe(true);
+  clock.advance(60_000);
+  expect(gate.enter('192.0.2.1')).toBeUndefined();
+  expect(gate.enter('::ffff:192.0.2.1')).toBeUndefined();
+  expect(gate.enter('192.0.2.2')).toBeDefined();
+  leaves[0]?.();
+  expect(gate.enter('192.0.2.1')).toBeDefined();
+});
+
+test('connections that come and go are held to their rate, after a burst', () => {
+  const { gate, clock } = gateWith({ perAddressMax: 5 });
+  const visit = (): boolean => {
+    const leave = gate.enter('192.0.2.1');
+    leave?.();
+    return leave !== undefined;
+  };
+  expect(Array.from({ length: 8 }, visit).filter(Boolean)).toHaveLength(5);
+  let admitted = 0;
+  for (let at = 0; at < 1_000; at += 5) {
+    clock.advance(5);
+    if (visit()) admitted += 1;
+  }
+  expect(admitted).toBe(10);
+});
+
+test('all addresses of one IPv6 /64 are one; those of another are not', () => {
+  const { gate } = gateWith();
+  const admitted = Array.from({ length: 1_000 }, (_, at) => gate.enter(`2001:db8::${at.toString(16)}`));
+  expect(admitted.filter((leave) => leave !== undefined)).toHaveLength(64);
+  expect(gate.enter('2001:db8:0:1::1')).toBeDefined();
+});
+
+test('a proxy that carries many clients is not counted', () => {
+  const { gate } = gateWith();
+  expect(Array.from({ length: 1_000 }, () => gate.enter('10.0.0.1')).every((leave) => leave !== undefined)).toBe(true);
+  expect(gate.prefixCount()).toBe(0);
+});
+
+test('memory is bounded: who has nothing open is forgotten, and while nobody can be, newcomers are turned away', () => {
+  const { gate, clock } = gateWith({ prefixesMax: 100 });
+  const addresses = Array.from({ length: 1_000 }, (_, at) => `198.51.${at >> 8}.${at & 255}`);
+  const leaves = addresses.map((address) => gate.enter(address));
+  expect(leaves.filter((leave) => leave !== undefined)).toHaveLength(100);
+  expect(gate.prefixCount()).toBe(100);
+  for (const leave of leaves) leave?.();
+  clock.advance(2_000);
+  expect(gate.enter('203.0.113.1')).toBeDefined();
+  expect(gate.prefixCount()).toBe(1);
+});
+
+test('a change of salt does not double what an address has open', () => {
+  const { gate, clock } = gateWith();
+  for (let count = 0; count < 64; count++) gate.enter('192.0.2.1');
+  clock.advance(86_400_000);
+  expect(gate.enter('192.0.2.1')).toBeUndefined();
+  clock.advance(600_000);
+  expect(gate.enter('192.0.2.1')).toBeUndefined();
+});
+
+let service: SampleApp | undefined;
+let sockets: Socket[] = [];
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  sockets = [];
+  await service?.stop();
+  service = undefined;
+});
+
+/** @returns whether the server keeps the connection and answers on it. */
+async function isServed(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+  sockets.push(socket);
+  socket.write('GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n');
+  return Promise.race([once(socket, 'data').then(() => true), once(socket, 'close').then(() => false)]);
+}
+
+test('a server has no more connections than it may, and closes further ones at once', async () => {
+  service = await startSampleApp({ env: { MAX_CONNECTIONS: '10' } });
+  const { port } = service;
+  for (let count = 0; count < 10; count++) {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    sockets.push(socket);
+    await once(socket, 'connect');
+  }
+  expect(await isServed(port)).toBe(false);
+  for (const socket of sockets.splice(0, 5)) socket.destroy();
+  await expect.poll(() => isServed(port)).toBe(true);
+});
+
+test('in production also this machine is held to its share', async () => {
+  service = await startSampleApp({ listening: { NODE_ENV: 'production', MAX_CONNECTIONS_PER_ADDRESS: 3 } });
+  const { port } = service;
+  const served: boolean[] = [];
+  for (let count = 0; count < 5; count++) served.push(await isServed(port));
+  expect(served).toEqual([true, true, true, false, false]);
+});
+
+test('outside production this machine is not counted', async () => {
+  service = await startSampleApp({ env: { MAX_CONNECTIONS_PER_ADDRESS: '3' } });
+  const { port } = service;
+  for (let count = 0; count < 10; count++) expect(await isServed(port)).toBe(true);
+});
