@@ -11,11 +11,42 @@ import type { SampleApp } from '../xrpc/sample-app.ts';
 import { problemOf, runCase } from './http-case.ts';
 import { httpCorpus } from './http-corpus.ts';
 import { hasProxy, proxyNames, startSampleProxy } from './sample-proxy.ts';
-import type { SampleProxy } from './sample-proxy.ts';
+import type { ProxyName, SampleProxy } from './sample-proxy.ts';
 
 const trusting = { TRUSTED_PROXY_CIDRS: '127.0.0.1/32', TRUSTED_PROXY_HOPS: '1' };
 const serviceDid = 'did:web:nightjar.test';
 const unprovenPerMinute = 5;
+
+/** Attacks of which a proxy makes one clear request, or that it does not let through to the service as they are. */
+const tames: Readonly<Record<ProxyName, readonly string[]>> = {
+  nginx: [
+    'framing: a header without a colon',
+    'framing: a line end of LF alone',
+    'chunks: a chunk line ended by LF',
+    'chunks: a flood of extensions',
+    'chunks: trailers beyond the headers',
+    'pipelined: after an absolute target',
+    'pipelined: after 65 headers',
+    'headers: an impossible expectation',
+  ],
+  caddy: [
+    'framing: length and chunks',
+    'framing: chunks and length',
+    'framing: two equal lengths',
+    'framing: a folded header',
+    'framing: a header without a name',
+    'framing: a line end of LF alone',
+    'chunks: a chunk line ended by LF',
+    'pipelined: after two lengths',
+    'pipelined: after length and chunks',
+    'pipelined: after an absolute target',
+    'pipelined: after 65 headers',
+    'pipelined: of an upgrade',
+  ],
+};
+
+/** What a proxy waits for the rest of, for its ten seconds and without the service. */
+const waitsOutside: Readonly<Record<ProxyName, readonly string[]>> = { nginx: [], caddy: ['targets: no HTTP at all'] };
 
 describe.for(proxyNames)('%s with the sample configuration (skipped where it is not installed)', (name) => {
   describe.skipIf(!hasProxy(name))('in front of the service', () => {
@@ -114,14 +145,29 @@ describe.for(proxyNames)('%s with the sample configuration (skipped where it is 
       await service?.stop();
     });
 
-    const cases = httpCorpus.filter((httpCase) => httpCase.proxy !== 'skip');
-    test.for(cases)('$group: $name', async (httpCase) => {
+    const cases = httpCorpus.filter(({ proxy: may, group, name: caseName }) => {
+      return may !== 'skip' && !waitsOutside[name].includes(`${group}: ${caseName}`);
+    });
+    test.for([...new Set(cases.map(({ group }) => group))])('%s', async (group) => {
       service.handled.splice(0);
-      const outcome = await runCase({ host: '127.0.0.1', port }, httpCase);
-      expect(problemOf(httpCase, outcome, 'proxy')).toBeUndefined();
-      expect(outcome.waitedMs, 'hangs').toBeLessThan(2_000);
-      const mayRun = httpCase.proxy === 'tamed' || httpCase.group === 'good';
-      expect(service.handled.length, 'handlers that ran').toBeLessThanOrEqual(mayRun ? 1 : 0);
+      const problems: string[] = [];
+      let accepted = 0;
+      const waiting = cases.filter((httpCase) => httpCase.group === group);
+      const runner = async (): Promise<void> => {
+        for (let httpCase = waiting.pop(); httpCase !== undefined; httpCase = waiting.pop()) {
+          const { name: caseName } = httpCase;
+          const isTamed = tames[name].includes(`${group}: ${caseName}`);
+          const outcome = await runCase({ host: '127.0.0.1', port }, httpCase);
+          accepted += outcome.answers.filter(({ status }) => status < 400).length;
+          const problem = isTamed ? undefined : problemOf(httpCase, outcome, 'proxy');
+          if (problem !== undefined) problems.push(`${caseName}: ${problem}`);
+          if (outcome.waitedMs >= 2_000) problems.push(`${caseName}: hangs`);
+        }
+      };
+      await Promise.all(Array.from({ length: 6 }, runner));
+      expect(problems).toEqual([]);
+      // A request that the proxy did not see as one, smuggled in, would be one that runs without an answer of its own.
+      expect(service.handled.length, 'handlers that ran').toBeLessThanOrEqual(accepted);
     });
 
     test('proxy and service are alive, and no log names a client', async () => {

@@ -57,6 +57,7 @@ export async function startSampleProxy(name: ProxyName, servicePort: number): Pr
         ])
       : replace(ports, [
           ['admin off', `admin off\n\thttp_port ${plainPort}\n\thttps_port ${port}`],
+          [':443 {', `:${port} {\n\tbind 127.0.0.1`],
           [
             `${ownName} {`,
             `${testNames.map((each) => `https://${each}:${port}`).join(', ')} {\n\tbind 127.0.0.1\n\ttls ${certificate} ${key}`,
@@ -79,7 +80,8 @@ export async function startSampleProxy(name: ProxyName, servicePort: number): Pr
   const ways: { close(): Promise<void> }[] = [];
   const stop = async (): Promise<void> => {
     for (const way of ways) await way.close();
-    child.kill('SIGTERM');
+    // Without waiting for connections: each of them has a signal of its own for that.
+    child.kill(name === 'nginx' ? 'SIGTERM' : 'SIGQUIT');
     await exited;
     rmSync(folder, { recursive: true, force: true });
   };
@@ -123,11 +125,9 @@ function temporaryPaths(folder: string): string {
 
 function makeCertificate(folder: string): { certificate: string; key: string } {
   const [certificate, key] = [join(folder, 'certificate.pem'), join(folder, 'secret.pem')];
-  const made = spawnSync('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-    ...['-subj', '/CN=nightjar.test', '-addext', 'subjectAltName=DNS:nightjar.test,IP:127.0.0.1'],
-    ...['-keyout', key, '-out', certificate],
-  ]);
+  const how = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=nightjar.test';
+  const names = 'subjectAltName=DNS:nightjar.test,IP:127.0.0.1';
+  const made = spawnSync('openssl', [...how.split(' '), '-addext', names, '-keyout', key, '-out', certificate]);
   if (made.status !== 0) throw new Error(made.stderr.toString());
   return { certificate, key };
 }
@@ -139,9 +139,9 @@ async function openWayIn(
   const sockets = new Set<Socket>();
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
     const onward = connect({
-      host: '127.0.0.1',
-      port: proxyPort,
-      localAddress: clientAddress,
+      socket: connectPlain({ host: '127.0.0.1', port: proxyPort, localAddress: clientAddress }).on('error', () =>
+        socket.destroy(),
+      ),
       servername: 'nightjar.test',
       rejectUnauthorized: false,
       ALPNProtocols: ['http/1.1'],
