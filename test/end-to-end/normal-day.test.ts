@@ -280,7 +280,7 @@ async function playDay(peopleCount: number, quotas: Readonly<Record<string, stri
 const refusals = ({ answers }: Day): Record<string, number> =>
   Object.fromEntries([...answers].filter(([outcome]) => outcome !== 'ok'));
 
-test('a normal day of 200 people behind one address meets no limit', { timeout: 90_000 }, async () => {
+test('a normal day of 200 people behind one address meets no limit', { timeout: 150_000 }, async () => {
   const day = await playDay(200);
   expect(refusals(day)).toEqual({});
   const calls = day.people.map((person) => person.calls);
