@@ -4,15 +4,15 @@ import { describe, expect, test } from 'vitest';
 import type { AppError } from '#platform/errors.ts';
 import { createLogger } from '#platform/logger.ts';
 import { fuzzFraming } from './framing-fuzz.ts';
-import { soundFields, startPlantedService, storeInput, storeMethod, storeOutputFits } from './planted-service.ts';
-import type { Defect } from './planted-service.ts';
+import { soundFields, startPlantedService, storeInput, storeMethod, storeOutputFits } from './planted-defect.ts';
+import type { Defect } from './planted-defect.ts';
 import { watchProcess } from './process-watch.ts';
 import { runCases } from './run-cases.ts';
 import type { MethodReport } from './run-cases.ts';
 import { createCaseSender } from './send-case.ts';
 import { shrink } from './shrink.ts';
 
-/** The report on a service with this defect, by as many cases as the test run sends to each method. */
+/** The report on a service with this defect, by fewer cases than the test run sends to each method. */
 async function fuzz(defect: Defect): Promise<MethodReport> {
   const service = await startPlantedService(defect);
   const sender = createCaseSender(service.origin, 8);
@@ -24,7 +24,7 @@ async function fuzz(defect: Defect): Promise<MethodReport> {
         rules: () => ({ outputFits: storeOutputFits, durationMsMax: 3_000 }),
       },
       storeMethod,
-      { cases: 200, seed: 1, inFlight: 8 },
+      { cases: 120, seed: 1, inFlight: 8 },
     );
   } finally {
     sender.close();

@@ -91,7 +91,7 @@ export async function startPlantedService(defect: Defect): Promise<PlantedServic
   const answerTo = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await buffer(request);
     if (defect.answer !== undefined) return defect.answer(response, body);
-    const parsed = parseJson(body, { depthMax: 32, valuesMax: 20_000 });
+    const parsed = parseJson(body, { depthMax: 32, valuesMax: 20_000, keyLengthMax: 128 });
     const send = (status: number, text: string): void =>
       void response.writeHead(status, { 'Content-Type': 'application/json' }).end(text);
     try {
