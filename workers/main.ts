@@ -57,6 +57,7 @@ export interface WorkersDeps extends WorkerDeps, JobReports {
 /** Starts the worker of every job. `close` takes no further job and waits for the running ones. */
 export async function startWorkers(deps: WorkersDeps): Promise<{ close(): Promise<void> }> {
   const { logger, schedules } = deps;
+  const given = schedules === undefined ? {} : { schedules };
   const onError = (error: unknown): void =>
     logger.log('background_failed', { part: 'worker', ...describeError(error) });
   const queue = await openJobQueue({
@@ -64,14 +65,20 @@ export async function startWorkers(deps: WorkersDeps): Promise<{ close(): Promis
     clock: deps.clock,
     leaseMs: deps.config.JOB_LEASE_MS,
     onError,
+    ...given,
   });
   try {
-    await startWorker(queue, { runs: deps.runs ?? jobRuns, ...(schedules === undefined ? {} : { schedules }) }, deps);
+    const tending = await startWorker(queue, { runs: deps.runs ?? jobRuns, onError, ...given }, deps);
+    return {
+      async close() {
+        await tending.stop();
+        await queue.close();
+      },
+    };
   } catch (error) {
     await queue.close();
     throw error;
   }
-  return { close: () => queue.close() };
 }
 
 /** Starts the parts of a worker process; each adds to `steps` how it is stopped, the last one first. */

@@ -2,10 +2,10 @@ import { jobNames, jobs } from '#jobs/catalogue.ts';
 import type { JobName } from '#jobs/catalogue.ts';
 import { createDatabaseWatch } from '#jobs/database-state.ts';
 import type { DatabaseState } from '#jobs/database-state.ts';
-import { writeSchedules } from '#jobs/queue.ts';
 import type { JobQueue, JobSchedules } from '#jobs/queue.ts';
 import { scheduledTime } from '#jobs/scheduled-time.ts';
 import { endTurn, readJobStates, takeTurn } from '#jobs/take-turn.ts';
+import { startTending } from '#jobs/tend-queue.ts';
 import { openTurn, TurnLostError } from '#jobs/turn.ts';
 import type { JobTurn } from '#jobs/turn.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -75,38 +75,40 @@ const passing: ReadonlySet<string> = new Set(['busy', 'standby', 'clock']);
 export interface StartOptions {
   readonly runs: JobRuns;
   readonly schedules?: JobSchedules;
+  readonly onError: (error: unknown) => void;
 }
 
 /**
- * Takes scheduled jobs from `queue` until it is closed.
+ * Takes scheduled jobs from `queue`; stop what is returned before the queue is closed.
  * @throws InvariantError when a job of the catalogue has no run, or a run is of no job.
  */
 export async function startWorker(
   queue: JobQueue,
-  { runs, schedules }: StartOptions,
+  { runs, schedules, onError }: StartOptions,
   deps: WorkerDeps & JobReports,
-): Promise<void> {
+): Promise<{ stop(): Promise<void> }> {
   const strangers = Object.keys(runs).filter((name) => !Object.hasOwn(jobs, name));
   const missing = jobNames.filter((name) => !Object.hasOwn(runs, name));
   if (strangers.length + missing.length > 0) throw new InvariantError('the catalogue of jobs and the workers differ');
   for (const { job, succeededAt } of await readJobStates(deps.database.sql)) {
     if (succeededAt !== null) deps.metrics.jobLastSucceeded(job, succeededAt.getTime());
   }
-  await writeSchedules(queue.queue, schedules);
   const readState = createDatabaseWatch({ sql: deps.database.sql, clock: deps.clock });
   await queue.work(async (name) => {
+    const state = await readState();
     try {
-      const state = fitState(await readState());
+      fitState(state);
       const turnAt = scheduledTime(schedules?.[name] ?? jobs[name].schedule, state.nowMs);
       await runJob(name, { run: runs[name], turnAt }, deps);
     } catch (error) {
       if (!(error instanceof JobNotRunError)) throw error;
       deps.logger.log('job_not_run', { job: name, reason: error.reason });
       deps.metrics.jobFinished(name, 'not_run', 0);
-      if (passing.has(error.reason)) return { againInMs: deps.config.JOB_LEASE_MS };
+      if (passing.has(error.reason)) return { againAtMs: state.nowMs + deps.config.JOB_LEASE_MS };
     }
     return undefined;
   });
+  return startTending({ queue, readState, clock: deps.clock, intervalMs: deps.config.JOB_LEASE_MS, onError });
 }
 
 /**
@@ -118,9 +120,9 @@ export async function runJobByHand(name: JobName, run: JobRun, deps: WorkerDeps 
   return runJob(name, { run, turnAt: undefined }, deps);
 }
 
-function fitState(state: DatabaseState): { readonly nowMs: number } {
+/** @throws JobNotRunError */
+function fitState(state: DatabaseState): void {
   if ('unfit' in state) throw new JobNotRunError(state.unfit);
-  return state;
 }
 
 /** Runs one job within its time if its turn is free, and reports how it went. @throws JobFailedError, JobNotRunError */

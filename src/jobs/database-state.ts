@@ -5,7 +5,9 @@ import type { Sql } from '#storage/database.ts';
  * Whether a job may run. `standby`: the database takes no writes. `clock`: its clock has jumped, so nobody knows what has
  * expired.
  */
-export type DatabaseState = { readonly nowMs: number } | { readonly unfit: 'standby' | 'clock' };
+export type DatabaseState =
+  | { readonly nowMs: number }
+  | { readonly unfit: 'standby' | 'clock'; readonly nowMs: number };
 
 /** By more than this two clocks that both go right never differ. */
 const clockToleranceMs = 3_600_000;
@@ -24,13 +26,13 @@ export function createDatabaseWatch(deps: { readonly sql: Sql; readonly clock: C
       SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS "isStandby",
              (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS "nowMs",
              (SELECT (extract(epoch FROM max(beat_at)) * 1000)::bigint FROM job_turns WHERE beat_at > '-infinity') AS "beatMs"`;
-    if (row === undefined || row.isStandby) return { unfit: 'standby' };
-    const { nowMs, beatMs } = row;
+    const { isStandby = true, nowMs = clock.nowMs(), beatMs = null } = row ?? {};
+    if (isStandby) return { unfit: 'standby', nowMs };
     const offsetMs = nowMs - clock.monotonicMs();
     const fromOwnMs = Math.abs(nowMs - clock.nowMs());
     const fromFirstMs = Math.abs(offsetMs - (firstOffsetMs ?? offsetMs));
     const beforeBeatMs = (beatMs ?? nowMs) - nowMs;
-    if (Math.max(fromOwnMs, fromFirstMs, beforeBeatMs) > clockToleranceMs) return { unfit: 'clock' };
+    if (Math.max(fromOwnMs, fromFirstMs, beforeBeatMs) > clockToleranceMs) return { unfit: 'clock', nowMs };
     firstOffsetMs ??= offsetMs;
     return { nowMs };
   };

@@ -17,6 +17,7 @@ export interface QueuedJob {
 export type ProcessJob = (job: QueuedJob, token?: string) => Promise<void>;
 
 export interface WorkerLimits {
+  readonly autorun: boolean;
   readonly concurrency: number;
   /** A worker renews its lock on a running job twice in this time. */
   readonly lockDuration: number;

@@ -1,19 +1,25 @@
 import { DelayedError } from 'bullmq';
-import type { Queue, Worker } from 'bullmq';
+import type { JobSchedulerTemplateOptions, Queue, Worker } from 'bullmq';
 import type { Clock } from '#platform/clock.ts';
 import { isJobName, jobNames, jobs, retiredJobs } from './catalogue.ts';
 import type { JobName } from './catalogue.ts';
 import { openPostgresBackend } from './postgres-queue.ts';
 import type { QueueBackend } from './queue-backend.ts';
 import { openRedisBackend } from './redis-queue.ts';
+import { nextTimeMs } from './scheduled-time.ts';
 
 /** The queue of jobs: every worker process opens it, and each scheduled run goes to one of them. */
 export interface JobQueue {
   /**
-   * Begins to take jobs. What `run` answers asks for the same turn again after that time. It must not reject with an error whose
-   * message holds data: the queue keeps it.
+   * Begins to take jobs once `resume` is called. What `run` answers asks for the same turn again at that time. It must not reject
+   * with an error whose message holds data: the queue keeps it.
    */
-  work(run: (name: JobName) => Promise<{ readonly againInMs: number } | undefined>): Promise<void>;
+  work(run: (name: JobName) => Promise<{ readonly againAtMs: number } | undefined>): Promise<void>;
+  /** Takes no further job for a while; those that run go on. */
+  rest(): Promise<void>;
+  resume(): void;
+  /** Writes down the schedules that are missing, or whose next run is not the next one after `nowMs`. */
+  mendSchedules(nowMs: number): Promise<void>;
   /** Lets failed runs of a job start again. @returns how many. */
   retryFailed(name: JobName): Promise<number>;
   /** BullMQ's own object, for its page. */
@@ -34,6 +40,8 @@ export interface JobQueueOptions {
   readonly clock: Clock;
   /** A worker that has not been heard of for this long loses its jobs to others. */
   readonly leaseMs: number;
+  /** Absent: those of the catalogue. */
+  readonly schedules?: JobSchedules;
   /** Called for every lost connection and the like; the queue recovers by itself. */
   readonly onError: (error: unknown) => void;
 }
@@ -65,16 +73,29 @@ function serveQueue(backend: QueueBackend, queue: Queue, options: JobQueueOption
         queueName,
         async (job, token) => {
           // A job of a newer release waits for a worker of that release.
-          const again = isJobName(job.name) ? await run(job.name) : { againInMs: leaseMs };
+          const again = isJobName(job.name) ? await run(job.name) : { againAtMs: clock.nowMs() + leaseMs };
           if (again === undefined) return;
-          await job.moveToDelayed(clock.nowMs() + again.againInMs, token);
+          await job.moveToDelayed(again.againAtMs, token);
           throw new DelayedError();
         },
-        { concurrency: jobNames.length, lockDuration: leaseMs, stalledInterval: leaseMs, maxStalledCount: stallsMax },
+        {
+          autorun: false,
+          concurrency: jobNames.length,
+          lockDuration: leaseMs,
+          stalledInterval: leaseMs,
+          maxStalledCount: stallsMax,
+        },
       );
       worker.on('error', options.onError);
       await worker.waitUntilReady();
     },
+    rest: async () => worker?.pause(true),
+    // Runs until the worker is closed.
+    resume() {
+      if (worker?.isRunning() === false) worker.run().catch(options.onError);
+      else worker?.resume();
+    },
+    mendSchedules: (nowMs) => mendSchedules(queue, options.schedules ?? catalogueSchedules, nowMs),
     async retryFailed(name) {
       const failed = (await queue.getFailed(0, runsRemembered)).filter((job) => job.name === name);
       for (const job of failed) await job.retry('failed');
@@ -91,26 +112,31 @@ function serveQueue(backend: QueueBackend, queue: Queue, options: JobQueueOption
 /** Cron patterns in UTC, also with seconds. */
 export type JobSchedules = Readonly<Record<JobName, string>>;
 
-/** Writes down all schedules: every process writes the same, and takes away those of jobs that there are no more. */
-export async function writeSchedules(queue: Queue, schedules?: JobSchedules): Promise<void> {
+// Every key of the catalogue is a JobName.
+const catalogueSchedules = Object.fromEntries(jobNames.map((name) => [name, jobs[name].schedule])) as JobSchedules;
+
+/** A next run may lie this far beside what its pattern says: the clocks of two workers differ. */
+const toleranceMs = 60_000;
+
+async function mendSchedules(queue: Queue, schedules: JobSchedules, nowMs: number): Promise<void> {
+  const known = new Map((await queue.getJobSchedulers()).map((row) => [row.key, row]));
   for (const name of jobNames) {
-    const job = jobs[name];
-    await queue.upsertJobScheduler(
-      name,
-      { pattern: schedules?.[name] ?? job.schedule, tz: 'UTC' },
-      {
-        name,
-        data: {},
-        opts: {
-          attempts: job.retries + 1,
-          backoff: { type: 'exponential', delay: retryDelayMs },
-          stackTraceLimit: 0,
-          removeOnComplete: { count: runsRemembered },
-          removeOnFail: { count: runsRemembered },
-        },
-      },
-    );
+    const pattern = schedules[name];
+    const row = known.get(name);
+    const latestMs = nextTimeMs(pattern, nowMs) + toleranceMs;
+    if (row?.pattern === pattern && row.next !== undefined && row.next <= latestMs) continue;
+    await queue.upsertJobScheduler(name, { pattern, tz: 'UTC' }, { name, data: {}, opts: optionsOf(name) });
   }
   // A scheduler that is merely unknown may be of a newer release that runs beside this one.
   for (const name of retiredJobs) await queue.removeJobScheduler(name);
+}
+
+function optionsOf(name: JobName): JobSchedulerTemplateOptions {
+  return {
+    attempts: jobs[name].retries + 1,
+    backoff: { type: 'exponential', delay: retryDelayMs },
+    stackTraceLimit: 0,
+    removeOnComplete: { count: runsRemembered },
+    removeOnFail: { count: runsRemembered },
+  };
 }

@@ -7,6 +7,13 @@ export function scheduledTime(pattern: string, nowMs: number): Date {
     .toDate();
 }
 
+/** The next time after `nowMs` that `pattern` names. */
+export function nextTimeMs(pattern: string, nowMs: number): number {
+  return CronExpressionParser.parse(pattern, { currentDate: new Date(nowMs), tz: 'UTC' })
+    .next()
+    .getTime();
+}
+
 /** The time between two turns of `pattern` after `nowMs`. */
 export function intervalMs(pattern: string, nowMs: number): number {
   const cron = CronExpressionParser.parse(pattern, { currentDate: new Date(nowMs), tz: 'UTC' });

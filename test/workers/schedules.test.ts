@@ -103,7 +103,7 @@ describe.each(['postgres', 'redis'] as const)('jobs queued in %s', (backend) => 
     redis = undefined;
   });
 
-  describe.skipIf(isAbsent)('', () => {
+  describe.skipIf(isAbsent)('by its own server', () => {
     test('every job runs on its schedule, for real, and says when it last succeeded', async () => {
       const metrics = newMetrics();
       await start(everySecond, jobRuns, metrics);

@@ -1,0 +1,83 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { jobNames } from '#jobs/catalogue.ts';
+import { systemClock } from '#platform/clock.ts';
+import { createTestDatabase } from '../support/database.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { hasRedis, startRedis } from '../support/redis.ts';
+import type { TestRedis } from '../support/redis.ts';
+import { hasFaketime, noteTurns, turnsDone, WorkerProcesses } from '../support/worker-processes.ts';
+
+const intervalSeconds = 2;
+const watchedSeconds = 8;
+
+let database: TestDatabase;
+let redis: TestRedis | undefined;
+let workers: WorkerProcesses;
+
+async function prepare(backend: 'postgres' | 'redis'): Promise<void> {
+  database = await createTestDatabase({ poolSize: 3 });
+  if (backend === 'redis') redis = await startRedis();
+  await noteTurns(database.sql);
+  workers = new WorkerProcesses({
+    DATABASE_URL: database.url,
+    JOB_LEASE_MS: '1000',
+    SCHEDULE: `*/${intervalSeconds} * * * * *`,
+    ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
+  });
+}
+
+afterEach(async () => {
+  await workers.killAll();
+  await database.close();
+  await redis?.close();
+  redis = undefined;
+});
+
+/** Watches for a while. Every job has its turns, one in every interval, and none of them twice. */
+async function expectOneRunPerInterval(): Promise<void> {
+  await database.sql`TRUNCATE turns_done`;
+  await systemClock.sleep(watchedSeconds * 1_000);
+  const turns = await turnsDone(database.sql);
+  expect(turns.map(({ job }) => job)).toEqual([...jobNames].toSorted());
+  expect(turns.filter(({ count, turns: different }) => count !== different)).toEqual([]);
+  const intervals = watchedSeconds / intervalSeconds;
+  // The first and the last interval are watched in part; a machine under load may be late with one.
+  expect(turns.filter(({ count }) => count < intervals - 2 || count > intervals + 1)).toEqual([]);
+}
+
+describe.each(['postgres', 'redis'] as const)('jobs queued in %s run once per interval', (backend) => {
+  const isAbsent = backend === 'redis' && !hasRedis;
+
+  test.skipIf(isAbsent)('of eight workers that start at once', { timeout: 60_000 }, async () => {
+    await prepare(backend);
+    await Promise.all(Array.from({ length: 8 }, () => workers.start()));
+    await expectOneRunPerInterval();
+  });
+
+  test.skipIf(isAbsent || !hasFaketime)(
+    'beside workers whose clocks are a day ahead and a day behind, also when those came first',
+    { timeout: 60_000 },
+    async () => {
+      await prepare(backend);
+      await workers.start('+24h');
+      await workers.start();
+      await workers.start('-24h');
+      await systemClock.sleep(2_000);
+      await expectOneRunPerInterval();
+    },
+  );
+
+  test.skipIf(isAbsent)(
+    'again after their worker was away and the queue has lost everything',
+    { timeout: 60_000 },
+    async () => {
+      await prepare(backend);
+      await workers.start();
+      await systemClock.sleep(1_000);
+      if (redis === undefined) await database.sql.unsafe('TRUNCATE bullmq.job, bullmq.job_scheduler CASCADE');
+      else await redis.flush();
+      await systemClock.sleep(3_000);
+      await expectOneRunPerInterval();
+    },
+  );
+});
