@@ -72,7 +72,13 @@ export async function listen<Composed extends Served>(
 ): Promise<{ listener: Listener; app: Composed }> {
   const served: { app?: Composed } = {};
   const { clock, logger, timeouts = edgeTimeouts } = options;
-  const edge = new Edge({ ...edgePolicy(options), clock, timeouts, onError: (error) => logFailure(logger, error) });
+  const edge = new Edge({
+    ...edgePolicy(options),
+    clock,
+    timeouts,
+    shed: (incoming, outgoing) => served.app !== undefined && shedRequest(served.app.admission, incoming, outgoing),
+    onError: (error) => logFailure(logger, error),
+  });
   const mayUpgrade = (request: IncomingMessage): boolean =>
     served.app !== undefined && upgradeGate(served.app.endpoints)(request) && edge.mayUpgrade(request);
   const server = createAdaptorServer({
@@ -86,10 +92,7 @@ export async function listen<Composed extends Served>(
     },
     createServer: ((serverOptions: ServerOptions, serve: RequestListener) => {
       const inner = createServer(serverOptions);
-      edge.attach(inner, (incoming, outgoing) => {
-        const isShed = served.app !== undefined && shedRequest(served.app.admission, incoming, outgoing);
-        if (!isShed) serve(incoming, outgoing);
-      });
+      edge.attach(inner, serve);
       return inner;
     }) as typeof createServer,
     serverOptions: { ...serverOptions(timeouts), shouldUpgradeCallback: mayUpgrade },

@@ -16,6 +16,8 @@ export interface EdgeDeps {
   readonly gate: ConnectionGate;
   readonly cors: CorsPolicy;
   readonly forwardedHeader: string;
+  /** Answers requests that come in when there are too many, before anything else is done for them; whether it has answered. */
+  readonly shed: (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
   /** Receives what went wrong while an answer was written; its text is not for the log. */
   readonly onError: (error: unknown) => void;
 }
@@ -68,6 +70,7 @@ export class Edge {
     server.once('close', () => ended.abort());
     server.on('connection', (socket) => this.#enter(socket));
     server.on('request', (incoming, outgoing) => {
+      if (this.#deps.shed(incoming, outgoing)) return;
       if (this.#admit(incoming, outgoing) !== undefined) serve(incoming, outgoing);
     });
     server.on('checkContinue', (incoming, outgoing) => {

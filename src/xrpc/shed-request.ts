@@ -14,12 +14,14 @@ const healthPath = '/xrpc/_health';
 
 /**
  * Refuses a request for which there is no place before anything has been made of it, since under overload most of the server's
- * work is refusing. Leaves alone what is never refused and what is refused later, by `overloadAnswer`: requests with long bodies.
+ * work is refusing. Leaves alone what is never refused, and what `overloadAnswer` refuses later, because it takes more: requests of
+ * pages, and such whose body is long or comes in chunks.
  * @returns whether it has answered.
  */
 export function shedRequest(admission: Admission, incoming: IncomingMessage, outgoing: ServerResponse): boolean {
-  const { url = '' } = incoming;
-  if (!url.startsWith(prefix) || url.startsWith(healthPath) || isLong(incoming)) return false;
+  const { url = '', headers } = incoming;
+  if (!url.startsWith(prefix) || url.startsWith(healthPath) || isLong(incoming) || headers.origin !== undefined)
+    return false;
   if (admission.hasRoom()) return false;
   outgoing.writeHead(statuses.ServiceUnavailable, { ...overloadHeaders(admission), 'Content-Length': sizeBytes });
   outgoing.end(incoming.method === 'HEAD' ? undefined : body);

@@ -15,7 +15,9 @@ let sender: XrpcClient;
 let conversation: CraftedConversation;
 
 beforeAll(async () => {
-  bed = await startTestBed({ env: { MAX_REQUESTS_IN_PROGRESS: String(placesMax) } });
+  bed = await startTestBed({
+    env: { MAX_REQUESTS_IN_PROGRESS: String(placesMax), CORS_ALLOW_ORIGINS: 'https://app.test' },
+  });
   sender = bed.client();
   conversation = await createCraftedConversation(sender, []);
 });
@@ -82,6 +84,38 @@ test('with all places taken everything else is refused at once, those at work en
   const again: number[] = [];
   for (const id of late) again.push((await send(id)).status);
   expect(again).toEqual(late.map(() => 200));
+});
+
+test('a long body, one in chunks, a HEAD and a page are refused too, and the connections of long ones end', async () => {
+  const url = `${bed.server().url}/xrpc/blue.catbird.mls.sendMessage`;
+  const inChunks = new ReadableStream({
+    start(controller) {
+      controller.enqueue(Buffer.from('{'));
+      controller.close();
+    },
+  });
+  await whileSendsHang(
+    Array.from({ length: placesMax }, (_, place) => idOf(6, place)),
+    async () => {
+      const long = await fetch(url, { method: 'POST', body: 'x'.repeat(200_000) });
+      const chunked = await fetch(url, { method: 'POST', body: inChunks, duplex: 'half' });
+      const head = await fetch(url, { method: 'HEAD' });
+      const page = await fetch(url, { headers: { origin: 'https://app.test' } });
+      const answers = [long, chunked, head, page];
+      expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
+      // This client asks to close after a HEAD.
+      expect([long, chunked, page].map(({ headers }) => headers.get('connection'))).toEqual([
+        'close',
+        'close',
+        'keep-alive',
+      ]);
+      expect(answers.filter(({ headers }) => headers.get('retry-after') === null)).toEqual([]);
+      expect(page.headers.get('access-control-allow-origin')).toBe('https://app.test');
+      expect(await head.text()).toBe('');
+      expect(await long.json()).toMatchObject({ error: 'ServiceUnavailable' });
+    },
+  );
+  await untilInProgress(0);
 });
 
 test('a refused request spends neither its token nor its quota', async () => {
