@@ -162,6 +162,7 @@ test('open streams take no places, and a new one is refused like any request', a
 });
 
 test('people who send their bodies slowly take no places', async () => {
+  let answered = 0;
   const slow = Array.from({ length: placesMax + 3 }, () => {
     const sending = request(`${bed.server().url}/xrpc/blue.catbird.mls.sendMessage`, {
       method: 'POST',
@@ -172,11 +173,13 @@ test('people who send their bodies slowly take no places', async () => {
       },
     });
     sending.on('error', () => undefined);
+    sending.once('response', () => (answered += 1));
     sending.write('{"convoId":');
     return sending;
   });
   await sleep(300);
   await untilInProgress(0);
+  expect(answered).toBe(0);
   expect(await sendCrafted(sender, conversation)).toMatchObject({ epoch: 0 });
   for (const sending of slow) sending.destroy();
 });
