@@ -34,7 +34,8 @@ export class WorkerProcesses {
     const script = [process.execPath, join(import.meta.dirname, 'worker-child.ts')];
     const [program = '', ...args] = clockOffset === undefined ? script : ['faketime', '-f', clockOffset, ...script];
     const env = { PATH: process.env['PATH'], ...this.#env };
-    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    // A group of its own: faketime runs the worker as its child.
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
     this.#running.add(child);
     await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
   }
@@ -42,8 +43,9 @@ export class WorkerProcesses {
   async kill(child: ChildProcess): Promise<void> {
     this.#running.delete(child);
     if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+    const exited = once(child, 'exit');
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    await exited;
   }
 
   async killAll(): Promise<void> {

@@ -74,7 +74,7 @@ describe.each(['postgres', 'redis'] as const)('jobs queued in %s run once per in
       await prepare(backend);
       await workers.start();
       await systemClock.sleep(1_000);
-      if (redis === undefined) await database.sql.unsafe('TRUNCATE bullmq.job, bullmq.job_scheduler CASCADE');
+      if (redis === undefined) await database.sql`TRUNCATE bullmq.job, bullmq.scheduler CASCADE`;
       else await redis.flush();
       await systemClock.sleep(3_000);
       await expectOneRunPerInterval();
