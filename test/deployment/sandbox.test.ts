@@ -102,6 +102,10 @@ test.skipIf(!isPossible)(
       const pid = await running.pid();
       expect(await lockOf(pid)).toEqual(locked);
       expect((await fetch(probe(started))).status, role).toBe(200);
+      if (role === 'server') {
+        const document = await fetch(`http://127.0.0.1:${String(started['port'])}/.well-known/did.json`);
+        expect(await document.text()).toContain('"https://mls.nightjar.test"');
+      }
       process.kill(pid, 'SIGTERM');
       expect(await running.ended, running.output.err).toBe(0);
       expect(running.output.err).toBe('');
