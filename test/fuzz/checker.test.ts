@@ -186,5 +186,7 @@ test('20,000 mutants of MLS structures: nothing but MlsFormatError, nothing from
     count: 20_000,
   });
   expect(report.violations).toEqual([]);
+  const unread = Object.values(report.unreadByTsMls).reduce((sum, count) => sum + count, 0);
+  expect(unread / report.compared, 'what we take and ts-mls does not').toBeLessThan(0.03);
   expect(Object.values(report.accepted).every((count) => count > 50)).toBe(true);
 }, 60_000);

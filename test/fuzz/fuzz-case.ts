@@ -118,10 +118,11 @@ export class CaseMaker {
       });
   }
 
-  /** An empty parameter, or item of one, counts as absent. */
+  /** An empty parameter, item or list of parameters is not there at all. */
   #present(value: Json | undefined): Json | undefined {
     if (this.#carrier === 'body' || value === undefined) return value;
-    return value === '' || (Array.isArray(value) && value.includes('')) ? undefined : value;
+    const isAbsent = Array.isArray(value) ? value.length === 0 || value.includes('') : value === '';
+    return isAbsent ? undefined : value;
   }
 
   #byRule(rules: readonly SchemaRule[], kind: 'broken' | 'boundary', index: number): FuzzCase {
