@@ -56,7 +56,6 @@ export interface ListenOptions {
   readonly timeouts?: EdgeTimeouts;
 }
 
-const requestsPerConnectionMax = 1_000;
 /** Of the request line, which Node counts among the headers. */
 const requestLineSizeBytes = 64;
 const goodbyeTimeoutMs = 2_000;
@@ -100,7 +99,6 @@ export async function listen<Composed extends Served>(
     websocket: { server: webSocketServer() as WebSocketServerLike },
   }) as Server;
   server.maxConnections = options.config.MAX_CONNECTIONS;
-  server.maxRequestsPerSocket = requestsPerConnectionMax;
   server.timeout = timeouts.drainMs;
   server.listen(options.port, options.host);
   await once(server, 'listening');

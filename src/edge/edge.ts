@@ -33,9 +33,11 @@ interface OpenExchange extends Exchange {
 interface Link {
   /** Its last answer is decided: what else arrives is not run. */
   isClosing: boolean;
+  requestCount: number;
   readonly exchanges: Set<OpenExchange>;
 }
 
+const requestsPerConnectionMax = 1_000;
 const bodyRateBytesPerSecondMin = 1_024;
 /** The app names nothing by the Host, and the adapter answers odd ones without a body. */
 const innerHost = 'localhost';
@@ -121,7 +123,7 @@ export class Edge {
   #linkOf(socket: Socket): Link {
     const known = this.#links.get(socket);
     if (known !== undefined) return known;
-    const link = { isClosing: false, exchanges: new Set<OpenExchange>() };
+    const link = { isClosing: false, requestCount: 0, exchanges: new Set<OpenExchange>() };
     this.#links.set(socket, link);
     // An answer that never got its turn on the connection does not say that it is over.
     socket.once('close', () => link.exchanges.forEach((exchange) => this.#open.delete(exchange)));
@@ -136,6 +138,12 @@ export class Edge {
     if (code !== undefined) {
       this.#close(exchange, code);
       return undefined;
+    }
+    link.requestCount += 1;
+    if (link.requestCount >= requestsPerConnectionMax) {
+      // Node's own limit says that the connection ends, and leaves it open.
+      outgoing.setHeader('Connection', 'close');
+      link.isClosing = true;
     }
     const corsHeaders = this.#deps.cors.headersFor(incoming.headers.origin);
     for (const [name, value] of Object.entries(corsHeaders)) outgoing.setHeader(name, value);

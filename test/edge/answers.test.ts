@@ -118,6 +118,28 @@ test('an answer that fails on its way out gives nothing of the error away, neith
   expect(printed.flatMap((spy) => spy.mock.calls)).toEqual([]);
 });
 
+test('an answer that sets no header of its own has the security headers', async () => {
+  const http = new Hono<{ Bindings: HttpBindings }>();
+  http.get('/plain', () => new Response('plain'));
+  const { origin } = await listenWith(http);
+  const answer = await fetch(`${origin}/plain`);
+  expect(await answer.text()).toBe('plain');
+  expect(answer.headers.get('content-security-policy')).toBe("default-src 'none'; frame-ancestors 'none'");
+});
+
+test('a connection ends with its thousandth answer', async () => {
+  const http = new Hono<{ Bindings: HttpBindings }>();
+  let asked = 0;
+  http.get('/plain', () => new Response(`number ${(asked += 1)}`));
+  const { port } = await listenWith(http);
+  const socket = connect(port, '127.0.0.1');
+  socket.write('GET /plain HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(1_100));
+  const text = (await socket.toArray()).join('');
+  expect(text.split('HTTP/1.1 200 OK')).toHaveLength(1_001);
+  expect(text).toMatch(/number 1000$/);
+  expect(asked).toBe(1_000);
+});
+
 test('a peer that does not read its answer loses the connection', async () => {
   const http = new Hono<{ Bindings: HttpBindings }>();
   http.get('/large', () => new Response(Buffer.alloc(30_000_000)));

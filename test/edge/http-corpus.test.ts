@@ -24,7 +24,7 @@ const namesBefore = Object.getOwnPropertyNames(Object.prototype).join();
 const refusals = new Set<string>();
 
 beforeAll(async () => {
-  const quick = { headersMs: 600, requestMs: 1_500, checkEveryMs: 100, bodyGraceMs: 600 };
+  const quick = { headersMs: 600, requestMs: 30_000, checkEveryMs: 100, bodyGraceMs: 600 };
   service = await startSampleApp();
   impatient = await startSampleApp({ timeouts: { ...edgeTimeouts, ...quick } });
 });

@@ -114,6 +114,7 @@ const targets = cases('targets', [
   ['a slash at the end', [get(`${describePath}/`)], 501, 'MethodNotImplemented'],
   ['17 KiB', [get(`${describePath}?a=${'a'.repeat(17_000)}`)], 414, 'UriTooLong'],
   ['64 KiB', [get(`${describePath}?a=${'a'.repeat(64_000)}`)], ...tooLarge],
+  ['17 KiB to nowhere', [get(`/nothing?a=${'a'.repeat(17_000)}`)], 414, 'UriTooLong'],
   ['an unknown path', [get('/admin')], 404, 'NotFound'],
   ['no HTTP at all', ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'], ...invalid],
   ['the preface of HTTP/2', ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'], ...invalid],
@@ -138,6 +139,7 @@ const headers = [
     ],
     ['a name of 300 bytes', [get(describePath, `${'X'.repeat(300)}: a`)], ...tooLarge],
     ['two hosts', [get(describePath, 'Host: other.test')], ...invalid],
+    ['two hosts before a large body', [post(' '.repeat(3_000_000), 'Host: other.test')], ...invalid],
     ['no host', [head(`GET ${describePath} HTTP/1.1`, authorization)], ...invalid],
     ['an empty host', [head(`GET ${describePath} HTTP/1.1`, 'Host:', authorization)], ...invalid],
     ['a host with a path', [head(`GET ${describePath} HTTP/1.1`, 'Host: a/b', authorization)], ...invalid],
@@ -163,6 +165,7 @@ const headers = [
 
 const verbs = cases('verbs', [
   ['TRACE', [head(`TRACE ${describePath} HTTP/1.1`, host, authorization)], 405, 'MethodNotAllowed'],
+  ['TRACE of nothing', [head('TRACE /nothing HTTP/1.1', host)], 405, 'MethodNotAllowed'],
   ['an unknown verb', [head(`STEAL ${describePath} HTTP/1.1`, host, authorization)], ...invalid],
   ['PROPFIND', [head(`PROPFIND ${describePath} HTTP/1.1`, host, authorization)], 405, 'MethodNotAllowed'],
   ['HEAD of a query', [head(`HEAD ${describePath} HTTP/1.1`, host, authorization)], 405],
