@@ -10,7 +10,10 @@ import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
  * running Nightjar or started for as long as the command takes, also when Ctrl-C cuts it short.
  * @throws ConfigError when the database cannot be used, EmbeddedPostgresError when there can be no embedded one.
  */
-export async function withDatabase<T>(config: Config, task: (database: Database) => Promise<T>): Promise<T> {
+export async function withDatabase<T>(
+  config: Config,
+  task: (database: Database, url: string) => Promise<T>,
+): Promise<T> {
   const given = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
   const embedded =
     given === undefined
@@ -26,7 +29,7 @@ export async function withDatabase<T>(config: Config, task: (database: Database)
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
     await checkServer(database, { production: config.NODE_ENV === 'production' });
-    return await task(database);
+    return await task(database, url);
   } finally {
     process.removeListener('SIGINT', interrupted).removeListener('SIGTERM', interrupted);
     await close();

@@ -10,18 +10,28 @@ import { appendOperatorAction } from '#storage/operator-actions.ts';
 /** What operators do by command, each with the words for what it is done to: `none` where that is a person, or nothing. */
 export interface OperatorSubjects {
   readonly 'jobs.run': JobName;
+  readonly 'jobs.pause': JobName;
+  readonly 'jobs.resume': JobName;
+  readonly 'jobs.retry': JobName;
   readonly 'migrate.up': 'none';
   readonly 'migrate.down': 'none';
   readonly 'account.not_before': 'none';
+  readonly 'account.suspend': 'none';
+  readonly 'account.resume': 'none';
 }
 
 export type OperatorCommand = keyof OperatorSubjects;
 
 const words: { readonly [Command in OperatorCommand]: readonly OperatorSubjects[Command][] } = {
   'jobs.run': jobNames,
+  'jobs.pause': jobNames,
+  'jobs.resume': jobNames,
+  'jobs.retry': jobNames,
   'migrate.up': ['none'],
   'migrate.down': ['none'],
   'account.not_before': ['none'],
+  'account.suspend': ['none'],
+  'account.resume': ['none'],
 };
 
 /**
