@@ -1,14 +1,13 @@
-import type { z } from 'zod';
 import { processProblems } from './process-facts.ts';
 import type { ProcessFacts } from './process-facts.ts';
 import { productionProblems } from './production-checks.ts';
 import { readSecretFile } from './secret-file.ts';
 import { unknownVariables } from './setting-names.ts';
 import { settings } from './settings.ts';
-import type { Setting, SettingName } from './settings.ts';
+import type { ParsedSettings, Setting } from './settings.ts';
 
 /** The parsed settings under their environment names. */
-export type Config = Readonly<{ [Name in SettingName]: z.output<(typeof settings)[Name]['schema']> }>;
+export type Config = ParsedSettings;
 
 /** The environment does not describe a service that may start; `problems` lists every reason, one line each. */
 export class ConfigError extends Error {

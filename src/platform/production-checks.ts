@@ -1,6 +1,5 @@
-import type { Config } from './config.ts';
 import { settings } from './settings.ts';
-import type { Setting } from './settings.ts';
+import type { ParsedSettings, Setting } from './settings.ts';
 
 const passwordLengthMin = 12;
 const passwordDistinctMin = 6;
@@ -11,12 +10,12 @@ const commonPasswords: ReadonlySet<string> = new Set(
 );
 
 /** Why these settings may not serve in production, each with what to do; never with a part of a secret. */
-export function productionProblems(config: Partial<Config>): string[] {
+export function productionProblems(config: Partial<ParsedSettings>): string[] {
   if (config.NODE_ENV !== 'production') return [];
   return [...missing(config), ...switchedOff(config), ...Object.entries(config).flatMap(placeholders)];
 }
 
-function missing(config: Partial<Config>): string[] {
+function missing(config: Partial<ParsedSettings>): string[] {
   const problems: string[] = [];
   if (config.SERVICE_DID === undefined)
     problems.push('SERVICE_DID: is required in production. Set it to the did:web of this host.');
@@ -29,7 +28,7 @@ function missing(config: Partial<Config>): string[] {
   return problems;
 }
 
-function switchedOff(config: Partial<Config>): string[] {
+function switchedOff(config: Partial<ParsedSettings>): string[] {
   const problems: string[] = [];
   if (config.ENFORCE_LXM === false) problems.push('ENFORCE_LXM: may not be false in production. Remove it.');
   if (config.ENFORCE_JTI === false) problems.push('ENFORCE_JTI: may not be false in production. Remove it.');

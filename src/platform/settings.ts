@@ -295,6 +295,19 @@ export const settings = {
     example: 'info',
     about: 'Unset: warn in production, info elsewhere.',
   }),
+  ADMIN_KEY: setting({
+    group: 'Operations',
+    schema: z.string().min(24, 'must have at least 24 characters').optional(),
+    secret: true,
+    example: '<24 or more random characters>',
+    about: 'Password of the user admin for the page of jobs on the admin port (/jobs). Unset: there is no such page.',
+  }),
+  JOB_BOARD_WRITES: setting({
+    group: 'Operations',
+    schema: flag,
+    fallback: 'false',
+    about: 'Let that page retry and remove runs; otherwise it only shows.',
+  }),
   JOB_LEASE_MS: setting({
     group: 'Operations',
     schema: whole(500, 600_000),
@@ -323,3 +336,6 @@ export const settings = {
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof settings;
+
+/** The parsed settings under their environment names. */
+export type ParsedSettings = Readonly<{ [Name in SettingName]: z.output<(typeof settings)[Name]['schema']> }>;
