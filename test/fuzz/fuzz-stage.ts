@@ -21,7 +21,8 @@ export interface FuzzStage {
   close(): Promise<void>;
 }
 
-const inFlight = 16;
+/** All about one conversation, whose lock they wait for: the last of them must get it before the server gives up. */
+const inFlight = 8;
 /** Of one account and server there may be ten. */
 const streamsInFlight = 3;
 /** Far above what any answer takes; the machine may be busy. */
