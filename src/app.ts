@@ -30,6 +30,7 @@ import { createClientAddress } from '#quota/client-address.ts';
 import { createDoorkeeper } from '#quota/doorkeeper.ts';
 import { createDrainBudget } from '#quota/drain-budget.ts';
 import type { Doorkeeper } from '#quota/doorkeeper.ts';
+import { createSharedStores } from '#quota/shared-stores.ts';
 import { createFailedAuth } from '#quota/failed-auth.ts';
 import type { Database } from '#storage/database.ts';
 import type { Doorbell } from '#storage/doorbell.ts';
@@ -95,7 +96,7 @@ export function createApp(parts: AppParts): App {
   const eventTtlDays = config.EVENT_STREAM_TTL_DAYS;
   const admission = admissionOf(parts);
   const documents = documentsOf(parts, admission);
-  const quota = createQuota({ config, clock });
+  const quota = quotaOf(parts);
   const endpoints = createEndpoints({
     db,
     sql,
@@ -153,7 +154,7 @@ function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
     serviceDid: parts.serviceDid,
     clock: parts.clock,
     uses: {
-      firstUse: async (ticketId, times) => (await parts.replayGuard.firstUse('ticket', ticketId, times)) === 'first',
+      firstUse: async (ticketId, ticket) => (await parts.replayGuard.firstUse('ticket', ticketId, ticket)) === 'first',
     },
   });
 }
@@ -194,6 +195,23 @@ function httpOf(
     },
   });
   return http;
+}
+
+function quotaOf({ config, clock, logger, metrics, database, privacy }: AppParts): QuotaCharger {
+  const place = config.QUOTA_STORE ?? (config.DATABASE_URL === undefined ? 'memory' : 'postgres');
+  metrics.quotaStore(place === 'memory' ? 'memory' : 'shared');
+  if (place === 'memory') return createQuota({ config, clock });
+  const shared = createSharedStores({
+    sql: database.sql,
+    privacy,
+    clock,
+    serverCount: config.SERVER_COUNT,
+    onChange(state) {
+      metrics.quotaStore(state);
+      logger.log('quota_store_changed', { state });
+    },
+  });
+  return createQuota({ config, clock, ...shared });
 }
 
 function budgetsOf(

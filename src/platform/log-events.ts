@@ -75,6 +75,7 @@ export const logEvents = {
       at: 'frames',
     },
   },
+  quota_store_changed: { level: 'warn', fields: { state: ['shared', 'local'] } },
   horizon_held: { level: 'warn', fields: { lagMs: 'integer' } },
   worker_started: { level: 'info', fields: { adminPort: 'integer', startupMs: 'integer' } },
   job_finished: {

@@ -31,6 +31,8 @@ export interface Metrics {
   eventHorizonLag(lagMs: number): void;
   subscribers(transport: 'websocket' | 'sse', count: number): void;
   databasePool(use: PoolUse): void;
+  /** `local`: the store that servers share is gone, and each counts for itself. `memory`: there is none. */
+  quotaStore(state: 'memory' | 'shared' | 'local'): void;
   signatureBackend(backend: 'secp256k1-native' | 'node-crypto'): void;
   /** `not_run`: the job was paused, done by another worker, or the database was not fit for it. */
   jobFinished(job: string, result: 'succeeded' | 'failed' | 'not_run', durationMs: number): void;
@@ -54,6 +56,7 @@ export function createMetrics(labels: MetricLabels): Metrics {
   collectDefaultMetrics({ register: registry });
   return {
     ...requestMetrics(registry, labels),
+    ...quotaMetrics(registry),
     ...admissionMetrics(registry),
     ...deliveryMetrics(registry),
     ...jobMetrics(registry, labels),
@@ -66,6 +69,21 @@ export function createMetrics(labels: MetricLabels): Metrics {
 function closed(words: readonly string[]): (word: string) => string {
   const known = new Set(words);
   return (word) => (known.has(word) ? word : 'unknown');
+}
+
+function quotaMetrics(registry: Registry): Pick<Metrics, 'quotaStore'> {
+  const store = new Gauge({
+    name: `${prefix}quota_store_info`,
+    help: 'Where requests of accounts are counted; always 1. local: the shared store is gone.',
+    labelNames: ['state'],
+    registers: [registry],
+  });
+  return {
+    quotaStore(state) {
+      store.reset();
+      store.set({ state }, 1);
+    },
+  };
 }
 
 function requestMetrics(

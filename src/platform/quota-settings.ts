@@ -1,11 +1,11 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { limits } from './limits.ts';
 import { networks, whole } from './setting-schemas.ts';
 
 interface QuotaSetting<Schema extends z.ZodType> {
   readonly group: 'Quotas';
   readonly schema: Schema;
-  readonly fallback: string;
+  readonly fallback?: string;
   readonly about: string;
   readonly example?: string;
 }
@@ -23,6 +23,17 @@ const largestRequestKib = Math.ceil((limits.requestBodySizeBytesMax * 3) / 4 / 1
 
 /** How much one address, account or other subject of `src/quota/quotas.ts` may ask for. */
 export const quotaSettings = {
+  QUOTA_STORE: row({
+    schema: z.enum(['memory', 'postgres']).optional(),
+    example: 'postgres',
+    about:
+      'Where requests of accounts are counted. memory: by each server apart. postgres: by all servers together. Unset: postgres when DATABASE_URL is set. Addresses are always counted by each server apart, in memory.',
+  }),
+  SERVER_COUNT: row({
+    schema: whole(1, 1_000),
+    fallback: '1',
+    about: 'How many servers share the quota store; while it is gone, each admits its part of a limit.',
+  }),
   RATE_LIMIT_IP_PER_MINUTE: quota(60, 'Requests of one address that have not proven an identity'),
   RATE_LIMIT_IP_BURST: row({
     schema: whole(1, 10_000),

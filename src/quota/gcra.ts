@@ -60,6 +60,23 @@ export function charge(
 }
 
 /**
+ * Counts `cost` that was admitted elsewhere, whether or not there is room, and as much more as it takes to have `usedMin`
+ * counted. Nobody has to wait for longer than a window for it.
+ */
+export function note(
+  rule: QuotaRule,
+  state: QuotaState | undefined,
+  nowMs: number,
+  { cost, usedMin }: { readonly cost: number; readonly usedMin: number },
+): QuotaState {
+  const current = forget(rule, state, nowMs);
+  const added = Math.max(cost, usedMin - total(current));
+  if (added <= 0) return current;
+  const noted = add(rule, current, nowMs, added);
+  return { ...noted, dueAtMs: Math.min(noted.dueAtMs, nowMs + rule.windowMs) };
+}
+
+/**
  * Takes a charge of `cost` back that was made at `chargedAtMs`. It leaves the slot in which it was counted, so that the others
  * grow neither older nor younger: were it the oldest that goes, a stream of charges that are given back would keep the rest
  * from ever leaving the window. What is no longer in its slot is taken from the oldest, and the cap holds either way.
