@@ -105,9 +105,9 @@ test('an answer counts as what it is: a refusal of a token, of a limit or of an 
 
 test('no other word can be recorded: the compiler refuses it, and what gets past it is written as unknown', async () => {
   const log = start();
-  // @ts-expect-error not a word of this kind
+  // @ts-expect-error - not a word of this kind
   log.record('ban', 'JwtExpired');
-  // @ts-expect-error not a word of any kind
+  // @ts-expect-error - not a word of any kind
   log.record('auth_failure', 'did:plc:somebody');
   const subject = 'alice.example.com' as AuditSubject<'auth_failure'>;
   log.record('auth_failure', subject);
