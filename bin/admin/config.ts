@@ -15,7 +15,7 @@ function read(): Config {
 
 async function checkAll(withDatabaseToo: boolean): Promise<void> {
   const config = read();
-  if (withDatabaseToo) await withDatabase(config, assertMigrated);
+  if (withDatabaseToo) await withDatabase(config, (database) => assertMigrated(database));
   console.log('ok');
 }
 

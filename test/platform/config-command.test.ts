@@ -35,7 +35,8 @@ test('config check says ok, or every problem with exit code 78', async () => {
 test('config check --database looks at the database: 78 without its schema, 75 when it is not there', async () => {
   const [good, empty] = [await createTestDatabase(), await createTestDatabase({ schema: 'empty' })];
   try {
-    expect((await config({ DATABASE_URL: good.url }, 'check', '--database')).stdout).toBe('ok\n');
+    const fine = await config({ DATABASE_URL: good.url }, 'check', '--database');
+    expect(fine).toEqual({ code: 0, stdout: 'ok\n', stderr: '' });
     const bare = await config({ DATABASE_URL: empty.url }, 'check', '--database');
     expect([bare.code, bare.stderr]).toEqual([78, expect.stringContaining('npm run migrate -- up')]);
     const gone = new URL(onDatabase(inject('postgresUrl'), 'postgres'));
