@@ -8,6 +8,7 @@ const isLoose = {
   REQUIRE_MLS_FRAMING: ({ REQUIRE_MLS_FRAMING }) => !REQUIRE_MLS_FRAMING,
   BLOCK_CHECKS: ({ BLOCK_CHECKS }) => !BLOCK_CHECKS,
   IDENTITY_ALLOW_PRIVATE_NETWORK: ({ IDENTITY_ALLOW_PRIVATE_NETWORK }) => IDENTITY_ALLOW_PRIVATE_NETWORK,
+  AUTH_BAN_AFTER_FAILURES: ({ AUTH_BAN_AFTER_FAILURES }) => AUTH_BAN_AFTER_FAILURES === 0,
 } as const satisfies Partial<Record<keyof Config, (config: Config) => boolean>>;
 
 export type LooseSetting = keyof typeof isLoose;
