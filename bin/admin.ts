@@ -1,4 +1,5 @@
 import { defineCommand, runMain } from 'citty';
+import { accountCommand } from './admin/account.ts';
 import { auditCommand } from './admin/audit.ts';
 import { configCommand } from './admin/config.ts';
 import { jobsCommand } from './admin/jobs.ts';
@@ -9,6 +10,7 @@ await runMain(
   defineCommand({
     meta: { name: 'npm run admin --', description: 'What an operator does by hand' },
     subCommands: {
+      account: accountCommand,
       audit: auditCommand,
       config: configCommand,
       jobs: jobsCommand,

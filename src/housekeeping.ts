@@ -6,6 +6,7 @@ import type { Logger } from '#platform/logger.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import type { Database } from '#storage/database.ts';
 import { readPoolUse } from '#storage/pool-use.ts';
+import { endRevokedStreams } from '#stream/end-revoked-streams.ts';
 import type { OpenStream } from '#stream/serve-stream.ts';
 
 export interface HousekeepingDeps {
@@ -17,17 +18,24 @@ export interface HousekeepingDeps {
   readonly messageTtlDays: number;
   readonly eventTtlDays: number;
   readonly openStreams: Iterable<OpenStream>;
+  readonly refusedAccount: (did: string) => Buffer;
 }
 
 const gaugesIntervalMs = 5_000;
+const revocationsIntervalMs = 5_000;
 const partitionsIntervalMs = 3_600_000;
 const horizonWarningMs = 5_000;
 
-/** What every server does for itself now and then: gauges, and partitions of the days to come. */
+/** What every server does for itself now and then: gauges, streams of revoked accounts, and partitions of the days to come. */
 export function startHousekeeping(deps: HousekeepingDeps): { stop(): Promise<void> } {
   const stopping = new AbortController();
   const loops = [
     every(deps, stopping.signal, { part: 'tail', intervalMs: gaugesIntervalMs, run: () => updateGauges(deps) }),
+    every(deps, stopping.signal, {
+      part: 'stream',
+      intervalMs: revocationsIntervalMs,
+      run: () => endRevokedStreams(deps),
+    }),
     every(deps, stopping.signal, {
       part: 'partitions',
       intervalMs: partitionsIntervalMs,
@@ -43,7 +51,7 @@ export function startHousekeeping(deps: HousekeepingDeps): { stop(): Promise<voi
 }
 
 interface Chore {
-  readonly part: 'tail' | 'partitions';
+  readonly part: 'tail' | 'stream' | 'partitions';
   readonly intervalMs: number;
   run(): Promise<unknown>;
 }

@@ -1,9 +1,12 @@
+import { createReplayDigest } from '#auth/replay-digest.ts';
+import { refusedAccount } from '#auth/refuse-tokens.ts';
 import { createReplayGuard } from '#auth/replay-guard.ts';
 import { preparePartitions } from '#domain/events/prepare-partitions.ts';
 import { readCursorGeneration } from '#domain/events/read-events.ts';
 import { signatureBackend } from '#identity/signature.ts';
 import { jobNames } from '#jobs/catalogue.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
+import type { AdminListener } from '#ops/admin-listener.ts';
 import { createReadiness } from '#ops/readiness.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config.ts';
@@ -39,6 +42,8 @@ export interface RunningServer {
   readonly url: string;
   readonly port: number;
   readonly adminPort: number;
+  /** Shows the page of jobs once workers of this process have their queue. */
+  readonly showJobs: AdminListener['showJobs'];
   readonly serviceDid: string;
   /** Of Postgres itself, not of PgBouncer; for the workers of this process. */
   readonly databaseUrl: string;
@@ -75,7 +80,8 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     sql: database.sql,
     clock,
     ttlSeconds: config.JTI_TTL_SECONDS,
-    digest: replayDigest(privacy),
+    digest: createReplayDigest(privacy),
+    account: (did) => refusedAccount(privacy, did),
   });
   await replayGuard.ensureBorn();
   const cursorGeneration = await readCursorGeneration(database);
@@ -113,11 +119,21 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     { name: 'listener', run: () => listener.stop() },
     { name: 'tail', run: () => app.tail.stop() },
   );
-  const adminPort = await openOperations(deps, { app, database, metrics });
+  const admin = await openOperations(deps, { app, database, metrics, privacy });
   logger.log('signature_backend', { backend: signatureBackend });
+  const adminPort = admin.port;
   logger.log('server_listening', { port: listener.port, adminPort, startupMs: clock.monotonicMs() - startedMs });
   const { serviceDid, publicUrl } = identityOf(listener.port);
-  return { url: publicUrl, port: listener.port, adminPort, serviceDid, databaseUrl, database, metrics };
+  return {
+    url: publicUrl,
+    port: listener.port,
+    adminPort,
+    showJobs: admin.showJobs,
+    serviceDid,
+    databaseUrl,
+    database,
+    metrics,
+  };
 }
 
 /** In production a did:web is the name under which a proxy serves. */
@@ -128,13 +144,14 @@ function hostOfDid({ NODE_ENV, SERVICE_DID }: Config): string | undefined {
 
 async function openOperations(
   deps: ServerDeps,
-  parts: { app: App; database: Database; metrics: Metrics },
-): Promise<number> {
+  parts: { app: App; database: Database; metrics: Metrics; privacy: Privacy },
+): Promise<AdminListener> {
   const { config, clock, logger, steps } = deps;
-  const { app, database, metrics } = parts;
+  const { app, database, metrics, privacy } = parts;
   metrics.signatureBackend(signatureBackend);
   const housekeeping = startHousekeeping({
     database,
+    refusedAccount: (did) => refusedAccount(privacy, did),
     clock,
     logger,
     metrics,
@@ -148,13 +165,7 @@ async function openOperations(
   steps.splice(2, 0, { name: 'loop-delay', run: () => loopDelay.stop() });
   const admin = await startAdminListener({ port: config.ADMIN_PORT, metrics });
   steps.splice(2, 0, { name: 'admin', run: () => admin.close() });
-  return admin.port;
-}
-
-/** A keyed digest of a used token; the key changes with the day on which the token expires. */
-function replayDigest(privacy: Privacy): (issuer: string, jti: string, expiresAtSeconds: number) => Buffer {
-  return (issuer, jti, expiresAtSeconds) =>
-    privacy.pseudonym('replay', [Math.floor(expiresAtSeconds / 86_400), issuer], jti);
+  return admin;
 }
 
 interface OpenStorage {

@@ -16,6 +16,8 @@ export const authErrors = {
   BadJwtSignature: "The signature is not one of the issuer's key. Sign again with the key in the DID document.",
   JwtExpired: 'The token has expired. Get a new one.',
   JwtReplayed: 'The token was used before. Get a new one for every request.',
+  JwtRevoked:
+    'The operator of this service refuses older tokens of this account. Get a new one; if that does not help, ask the operator.',
   JwtTooOld: 'The token was issued before this service (re)started its record of used tokens. Get a new one.',
   IdentityUnavailable:
     "The issuer's DID document cannot be fetched at the moment. Try again in a few seconds with a new token.",

@@ -6,7 +6,7 @@ import type { SigningKey } from '#identity/signing-key.ts';
 import type { Clock } from '#platform/clock.ts';
 import { authError } from './auth-error.ts';
 import type { AuthErrorCode } from './auth-error.ts';
-import type { ReplayGuard } from './replay-guard.ts';
+import type { ReplayGuard, TokenTimes } from './replay-guard.ts';
 import { checkClaims, parseServiceJwt } from './service-jwt.ts';
 import type { ServiceJwt } from './service-jwt.ts';
 
@@ -40,7 +40,9 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticate {
       nowSeconds: Math.floor(deps.clock.nowMs() / 1_000),
     });
     await checkSignature(deps.documents, jwt);
-    if (deps.enforceJti) await checkFirstUse(deps.replayGuard, jwt, jti);
+    const times = { issuedAtSeconds: jwt.claims.iat, expiresAtSeconds: jwt.claims.exp };
+    if (deps.enforceJti) await checkFirstUse(deps.replayGuard, jwt, { jti, times });
+    else if (await deps.replayGuard.isRevoked(jwt.claims.iss, times)) throw authError('JwtRevoked');
     return { did: jwt.claims.iss };
   };
 }
@@ -85,8 +87,13 @@ function asAuthError(error: unknown): unknown {
   return isIdentityError(error) ? authError(authCodes[error.code]) : error;
 }
 
-async function checkFirstUse(guard: ReplayGuard, { claims }: ServiceJwt, jti: string): Promise<void> {
-  const verdict = await guard.firstUse(claims.iss, jti, { issuedAtSeconds: claims.iat, expiresAtSeconds: claims.exp });
+async function checkFirstUse(
+  guard: ReplayGuard,
+  { claims }: ServiceJwt,
+  { jti, times }: { jti: string; times: TokenTimes },
+): Promise<void> {
+  const verdict = await guard.firstUse(claims.iss, jti, times);
   if (verdict === 'replayed') throw authError('JwtReplayed');
   if (verdict === 'before-birth') throw authError('JwtTooOld');
+  if (verdict === 'revoked') throw authError('JwtRevoked');
 }

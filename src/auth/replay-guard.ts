@@ -2,14 +2,20 @@ import type { Clock } from '#platform/clock.ts';
 import { limits } from '#platform/limits.ts';
 import type { Sql } from '#storage/database.ts';
 import { bearReplayRecord, claimReplayEntries } from '#storage/replay-entries.ts';
-import type { ReplayEntry } from '#storage/replay-entries.ts';
+import type { ReplayEntry, TokenAge } from '#storage/replay-entries.ts';
+import { isTokenRevoked } from '#storage/token-not-before.ts';
 
-/** `before-birth`: the record of used tokens is younger than the token, so nobody knows. */
-export type ReplayVerdict = 'first' | 'replayed' | 'before-birth';
+/**
+ * `before-birth`: the record of used tokens is younger than the token, so nobody knows. `revoked`: an operator refuses tokens
+ * of this age to the account.
+ */
+export type ReplayVerdict = 'first' | 'replayed' | 'before-birth' | 'revoked';
 
 export interface TokenTimes {
   readonly issuedAtSeconds: number | undefined;
   readonly expiresAtSeconds: number;
+  /** Whom the token speaks for, if that is not its issuer. */
+  readonly did?: string;
 }
 
 /** Lets each (issuer, jti) through once, across all servers that share the store. */
@@ -19,6 +25,8 @@ export interface ReplayGuard {
    * @throws whatever the store throws: a token that cannot be checked is not accepted.
    */
   firstUse(issuer: string, jti: string, token: TokenTimes): Promise<ReplayVerdict>;
+  /** For servers that let tokens be used again: whether an operator refuses this one. */
+  isRevoked(did: string, token: TokenTimes): Promise<boolean>;
   /** Starts the record, for a server to await before it listens; waits out the second in which it was made. */
   ensureBorn(): Promise<void>;
 }
@@ -28,12 +36,13 @@ export interface ReplayGuardDeps {
   readonly clock: Clock;
   /** A keyed digest of (issuer, jti) under a key or scope of the day on which the token expires. */
   readonly digest: (issuer: string, jti: string, expiresAtSeconds: number) => Buffer;
+  /** A keyed pseudonym under which operators refuse somebody's tokens. */
+  readonly account: (did: string) => Buffer;
   /** An entry is kept for at least this long. */
   readonly ttlSeconds: number;
 }
 
-interface Question extends ReplayEntry {
-  readonly earliestIssueMs: number;
+interface Question extends ReplayEntry, TokenAge {
   readonly answer: (verdict: ReplayVerdict) => void;
   readonly fail: (error: unknown) => void;
 }
@@ -57,18 +66,24 @@ export function createReplayGuard(deps: ReplayGuardDeps): ReplayGuard {
         waiting.push({
           digest: deps.digest(issuer, jti, token.expiresAtSeconds),
           expiresAtSeconds: keepUntilSeconds(deps, token),
-          earliestIssueMs: 1_000 * (token.issuedAtSeconds ?? token.expiresAtSeconds - limits.tokenLifetimeSecondsMax),
+          account: deps.account(token.did ?? issuer),
+          issuedAtSeconds: earliestIssueSeconds(token),
           answer,
           fail,
         });
         if (!isRunning) void drain();
       }),
+    isRevoked: (did, token) => isTokenRevoked(deps.sql, deps.account(did), earliestIssueSeconds(token)),
     async ensureBorn() {
       const { bornAt, isNew } = await bearReplayRecord(deps.sql);
       // A token's iat has whole seconds: one minted right after the birth would seem older than it.
       if (isNew) await deps.clock.sleep(1_000 - (bornAt.getTime() % 1_000));
     },
   };
+}
+
+function earliestIssueSeconds({ issuedAtSeconds, expiresAtSeconds }: TokenTimes): number {
+  return issuedAtSeconds ?? expiresAtSeconds - limits.tokenLifetimeSecondsMax;
 }
 
 /** Twice the leeway: once for the issuer's clock, once for a difference between ours and the database's. */
@@ -82,12 +97,13 @@ async function answerBatch(sql: Sql, questions: readonly Question[]): Promise<vo
   try {
     const byDigest = new Map(questions.map((question) => [question.digest.toString('hex'), question]));
     const entries = [...byDigest.values()].toSorted((a, b) => a.digest.compare(b.digest));
-    const claimed = await claimReplayEntries(sql, entries);
+    const claimed = await claimReplayEntries(sql, entries, questions);
     const bornAtMs = (claimed.bornAt ?? (await bearReplayRecord(sql)).bornAt).getTime();
     const unclaimed = new Set(claimed.first);
-    for (const question of questions) {
+    for (const [place, question] of questions.entries()) {
       const isFirst = unclaimed.delete(question.digest.toString('hex'));
-      if (question.earliestIssueMs < bornAtMs) question.answer('before-birth');
+      if (claimed.revoked.has(place)) question.answer('revoked');
+      else if (1_000 * question.issuedAtSeconds < bornAtMs) question.answer('before-birth');
       else question.answer(isFirst ? 'first' : 'replayed');
     }
   } catch (error) {

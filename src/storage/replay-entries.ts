@@ -8,9 +8,17 @@ export interface ReplayEntry {
   readonly expiresAtSeconds: number;
 }
 
+/** A token as far as an operator may have refused it: a pseudonym of purpose 'token-not-before', and its age. */
+export interface TokenAge {
+  readonly account: Buffer;
+  readonly issuedAtSeconds: number;
+}
+
 export interface ClaimedReplayEntries {
   /** Hex digests that nobody had claimed before. */
   readonly first: ReadonlySet<string>;
+  /** Places of the tokens in `ages` that are too old for their account. */
+  readonly revoked: ReadonlySet<number>;
   /** When the record began; undefined after Postgres crashed, which empties unlogged tables. */
   readonly bornAt: Date | undefined;
 }
@@ -20,11 +28,17 @@ export interface ClaimedReplayEntries {
  * if it is there, nothing claimed since then has been forgotten. `entries` are in digest order and distinct, so that two
  * servers that claim the same digests wait for each other instead of deadlocking.
  */
-export async function claimReplayEntries(sql: Sql, entries: readonly ReplayEntry[]): Promise<ClaimedReplayEntries> {
+export async function claimReplayEntries(
+  sql: Sql,
+  entries: readonly ReplayEntry[],
+  ages: readonly TokenAge[],
+): Promise<ClaimedReplayEntries> {
   // As text: postgres.js knows array types only after the first statement of a pool.
   const digests = entries.map(({ digest }) => digest.toString('hex'));
   const expiries = entries.map(({ expiresAtSeconds }) => expiresAtSeconds);
-  const rows = await sql<{ born_at: Date | null; digest: Buffer | null }[]>`
+  const accounts = ages.map(({ account }) => account.toString('hex'));
+  const issues = ages.map(({ issuedAtSeconds }) => issuedAtSeconds);
+  const [row] = await sql<{ born_at: Date | null; first: string | null; revoked: string | null }[]>`
     WITH claimed AS (
       INSERT INTO replay_entries (digest, expires_at)
       SELECT decode(entry.digest, 'hex'), to_timestamp(entry.expires_at::float8)
@@ -33,13 +47,21 @@ export async function claimReplayEntries(sql: Sql, entries: readonly ReplayEntry
       ORDER BY entry.place
       ON CONFLICT DO NOTHING
       RETURNING digest
+    ), revoked AS (
+      SELECT token.place - 1 AS place
+      FROM unnest(string_to_array(${accounts.join()}, ','), string_to_array(${issues.join()}, ','))
+        WITH ORDINALITY AS token (account, issued_at, place)
+      JOIN token_not_before AS bound ON bound.account = decode(token.account, 'hex')
+        AND bound.not_before > to_timestamp(token.issued_at::float8)
     )
-    SELECT birth.born_at, claimed.digest
-    FROM (VALUES (1)) AS always (present)
-    LEFT JOIN replay_birth AS birth ON true
-    LEFT JOIN claimed ON true`;
-  const first = rows.map(({ digest }) => digest?.toString('hex')).filter((digest) => digest !== undefined);
-  return { first: new Set(first), bornAt: rows[0]?.born_at ?? undefined };
+    SELECT (SELECT born_at FROM replay_birth) AS born_at,
+      (SELECT string_agg(encode(digest, 'hex'), ',') FROM claimed) AS first,
+      (SELECT string_agg(place::text, ',') FROM revoked) AS revoked`;
+  return {
+    first: new Set(row?.first?.split(',')),
+    revoked: new Set(row?.revoked?.split(',').map(Number)),
+    bornAt: row?.born_at ?? undefined,
+  };
 }
 
 /** Sets the birth mark if there is none. */

@@ -27,6 +27,7 @@ export interface Tables {
   idempotency_keys: IdempotencyKeysTable;
   replay_entries: ReplayEntriesTable;
   replay_birth: ReplayBirthTable;
+  token_not_before: TokenNotBeforeTable;
   quota_rows: QuotaRowsTable;
   job_turns: JobTurnsTable;
   audit_events: AuditEventsTable;
@@ -312,6 +313,15 @@ interface ReplayBirthTable {
   born_at: Date;
 }
 
+interface TokenNotBeforeTable {
+  /** Pseudonym of purpose 'token-not-before'. */
+  account: Buffer;
+  sealed_did: Buffer;
+  /** Infinite for a suspended account. */
+  not_before: Date;
+  expires_at: Date;
+}
+
 interface QuotaRowsTable {
   /** Pseudonym of purpose 'quota', scoped to a day. */
   name: Buffer;
@@ -323,6 +333,8 @@ interface QuotaRowsTable {
 
 interface JobTurnsTable {
   job: string;
+  /** When it was first heard of; until it succeeds, that counts instead. */
+  registered_at: Generated<Date>;
   /** Rises with every holder of the job. */
   fence: Generated<number>;
   /** The scheduled time of the last turn that was taken. */

@@ -121,7 +121,7 @@ export function infoFrame(cursor: string, info: string): Frame {
 }
 
 /** Why the server ends the stream. */
-export type StreamErrorName = 'ConsumerTooSlow' | 'InternalError';
+export type StreamErrorName = 'ConsumerTooSlow' | 'InternalError' | 'JwtRevoked';
 
 export function errorFrame(error: StreamErrorName, message: string): Buffer {
   return Buffer.concat([encode({ op: -1 }), encode({ error, message })]);

@@ -25,8 +25,13 @@ export interface PlacedRequest extends StreamRequest {
 /** An open stream as a stopping server sees it. */
 export interface OpenStream {
   readonly transport: 'websocket' | 'sse';
+  /** Whose it is, proven before it opened. */
+  readonly did: string;
+  readonly openedAtMs: number;
   /** Ends it such that the client connects again; may be called repeatedly. */
   goodbye(): void;
+  /** Says why, and ends the stream. */
+  end(error: StreamErrorName, message: string): void;
   /** Without waiting for the peer. */
   terminate(): void;
 }
@@ -39,8 +44,6 @@ export interface Outlet extends OpenStream {
   /** What the peer has not taken yet. */
   backlogSizeBytes(): number;
   send(frame: Frame): void;
-  /** Says why, and ends the stream. */
-  end(error: StreamErrorName, message: string): void;
 }
 
 export interface StreamDeps extends SubscribeDeps {

@@ -40,6 +40,8 @@ function outletOf(deps: StreamDeps, request: PlacedRequest, response: ServerResp
   };
   return {
     transport: 'sse',
+    did: request.did,
+    openedAtMs: deps.clock.nowMs(),
     closed: closed.signal,
     isOpen,
     backlogSizeBytes: () => response.writableLength,

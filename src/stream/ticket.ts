@@ -18,9 +18,15 @@ export interface Tickets {
   redeem(text: string | undefined): Promise<Ticket>;
 }
 
+export interface TicketFacts {
+  readonly did: string;
+  readonly issuedAtSeconds: number;
+  readonly expiresAtSeconds: number;
+}
+
 /** Single use over all servers, as for service tokens. */
 export interface TicketUses {
-  firstUse(ticketId: string, times: { issuedAtSeconds: number; expiresAtSeconds: number }): Promise<boolean>;
+  firstUse(ticketId: string, ticket: TicketFacts): Promise<boolean>;
 }
 
 const lifetimeSeconds = 30;
@@ -44,7 +50,8 @@ export function createTickets(deps: { key: KeyObject; serviceDid: string; clock:
     async redeem(text) {
       const { sub, jti, iat, exp, ...claims } = await open(deps, text);
       if (sub === undefined || jti === undefined || iat === undefined || exp === undefined) throw badTicket();
-      if (!(await deps.uses.firstUse(jti, { issuedAtSeconds: iat, expiresAtSeconds: exp }))) throw badTicket();
+      if (!(await deps.uses.firstUse(jti, { did: sub, issuedAtSeconds: iat, expiresAtSeconds: exp })))
+        throw badTicket();
       const convoId = claims['convoId'];
       return { caller: { did: sub }, conversationId: typeof convoId === 'string' ? convoId : undefined };
     },

@@ -16,6 +16,7 @@ const closeCodes = {
   serviceRestart: 1012,
   ConsumerTooSlow: 1008,
   InternalError: 1011,
+  JwtRevoked: 1008,
 } as const;
 
 const pingIntervalMs = 30_000;
@@ -29,7 +30,7 @@ const nsid = 'blue.catbird.mls.subscribeConvoEvents';
 export async function openSocketStream(deps: SocketDeps, request: StreamRequest): Promise<(socket: WebSocket) => void> {
   const placed = await placeRequest(deps, request);
   return (socket) => {
-    const outlet = outletOf(socket);
+    const outlet = outletOf(deps, request, socket);
     const { subscription } = serveStream(deps, placed, outlet);
     const typing = typingReader(deps, request, subscription);
     socket.on('message', (data, isBinary) => typing(data, isBinary));
@@ -37,12 +38,14 @@ export async function openSocketStream(deps: SocketDeps, request: StreamRequest)
   };
 }
 
-function outletOf(socket: WebSocket): Outlet {
+function outletOf({ clock }: SocketDeps, { did }: StreamRequest, socket: WebSocket): Outlet {
   const closed = new AbortController();
   socket.on('error', () => socket.terminate());
   socket.on('close', () => closed.abort());
   return {
     transport: 'websocket',
+    did,
+    openedAtMs: clock.nowMs(),
     closed: closed.signal,
     isOpen: () => socket.readyState === socket.OPEN,
     backlogSizeBytes: () => socket.bufferedAmount,

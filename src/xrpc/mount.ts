@@ -14,6 +14,7 @@ import type { Logger } from '#platform/logger.ts';
 import type { QuotaCharger } from '#quota/charge.ts';
 import type { Doorkeeper } from '#quota/doorkeeper.ts';
 import type { Admission } from './admission.ts';
+import { challengeOf } from './challenge.ts';
 import type { Endpoint, EventStreamEndpoint, MethodEndpoint, SubscriptionEndpoint } from './endpoint.ts';
 import { admit, charge, identify } from './door.ts';
 import type { AtTheDoor } from './door.ts';
@@ -218,7 +219,8 @@ function refusalHeaders(
   if (refusal.retryAfterSeconds !== undefined) headers['Retry-After'] = String(refusal.retryAfterSeconds);
   if (refusal.status === statuses.MethodNotAllowed && endpoint !== undefined) headers['Allow'] = verbOf(endpoint);
   if (refusal.status === statuses.UpgradeRequired) headers['Upgrade'] = 'websocket';
-  if (refusal.status === statuses.AuthMissing) headers['WWW-Authenticate'] = 'Bearer';
+  const challenge = challengeOf(refusal);
+  if (challenge !== undefined) headers['WWW-Authenticate'] = challenge;
   // What is left of the body will not be read, so the connection cannot carry another request.
   if (refusal.status === statuses.PayloadTooLarge) headers['Connection'] = 'close';
   if (refusal.name === 'AddressRefused') headers['Connection'] = 'close';

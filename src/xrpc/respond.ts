@@ -61,6 +61,7 @@ export const statuses = {
   IsAdmin: 409,
   JwtExpired: 401,
   JwtReplayed: 401,
+  JwtRevoked: 401,
   JwtTooOld: 401,
   KeyPackageAlreadyConsumed: 409,
   KeyPackageNotFound: 409,

@@ -5,6 +5,7 @@ import type { Authenticate, AuthenticatorDeps } from '#auth/authenticate.ts';
 import { authErrors } from '#auth/auth-error.ts';
 import type { AuthErrorCode } from '#auth/auth-error.ts';
 import { createReplayDigest } from '#auth/replay-digest.ts';
+import { refusedAccount } from '#auth/refuse-tokens.ts';
 import { createReplayGuard } from '#auth/replay-guard.ts';
 import { createDidDocuments } from '#identity/did-documents.ts';
 import { createFetchDidDocument } from '#identity/fetch-did-document.ts';
@@ -43,10 +44,12 @@ afterAll(() => Promise.all([database.close(), plc.close()]));
 function openAuthenticator(options: Partial<AuthenticatorDeps> = {}): Authenticate {
   const network = 'private';
   const fetchDidDocument = createFetchDidDocument({ clock, network, plcUrl: plc.url, timeoutMs: 500 });
-  const digest = createReplayDigest(createPrivacy(parseKeyRing(`1:${newSecret(32).toString('base64')}`)));
+  const privacy = createPrivacy(parseKeyRing(`1:${newSecret(32).toString('base64')}`));
+  const digest = createReplayDigest(privacy);
+  const account = (did: string): Buffer => refusedAccount(privacy, did);
   return createAuthenticator({
     documents: createDidDocuments({ fetchDidDocument, clock, network, entriesMax: 100 }),
-    replayGuard: createReplayGuard({ sql: database.sql, clock, digest, ttlSeconds: 300 }),
+    replayGuard: createReplayGuard({ sql: database.sql, clock, digest, account, ttlSeconds: 300 }),
     clock,
     audiences: [service, `${service}#atproto_mls`],
     enforceLxm: true,

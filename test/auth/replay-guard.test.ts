@@ -31,8 +31,12 @@ function digest(tokenIssuer: string, jti: string): Buffer {
   return createHmac('sha256', 'test').update(`${tokenIssuer}\n${jti}`).digest();
 }
 
+function account(did: string): Buffer {
+  return createHmac('sha256', 'accounts').update(did).digest();
+}
+
 function openGuard(sql: Sql = database.sql, ttlSeconds = 300): ReplayGuard {
-  return createReplayGuard({ sql, clock: systemClock, digest, ttlSeconds });
+  return createReplayGuard({ sql, clock: systemClock, digest, account, ttlSeconds });
 }
 
 const nowSeconds = (): number => Math.floor(Date.now() / 1_000);
@@ -159,7 +163,7 @@ describe('after the record was lost', () => {
   test('a server that starts waits out the second of the birth, once', async () => {
     await forgetAll();
     const clock = createManualClock(Date.now());
-    const guard = createReplayGuard({ sql: database.sql, clock, digest, ttlSeconds: 300 });
+    const guard = createReplayGuard({ sql: database.sql, clock, digest, account, ttlSeconds: 300 });
     const born = guard.ensureBorn();
     await expect.poll(() => clock.sleeping()).toHaveLength(1);
     const [birth] = await database.sql<{ born_at: Date }[]>`select born_at from replay_birth`;

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Hono } from 'hono';
 import type { HttpBindings } from '@hono/node-server';
 import { afterEach, expect, test } from 'vitest';
+import { authErrors } from '#auth/auth-error.ts';
 import { systemClock } from '#platform/clock.ts';
 import { createLogger } from '#platform/logger.ts';
 import { createQuota } from '#quota/charge.ts';
@@ -23,11 +24,18 @@ function describe(authorization: string): Promise<Response> {
 
 test('without a valid token no handler runs and no body is judged', async () => {
   service = await startSampleApp();
-  for (const headers of [{}, { authorization: 'Bearer mallory' }]) {
+  const challenges: [Record<string, string>, string][] = [
+    [{}, 'Bearer realm="nightjar"'],
+    [
+      { authorization: 'Bearer mallory' },
+      `Bearer realm="nightjar", error="invalid_token", error_description="${authErrors.BadJwt}", name="BadJwt"`,
+    ],
+  ];
+  for (const [headers, challenge] of challenges) {
     const init = { method: 'POST', body: 'not even JSON', headers: { ...headers, 'content-type': 'text/plain' } };
     const response = await fetch(`${service.origin}/xrpc/com.example.store`, init);
     expect(response.status).toBe(401);
-    expect(response.headers.get('www-authenticate')).toBe('Bearer');
+    expect(response.headers.get('www-authenticate')).toBe(challenge);
   }
   expect(service.handled).toEqual([]);
 });

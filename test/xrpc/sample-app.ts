@@ -238,5 +238,13 @@ export function sampleEndpoints(handled: string[], openStreams = new Set<OpenStr
 }
 
 function openStreamOf(socket: WebSocket): OpenStream {
-  return { transport: 'websocket', goodbye: () => socket.close(1012), terminate: () => socket.terminate() };
+  const terminate = (): void => socket.terminate();
+  return {
+    transport: 'websocket',
+    did: alice,
+    openedAtMs: 0,
+    goodbye: () => socket.close(1012),
+    end: terminate,
+    terminate,
+  };
 }

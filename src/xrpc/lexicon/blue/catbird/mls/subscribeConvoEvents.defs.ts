@@ -49,6 +49,7 @@ const main = /*#__PURE__*/ l.subscription($nsid, $params, $message, [
   'InvalidCursor',
   'TooManyConnections',
   'ConsumerTooSlow',
+  'JwtRevoked',
 ])
 
 export { main }

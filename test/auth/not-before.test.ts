@@ -1,0 +1,191 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { refuseTokens } from '#auth/refuse-tokens.ts';
+import { parseKeyRing } from '#privacy/key-ring.ts';
+import { createPrivacy } from '#privacy/privacy.ts';
+import { createAccount } from '../support/account.ts';
+import { startChildServer } from '../support/child-server.ts';
+import { openEventStream, StreamRefused } from '../support/event-stream.ts';
+import { createLeakScanner, dumpTables } from '../support/leak-scanner.ts';
+import { runJob } from '../support/run-job.ts';
+import { openServerSentEvents } from '../support/server-sent-events.ts';
+import { startTestBed, testEnvironment } from '../support/test-server.ts';
+import type { TestBed } from '../support/test-server.ts';
+import { createXrpcClient, errorNameOf } from '../support/xrpc-client.ts';
+import type { XrpcClient } from '../support/xrpc-client.ts';
+import { projectRoot } from '../tidy/source-tree.ts';
+
+const method = 'getConvos';
+/** Two polls, on a machine that is late. */
+const cutWithinMs = 20_000;
+
+let bed: TestBed;
+beforeAll(async () => {
+  bed = await startTestBed({ servers: 2 });
+  // As if the record of used tokens were older than the tokens of these tests.
+  await bed.database.sql`UPDATE replay_birth SET born_at = now() - interval '1 hour'`;
+});
+afterAll(() => bed.stop());
+
+/** `npm run admin -- account …` against the same database, in a process of its own. */
+async function admin(...args: string[]): Promise<string> {
+  const { stdout, stderr } = await promisify(execFile)(
+    process.execPath,
+    [join(projectRoot, 'bin/admin.ts'), 'account', ...args],
+    {
+      cwd: projectRoot,
+      env: { PATH: process.env['PATH'], DATABASE_URL: bed.database.url, IDENTITY_KEY: bed.identityKey },
+    },
+  );
+  expect(stderr).toBe('');
+  return stdout.trim();
+}
+
+/** What the command does, without its process. */
+function refuse(did: string, notBefore: Date | 'now' | 'forever'): Promise<unknown> {
+  return refuseTokens({ sql: bed.database.sql, privacy: createPrivacy(parseKeyRing(bed.identityKey)) }, did, notBefore);
+}
+
+/** The outcome of one call with a token that was issued at this second; it says so in `iat` unless told otherwise. */
+async function call(client: XrpcClient, issuedAtSeconds: number, claims: { iat?: undefined } = {}): Promise<unknown> {
+  const target = { aud: client.server.serviceDid, lxm: `blue.catbird.mls.${method}` };
+  const times = { iat: issuedAtSeconds, exp: issuedAtSeconds + 240 };
+  const answer = await client.raw(method, { token: client.account.mintToken({ ...target, ...times, ...claims }) });
+  return answer.status === 200 ? 200 : errorNameOf(answer);
+}
+
+const secondsNow = (): number => Math.floor(Date.now() / 1_000);
+const dateOf = (seconds: number): Date => new Date(seconds * 1_000);
+
+describe('tokens from before a moment that an operator set', () => {
+  test('are refused on every server, later ones are not, and others are not touched', async () => {
+    const account = bed.account();
+    const [first = expect.fail(), second = expect.fail()] = [0, 1].map((server) => bed.client({ account, server }));
+    const moment = secondsNow() - 30;
+    expect(await call(first, moment - 20)).toBe(200);
+    const said = await admin('not-before', account.did, '--at', dateOf(moment).toISOString());
+    expect(said).toBe(`Tokens from before ${dateOf(moment).toISOString()} are refused.`);
+    expect([await call(first, moment - 20), await call(second, moment - 1)]).toEqual(['JwtRevoked', 'JwtRevoked']);
+    expect([await call(first, moment), await call(second, moment + 1)]).toEqual([200, 200]);
+    expect(await call(bed.client(), moment - 20)).toBe(200);
+  });
+
+  test('count as old as the longest lifetime makes them when they do not say when they were issued', async () => {
+    const client = bed.client();
+    const moment = secondsNow() - 60;
+    await refuse(client.did, dateOf(moment));
+    expect(await call(client, moment + 59, { iat: undefined })).toBe('JwtRevoked');
+    expect(await call(client, moment + 60, { iat: undefined })).toBe(200);
+  });
+
+  test('are accepted again when it is cleared, and a later time replaces an earlier one', async () => {
+    const client = bed.client();
+    const issuedAt = secondsNow() - 5;
+    await admin('not-before', client.did);
+    expect(await call(client, issuedAt)).toBe('JwtRevoked');
+    await refuse(client.did, dateOf(issuedAt - 5));
+    expect(await call(client, issuedAt)).toBe(200);
+    await refuse(client.did, 'now');
+    expect(await call(client, issuedAt)).toBe('JwtRevoked');
+    expect(await admin('not-before', client.did, '--clear')).toBe('Tokens of the account are accepted again.');
+    expect(await call(client, issuedAt)).toBe(200);
+    expect(await admin('not-before', client.did, '--clear')).toBe('Nothing was refused.');
+  });
+
+  test('are refused in a batch beside tokens that pass', async () => {
+    const [revoked, fine] = [bed.client(), bed.client()];
+    const moment = secondsNow() - 10;
+    await refuse(revoked.did, dateOf(moment));
+    const outcomes = await Promise.all(
+      Array.from({ length: 40 }, (_, index) =>
+        call(index % 2 === 0 ? revoked : fine, index % 4 < 2 ? moment - 10 : moment + 5),
+      ),
+    );
+    expect(outcomes).toEqual(outcomes.map((_, index) => (index % 4 === 0 ? 'JwtRevoked' : 200)));
+  });
+
+  test('an operator gets told what is wrong with what they typed', async () => {
+    await expect(admin('not-before', 'alice.example')).rejects.toThrow('Give a bare DID');
+    await expect(admin('not-before', bed.account().did, '--at', 'yesterday')).rejects.toThrow('Give --at as');
+  });
+});
+
+test('a suspended account is refused whatever its tokens say, until it is resumed', async () => {
+  const client = bed.client();
+  await admin('suspend', client.did);
+  expect([await call(client, secondsNow()), await call(client, secondsNow() + 25)]).toEqual([
+    'JwtRevoked',
+    'JwtRevoked',
+  ]);
+  await admin('resume', client.did);
+  expect(await call(client, secondsNow())).toBe(200);
+});
+
+describe('tickets and open streams', () => {
+  test('a ticket from before is refused', async () => {
+    const client = bed.client();
+    const { ticket } = await client.call('getSubscriptionTicket', {});
+    await refuse(client.did, dateOf(secondsNow() + 1));
+    const refused = await openEventStream(client, { ticket }).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(StreamRefused);
+    expect(refused).toMatchObject({ status: 401, error: 'BadTicket' });
+  });
+
+  test('streams are cut on both transports, and those of others stay', { timeout: 40_000 }, async () => {
+    const [client, other] = [bed.client({ server: 1 }), bed.client({ server: 1 })];
+    const [socket, bystander] = await Promise.all([openEventStream(client), openEventStream(other)]);
+    const sse = await openServerSentEvents(client);
+    await refuse(client.did, 'forever');
+    const overdue = AbortSignal.timeout(cutWithinMs);
+    const late = new Promise<'late'>((resolve) => overdue.addEventListener('abort', () => resolve('late')));
+    expect(await Promise.race([socket.closed, late])).toEqual({ code: 1008, reason: 'JwtRevoked' });
+    expect(socket.error).toMatchObject({ error: 'JwtRevoked' });
+    expect(await Promise.race([sse.ended, late])).toBe('complete');
+    expect(sse.events.at(-1)).toMatchObject({ info: expect.stringContaining('JwtRevoked') as string });
+    const closed = await Promise.race([bystander.closed, Promise.resolve('open')]);
+    expect(closed).toBe('open');
+    await bystander.close();
+  });
+});
+
+describe('at rest', () => {
+  test('stands a pseudonym of its own, which goes when no such token can live; a suspension stays', async () => {
+    const [client, suspended] = [bed.client(), bed.client()];
+    await refuse(client.did, dateOf(secondsNow() + 60));
+    await refuse(suspended.did, 'forever');
+    const scanner = createLeakScanner([client.did, suspended.did]);
+    const dump = [...(await dumpTables(bed.database.sql))].filter(([table]) => /token_not_before|operator/.test(table));
+    expect(dump.length).toBeGreaterThan(1);
+    expect(dump.flatMap(([table, bytes]) => scanner.scan(table, bytes))).toEqual([]);
+    await bed.database.sql`UPDATE token_not_before SET expires_at = now() - interval '1 second'
+      WHERE expires_at < now() + interval '1 hour'`;
+    expect(await runJob(bed.database, 'clean-replay-entries')).toBeGreaterThan(0);
+    expect([await call(suspended, secondsNow()), await call(client, secondsNow())]).toEqual(['JwtRevoked', 200]);
+  });
+
+  test('nothing of it is in the log', () => {
+    const logged = bed.servers.flatMap(({ logLines }) => logLines).join('');
+    expect(logged).not.toMatch(/did:|not_before|JwtRevoked/);
+  });
+});
+
+test('it holds where tokens may be used again, outside production', { timeout: 60_000 }, async () => {
+  const server = await startChildServer('server', {
+    ...testEnvironment({ plcUrl: bed.plc.url }),
+    DATABASE_URL: bed.database.url,
+    IDENTITY_KEY: bed.identityKey,
+    ENFORCE_JTI: 'false',
+  });
+  try {
+    const account = createAccount(bed.plc);
+    const client = createXrpcClient({ server: { url: server.url, serviceDid: bed.server().serviceDid }, account });
+    const moment = secondsNow() - 10;
+    expect(await call(client, moment - 10)).toBe(200);
+    await refuse(account.did, dateOf(moment));
+    expect([await call(client, moment - 10), await call(client, moment)]).toEqual(['JwtRevoked', 200]);
+  } finally {
+    await server.end('SIGTERM');
+  }
+});
