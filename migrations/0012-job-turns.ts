@@ -1,11 +1,14 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
+export const effect = 'expands';
+
 /** Who does a job at the moment: the fence number rises with every holder, and every step of a run is checked against it. */
 const statements = [
   // Every step of a run rewrites its row, and the few rows fit one page.
   `CREATE TABLE job_turns (
     job text PRIMARY KEY,
+    registered_at timestamptz NOT NULL DEFAULT now(),
     fence bigint NOT NULL DEFAULT 0,
     turn_at timestamptz NOT NULL DEFAULT '-infinity',
     beat_at timestamptz,

@@ -21,6 +21,9 @@ async function start(role: Role, config: Config, logger: Logger, steps: StopStep
     const { databaseUrl, database, metrics } = server;
     const workers = await startWorkers({ databaseUrl, database, config, clock, logger, metrics });
     steps.splice(2, 0, { name: 'workers', run: () => workers.close() });
+    if (config.ADMIN_KEY !== undefined) {
+      server.showJobs({ queue: workers.queue, key: config.ADMIN_KEY, isWritable: config.JOB_BOARD_WRITES });
+    }
   }
   if (process.stdout.isTTY) console.info(`Nightjar answers at ${server.url}/xrpc/_health`);
 }

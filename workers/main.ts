@@ -1,6 +1,6 @@
 import { jobNames } from '#jobs/catalogue.ts';
 import { openJobQueue } from '#jobs/queue.ts';
-import type { JobSchedules } from '#jobs/queue.ts';
+import type { JobQueue, JobSchedules } from '#jobs/queue.ts';
 import { queuePlaceOf } from '#jobs/queue-place.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
 import { systemClock } from '#platform/clock.ts';
@@ -55,7 +55,9 @@ export interface WorkersDeps extends WorkerDeps, JobReports {
 }
 
 /** Starts the worker of every job. `close` takes no further job and waits for the running ones. */
-export async function startWorkers(deps: WorkersDeps): Promise<{ close(): Promise<void> }> {
+export async function startWorkers(
+  deps: WorkersDeps,
+): Promise<{ readonly queue: JobQueue['queue']; close(): Promise<void> }> {
   const { logger, schedules } = deps;
   const given = schedules === undefined ? {} : { schedules };
   const onError = (error: unknown): void =>
@@ -70,6 +72,7 @@ export async function startWorkers(deps: WorkersDeps): Promise<{ close(): Promis
   try {
     const tending = await startWorker(queue, { runs: deps.runs ?? jobRuns, onError, ...given }, deps);
     return {
+      queue: queue.queue,
       async close() {
         await tending.stop();
         await queue.close();
@@ -102,6 +105,9 @@ async function start(config: Config, steps: StopStep[]): Promise<void> {
   steps.unshift({ name: 'admin', run: () => admin.close() });
   const workers = await startWorkers({ databaseUrl, database, config, clock, logger, metrics });
   steps.unshift({ name: 'workers', run: () => workers.close() });
+  if (config.ADMIN_KEY !== undefined) {
+    admin.showJobs({ queue: workers.queue, key: config.ADMIN_KEY, isWritable: config.JOB_BOARD_WRITES });
+  }
   logger.log('worker_started', { adminPort: admin.port, startupMs: clock.monotonicMs() - startedMs });
 }
 

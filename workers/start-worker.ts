@@ -2,9 +2,10 @@ import { jobNames, jobs } from '#jobs/catalogue.ts';
 import type { JobName } from '#jobs/catalogue.ts';
 import { createDatabaseWatch } from '#jobs/database-state.ts';
 import type { DatabaseState } from '#jobs/database-state.ts';
+import { catalogueSchedules } from '#jobs/queue.ts';
 import type { JobQueue, JobSchedules } from '#jobs/queue.ts';
-import { scheduledTime } from '#jobs/scheduled-time.ts';
-import { endTurn, readJobStates, takeTurn } from '#jobs/take-turn.ts';
+import { intervalMs, scheduledTime } from '#jobs/scheduled-time.ts';
+import { endTurn, readJobStates, registerJobs, takeTurn } from '#jobs/take-turn.ts';
 import { startTending } from '#jobs/tend-queue.ts';
 import { openTurn, TurnLostError } from '#jobs/turn.ts';
 import type { JobTurn } from '#jobs/turn.ts';
@@ -42,7 +43,7 @@ export type JobRuns = Readonly<Record<JobName, JobRun>>;
 /** What a run is told to. */
 export interface JobReports {
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, 'jobFinished' | 'jobLastSucceeded' | 'jobRemoved'>;
+  readonly metrics: Pick<Metrics, 'jobStarted' | 'jobFinished' | 'jobInterval' | 'jobLastSucceeded' | 'jobRemoved'>;
 }
 
 /** The job did not end within the time that the catalogue gives it. */
@@ -90,15 +91,17 @@ export async function startWorker(
   const strangers = Object.keys(runs).filter((name) => !Object.hasOwn(jobs, name));
   const missing = jobNames.filter((name) => !Object.hasOwn(runs, name));
   if (strangers.length + missing.length > 0) throw new InvariantError('the catalogue of jobs and the workers differ');
-  for (const { job, succeededAt } of await readJobStates(deps.database.sql)) {
-    if (succeededAt !== null) deps.metrics.jobLastSucceeded(job, succeededAt.getTime());
-  }
+  const patterns = schedules ?? catalogueSchedules;
+  for (const name of jobNames) deps.metrics.jobInterval(name, intervalMs(patterns[name], deps.clock.nowMs()));
+  await registerJobs(deps.database.sql, jobNames).catch(onError);
+  const observe = (): Promise<void> => observeJobs(deps);
+  await observe();
   const readState = createDatabaseWatch({ sql: deps.database.sql, clock: deps.clock });
   await queue.work(async (name) => {
     const state = await readState();
     try {
       fitState(state);
-      const turnAt = scheduledTime(schedules?.[name] ?? jobs[name].schedule, state.nowMs);
+      const turnAt = scheduledTime(patterns[name], state.nowMs);
       await runJob(name, { run: runs[name], turnAt }, deps);
     } catch (error) {
       if (!(error instanceof JobNotRunError)) throw error;
@@ -108,7 +111,13 @@ export async function startWorker(
     }
     return undefined;
   });
-  return startTending({ queue, readState, clock: deps.clock, intervalMs: deps.config.JOB_LEASE_MS, onError });
+  return startTending({ queue, readState, clock: deps.clock, intervalMs: deps.config.JOB_LEASE_MS, observe, onError });
+}
+
+async function observeJobs({ database, metrics }: WorkerDeps & JobReports): Promise<void> {
+  for (const { job, succeededAt, registeredAt } of await readJobStates(database.sql)) {
+    metrics.jobLastSucceeded(job, (succeededAt ?? registeredAt).getTime());
+  }
 }
 
 /**
@@ -137,6 +146,7 @@ async function runJob(
   if ('refused' in taken) throw new JobNotRunError(taken.refused);
   const held = { job: name, fence: taken.fence, budgetMs: timeoutMs * budgetShare };
   const startedMs = clock.monotonicMs();
+  if (what.turnAt !== undefined) metrics.jobStarted(name, clock.nowMs() - what.turnAt.getTime());
   try {
     const turn = openTurn({ database, clock }, held);
     const result = await withinMs(timeoutMs, clock, what.run({ database, config, clock, turn }));

@@ -93,7 +93,7 @@ function serveQueue(backend: QueueBackend, queue: Queue, options: JobQueueOption
     // Runs until the worker is closed.
     resume() {
       if (worker?.isRunning() === false) worker.run().catch(options.onError);
-      else worker?.resume();
+      else Promise.resolve(worker?.resume()).catch(options.onError);
     },
     mendSchedules: (nowMs) => mendSchedules(queue, options.schedules ?? catalogueSchedules, nowMs),
     async retryFailed(name) {
@@ -113,7 +113,9 @@ function serveQueue(backend: QueueBackend, queue: Queue, options: JobQueueOption
 export type JobSchedules = Readonly<Record<JobName, string>>;
 
 // Every key of the catalogue is a JobName.
-const catalogueSchedules = Object.fromEntries(jobNames.map((name) => [name, jobs[name].schedule])) as JobSchedules;
+export const catalogueSchedules = Object.fromEntries(
+  jobNames.map((name) => [name, jobs[name].schedule]),
+) as JobSchedules;
 
 /** A next run may lie this far beside what its pattern says: the clocks of two workers differ. */
 const toleranceMs = 60_000;

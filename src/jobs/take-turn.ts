@@ -72,9 +72,15 @@ export async function resumeJob(sql: Sql, job: string): Promise<void> {
     UPDATE job_turns SET paused_at = NULL, turn_at = least(turn_at, now()), beat_at = least(beat_at, now()) WHERE job = ${job}`;
 }
 
-/** What is known of a job; a job that never ran has no row. */
+/** Makes sure that every job has its row, so that one that never succeeds is noticed too. */
+export async function registerJobs(sql: Sql, names: readonly string[]): Promise<void> {
+  await sql`INSERT INTO job_turns (job) SELECT unnest(${sql.array([...names])}::text[]) ON CONFLICT DO NOTHING`;
+}
+
+/** What is known of a job; one that no worker has heard of yet has no row. */
 export interface JobState {
   readonly job: string;
+  readonly registeredAt: Date;
   readonly isRunning: boolean;
   readonly succeededAt: Date | null;
   readonly pausedAt: Date | null;
@@ -82,5 +88,5 @@ export interface JobState {
 
 export async function readJobStates(sql: Sql): Promise<JobState[]> {
   return sql<JobState[]>`
-    SELECT job, is_running AND beat_at > '-infinity' AS "isRunning", succeeded_at AS "succeededAt", paused_at AS "pausedAt" FROM job_turns ORDER BY job`;
+    SELECT job, registered_at AS "registeredAt", is_running AND beat_at > '-infinity' AS "isRunning", succeeded_at AS "succeededAt", paused_at AS "pausedAt" FROM job_turns ORDER BY job`;
 }

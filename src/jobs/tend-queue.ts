@@ -7,6 +7,8 @@ export interface TendingDeps {
   readonly readState: () => Promise<DatabaseState>;
   readonly clock: Clock;
   readonly intervalMs: number;
+  /** Called each time that the database can be read. */
+  readonly observe: () => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -23,6 +25,7 @@ export function startTending(deps: TendingDeps): { stop(): Promise<void> } {
     if ('unfit' in state && state.unfit === 'clock') return queue.rest();
     queue.resume();
     if (!('unfit' in state)) await queue.mendSchedules(state.nowMs);
+    await deps.observe();
   };
   const loop = async (): Promise<void> => {
     while (!stopping.signal.aborted) {

@@ -2,10 +2,15 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
+import type { Context } from 'hono';
 import type { Metrics } from '#platform/metrics.ts';
+import { createJobBoard, jobBoardPath } from './job-board.ts';
+import type { JobBoardOptions } from './job-board.ts';
 
 export interface AdminListener {
   readonly port: number;
+  /** Shows the page of the job queue from now on. */
+  showJobs(board: JobBoardOptions): void;
   close(): Promise<void>;
 }
 
@@ -20,16 +25,20 @@ const loopback = '127.0.0.1';
 const loopbackHosts = /^(127[.]0[.]0[.]1|localhost)(:\d+)?$/;
 
 /**
- * Opens the operator's port, on loopback only: it has no password, so being on the machine is the permission. Nothing
- * of it is mounted on the public port.
+ * Opens the operator's port, on loopback only: metrics need no password, so being on the machine is the permission; the page of
+ * jobs needs a key. Nothing of it is mounted on the public port.
  * @throws Error with code EADDRINUSE when the port is taken.
  */
 export async function startAdminListener(deps: AdminListenerDeps): Promise<AdminListener> {
-  const server = serve({ fetch: adminApp(deps.metrics).fetch, hostname: loopback, port: deps.port });
+  const shown: { board?: Hono } = {};
+  const server = serve({ fetch: adminApp(deps.metrics, shown).fetch, hostname: loopback, port: deps.port });
   // `once` rejects when the server reports an error first.
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
+    showJobs: (board) => {
+      shown.board = createJobBoard(board);
+    },
     close: async () => {
       const closed = once(server, 'close');
       server.close();
@@ -39,7 +48,7 @@ export async function startAdminListener(deps: AdminListenerDeps): Promise<Admin
   };
 }
 
-function adminApp(metrics: AdminListenerDeps['metrics']): Hono {
+function adminApp(metrics: AdminListenerDeps['metrics'], shown: { readonly board?: Hono }): Hono {
   const app = new Hono();
   app.use(async (c, next) => {
     if (!loopbackHosts.test(c.req.header('host') ?? ''))
@@ -47,5 +56,11 @@ function adminApp(metrics: AdminListenerDeps['metrics']): Hono {
     return next();
   });
   app.get('/metrics', async (c) => c.body(await metrics.read(), 200, { 'content-type': metrics.contentType }));
+  // Routes cannot be added later, so the page is looked for with each request.
+  const showBoard = (c: Context): Response | Promise<Response> =>
+    shown.board?.fetch(c.req.raw) ??
+    c.text('There is no page of jobs here. It needs workers in this process and ADMIN_KEY.\n', 404);
+  app.all(jobBoardPath, showBoard);
+  app.all(`${jobBoardPath}/*`, showBoard);
   return app;
 }

@@ -37,7 +37,11 @@ export interface Metrics {
   /** `not_run`: the job was paused, done by another worker, or the database was not fit for it. */
   jobFinished(job: string, result: 'succeeded' | 'failed' | 'not_run', durationMs: number): void;
   jobRemoved(job: string, removed: { readonly rows: number; readonly sizeBytes: number }): void;
-  /** When a job last succeeded, also before this process began. */
+  /** How long after its scheduled time a run began. */
+  jobStarted(job: string, lagMs: number): void;
+  /** The time between two scheduled runs. */
+  jobInterval(job: string, intervalMs: number): void;
+  /** When a job last succeeded, in any process; before its first success, when it was first heard of. */
   jobLastSucceeded(job: string, atMs: number): void;
   /** Everything in the text format of Prometheus. */
   read(): Promise<string>;
@@ -199,7 +203,7 @@ function deliveryMetrics(
 function jobMetrics(
   registry: Registry,
   labels: MetricLabels,
-): Pick<Metrics, 'jobFinished' | 'jobRemoved' | 'jobLastSucceeded'> {
+): Pick<Metrics, 'jobStarted' | 'jobFinished' | 'jobRemoved' | 'jobInterval' | 'jobLastSucceeded'> {
   const registers = [registry];
   const jobOf = closed(labels.jobs);
   const runs = new Counter({
@@ -217,7 +221,19 @@ function jobMetrics(
   });
   const lastSuccess = new Gauge({
     name: `${prefix}job_last_success_timestamp_seconds`,
-    help: 'Unix time of the last run that succeeded.',
+    help: 'Unix time of the last run that succeeded in any process, or of when the job was first heard of.',
+    labelNames: ['job'],
+    registers,
+  });
+  const lag = new Gauge({
+    name: `${prefix}job_lag_seconds`,
+    help: 'How long after its scheduled time the last run began.',
+    labelNames: ['job'],
+    registers,
+  });
+  const interval = new Gauge({
+    name: `${prefix}job_interval_seconds`,
+    help: 'The time between two scheduled runs.',
     labelNames: ['job'],
     registers,
   });
@@ -239,6 +255,8 @@ function jobMetrics(
       rows?.inc({ job: jobOf(job) }, removed.rows);
       sizeBytes?.inc({ job: jobOf(job) }, removed.sizeBytes);
     },
+    jobStarted: (job, lagMs) => lag.set({ job: jobOf(job) }, lagMs / 1000),
+    jobInterval: (job, intervalMs) => interval.set({ job: jobOf(job) }, intervalMs / 1000),
     jobLastSucceeded: (job, atMs) => lastSuccess.set({ job: jobOf(job) }, atMs / 1000),
   };
 }

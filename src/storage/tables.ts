@@ -205,12 +205,15 @@ export interface DevicesTable {
   uuid_tag: Buffer | null;
   sealed_device: Buffer;
   registered_at: Date;
+  /** A day. */
   last_seen_at: Date;
   sealed_did: Buffer | null;
   sealed_push_token: Buffer | null;
   /** The conversations that the device was new to when it registered; null once the time for it is over. */
   sealed_waiting: Buffer | null;
   waiting_since: Date | null;
+  /** The day on which nobody had seen it for DEVICE_INACTIVE_DAYS. */
+  inactive_since: Date | null;
 }
 
 interface DeviceAdditionsTable {
@@ -237,10 +240,13 @@ export interface KeyPackagesTable {
   sealed_did: Buffer;
   sealed_package: Buffer;
   published_at: Date;
+  /** The end of its own lifetime. */
   expires_at: Date;
   claimer: Buffer | null;
   claimed_at: Date | null;
   consumed_at: Date | null;
+  /** When the row goes, unless a living device has no other; null in rows from before migrations/0015. */
+  kept_until: Date | null;
 }
 
 interface WelcomeMessagesTable {

@@ -1,0 +1,55 @@
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { createBullBoard } from '@bull-board/api';
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import { HonoAdapter } from '@bull-board/hono';
+import { serveStatic } from '@hono/node-server/serve-static';
+import { Hono } from 'hono';
+import { basicAuth } from 'hono/basic-auth';
+import type { JobQueue } from '#jobs/queue.ts';
+
+export const jobBoardPath = '/jobs';
+export const jobBoardUser = 'admin';
+
+export interface JobBoardOptions {
+  readonly queue: JobQueue['queue'];
+  /** The password of the user `admin`. */
+  readonly key: string;
+  /** Whether runs may be retried, removed and the like; otherwise the page only shows. */
+  readonly isWritable: boolean;
+}
+
+const pageHeaders = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy':
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+} as const;
+
+/** bull-board's page on the queue, for a listener that only operators reach: who has no key sees nothing of it. */
+export function createJobBoard({ queue, key, isWritable }: JobBoardOptions): Hono {
+  const adapter = new HonoAdapter(serveStatic);
+  adapter.setBasePath(jobBoardPath);
+  const uiFolder = dirname(createRequire(import.meta.url).resolve('@bull-board/ui/package.json'));
+  createBullBoard({
+    queues: [new BullMQAdapter(queue, { readOnlyMode: !isWritable, allowRetries: isWritable })],
+    serverAdapter: adapter,
+    options: { uiBasePath: uiFolder, uiConfig: { boardTitle: 'Nightjar jobs', hideRedisDetails: true } },
+  });
+  const app = new Hono();
+  app.use(basicAuth({ username: jobBoardUser, password: key, realm: 'Nightjar jobs' }));
+  app.use(async (c, next) => {
+    // A page of another site may send what this browser's login allows.
+    const isChange = c.req.method !== 'GET' && c.req.method !== 'HEAD';
+    if (isChange && !['same-origin', 'none', undefined].includes(c.req.header('sec-fetch-site')))
+      return c.text('Not from there.\n', 403);
+    if (isChange && !isWritable)
+      return c.text('The page only shows. Set JOB_BOARD_WRITES=true to steer jobs here.\n', 403);
+    await next();
+    for (const [name, value] of Object.entries(pageHeaders)) c.res.headers.set(name, value);
+    return undefined;
+  });
+  app.route(jobBoardPath, adapter.registerPlugin() as Hono);
+  return app;
+}
