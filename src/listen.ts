@@ -144,11 +144,19 @@ function serverOptions(timeouts: EdgeTimeouts): ServerOptions {
   };
 }
 
+/** Pings are answered as long as the answers are read: ws would keep them all for a peer that only writes. */
 function webSocketServer(): WebSocketServer {
-  return new WebSocketServer({
+  const sockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
     maxPayload: limits.clientFrameSizeBytesMax,
+    autoPong: false,
+  });
+  return sockets.on('connection', (socket) => {
+    socket.on('ping', (data) => {
+      if (socket.bufferedAmount > limits.subscriberBacklogSizeBytesMax) socket.terminate();
+      else socket.pong(data);
+    });
   });
 }
 

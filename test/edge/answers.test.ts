@@ -11,6 +11,7 @@ import { createLogger } from '#platform/logger.ts';
 import { createAdmission } from '#xrpc/admission.ts';
 import { listen } from '../../src/listen.ts';
 import { startSampleApp } from '../xrpc/sample-app.ts';
+import { frame, upgradeTo } from './http-text.ts';
 import type { SampleApp } from '../xrpc/sample-app.ts';
 
 const page = 'https://app.example.com';
@@ -79,6 +80,31 @@ test('a page on the list may open a stream', async () => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/xrpc/com.example.watch?ticket=alice`, { origin: page });
   await once(socket, 'open');
   socket.terminate();
+});
+
+test('pings are answered, and a peer that sends them without reading the answers is cut before they fill memory', async () => {
+  const { port } = await start('');
+  const url = `ws://127.0.0.1:${port}/xrpc/com.example.watch?ticket=alice`;
+  const polite = new WebSocket(url);
+  await once(polite, 'open');
+  polite.ping('here');
+  expect(String((await once(polite, 'pong'))[0])).toBe('here');
+  polite.terminate();
+  const flood = connect(port, '127.0.0.1').on('error', () => undefined);
+  flood.pause();
+  flood.write(upgradeTo());
+  await systemClock.sleep(100);
+  const pings = Buffer.concat(Array.from({ length: 2_000 }, () => frame(9, Buffer.alloc(125))));
+  const startedMs = performance.now();
+  let sentSizeBytes = 0;
+  const isCut = (): boolean => flood.destroyed || flood.readableEnded || !flood.writable;
+  while (!isCut() && sentSizeBytes < 200_000_000) {
+    if (!flood.write(pings)) await Promise.race([once(flood, 'drain'), once(flood, 'close')]).catch(() => undefined);
+    sentSizeBytes += pings.length;
+  }
+  expect(isCut()).toBe(true);
+  expect(performance.now() - startedMs).toBeLessThan(20_000);
+  flood.destroy();
 });
 
 async function listenWith(

@@ -10,6 +10,8 @@ export type Step = string | Buffer | { readonly waitMs: number } | { readonly se
 export interface Expected {
   readonly status: number;
   readonly error?: string;
+  /** The connection ends after it. */
+  readonly closes?: true;
 }
 
 export interface HttpCase {
@@ -66,7 +68,7 @@ export async function runCase(target: Target, httpCase: HttpCase, timeoutMs = 2_
   const isOver = (): boolean => {
     const nowMs = performance.now();
     const isQuiet = answersIn(text()).length > 0 && nowMs - state.heardAtMs > quietMs;
-    const isLast = /^connection: close\r$/im.test(text());
+    const isLast = httpCase.expected.closes ?? /^connection: close\r$/im.test(text());
     return state.isClosed || (isQuiet && !isLast) || nowMs - startedMs > timeoutMs;
   };
   while (!isOver()) await sleep(5);
@@ -121,10 +123,11 @@ export function problemOf(
   return through === 'proxy' ? problemBehindProxy(httpCase, outcome) : problemOfAnswer(httpCase.expected, outcome);
 }
 
-function problemOfAnswer({ status, error }: Expected, { answers, isClosed }: Outcome): string | undefined {
+function problemOfAnswer({ status, error, closes }: Expected, { answers, isClosed }: Outcome): string | undefined {
   const [first, ...others] = answers;
   if (first === undefined) return `no answer, ${isClosed ? 'closed' : 'silence'}`;
   if (first.status !== status) return `status ${first.status} instead of ${status}`;
+  if (closes && !isClosed) return 'the connection stays open';
   if (error === undefined) return undefined;
   if (!first.body.includes(`"error":"${error}"`)) return `not ${error}: ${first.body.slice(0, 120)}`;
   return others.length === 0 ? undefined : `${others.length} more answers after the refusal`;

@@ -221,7 +221,7 @@ const sockets = cases(
     ['text that is not UTF-8', [upgradeTo(), { waitMs: 100 }, frame(1, Buffer.from([0xff, 0xfe]))], 101],
   ],
   { proxy: 'skip' },
-);
+).map((httpCase): HttpCase => ({ ...httpCase, expected: { status: 101, closes: true } }));
 
 const slow = cases(
   'slow',
