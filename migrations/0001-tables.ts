@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
+export const effect = 'contracts';
+
 /**
  * The first schema. A person appears only as a keyed pseudonym for one purpose and scope, or sealed; `key_id` names the
  * key. All times but those of quota and replay rows are rounded down to the time bucket.

@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
+export const effect = 'contracts';
+
 /**
  * The whole of a send for many messages at once, in one round trip.
  *

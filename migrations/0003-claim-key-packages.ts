@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
+export const effect = 'contracts';
+
 /**
  * Hands out one key package of one device of an owner, each package to one caller for good (RFC 9420 section 10).
  *

@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
+export const effect = 'expands';
+
 /**
  * Policies, invites, and what a member who lost the group's state has asked for. Who changed a policy, made an invite or is meant
  * by one stands sealed. `secret` is a keyed pseudonym of the invite's PSK hash: the hash itself would open the door to a thief.

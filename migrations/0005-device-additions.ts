@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
+export const effect = 'expands';
+
 /**
  * A device that is new to its owner's conversations waits in each of them until a member adds it. Nothing is written in those
  * conversations, nor a row for each of them: rows and events written together would join one person's conversations

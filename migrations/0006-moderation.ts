@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
+export const effect = 'expands';
+
 /**
  * Roles, leaves that wait for their commit, warnings and reports. Nothing here says who promoted, warned or removed whom;
  * both parties of a report are sealed together, so a report without the key names nobody and matches nothing.

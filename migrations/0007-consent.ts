@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
+export const effect = 'expands';
+
 /**
  * Opt-in and chat requests. Whom people block is in their own repositories and nowhere here; what an account has chosen is one
  * sealed value of one size, so that a row does not tell whether anything was chosen.

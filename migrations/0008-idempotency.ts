@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
+export const effect = 'expands';
+
 /**
  * Answers that a repeated call gets again. Both digests are keyed: a row names neither the caller nor the method nor the key,
  * and two rows share no value, so that standing beside the rows of one conversation it leads to no other.

@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
+export const effect = 'expands';
+
 /**
  * Counts of requests that all servers share. A name is an HMAC under a key of the day; a row without `due_at` only holds
  * its place while it is locked. After a crash of Postgres the table is empty: servers then know the last window themselves.

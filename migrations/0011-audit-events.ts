@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
+export const effect = 'expands';
+
 /** What happened to the service's safety: how often per minute, in words of a closed list that can spell no name or address. */
 const statements = [
   `CREATE TABLE audit_events (

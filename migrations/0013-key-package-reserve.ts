@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
-import { up as createWithoutReserve } from './0003-claim-key-packages.ts';
+
+export const effect = 'expands';
 
 /**
  * As in 0003, with a reserve and a budget. The newest one-time package of a device that has a last-resort package is never handed
@@ -109,17 +110,11 @@ BEGIN
 END $$`;
 
 export async function up(db: Kysely<unknown>): Promise<void> {
-  await dropFunctions(db);
   await sql.raw(claimOfDevice).execute(db);
   await sql.raw(claimOfOwners).execute(db);
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {
-  await dropFunctions(db);
-  await createWithoutReserve(db);
-}
-
-async function dropFunctions(db: Kysely<unknown>): Promise<void> {
-  await sql`DROP FUNCTION claim_key_packages`.execute(db);
-  await sql`DROP FUNCTION claim_device_key_package`.execute(db);
+  await sql`DROP FUNCTION claim_key_packages(bytea[], bytea[], boolean[], integer, integer, integer)`.execute(db);
+  await sql`DROP FUNCTION claim_device_key_package(bytea, bytea, bytea, integer, integer, boolean)`.execute(db);
 }

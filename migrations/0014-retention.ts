@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
+export const effect = 'expands';
+
 /** Leads every clean-up to the rows that may go, so that it never reads a whole table. */
 const indexes = [
   'CREATE INDEX welcomes_by_consumption ON welcomes (consumed_at) WHERE state = 3',

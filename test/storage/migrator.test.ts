@@ -1,6 +1,9 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Migrator } from 'kysely/migration';
+import type { Migration } from 'kysely/migration';
 import { afterEach, expect, test } from 'vitest';
 import { openDatabase } from '#storage/database.ts';
 import type { Database } from '#storage/database.ts';
@@ -83,14 +86,95 @@ test('a server refuses a database that lacks migrations or has unknown ones, and
   await expect(assertMigrated(database, old)).rejects.toThrow('0002-second');
 });
 
-/** A folder of migrations without imports, each one statement. */
-async function migrations(statements: Readonly<Record<string, string>>): Promise<string> {
+test('a server goes on beside a newer release that only added to its schema, and not beside one that took something away', async () => {
+  const database = await emptyDatabase();
+  const first = { '0001-first': 'create table first ()' };
+  const second = { ...first, '0002-second': 'create table second ()' };
+  const third = { ...second, '0003-third': 'drop table first' };
+  const [old, expanded, contracted] = [
+    await migrations(first),
+    await migrations(second, ['0002-second']),
+    await migrations(third, ['0002-second']),
+  ];
+  await migrateUp(database, expanded);
+  await expect(assertMigrated(database, old)).resolves.toBeUndefined();
+  expect(await migrateUp(database, old)).toEqual([]);
+  expect((await migrationStatus(database, expanded)).map(({ effect }) => effect)).toEqual(['contracts', 'expands']);
+  await migrateUp(database, contracted);
+  await expect(assertMigrated(database, old)).rejects.toThrow('0003-third');
+  await expect(assertMigrated(database, expanded)).rejects.toThrow('0003-third');
+  expect(await migrateDown(database, contracted)).toEqual(['0003-third']);
+  await expect(assertMigrated(database, old)).resolves.toBeUndefined();
+});
+
+test('a release that lacks what another one applied does not migrate past it', async () => {
+  const database = await emptyDatabase();
+  await migrateUp(database, await migrations({ '0001-first': 'create table first ()', '0003-theirs': 'select 1' }));
+  const ours = await migrations({ '0001-first': 'create table first ()', '0002-ours': 'create table ours ()' });
+  await expect(migrateUp(database, ours)).rejects.toThrow('The database lacks 0002-ours and has 0003-theirs');
+});
+
+test('what former releases recorded counts, stays for them, and is taken over once by four servers at once', async () => {
+  const database = await emptyDatabase();
+  const statements = { '0001-first': 'create table first ()', '0002-second': 'create table second ()' };
+  const provider = { getMigrations: async () => ({ '0001-first': await moduleOf(statements['0001-first']) }) };
+  const { error } = await new Migrator({ db: database.db, provider }).migrateToLatest();
+  expect(error).toBeUndefined();
+  const folder = await migrations(statements, ['0001-first', '0002-second']);
+  await expect(assertMigrated(database, folder)).rejects.toThrow('0002-second');
+  const before = await migrationStatus(database, folder);
+  const four = Array.from({ length: 4 }, () => migrateUp(database, folder));
+  expect((await Promise.all(four)).flat()).toEqual(['0002-second']);
+  await expect(assertMigrated(database, folder)).resolves.toBeUndefined();
+  const [first] = await migrationStatus(database, folder);
+  expect(first?.appliedAt).toEqual(before[0]?.appliedAt);
+  expect(await requiredNames(database)).toEqual(['0001-first']);
+  expect(await migrateDown(database, folder)).toEqual(['0002-second']);
+  expect(await migrateDown(database, folder)).toEqual(['0001-first']);
+  expect(await requiredNames(database)).toEqual([]);
+});
+
+test('a new database asks releases to know its first three migrations, and those that contract', async () => {
+  const database = await emptyDatabase();
+  await migrateUp(database);
+  const contracting = (await migrationStatus(database)).filter(({ effect }) => effect === 'contracts');
+  const names = contracting.map(({ name }) => name);
+  expect(names.slice(0, 3)).toEqual(['0001-tables', '0002-append-messages', '0003-claim-key-packages']);
+  expect(await requiredNames(database)).toEqual(names);
+});
+
+async function requiredNames({ sql }: Database): Promise<readonly string[]> {
+  const rows = await sql<{ name: string }[]>`select name from kysely_migration order by name`;
+  return rows.map(({ name }) => name);
+}
+
+async function moduleOf(statement: string): Promise<Migration> {
+  const folder = await migrations({ '0001-only': statement });
+  return (await import(pathToFileURL(join(folder, '0001-only.mjs')).href)) as Migration;
+}
+
+/** A folder of migrations without imports, each one statement; those of `expanding` say so. */
+async function migrations(
+  statements: Readonly<Record<string, string>>,
+  expanding: readonly string[] = [],
+): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'nightjar-migrations-'));
   cleanUps.push(() => rm(folder, { recursive: true, force: true }));
   for (const [name, statement] of Object.entries(statements)) {
-    const node = `{ kind: 'RawNode', sqlFragments: [${JSON.stringify(statement)}], parameters: [] }`;
-    const text = `export const up = (db) => db.executeQuery({ sql: ${JSON.stringify(statement)}, parameters: [], query: ${node}, queryId: { queryId: 'x' } });\n`;
-    await writeFile(join(folder, `${name}.mjs`), text);
+    const effect = expanding.includes(name) ? `export const effect = 'expands';\n` : '';
+    const lines = [queryOf('up', statement), queryOf('down', inverseOf(statement))];
+    await writeFile(join(folder, `${name}.mjs`), effect + lines.join(''));
   }
   return folder;
+}
+
+function queryOf(direction: 'up' | 'down', statement: string): string {
+  const node = `{ kind: 'RawNode', sqlFragments: [${JSON.stringify(statement)}], parameters: [] }`;
+  return `export const ${direction} = (db) => db.executeQuery({ sql: ${JSON.stringify(statement)}, parameters: [], query: ${node}, queryId: { queryId: 'x' } });\n`;
+}
+
+function inverseOf(statement: string): string {
+  const [, action, table] = /^(create|drop) table (\w+)/.exec(statement) ?? [];
+  if (table === undefined) return 'select 1';
+  return action === 'create' ? `drop table ${table}` : `create table ${table} ()`;
 }
