@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { defineCommand, runMain } from 'citty';
 import { measureBareWrites } from './bare-writes.ts';
+import { measureCompaction } from './compaction.ts';
+import type { CompactionPlan, Removal } from './compaction.ts';
 import { measureDelivery } from './deliver.ts';
 import { measureFetches } from './fetch-pages.ts';
 import { runLoad } from './http-load.ts';
@@ -22,6 +24,7 @@ const plans = {
     pages: 1_500,
     deliverySeconds: 5,
     overload: { peakSends: 6_000, seconds: 5 },
+    compaction: { expiredRows: 1_000_000, livingRows: 200_000 },
   },
   full: {
     people: 64,
@@ -32,14 +35,16 @@ const plans = {
     pages: 8_000,
     deliverySeconds: 20,
     overload: { peakSends: 20_000, seconds: 10 },
+    compaction: { expiredRows: 1_000_000, livingRows: 200_000, deletedRows: 1_000_000 },
   },
 } as const;
 
-type Plan = (typeof plans)[keyof typeof plans];
+type Plan = Omit<(typeof plans)[keyof typeof plans], 'compaction'> & { readonly compaction: CompactionPlan };
 
 const sendConnections = 64;
 /** What can be measured; `--only` picks some of it. */
-const parts = ['throughput', 'overload'] as const;
+const parts = ['throughput', 'overload', 'compaction'] as const;
+type Part = (typeof parts)[number];
 
 const command = defineCommand({
   meta: {
@@ -49,15 +54,21 @@ const command = defineCommand({
   args: {
     json: { type: 'string', description: 'File to write the figures to.' },
     only: { type: 'string', description: `Measure only one of: ${parts.join(', ')}.` },
-    quick: { type: 'boolean', description: 'Less of everything; under a minute.' },
+    quick: { type: 'boolean', description: 'Less of everything, and no compaction unless asked for; under a minute.' },
+    expired: { type: 'string', description: 'How many expired messages are compacted; 1,000,000 unless told.' },
   },
   async run({ args }) {
-    if (args.only !== undefined && !parts.some((part) => part === args.only)) {
+    const only = parts.find((part) => part === args.only);
+    if (args.only !== undefined && only === undefined) {
       console.error(`--only takes one of: ${parts.join(', ')}.`);
       process.exitCode = 1;
       return;
     }
-    const figures = await measure(args.quick ? plans.quick : plans.full, args.only);
+    const plan = args.quick ? plans.quick : plans.full;
+    const usual: readonly Part[] = args.quick ? ['throughput', 'overload'] : parts;
+    const expiredRows = args.expired === undefined ? plan.compaction.expiredRows : Number(args.expired);
+    const compaction = { ...plan.compaction, expiredRows };
+    const figures = await measure({ ...plan, compaction }, only === undefined ? usual : [only]);
     for (const [name, value] of Object.entries(figures)) console.info(`${name.padEnd(28)} ${value}`);
     if (args.json !== undefined) await writeFile(args.json, `${JSON.stringify(figures, null, 2)}\n`);
   },
@@ -65,7 +76,7 @@ const command = defineCommand({
 
 type Figures = Record<string, number | string>;
 
-async function measure(plan: Plan, only: string | undefined): Promise<Figures> {
+async function measure(plan: Plan, wanted: readonly Part[]): Promise<Figures> {
   progress('starting Postgres and the server');
   const stage = await openStage();
   try {
@@ -75,8 +86,9 @@ async function measure(plan: Plan, only: string | undefined): Promise<Figures> {
     const warmUp = readySends(seeded, plan.warmUpSends).map(({ request }) => request);
     await runLoad(stage.serverPort, sendConnections, warmUp);
     return {
-      ...(only === 'overload' ? {} : await throughputFigures(stage, seeded, plan)),
-      ...(only === 'throughput' ? {} : await overloadFigures(stage, seeded, plan)),
+      ...(wanted.includes('throughput') ? await throughputFigures(stage, seeded, plan) : {}),
+      ...(wanted.includes('overload') ? await overloadFigures(stage, seeded, plan) : {}),
+      ...(wanted.includes('compaction') ? await compactionFigures(stage, seeded, plan) : {}),
     };
   } finally {
     await stage.close();
@@ -122,6 +134,21 @@ async function overloadFigures(stage: Stage, seeded: Seed, plan: Plan): Promise<
     overload_refusal_p50_ms: round(overload.refusalP50Ms),
     overload_refusal_p99_ms: round(overload.refusalP99Ms),
     overload_recovery_seconds: round(overload.recoverySeconds),
+  };
+}
+
+async function compactionFigures(stage: Stage, seeded: Seed, plan: Plan): Promise<Figures> {
+  progress(`compacting ${plan.compaction.expiredRows} expired messages`);
+  const { compaction, deletion } = await measureCompaction(stage, seeded, plan.compaction);
+  return { ...removalFigures('compaction', compaction), ...(deletion && removalFigures('deletion', deletion)) };
+}
+
+function removalFigures(name: string, removal: Removal): Figures {
+  return {
+    [`${name}_rows`]: removal.rows,
+    [`${name}_seconds`]: round(removal.seconds),
+    [`${name}_disk_returned_share`]: round(removal.returnedShare),
+    [`${name}_send_p99_ratio`]: round(removal.sendP99Ratio),
   };
 }
 
