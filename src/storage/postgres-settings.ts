@@ -10,6 +10,8 @@ export function postgresSettings(port: number, durability: 'crash-safe' | 'fast'
     'max_connections=200',
     'shared_buffers=128MB',
     'wal_level=minimal',
+    // A file of the log that is used again keeps, behind its new end, what has expired.
+    'wal_recycle=off',
     'max_wal_senders=0',
     'max_logical_replication_workers=0',
     'timezone=UTC',
