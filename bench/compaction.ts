@@ -49,8 +49,12 @@ export async function measureCompaction(
   const turn = openTurn({ database: stage.database, clock: systemClock }, held);
   const compaction = await measureRemoval(stage, seed, { partition, rows: plan.expiredRows }, async () => {
     const { sql } = stage.database;
-    const confirm = turn.confirm;
-    const { partitions } = await compactMessages({ sql, clock: systemClock, confirm, messageTtlDays: ttlDays });
+    const { partitions } = await compactMessages({
+      sql,
+      clock: systemClock,
+      confirm: (tx) => turn.confirm(tx),
+      messageTtlDays: ttlDays,
+    });
     if (partitions !== 1) throw new Error(`${partitions} partitions were dropped, not one`);
   });
   if (plan.deletedRows === undefined) return { compaction, deletion: undefined };

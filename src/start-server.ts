@@ -1,6 +1,7 @@
 import { createReplayDigest } from '#auth/replay-digest.ts';
 import { refusedAccount } from '#auth/refuse-tokens.ts';
 import { createReplayGuard } from '#auth/replay-guard.ts';
+import type { ReplayGuard } from '#auth/replay-guard.ts';
 import { preparePartitions } from '#domain/events/prepare-partitions.ts';
 import { readCursorGeneration } from '#domain/events/read-events.ts';
 import { signatureBackend } from '#identity/signature.ts';
@@ -76,14 +77,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const privacy = createPrivacy(ring);
   await auditKeyCheck(audit, checkIdentityKey(database.sql, identityKeyOf(privacy)));
   const doorbell = await openDoorbell(deps, { databaseUrl, isAlone });
-  const replayGuard = createReplayGuard({
-    sql: database.sql,
-    clock,
-    ttlSeconds: config.JTI_TTL_SECONDS,
-    digest: createReplayDigest(privacy),
-    account: (did) => refusedAccount(privacy, did),
-  });
-  await replayGuard.ensureBorn();
+  const replayGuard = await openReplayGuard(deps, database, privacy);
   const cursorGeneration = await readCursorGeneration(database);
   const readiness = createReadiness({
     clock,
@@ -92,10 +86,6 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   });
 
   const host = config.SERVER_HOST ?? (config.NODE_ENV === 'production' ? '0.0.0.0' : '127.0.0.1');
-  const identityOf = (port: number): { serviceDid: string; publicUrl: string } => ({
-    serviceDid: config.SERVICE_DID ?? `did:web:localhost%3A${port}`,
-    publicUrl: config.PUBLIC_URL ?? hostOfDid(config) ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
-  });
   const { listener, app } = await listen({ host, port: config.SERVER_PORT, clock, logger, config }, (port) =>
     createApp({
       config,
@@ -111,7 +101,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
       cursorGeneration,
       audit,
       version,
-      ...identityOf(port),
+      ...namesOf(config, host, port),
     }),
   );
   deps.steps.unshift(
@@ -123,17 +113,30 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   logger.log('signature_backend', { backend: signatureBackend });
   const adminPort = admin.port;
   logger.log('server_listening', { port: listener.port, adminPort, startupMs: clock.monotonicMs() - startedMs });
-  const { serviceDid, publicUrl } = identityOf(listener.port);
+  const { serviceDid, publicUrl: url } = namesOf(config, host, listener.port);
+  const showJobs: AdminListener['showJobs'] = (board) => admin.showJobs(board);
+  return { url, port: listener.port, adminPort, showJobs, serviceDid, databaseUrl, database, metrics };
+}
+
+/** What others know the server by. */
+function namesOf(config: Config, host: string, port: number): { serviceDid: string; publicUrl: string } {
+  const localUrl = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return {
-    url: publicUrl,
-    port: listener.port,
-    adminPort,
-    showJobs: admin.showJobs,
-    serviceDid,
-    databaseUrl,
-    database,
-    metrics,
+    serviceDid: config.SERVICE_DID ?? `did:web:localhost%3A${port}`,
+    publicUrl: config.PUBLIC_URL ?? hostOfDid(config) ?? localUrl,
   };
+}
+
+async function openReplayGuard(deps: ServerDeps, database: Database, privacy: Privacy): Promise<ReplayGuard> {
+  const replayGuard = createReplayGuard({
+    sql: database.sql,
+    clock: deps.clock,
+    ttlSeconds: deps.config.JTI_TTL_SECONDS,
+    digest: createReplayDigest(privacy),
+    account: (did) => refusedAccount(privacy, did),
+  });
+  await replayGuard.ensureBorn();
+  return replayGuard;
 }
 
 /** In production a did:web is the name under which a proxy serves. */

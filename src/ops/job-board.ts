@@ -9,7 +9,7 @@ import { basicAuth } from 'hono/basic-auth';
 import type { JobQueue } from '#jobs/queue.ts';
 
 export const jobBoardPath = '/jobs';
-export const jobBoardUser = 'admin';
+const jobBoardUser = 'admin';
 
 export interface JobBoardOptions {
   readonly queue: JobQueue['queue'];
