@@ -53,5 +53,6 @@ export function oldAuditEvents(ttlDays: number): ExpiringRows {
   return {
     table: 'audit_events',
     isExpired: sql<boolean>`bucket < now() - make_interval(days => ${ttlDays}::integer)`,
+    first: [{ at: sql`min(bucket)`, keptFor: sql`make_interval(days => ${ttlDays}::integer)` }],
   };
 }

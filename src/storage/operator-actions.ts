@@ -109,10 +109,12 @@ export async function verifyOperatorActions(deps: { db: Db; ring: KeyRing }): Pr
 
 /** Actions of `ttlDays` ago; the newest one always stays, so that their numbers go on. */
 export function oldOperatorActions(ttlDays: number): ExpiringRows {
+  const keptFor = sql`make_interval(days => ${ttlDays}::integer)`;
+  const isFollowed = sql<boolean>`action_no < (SELECT max(newest.action_no) FROM operator_actions newest)`;
   return {
     table: 'operator_actions',
-    isExpired: sql<boolean>`taken_at < now() - make_interval(days => ${ttlDays}::integer)
-      AND action_no < (SELECT max(newest.action_no) FROM operator_actions newest)`,
+    isExpired: sql<boolean>`taken_at < now() - ${keptFor} AND ${isFollowed}`,
+    first: [{ at: sql`min(taken_at)`, among: isFollowed, keptFor }],
   };
 }
 

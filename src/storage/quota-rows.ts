@@ -57,4 +57,5 @@ export async function callQuotaRows(
 export const expiredQuotaRows: ExpiringRows = {
   table: 'quota_rows',
   isExpired: kyselySql<boolean>`expires_at < now()`,
+  first: [{ at: kyselySql`min(expires_at)` }],
 };

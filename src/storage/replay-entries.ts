@@ -77,4 +77,5 @@ export async function bearReplayRecord(sql: Sql): Promise<{ readonly bornAt: Dat
 export const expiredReplayEntries: ExpiringRows = {
   table: 'replay_entries',
   isExpired: kyselySql<boolean>`expires_at < now()`,
+  first: [{ at: kyselySql`min(expires_at)` }],
 };

@@ -51,7 +51,9 @@ export async function readTokensNotBefore(sql: Sql): Promise<ReadonlyMap<string,
   return new Map(rows.map((row) => [row.account.toString('hex'), row.not_before_ms]));
 }
 
+/** Never those of suspended accounts. */
 export const expiredTokensNotBefore: ExpiringRows = {
   table: 'token_not_before',
   isExpired: kyselySql<boolean>`expires_at < now()`,
+  first: [{ at: kyselySql`min(expires_at)`, among: kyselySql`expires_at < 'infinity'` }],
 };

@@ -15,4 +15,5 @@ export const unfetchableRequestMessages: ExpiringRows = {
 export const pastChatRequests: ExpiringRows = {
   table: 'chat_requests',
   isExpired: sql<boolean>`kept_until <= now()`,
+  first: [{ at: sql`min(kept_until)` }],
 };

@@ -5,4 +5,5 @@ import type { ExpiringRows } from '#storage/expiring-rows.ts';
 export const expiredAdditionClaims: ExpiringRows = {
   table: 'device_additions',
   isExpired: sql<boolean>`expires_on <= now()`,
+  first: [{ at: sql`min(expires_on)` }],
 };

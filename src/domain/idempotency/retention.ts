@@ -5,4 +5,5 @@ import type { ExpiringRows } from '#storage/expiring-rows.ts';
 export const expiredIdempotencyKeys: ExpiringRows = {
   table: 'idempotency_keys',
   isExpired: sql<boolean>`expires_at <= now()`,
+  first: [{ at: sql`min(expires_at)` }],
 };

@@ -6,9 +6,15 @@ import type { ExpiringRows } from '#storage/expiring-rows.ts';
  * known, so its creation counts.
  */
 export function endedInvites(ttlDays: number): ExpiringRows {
-  const since = sql`now() - make_interval(days => ${ttlDays}::integer)`;
+  const keptFor = sql`make_interval(days => ${ttlDays}::integer)`;
+  const since = sql`now() - ${keptFor}`;
   return {
     table: 'invites',
     isExpired: sql<boolean>`(expires_at <= ${since} OR revoked_at <= ${since} OR (use_count >= max_uses AND created_at <= ${since}))`,
+    first: [
+      { at: sql`min(expires_at)`, keptFor },
+      { at: sql`min(revoked_at)`, keptFor },
+      { at: sql`min(created_at)`, among: sql`use_count >= max_uses`, keptFor },
+    ],
   };
 }

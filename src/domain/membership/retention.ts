@@ -6,5 +6,11 @@ export function oldRemovalCounts(ttlDays: number): ExpiringRows {
   return {
     table: 'removal_counts',
     isExpired: sql<boolean>`day < ((now() - make_interval(days => ${ttlDays}::integer)) AT TIME ZONE 'UTC')::date`,
+    first: [
+      {
+        at: sql`(min(day)::timestamp AT TIME ZONE 'UTC')`,
+        keptFor: sql`make_interval(days => ${ttlDays}::integer + 1)`,
+      },
+    ],
   };
 }

@@ -6,5 +6,6 @@ export function oldReports(ttlDays: number): ExpiringRows {
   return {
     table: 'reports',
     isExpired: sql<boolean>`submitted_at < now() - make_interval(days => ${ttlDays}::integer)`,
+    first: [{ at: sql`min(submitted_at)`, keptFor: sql`make_interval(days => ${ttlDays}::integer)` }],
   };
 }

@@ -2,4 +2,8 @@ import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiring-rows.ts';
 
 /** Warnings past the time that their admin gave them. */
-export const expiredWarnings: ExpiringRows = { table: 'warnings', isExpired: sql<boolean>`expires_at <= now()` };
+export const expiredWarnings: ExpiringRows = {
+  table: 'warnings',
+  isExpired: sql<boolean>`expires_at <= now()`,
+  first: [{ at: sql`min(expires_at)` }],
+};
