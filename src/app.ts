@@ -108,6 +108,7 @@ export function createApp(parts: AppParts): App {
     messageTtlDays: config.MESSAGE_TTL_DAYS,
     eventTtlDays,
     keyPackagesPerDeviceMax: config.MAX_KEY_PACKAGES_PER_DEVICE,
+    keyPackageTtlDays: config.KEY_PACKAGE_TTL_DAYS,
     ...budgetsOf(parts, quota),
     requireFraming: config.REQUIRE_MLS_FRAMING,
     onEvents: () => doorbell.ring(),

@@ -28,13 +28,17 @@ import { cleanReportsJob } from './clean-reports.ts';
 import { cleanWelcomesJob } from './clean-welcomes.ts';
 import { compactEventsJob } from './compact-events.ts';
 import { compactMessagesJob } from './compact-messages.ts';
+import { retireDevicesJob } from './retire-devices.ts';
 import { startWorker } from './start-worker.ts';
 import type { JobReports, JobRuns, WorkerDeps } from './start-worker.ts';
+import { watchKeyPackageStockJob } from './watch-key-package-stock.ts';
 
 export const jobRuns: JobRuns = {
   'compact-messages': compactMessagesJob,
   'compact-events': compactEventsJob,
   'clean-key-packages': cleanKeyPackagesJob,
+  'retire-devices': retireDevicesJob,
+  'watch-key-package-stock': watchKeyPackageStockJob,
   'clean-welcomes': cleanWelcomesJob,
   'clean-invites': cleanInvitesJob,
   'clean-chat-requests': cleanChatRequestsJob,

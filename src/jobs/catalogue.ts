@@ -28,7 +28,20 @@ export const jobs = {
     retries: 2,
     timeoutMs: 300_000,
     touches:
-      'Removes key packages that expired, were consumed CONSUMED_KEY_PACKAGE_TTL_HOURS ago, or exceed MAX_KEY_PACKAGES_PER_DEVICE.',
+      'Removes key packages past KEY_PACKAGE_TTL_DAYS or their own lifetime, those consumed CONSUMED_KEY_PACKAGE_TTL_HOURS ago, and those above MAX_KEY_PACKAGES_PER_DEVICE.',
+  },
+  'retire-devices': {
+    schedule: '15 4 * * *',
+    retries: 2,
+    timeoutMs: 300_000,
+    touches:
+      'Flags devices that were not seen for DEVICE_INACTIVE_DAYS; removes those flagged for DEVICE_REMOVAL_DAYS, with their key packages.',
+  },
+  'watch-key-package-stock': {
+    schedule: '*/15 * * * *',
+    retries: 0,
+    timeoutMs: 30_000,
+    touches: 'Makes the servers tell connected people which of their devices are low on key packages. Removes nothing.',
   },
   'clean-welcomes': {
     schedule: '17 * * * *',

@@ -25,7 +25,7 @@ export interface ExpectedKeyPackage {
   /** The publisher's bare DID, without a device part. */
   readonly identity: string;
   readonly nowMs: number;
-  /** The longest time that the service keeps a package. */
+  /** A lifetime that ends later than this from now is taken to end then. */
   readonly lifetimeMsMax: number;
 }
 

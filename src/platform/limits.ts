@@ -21,7 +21,8 @@ export const limits = {
   groupIdHexLengthMax: 128,
   keyPackagesPerBatchMax: 100,
   keyPackagesPerRegistrationMax: 200,
-  keyPackageLifetimeMsMax: 90 * 86_400_000,
+  /** What is noted of a longer lifetime; ts-mls's default has no end. */
+  keyPackageLifetimeMsMax: 3_650 * 86_400_000,
   devicesPerAccountMax: 20,
   /** A new device waits this long for members of its owner's conversations to add it. */
   deviceWaitDays: 30,

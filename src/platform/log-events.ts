@@ -30,6 +30,8 @@ const jobWords = [
   'compact-messages',
   'compact-events',
   'clean-key-packages',
+  'retire-devices',
+  'watch-key-package-stock',
   'clean-welcomes',
   'clean-invites',
   'clean-chat-requests',

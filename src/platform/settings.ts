@@ -197,6 +197,25 @@ export const settings = {
     fallback: '24',
     about: 'Hours a key package is kept after its Welcome arrived.',
   }),
+  KEY_PACKAGE_TTL_DAYS: setting({
+    group: 'Messages and retention',
+    schema: whole(7, 365),
+    fallback: '90',
+    about:
+      'Days an unused key package and an unclaimed Welcome are kept at most; the last usable key package of a device is kept for as long as the device.',
+  }),
+  DEVICE_INACTIVE_DAYS: setting({
+    group: 'Messages and retention',
+    schema: whole(30, 3_650),
+    fallback: '90',
+    about: 'Days after which a device that nobody has seen is flagged as inactive.',
+  }),
+  DEVICE_REMOVAL_DAYS: setting({
+    group: 'Messages and retention',
+    schema: whole(1, 3_650),
+    fallback: '90',
+    about: 'Days after which an inactive device is removed with its key packages and push token.',
+  }),
   INVITE_TTL_DAYS: setting({
     group: 'Messages and retention',
     schema: whole(1, 365),

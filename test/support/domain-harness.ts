@@ -40,6 +40,7 @@ export interface TestServer {
   readonly messageTtlDays: number;
   readonly eventTtlDays: number;
   readonly keyPackagesPerDeviceMax: number;
+  readonly keyPackageTtlDays: number;
   /** Never used up. */
   readonly drainBudget: DrainBudget;
   /** False: messages of these tests are random bytes. */
@@ -92,6 +93,7 @@ export async function startDomainHarness(options: HarnessOptions = {}): Promise<
     messageTtlDays: 30,
     eventTtlDays: 7,
     keyPackagesPerDeviceMax: 200,
+    keyPackageTtlDays: 90,
     drainBudget: { take: () => true, giveBack: () => undefined },
     requireFraming: false,
     onEvents: () => undefined,

@@ -31,10 +31,10 @@ export async function registerTestDevice(
   return { deviceId, device, refs: made.map(({ ref }) => ref) };
 }
 
-/** Publishes one more package of a registered device. @returns its reference in hex. */
+/** Publishes one more package of a device, which is named if its id is given. @returns its reference in hex. */
 export async function publishTestPackage(
   client: XrpcClient,
-  { device, deviceId }: RegisteredDevice,
+  { device, deviceId }: Pick<RegisteredDevice, 'device'> & Partial<RegisteredDevice>,
   options: KeyPackageOptions = {},
 ): Promise<string> {
   const { bytes, ref } = await device.createKeyPackage(options);

@@ -7,6 +7,7 @@ export interface Device {
   readonly deviceUuid: string | undefined;
   readonly credentialDid: string;
   readonly registeredAt: Date;
+  /** A day, or when it registered on that day. */
   readonly lastSeenAt: Date;
   readonly keyPackageCount: number;
 }

@@ -18,7 +18,8 @@ export async function listDevices(deps: { db: Db; privacy: Privacy }, caller: Ca
       deviceUuid: details.uuid,
       credentialDid: deviceDid(caller.did, row.deviceId),
       registeredAt: row.registeredAt,
-      lastSeenAt: row.lastSeenAt,
+      // Stored as a day, which began before it registered.
+      lastSeenAt: row.lastSeenAt < row.registeredAt ? row.registeredAt : row.lastSeenAt,
       keyPackageCount: stock.get(row.tag.toString('hex')) ?? 0,
     };
   });

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '#storage/database.ts';
 import { bucketedNow } from '#storage/bucketed-now.ts';
 import { byteaArray } from '#storage/bytea-array.ts';
+import { flaggable, removable } from './retention.ts';
 
 export interface DeviceRow {
   readonly deviceId: string;
@@ -45,6 +46,53 @@ export async function selectDevice(db: Db, owner: Buffer, deviceId: string): Pro
     .executeTakeFirst();
 }
 
+const secondsPerDay = 86_400;
+/** A finer time would tell when its owner is awake. */
+const today = bucketedNow(secondsPerDay);
+
+/** The device, which is thereby marked as seen; writes once a day at most, and in the one statement. */
+export async function selectSeenDevice(db: Db, owner: Buffer, deviceId: string): Promise<DeviceRow | undefined> {
+  const { rows } = await sql<DeviceRow>`
+    WITH seen AS (
+      UPDATE devices SET last_seen_at = ${today}, inactive_since = NULL
+      WHERE owner = ${owner} AND device_id = ${deviceId} AND (last_seen_at < ${today} OR inactive_since IS NOT NULL))
+    SELECT device_id AS "deviceId", tag, uuid_tag AS "uuidTag", sealed_device AS "sealedDevice",
+           registered_at AS "registeredAt", last_seen_at AS "lastSeenAt"
+    FROM devices WHERE owner = ${owner} AND device_id = ${deviceId}`.execute(db);
+  return rows[0];
+}
+
+/** Marks the devices with these tags as seen, once a day; one that somebody is at is being marked, or going. */
+export async function updateSeen(db: Db, tags: readonly Buffer[]): Promise<void> {
+  await sql`
+    UPDATE devices SET last_seen_at = ${today}, inactive_since = NULL
+    WHERE device_id = ANY (ARRAY (
+      SELECT device_id FROM devices
+      WHERE tag = ANY (${byteaArray(tags)}::bytea[]) AND (last_seen_at < ${today} OR inactive_since IS NOT NULL)
+      FOR UPDATE SKIP LOCKED))`.execute(db);
+}
+
+/** Flags at most `rowsMax` devices that nobody has seen for `days`. @returns how many. */
+export async function flagUnseen(tx: Tx, days: number, rowsMax: number): Promise<number> {
+  const { isExpired } = flaggable(days);
+  const { numAffectedRows } = await sql`
+    UPDATE devices SET inactive_since = ${today}
+    WHERE device_id = ANY (ARRAY (
+      SELECT device_id FROM devices WHERE ${isExpired} LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED))`.execute(tx);
+  return Number(numAffectedRows ?? 0);
+}
+
+/** Deletes at most `rowsMax` devices that were flagged `days` ago. @returns their tags. */
+export async function deleteFlagged(tx: Tx, days: number, rowsMax: number): Promise<Buffer[]> {
+  const { isExpired } = removable(days);
+  const { rows } = await sql<{ tag: Buffer }>`
+    DELETE FROM devices
+    WHERE device_id = ANY (ARRAY (
+      SELECT device_id FROM devices WHERE ${isExpired} LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED))
+    RETURNING tag`.execute(tx);
+  return rows.map(({ tag }) => tag);
+}
+
 export interface DeviceToStore {
   readonly deviceId: string;
   readonly owner: Buffer;
@@ -59,19 +107,22 @@ export interface DeviceToStore {
 
 /** Inserts a device, or rewrites the row that has its id. */
 export async function upsertDevice(tx: Tx, device: DeviceToStore, bucketSeconds: number): Promise<void> {
-  const seenAt = bucketedNow(bucketSeconds);
+  const registeredAt = bucketedNow(bucketSeconds);
   const values = {
     key_id: device.keyId,
     tag: device.tag,
     uuid_tag: device.uuidTag,
     sealed_device: device.sealedDevice,
     sealed_did: device.sealedDid,
-    ...(device.sealedWaiting === undefined ? {} : { sealed_waiting: device.sealedWaiting, waiting_since: seenAt }),
-    last_seen_at: seenAt,
+    ...(device.sealedWaiting === undefined
+      ? {}
+      : { sealed_waiting: device.sealedWaiting, waiting_since: registeredAt }),
+    last_seen_at: today,
+    inactive_since: null,
   };
   await tx
     .insertInto('devices')
-    .values({ device_id: device.deviceId, owner: device.owner, registered_at: seenAt, ...values })
+    .values({ device_id: device.deviceId, owner: device.owner, registered_at: registeredAt, ...values })
     .onConflict((conflict) => conflict.column('device_id').doUpdateSet(values))
     .execute();
 }
@@ -131,7 +182,7 @@ export async function clearWaiting(db: Db, batch: { waitDays: number; rowsMax: n
   return Number(result.numUpdatedRows);
 }
 
-/** Stores or removes the push token of a device. */
+/** Stores or removes the push token of a device, which is thereby marked as seen. */
 export async function updatePushToken(
   db: Db,
   device: { owner: Buffer; deviceId: string },
@@ -141,6 +192,8 @@ export async function updatePushToken(
     .updateTable('devices')
     .set({
       sealed_push_token: values.sealedPushToken,
+      last_seen_at: today,
+      inactive_since: null,
       ...(values.sealedDevice === undefined ? {} : { sealed_device: values.sealedDevice }),
     })
     .where('owner', '=', device.owner)

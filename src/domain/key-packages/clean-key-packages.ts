@@ -1,8 +1,8 @@
 import { removeExpired } from '#jobs/remove-expired.ts';
 import type { JobTurn } from '#jobs/turn.ts';
-import type { Db } from '#storage/database.ts';
-import { consumedKeyPackages, expiredKeyPackages } from './retention.ts';
-import { deleteSurplus, selectSurplus } from './store.ts';
+import type { Db, Tx } from '#storage/database.ts';
+import { deleteExpired, deleteSurplus, selectExpired, selectSurplus } from './past-packages.ts';
+import { consumedKeyPackages } from './retention.ts';
 
 export interface CleanKeyPackagesDeps {
   readonly db: Db;
@@ -13,14 +13,29 @@ export interface CleanKeyPackagesDeps {
 }
 
 /**
- * Removes expired packages, those consumed a while ago, and the oldest above the kept number of a device. Safe to run twice and
- * on several workers at once: a row is deleted by whoever comes first.
+ * Removes packages past their time, those consumed a while ago, and the oldest above the kept number of a device; never the last
+ * usable or last-resort package of a living device. Safe to run twice and on several workers at once: a row is deleted by whoever
+ * comes first, and judged again then.
  */
 export async function cleanKeyPackages(deps: CleanKeyPackagesDeps): Promise<{ removed: number }> {
   const { db, turn, keyPackagesPerDeviceMax, consumedTtlHours } = deps;
-  const past = await removeExpired(turn, [expiredKeyPackages, consumedKeyPackages(consumedTtlHours)]);
-  // Looked for outside of a step: a transaction that has written holds back events for as long as it reads.
-  const surplus = await selectSurplus(db, keyPackagesPerDeviceMax);
-  const removed = await turn.inBatches((tx, rowsMax) => deleteSurplus(tx, surplus.splice(0, rowsMax)));
-  return { removed: past.removed + removed };
+  const consumed = await removeExpired(turn, [consumedKeyPackages(consumedTtlHours)]);
+  const expired = await removeFound(turn, await selectExpired(db), deleteExpired);
+  const surplus = await removeFound(turn, await selectSurplus(db, keyPackagesPerDeviceMax), deleteSurplus);
+  return { removed: consumed.removed + expired + surplus };
+}
+
+/** Goes on past a batch of which nothing could be removed. */
+async function removeFound(
+  turn: JobTurn,
+  refs: Buffer[],
+  removeThese: (tx: Tx, refs: readonly Buffer[]) => Promise<number>,
+): Promise<number> {
+  let removed = 0;
+  await turn.inBatches(async (tx, rowsMax) => {
+    const batch = refs.splice(0, rowsMax);
+    removed += await removeThese(tx, batch);
+    return batch.length;
+  });
+  return removed;
 }

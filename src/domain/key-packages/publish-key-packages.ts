@@ -1,5 +1,6 @@
 import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import type { Caller } from '#domain/caller.ts';
+import { seeDevicesByTag } from '#domain/devices/see-devices.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotentItems } from '#domain/idempotency/with-idempotent-items.ts';
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
@@ -21,13 +22,17 @@ export interface PublishDeps {
   readonly clock: Clock;
   readonly timeBucketSeconds: number;
   readonly keyPackagesPerDeviceMax: number;
+  /** How long a package is kept that its owner does not use up; the last ones of a device are kept longer. */
+  readonly keyPackageTtlDays: number;
 }
+
+const msPerDay = 86_400_000;
 
 export interface KeyPackageUpload {
   readonly bytes: Buffer;
   /** Lexicon name of the suite. */
   readonly cipherSuite: string;
-  /** When the owner wants it to expire; the package's own lifetime and our cap bound it. */
+  /** When the owner wants it to expire; the package's own lifetime bounds it. */
   readonly expiresAtMs: number | undefined;
   /** The tag of one of the caller's devices; absent: the device is the one of the package's signature key. */
   readonly deviceTag?: Buffer | undefined;
@@ -75,14 +80,17 @@ async function storePrepared(
   prepared: readonly (PreparedPackage | AppError)[],
 ): Promise<PublishOutcome[]> {
   const ready = prepared.filter((item): item is PreparedPackage => !(item instanceof AppError));
-  const known = new Map(
-    (
-      await selectStates(
-        deps.db,
-        ready.map((item) => item.row.ref),
-      )
-    ).map((row) => [row.ref.toString('hex'), row]),
-  );
+  const [states] = await Promise.all([
+    selectStates(
+      deps.db,
+      ready.map((item) => item.row.ref),
+    ),
+    seeDevicesByTag(
+      deps,
+      ready.map((item) => item.row.device_tag),
+    ),
+  ]);
+  const known = new Map(states.map((row) => [row.ref.toString('hex'), row]));
   const room = await roomPerDevice(deps, ready);
   const rows: NewKeyPackageRow[] = [];
   const outcomes = prepared.map((item): PublishOutcome => {
@@ -132,6 +140,7 @@ async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUplo
   });
   const expiresAtMs = Math.min(checked.notAfterMs, upload.expiresAtMs ?? Number.MAX_SAFE_INTEGER);
   if (expiresAtMs <= nowMs) throw domainError('InvalidKeyPackage');
+  const keptUntilMs = nowMs + deps.keyPackageTtlDays * msPerDay;
   const owner = keyPackageOwner(privacy, caller.did);
   const ref = Buffer.from(checked.ref);
   return {
@@ -147,6 +156,7 @@ async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUplo
       // Padded, because the credential in it is a DID and DIDs differ in length.
       sealed_package: privacy.seal('key-package', [ref], padToBucket(checked.keyPackage)),
       expires_at: new Date(timeBucketMs(expiresAtMs, deps.timeBucketSeconds)),
+      kept_until: new Date(timeBucketMs(Math.min(expiresAtMs, keptUntilMs), deps.timeBucketSeconds)),
     },
   };
 }

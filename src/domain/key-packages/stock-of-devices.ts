@@ -1,7 +1,7 @@
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
 import { keyPackageOwner } from './key-package.ts';
-import { countAvailableByTag, deleteAvailable } from './store.ts';
+import { countAvailableByTag, deleteAvailable, deleteAvailableByTags } from './store.ts';
 
 /** Available packages of each of the person's devices, by device tag in hex. */
 export async function stockOfDevices(
@@ -19,4 +19,9 @@ export async function withdrawKeyPackages(
   tag: Buffer,
 ): Promise<number> {
   return deleteAvailable(deps.db, keyPackageOwner(deps.privacy, did), tag);
+}
+
+/** The same for devices that are known by their tags alone; a package that somebody is at stays until it expires. */
+export async function withdrawOfDevices(deps: { db: Db }, tags: readonly Buffer[]): Promise<number> {
+  return tags.length === 0 ? 0 : deleteAvailableByTags(deps.db, tags);
 }

@@ -7,8 +7,6 @@ import type { KeyPackagesTable } from '#storage/tables.ts';
 import { keyPackageStates } from './key-package.ts';
 
 const secondsPerDay = 86_400;
-/** What a device has above its number is rare; the next run takes the rest. */
-const surplusPerRunMax = 50_000;
 
 export type NewKeyPackageRow = Omit<Insertable<KeyPackagesTable>, 'state' | 'published_at'>;
 
@@ -160,7 +158,7 @@ export async function selectStock(db: Db, owner: Buffer, tag: Buffer | undefined
            count(*) FILTER (WHERE state <> 1)::integer AS used,
            count(*) FILTER (WHERE state <> 1 AND claimed_at >= date_trunc('day', now() - interval '1 day'))::integer AS "usedLastDay",
            count(*) FILTER (WHERE state <> 1 AND claimed_at >= date_trunc('day', now() - interval '7 days'))::integer AS "usedLastWeek",
-           min(expires_at) FILTER (WHERE state = 1 AND expires_at > now()) AS "oldestExpiresAt"
+           min(coalesce(kept_until, expires_at)) FILTER (WHERE state = 1 AND expires_at > now()) AS "oldestExpiresAt"
     FROM key_packages WHERE owner = ${owner} AND device_tag = coalesce(${tag ?? null}::bytea, device_tag) GROUP BY cipher_suite ORDER BY cipher_suite`.execute(
     db,
   );
@@ -187,6 +185,18 @@ export async function deleteAvailable(db: Db, owner: Buffer, tag: Buffer): Promi
     .where('state', '=', keyPackageStates.available)
     .executeTakeFirst();
   return Number(result.numDeletedRows);
+}
+
+/**
+ * The same for devices of anybody. A package that somebody is at stays: waiting for it while others are locked could deadlock with
+ * a claim of several people's packages.
+ */
+export async function deleteAvailableByTags(db: Db, tags: readonly Buffer[]): Promise<number> {
+  const { numAffectedRows } = await sql`
+    DELETE FROM key_packages WHERE ref = ANY (ARRAY (
+      SELECT ref FROM key_packages WHERE device_tag = ANY (${byteaArray(tags)}::bytea[]) AND state = 1
+      FOR UPDATE SKIP LOCKED))`.execute(db);
+  return Number(numAffectedRows ?? 0);
 }
 
 /** An available package of a device, last-resort ones included. */
@@ -262,25 +272,4 @@ export async function selectPackagePage(
   if (page.after !== undefined)
     rows = rows.where(sql<boolean>`(${sql.ref(at)}, ref) < (${page.after.at}::timestamptz, ${page.after.ref}::bytea)`);
   return rows.orderBy(at, 'desc').orderBy('ref', 'desc').limit(page.limit).execute();
-}
-
-/** Refs of the oldest available one-time packages above `perDeviceMax` of a device; the last-resort ones are not counted. */
-export async function selectSurplus(db: Db, perDeviceMax: number): Promise<Buffer[]> {
-  const { rows } = await sql<{ ref: Buffer }>`
-    SELECT ref FROM (
-      SELECT ref, row_number() OVER (PARTITION BY owner, device_tag ORDER BY published_at DESC, ref DESC) AS age
-      FROM key_packages WHERE state = 1 AND NOT last_resort
-    ) ranked WHERE age > ${perDeviceMax} LIMIT ${surplusPerRunMax}`.execute(db);
-  return rows.map(({ ref }) => ref);
-}
-
-/** Deletes those of `refs` that are still available; one that somebody is at stays for the next run. */
-export async function deleteSurplus(tx: Tx, refs: readonly Buffer[]): Promise<number> {
-  if (refs.length === 0) return 0;
-  const result = await sql`
-    DELETE FROM key_packages WHERE ref IN (
-      SELECT ref FROM key_packages WHERE ref = ANY (${byteaArray(refs)}::bytea[]) AND state = 1 FOR UPDATE SKIP LOCKED)`.execute(
-    tx,
-  );
-  return Number(result.numAffectedRows ?? 0);
 }

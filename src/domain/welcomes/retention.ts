@@ -1,9 +1,6 @@
 import { sql } from 'kysely';
-import { limits } from '#platform/limits.ts';
 import type { ExpiringRows } from '#storage/expiring-rows.ts';
 import { welcomeStates } from './welcome.ts';
-
-const packageLifetimeDays = limits.keyPackageLifetimeMsMax / 86_400_000;
 
 /** Welcomes that were consumed `ttlDays` ago; no device will fetch them again. */
 export function consumedWelcomes(ttlDays: number): ExpiringRows {
@@ -14,13 +11,15 @@ export function consumedWelcomes(ttlDays: number): ExpiringRows {
 }
 
 /**
- * Welcomes that nobody fetched while any key package of their time could live. The row does not say when its own package
- * expires: that time would lead from the Welcome to the package, and so from a conversation to a person's devices.
+ * Welcomes that nobody fetched for as long as a key package is kept. The row does not say when its own package expires: that time
+ * would lead from the Welcome to the package, and so from a conversation to a person's devices.
  */
-export const unclaimedWelcomes: ExpiringRows = {
-  table: 'welcomes',
-  isExpired: sql<boolean>`state <> ${sql.lit(welcomeStates.consumed)} AND created_at <= now() - make_interval(days => ${packageLifetimeDays}::integer)`,
-};
+export function unclaimedWelcomes(keyPackageTtlDays: number): ExpiringRows {
+  return {
+    table: 'welcomes',
+    isExpired: sql<boolean>`state <> ${sql.lit(welcomeStates.consumed)} AND created_at <= now() - make_interval(days => ${keyPackageTtlDays}::integer)`,
+  };
+}
 
 /** Welcome messages whose last recipient is gone; those of the last hour may still be getting theirs. */
 export const orphanedWelcomeMessages: ExpiringRows = {

@@ -1,5 +1,5 @@
 import { deviceIdsByTag } from '#domain/devices/device-ids-by-tag.ts';
-import { requireDeviceTag } from '#domain/devices/require-device.ts';
+import { seeDevice } from '#domain/devices/see-devices.ts';
 import { listPackageHistory } from '#domain/key-packages/list-package-uses.ts';
 import { query } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
@@ -12,7 +12,7 @@ export const getKeyPackageHistory = (deps: Parameters<typeof listPackageHistory>
     quota: 'callerDefault',
     handler: async ({ caller, params }) => {
       const { deviceId, limit, cursor } = params;
-      const deviceTag = deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, deviceId);
+      const deviceTag = deviceId === undefined ? undefined : await seeDevice(deps, caller, deviceId);
       const page = await listPackageHistory(deps, caller, { limit, cursor, deviceTag });
       const ids = await deviceIdsByTag(deps, caller);
       return {

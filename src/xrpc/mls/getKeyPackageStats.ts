@@ -1,4 +1,4 @@
-import { requireDeviceTag } from '#domain/devices/require-device.ts';
+import { seeDevice } from '#domain/devices/see-devices.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { reportStock } from '#domain/key-packages/report-stock.ts';
 import { query } from '#xrpc/endpoint.ts';
@@ -14,7 +14,7 @@ export const getKeyPackageStats = (deps: Parameters<typeof reportStock>[0]): Met
       // Somebody else's stock would tell when they are active.
       if (params.did !== undefined && params.did !== caller.did) throw domainError('InvalidDid');
       const { cipherSuite, deviceId } = params;
-      const deviceTag = deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, deviceId);
+      const deviceTag = deviceId === undefined ? undefined : await seeDevice(deps, caller, deviceId);
       return reportStock(deps, caller, { cipherSuite, deviceTag });
     },
   });

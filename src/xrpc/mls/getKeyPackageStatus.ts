@@ -1,4 +1,4 @@
-import { requireDeviceTag } from '#domain/devices/require-device.ts';
+import { seeDevice } from '#domain/devices/see-devices.ts';
 import { countPackages, listConsumedPackages } from '#domain/key-packages/list-package-uses.ts';
 import { query } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
@@ -11,7 +11,7 @@ export const getKeyPackageStatus = (deps: Parameters<typeof countPackages>[0]): 
     quota: 'callerDefault',
     handler: async ({ caller, params }) => {
       const { deviceId, limit, cursor } = params;
-      const deviceTag = deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, deviceId);
+      const deviceTag = deviceId === undefined ? undefined : await seeDevice(deps, caller, deviceId);
       const page = await listConsumedPackages(deps, caller, { limit, cursor, deviceTag });
       const counts = await countPackages(deps, caller, deviceTag);
       return {

@@ -1,4 +1,4 @@
-import { requireDeviceTag } from '#domain/devices/require-device.ts';
+import { seeDevice } from '#domain/devices/see-devices.ts';
 import { syncKeyPackages as withdrawOrphans } from '#domain/key-packages/sync-key-packages.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
@@ -11,7 +11,7 @@ export const syncKeyPackages = (deps: Parameters<typeof withdrawOrphans>[0]): Me
     quota: 'syncKeyPackages',
     handler: async ({ caller, input }) => {
       const { deviceId } = input;
-      const deviceTag = await requireDeviceTag(deps, caller, deviceId);
+      const deviceTag = await seeDevice(deps, caller, deviceId);
       const { remaining, orphaned } = await withdrawOrphans(deps, caller, { deviceTag, hashes: input.localHashes });
       return {
         serverHashes: [...remaining],

@@ -1,0 +1,20 @@
+import { sql } from 'kysely';
+import type { ExpiringRows } from '#storage/expiring-rows.ts';
+
+const today = sql`date_trunc('day', now(), 'UTC')`;
+
+/** Devices that nobody has seen on any of the last `days` days, and that are not flagged yet. */
+export function flaggable(days: number): ExpiringRows {
+  return {
+    table: 'devices',
+    isExpired: sql<boolean>`inactive_since IS NULL AND last_seen_at < ${today} - make_interval(days => ${days}::integer)`,
+  };
+}
+
+/** Devices that were flagged `days` ago and have not been seen since. */
+export function removable(days: number): ExpiringRows {
+  return {
+    table: 'devices',
+    isExpired: sql<boolean>`inactive_since <= ${today} - make_interval(days => ${days}::integer)`,
+  };
+}

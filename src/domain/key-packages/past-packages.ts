@@ -1,0 +1,57 @@
+import { sql } from 'kysely';
+import { byteaArray } from '#storage/bytea-array.ts';
+import type { Db, Tx } from '#storage/database.ts';
+import { expiredKeyPackages } from './retention.ts';
+
+/** Found and held in memory at once; the next run takes the rest. */
+const refsPerRunMax = 50_000;
+
+/**
+ * Refs of packages that may go because their time is over. Looked for outside of a transaction: those that are kept for a living
+ * device are read again each time, and a transaction that has written holds back events for as long as it reads.
+ */
+export async function selectExpired(db: Db): Promise<Buffer[]> {
+  const { rows } = await sql<{ ref: Buffer }>`
+    SELECT ref FROM key_packages WHERE ${expiredKeyPackages.isExpired} LIMIT ${refsPerRunMax}`.execute(db);
+  return rows.map(({ ref }) => ref);
+}
+
+/**
+ * Refs of the oldest available one-time packages above `perDeviceMax` of a device, never the newest of a suite; last-resort ones
+ * are not counted. Reads all packages, so outside of a transaction too.
+ */
+export async function selectSurplus(db: Db, perDeviceMax: number): Promise<Buffer[]> {
+  const { rows } = await sql<{ ref: Buffer }>`
+    WITH crowded AS (
+      SELECT owner, device_tag FROM key_packages WHERE state = 1 AND NOT last_resort
+      GROUP BY owner, device_tag HAVING count(*) > ${perDeviceMax}::integer)
+    SELECT ref FROM (
+      SELECT ref,
+        row_number() OVER (PARTITION BY owner, device_tag ORDER BY expires_at > now() DESC, published_at DESC, ref DESC) AS age,
+        row_number() OVER (
+          PARTITION BY owner, device_tag, cipher_suite ORDER BY expires_at > now() DESC, published_at DESC, ref DESC) AS age_in_suite
+      FROM key_packages JOIN crowded USING (owner, device_tag) WHERE state = 1 AND NOT last_resort
+    ) ranked WHERE age > ${perDeviceMax}::integer AND age_in_suite > 1 LIMIT ${refsPerRunMax}`.execute(db);
+  return rows.map(({ ref }) => ref);
+}
+
+/** Deletes those of `refs` that may still go; one that somebody is at stays for the next run. */
+export async function deleteExpired(tx: Tx, refs: readonly Buffer[]): Promise<number> {
+  if (refs.length === 0) return 0;
+  const { numAffectedRows } = await sql`
+    DELETE FROM key_packages WHERE ref = ANY (ARRAY (
+      SELECT ref FROM key_packages WHERE ref = ANY (${byteaArray(refs)}::bytea[]) AND ${expiredKeyPackages.isExpired}
+      FOR UPDATE SKIP LOCKED))`.execute(tx);
+  return Number(numAffectedRows ?? 0);
+}
+
+/** Deletes those of `refs` that are still available; one that somebody is at stays for the next run. */
+export async function deleteSurplus(tx: Tx, refs: readonly Buffer[]): Promise<number> {
+  if (refs.length === 0) return 0;
+  const { numAffectedRows } = await sql`
+    DELETE FROM key_packages WHERE ref = ANY (ARRAY (
+      SELECT ref FROM key_packages WHERE ref = ANY (${byteaArray(refs)}::bytea[]) AND state = 1 FOR UPDATE SKIP LOCKED))`.execute(
+    tx,
+  );
+  return Number(numAffectedRows ?? 0);
+}

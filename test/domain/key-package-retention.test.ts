@@ -1,0 +1,236 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
+import { cleanKeyPackages } from '#domain/key-packages/clean-key-packages.ts';
+import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
+import { selectExpired, selectSurplus } from '#domain/key-packages/past-packages.ts';
+import { takeTurn } from '#jobs/take-turn.ts';
+import { openTurn, TurnLostError } from '#jobs/turn.ts';
+import type { JobTurn } from '#jobs/turn.ts';
+import { required } from '#platform/errors.ts';
+import { newUuid } from '#platform/ids.ts';
+import { plantKeyPackages, randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
+import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
+import { holdTurn } from '../support/held-turn.ts';
+import { runJob } from '../support/run-job.ts';
+
+let harness: DomainHarness;
+let servers: readonly [TestServer, TestServer];
+beforeAll(async () => {
+  harness = await startDomainHarness({ poolSize: 8 });
+  servers = [harness.server, harness.addServer(8)];
+});
+afterAll(() => harness.close());
+
+const hex = (refs: readonly Buffer[]): string[] => refs.map((ref) => ref.toString('hex')).toSorted();
+
+/** Registers the device that planted packages of this name carry the tag of. */
+async function plantDevice(did: string, device = 'phone'): Promise<void> {
+  const { privacy } = harness;
+  await harness.database.sql`
+    INSERT INTO devices (device_id, owner, key_id, tag, sealed_device, registered_at, last_seen_at)
+    VALUES (${newUuid()}, ${privacy.pseudonym('device-owner', [], did)}, 1,
+            ${privacy.pseudonym('device-tag', [did], device)}, '\\x00', now(), now())`;
+}
+
+/** Sets the ends of packages in days from now; of the row first, then of the package itself. */
+async function end(refs: readonly Buffer[], keptDays: number, ownDays: number): Promise<void> {
+  await harness.database.sql`
+    UPDATE key_packages SET kept_until = now() + make_interval(days => ${keptDays}),
+      expires_at = now() + make_interval(days => ${ownDays}), published_at = now() - interval '100 days'
+    WHERE ref IN ${harness.database.sql([...refs])}`;
+}
+
+async function left(refs: readonly Buffer[]): Promise<string[]> {
+  const rows = await harness.database.sql<{ ref: Buffer }[]>`
+    SELECT ref FROM key_packages WHERE ref IN ${harness.database.sql([...refs])}`;
+  return hex(rows.map(({ ref }) => ref));
+}
+
+async function claimed(owner: string): Promise<string[]> {
+  const [caller = ''] = randomPeople(1);
+  const { packages } = await claimKeyPackages(
+    harness.server,
+    { did: caller },
+    { dids: [owner], cipherSuite: testSuite },
+  );
+  return hex(packages.map(({ ref }) => ref));
+}
+
+async function available(owner: string): Promise<number> {
+  const [row] = await harness.database.sql<{ count: number }[]>`
+    SELECT count(*)::integer AS count FROM key_packages
+    WHERE owner = ${keyPackageOwner(harness.privacy, owner)} AND state = 1 AND NOT last_resort`;
+  return row?.count ?? 0;
+}
+
+const clean = (): Promise<number> => runJob(harness.database, 'clean-key-packages');
+
+test('past their time all go but the newest usable and the newest last-resort package of a living device', async () => {
+  const [owner = ''] = randomPeople(1);
+  await plantDevice(owner);
+  const oneTime = await plantKeyPackages(harness.server, { did: owner }, 3);
+  const lastResort = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 2);
+  const goneDevice = [
+    ...(await plantKeyPackages(harness.server, { did: owner, device: 'never registered' }, 2)),
+    ...(await plantKeyPackages(harness.server, { did: owner, device: 'never registered', lastResort: true }, 1)),
+  ];
+  await end([...oneTime, ...lastResort, ...goneDevice], -10, 900);
+  await clean();
+  const newest = (refs: readonly Buffer[]): Buffer =>
+    required(refs.toSorted((a, b) => Buffer.compare(a, b)).at(-1), 'a ref');
+  const expected = hex([newest(oneTime), newest(lastResort)]);
+  expect(await left([...oneTime, ...lastResort, ...goneDevice])).toEqual(expected);
+  // And they are of use: first the last-resort package, and when it is gone the reserve.
+  expect(await claimed(owner)).toEqual(hex([newest(lastResort)]));
+  await harness.database.sql`DELETE FROM key_packages WHERE ref = ${newest(lastResort)}`;
+  expect(await claimed(owner)).toEqual(hex([newest(oneTime)]));
+});
+
+// RFC 9420 section 7.3: whoever receives the Add checks the lifetime, so such a package would spoil the commit that uses it.
+test('a package past its own lifetime is not handed out; the last-resort one of a living device stays stored', async () => {
+  const [owner = ''] = randomPeople(1);
+  await plantDevice(owner);
+  const oneTime = await plantKeyPackages(harness.server, { did: owner }, 2);
+  const lastResort = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
+  await end([...oneTime, ...lastResort], -10, -1);
+  expect(await claimed(owner)).toEqual([]);
+  await clean();
+  expect(await left([...oneTime, ...lastResort])).toEqual(hex(lastResort));
+  expect(await claimed(owner)).toEqual([]);
+});
+
+test('a newer package that has ended does not push out an older one that can still be used', async () => {
+  const [owner = ''] = randomPeople(1);
+  await plantDevice(owner);
+  const usable = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
+  const ended = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
+  await end(usable, -1, 900);
+  await end(ended, -1, -1);
+  await harness.database.sql`
+    UPDATE key_packages SET published_at = now() - interval '2 days' WHERE ref = ${required(ended[0], 'a ref')}`;
+  await clean();
+  expect(await left([...usable, ...ended])).toEqual(hex(usable));
+  expect(await claimed(owner)).toEqual(hex(usable));
+});
+
+test('rows of a release that knew no kept_until go at the end of the lifetime', async () => {
+  const [owner = ''] = randomPeople(1);
+  const refs = await plantKeyPackages(harness.server, { did: owner }, 2);
+  await harness.database.sql`
+    UPDATE key_packages SET kept_until = NULL, expires_at = now() - interval '1 second'
+    WHERE ref = ${required(refs[0], 'a ref')}`;
+  await harness.database.sql`UPDATE key_packages SET kept_until = NULL WHERE ref = ${required(refs[1], 'a ref')}`;
+  await clean();
+  expect(await left(refs)).toEqual(hex(refs.slice(1)));
+});
+
+test('the surplus of a device never takes the newest of a suite, nor a last-resort package', async () => {
+  const [owner = ''] = randomPeople(1);
+  const rare = await plantKeyPackages(harness.server, { did: owner }, 2);
+  await harness.database.sql`
+    UPDATE key_packages SET cipher_suite = 3, published_at = published_at - interval '1 day'
+    WHERE ref IN ${harness.database.sql(rare)}`;
+  const common = await plantKeyPackages(harness.server, { did: owner }, 8);
+  const lastResort = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 3);
+  await runJob(harness.database, 'clean-key-packages', { MAX_KEY_PACKAGES_PER_DEVICE: '5' });
+  const kept = common.toSorted((a, b) => Buffer.compare(a, b)).slice(3);
+  const newestRare = rare.toSorted((a, b) => Buffer.compare(a, b)).slice(1);
+  expect(await left([...rare, ...common, ...lastResort])).toEqual(hex([...kept, ...newestRare, ...lastResort]));
+});
+
+// A package leaves state 1 or the table only under its row lock, and the job passes over rows that a claimer holds.
+test('16 claimers while the job runs: no package is handed out twice or deleted after it was, and nobody is told "missing"', async () => {
+  const [owner = '', ...callers] = randomPeople(161);
+  await plantDevice(owner);
+  const planted = await plantKeyPackages(harness.server, { did: owner }, 300);
+  await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
+  const handed: string[] = [];
+  const next = callers.values();
+  let isOver = false;
+  const job = (async (): Promise<number> => {
+    let removed = 0;
+    const { db } = harness.database;
+    while (!isOver) {
+      const keyPackagesPerDeviceMax = Math.max(20, (await available(owner)) - 5);
+      const turn = await holdTurn(harness.database);
+      removed += (await cleanKeyPackages({ db, turn, keyPackagesPerDeviceMax, consumedTtlHours: 24 })).removed;
+    }
+    return removed;
+  })();
+  await Promise.all(
+    Array.from({ length: 16 }, async (_, index) => {
+      for (const caller of next) {
+        const answer = await claimKeyPackages(
+          servers[index % 2] ?? harness.server,
+          { did: caller },
+          { dids: [owner], cipherSuite: testSuite },
+        );
+        expect({ missing: answer.missing, count: answer.packages.length }).toEqual({ missing: [], count: 1 });
+        handed.push(...answer.packages.map(({ ref }) => ref.toString('hex')));
+      }
+    }),
+  );
+  isOver = true;
+  const removed = await job;
+  const ordinary = handed.filter((ref) => planted.some((each) => each.toString('hex') === ref));
+  expect(new Set(ordinary).size).toBe(ordinary.length);
+  const rows = await harness.database.sql<{ ref: Buffer; state: number }[]>`
+    SELECT ref, state FROM key_packages WHERE ref IN ${harness.database.sql(planted)}`;
+  expect(
+    rows
+      .filter(({ state }) => state === 2)
+      .map(({ ref }) => ref.toString('hex'))
+      .toSorted(),
+  ).toEqual(ordinary.toSorted());
+  expect(rows.length + removed).toBe(planted.length);
+  expect(removed).toBeGreaterThan(0);
+});
+
+test('a worker that slept through its turn removes nothing', async () => {
+  const [owner = ''] = randomPeople(1);
+  const past = await plantKeyPackages(harness.server, { did: owner, device: 'never registered' }, 3);
+  await end(past, -1, -1);
+  const { database } = harness;
+  const taken = await takeTurn(database.sql, { job: 'test', leaseMs: 0 });
+  if ('refused' in taken) throw new Error(taken.refused);
+  const late = openTurn(
+    { database, clock: harness.server.clock },
+    { job: 'test', fence: taken.fence, budgetMs: 60_000 },
+  );
+  await takeTurn(database.sql, { job: 'test', leaseMs: 0 });
+  await expect(
+    cleanKeyPackages({ db: database.db, turn: late, keyPackagesPerDeviceMax: 1, consumedTtlHours: 24 }),
+  ).rejects.toThrow(TurnLostError);
+  expect(await left(past)).toEqual(hex(past));
+});
+
+test('what a killed run has left is removed by the next', async () => {
+  const [owner = ''] = randomPeople(1);
+  const used = await plantKeyPackages(harness.server, { did: owner }, 3);
+  const { database } = harness;
+  await database.sql`
+    UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref IN ${database.sql(used)}`;
+  const turn = await holdTurn(database);
+  const killed: JobTurn = {
+    ...turn,
+    inBatches: async (removeSome) => {
+      await turn.step((tx) => removeSome(tx, 1));
+      throw new Error('killed');
+    },
+  };
+  const run = cleanKeyPackages({ db: database.db, turn: killed, keyPackagesPerDeviceMax: 200, consumedTtlHours: 24 });
+  await expect(run).rejects.toThrow('killed');
+  expect(await left(used)).toHaveLength(2);
+  await clean();
+  expect(await left(used)).toEqual([]);
+});
+
+test('the searches take no transaction id, so that they hold back no event', async () => {
+  const xids = await harness.database.db.transaction().execute(async (tx) => {
+    await selectExpired(tx);
+    await selectSurplus(tx, 1);
+    return (await sql<{ xid: string | null }>`SELECT pg_current_xact_id_if_assigned()::text AS xid`.execute(tx)).rows;
+  });
+  expect(xids).toEqual([{ xid: null }]);
+});
