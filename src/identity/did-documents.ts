@@ -32,12 +32,17 @@ export interface DidDocumentsDeps {
   readonly entriesMax: number;
 }
 
-/** A document is used without a question for `freshMs`, then refreshed behind the request's back until `staleMs`. */
+/** From this age on a document is refreshed behind the requests' backs. */
+const refreshMs = 4 * 60_000;
+/** An older one is used only while no newer one can be had: a key that was taken away is not honoured for longer. */
 const freshMs = 5 * 60_000;
 const staleMs = 60 * 60_000;
 const absentMs = 60_000;
+/** After a failure; doubled with each further one, up to `absentMs`. */
 const unavailableMs = 5_000;
 const forcedRefreshMs = 60_000;
+/** Anyone can force one with a junk token in somebody's name. */
+const forcedPerSecondMax = 10;
 /** A document this young was fetched for the request that now asks for a fresh one: junk tokens cost one fetch, not two. */
 const justFetchedMs = 1_000;
 
@@ -50,14 +55,16 @@ interface Entry {
   /** Keys imported so far; undefined for one that is not usable. */
   readonly keys: Map<string, SigningKey | undefined>;
   readonly pdsEndpoint: string | undefined;
+  /** When it was asked for: it is at least as new as that. */
   readonly fetchedAtMs: number;
-  nextRefreshMs: number;
   forcedAtMs: number;
 }
 
 interface Absence {
   readonly code: 'DidNotFound' | 'IdentityUnavailable';
   readonly untilMs: number;
+  /** Failures in a row. */
+  readonly failures: number;
 }
 
 export function createDidDocuments(deps: DidDocumentsDeps): DidDocuments {
@@ -83,6 +90,8 @@ class DidDocumentCache {
   /** Apart, so that tokens that name DIDs at random do not push out documents. */
   readonly #absences: LruMap<string, Absence>;
   readonly #inFlight = new Map<string, Promise<Entry>>();
+  /** The last forced refreshes of anybody. */
+  readonly #forcedAtMs: number[] = [];
 
   constructor(deps: DidDocumentsDeps) {
     this.#deps = deps;
@@ -91,40 +100,48 @@ class DidDocumentCache {
   }
 
   async current(did: string): Promise<Entry> {
-    const cached = this.#cached(did);
-    if (cached !== undefined) return cached;
-    const absence = this.#absences.get(did);
-    if (absence !== undefined && this.#nowMs() < absence.untilMs) throw identityError(absence.code);
-    return this.#fetchOnce(did);
+    const entry = this.#entries.get(did);
+    const ageMs = entry === undefined ? Number.POSITIVE_INFINITY : this.#nowMs() - entry.fetchedAtMs;
+    const absence = this.#absence(did);
+    if (entry !== undefined && ageMs < freshMs) {
+      // This request has its answer; `#rememberFailure` notes what went wrong.
+      if (ageMs >= refreshMs && absence === undefined) this.#fetchOnce(did).catch(() => undefined);
+      return entry;
+    }
+    const stale = ageMs < staleMs ? entry : undefined;
+    if (absence === undefined) return orWhileUnavailable(stale, this.#fetchOnce(did));
+    if (stale !== undefined && absence.code === 'IdentityUnavailable') return stale;
+    throw identityError(absence.code);
   }
 
   async refreshed(did: string): Promise<Entry> {
     const entry = await this.current(did);
-    const nowMs = this.#nowMs();
-    const isAllowed = nowMs - entry.forcedAtMs >= forcedRefreshMs && nowMs - entry.fetchedAtMs >= justFetchedMs;
+    const isAllowed = this.#mayForce(entry);
     const running = isAllowed ? this.#fetchOnce(did) : this.#inFlight.get(did);
     if (running === undefined) return entry;
-    if (isAllowed) entry.forcedAtMs = nowMs;
-    return running.catch((error: unknown) => {
-      if (isIdentityError(error) && error.code === 'IdentityUnavailable') return entry;
-      throw error;
-    });
+    if (isAllowed) entry.forcedAtMs = this.#nowMs();
+    return orWhileUnavailable(entry, running);
+  }
+
+  #mayForce({ forcedAtMs, fetchedAtMs }: Entry): boolean {
+    const nowMs = this.#nowMs();
+    if (nowMs - forcedAtMs < forcedRefreshMs || nowMs - fetchedAtMs < justFetchedMs) return false;
+    const [earliestMs = 0] = this.#forcedAtMs;
+    if (this.#forcedAtMs.length === forcedPerSecondMax) {
+      if (nowMs - earliestMs < 1_000) return false;
+      this.#forcedAtMs.shift();
+    }
+    this.#forcedAtMs.push(nowMs);
+    return true;
   }
 
   #nowMs(): number {
     return this.#deps.clock.monotonicMs();
   }
 
-  #cached(did: string): Entry | undefined {
-    const entry = this.#entries.get(did);
-    const nowMs = this.#nowMs();
-    if (entry === undefined || nowMs - entry.fetchedAtMs >= staleMs) return undefined;
-    if (nowMs >= entry.nextRefreshMs) {
-      entry.nextRefreshMs = nowMs + unavailableMs;
-      // This request has its answer; `#rememberFailure` notes what went wrong.
-      this.#fetchOnce(did).catch(() => undefined);
-    }
-    return entry;
+  #absence(did: string): Absence | undefined {
+    const absence = this.#absences.get(did);
+    return absence !== undefined && this.#nowMs() < absence.untilMs ? absence : undefined;
   }
 
   #fetchOnce(did: string): Promise<Entry> {
@@ -136,13 +153,12 @@ class DidDocumentCache {
   }
 
   async #fetch(did: string): Promise<Entry> {
+    const fetchedAtMs = this.#nowMs();
     try {
       const { verificationMethods, pdsEndpoint } = await this.#deps.fetchDidDocument(did);
       const points = pointsById(did, verificationMethods);
-      const nowMs = this.#nowMs();
       const forcedAtMs = this.#entries.peek(did)?.forcedAtMs ?? Number.NEGATIVE_INFINITY;
-      const times = { fetchedAtMs: nowMs, nextRefreshMs: nowMs + freshMs, forcedAtMs };
-      const entry = { points, keys: new Map(), pdsEndpoint, ...times };
+      const entry = { points, keys: new Map(), pdsEndpoint, fetchedAtMs, forcedAtMs };
       this.#absences.delete(did);
       this.#entries.set(did, entry);
       return entry;
@@ -153,14 +169,20 @@ class DidDocumentCache {
   }
 
   #rememberFailure(did: string, code: IdentityErrorCode): void {
-    const nowMs = this.#nowMs();
-    if (code === 'DidNotFound') {
-      this.#entries.delete(did);
-      this.#absences.set(did, { code, untilMs: nowMs + absentMs });
-    }
-    // A stale entry, if there is one, goes on being used.
-    if (code === 'IdentityUnavailable') this.#absences.set(did, { code, untilMs: nowMs + unavailableMs });
+    if (code !== 'DidNotFound' && code !== 'IdentityUnavailable') return;
+    const failures = (this.#absences.peek(did)?.failures ?? 0) + 1;
+    // A stale entry, if there is one, goes on being used while the document cannot be had.
+    if (code === 'DidNotFound') this.#entries.delete(did);
+    const waitMs = code === 'DidNotFound' ? absentMs : Math.min(absentMs, unavailableMs * 2 ** (failures - 1));
+    this.#absences.set(did, { code, untilMs: this.#nowMs() + waitMs, failures });
   }
+}
+
+async function orWhileUnavailable(entry: Entry | undefined, fetching: Promise<Entry>): Promise<Entry> {
+  return fetching.catch((error: unknown) => {
+    if (entry !== undefined && isIdentityError(error) && error.code === 'IdentityUnavailable') return entry;
+    throw error;
+  });
 }
 
 function keyId(did: string, kid: string | undefined): string {

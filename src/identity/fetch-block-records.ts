@@ -2,8 +2,8 @@ import { z } from 'zod';
 import type { Clock } from '#platform/clock.ts';
 import type { DidDocuments } from './did-documents.ts';
 import type { IdentityNetwork } from './did.ts';
-import { createFetchGate } from './fetch-gate.ts';
-import { createGuardedFetch } from './guarded-fetch.ts';
+import { createFetchGate, createKeyedFetchGate } from './fetch-gate.ts';
+import { createGuardedFetch, fetchesAtOnceMax } from './guarded-fetch.ts';
 import { identityError } from './identity-error.ts';
 
 /** One `app.bsky.graph.block` record of a person's repository. */
@@ -39,9 +39,9 @@ const pageSizeBytesMax = 64 * 1024;
 const pagesMax = 10;
 /** Time for all pages of one person. */
 const listTimeoutMs = 5_000;
-/** Fewer than the turns for DID documents, so that block reads cannot hold up the checks of tokens. */
-const readsMax = 12;
 const waitingMax = 1_024;
+/** Reads of one person's repository come one after the other. */
+const waitingPerPersonMax = 64;
 const waitMsMax = 3_000;
 /** `did:web:` and the longest host name. */
 const subjectLengthMax = 262;
@@ -57,7 +57,9 @@ const page = z.object({ records: z.array(z.unknown()).max(recordsPerPage), curso
 export function createFetchBlockRecords(deps: FetchBlockRecordsDeps): FetchBlockRecords {
   const { network, timeoutMs } = deps;
   const guardedFetch = createGuardedFetch({ network, timeoutMs, responseSizeBytesMax: pageSizeBytesMax });
-  const gate = createFetchGate(deps.clock, { runningMax: readsMax, waitingMax, waitMsMax });
+  const gate = createFetchGate(deps.clock, { runningMax: fetchesAtOnceMax.records, waitingMax, waitMsMax });
+  const people = createKeyedFetchGate(deps.clock, { runningMax: 1, waitingMax: waitingPerPersonMax, waitMsMax });
+  const inTurn = <T>(did: string, task: () => Promise<T>): Promise<T> => people.run(did, () => gate.run(task));
 
   async function ask(
     method: 'listRecords' | 'getRecord',
@@ -69,6 +71,11 @@ export function createFetchBlockRecords(deps: FetchBlockRecordsDeps): FetchBlock
     const url = new URL(`/xrpc/com.atproto.repo.${method}`, endpoint);
     url.search = new URLSearchParams({ repo: did, collection, ...params }).toString();
     const response = await guardedFetch(url, { redirect: 'error', headers: { accept: 'application/json' } });
+    const [mediaType = ''] = (response.headers.get('content-type') ?? '').split(';', 1);
+    if (mediaType.trim().toLowerCase() !== 'application/json') {
+      await response.body?.cancel();
+      throw identityError('IdentityUnavailable');
+    }
     return { status: response.status, body: JSON.parse(await response.text()) as unknown };
   }
 
@@ -90,9 +97,9 @@ export function createFetchBlockRecords(deps: FetchBlockRecordsDeps): FetchBlock
   }
 
   return {
-    list: (did) => gate.run(() => listAll(did)),
+    list: (did) => inTurn(did, () => listAll(did)),
     get: (did, recordKey) =>
-      gate.run(async () => {
+      inTurn(did, async () => {
         const { status, body } = await ask('getRecord', did, { rkey: recordKey });
         if (status === 200) return readRecord(body);
         if (status === 400 && isRecordNotFound(body)) return undefined;

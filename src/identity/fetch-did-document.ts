@@ -4,7 +4,7 @@ import type { Clock } from '#platform/clock.ts';
 import { resolvableMethod } from './did.ts';
 import type { IdentityNetwork } from './did.ts';
 import { createFetchGate } from './fetch-gate.ts';
-import { createGuardedFetch } from './guarded-fetch.ts';
+import { createGuardedFetch, fetchesAtOnceMax } from './guarded-fetch.ts';
 import { identityError, isIdentityError } from './identity-error.ts';
 import { readPdsEndpoint } from './pds-endpoint.ts';
 import type { VerificationMethod } from './signing-key.ts';
@@ -27,13 +27,11 @@ export interface FetchDidDocumentDeps {
   /** Base URL of the did:plc directory. */
   readonly plcUrl: string;
   readonly network: IdentityNetwork;
-  /** For one document, from connect to its last byte. */
+  /** For one document, from the wait for a turn to its last byte. */
   readonly timeoutMs: number;
 }
 
 const documentSizeBytesMax = 64 * 1024;
-/** Each method has turns of its own, so that slow did:web hosts cannot hold up did:plc. */
-const fetchesPerMethodMax = 16;
 const waitingPerMethodMax = 256;
 
 export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocument {
@@ -41,13 +39,20 @@ export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocu
   // The resolver adds `redirect: 'error'`.
   const fetch = createGuardedFetch({ network, timeoutMs, responseSizeBytesMax: documentSizeBytesMax });
   const resolver = new DidResolverCommon({ fetch, plcDirectoryUrl: deps.plcUrl });
-  const limits = { runningMax: fetchesPerMethodMax, waitingMax: waitingPerMethodMax, waitMsMax: deps.timeoutMs };
-  const gates = { plc: createFetchGate(deps.clock, limits), web: createFetchGate(deps.clock, limits) };
+  const waits = { waitingMax: waitingPerMethodMax, waitMsMax: timeoutMs };
+  const gates = {
+    plc: createFetchGate(deps.clock, { runningMax: fetchesAtOnceMax.plcDocuments, ...waits }),
+    web: createFetchGate(deps.clock, { runningMax: fetchesAtOnceMax.webDocuments, ...waits }),
+  };
   return async (did) => {
     const method = resolvableMethod(did, deps.network);
     if (method === undefined) throw identityError('DidUnsupported');
+    const settled = new AbortController();
+    const signal = deadline(deps.clock, timeoutMs, settled.signal);
     try {
-      const document = await gates[method].run(() => resolver.resolve(did as `did:${typeof method}:${string}`));
+      const document = await gates[method].run(() =>
+        resolver.resolve(did as `did:${typeof method}:${string}`, { signal }),
+      );
       return {
         verificationMethods: document.verificationMethod ?? [],
         pdsEndpoint: readPdsEndpoint(did, document.service ?? []),
@@ -56,8 +61,17 @@ export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocu
       // The cause stays behind: its text names the DID.
       if (isIdentityError(error)) throw identityError(error.code);
       throw identityError(isDefinite(error) ? 'DidNotFound' : 'IdentityUnavailable');
+    } finally {
+      settled.abort();
     }
   };
+}
+
+/** Aborts after `timeoutMs`, or when nobody waits any longer. */
+function deadline(clock: Clock, timeoutMs: number, settled: AbortSignal): AbortSignal {
+  const late = new AbortController();
+  void clock.sleep(timeoutMs, settled).then(() => late.abort());
+  return late.signal;
 }
 
 const tryLaterStatuses = new Set([408, 425, 429]);

@@ -8,13 +8,27 @@ export interface GuardedFetchLimits {
   readonly timeoutMs: number;
 }
 
+/** Fetches in progress, by what is fetched; each kind has turns of its own, so that none holds up another. 32 in all. */
+export const fetchesAtOnceMax = { plcDocuments: 16, webDocuments: 8, records: 8 } as const;
+
 /**
- * The SSRF guard: https on its own port, to a public unicast address that is checked when the connection is made. Callers must
- * say what happens to redirects. The private network keeps the limits of size and time.
+ * The SSRF guard: https on its own port, to a public unicast address that is checked when the connection is made, uncompressed.
+ * Callers must say what happens to redirects. The private network keeps the limits of size and time.
  */
 export function createGuardedFetch(limits: GuardedFetchLimits): typeof globalThis.fetch {
   const { network, responseSizeBytesMax: responseMaxSize, timeoutMs: timeout } = limits;
   return network === 'private'
-    ? safeFetchWrap({ responseMaxSize, timeout, ssrfProtection: false })
-    : safeFetchWrap({ responseMaxSize, timeout, ssrfProtection: true, allowIpHost: false });
+    ? safeFetchWrap({ fetch: fetchUncompressed, responseMaxSize, timeout, ssrfProtection: false })
+    : safeFetchWrap({ fetch: fetchUncompressed, responseMaxSize, timeout, ssrfProtection: true, allowIpHost: false });
+}
+
+/** 172 bytes of brotli hold 100 MiB, so what was not asked for is not unpacked. */
+async function fetchUncompressed(input: Parameters<typeof fetch>[0], init?: RequestInit): Promise<Response> {
+  const headers = new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined));
+  headers.set('accept-encoding', 'identity');
+  const response = await fetch(input, { ...init, headers });
+  const encoding = response.headers.get('content-encoding') ?? 'identity';
+  if (encoding === 'identity') return response;
+  await response.body?.cancel();
+  throw new TypeError('the answer is compressed');
 }

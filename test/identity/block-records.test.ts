@@ -95,6 +95,17 @@ describe('a PDS is asked seldom, and never for long', () => {
     expect(pds.requests(blocker)).toBe(3);
   });
 
+  test('of one person one thing at a time is read', async () => {
+    const [blocker, other] = [somebody(), somebody()];
+    await Promise.all([
+      ...Array.from({ length: 12 }, () => blocks.blocksOf(blocker, { refresh: 'force' })),
+      ...Array.from({ length: 12 }, () => blocks.blockAt(blocker, '3k00000000001')),
+      blocks.blocksOf(other),
+    ]);
+    expect(pds.requests(blocker)).toBe(24);
+    expect(pds.requestsAtOnceMax(blocker)).toBe(1);
+  });
+
   test('ten pages at most are read of anybody', async () => {
     const blocker = somebody();
     pds.misbehave(blocker, 'endless');
@@ -102,7 +113,7 @@ describe('a PDS is asked seldom, and never for long', () => {
     expect(pds.requests(blocker)).toBe(10);
   });
 
-  test.each<PdsMisbehaviour>(['error', 'big-page', 'not-json', 'redirect', 'hang'])(
+  test.each<PdsMisbehaviour>(['error', 'big-page', 'not-json', 'html', 'redirect', 'hang'])(
     'a PDS that answers with "%s" is unreadable, and left alone for five seconds',
     async (how) => {
       const blocker = somebody();

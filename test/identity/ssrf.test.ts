@@ -1,8 +1,4 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import dns from 'node:dns';
-import { syncBuiltinESMExports } from 'node:module';
-import type { Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
 import { createDidDocuments } from '#identity/did-documents.ts';
 import type { DidDocuments } from '#identity/did-documents.ts';
@@ -12,47 +8,19 @@ import { createAccount } from '../support/account.ts';
 import { errorCode } from '../support/error-code.ts';
 import { startLoopbackPlc } from '../support/loopback-plc.ts';
 import type { LoopbackPlc } from '../support/loopback-plc.ts';
+import { watchOutbound } from '../support/outbound-watch.ts';
 
-/** Sockets that connected somewhere, seen below every HTTP library. */
-let connected = 0;
-const realLookup = dns.lookup;
+const outbound = watchOutbound();
 let plc: LoopbackPlc;
-
-function countConnection(message: unknown): void {
-  const { socket } = message as { socket: Socket };
-  socket.once('connect', () => (connected += 1));
-}
 
 beforeAll(async () => {
   plc = await startLoopbackPlc();
-  subscribe('net.client.socket', countConnection);
 });
+afterEach(() => outbound.reset());
 afterAll(async () => {
-  unsubscribe('net.client.socket', countConnection);
+  outbound.stop();
   await plc.close();
 });
-beforeEach(() => {
-  connected = 0;
-});
-afterEach(() => {
-  dns.lookup = realLookup;
-  syncBuiltinESMExports();
-});
-
-/** Every look-up answers `addresses` from now on; returns the names that were asked for. */
-function answerLookups(addresses: readonly string[]): string[] {
-  const names: string[] = [];
-  const fake = (name: string, options: unknown, done: (...results: unknown[]) => void): void => {
-    names.push(name);
-    const all = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
-    const wantsAll = typeof options === 'object' && options !== null && 'all' in options && options.all === true;
-    if (wantsAll) done(null, all);
-    else done(null, all[0]?.address, all[0]?.family);
-  };
-  dns.lookup = fake as unknown as typeof dns.lookup;
-  syncBuiltinESMExports();
-  return names;
-}
 
 function openDocuments(network: IdentityNetwork, plcUrl: string): DidDocuments {
   const fetchDidDocument = createFetchDidDocument({ clock: systemClock, network, plcUrl, timeoutMs: 500 });
@@ -132,41 +100,83 @@ describe('a did:web that is not a plain public host name is refused before anyth
     '',
     '__proto__',
   ])('%s', async (did) => {
-    const names = answerLookups(['127.0.0.1']);
+    outbound.answerLookups(['127.0.0.1']);
     expect(await refusal(openDocuments('public', 'https://plc.directory'), did)).toBe('DidUnsupported');
-    expect(names).toEqual([]);
-    expect(connected).toBe(0);
+    expect(outbound.names).toEqual([]);
+    expect(outbound.attempts).toEqual([]);
   });
 });
 
+const insideAnswers: readonly (readonly string[])[] = [
+  ['127.0.0.1'],
+  ['127.255.255.254'],
+  ['169.254.169.254'],
+  ['10.1.2.3'],
+  ['172.16.0.1'],
+  ['172.31.255.255'],
+  ['192.168.1.1'],
+  ['192.0.0.1'],
+  ['192.0.2.1'],
+  ['100.64.0.1'],
+  ['100.127.255.255'],
+  ['0.0.0.0'],
+  ['0.1.2.3'],
+  ['224.0.0.1'],
+  ['240.0.0.1'],
+  ['255.255.255.255'],
+  ['198.18.0.1'],
+  ['198.51.100.1'],
+  ['203.0.113.1'],
+  ['::1'],
+  ['::'],
+  ['::ffff:127.0.0.1'],
+  ['::ffff:7f00:1'],
+  ['::ffff:10.0.0.1'],
+  ['64:ff9b::7f00:1'],
+  ['2002:7f00:1::'],
+  ['2001::1'],
+  ['100::1'],
+  ['fc00::1'],
+  ['fd00::1'],
+  ['fe80::1'],
+  ['fec0::1'],
+  ['ff02::1'],
+  ['2001:db8::1'],
+  ['93.184.216.34', '127.0.0.1'],
+  ['127.0.0.1', '93.184.216.34'],
+  ['2606:2800:220:1::1', '::1'],
+  ['93.184.216.34', '2606:2800:220:1::1', 'fd00::1'],
+];
+
 describe('a name that resolves to an address inside is never connected to', () => {
-  test.for([
-    ['127.0.0.1'],
-    ['169.254.169.254'],
-    ['10.1.2.3'],
-    ['172.16.0.1'],
-    ['192.168.1.1'],
-    ['100.64.0.1'],
-    ['0.0.0.0'],
-    ['224.0.0.1'],
-    ['255.255.255.255'],
-    ['198.18.0.1'],
-    ['::1'],
-    ['::'],
-    ['::ffff:127.0.0.1'],
-    ['64:ff9b::7f00:1'],
-    ['fd00::1'],
-    ['fe80::1'],
-    ['ff02::1'],
-    ['2001:db8::1'],
-    ['93.184.216.34', '127.0.0.1'],
-    ['127.0.0.1', '93.184.216.34'],
-  ])('%s', async (addresses) => {
-    const names = answerLookups(addresses);
+  test.for(insideAnswers)('%s', async (addresses) => {
+    outbound.answerLookups(addresses);
     const documents = openDocuments('public', 'https://plc.directory');
     expect(await refusal(documents, 'did:web:rebind.nightjar.dev')).toBe('IdentityUnavailable');
-    expect(names, 'the look-up went through the guard').toContain('rebind.nightjar.dev');
-    expect(connected).toBe(0);
+    expect(outbound.names, 'the look-up went through the guard').toContain('rebind.nightjar.dev');
+    expect(outbound.attempts).toEqual([]);
+  });
+});
+
+describe('a name whose answer changes', () => {
+  test('is connected to at the address that was checked, without a second look-up', async () => {
+    outbound.answerLookups(['93.184.216.34'], ['127.0.0.1']);
+    const documents = openDocuments('public', 'https://plc.directory');
+    expect(await refusal(documents, 'did:web:rebind.nightjar.dev')).toBe('IdentityUnavailable');
+    expect(outbound.names).toEqual(['rebind.nightjar.dev']);
+    expect(outbound.resolved).toEqual(['93.184.216.34']);
+    expect(outbound.attempts).toEqual([]);
+  });
+
+  test('is refused when it has become one inside', async () => {
+    outbound.answerLookups(['93.184.216.34'], ['127.0.0.1']);
+    for (const lookups of [1, 2]) {
+      const documents = openDocuments('public', 'https://plc.directory');
+      expect(await refusal(documents, 'did:web:rebind.nightjar.dev')).toBe('IdentityUnavailable');
+      expect(outbound.names).toHaveLength(lookups);
+    }
+    expect(outbound.resolved).toEqual(['93.184.216.34']);
+    expect(outbound.attempts).toEqual([]);
   });
 });
 
@@ -174,13 +184,13 @@ describe('a directory on loopback', () => {
   test('is refused unless the private network is allowed', async () => {
     const { did } = createAccount(plc);
     expect(await refusal(openDocuments('public', plc.url), did)).toBe('IdentityUnavailable');
-    expect(connected).toBe(0);
+    expect(outbound.attempts).toEqual([]);
     expect(plc.requests(did)).toBe(0);
   });
 
-  test('is reached when it is, and the socket counter sees that', async () => {
+  test('is reached when it is, and the watch sees that', async () => {
     const { did } = createAccount(plc);
     expect(await refusal(openDocuments('private', plc.url), did)).toBe('accepted');
-    expect(connected).toBeGreaterThan(0);
+    expect(outbound.attempts).toContain(`127.0.0.1:${plc.port}`);
   });
 });

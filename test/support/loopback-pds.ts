@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { ServerResponse } from 'node:http';
 
 /** How a PDS goes wrong for one repository. `endless` pages never end; `hang` answers nothing. */
-export type PdsMisbehaviour = 'error' | 'big-page' | 'endless' | 'hang' | 'not-json' | 'redirect';
+export type PdsMisbehaviour = 'error' | 'big-page' | 'endless' | 'hang' | 'not-json' | 'html' | 'redirect';
 
 /** A PDS on 127.0.0.1 that serves block records of any repository. */
 export interface LoopbackPds {
@@ -16,6 +16,8 @@ export interface LoopbackPds {
   misbehave(did: string, how: PdsMisbehaviour | undefined): void;
   /** Requests about one repository, or about all. */
   requests(did?: string): number;
+  /** How many requests about one repository were open at the same time. */
+  requestsAtOnceMax(did: string): number;
   close(): Promise<void>;
 }
 
@@ -30,7 +32,15 @@ export async function startLoopbackPds(): Promise<LoopbackPds> {
   const repositories = new Map<string, Stored[]>();
   const misbehaviours = new Map<string, PdsMisbehaviour>();
   const counts = new Map<string, number>();
+  const open = new Map<string, number>();
+  const openMax = new Map<string, number>();
   let lastKey = 0;
+  const note = (did: string, response: ServerResponse): void => {
+    const now = (open.get(did) ?? 0) + 1;
+    open.set(did, now);
+    openMax.set(did, Math.max(now, openMax.get(did) ?? 0));
+    response.once('close', () => open.set(did, (open.get(did) ?? 0) - 1));
+  };
   const recordsOf = (did: string): Stored[] => repositories.get(did) ?? [];
   const add = (did: string, value: unknown): string => {
     const uri = `at://${did}/${collection}/3k${String(++lastKey).padStart(11, '0')}`;
@@ -42,6 +52,7 @@ export async function startLoopbackPds(): Promise<LoopbackPds> {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
     const did = searchParams.get('repo') ?? '';
     counts.set(did, (counts.get(did) ?? 0) + 1);
+    note(did, response);
     const how = misbehaviours.get(did);
     if (how !== undefined) return misbehaveNow(response, how);
     if (searchParams.get('collection') !== collection) return json(response, 400, { error: 'InvalidRequest' });
@@ -74,6 +85,7 @@ export async function startLoopbackPds(): Promise<LoopbackPds> {
     },
     requests: (did) =>
       did === undefined ? [...counts.values()].reduce((sum, count) => sum + count, 0) : (counts.get(did) ?? 0),
+    requestsAtOnceMax: (did) => openMax.get(did) ?? 0,
     close: async () => {
       server.closeAllConnections();
       server.close();
@@ -97,6 +109,9 @@ function misbehaveNow(response: ServerResponse, how: PdsMisbehaviour): void {
       return json(response, 200, { records: [record], cursor: 'again' });
     case 'not-json':
       response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>blocks</h1>');
+      return;
+    case 'html':
+      response.writeHead(200, { 'content-type': 'text/html' }).end('{"records":[]}');
       return;
     case 'redirect':
       response.writeHead(302, { location: '/elsewhere' }).end();

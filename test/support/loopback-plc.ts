@@ -1,6 +1,9 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { brotliCompressSync, constants } from 'node:zlib';
 
 /** A DID document as it goes over the wire. */
 export interface DidDocumentJson {
@@ -16,9 +19,15 @@ export type Misbehaviour =
   | 'tombstone'
   | 'big-body'
   | 'slow-body'
+  | 'endless-body'
+  | 'drip-body'
+  | 'compressed'
+  | 'bomb'
+  | 'many-keys'
+  | 'polluting'
   | 'wrong-id'
   | 'not-json'
-  | 'redirect';
+  | { readonly status: number; readonly location: string };
 
 /** A did:plc directory on 127.0.0.1 that also serves `did:web:localhost%3A<port>`. */
 export interface LoopbackPlc {
@@ -75,6 +84,20 @@ export async function startLoopbackPlc(): Promise<LoopbackPlc> {
   };
 }
 
+const quickly = { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } };
+
+function* endless(): Generator<string> {
+  for (;;) yield ' '.repeat(16_384);
+}
+
+/** Never long silent, never done. */
+async function* drip(): AsyncGenerator<string> {
+  for (;;) {
+    yield ' ';
+    await sleep(50);
+  }
+}
+
 function didOf(request: IncomingMessage): string {
   if (request.url === '/.well-known/did.json') {
     return `did:web:${(request.headers.host ?? '').replace(':', '%3A')}`;
@@ -82,33 +105,48 @@ function didOf(request: IncomingMessage): string {
   return decodeURIComponent((request.url ?? '/').slice(1));
 }
 
-function send(response: ServerResponse, document: DidDocumentJson | undefined, how: Misbehaviour | undefined): void {
-  const json = (status: number, body: unknown): void => {
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-  };
-  switch (how) {
-    case 'error':
-      return json(500, { message: 'broken' });
-    case 'tombstone':
-      return json(410, { message: 'gone' });
-    case 'big-body':
-      return json(200, {
-        ...document,
-        alsoKnownAs: Array.from({ length: 4_000 }, () => 'at://a-name-that-takes-room.test'),
-      });
-    case 'slow-body':
-      response.writeHead(200, { 'content-type': 'application/json' }).write('{"id":');
-      return;
-    case 'wrong-id':
-      return json(200, { ...document, id: 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa' });
-    case 'not-json':
-      response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>did</h1>');
-      return;
-    case 'redirect':
-      response.writeHead(302, { location: '/did:plc:aaaaaaaaaaaaaaaaaaaaaaaa' }).end();
-      return;
-    case 'hang':
-    case undefined:
-      return document === undefined ? json(404, { message: 'not registered' }) : json(200, document);
-  }
+function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
+
+function send(response: ServerResponse, document: DidDocumentJson | undefined, how: Misbehaviour | undefined): void {
+  if (how === undefined || how === 'hang') {
+    if (document === undefined) sendJson(response, 404, { message: 'not registered' });
+    else sendJson(response, 200, document);
+  } else if (typeof how === 'object') response.writeHead(how.status, { location: how.location }).end();
+  else misbehaviours[how](response, document);
+}
+
+type Answer = (response: ServerResponse, document: DidDocumentJson | undefined) => void;
+
+const start = (response: ServerResponse, more: Readonly<Record<string, string>> = {}): ServerResponse =>
+  response.writeHead(200, { 'content-type': 'application/json', ...more });
+const brotli = { 'content-encoding': 'br' };
+
+const misbehaviours: Readonly<Record<Exclude<Extract<Misbehaviour, string>, 'hang'>, Answer>> = {
+  error: (response) => sendJson(response, 500, { message: 'broken' }),
+  tombstone: (response) => sendJson(response, 410, { message: 'gone' }),
+  'big-body': (response, document) =>
+    sendJson(response, 200, {
+      ...document,
+      alsoKnownAs: Array.from({ length: 4_000 }, () => 'at://a-name-that-takes-room.test'),
+    }),
+  'slow-body': (response) => void start(response).write('{"id":'),
+  'endless-body': (response) => void Readable.from(endless()).pipe(start(response)),
+  'drip-body': (response) => void Readable.from(drip()).pipe(start(response)),
+  compressed: (response, document) =>
+    void start(response, brotli).end(brotliCompressSync(JSON.stringify(document ?? null), quickly)),
+  bomb: (response) => void start(response, brotli).end(brotliCompressSync(Buffer.alloc(100 * 1_048_576, ' '), quickly)),
+  'many-keys': (response, document) =>
+    sendJson(response, 200, {
+      ...document,
+      verificationMethod: Array.from({ length: 10_000 }, (_, at) => ({ id: `#k${at}` })),
+    }),
+  polluting: (response, document) => {
+    const text = JSON.stringify({ ...document, pollution: 1 });
+    const pollution = '"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}';
+    start(response).end(text.replace('"pollution":1', pollution));
+  },
+  'wrong-id': (response, document) => sendJson(response, 200, { ...document, id: 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa' }),
+  'not-json': (response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>did</h1>'),
+};
