@@ -15,13 +15,17 @@ export interface ChildServer {
 
 const startTimeoutMs = 40_000;
 
-/** Starts `npm run server` (role `server`) or `npm start` (role `all`) with these settings only, and waits until it listens. */
+/**
+ * Starts `npm run server` (role `server`) or `npm start` (role `all`) with these settings only, and waits until it listens.
+ * `folder` holds the release; default: this one.
+ */
 export async function startChildServer(
   role: 'server' | 'all',
   env: Readonly<Record<string, string>>,
+  folder: string = projectRoot,
 ): Promise<ChildServer> {
   const child = spawn(process.execPath, ['src/main.ts', role], {
-    cwd: projectRoot,
+    cwd: folder,
     env: { PATH: process.env['PATH'] ?? '', LOG_LEVEL: 'info', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -16,13 +16,18 @@ function isInstalled(): boolean {
   }
 }
 
+/** What such a process runs; copied into another release it starts the workers of that one. */
+export const workerScript = join(import.meta.dirname, 'worker-child.ts');
+
 /** Worker processes on one database, each with every job every second unless SCHEDULE says otherwise. */
 export class WorkerProcesses {
   readonly #running = new Set<ChildProcess>();
   readonly #env: Readonly<Record<string, string>>;
+  readonly #script: string;
 
-  constructor(env: Readonly<Record<string, string>>) {
+  constructor(env: Readonly<Record<string, string>>, script: string = workerScript) {
     this.#env = env;
+    this.#script = script;
   }
 
   get running(): readonly ChildProcess[] {
@@ -31,7 +36,7 @@ export class WorkerProcesses {
 
   /** Resolves when the worker takes jobs. `clockOffset` is what faketime understands, such as `+24h`. */
   async start(clockOffset?: string): Promise<void> {
-    const script = [process.execPath, join(import.meta.dirname, 'worker-child.ts')];
+    const script = [process.execPath, this.#script];
     const [program = '', ...args] = clockOffset === undefined ? script : ['faketime', '-f', clockOffset, ...script];
     const env = { PATH: process.env['PATH'], ...this.#env };
     // A group of its own: faketime runs the worker as its child.
