@@ -1,3 +1,4 @@
+import { retentionClassNames } from '#domain/retention/retention-classes.ts';
 import { jobNames } from '#jobs/catalogue.ts';
 import { openJobQueue } from '#jobs/queue.ts';
 import type { JobQueue, JobSchedules } from '#jobs/queue.ts';
@@ -104,7 +105,7 @@ async function start(config: Config, steps: StopStep[]): Promise<void> {
   steps.unshift({ name: 'database', run: () => database.close() });
   await checkServer(database, { production: config.NODE_ENV === 'production' });
   await assertMigrated(database);
-  const metrics = createMetrics({ methods: [], quotas: [], jobs: jobNames });
+  const metrics = createMetrics({ methods: [], quotas: [], jobs: jobNames, retentionClasses: retentionClassNames });
   const admin = await startAdminListener({ port: config.WORKER_ADMIN_PORT, metrics });
   steps.unshift({ name: 'admin', run: () => admin.close() });
   const workers = await startWorkers({ databaseUrl, database, config, clock, logger, metrics });

@@ -1,3 +1,4 @@
+import { readRetentionAges } from '#domain/retention/read-ages.ts';
 import { jobNames, jobs } from '#jobs/catalogue.ts';
 import type { JobName } from '#jobs/catalogue.ts';
 import { createDatabaseWatch } from '#jobs/database-state.ts';
@@ -43,7 +44,10 @@ export type JobRuns = Readonly<Record<JobName, JobRun>>;
 /** What a run is told to. */
 export interface JobReports {
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, 'jobStarted' | 'jobFinished' | 'jobInterval' | 'jobLastSucceeded' | 'jobRemoved'>;
+  readonly metrics: Pick<
+    Metrics,
+    'jobStarted' | 'jobFinished' | 'jobInterval' | 'jobLastSucceeded' | 'jobRemoved' | 'retentionAge'
+  >;
 }
 
 /** The job did not end within the time that the catalogue gives it. */
@@ -94,8 +98,12 @@ export async function startWorker(
   const patterns = schedules ?? catalogueSchedules;
   for (const name of jobNames) deps.metrics.jobInterval(name, intervalMs(patterns[name], deps.clock.nowMs()));
   await registerJobs(deps.database.sql, jobNames).catch(onError);
-  const observe = (): Promise<void> => observeJobs(deps);
-  await observe();
+  await observeJobs(deps);
+  const observeRetention = retentionObserver(deps);
+  const observe = async (): Promise<void> => {
+    await observeJobs(deps);
+    await observeRetention();
+  };
   const readState = createDatabaseWatch({ sql: deps.database.sql, clock: deps.clock });
   await queue.work(async (name) => {
     const state = await readState();
@@ -118,6 +126,18 @@ async function observeJobs({ database, metrics }: WorkerDeps & JobReports): Prom
   for (const { job, succeededAt, registeredAt } of await readJobStates(database.sql)) {
     metrics.jobLastSucceeded(job, (succeededAt ?? registeredAt).getTime());
   }
+}
+
+const retentionIntervalMs = 60_000;
+
+/** Looks at the first rows of every class, once a minute however often it is called. */
+function retentionObserver({ database, clock, config, metrics }: WorkerDeps & JobReports): () => Promise<void> {
+  let nextAtMs = -Infinity;
+  return async () => {
+    if (clock.monotonicMs() < nextAtMs) return;
+    nextAtMs = clock.monotonicMs() + retentionIntervalMs;
+    for (const age of await readRetentionAges(database, config)) metrics.retentionAge(age);
+  };
 }
 
 /**

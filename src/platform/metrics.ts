@@ -1,4 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { retentionMetrics } from './retention-metrics.ts';
+import type { RetentionMetrics } from './retention-metrics.ts';
 
 /** The words that labels may take besides those of this file; anything else is counted as `unknown`. */
 export interface MetricLabels {
@@ -6,6 +8,8 @@ export interface MetricLabels {
   readonly methods: readonly string[];
   readonly quotas: readonly string[];
   readonly jobs: readonly string[];
+  /** Absent where no worker runs. */
+  readonly retentionClasses?: readonly string[];
 }
 
 export type StatusClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx';
@@ -18,7 +22,7 @@ export interface PoolUse {
 }
 
 /** What may be measured: one function per event. No label can hold a name, an address or an id. */
-export interface Metrics {
+export interface Metrics extends RetentionMetrics {
   requestFinished(method: string, statusClass: StatusClass, durationMs: number): void;
   quotaRefused(quota: string): void;
   requestsInProgress(count: number): void;
@@ -64,6 +68,7 @@ export function createMetrics(labels: MetricLabels): Metrics {
     ...admissionMetrics(registry),
     ...deliveryMetrics(registry),
     ...jobMetrics(registry, labels),
+    ...retentionMetrics(registry, { classOf: closed(labels.retentionClasses ?? []), jobOf: closed(labels.jobs) }),
     read: () => registry.metrics(),
     contentType: registry.contentType,
   };

@@ -103,6 +103,22 @@ export async function listExpiredPartitions(
   return (await listPartitions(sql, table)).filter(({ toMs }) => toMs <= floorMs);
 }
 
+/** How old rows of the oldest partition may be, and for how long it could have been dropped; nothing where there is none. */
+export async function oldestPartitionAge(
+  sql: Sql,
+  table: PartitionedTable,
+  retentionDays: number,
+): Promise<{ oldestMs: number | undefined; overdueMs: number }> {
+  const [row] = await sql<{ nowMs: number }[]>`SELECT (extract(epoch FROM now()) * 1000)::bigint AS "nowMs"`;
+  const nowMs = row?.nowMs ?? 0;
+  const [oldest] = await listPartitions(sql, table);
+  if (oldest === undefined) return { oldestMs: undefined, overdueMs: 0 };
+  return {
+    oldestMs: Math.max(0, nowMs - oldest.fromMs),
+    overdueMs: Math.max(0, nowMs - oldest.toMs - retentionDays * dayMs),
+  };
+}
+
 /** On disk, with indexes and TOAST; undefined when there is no such partition any more. */
 export async function partitionSize(sql: Sql, name: string): Promise<{ rows: number; sizeBytes: number } | undefined> {
   const [size] = await sql<{ rows: number; sizeBytes: number }[]>`

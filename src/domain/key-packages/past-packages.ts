@@ -18,19 +18,20 @@ export async function selectExpired(db: Db): Promise<Buffer[]> {
 
 /**
  * Refs of the oldest available one-time packages above `perDeviceMax` of a device, never the newest of a suite; last-resort ones
- * are not counted. Reads all packages, so outside of a transaction too.
+ * are not counted, nor those past their time. Reads all packages, so outside of a transaction too.
  */
 export async function selectSurplus(db: Db, perDeviceMax: number): Promise<Buffer[]> {
   const { rows } = await sql<{ ref: Buffer }>`
     WITH crowded AS (
-      SELECT owner, device_tag FROM key_packages WHERE state = 1 AND NOT last_resort
+      SELECT owner, device_tag FROM key_packages WHERE state = 1 AND NOT last_resort AND NOT (${expiredKeyPackages.isExpired})
       GROUP BY owner, device_tag HAVING count(*) > ${perDeviceMax}::integer)
     SELECT ref FROM (
       SELECT ref,
         row_number() OVER (PARTITION BY owner, device_tag ORDER BY expires_at > now() DESC, published_at DESC, ref DESC) AS age,
         row_number() OVER (
           PARTITION BY owner, device_tag, cipher_suite ORDER BY expires_at > now() DESC, published_at DESC, ref DESC) AS age_in_suite
-      FROM key_packages JOIN crowded USING (owner, device_tag) WHERE state = 1 AND NOT last_resort
+      FROM key_packages JOIN crowded USING (owner, device_tag)
+      WHERE state = 1 AND NOT last_resort AND NOT (${expiredKeyPackages.isExpired})
     ) ranked WHERE age > ${perDeviceMax}::integer AND age_in_suite > 1 LIMIT ${refsPerRunMax}`.execute(db);
   return rows.map(({ ref }) => ref);
 }

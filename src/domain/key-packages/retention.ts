@@ -24,5 +24,16 @@ export function consumedKeyPackages(ttlHours: number): ExpiringRows {
   return {
     table: 'key_packages',
     isExpired: sql<boolean>`state = 3 AND consumed_at <= now() - make_interval(hours => ${ttlHours}::integer)`,
+    first: [
+      { at: sql`min(consumed_at)`, among: sql`state = 3`, keptFor: sql`make_interval(hours => ${ttlHours}::integer)` },
+    ],
+  };
+}
+
+/** Packages that go with their devices: those that were not handed out. */
+export function keyPackagesOf(devices: ExpiringRows): ExpiringRows {
+  return {
+    table: 'key_packages',
+    isExpired: sql<boolean>`state = 1 AND device_tag IN (SELECT tag FROM devices WHERE ${devices.isExpired})`,
   };
 }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { RawBuilder } from 'kysely';
 import type { ExpiringRows } from '#storage/expiring-rows.ts';
 import { welcomeStates } from './welcome.ts';
 
@@ -7,6 +8,13 @@ export function consumedWelcomes(ttlDays: number): ExpiringRows {
   return {
     table: 'welcomes',
     isExpired: sql<boolean>`state = ${sql.lit(welcomeStates.consumed)} AND consumed_at <= now() - make_interval(days => ${ttlDays}::integer)`,
+    first: [
+      {
+        at: sql`min(consumed_at)`,
+        among: sql`state = ${sql.lit(welcomeStates.consumed)}`,
+        keptFor: sql`make_interval(days => ${ttlDays}::integer)`,
+      },
+    ],
   };
 }
 
@@ -18,12 +26,30 @@ export function unclaimedWelcomes(keyPackageTtlDays: number): ExpiringRows {
   return {
     table: 'welcomes',
     isExpired: sql<boolean>`state <> ${sql.lit(welcomeStates.consumed)} AND created_at <= now() - make_interval(days => ${keyPackageTtlDays}::integer)`,
+    first: [
+      {
+        at: sql`min(created_at)`,
+        among: sql`state <> ${sql.lit(welcomeStates.consumed)}`,
+        keptFor: sql`make_interval(days => ${keyPackageTtlDays}::integer)`,
+      },
+    ],
   };
 }
 
 /** Welcome messages whose last recipient is gone; those of the last hour may still be getting theirs. */
-export const orphanedWelcomeMessages: ExpiringRows = {
-  table: 'welcome_messages',
-  isExpired: sql<boolean>`created_at <= now() - interval '1 hour'
-    AND NOT EXISTS (SELECT 1 FROM welcomes w WHERE w.group_id = welcome_messages.group_id AND w.epoch = welcome_messages.epoch)`,
-};
+export const orphanedWelcomeMessages: ExpiringRows = messagesOrphanedWithout(sql`false`);
+
+/** The same once the Welcomes `leaving` are gone too. */
+export function messagesOrphanedAfter(leaving: readonly ExpiringRows[]): ExpiringRows {
+  const reasons = leaving.map(({ isExpired }) => sql`(${isExpired})`);
+  return messagesOrphanedWithout(sql`${sql.join(reasons, sql` OR `)}`);
+}
+
+function messagesOrphanedWithout(isLeaving: RawBuilder<unknown>): ExpiringRows {
+  return {
+    table: 'welcome_messages',
+    isExpired: sql<boolean>`created_at <= now() - interval '1 hour' AND NOT EXISTS (
+      SELECT 1 FROM welcomes w
+      WHERE w.group_id = welcome_messages.group_id AND w.epoch = welcome_messages.epoch AND (${isLeaving}) IS NOT TRUE)`,
+  };
+}

@@ -1,0 +1,61 @@
+import { sql } from 'kysely';
+import type { Config } from '#platform/config.ts';
+import type { Database, Db } from '#storage/database.ts';
+import { countExpiredRows } from '#storage/expiring-rows.ts';
+import { listExpiredPartitions, partitionSize } from '#storage/partitions.ts';
+import { retentionClasses } from './retention-classes.ts';
+import type { RetentionClassName } from './retention-classes.ts';
+
+/** What may go of a class. */
+export interface ExpiredCount {
+  /** Of partitions as Postgres last estimated them; undefined when they could not be counted in time. */
+  readonly rows: number | undefined;
+  /** Where the disk gets it back at once. */
+  readonly sizeBytes?: number;
+}
+
+/**
+ * Counts what its job would remove of a class now, and changes nothing: each count is a read-only transaction, which gets no
+ * transaction id and so holds back no delivery, and takes `timeoutMs` at most.
+ */
+export async function countExpired(
+  deps: { readonly database: Database; readonly config: Config; readonly timeoutMs: number },
+  name: RetentionClassName,
+): Promise<ExpiredCount> {
+  const { database, config, timeoutMs } = deps;
+  const expiring = retentionClasses[name].expiring(config);
+  if (expiring.by === 'partition') return sizeOfExpired(database, expiring);
+  const count = (db: Db): Promise<number> =>
+    expiring.by === 'row' ? countExpiredRows(db, expiring.rows) : expiring.count(db);
+  try {
+    const rows = await database.db
+      .transaction()
+      .setAccessMode('read only')
+      .execute(async (tx) => {
+        await sql`SELECT set_config('statement_timeout', ${String(timeoutMs)}, true)`.execute(tx);
+        return count(tx);
+      });
+    return { rows };
+  } catch (error) {
+    if (isTimeout(error)) return { rows: undefined };
+    throw error;
+  }
+}
+
+async function sizeOfExpired(
+  { sql: pool }: Database,
+  { table, retentionDays }: { table: 'messages' | 'events'; retentionDays: number },
+): Promise<ExpiredCount> {
+  let rows = 0;
+  let sizeBytes = 0;
+  for (const { name } of await listExpiredPartitions(pool, table, retentionDays)) {
+    const size = await partitionSize(pool, name);
+    rows += size?.rows ?? 0;
+    sizeBytes += size?.sizeBytes ?? 0;
+  }
+  return { rows, sizeBytes };
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '57014';
+}

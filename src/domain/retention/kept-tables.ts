@@ -1,0 +1,20 @@
+import type { Tables } from '#storage/tables.ts';
+import type { retentionClasses, RetentionClassName } from './retention-classes.ts';
+
+/** Tables none of whose rows goes by itself. */
+type KeptTable = Exclude<keyof Tables, (typeof retentionClasses)[RetentionClassName]['table']>;
+
+/** What is kept until somebody removes it, and why no time ends it. */
+export const keptTables: Readonly<Record<KeptTable, string>> = {
+  conversations: 'The group lives for as long as its members use it, also with all messages gone.',
+  conversation_counters: 'Numbers of messages are never used twice, so their counter stays.',
+  group_infos: 'One for each conversation, written anew with each epoch: a device that lost its state joins by it.',
+  members: 'Also of those who left: they are told what they may still read, and may not come back unasked.',
+  policies: 'One for each conversation, what its admins decided.',
+  accounts: 'One for each person: the sealed list of their conversations, and their settings.',
+  chat_sender_blocks: 'Somebody blocked a sender, until they take it back.',
+  cursor_generation: 'One row: the number of the database itself.',
+  identity_keys: 'One row for each key that the database was written with.',
+  replay_birth: 'One row: since when used tokens are remembered.',
+  job_turns: 'One row for each job: when it last ran.',
+};

@@ -1,0 +1,235 @@
+import { pastChatRequests, unfetchableRequestMessages } from '#domain/chat-requests/retention.ts';
+import { expiredAdditionClaims } from '#domain/device-additions/retention.ts';
+import { pastWaiting, removable } from '#domain/devices/retention.ts';
+import { expiredIdempotencyKeys } from '#domain/idempotency/retention.ts';
+import { endedInvites } from '#domain/invites/retention.ts';
+import { selectSurplus } from '#domain/key-packages/past-packages.ts';
+import { consumedKeyPackages, expiredKeyPackages, keyPackagesOf } from '#domain/key-packages/retention.ts';
+import { oldRemovalCounts } from '#domain/membership/retention.ts';
+import { oldReports } from '#domain/reports/retention.ts';
+import { expiredWarnings } from '#domain/warnings/retention.ts';
+import { consumedWelcomes, messagesOrphanedAfter, unclaimedWelcomes } from '#domain/welcomes/retention.ts';
+import { limits } from '#platform/limits.ts';
+import { oldAuditEvents } from '#storage/audit-events.ts';
+import { besides } from '#storage/expiring-rows.ts';
+import type { ExpiringRows } from '#storage/expiring-rows.ts';
+import { oldOperatorActions } from '#storage/operator-actions.ts';
+import { expiredQuotaRows } from '#storage/quota-rows.ts';
+import { expiredReplayEntries } from '#storage/replay-entries.ts';
+import { expiredTokensNotBefore } from '#storage/token-not-before.ts';
+import type { Expiring, RetentionClass } from './retention-class.ts';
+
+const byRow = (rows: ExpiringRows): Expiring => ({ by: 'row', rows });
+
+/** Everything that is stored and expires, in the order in which the jobs come to it. The page docs/retention.md is made of it. */
+export const retentionClasses = {
+  messages: {
+    what: 'Messages and commits, as ciphertext',
+    keptFor: 'MESSAGE_TTL_DAYS days after receipt',
+    settings: ['MESSAGE_TTL_DAYS'],
+    table: 'messages',
+    job: 'compact-messages',
+    expiring: (config) => ({ by: 'partition', table: 'messages', retentionDays: config.MESSAGE_TTL_DAYS }),
+  },
+  events: {
+    what: 'The log of events that subscribers catch up from; no content',
+    keptFor: 'EVENT_STREAM_TTL_DAYS days',
+    settings: ['EVENT_STREAM_TTL_DAYS'],
+    table: 'events',
+    job: 'compact-events',
+    expiring: (config) => ({ by: 'partition', table: 'events', retentionDays: config.EVENT_STREAM_TTL_DAYS }),
+  },
+  'consumed-key-packages': {
+    what: 'Key packages that somebody was added with',
+    keptFor: 'CONSUMED_KEY_PACKAGE_TTL_HOURS hours after the Welcome, which may be sent again until then',
+    settings: ['CONSUMED_KEY_PACKAGE_TTL_HOURS'],
+    table: 'key_packages',
+    job: 'clean-key-packages',
+    expiring: (config) => byRow(consumedKeyPackages(config.CONSUMED_KEY_PACKAGE_TTL_HOURS)),
+  },
+  'expired-key-packages': {
+    what: 'Other key packages',
+    keptFor:
+      'KEY_PACKAGE_TTL_DAYS days, or to the end of their own lifetime if that comes first; the last one of a device that can still be used, and its last-resort one, for as long as the device',
+    settings: ['KEY_PACKAGE_TTL_DAYS'],
+    table: 'key_packages',
+    job: 'clean-key-packages',
+    expiring: (config) =>
+      byRow(besides(expiredKeyPackages, consumedKeyPackages(config.CONSUMED_KEY_PACKAGE_TTL_HOURS))),
+  },
+  'surplus-key-packages': {
+    what: 'Unused key packages of a device, from the oldest on',
+    keptFor: 'while they are among the newest MAX_KEY_PACKAGES_PER_DEVICE, or the newest of their cipher suite',
+    settings: ['MAX_KEY_PACKAGES_PER_DEVICE'],
+    table: 'key_packages',
+    job: 'clean-key-packages',
+    expiring: (config) => ({
+      by: 'number',
+      count: async (db) => (await selectSurplus(db, config.MAX_KEY_PACKAGES_PER_DEVICE)).length,
+    }),
+  },
+  'inactive-devices': {
+    what: 'Devices, with their sealed names and push tokens',
+    keptFor:
+      'until nobody has seen them for DEVICE_INACTIVE_DAYS days, which flags them, and DEVICE_REMOVAL_DAYS more; or until their owner deletes them',
+    settings: ['DEVICE_INACTIVE_DAYS', 'DEVICE_REMOVAL_DAYS'],
+    table: 'devices',
+    job: 'retire-devices',
+    expiring: (config) => byRow(removable(config.DEVICE_REMOVAL_DAYS)),
+  },
+  'key-packages-of-inactive-devices': {
+    what: 'What such devices have left of key packages',
+    keptFor: 'as long as the device (DEVICE_INACTIVE_DAYS, DEVICE_REMOVAL_DAYS)',
+    settings: ['DEVICE_INACTIVE_DAYS', 'DEVICE_REMOVAL_DAYS'],
+    table: 'key_packages',
+    job: 'retire-devices',
+    expiring: (config) => byRow(besides(keyPackagesOf(removable(config.DEVICE_REMOVAL_DAYS)), expiredKeyPackages)),
+  },
+  'consumed-welcomes': {
+    what: 'Who a Welcome was for and that it was used, by pseudonyms of the conversation',
+    keptFor: 'WELCOME_TTL_DAYS days after it was used',
+    settings: ['WELCOME_TTL_DAYS'],
+    table: 'welcomes',
+    job: 'clean-welcomes',
+    expiring: (config) => byRow(consumedWelcomes(config.WELCOME_TTL_DAYS)),
+  },
+  'unclaimed-welcomes': {
+    what: 'The same of a Welcome that nobody has used',
+    keptFor: 'KEY_PACKAGE_TTL_DAYS days: no key package of its time can open it afterwards',
+    settings: ['KEY_PACKAGE_TTL_DAYS'],
+    table: 'welcomes',
+    job: 'clean-welcomes',
+    expiring: (config) => byRow(unclaimedWelcomes(config.KEY_PACKAGE_TTL_DAYS)),
+  },
+  'welcome-messages': {
+    what: 'Sealed Welcomes',
+    keptFor: 'as long as one of those whom they are for has a row in the two classes above, and an hour at least',
+    settings: [],
+    table: 'welcome_messages',
+    job: 'clean-welcomes',
+    expiring: (config) =>
+      byRow(
+        messagesOrphanedAfter([
+          consumedWelcomes(config.WELCOME_TTL_DAYS),
+          unclaimedWelcomes(config.KEY_PACKAGE_TTL_DAYS),
+        ]),
+      ),
+  },
+  invites: {
+    what: 'Invites',
+    keptFor: 'INVITE_TTL_DAYS days after they ended; of one that was used up, after it was made',
+    settings: ['INVITE_TTL_DAYS'],
+    table: 'invites',
+    job: 'clean-invites',
+    expiring: (config) => byRow(endedInvites(config.INVITE_TTL_DAYS)),
+  },
+  'chat-request-messages': {
+    what: 'Sealed messages that wait with a chat request',
+    keptFor: 'until the request is declined or expires, or 24 hours after it was accepted',
+    settings: [],
+    table: 'chat_request_messages',
+    job: 'clean-chat-requests',
+    expiring: () => byRow(unfetchableRequestMessages),
+  },
+  'chat-requests': {
+    what: 'Chat requests',
+    keptFor: '7 days after they expire, so that their recipient sees what became of them',
+    settings: [],
+    table: 'chat_requests',
+    job: 'clean-chat-requests',
+    expiring: () => byRow(pastChatRequests),
+  },
+  'device-waiting-lists': {
+    what: 'The sealed list of conversations that a new device waits to be added to',
+    keptFor: `${limits.deviceWaitDays} days`,
+    settings: [],
+    table: 'devices',
+    job: 'clean-device-additions',
+    expiring: () => byRow(pastWaiting(limits.deviceWaitDays)),
+  },
+  'device-addition-claims': {
+    what: 'Sealed notes of who adds a new device, so that two do not',
+    keptFor: `${limits.deviceWaitDays} days, to the end of the day`,
+    settings: [],
+    table: 'device_additions',
+    job: 'clean-device-additions',
+    expiring: () => byRow(expiredAdditionClaims),
+  },
+  'replay-entries': {
+    what: 'Marks of used tokens and tickets, as HMACs of a day',
+    keptFor: 'JTI_TTL_SECONDS seconds, or until the token has expired for every clock if that is later',
+    settings: ['JTI_TTL_SECONDS'],
+    table: 'replay_entries',
+    job: 'clean-replay-entries',
+    expiring: () => byRow(expiredReplayEntries),
+  },
+  'refused-tokens': {
+    what: 'Marks of accounts whose older tokens an operator refuses',
+    keptFor: '10 minutes, longer than such a token can live; those of suspended accounts until they are resumed',
+    settings: [],
+    table: 'token_not_before',
+    job: 'clean-replay-entries',
+    expiring: () => byRow(expiredTokensNotBefore),
+  },
+  'quota-rows': {
+    what: 'Counts of requests, under HMACs of a day',
+    keptFor: 'until they say no more than an empty one, rounded up to five minutes',
+    settings: [],
+    table: 'quota_rows',
+    job: 'clean-replay-entries',
+    expiring: () => byRow(expiredQuotaRows),
+  },
+  'idempotency-keys': {
+    what: 'Sealed answers to calls that carried an idempotency key',
+    keptFor: '24 hours, for clients that try again',
+    settings: [],
+    table: 'idempotency_keys',
+    job: 'clean-idempotency-keys',
+    expiring: () => byRow(expiredIdempotencyKeys),
+  },
+  warnings: {
+    what: 'Sealed warnings to members',
+    keptFor: 'until the time that their author gave them, with the event that delivers them at most',
+    settings: ['EVENT_STREAM_TTL_DAYS'],
+    table: 'warnings',
+    job: 'clean-reports',
+    expiring: () => byRow(expiredWarnings),
+  },
+  reports: {
+    what: 'Sealed reports, decided or not',
+    keptFor: 'REPORT_TTL_DAYS days',
+    settings: ['REPORT_TTL_DAYS'],
+    table: 'reports',
+    job: 'clean-reports',
+    expiring: (config) => byRow(oldReports(config.REPORT_TTL_DAYS)),
+  },
+  'removal-counts': {
+    what: 'How many members were removed from a conversation on a day',
+    keptFor: 'REPORT_TTL_DAYS days, to the end of the day',
+    settings: ['REPORT_TTL_DAYS'],
+    table: 'removal_counts',
+    job: 'clean-reports',
+    expiring: (config) => byRow(oldRemovalCounts(config.REPORT_TTL_DAYS)),
+  },
+  'audit-counts': {
+    what: 'Counts of the audit log, in words that name nobody',
+    keptFor: 'AUDIT_TTL_DAYS days',
+    settings: ['AUDIT_TTL_DAYS'],
+    table: 'audit_events',
+    job: 'clean-audit-events',
+    expiring: (config) => byRow(oldAuditEvents(config.AUDIT_TTL_DAYS)),
+  },
+  'operator-actions': {
+    what: 'Commands of operators, without whom they were about',
+    keptFor: 'AUDIT_TTL_DAYS days; the newest always stays, so that their numbers go on',
+    settings: ['AUDIT_TTL_DAYS'],
+    table: 'operator_actions',
+    job: 'clean-audit-events',
+    expiring: (config) => byRow(oldOperatorActions(config.AUDIT_TTL_DAYS)),
+  },
+} as const satisfies Record<string, RetentionClass>;
+
+export type RetentionClassName = keyof typeof retentionClasses;
+
+// Every key of the table is a name by its definition.
+export const retentionClassNames = Object.keys(retentionClasses) as readonly RetentionClassName[];
