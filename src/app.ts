@@ -37,6 +37,8 @@ import type { Doorbell } from '#storage/doorbell.ts';
 import { createEphemeralBus } from '#stream/ephemeral-bus.ts';
 import { Hub } from '#stream/hub.ts';
 import type { OpenStream } from '#stream/serve-stream.ts';
+import { createStockWatch } from '#stream/stock-watch.ts';
+import type { StockWatch } from '#stream/stock-watch.ts';
 import { createStreamPlaces } from '#stream/stream-places.ts';
 import { startTail } from '#stream/tail.ts';
 import type { Tail } from '#stream/tail.ts';
@@ -76,6 +78,7 @@ export interface App {
   readonly hub: Hub;
   readonly tail: Tail;
   readonly openStreams: ReadonlySet<OpenStream>;
+  readonly stockWatch: StockWatch;
   readonly admission: Admission;
 }
 
@@ -90,7 +93,9 @@ export function createApp(parts: AppParts): App {
   const codec = createCursorCodec(privacy, parts.cursorGeneration);
   const tail = startTail({ database, privacy, clock, hub, codec, onError: failed('tail') });
   doorbell.onRing(() => tail.ring());
-  const bus = createEphemeralBus({ database, privacy, clock, doorbell, hub, codec, onError: failed('stream') });
+  const streamParts = { database, privacy, clock, hub, codec, onError: failed('stream') };
+  const stockWatch: StockWatch = createStockWatch({ ...streamParts, tellServers: (dids) => bus.sendClaims(dids) });
+  const bus = createEphemeralBus({ ...streamParts, doorbell, onClaims: (dids) => stockWatch.lookAt(dids) });
   const openStreams = new Set<OpenStream>();
   const { db, sql } = database;
   const eventTtlDays = config.EVENT_STREAM_TTL_DAYS;
@@ -113,6 +118,7 @@ export function createApp(parts: AppParts): App {
     requireFraming: config.REQUIRE_MLS_FRAMING,
     onEvents: () => doorbell.ring(),
     onNewDevice: (deviceId) => bus.sendNewDevice(deviceId),
+    onClaims: (dids) => stockWatch.noteClaims(dids),
     appender: createMessageAppender({
       sql,
       timeBucketSeconds: config.TIME_BUCKET_SECONDS,
@@ -123,22 +129,18 @@ export function createApp(parts: AppParts): App {
     tickets: ticketsOf(parts),
     subscriptionUrl: () => `${parts.publicUrl.replace(/^http/, 'ws')}/xrpc/${subscriptionNsid}`,
     stream: {
-      database,
-      privacy,
-      clock,
-      hub,
+      ...streamParts,
       tail,
-      codec,
       eventTtlDays,
       timeBucketSeconds: config.TIME_BUCKET_SECONDS,
       bus,
       openStreams,
       places: createStreamPlaces({ clock, perAccountMax: limits.subscriptionsPerAccountMax }),
-      onError: failed('stream'),
+      onLive: (did) => stockWatch.lookAt([did]),
     },
   });
   const http = httpOf(parts, { documents, endpoints, admission, quota });
-  return { http, endpoints, hub, tail, openStreams, admission };
+  return { http, endpoints, hub, tail, openStreams, stockWatch, admission };
 }
 
 function admissionOf({ config, metrics }: AppParts): Admission {

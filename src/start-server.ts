@@ -4,6 +4,7 @@ import { createReplayGuard } from '#auth/replay-guard.ts';
 import type { ReplayGuard } from '#auth/replay-guard.ts';
 import { preparePartitions } from '#domain/events/prepare-partitions.ts';
 import { readCursorGeneration } from '#domain/events/read-events.ts';
+import { retentionClassNames } from '#domain/retention/retention-classes.ts';
 import { signatureBackend } from '#identity/signature.ts';
 import { jobNames } from '#jobs/catalogue.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
@@ -23,12 +24,13 @@ import type { Privacy } from '#privacy/privacy.ts';
 import { quotas } from '#quota/quotas.ts';
 import { checkServer } from '#storage/check-server.ts';
 import { openDatabase } from '#storage/database.ts';
-import type { Database } from '#storage/database.ts';
+import type { Database, Sql } from '#storage/database.ts';
 import { createLocalDoorbell, createNotifyDoorbell } from '#storage/doorbell.ts';
 import type { Doorbell } from '#storage/doorbell.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
 import { checkIdentityKey, identityKeyOf } from '#storage/identity-key-check.ts';
 import { assertMigrated, migrateUp } from '#storage/migrator.ts';
+import { hearStockBell } from '#storage/stock-bell.ts';
 import { methodNames } from '#xrpc/mls/endpoints.ts';
 import { createApp } from './app.ts';
 import type { App } from './app.ts';
@@ -71,12 +73,17 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const startedMs = clock.monotonicMs();
   const { database, databaseUrl, isAlone, migrationsApplied } = await openStorage(deps);
   const audit = startAudit({ ...deps, sql: database.sql }, migrationsApplied);
-  const metrics = createMetrics({ methods: methodNames, quotas: Object.keys(quotas), jobs: jobNames });
+  const metrics = createMetrics({
+    methods: methodNames,
+    quotas: Object.keys(quotas),
+    jobs: jobNames,
+    retentionClasses: retentionClassNames,
+  });
   const { ring, created } = await loadKeyRing({ identityKey: config.IDENTITY_KEY, dataDir: config.DATA_DIR });
   if (created) logger.log('development_keys_created', {});
   const privacy = createPrivacy(ring);
   await auditKeyCheck(audit, checkIdentityKey(database.sql, identityKeyOf(privacy)));
-  const doorbell = await openDoorbell(deps, { databaseUrl, isAlone });
+  const { doorbell, direct } = await openDoorbell(deps, { database, databaseUrl, isAlone });
   const replayGuard = await openReplayGuard(deps, database, privacy);
   const cursorGeneration = await readCursorGeneration(database);
   const readiness = createReadiness({
@@ -109,6 +116,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     { name: 'listener', run: () => listener.stop() },
     { name: 'tail', run: () => app.tail.stop() },
   );
+  await openStockBell(deps, direct, app);
   const admin = await openOperations(deps, { app, database, metrics, privacy });
   logger.log('signature_backend', { backend: signatureBackend });
   const adminPort = admin.port;
@@ -229,8 +237,11 @@ async function applyMigrations(
 }
 
 /** A server alone with its embedded Postgres needs no bell beyond itself. */
-async function openDoorbell(deps: ServerDeps, where: { databaseUrl: string; isAlone: boolean }): Promise<Doorbell> {
-  if (where.isAlone) return createLocalDoorbell();
+async function openDoorbell(
+  deps: ServerDeps,
+  where: { database: Database; databaseUrl: string; isAlone: boolean },
+): Promise<{ doorbell: Doorbell; direct: Sql }> {
+  if (where.isAlone) return { doorbell: createLocalDoorbell(), direct: where.database.sql };
   const direct = openDatabase({ url: where.databaseUrl, poolSize: 1, applicationName: 'nightjar-doorbell' });
   const doorbell = await createNotifyDoorbell({
     direct: direct.sql,
@@ -244,5 +255,16 @@ async function openDoorbell(deps: ServerDeps, where: { databaseUrl: string; isAl
       await direct.close();
     },
   });
-  return doorbell;
+  return { doorbell, direct: direct.sql };
+}
+
+async function openStockBell({ steps }: ServerDeps, direct: Sql, { stockWatch }: App): Promise<void> {
+  const bell = await hearStockBell(direct, () => stockWatch.lookAtAll());
+  steps.splice(2, 0, {
+    name: 'stock',
+    async run() {
+      stockWatch.stop();
+      await bell.close();
+    },
+  });
 }

@@ -25,6 +25,8 @@ export interface EphemeralBus {
   sendTyping(typing: Typing): void;
   /** A device waits to be added to its owner's conversations. */
   sendNewDevice(deviceId: string): void;
+  /** Key packages of these people were handed out. */
+  sendClaims(dids: readonly string[]): void;
 }
 
 interface BusDeps {
@@ -34,10 +36,14 @@ interface BusDeps {
   readonly doorbell: Doorbell;
   readonly hub: Hub;
   readonly codec: CursorCodec;
+  readonly onClaims: (dids: readonly string[]) => void;
   readonly onError: (error: unknown) => void;
 }
 
-type BusRecord = GroupRecord | { readonly kind: 'newDevice'; readonly deviceId: string };
+type BusRecord =
+  | GroupRecord
+  | { readonly kind: 'newDevice'; readonly deviceId: string }
+  | { readonly kind: 'claims'; readonly dids: string[] };
 
 interface GroupRecord {
   readonly kind: 'message' | 'typing';
@@ -62,6 +68,7 @@ export function createEphemeralBus(deps: BusDeps): EphemeralBus {
       send({ kind: 'message', id, groupId, epoch, receivedAtMs: receivedAt.getTime(), ciphertext }),
     sendTyping: (typing) => send({ kind: 'typing', ...typing }),
     sendNewDevice: (deviceId) => send({ kind: 'newDevice', deviceId }),
+    sendClaims: (dids) => send({ kind: 'claims', dids: [...dids] }),
   };
 }
 
@@ -77,6 +84,7 @@ function open(privacy: Privacy, payload: Buffer): BusRecord | undefined {
 
 async function deliver(deps: BusDeps, record: BusRecord): Promise<void> {
   if (record.kind === 'newDevice') return announceDevice(deps, record.deviceId);
+  if (record.kind === 'claims') return deps.onClaims(record.dids);
   const groupId = Buffer.from(record.groupId);
   if (!deps.hub.listensTo(groupId)) return;
   const entitlements = await readEntitlements(

@@ -2,6 +2,7 @@ import { encode } from '@atproto/lex-cbor';
 import type { LexValue } from '@atproto/lex-schema';
 import type { PendingAddition } from '#domain/device-additions/device-addition.ts';
 import { deviceDid } from '#domain/devices/device.ts';
+import type { DeviceStock } from '#domain/devices/read-device-stocks.ts';
 import type { CursorCodec } from '#domain/events/cursor.ts';
 import type { StreamEvent } from '#domain/events/read-events.ts';
 import { encodeJson } from '#platform/encode-json.ts';
@@ -118,6 +119,12 @@ export function newDeviceFrame(cursor: string, addition: PendingAddition): Frame
 /** A remark of the server on the stream itself. */
 export function infoFrame(cursor: string, info: string): Frame {
   return frame('infoEvent', { cursor, info });
+}
+
+/** A device of the subscriber's own has few key packages left; not stored, `cursor` as for ephemeral messages. */
+export function lowStockFrame(cursor: string, { deviceId, available }: DeviceStock): Frame {
+  const info = 'A device of yours is low on key packages. Publish more from it.';
+  return frame('infoEvent', { cursor, info, code: 'keyPackagesLow', deviceId, available });
 }
 
 /** Why the server ends the stream. */

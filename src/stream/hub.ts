@@ -91,6 +91,21 @@ export class Hub {
     return this.#byPerson.has(did);
   }
 
+  /** Everyone with a subscription here. */
+  people(): Iterable<string> {
+    return this.#byPerson.keys();
+  }
+
+  /** Those subscriptions of a person that hear what is new; a copy, because a delivery may end one. */
+  attachedOf(did: string): Subscription[] {
+    return [...(this.#byPerson.get(did) ?? [])].filter(({ attached }) => attached);
+  }
+
+  /** Sends one subscription something that is not in the log. */
+  send(subscription: Subscription, frame: Frame): void {
+    deliver(subscription, frame);
+  }
+
   /** Everyone who listens to one of these conversations, once each. */
   listenersOf(groupIds: readonly Buffer[]): Listener[] {
     return groupIds.flatMap((groupId) => {

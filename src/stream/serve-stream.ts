@@ -51,6 +51,8 @@ export interface StreamDeps extends SubscribeDeps {
   /** Every open stream, so that a stopping server can say goodbye. */
   readonly openStreams: Set<OpenStream>;
   readonly places: StreamPlaces;
+  /** Called when somebody's stream has gone live. */
+  readonly onLive: (did: string) => void;
 }
 
 const readyPollMs = 10;
@@ -102,6 +104,7 @@ export function serveStream(
     const subscriber = subscriberOf(deps, request, outlet);
     live = await subscribe(deps, subscriber, startOf(deps, request, subscriber));
     if (live !== undefined && !outlet.isOpen()) deps.hub.remove(live);
+    else if (live !== undefined) deps.onLive(request.did);
   }
   run().catch((error: unknown) => {
     deps.onError(error);

@@ -47,6 +47,7 @@ export interface TestServer {
   readonly requireFraming: boolean;
   readonly onEvents: () => void;
   readonly onNewDevice: (deviceId: string) => void;
+  readonly onClaims: () => void;
 }
 
 export interface TestConversation {
@@ -98,6 +99,7 @@ export async function startDomainHarness(options: HarnessOptions = {}): Promise<
     requireFraming: false,
     onEvents: () => undefined,
     onNewDevice: () => undefined,
+    onClaims: () => undefined,
     appender: createMessageAppender({
       sql: pool.sql,
       timeBucketSeconds: options.timeBucketSeconds ?? 60,

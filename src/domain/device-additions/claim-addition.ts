@@ -20,6 +20,8 @@ export interface ClaimDeps {
   readonly privacy: Privacy;
   readonly clock: Clock;
   readonly timeBucketSeconds: number;
+  /** Called with the device's owner after a claim that was served. */
+  readonly onClaims: (ownerDids: ReadonlySet<string>) => void;
 }
 
 /** What a claim came to; `candidate` is there where the addition waits. */
@@ -42,7 +44,7 @@ export type ClaimOutcome =
  * @throws AppError NotMember for former members; to strangers the addition is unknown.
  */
 export async function claimAddition(deps: ClaimDeps, caller: Caller, id: string): Promise<ClaimOutcome> {
-  return deps.db.transaction().execute(async (tx): Promise<ClaimOutcome> => {
+  const outcome = await deps.db.transaction().execute(async (tx): Promise<ClaimOutcome> => {
     const addition = await lockAddition(deps, tx, caller, id);
     if (addition === undefined) return { kind: 'unknown' };
     const { candidate, key } = addition;
@@ -54,6 +56,8 @@ export async function claimAddition(deps: ClaimDeps, caller: Caller, id: string)
     if (claimedBy !== undefined && claimedBy !== caller.did) return { kind: 'unavailable', candidate, by: claimedBy };
     return claimFree(deps, tx, caller, { candidate, key });
   });
+  if (outcome.kind === 'claimed') deps.onClaims(new Set([outcome.candidate.device.did]));
+  return outcome;
 }
 
 async function claimFree(

@@ -93,6 +93,20 @@ export async function deleteFlagged(tx: Tx, days: number, rowsMax: number): Prom
   return rows.map(({ tag }) => tag);
 }
 
+/** Devices of these owners that are not flagged as inactive. */
+export async function selectDevicesInUse(
+  db: Db,
+  owners: readonly Buffer[],
+): Promise<{ owner: Buffer; deviceId: string; tag: Buffer }[]> {
+  return db
+    .selectFrom('devices')
+    .select(['owner', 'device_id as deviceId', 'tag'])
+    .where(sql<boolean>`owner = ANY (${byteaArray(owners)}::bytea[])`)
+    .where('inactive_since', 'is', null)
+    .orderBy('registered_at')
+    .execute();
+}
+
 export interface DeviceToStore {
   readonly deviceId: string;
   readonly owner: Buffer;

@@ -17,6 +17,8 @@ type ClaimDeps = VisibilityDeps & {
   readonly sql: Sql;
   readonly timeBucketSeconds: number;
   readonly drainBudget: DrainBudget;
+  /** Called with the people whose one-time packages have left the stock. */
+  readonly onClaims: (ownerDids: ReadonlySet<string>) => void;
 };
 
 /**
@@ -38,9 +40,10 @@ export async function claimKeyPackages(
   const shown = dids.filter((did) => !hidden.has(did));
   // Made-up DIDs have no packages to drain, and must not crowd the budgets of people who have.
   const accounts = shown.filter((did) => settings.has(did));
-  const { packages } = await claimWithinBudget(deps.drainBudget, caller, accounts, (spent) =>
+  const { packages, drained } = await claimWithinBudget(deps.drainBudget, caller, accounts, (spent) =>
     claimOfPeople(deps, caller, { dids: shown, spent, cipherSuite }),
   );
+  deps.onClaims(drained);
   const served = new Set(packages.map(({ did }) => did));
   return { packages, missing: dids.filter((did) => !served.has(did)) };
 }

@@ -8,7 +8,7 @@ import { selectStock } from './store.ts';
 import type { StockRow } from './store.ts';
 
 /** Below this many available packages a client should publish more. */
-const replenishThreshold = 5;
+export const replenishThreshold = 5;
 const hourMs = 3_600_000;
 
 /** The caller's stock of key packages (lexicon getKeyPackageStats); used means handed out or consumed. */

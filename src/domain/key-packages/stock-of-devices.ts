@@ -1,7 +1,7 @@
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
 import { keyPackageOwner } from './key-package.ts';
-import { countAvailableByTag, deleteAvailable, deleteAvailableByTags } from './store.ts';
+import { countAvailableByTag, countUsableByTag, deleteAvailable, deleteAvailableByTags } from './store.ts';
 
 /** Available packages of each of the person's devices, by device tag in hex. */
 export async function stockOfDevices(
@@ -9,6 +9,18 @@ export async function stockOfDevices(
   did: string,
 ): Promise<ReadonlyMap<string, number>> {
   const rows = await countAvailableByTag(deps.db, keyPackageOwner(deps.privacy, did));
+  return new Map(rows.map(({ tag, count }) => [tag.toString('hex'), count]));
+}
+
+/** The same of several people, without packages past their lifetime; the tags of two people differ. */
+export async function stockByTag(
+  deps: { db: Db; privacy: Privacy },
+  dids: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  const rows = await countUsableByTag(
+    deps.db,
+    dids.map((did) => keyPackageOwner(deps.privacy, did)),
+  );
   return new Map(rows.map(({ tag, count }) => [tag.toString('hex'), count]));
 }
 

@@ -176,6 +176,15 @@ export async function countAvailableByTag(db: Db, owner: Buffer): Promise<{ tag:
   return rows.map(({ tag, count }) => ({ tag, count: Number(count) }));
 }
 
+export async function countUsableByTag(db: Db, owners: readonly Buffer[]): Promise<{ tag: Buffer; count: number }[]> {
+  const { rows } = await sql<{ tag: Buffer; count: number }>`
+    SELECT device_tag AS tag, count(*)::integer AS count FROM key_packages
+    WHERE owner = ANY (${byteaArray(owners)}::bytea[]) AND state = 1 AND expires_at > now() GROUP BY device_tag`.execute(
+    db,
+  );
+  return rows;
+}
+
 /** Deletes what a device has left to give; packages on their way to a Welcome stay until they expire. */
 export async function deleteAvailable(db: Db, owner: Buffer, tag: Buffer): Promise<number> {
   const result = await db

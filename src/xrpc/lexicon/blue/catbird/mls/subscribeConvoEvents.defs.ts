@@ -249,7 +249,7 @@ type InfoEvent = {
   cursor: string
 
   /**
-   * A notice about the connection, or the text of a warning.
+   * A notice about the connection or a device of the caller's, or the text of a warning.
    */
   info: string
 
@@ -267,6 +267,21 @@ type InfoEvent = {
    * Of a warning: what for, as the moderator wrote it.
    */
   reason?: undefined | string
+
+  /**
+   * What kind of notice it is, for programs.
+   */
+  code?: undefined | 'keyPackagesLow' | l.UnknownString
+
+  /**
+   * Of keyPackagesLow: which of the caller's devices should publish key packages.
+   */
+  deviceId?: undefined | string
+
+  /**
+   * Of keyPackagesLow: how many key packages that device has left.
+   */
+  available?: undefined | number
 }
 
 export type { InfoEvent }
@@ -281,6 +296,11 @@ const infoEvent = /*#__PURE__*/ l.typedObject<InfoEvent>(
     convoId: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
     warningId: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
     reason: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
+    code: /*#__PURE__*/ l.optional(
+      /*#__PURE__*/ l.string<{ knownValues: ['keyPackagesLow'] }>(),
+    ),
+    deviceId: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
+    available: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.integer()),
   }),
 )
 
