@@ -47,5 +47,5 @@ function newSalt(): KeyObject {
 }
 
 function nameUnder(salt: KeyObject, quota: QuotaName, whose: string): string {
-  return createHmac('sha256', salt).update(`${quota}\0${whose}`).digest('base64url').slice(0, 22);
+  return createHmac('sha256', salt).update(`${quota}\0${whose}`).digest('hex').slice(0, 32);
 }

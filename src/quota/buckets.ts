@@ -1,5 +1,8 @@
 import { isSpent } from './gcra.ts';
 import type { QuotaRule, QuotaState } from './gcra.ts';
+import { createLanes } from './lanes.ts';
+import { createNameTable } from './name-table.ts';
+import { createPackedStates } from './packed-states.ts';
 import type { BucketNames } from './store.ts';
 
 /** States by name, of a bounded number. */
@@ -12,69 +15,54 @@ export interface Buckets {
   count(): number;
 }
 
-interface Bucket {
-  readonly rule: QuotaRule;
-  readonly state: QuotaState;
-}
-
-/** Buckets of one width of window, in the order of the last change: the one that is spent first stands first. */
-type Lane = Map<string, Bucket>;
-
-/** Looking for spent buckets walks over all places that were emptied since the map was last packed, so not every time. */
 const sweepEveryMs = 1_000;
 
 export function createBuckets(bucketsMax: number): Buckets {
-  const lanes = new Map<number, Lane>();
+  const table = createNameTable(bucketsMax);
+  const states = createPackedStates(bucketsMax);
   const overflow = new Map<string, QuotaState>();
+  const lanes = createLanes(bucketsMax);
   let sweptAtMs = -Infinity;
 
-  function laneOf({ windowMs }: QuotaRule): Lane {
-    const known = lanes.get(windowMs);
-    if (known !== undefined) return known;
-    const lane: Lane = new Map();
-    lanes.set(windowMs, lane);
-    return lane;
+  function drop(place: number): void {
+    lanes.unlink(place);
+    states.remove(place);
+    table.remove(place);
   }
 
-  function count(): number {
-    let sum = 0;
-    for (const lane of lanes.values()) sum += lane.size;
-    return sum;
+  function placeOf({ current, former }: BucketNames): number {
+    const place = table.find(current);
+    return place !== -1 || former === undefined ? place : table.find(former);
   }
 
   return {
     find(names, rule) {
-      const known = findIn(laneOf(rule), names);
-      return known === undefined && count() >= bucketsMax ? overflow.get(rule.name) : known?.state;
+      const place = placeOf(names);
+      if (place !== -1) return states.read(place);
+      return table.count() === bucketsMax ? overflow.get(rule.name) : undefined;
     },
     keep(names, rule, state) {
-      const lane = laneOf(rule);
-      const wasKnown = lane.delete(names.current);
-      if (wasKnown || count() < bucketsMax) lane.set(names.current, { rule, state });
-      else overflow.set(rule.name, state);
+      let place = table.find(names.current);
+      if (place === -1) {
+        const former = placeOf(names);
+        if (former !== -1) drop(former);
+        place = table.add(names.current);
+        if (place === -1) return void overflow.set(rule.name, state);
+      } else {
+        lanes.unlink(place);
+      }
+      states.write(place, state);
+      lanes.append(place, rule.windowMs);
     },
     sweep(nowMs) {
       if (nowMs - sweptAtMs < sweepEveryMs) return;
       sweptAtMs = nowMs;
-      for (const lane of lanes.values()) removeSpent(lane, nowMs);
+      lanes.sweep((place, windowMs) => {
+        const isOver = isSpent({ windowMs }, states.read(place), nowMs);
+        if (isOver) drop(place);
+        return isOver;
+      });
     },
-    count,
+    count: () => table.count(),
   };
-}
-
-function removeSpent(lane: Lane, nowMs: number): void {
-  for (const [name, bucket] of lane) {
-    if (!isSpent(bucket.rule, bucket.state, nowMs)) return;
-    lane.delete(name);
-  }
-}
-
-function findIn(lane: Lane, names: BucketNames): Bucket | undefined {
-  const known = lane.get(names.current);
-  if (known !== undefined || names.former === undefined) return known;
-  const former = lane.get(names.former);
-  if (former === undefined) return undefined;
-  lane.delete(names.former);
-  lane.set(names.current, former);
-  return former;
 }

@@ -10,6 +10,7 @@ import type { RefusedBuckets } from './refused-buckets.ts';
 import { createStoreBreaker } from './store-breaker.ts';
 import type { StoreBreaker, StoreState } from './store-breaker.ts';
 import type { QuotaStore } from './store.ts';
+import { createTimeLimit } from './time-limit.ts';
 
 export interface FallbackDeps {
   /** Counts for all servers; may fail or hang. */
@@ -32,6 +33,7 @@ type Act = 'charge' | 'peek';
 interface SharedParts extends Pick<FallbackDeps, 'shared' | 'clock'> {
   readonly breaker: StoreBreaker;
   readonly refused: RefusedBuckets;
+  readonly inTime: ReturnType<typeof createTimeLimit>;
 }
 
 /**
@@ -44,9 +46,9 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
   const local = createLocalPart(deps.localOf, deps.serverCount);
   const refused = createRefusedBuckets(refusedBucketsMax);
   const breaker = createStoreBreaker(deps.onChange);
-
+  const parts = { shared, breaker, refused, clock, inTime: createTimeLimit(clock, storeTimeoutMs) };
   const askShared = (act: Act, asked: 'ask' | 'probe', charge: Charge): Promise<Outcome> =>
-    askInTime({ shared, clock, breaker, refused }, { act, asked, charge });
+    askInTime(parts, { act, asked, charge });
 
   /** The shared count alone; the local one is told. */
   async function askOne(act: Act, charge: Charge): Promise<Outcome> {
@@ -92,7 +94,7 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
       local.giveBack({ bucket, rule, nowMs: chargedAtMs, cost });
       if (breaker.isBroken()) return;
       try {
-        await inTime(clock, shared.giveBack(bucket, rule, chargedAtMs, cost));
+        await parts.inTime(shared.giveBack(bucket, rule, chargedAtMs, cost));
       } catch {
         breaker.failed();
       }
@@ -102,13 +104,13 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
 
 /** @throws whatever the store throws, or RangeError when it takes too long; the breaker then knows. */
 async function askInTime(
-  { shared, clock, breaker, refused }: SharedParts,
+  { shared, clock, breaker, refused, inTime }: SharedParts,
   { act, asked, charge }: { readonly act: Act; readonly asked: 'ask' | 'probe'; readonly charge: Charge },
 ): Promise<Outcome> {
   const { bucket, rule, nowMs, cost } = charge;
   let outcome: Outcome;
   try {
-    outcome = await inTime(clock, shared[act](bucket, rule, nowMs, cost));
+    outcome = await inTime(shared[act](bucket, rule, nowMs, cost));
   } catch (error) {
     breaker.failed();
     throw error;
@@ -116,20 +118,4 @@ async function askInTime(
   breaker.succeeded(asked, clock.monotonicMs());
   if (act === 'charge' && !outcome.allowed) refused.add(bucket.current, cost, clock.monotonicMs(), outcome);
   return outcome;
-}
-
-/** @throws RangeError when `work` takes longer than `storeTimeoutMs`; what `work` throws. */
-async function inTime<T>(clock: Clock, work: Awaitable<T>): Promise<T> {
-  const ended = new AbortController();
-  const late = async (): Promise<never> => {
-    await clock.sleep(storeTimeoutMs, ended.signal);
-    // An event loop that was busy runs timers before it reads answers that came long ago.
-    await clock.sleep(1, ended.signal);
-    throw new RangeError('the quota store took too long');
-  };
-  try {
-    return await Promise.race([work, late()]);
-  } finally {
-    ended.abort();
-  }
 }

@@ -103,7 +103,7 @@ export function assertCost(rule: QuotaRule, cost: number): void {
 }
 
 /** Whether `state` no longer says anything that an unknown key would not say. */
-export function isSpent(rule: QuotaRule, state: QuotaState, nowMs: number): boolean {
+export function isSpent(rule: Pick<QuotaRule, 'windowMs'>, state: QuotaState, nowMs: number): boolean {
   return slotEndMs(rule, state.firstSlot + state.counts.length - 1) + rule.windowMs <= nowMs && state.dueAtMs <= nowMs;
 }
 
@@ -115,7 +115,7 @@ function slotOf(rule: QuotaRule, nowMs: number): number {
   return Math.floor((nowMs * slotsPerWindow) / rule.windowMs);
 }
 
-function slotEndMs(rule: QuotaRule, slot: number): number {
+function slotEndMs(rule: Pick<QuotaRule, 'windowMs'>, slot: number): number {
   return ((slot + 1) * rule.windowMs) / slotsPerWindow;
 }
 

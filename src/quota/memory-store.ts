@@ -28,7 +28,8 @@ export function createMemoryStore(bucketsMax: number): MemoryStore {
     charge(names, rule, nowMs, cost) {
       buckets.sweep(nowMs);
       const { state, outcome } = charge(rule, buckets.find(names, rule), nowMs, cost);
-      if (outcome.allowed) buckets.keep(names, rule, state);
+      // Also when it is refused, what was known under the former name moves.
+      if (outcome.allowed || names.former !== undefined) buckets.keep(names, rule, state);
       return outcome;
     },
     peek: (names, rule, nowMs, cost) => charge(rule, buckets.find(names, rule), nowMs, cost).outcome,

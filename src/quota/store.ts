@@ -1,7 +1,7 @@
 import type { Awaitable } from './decision.ts';
 import type { Outcome, QuotaRule } from './gcra.ts';
 
-/** Names of one bucket. While the salt of the names changes, a bucket has two. */
+/** Names of one bucket, 16 bytes in hex each. While the salt of the names changes, a bucket has two. */
 export interface BucketNames {
   readonly current: string;
   /** What was charged under it counts, and moves to `current`. */

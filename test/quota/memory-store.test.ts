@@ -1,10 +1,13 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import type { QuotaRule } from '#quota/gcra.ts';
 import { createMemoryStore } from '#quota/memory-store.ts';
 import type { BucketNames } from '#quota/store.ts';
-import { describeStore } from './store-contract.ts';
+import { describeStore, nameOf } from './store-contract.ts';
 
 const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs: 60_000 };
 
@@ -12,7 +15,7 @@ const contracted = createMemoryStore(1_000);
 describeStore('memory', () => contracted);
 
 function bucket(current: string, former?: string): BucketNames {
-  return { current, former };
+  return { current: nameOf(current), former: former === undefined ? undefined : nameOf(former) };
 }
 
 test('a flood of keys takes no memory beyond the bound, and newcomers together get the room of one', () => {
@@ -83,3 +86,10 @@ test('a hundred thousand busy callers cost little memory, and a charge little ti
   expect(usedBytes() - before).toBeLessThan(50 * 1_048_576);
   expect(chargeUs, 'microseconds for one charge').toBeLessThan(20);
 });
+
+test('five million distinct keys take less than 50 MiB, in all stores of a server that counts alone or shares its count', async () => {
+  const child = fileURLToPath(new URL('flood-child.ts', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [child, '5000000', '400000']);
+  const { grownMib } = JSON.parse(stdout) as { grownMib: number };
+  expect(grownMib).toBeLessThan(50);
+}, 120_000);

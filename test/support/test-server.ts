@@ -90,6 +90,8 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
     ...testEnvironment(options),
     DATABASE_URL: options.databaseUrl,
     IDENTITY_KEY: options.identityKey ?? newKeyRingText(),
+    // A shared count goes by the database's clock, which nobody moves.
+    ...(options.clock === undefined ? {} : { QUOTA_STORE: 'memory' }),
     ...options.env,
   });
   const logLines: string[] = [];

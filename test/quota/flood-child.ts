@@ -1,0 +1,64 @@
+import { systemClock } from '#platform/clock.ts';
+import { readConfig } from '#platform/config.ts';
+import { createMemoryStores, createQuota } from '#quota/charge.ts';
+import type { QuotaCharger } from '#quota/charge.ts';
+import { createFallbackStore } from '#quota/fallback-store.ts';
+import { createMemoryStore } from '#quota/memory-store.ts';
+import { quotas } from '#quota/quotas.ts';
+import type { Quota, QuotaName, QuotaScope } from '#quota/quotas.ts';
+
+/**
+ * Charges as many keys as the first argument says to the stores of a server that counts alone, and as many as the second says
+ * to those of one that shares its count, a row of each scope in turn; writes how many MiB of memory the keys took.
+ */
+const [aloneKeys = 0, sharingKeys = 0] = process.argv.slice(2).map(Number);
+
+const byScope = new Map<QuotaScope, QuotaName>();
+for (const [name, { scope }] of Object.entries<Quota>(quotas)) {
+  // The names are those of the table.
+  if (!byScope.has(scope)) byScope.set(scope, name as QuotaName);
+}
+const rows = [...byScope.values()];
+
+// Limits that nobody reaches: with few keys and with many, every charge takes the same way.
+const plenty = rows.map((row): [string, string] => [quotas[row].setting, '1000000']);
+const config = readConfig(Object.fromEntries(plenty));
+
+// As long as an HMAC. Those would leave garbage that has nothing to do with how many keys there are.
+const nameOf = (_: QuotaName, whose: string) => ({ current: whose, former: undefined });
+
+function openAlone(): QuotaCharger {
+  return createQuota({ config, clock: systemClock, nameOf });
+}
+
+function openSharing(): QuotaCharger {
+  const memory = createMemoryStores();
+  const shared = createFallbackStore({
+    shared: createMemoryStore(1_000),
+    localOf: ({ name }) => memory[(quotas as Readonly<Record<string, Quota>>)[name]?.scope ?? 'caller'],
+    clock: systemClock,
+    serverCount: 2,
+    onChange: () => undefined,
+  });
+  const stores = { address: memory.address, caller: shared, target: shared, conversation: shared };
+  return createQuota({ config, clock: systemClock, nameOf, stores });
+}
+
+async function charge(quota: QuotaCharger, charges: number, keys: number): Promise<void> {
+  for (let index = 0; index < charges; index++) {
+    const row = index % rows.length;
+    const key = (Math.imul((index % keys) * rows.length + row, 0x9e3779b1) >>> 0).toString(16).padStart(8, '0');
+    const decision = quota.take(rows[row] ?? 'address', key.repeat(4));
+    if (decision instanceof Promise) await decision;
+  }
+}
+
+const sizeMib = (): number => process.memoryUsage.rss() / 1_048_576;
+// What charging as such takes.
+await charge(openAlone(), 300_000, 100);
+await charge(openSharing(), 300_000, 100);
+const beforeMib = sizeMib();
+const [alone, sharing] = [openAlone(), openSharing()];
+await charge(alone, aloneKeys, aloneKeys);
+await charge(sharing, sharingKeys, sharingKeys);
+process.stdout.write(JSON.stringify({ grownMib: sizeMib() - beforeMib }));
