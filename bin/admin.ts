@@ -4,7 +4,9 @@ import { auditCommand } from './admin/audit.ts';
 import { configCommand } from './admin/config.ts';
 import { jobsCommand } from './admin/jobs.ts';
 import { keyCommand } from './admin/key.ts';
+import { purgeCommand } from './admin/purge.ts';
 import { quotaCommand } from './admin/quota.ts';
+import { retentionCommand } from './admin/retention.ts';
 
 await runMain(
   defineCommand({
@@ -15,7 +17,9 @@ await runMain(
       config: configCommand,
       jobs: jobsCommand,
       key: keyCommand,
+      purge: purgeCommand,
       quota: quotaCommand,
+      retention: retentionCommand,
     },
   }),
 );

@@ -13,6 +13,7 @@ export interface OperatorSubjects {
   readonly 'jobs.pause': JobName;
   readonly 'jobs.resume': JobName;
   readonly 'jobs.retry': JobName;
+  readonly purge: JobName;
   readonly 'migrate.up': 'none';
   readonly 'migrate.down': 'none';
   readonly 'account.not_before': 'none';
@@ -27,6 +28,7 @@ const words: { readonly [Command in OperatorCommand]: readonly OperatorSubjects[
   'jobs.pause': jobNames,
   'jobs.resume': jobNames,
   'jobs.retry': jobNames,
+  purge: jobNames,
   'migrate.up': ['none'],
   'migrate.down': ['none'],
   'account.not_before': ['none'],

@@ -54,6 +54,8 @@ const planters: readonly string[] = [
     SELECT now() - n * interval '30 days', 'server', 'started', 1 FROM generate_series(1, 7) n`,
   `INSERT INTO operator_actions (action_no, taken_at, action, subject, key_id, previous_digest, digest)
     SELECT n, now() - interval '100 days', 'jobs.run', 'clean-invites', 1, '\\x00', '\\x00' FROM generate_series(1, 7) n`,
+  `INSERT INTO operator_actions (action_no, taken_at, action, subject, key_id, previous_digest, digest)
+    VALUES (8, now(), 'jobs.run', 'clean-invites', 1, '\\x00', '\\x00')`,
 ];
 
 /** Plants rows of every such class, past their time and not, in such a way that some go for two reasons. */

@@ -9,7 +9,7 @@ export const keptTables: Readonly<Record<KeptTable, string>> = {
   conversations: 'The group lives for as long as its members use it, also with all messages gone.',
   conversation_counters: 'Numbers of messages are never used twice, so their counter stays.',
   group_infos: 'One for each conversation, written anew with each epoch: a device that lost its state joins by it.',
-  members: 'Also of those who left: they are told what they may still read, and may not come back unasked.',
+  members: 'Also those who left: only they are told that they are no members any more.',
   policies: 'One for each conversation, what its admins decided.',
   accounts: 'One for each person: the sealed list of their conversations, and their settings.',
   chat_sender_blocks: 'Somebody blocked a sender, until they take it back.',

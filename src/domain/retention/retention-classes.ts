@@ -79,7 +79,7 @@ export const retentionClasses = {
   },
   'key-packages-of-inactive-devices': {
     what: 'What such devices have left of key packages',
-    keptFor: 'as long as the device (DEVICE_INACTIVE_DAYS, DEVICE_REMOVAL_DAYS)',
+    keptFor: 'as long as the device: DEVICE_INACTIVE_DAYS and DEVICE_REMOVAL_DAYS days',
     settings: ['DEVICE_INACTIVE_DAYS', 'DEVICE_REMOVAL_DAYS'],
     table: 'key_packages',
     job: 'retire-devices',
@@ -189,7 +189,7 @@ export const retentionClasses = {
   },
   warnings: {
     what: 'Sealed warnings to members',
-    keptFor: 'until the time that their author gave them, with the event that delivers them at most',
+    keptFor: 'until the time that their author gave them, EVENT_STREAM_TTL_DAYS days at most',
     settings: ['EVENT_STREAM_TTL_DAYS'],
     table: 'warnings',
     job: 'clean-reports',

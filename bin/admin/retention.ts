@@ -1,0 +1,84 @@
+import { defineCommand } from 'citty';
+import { readRetentionAges } from '#domain/retention/read-ages.ts';
+import { retentionClasses, retentionClassNames } from '#domain/retention/retention-classes.ts';
+import type { RetentionClassName } from '#domain/retention/retention-classes.ts';
+import { readConfig } from '#platform/config.ts';
+import type { Config } from '#platform/config.ts';
+import { systemClock } from '#platform/clock.ts';
+import { estimateRows } from '#storage/estimate-rows.ts';
+import { withDatabase } from '../with-database.ts';
+import { command } from './command.ts';
+
+/** One class as it stands; times are null where there is no row, or nobody knows. */
+interface Shown {
+  readonly class: RetentionClassName;
+  readonly keptFor: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly job: string;
+  /** Rows of the whole table, as Postgres last estimated them. */
+  readonly tableRowsEstimate: number | null;
+  readonly oldest: string | null;
+  readonly overdueSince: string | null;
+}
+
+async function showAll(): Promise<void> {
+  const config = readConfig(process.env);
+  const shown = await withDatabase(config, async (database) => {
+    const ages = new Map((await readRetentionAges(database, config)).map((age) => [age.name, age]));
+    const estimates = await estimateRows(database.sql);
+    const nowMs = systemClock.nowMs();
+    return retentionClassNames.map((name): Shown => {
+      const { table, job, keptFor } = retentionClasses[name];
+      const { oldestMs, overdueMs = 0 } = ages.get(name) ?? {};
+      return {
+        class: name,
+        keptFor,
+        settings: settingsOf(name, config),
+        job,
+        tableRowsEstimate: estimates.get(table) ?? null,
+        oldest: oldestMs === undefined ? null : toMinute(nowMs - oldestMs),
+        overdueSince: overdueMs === 0 ? null : toMinute(nowMs - overdueMs),
+      };
+    });
+  });
+  for (const row of shown) console.log(process.stdout.isTTY ? inWords(row) : JSON.stringify(row));
+}
+
+function settingsOf(name: RetentionClassName, config: Config): Record<string, unknown> {
+  return Object.fromEntries(retentionClasses[name].settings.map((setting) => [setting, config[setting]]));
+}
+
+function inWords(row: Shown): string {
+  const values = Object.entries(row.settings).map(([name, value]) => `${name}=${String(value)}`);
+  const rows = row.tableRowsEstimate === null ? 'not yet estimated' : `about ${row.tableRowsEstimate} in its table`;
+  return [
+    row.class,
+    `  kept      ${row.keptFor}`,
+    ...values.map((value) => `            ${value}`),
+    `  rows      ${rows}`,
+    ...(row.oldest === null ? [] : [`  oldest    ${minuteOf(row.oldest)}`]),
+    `  overdue   ${row.overdueSince === null ? 'no' : `since ${minuteOf(row.overdueSince)}: npm run admin -- jobs run ${row.job}`}`,
+  ].join('\n');
+}
+
+/** As exact as stored times are. */
+function toMinute(timeMs: number): string {
+  return new Date(Math.round(timeMs / 60_000) * 60_000).toISOString();
+}
+
+function minuteOf(iso: string): string {
+  return `${iso.slice(0, 16)}Z`;
+}
+
+const show = defineCommand({
+  meta: {
+    name: 'show',
+    description: 'Every class of rows that expire: kept for, how many, the oldest, and since when it is overdue',
+  },
+  run: () => command(showAll),
+});
+
+export const retentionCommand = defineCommand({
+  meta: { name: 'retention', description: 'What is kept, and for how long' },
+  subCommands: { show },
+});
