@@ -1,3 +1,4 @@
+import { defaultLifetime } from 'ts-mls';
 import { z } from 'zod';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { openEventStream } from './event-stream.ts';
@@ -180,6 +181,15 @@ export class ScriptedClient {
     }
     await this.syncPackages();
     return (await this.#get('getKeyPackageStats', answers.getKeyPackageStats, { cipherSuite: suite })).available;
+  }
+
+  /** A last-resort package as ts-mls makes them by default: its lifetime has no end. */
+  async keepLastResort(): Promise<void> {
+    const { bytes, ref } = await this.#device.createKeyPackage({ lastResort: 'extension', lifetime: defaultLifetime });
+    this.#localHashes.add(ref);
+    const expires = new Date(Date.now() + 3_650 * dayMs).toISOString();
+    const item = { keyPackage: base64(bytes), cipherSuite: suite, expires };
+    await this.#post('publishKeyPackages', answers.publishKeyPackages, { keyPackages: [item] });
   }
 
   async syncPackages(): Promise<{ serverHashes: string[]; orphanedCount: number; deletedCount: number }> {
