@@ -25,7 +25,7 @@ export interface FallbackDeps {
 }
 
 /** A store that has not answered by then counts as gone, for this request and for the next second. */
-export const storeTimeoutMs = 250;
+const storeTimeoutMs = 250;
 const refusedBucketsMax = 10_000;
 
 type Act = 'charge' | 'peek';
