@@ -7,6 +7,7 @@ import { keyCommand } from './admin/key.ts';
 import { purgeCommand } from './admin/purge.ts';
 import { quotaCommand } from './admin/quota.ts';
 import { retentionCommand } from './admin/retention.ts';
+import { restoreCommand } from './admin/restore.ts';
 
 await runMain(
   defineCommand({
@@ -20,6 +21,7 @@ await runMain(
       purge: purgeCommand,
       quota: quotaCommand,
       retention: retentionCommand,
+      restore: restoreCommand,
     },
   }),
 );

@@ -19,6 +19,7 @@ export interface OperatorSubjects {
   readonly 'account.not_before': 'none';
   readonly 'account.suspend': 'none';
   readonly 'account.resume': 'none';
+  readonly 'restore.finish': 'none';
 }
 
 export type OperatorCommand = keyof OperatorSubjects;
@@ -34,6 +35,7 @@ const words: { readonly [Command in OperatorCommand]: readonly OperatorSubjects[
   'account.not_before': ['none'],
   'account.suspend': ['none'],
   'account.resume': ['none'],
+  'restore.finish': ['none'],
 };
 
 /**

@@ -9,6 +9,7 @@ import { readWarnings, warningKey } from '#domain/warnings/read-warnings.ts';
 import type { Warning } from '#domain/warnings/warning.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Sql } from '#storage/database.ts';
+import { assertRestoreFinished } from '#storage/finish-restore.ts';
 
 /** What membership events say happened (lexicon `membershipChangeEvent`). */
 export type MembershipAction = 'joined' | 'left' | 'removed';
@@ -58,8 +59,12 @@ export async function readHorizon(deps: { sql: Sql }): Promise<number> {
   return selectHorizon(deps.sql);
 }
 
-/** The database's cursor generation, made by the first migration. */
+/**
+ * The database's cursor generation, made by the first migration.
+ * @throws ConfigError when the database was restored from a dump and nobody has finished that.
+ */
 export async function readCursorGeneration(deps: { sql: Sql }): Promise<Buffer> {
+  await assertRestoreFinished(deps.sql);
   return selectGeneration(deps.sql);
 }
 
