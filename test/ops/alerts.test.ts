@@ -44,6 +44,8 @@ test.skipIf(!hasPromtool).each([
   ['a job is given twice as long', '> 3 * max by (job)', '> 6 * max by (job)'],
   ['one failure is enough', '>= 3', '>= 1'],
   ['a held delivery is let pass', '> 30', '> 3000'],
+  ['what is overdue is let be', 'group_left () 3 *', 'group_left () 30 *'],
+  ['rows are overdue at once', 'group_left () 3 *', 'group_left () 0.5 *'],
 ])('the tests of the alerts notice that %s', async (_name, from, to) => {
   expect((await testRules((text) => text.replace(from, to))).status).not.toBe(0);
 });

@@ -11,6 +11,7 @@ const labels = {
   methods: ['sendMessage', 'getMessages'],
   quotas: ['address', 'sendMessage'],
   jobs: ['compact-events'],
+  retentionClasses: ['events'],
 };
 const strangers = [
   'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa',
@@ -44,11 +45,12 @@ async function labelValues(): Promise<Map<string, Set<string>>> {
 }
 
 test('a word that is not of a closed list is counted as unknown, whatever it is', async () => {
-  for (const word of ['sendMessage', 'compact-events', 'address', ...strangers]) {
+  for (const word of ['sendMessage', 'compact-events', 'events', 'address', ...strangers]) {
     metrics.requestFinished(word, '4xx', 3);
     metrics.quotaRefused(word);
     metrics.jobFinished(word, 'failed', 3);
     metrics.jobLastSucceeded(word, 3);
+    metrics.retentionAge({ name: word, job: 'compact-events', oldestMs: 2, overdueMs: 1 });
   }
   const values = await labelValues();
   values.delete('le');
@@ -57,6 +59,7 @@ test('a word that is not of a closed list is counted as unknown, whatever it is'
     status_class: ['4xx'],
     quota: ['address', 'sendMessage', 'unknown'],
     job: ['compact-events', 'unknown'],
+    class: ['events', 'unknown'],
     result: ['failed'],
   });
 });
