@@ -25,7 +25,7 @@ export interface FallbackDeps {
 }
 
 /** A store that has not answered by then counts as gone, for this request and for the next second. */
-const storeTimeoutMs = 250;
+const storeTimeoutMs = 1_000;
 const refusedBucketsMax = 10_000;
 
 type Act = 'charge' | 'peek';
