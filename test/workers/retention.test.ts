@@ -6,7 +6,10 @@ import { placesToLook, readRetentionAges } from '#domain/retention/read-ages.ts'
 import { retentionClasses, retentionClassNames } from '#domain/retention/retention-classes.ts';
 import type { RetentionClassName } from '#domain/retention/retention-classes.ts';
 import { jobNames } from '#jobs/catalogue.ts';
+import { systemClock } from '#platform/clock.ts';
 import { readConfig } from '#platform/config.ts';
+import { createLogger } from '#platform/logger.ts';
+import { createMetrics } from '#platform/metrics.ts';
 import { firstRowAges } from '#storage/expiring-rows.ts';
 import type { FirstRow } from '#storage/expiring-rows.ts';
 import { createTestDatabase } from '../support/database.ts';
@@ -14,6 +17,7 @@ import type { TestDatabase } from '../support/database.ts';
 import { plantExpiring } from '../support/expiring-classes.ts';
 import { plantRows } from '../support/expiring-rows.ts';
 import { runJob } from '../support/run-job.ts';
+import { startWorkers } from '../../workers/main.ts';
 
 const config = readConfig({});
 const timeoutMs = 10_000;
@@ -142,4 +146,28 @@ test('a class says for how long its oldest row could have been gone, and nothing
   expect((oldestMs ?? 0) / 86_400_000).toBeCloseTo(31, 1);
   await runJob(database, 'clean-reports');
   expect(await read('reports')).toMatchObject({ overdueMs: 0 });
+});
+
+test('a worker measures it for every class that has a time, and Prometheus reads it', async () => {
+  await database.sql`
+    INSERT INTO reports (report_id, group_id, report_no, category, state, sealed_parties, sealed_content, submitted_at)
+    VALUES (gen_random_uuid(), '\\x02', 1, 1, 1, '\\x00', '\\x00', now() - interval '31 days')`;
+  const metrics = createMetrics({ methods: [], quotas: [], jobs: jobNames, retentionClasses: retentionClassNames });
+  const deps = { database, config, clock: systemClock, logger: createLogger('silent'), metrics };
+  const workers = await startWorkers({ databaseUrl: database.url, ...deps });
+  try {
+    const overdueHours = async (): Promise<number> => {
+      const found = /^nightjar_retention_overdue_seconds\{class="reports",job="clean-reports"\} (\S+)$/m.exec(
+        await metrics.read(),
+      );
+      return Number(found?.[1] ?? 0) / 3_600;
+    };
+    for (let attempt = 0; attempt < 100 && (await overdueHours()) === 0; attempt++) await systemClock.sleep(50);
+    expect(await overdueHours()).toBeCloseTo(24, 1);
+    const text = await metrics.read();
+    for (const { name } of await readRetentionAges(database, config)) expect(text).toContain(`{class="${name}",job=`);
+    expect(text).not.toContain('class="unknown"');
+  } finally {
+    await workers.close();
+  }
 });
