@@ -8,7 +8,7 @@ import type { TestRedis } from '../support/redis.ts';
 import { hasFaketime, noteTurns, turnsDone, WorkerProcesses } from '../support/worker-processes.ts';
 
 const intervalSeconds = 2;
-const watchedSeconds = 8;
+const watchedSeconds = 6;
 
 let database: TestDatabase;
 let redis: TestRedis | undefined;

@@ -54,7 +54,7 @@ async function untilAllDone(): Promise<number> {
 
 describe.each([
   ['postgres', killCount],
-  ['redis', Math.ceil(killCount / 3)],
+  ['redis', Math.ceil(killCount / 4)],
 ] as const)('workers on %s, killed %i times at random instants over all jobs', (backend, kills) => {
   test.skipIf(backend === 'redis' && !hasRedis)(
     'lose no effect and double none, and every job is done within 10 s of a worker being back',
