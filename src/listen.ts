@@ -12,7 +12,8 @@ import { edgeRefusal } from '#edge/edge-error.ts';
 import type { EdgeErrorCode } from '#edge/edge-error.ts';
 import { Edge } from '#edge/edge.ts';
 import type { EdgeDeps } from '#edge/edge.ts';
-import type { Exchange } from '#edge/refuse.ts';
+import { plainAnswer } from '#edge/plain-answer.ts';
+import type { Answerable } from '#edge/plain-answer.ts';
 import { SecuredResponse } from '#edge/security-headers.ts';
 import { edgeTimeouts } from '#edge/timeouts.ts';
 import type { EdgeTimeouts } from '#edge/timeouts.ts';
@@ -82,12 +83,14 @@ export async function listen<Composed extends Served>(
     served.app !== undefined && upgradeGate(served.app.endpoints)(request) && edge.mayUpgrade(request);
   const server = createAdaptorServer({
     fetch: async (request, env) => {
-      const response = served.app?.http.fetch(request, env) ?? new Response(null, { status: 503 });
-      const { incoming, outgoing } = env as HttpBindings | UpgradeBindings;
+      const response = await (served.app?.http.fetch(request, env) ?? new Response(null, { status: 503 }));
+      const { incoming, outgoing, answer } = env as (HttpBindings | UpgradeBindings) & Answerable;
       // A request that has left HTTP has nothing to answer with.
-      return outgoing === undefined
-        ? answerUpgrade(incoming, response)
-        : answer(edge, { incoming, outgoing }, response);
+      if (outgoing === undefined) return answerUpgrade(incoming, response);
+      if (answer !== undefined) await edge.answer({ incoming, outgoing }, answer);
+      else if (response !== RESPONSE_ALREADY_SENT) await edge.answer({ incoming, outgoing }, plainAnswer(response));
+      // The adapter gets nothing to write: an error that arose in it would be printed and sent with its text.
+      return RESPONSE_ALREADY_SENT;
     },
     createServer: ((serverOptions: ServerOptions, serve: RequestListener) => {
       const inner = createServer(serverOptions);
@@ -177,14 +180,7 @@ function logFailure(logger: Logger, error: unknown): void {
   logger.log('background_failed', { part: 'listener', ...describeError(error) });
 }
 
-/** The adapter gets nothing to write: an error that arose in it would be printed and sent with its text. */
-async function answer(edge: Edge, exchange: Exchange, response: Response | Promise<Response>): Promise<Response> {
-  if ((await response) !== RESPONSE_ALREADY_SENT) await edge.answer(exchange, response);
-  return RESPONSE_ALREADY_SENT;
-}
-
-async function answerUpgrade(request: IncomingMessage, answer: Response | Promise<Response>): Promise<Response> {
-  const response = await answer;
+async function answerUpgrade(request: IncomingMessage, response: Response): Promise<Response> {
   if (!response.ok) await refuseUpgrade(request, response);
   return response;
 }

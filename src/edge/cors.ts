@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+type CorsHeader = readonly [name: string, value: string];
+
 /** Which pages of other origins may read answers, and what they may send. Without origins there is nothing to say. */
 export interface CorsPolicy {
   /** For every answer to a request with this `Origin`. */
-  headersFor(origin: string | undefined): Readonly<Record<string, string>>;
+  headersFor(origin: string | undefined): readonly CorsHeader[];
   isAllowed(origin: string): boolean;
 }
 
@@ -30,16 +32,12 @@ export const preflightHeaders = {
  */
 export function createCorsPolicy(origins: readonly string[]): CorsPolicy {
   const allowed = new Set(origins);
-  const stranger = allowed.size === 0 ? {} : { Vary: 'Origin' };
+  const stranger: readonly CorsHeader[] = allowed.size === 0 ? [] : [['Vary', 'Origin']];
   return {
     isAllowed: (origin) => allowed.has(origin),
     headersFor(origin) {
       if (origin === undefined || !allowed.has(origin)) return stranger;
-      return {
-        ...stranger,
-        'Access-Control-Allow-Origin': origin,
-        'Access-Control-Expose-Headers': exposedHeaders,
-      };
+      return [...stranger, ['Access-Control-Allow-Origin', origin], ['Access-Control-Expose-Headers', exposedHeaders]];
     },
   };
 }

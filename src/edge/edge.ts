@@ -6,7 +6,8 @@ import type { CorsPolicy } from './cors.ts';
 import type { EdgeErrorCode } from './edge-error.ts';
 import { inspectRequest } from './inspect-request.ts';
 import type { InspectOptions } from './inspect-request.ts';
-import { refuse, refuseOnSocket, writeAnswer } from './refuse.ts';
+import type { PlainAnswer } from './plain-answer.ts';
+import { endsConnection, refuse, refuseOnSocket, writeAnswer } from './refuse.ts';
 import type { Exchange, LingerDeps } from './refuse.ts';
 import type { EdgeTimeouts } from './timeouts.ts';
 
@@ -102,11 +103,11 @@ export class Edge {
   }
 
   /** Writes the app's answer; a failure becomes InternalServerError and goes to `onError`. Never rejects. */
-  async answer(exchange: Exchange, response: Response | Promise<Response>): Promise<void> {
+  async answer(exchange: Exchange, answer: PlainAnswer | Promise<PlainAnswer>): Promise<void> {
     try {
-      const answer = await response;
-      if (answer.headers.get('connection') === 'close') this.#willClose(exchange);
-      await writeAnswer(this.#linger, exchange, answer);
+      const known = answer instanceof Promise ? await answer : answer;
+      if (endsConnection(known)) this.#willClose(exchange);
+      await writeAnswer(this.#linger, exchange, known);
     } catch (error) {
       this.#deps.onError(error);
       if (exchange.outgoing.headersSent) exchange.outgoing.destroy();
@@ -145,8 +146,7 @@ export class Edge {
       outgoing.setHeader('Connection', 'close');
       link.isClosing = true;
     }
-    const corsHeaders = this.#deps.cors.headersFor(incoming.headers.origin);
-    for (const [name, value] of Object.entries(corsHeaders)) outgoing.setHeader(name, value);
+    for (const [name, value] of this.#deps.cors.headersFor(incoming.headers.origin)) outgoing.setHeader(name, value);
     incoming.headers.host = innerHost;
     return exchange;
   }

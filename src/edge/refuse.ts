@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
 import { edgeRefusal, edgeRefusalText } from './edge-error.ts';
 import type { EdgeErrorCode } from './edge-error.ts';
+import type { PlainAnswer } from './plain-answer.ts';
 
 /** A request and what answers it. */
 export interface Exchange {
@@ -40,21 +41,31 @@ export async function refuseOnSocket(
 }
 
 /**
- * Writes `response` whole. The adapter would print an error that arises here, and send its text.
+ * Writes `answer` whole. The adapter would print an error that arises here, and send its text.
+ * @returns what to wait for when the connection ends with it.
  * @throws Error when its headers cannot be sent.
  */
-export async function writeAnswer(
-  deps: LingerDeps,
-  { incoming, outgoing }: Exchange,
-  response: Response,
-): Promise<void> {
-  const body = Buffer.from(await response.arrayBuffer());
-  if (outgoing.destroyed || outgoing.headersSent) return;
-  const headers = Object.fromEntries(response.headers);
-  const hasBody = response.status !== 204 && response.status !== 304;
-  outgoing.writeHead(response.status, hasBody ? { ...headers, 'content-length': body.length } : headers);
-  if (incoming.method !== 'HEAD' && hasBody) outgoing.write(body);
-  if (headers['connection'] === 'close') await discardBody(deps, incoming);
+export function writeAnswer(deps: LingerDeps, exchange: Exchange, answer: PlainAnswer): Promise<void> | undefined {
+  const { incoming, outgoing } = exchange;
+  if (outgoing.destroyed || outgoing.headersSent) return undefined;
+  const { status, headers, body } = answer;
+  const mayHaveBody = status !== 204 && status !== 304;
+  outgoing.writeHead(status, mayHaveBody ? { ...headers, 'Content-Length': Buffer.byteLength(body) } : headers);
+  const sent = mayHaveBody && incoming.method !== 'HEAD' ? body : '';
+  if (endsConnection(answer)) return finish(deps, exchange, sent);
+  // Head and body leave together.
+  outgoing.end(sent);
+  return undefined;
+}
+
+/** Whether the connection is over with `answer`. */
+export function endsConnection({ headers }: PlainAnswer): boolean {
+  return headers['Connection'] === 'close' || headers['connection'] === 'close';
+}
+
+async function finish(deps: LingerDeps, { incoming, outgoing }: Exchange, body: string | Buffer): Promise<void> {
+  outgoing.write(body);
+  await discardBody(deps, incoming);
   outgoing.end();
 }
 

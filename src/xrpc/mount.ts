@@ -6,6 +6,8 @@ import type { Authenticate } from '#auth/authenticate.ts';
 import type { Caller } from '#domain/caller.ts';
 import type { Clock } from '#platform/clock.ts';
 import { isPreflight, preflightHeaders } from '#edge/cors.ts';
+import { handedOver } from '#edge/plain-answer.ts';
+import type { Answerable, PlainAnswer } from '#edge/plain-answer.ts';
 import { InvariantError } from '#platform/errors.ts';
 import { newRequestId } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
@@ -21,7 +23,7 @@ import type { AtTheDoor } from './door.ts';
 import { generalError } from './general-error.ts';
 import { LimitReached, rateLimitHeaders } from './rate-limit.ts';
 import { readJsonBody, refuseLargeBody } from './request-body.ts';
-import { answerHeaders, eventStreamHeaders, refusalOf, statusNoContent, statusOk, statuses } from './respond.ts';
+import { eventStreamHeaders, jsonType, refusalOf, statusNoContent, statusOk, statuses } from './respond.ts';
 import type { Refusal } from './respond.ts';
 import { overloadAnswer } from './shed-request.ts';
 import { hasLeftHttp, upgrade } from './upgrade.ts';
@@ -53,6 +55,7 @@ export interface RequestObservation {
 }
 
 type XrpcContext = Context<{ Bindings: HttpBindings }>;
+type Answered = PlainAnswer | Response;
 
 /** What becomes known of a request on its way in, for its answer. */
 interface Exchange extends AtTheDoor {
@@ -75,7 +78,8 @@ export function mountXrpc(app: Hono<{ Bindings: HttpBindings }>, deps: MountDeps
   app.all(
     `${prefix}*`,
     (context) =>
-      admission.admit(() => serve(deps, registry, context)) ?? overloadAnswer(admission, context.env.incoming),
+      admission.admit(() => serve(deps, registry, context)) ??
+      handOver(context, overloadAnswer(admission, context.env.incoming)),
   );
 }
 
@@ -100,9 +104,9 @@ async function serve(
   const startedMs = deps.clock.monotonicMs();
   const exchange = exchangeOf(context.env.incoming);
   let error = 'none';
-  let response: Response;
+  let answered: Answered;
   try {
-    response = await answer(deps, registry, context, exchange);
+    answered = await answer(deps, registry, context, exchange);
   } catch (thrown) {
     if (thrown instanceof LimitReached) exchange.decision = thrown.decision;
     const refusal = refusalOf(thrown, exchange.endpoint?.errors ?? noErrors);
@@ -110,13 +114,21 @@ async function serve(
     if (refusal.unexpected !== undefined) {
       deps.logger.log('request_failed', { requestId: exchange.requestId, ...describeError(refusal.unexpected) });
     }
-    response = new Response(refusal.body, { status: refusal.status, headers: refusalHeaders(exchange, refusal) });
+    answered = { status: refusal.status, headers: refusalHeaders(exchange, refusal), body: refusal.body };
   }
   const method = exchange.endpoint?.nsid ?? 'unknown';
   const quota = exchange.decision?.allowed === false ? exchange.decision.name : undefined;
   const durationMs = deps.clock.monotonicMs() - startedMs;
-  deps.observe?.({ method, status: response.status, error, quota, durationMs });
-  return response;
+  deps.observe?.({ method, status: answered.status, error, quota, durationMs });
+  return 'arrayBuffer' in answered ? answered : handOver(context, answered);
+}
+
+/** Past the router to the edge. What has left HTTP is answered by the router's adapter, which wants a `Response`. */
+function handOver(context: XrpcContext, answer: PlainAnswer): Response {
+  const carrier: Answerable = context.env;
+  if (carrier.outgoing === undefined) return new Response(answer.body, answer);
+  carrier.answer = answer;
+  return handedOver;
 }
 
 function exchangeOf(request: IncomingMessage): Exchange {
@@ -136,9 +148,9 @@ async function answer(
   registry: ReadonlyMap<string, Endpoint>,
   context: XrpcContext,
   exchange: Exchange,
-): Promise<Response> {
+): Promise<Answered> {
   await admit(deps.doorkeeper, exchange);
-  if (isPreflight(context.env)) return new Response(null, { status: statusNoContent, headers: preflightHeaders });
+  if (isPreflight(context.env)) return { status: statusNoContent, headers: preflightHeaders, body: '' };
   if ((exchange.request.url?.length ?? 0) > limits.urlLengthMax) throw generalError('UriTooLong');
   const endpoint = registry.get(context.req.path.slice(prefix.length));
   if (endpoint === undefined) throw generalError('MethodNotImplemented');
@@ -155,7 +167,7 @@ async function answer(
   }
 }
 
-async function callMethod(deps: MountDeps, exchange: Exchange, endpoint: MethodEndpoint): Promise<Response> {
+async function callMethod(deps: MountDeps, exchange: Exchange, endpoint: MethodEndpoint): Promise<PlainAnswer> {
   const { request, search } = exchange;
   const caller = await identify(deps.doorkeeper, exchange, () =>
     deps.authenticate(request.headers.authorization, endpoint.nsid),
@@ -164,7 +176,7 @@ async function callMethod(deps: MountDeps, exchange: Exchange, endpoint: MethodE
   refuseLargeBody(request, endpoint.bodySizeBytesMax);
   const readBody = (): Promise<unknown> => deps.admission.aside(() => readJsonBody(request, endpoint.bodySizeBytesMax));
   const body = await endpoint.answer({ caller, search, readBody });
-  return new Response(body, { status: statusOk, headers: headersOf(exchange) });
+  return { status: statusOk, headers: headersOf(exchange), body };
 }
 
 async function openEventStream(
@@ -207,7 +219,7 @@ function verbOf(endpoint: Endpoint): 'GET' | 'POST' {
 }
 
 function headersOf(exchange: Exchange): Record<string, string> {
-  return { ...answerHeaders, 'X-Request-Id': exchange.requestId, ...rateLimitHeaders(exchange.decision) };
+  return { 'Content-Type': jsonType, 'X-Request-Id': exchange.requestId, ...rateLimitHeaders(exchange.decision) };
 }
 
 function refusalHeaders(

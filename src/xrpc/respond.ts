@@ -1,7 +1,6 @@
 import { authErrors } from '#auth/auth-error.ts';
 import type { AuthErrorCode } from '#auth/auth-error.ts';
 import type { DomainErrorCode } from '#domain/domain-error.ts';
-import { securityHeaders } from '#edge/security-headers.ts';
 import { isAppError } from '#platform/errors.ts';
 import { isPassing } from '#platform/passing-failure.ts';
 import { generalError, generalErrors } from './general-error.ts';
@@ -123,11 +122,8 @@ export interface Refusal {
   readonly unexpected?: unknown;
 }
 
-/** Sent on every answer of the API. */
-export const answerHeaders = {
-  ...securityHeaders,
-  'Content-Type': 'application/json; charset=utf-8',
-} as const;
+/** Of every answer but event streams. */
+export const jsonType = 'application/json; charset=utf-8';
 
 /** On top of these, for answers that go on for as long as the client listens; the last is for nginx, which would hold events back. */
 export const eventStreamHeaders = {

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { PlainAnswer } from '#edge/plain-answer.ts';
 import { newRequestId } from '#platform/ids.ts';
 import type { Admission } from './admission.ts';
 import { generalErrors } from './general-error.ts';
-import { answerHeaders, statuses } from './respond.ts';
+import { jsonType, statuses } from './respond.ts';
 
 const body = JSON.stringify({ error: 'ServiceUnavailable', message: generalErrors.ServiceUnavailable });
 const sizeBytes = Buffer.byteLength(body);
@@ -29,15 +30,15 @@ export function shedRequest(admission: Admission, incoming: IncomingMessage, out
 }
 
 /** The refusal of a request that the server has no place for; of the request it looks at nothing but the size. */
-export function overloadAnswer(admission: Admission, request: IncomingMessage): Response {
-  const headers: Record<string, string> = { ...answerHeaders, ...overloadHeaders(admission) };
+export function overloadAnswer(admission: Admission, request: IncomingMessage): PlainAnswer {
+  const headers = overloadHeaders(admission);
   if (isLong(request)) headers['Connection'] = 'close';
-  return new Response(body, { status: statuses.ServiceUnavailable, headers });
+  return { status: statuses.ServiceUnavailable, headers, body };
 }
 
 function overloadHeaders(admission: Admission): Record<string, string> {
   return {
-    'Content-Type': answerHeaders['Content-Type'],
+    'Content-Type': jsonType,
     'X-Request-Id': newRequestId(),
     'Retry-After': String(admission.nextRetryAfterSeconds()),
   };

@@ -4,6 +4,7 @@ import { upgradeWebSocket } from '@hono/node-server';
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import { WebSocket } from 'ws';
+import { securityHeaders } from '#edge/security-headers.ts';
 import { InvariantError } from '#platform/errors.ts';
 import type { Endpoint, SocketTaker } from './endpoint.ts';
 
@@ -42,11 +43,14 @@ export async function upgrade(
       take(raw);
     },
   });
-  for (const [name, value] of Object.entries(headers)) {
+  for (const [name, value] of Object.entries({ ...securityHeaders, ...headers })) {
     if (name !== 'Content-Type') response.headers.set(name, value);
   }
   return response;
 }
+
+const securityLines = Object.entries(securityHeaders).map(([name, value]) => `${name}: ${value}`);
+const securityNames: ReadonlySet<string> = new Set(Object.keys(securityHeaders).map((name) => name.toLowerCase()));
 
 /**
  * Writes a refusal of an upgrade with its body and ends the connection. The HTTP server would send status and headers only, and
@@ -59,7 +63,10 @@ export async function refuseUpgrade(request: IncomingMessage, refusal: Response)
     `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}`,
     'Connection: close',
     `Content-Length: ${Buffer.byteLength(body)}`,
-    ...[...refusal.headers].filter(([name]) => name !== 'connection').map(([name, value]) => `${name}: ${value}`),
+    ...securityLines,
+    ...[...refusal.headers]
+      .filter(([name]) => name !== 'connection' && !securityNames.has(name))
+      .map(([name, value]) => `${name}: ${value}`),
   ];
   if (socket.destroyed) return;
   await new Promise<void>((resolve) => {
