@@ -4,6 +4,7 @@ import { apiPages } from './codegen/api-pages.ts';
 import { lexiconModules, readFolder } from './codegen/lexicon-modules.ts';
 import { quotaPage } from './codegen/quota-pages.ts';
 import { retentionPage } from './codegen/retention-pages.ts';
+import { tokenPage } from './codegen/token-pages.ts';
 import { envExample, settingsPage } from './codegen/settings-pages.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -11,6 +12,7 @@ const lexiconFolder = 'src/xrpc/lexicon';
 const apiFolder = 'docs/api';
 const quotaPath = 'docs/quotas.md';
 const retentionPath = 'docs/retention.md';
+const tokenPath = 'docs/tokens.md';
 const whollyGenerated = [lexiconFolder, apiFolder];
 
 /** Writes everything that is made from something else; with `--check`, only says what is out of date and exits with 1. */
@@ -40,6 +42,7 @@ async function wantedFiles(): Promise<Map<string, string>> {
     ['.env.example', envExample()],
     ['docs/settings.md', settingsPage()],
     [quotaPath, quotaPage(await readFile(join(root, quotaPath), 'utf8'))],
+    [tokenPath, tokenPage(await readFile(join(root, tokenPath), 'utf8'))],
     [retentionPath, retentionPage(await readFile(join(root, retentionPath), 'utf8'))],
   ]);
   for (const [path, text] of await lexiconModules(root, join(root, 'lexicons'))) {

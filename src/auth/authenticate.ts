@@ -40,6 +40,8 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticate {
       nowSeconds: Math.floor(deps.clock.nowMs() / 1_000),
     });
     await checkSignature(deps.documents, jwt);
+    // The issuer's document may have been a while on its way.
+    if (jwt.claims.exp * 1_000 <= deps.clock.nowMs()) throw authError('JwtExpired');
     const times = { issuedAtSeconds: jwt.claims.iat, expiresAtSeconds: jwt.claims.exp };
     if (deps.enforceJti) await checkFirstUse(deps.replayGuard, jwt, { jti, times });
     else if (await deps.replayGuard.isRevoked(jwt.claims.iss, times)) throw authError('JwtRevoked');

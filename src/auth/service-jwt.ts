@@ -120,5 +120,7 @@ function checkTimes({ exp, iat, nbf }: ServiceJwtClaims, nowSeconds: number): vo
   if (exp > latestStart + limits.tokenLifetimeSecondsMax) throw authError('BadJwtLifetime');
   if (nbf !== undefined && nbf > latestStart) throw authError('BadJwtLifetime');
   if (iat === undefined) return;
-  if (iat > latestStart || exp - iat > limits.tokenLifetimeSecondsMax) throw authError('BadJwtLifetime');
+  const lifetimeSeconds = exp - iat;
+  if (lifetimeSeconds <= 0 || lifetimeSeconds > limits.tokenLifetimeSecondsMax) throw authError('BadJwtLifetime');
+  if (iat > latestStart) throw authError('BadJwtLifetime');
 }
