@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { retentionClasses, retentionClassNames } from '#domain/retention/retention-classes.ts';
 import { takeTurn } from '#jobs/take-turn.ts';
+import { systemClock } from '#platform/clock.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
 import { createTestDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
@@ -48,6 +49,11 @@ async function admin(...args: string[]): Promise<{ code: number; lines: Record<s
     const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
     return { code, lines: parse(stdout), stderr };
   }
+}
+
+async function isSomebodyWaiting(): Promise<boolean> {
+  const rows = await database.sql`SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'reports'::regclass`;
+  return rows.length > 0;
 }
 
 async function actionsTaken(): Promise<string[]> {
@@ -110,7 +116,16 @@ test('a job that another worker is at is left to it, and the others run', { time
 
 test.skipIf(!hasTerminals)('on a terminal a bar moves, and words come after it', { timeout: 20_000 }, async () => {
   const line = `stty cols 120; ${process.execPath} ${adminScript} purge --dry-run`;
-  const { stdout } = await promisify(execFile)('script', ['-qec', line, '/dev/null'], { env: environment() });
+  // While somebody holds a table the bar has time to be drawn.
+  const holder = await database.sql.reserve();
+  await holder`BEGIN`;
+  await holder`LOCK TABLE reports IN ACCESS EXCLUSIVE MODE`;
+  const done = promisify(execFile)('script', ['-qec', line, '/dev/null'], { env: environment() });
+  for (let attempt = 0; attempt < 300 && !(await isSomebodyWaiting()); attempt++) await systemClock.sleep(50);
+  await systemClock.sleep(500);
+  await holder`COMMIT`;
+  holder.release();
+  const { stdout } = await done;
   expect(stdout).toContain('What the jobs would remove now');
   expect(stdout).toContain('━');
   expect(stdout).toMatch(/messages +\d+, \d+ bytes\r?$/m);

@@ -56,6 +56,7 @@ async function sizeOfExpired(
   return { rows, sizeBytes };
 }
 
+/** Of the statement, or of the wait for a lock that somebody holds on the table. */
 function isTimeout(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === '57014';
+  return error instanceof Error && 'code' in error && (error.code === '57014' || error.code === '55P03');
 }
