@@ -48,6 +48,7 @@ async function createOne(stage: Stage, members: readonly [Person, Person]): Prom
       clock: systemClock,
       blocks: noBlockRecords,
       timeBucketSeconds,
+      idempotencyTtlHours: 24,
       onEvents: () => undefined,
     },
     members[0],

@@ -93,12 +93,12 @@ export function createApp(parts: AppParts): App {
   const codec = createCursorCodec(privacy, parts.cursorGeneration);
   const tail = startTail({ database, privacy, clock, hub, codec, onError: failed('tail') });
   doorbell.onRing(() => tail.ring());
-  const streamParts = { database, privacy, clock, hub, codec, onError: failed('stream') };
+  const kept = keptOf(config);
+  const streamParts = { database, privacy, clock, hub, codec, ...kept, onError: failed('stream') };
   const stockWatch: StockWatch = createStockWatch({ ...streamParts, tellServers: (dids) => bus.sendClaims(dids) });
   const bus = createEphemeralBus({ ...streamParts, doorbell, onClaims: (dids) => stockWatch.lookAt(dids) });
   const openStreams = new Set<OpenStream>();
   const { db, sql } = database;
-  const eventTtlDays = config.EVENT_STREAM_TTL_DAYS;
   const admission = admissionOf(parts);
   const documents = documentsOf(parts, admission);
   const quota = quotaOf(parts);
@@ -109,11 +109,7 @@ export function createApp(parts: AppParts): App {
     clock,
     codec,
     blocks: blocksOf(parts, { documents, admission }),
-    timeBucketSeconds: config.TIME_BUCKET_SECONDS,
-    messageTtlDays: config.MESSAGE_TTL_DAYS,
-    eventTtlDays,
-    keyPackagesPerDeviceMax: config.MAX_KEY_PACKAGES_PER_DEVICE,
-    keyPackageTtlDays: config.KEY_PACKAGE_TTL_DAYS,
+    ...kept,
     ...budgetsOf(parts, quota),
     requireFraming: config.REQUIRE_MLS_FRAMING,
     onEvents: () => doorbell.ring(),
@@ -121,7 +117,7 @@ export function createApp(parts: AppParts): App {
     onClaims: (dids) => stockWatch.noteClaims(dids),
     appender: createMessageAppender({
       sql,
-      timeBucketSeconds: config.TIME_BUCKET_SECONDS,
+      ...kept,
       onStored: () => doorbell.ring(),
       onBatch: (items) => metrics.batchStored(items),
     }),
@@ -131,8 +127,6 @@ export function createApp(parts: AppParts): App {
     stream: {
       ...streamParts,
       tail,
-      eventTtlDays,
-      timeBucketSeconds: config.TIME_BUCKET_SECONDS,
       bus,
       openStreams,
       places: createStreamPlaces({ clock, perAccountMax: limits.subscriptionsPerAccountMax }),
@@ -141,6 +135,20 @@ export function createApp(parts: AppParts): App {
   });
   const http = httpOf(parts, { documents, endpoints, admission, quota });
   return { http, endpoints, hub, tail, openStreams, stockWatch, admission };
+}
+
+/** What the operator has set of how long and how much is kept. */
+function keptOf(config: Config) {
+  return {
+    timeBucketSeconds: config.TIME_BUCKET_SECONDS,
+    messageTtlDays: config.MESSAGE_TTL_DAYS,
+    eventTtlDays: config.EVENT_STREAM_TTL_DAYS,
+    keyPackagesPerDeviceMax: config.MAX_KEY_PACKAGES_PER_DEVICE,
+    keyPackageTtlDays: config.KEY_PACKAGE_TTL_DAYS,
+    deviceWaitDays: config.DEVICE_WAIT_DAYS,
+    chatRequestTtlDays: config.CHAT_REQUEST_TTL_DAYS,
+    idempotencyTtlHours: config.IDEMPOTENCY_TTL_HOURS,
+  } as const;
 }
 
 function admissionOf({ config, metrics }: AppParts): Admission {

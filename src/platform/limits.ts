@@ -24,8 +24,6 @@ export const limits = {
   /** What is noted of a longer lifetime; ts-mls's default has no end. */
   keyPackageLifetimeMsMax: 3_650 * 86_400_000,
   devicesPerAccountMax: 20,
-  /** A new device waits this long for members of its owner's conversations to add it. */
-  deviceWaitDays: 30,
   /** A claimed addition is free again after this time (lexicon claimPendingDeviceAddition). */
   deviceClaimMs: 60_000,
   /** Memberships looked through by one getPendingDeviceAdditions, where too many devices wait to look through those. */

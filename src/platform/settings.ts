@@ -222,6 +222,30 @@ export const settings = {
     fallback: '7',
     about: 'Days an invite is kept after it ended.',
   }),
+  CHAT_REQUEST_TTL_DAYS: setting({
+    group: 'Messages and retention',
+    schema: whole(1, 365),
+    fallback: '7',
+    about: 'Days a chat request is kept after it expired, so that its recipient sees what became of it.',
+  }),
+  CHAT_MESSAGE_TTL_HOURS: setting({
+    group: 'Messages and retention',
+    schema: whole(1, 720),
+    fallback: '24',
+    about: 'Hours the messages of an accepted chat request can be fetched again, in case the answer was lost.',
+  }),
+  DEVICE_WAIT_DAYS: setting({
+    group: 'Messages and retention',
+    schema: whole(1, 90),
+    fallback: '30',
+    about: "Days a new device waits for members of its owner's conversations to add it.",
+  }),
+  IDEMPOTENCY_TTL_HOURS: setting({
+    group: 'Messages and retention',
+    schema: whole(1, 168),
+    fallback: '24',
+    about: 'Hours a repeated call with an idempotency key gets the first answer.',
+  }),
   REPORT_TTL_DAYS: setting({
     group: 'Messages and retention',
     schema: whole(1, 365),

@@ -36,6 +36,7 @@ interface BusDeps {
   readonly doorbell: Doorbell;
   readonly hub: Hub;
   readonly codec: CursorCodec;
+  readonly deviceWaitDays: number;
   readonly onClaims: (dids: readonly string[]) => void;
   readonly onError: (error: unknown) => void;
 }

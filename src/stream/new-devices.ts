@@ -13,11 +13,12 @@ interface NewDeviceDeps {
   readonly clock: Clock;
   readonly hub: Hub;
   readonly codec: CursorCodec;
+  readonly deviceWaitDays: number;
 }
 
 /** Tells all who listen here to conversations of the device's owner that the device waits to be added. */
 export async function announceDevice(deps: NewDeviceDeps, deviceId: string): Promise<void> {
-  const source = { db: deps.database.db, privacy: deps.privacy, clock: deps.clock };
+  const source = { ...deps, db: deps.database.db };
   const additions = await readAdditionsOfDevice(source, deviceId, (id) => deps.hub.listensTo(Buffer.from(id, 'hex')));
   const groupIds = additions.map(({ groupId }) => groupId);
   const entitlements = await readEntitlements(source, deps.hub.listenersOf(groupIds));

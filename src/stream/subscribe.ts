@@ -21,6 +21,7 @@ export interface SubscribeDeps {
   readonly tail: Tail;
   readonly codec: CursorCodec;
   readonly eventTtlDays: number;
+  readonly deviceWaitDays: number;
   readonly timeBucketSeconds: number;
 }
 

@@ -49,8 +49,8 @@ test('a device waits for 30 days; then it is not shown, and the clean-up removes
   const young = await register(alice);
   const ofOld = (await pending(bob)).find(({ deviceId }) => deviceId === old);
   expect((await claimAddition(harness.server, { did: bob }, ofOld?.id ?? '')).kind).toBe('claimed');
-  await age(young, limits.deviceWaitDays - 1);
-  await age(old, limits.deviceWaitDays);
+  await age(young, harness.server.deviceWaitDays - 1);
+  await age(old, harness.server.deviceWaitDays);
   expect((await pending(bob)).map(({ deviceId }) => deviceId)).toEqual([young]);
   expect(await claimAddition(harness.server, { did: bob }, ofOld?.id ?? '')).toEqual({ kind: 'unknown' });
 

@@ -41,6 +41,9 @@ export interface TestServer {
   readonly eventTtlDays: number;
   readonly keyPackagesPerDeviceMax: number;
   readonly keyPackageTtlDays: number;
+  readonly deviceWaitDays: number;
+  readonly chatRequestTtlDays: number;
+  readonly idempotencyTtlHours: number;
   /** Never used up. */
   readonly drainBudget: DrainBudget;
   /** False: messages of these tests are random bytes. */
@@ -95,6 +98,9 @@ export async function startDomainHarness(options: HarnessOptions = {}): Promise<
     eventTtlDays: 7,
     keyPackagesPerDeviceMax: 200,
     keyPackageTtlDays: 90,
+    deviceWaitDays: 30,
+    chatRequestTtlDays: 7,
+    idempotencyTtlHours: 24,
     drainBudget: { take: () => true, giveBack: () => undefined },
     requireFraming: false,
     onEvents: () => undefined,

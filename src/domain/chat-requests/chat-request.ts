@@ -9,10 +9,6 @@ export type ChatRequestStatus = 'pending' | 'accepted' | 'declined' | 'blocked' 
 
 /** For the sender a request to the same person counts for so long, whatever the recipient did with it. */
 export const senderWindowDays = 7;
-/** A row outlives its expiry by this, so that its recipient sees what became of it. */
-export const keptDays = 7;
-/** Held messages of an accepted request can be fetched again for so long, in case the answer was lost. */
-export const deliveredHours = 24;
 
 /** What the sender wrote; sealed as one value. */
 export interface ChatRequestContent {

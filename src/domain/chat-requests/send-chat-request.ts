@@ -37,7 +37,12 @@ export interface SentChatRequest {
   readonly conversationId: string | undefined;
 }
 
-type SendDeps = BlockDeps & { readonly db: Db; readonly privacy: Privacy; readonly timeBucketSeconds: number };
+type SendDeps = BlockDeps & {
+  readonly db: Db;
+  readonly privacy: Privacy;
+  readonly timeBucketSeconds: number;
+  readonly chatRequestTtlDays: number;
+};
 
 const msPerDay = 86_400_000;
 
@@ -148,6 +153,7 @@ async function store(
       state: isHidden ? chatRequestStates.hidden : chatRequestStates.pending,
       sealedRequest: sealContent(privacy, requestId, content),
       expireDays,
+      keptDays: deps.chatRequestTtlDays,
       sealedMessages: heldMessages.map((message, index) => sealHeldMessage(privacy, [requestId, index + 1], message)),
     },
     deps.timeBucketSeconds,

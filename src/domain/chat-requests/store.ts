@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { RawBuilder } from 'kysely';
 import { bucketedNow } from '#storage/bucketed-now.ts';
 import type { Db, Tx } from '#storage/database.ts';
-import { chatRequestStates, keptDays, senderWindowDays } from './chat-request.ts';
+import { chatRequestStates, senderWindowDays } from './chat-request.ts';
 import type { ChatRequestState, ChatRequestStatus } from './chat-request.ts';
 
 /** Until `tx` ends nobody else sends, or blocks, between these two people. */
@@ -55,6 +55,8 @@ export interface NewChatRequest {
   readonly state: ChatRequestState;
   readonly sealedRequest: Buffer;
   readonly expireDays: number;
+  /** How long the row outlives its expiry, so that its recipient sees what became of it. */
+  readonly keptDays: number;
   /** In order. */
   readonly sealedMessages: readonly Buffer[];
 }
@@ -74,7 +76,7 @@ export async function insertRequest(tx: Tx, row: NewChatRequest, bucketSeconds: 
       message_count: row.sealedMessages.length,
       created_at: now,
       expires_at: inDays(now, row.expireDays),
-      kept_until: inDays(now, row.expireDays + keptDays),
+      kept_until: inDays(now, row.expireDays + row.keptDays),
     })
     .returning('created_at as createdAt')
     .executeTakeFirstOrThrow();

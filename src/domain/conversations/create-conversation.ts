@@ -32,6 +32,7 @@ interface CreateDeps extends BlockDeps {
   readonly db: Db;
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
+  readonly idempotencyTtlHours: number;
   /** Called after the commit, to wake subscribers. */
   readonly onEvents: () => void;
 }

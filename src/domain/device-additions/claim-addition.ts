@@ -20,6 +20,7 @@ export interface ClaimDeps {
   readonly privacy: Privacy;
   readonly clock: Clock;
   readonly timeBucketSeconds: number;
+  readonly deviceWaitDays: number;
   /** Called with the device's owner after a claim that was served. */
   readonly onClaims: (ownerDids: ReadonlySet<string>) => void;
 }
@@ -74,7 +75,7 @@ async function claimFree(
   if (keyPackage === undefined) return { kind: 'unavailable', candidate, by: undefined };
   const claim = { state: 'claimed', by: caller.did, untilMs: deps.clock.nowMs() + limits.deviceClaimMs } as const;
   const sealedClaim = sealClaim(deps.privacy, key, claim);
-  await upsertClaim(tx, { addition: key, keyId: deps.privacy.keyId, sealedClaim }, limits.deviceWaitDays);
+  await upsertClaim(tx, { addition: key, keyId: deps.privacy.keyId, sealedClaim }, deps.deviceWaitDays);
   const suiteName = required(cipherSuiteName(cipherSuite), 'the name of a stored cipher suite');
   return { kind: 'claimed', candidate, by: caller.did, keyPackage, cipherSuite: suiteName };
 }

@@ -2,7 +2,6 @@ import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import type { Clock } from '#platform/clock.ts';
 import { isAppError } from '#platform/errors.ts';
-import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
 import { sealClaim } from './device-addition.ts';
@@ -20,7 +19,7 @@ export type Completion = 'completed' | 'PendingAdditionNotFound' | 'InvalidStatu
  * @throws AppError NotClaimed when somebody else holds the claim.
  */
 export async function completeAddition(
-  deps: { db: Db; privacy: Privacy; clock: Clock },
+  deps: { db: Db; privacy: Privacy; clock: Clock; deviceWaitDays: number },
   caller: Caller,
   id: string,
 ): Promise<Completion> {
@@ -34,14 +33,14 @@ export async function completeAddition(
     if (claim === undefined || (!isOwn && claim.untilMs <= deps.clock.nowMs())) return 'InvalidStatus:pending';
     if (!isOwn) throw domainError('NotClaimed');
     const sealedClaim = sealClaim(deps.privacy, key, { ...claim, state: 'completed' });
-    await upsertClaim(tx, { addition: key, keyId: deps.privacy.keyId, sealedClaim }, limits.deviceWaitDays);
+    await upsertClaim(tx, { addition: key, keyId: deps.privacy.keyId, sealedClaim }, deps.deviceWaitDays);
     return 'completed';
   });
 }
 
 /** The lexicon has no NotMember for this method: to former members the addition is gone. */
 async function lockAdditionOfMember(
-  deps: { privacy: Privacy },
+  deps: { privacy: Privacy; deviceWaitDays: number },
   tx: Tx,
   caller: Caller,
   id: string,

@@ -20,7 +20,7 @@ export interface LockedAddition {
  * @throws AppError NotMember for former members.
  */
 export async function lockAddition(
-  deps: { privacy: Privacy },
+  deps: { privacy: Privacy; deviceWaitDays: number },
   tx: Tx,
   caller: Caller,
   id: string,

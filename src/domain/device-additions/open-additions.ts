@@ -25,6 +25,7 @@ export interface OpenDeps {
   readonly db: Db;
   readonly privacy: Privacy;
   readonly clock: Clock;
+  readonly deviceWaitDays: number;
 }
 
 /** As `openAdditions`, without the conversations that the device's owner has left since. */

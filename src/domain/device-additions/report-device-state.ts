@@ -4,10 +4,10 @@ import { requireDeviceTag } from '#domain/devices/require-device.ts';
 import { readWaitingDevice } from '#domain/devices/waiting-devices.ts';
 import { stockOfDevices } from '#domain/key-packages/stock-of-devices.ts';
 import { entitlementKey, readEntitlements } from '#domain/membership/read-entitlements.ts';
-import type { Clock } from '#platform/clock.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
 import { openAdditions } from './open-additions.ts';
+import type { OpenDeps } from './open-additions.ts';
 
 /** What clients keep published, for an account and for one of its devices (wire contract of validateDeviceState). */
 const targets = { account: 50, device: 10 } as const;
@@ -30,7 +30,7 @@ export interface DeviceState {
  * @throws AppError DeviceNotFound.
  */
 export async function reportDeviceState(
-  deps: { db: Db; privacy: Privacy; clock: Clock },
+  deps: OpenDeps,
   caller: Caller,
   deviceId: string | undefined,
 ): Promise<DeviceState> {
@@ -61,11 +61,7 @@ async function rejoiningOf(
   return groupIds.filter((groupId) => own.get(entitlementKey(groupId, caller.did))?.needsRejoin === true);
 }
 
-async function countWaiting(
-  deps: { db: Db; privacy: Privacy; clock: Clock },
-  deviceId: string,
-  groupIds: readonly Buffer[],
-): Promise<number> {
+async function countWaiting(deps: OpenDeps, deviceId: string, groupIds: readonly Buffer[]): Promise<number> {
   const device = await readWaitingDevice(deps, deviceId);
   if (device === undefined) return 0;
   const present = new Set(groupIds.map((groupId) => groupId.toString('hex')));

@@ -2,19 +2,18 @@ import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { forgetAdditions } from '#domain/device-additions/forget-additions.ts';
 import { withdrawKeyPackages } from '#domain/key-packages/stock-of-devices.ts';
-import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
 import { deviceOwner } from './device.ts';
 import { isDeviceId } from './require-device.ts';
 import { deleteDeviceRow, selectDevice } from './store.ts';
 import { readWaitingDevice } from './waiting-devices.ts';
+import type { WaitingDeps } from './waiting-devices.ts';
 
 /**
  * Forgets one of the caller's devices, withdraws the key packages that it has left to give, and ends its waiting additions.
  * @throws AppError DeviceNotFound for ids that are unknown or somebody else's.
  */
 export async function deleteDevice(
-  deps: { db: Db; privacy: Privacy },
+  deps: WaitingDeps,
   caller: Caller,
   deviceId: string,
 ): Promise<{ keyPackagesDeleted: number }> {

@@ -3,8 +3,6 @@ import { bucketedNow } from '#storage/bucketed-now.ts';
 import type { Tx } from '#storage/database.ts';
 import type { KeyDigest } from './idempotency-key.ts';
 
-const rememberedHours = 24;
-
 /**
  * Takes keys for this transaction, in digest order so that two batches cannot deadlock. The primary key makes a duplicate in
  * flight wait here until the first ends: after its commit the key counts as taken, after its rollback it is free.
@@ -13,7 +11,7 @@ const rememberedHours = 24;
 export async function takeKeys(
   tx: Tx,
   keys: readonly KeyDigest[],
-  bucketSeconds: number,
+  { timeBucketSeconds, idempotencyTtlHours }: { timeBucketSeconds: number; idempotencyTtlHours: number },
 ): Promise<ReadonlySet<string>> {
   if (keys.length === 0) return new Set();
   const rows = await tx
@@ -24,8 +22,8 @@ export async function takeKeys(
         .map(({ digest, inputDigest }) => ({
           digest,
           input_digest: inputDigest,
-          expires_at: sql<Date>`${bucketedNow(bucketSeconds)}
-            + make_interval(hours => ${rememberedHours}::integer, secs => ${bucketSeconds}::integer)`,
+          expires_at: sql<Date>`${bucketedNow(timeBucketSeconds)}
+            + make_interval(hours => ${idempotencyTtlHours}::integer, secs => ${timeBucketSeconds}::integer)`,
         })),
     )
     .onConflict((conflict) =>

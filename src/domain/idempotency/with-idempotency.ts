@@ -11,10 +11,12 @@ import { selectAnswers, takeKeys, updateAnswer } from './store.ts';
 export interface IdempotencyDeps {
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
+  /** For how long a repeated call gets the first answer. */
+  readonly idempotencyTtlHours: number;
 }
 
 /**
- * Runs `run` once for a caller, method and key: a repeated call within 24 hours gets the first answer, and one that comes while
+ * Runs `run` once for a caller, method and key: a repeated call within `idempotencyTtlHours` gets the first answer, and one that comes while
  * the first still runs waits for it. Call it first in `tx`: what it locks is then waited for by nobody who holds another lock. A
  * `run` that throws is not remembered, so that a retry may succeed.
  * @param run makes an answer of plain data, times and bytes.
@@ -30,7 +32,7 @@ export async function withIdempotency<Answer>(
   if (key === undefined || key === '') return run();
   const keyDigest = keyDigestOf(deps.privacy, { ...call, key });
   const { digest, inputDigest } = keyDigest;
-  const taken = await takeKeys(tx, [keyDigest], deps.timeBucketSeconds);
+  const taken = await takeKeys(tx, [keyDigest], deps);
   if (taken.size === 1) {
     const answer = await run();
     await updateAnswer(tx, digest, deps.privacy.seal('idempotency-answer', [digest], padToBucket(serialize(answer))));

@@ -59,7 +59,7 @@ async function takeAll(
     const id = key?.digest.toString('hex');
     if (key !== undefined && id !== undefined && !distinct.has(id)) distinct.set(id, key);
   }
-  const taken = await takeKeys(tx, [...distinct.values()], deps.timeBucketSeconds);
+  const taken = await takeKeys(tx, [...distinct.values()], deps);
   const others = [...distinct].filter(([id]) => !taken.has(id)).map(([, { digest }]) => digest);
   const known = new Map<string, KnownKey>();
   for (const { digest, inputDigest } of await selectAnswers(tx, others)) {

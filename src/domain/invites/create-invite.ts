@@ -29,6 +29,7 @@ export interface InviteDeps {
   readonly db: Db;
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
+  readonly idempotencyTtlHours: number;
 }
 
 /**

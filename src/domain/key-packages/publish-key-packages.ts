@@ -21,6 +21,7 @@ export interface PublishDeps {
   readonly privacy: Privacy;
   readonly clock: Clock;
   readonly timeBucketSeconds: number;
+  readonly idempotencyTtlHours: number;
   readonly keyPackagesPerDeviceMax: number;
   /** How long a package is kept that its owner does not use up; the last ones of a device are kept longer. */
   readonly keyPackageTtlDays: number;

@@ -30,6 +30,7 @@ export interface MembershipDeps {
   readonly db: Db;
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
+  readonly idempotencyTtlHours: number;
   /** Called after the commit, to wake subscribers. */
   readonly onEvents: () => void;
 }

@@ -17,6 +17,7 @@ export interface ReportDeps {
   readonly db: Db;
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
+  readonly idempotencyTtlHours: number;
 }
 
 export interface ReportToMake {

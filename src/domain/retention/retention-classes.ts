@@ -9,7 +9,6 @@ import { oldRemovalCounts } from '#domain/membership/retention.ts';
 import { oldReports } from '#domain/reports/retention.ts';
 import { expiredWarnings } from '#domain/warnings/retention.ts';
 import { consumedWelcomes, messagesOrphanedAfter, unclaimedWelcomes } from '#domain/welcomes/retention.ts';
-import { limits } from '#platform/limits.ts';
 import { oldAuditEvents } from '#storage/audit-events.ts';
 import { besides } from '#storage/expiring-rows.ts';
 import type { ExpiringRows } from '#storage/expiring-rows.ts';
@@ -125,32 +124,32 @@ export const retentionClasses = {
   },
   'chat-request-messages': {
     what: 'Sealed messages that wait with a chat request',
-    keptFor: 'until the request is declined or expires, or 24 hours after it was accepted',
-    settings: [],
+    keptFor: 'until the request is declined or expires, or CHAT_MESSAGE_TTL_HOURS hours after it was accepted',
+    settings: ['CHAT_MESSAGE_TTL_HOURS'],
     table: 'chat_request_messages',
     job: 'clean-chat-requests',
-    expiring: () => byRow(unfetchableRequestMessages),
+    expiring: (config) => byRow(unfetchableRequestMessages(config.CHAT_MESSAGE_TTL_HOURS)),
   },
   'chat-requests': {
     what: 'Chat requests',
-    keptFor: '7 days after they expire, so that their recipient sees what became of them',
-    settings: [],
+    keptFor: 'CHAT_REQUEST_TTL_DAYS days after they expire, so that their recipient sees what became of them',
+    settings: ['CHAT_REQUEST_TTL_DAYS'],
     table: 'chat_requests',
     job: 'clean-chat-requests',
     expiring: () => byRow(pastChatRequests),
   },
   'device-waiting-lists': {
     what: 'The sealed list of conversations that a new device waits to be added to',
-    keptFor: `${limits.deviceWaitDays} days`,
-    settings: [],
+    keptFor: 'DEVICE_WAIT_DAYS days',
+    settings: ['DEVICE_WAIT_DAYS'],
     table: 'devices',
     job: 'clean-device-additions',
-    expiring: () => byRow(pastWaiting(limits.deviceWaitDays)),
+    expiring: (config) => byRow(pastWaiting(config.DEVICE_WAIT_DAYS)),
   },
   'device-addition-claims': {
     what: 'Sealed notes of who adds a new device, so that two do not',
-    keptFor: `${limits.deviceWaitDays} days, to the end of the day`,
-    settings: [],
+    keptFor: 'DEVICE_WAIT_DAYS days, to the end of the day',
+    settings: ['DEVICE_WAIT_DAYS'],
     table: 'device_additions',
     job: 'clean-device-additions',
     expiring: () => byRow(expiredAdditionClaims),
@@ -181,8 +180,8 @@ export const retentionClasses = {
   },
   'idempotency-keys': {
     what: 'Sealed answers to calls that carried an idempotency key',
-    keptFor: '24 hours, for clients that try again',
-    settings: [],
+    keptFor: 'IDEMPOTENCY_TTL_HOURS hours, for clients that try again',
+    settings: ['IDEMPOTENCY_TTL_HOURS'],
     table: 'idempotency_keys',
     job: 'clean-idempotency-keys',
     expiring: () => byRow(expiredIdempotencyKeys),

@@ -20,6 +20,7 @@ export interface WarnDeps {
   readonly privacy: Privacy;
   readonly clock: Clock;
   readonly timeBucketSeconds: number;
+  readonly idempotencyTtlHours: number;
   readonly eventTtlDays: number;
   /** Called after the commit, to wake subscribers. */
   readonly onEvents: () => void;
