@@ -141,7 +141,10 @@ function readEvents(socket: WebSocket, startCursor: string | undefined): EventSt
       }
       const leftMs = deadlineMs - performance.now();
       if (leftMs <= 0) throw new Error(`no ${kind} came within ${timeoutMs} ms`);
-      if (socket.readyState === socket.CLOSED) throw new Error(`the stream ended before a ${kind} came`);
+      if (socket.readyState === socket.CLOSED)
+        throw new Error(
+          `the stream ended before a ${kind} came: ${error?.error ?? 'no error'}, ${error?.message ?? ''}`,
+        );
       await changed(waiting, leftMs);
     }
   }
