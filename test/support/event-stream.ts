@@ -142,9 +142,7 @@ function readEvents(socket: WebSocket, startCursor: string | undefined): EventSt
       const leftMs = deadlineMs - performance.now();
       if (leftMs <= 0) throw new Error(`no ${kind} came within ${timeoutMs} ms`);
       if (socket.readyState === socket.CLOSED)
-        throw new Error(
-          `the stream ended before a ${kind} came: ${error?.error ?? 'no error'}, ${error?.message ?? ''}`,
-        );
+        throw new Error(`the stream ended before a ${kind} came${reasonOf(error)}`);
       await changed(waiting, leftMs);
     }
   }
@@ -169,6 +167,10 @@ function readEvents(socket: WebSocket, startCursor: string | undefined): EventSt
       await closed;
     },
   };
+}
+
+function reasonOf(error: EventStream['error']): string {
+  return error === undefined ? '' : `: ${error.error}, ${error.message}`;
 }
 
 function changed(waiting: Set<() => void>, timeoutMs: number): Promise<void> {
