@@ -3,6 +3,7 @@ import { formatConversationId, parseConversationId } from '#domain/conversations
 import { requireMember } from '#domain/membership/require-member.ts';
 import { isAppError } from '#platform/errors.ts';
 import type { QuotaCharger } from '#quota/charge.ts';
+import type { Decision } from '#quota/decision.ts';
 import { rateLimitExceeded } from './rate-limit.ts';
 
 /** One call that writes to a conversation. */
@@ -36,27 +37,31 @@ export function createByteBudget(
 ): ByteBudget {
   const { quota } = deps;
 
-  async function takeOwn(caller: Caller, sizeBytes: number): Promise<void> {
-    if (sizeBytes === 0) return;
-    const decision = await quota.take('callerBytes', caller.did, kibOf(sizeBytes));
-    if (!decision.allowed) throw rateLimitExceeded(decision);
-  }
-
   return {
-    takeOwn,
+    async takeOwn(caller, sizeBytes) {
+      if (sizeBytes > 0) requireRoom(await quota.take('callerBytes', caller.did, kibOf(sizeBytes)));
+    },
     async within(caller, call, write) {
       const { sizeBytes } = call;
       if (sizeBytes === 0) return write();
-      await takeOwn(caller, sizeBytes);
       const groupId = parseConversationId(call.conversationId);
       const conversation = formatConversationId(groupId);
-      const room = await quota.peek('conversationBytes', conversation, kibOf(sizeBytes));
+      // Asked together, since a shared store answers both in one round trip.
+      const [own, room] = await Promise.all([
+        quota.take('callerBytes', caller.did, kibOf(sizeBytes)),
+        quota.peek('conversationBytes', conversation, kibOf(sizeBytes)),
+      ]);
+      requireRoom(own);
       if (!room.allowed && (await mayKnow(deps, caller, { groupId, by: call.by }))) throw rateLimitExceeded(room);
       const answer = await write();
       await quota.take('conversationBytes', conversation, kibOf(sizeBytes));
       return answer;
     },
   };
+}
+
+function requireRoom(decision: Decision): void {
+  if (!decision.allowed) throw rateLimitExceeded(decision);
 }
 
 function kibOf(sizeBytes: number): number {

@@ -25,7 +25,7 @@ export function parseParams<Params extends ParamsSchema>(schema: Params, search:
     for (const item of isList(validator) ? value.split(',') : [value]) entries.push([name, item]);
   }
   try {
-    return schema.fromURLSearchParams(entries, { strict: false });
+    return withoutStacks(() => schema.fromURLSearchParams(entries, { strict: false }));
   } catch (error) {
     throw error instanceof LexValidationError ? invalid(describeIssue('params', error.issues[0])) : error;
   }
@@ -36,9 +36,20 @@ export function parseParams<Params extends ParamsSchema>(schema: Params, search:
  * @throws AppError InvalidRequest naming the field and the rule, never the value.
  */
 export function parseInput<Input extends Schema>(schema: Input, body: unknown): InferOutput<Input> {
-  const result = schema.safeParse(body, { strict: false });
+  const result = withoutStacks(() => schema.safeParse(body, { strict: false }));
   if (!result.success) throw invalid(describeIssue('input', result.issues[0]));
   return result.value;
+}
+
+/** The validator makes an error also for each optional field that is absent; nobody reads where it arose, and finding that out is dear. */
+function withoutStacks<Result>(validate: () => Result): Result {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return validate();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 function isList(validator: object): boolean {
