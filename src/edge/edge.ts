@@ -38,6 +38,16 @@ interface Link {
   readonly exchanges: Set<OpenExchange>;
 }
 
+/**
+ * On connections, and on requests, since Node takes the connection off a request that is read no further. A WeakMap would be
+ * looked through by every collection of garbage.
+ */
+const linkOf = Symbol('link');
+
+interface Linked {
+  [linkOf]?: Link;
+}
+
 const requestsPerConnectionMax = 1_000;
 const bodyRateBytesPerSecondMin = 1_024;
 /** The app names nothing by the Host, and the adapter answers odd ones without a body. */
@@ -54,8 +64,6 @@ export class Edge {
   readonly #deps: EdgeDeps;
   readonly #inspectOptions: InspectOptions;
   readonly #linger: LingerDeps;
-  /** By connection, and by request, since Node takes the connection off a request that is read no further. */
-  readonly #links = new WeakMap<Socket | IncomingMessage, Link>();
   readonly #open = new Set<OpenExchange>();
 
   constructor(deps: EdgeDeps) {
@@ -122,10 +130,10 @@ export class Edge {
   }
 
   #linkOf(socket: Socket): Link {
-    const known = this.#links.get(socket);
-    if (known !== undefined) return known;
+    const linked: Socket & Linked = socket;
+    if (linked[linkOf] !== undefined) return linked[linkOf];
     const link = { isClosing: false, requestCount: 0, exchanges: new Set<OpenExchange>() };
-    this.#links.set(socket, link);
+    linked[linkOf] = link;
     // An answer that never got its turn on the connection does not say that it is over.
     socket.once('close', () => link.exchanges.forEach((exchange) => this.#open.delete(exchange)));
     return link;
@@ -156,7 +164,8 @@ export class Edge {
     const startedAtMs = this.#deps.clock.monotonicMs();
     const exchange = { incoming, outgoing, socket, startedAtMs, readBeforeSizeBytes: socket.bytesRead };
     const { exchanges } = link;
-    this.#links.set(incoming, link);
+    const linked: IncomingMessage & Linked = incoming;
+    linked[linkOf] = link;
     exchanges.add(exchange);
     this.#open.add(exchange);
     outgoing.once('close', () => {
@@ -168,7 +177,7 @@ export class Edge {
   }
 
   #willClose({ incoming }: Exchange): void {
-    const link = this.#links.get(incoming);
+    const { [linkOf]: link }: IncomingMessage & Linked = incoming;
     if (link !== undefined) link.isClosing = true;
   }
 
