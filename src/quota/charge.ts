@@ -8,7 +8,7 @@ import { createMemoryStore } from './memory-store.ts';
 import type { MemoryStore } from './memory-store.ts';
 import { quotas, unitOf, windowSecondsOf } from './quotas.ts';
 import type { CallerQuotaName, Quota, QuotaName, QuotaScope } from './quotas.ts';
-import type { QuotaStore } from './store.ts';
+import type { BucketNames, QuotaStore } from './store.ts';
 
 /** Charges requests to the quotas of the table. */
 export interface QuotaCharger {
@@ -16,11 +16,13 @@ export interface QuotaCharger {
    * Charges `cost` (default 1) to a row of the table. `whose` is an address, a network, a DID or a conversation id, as the
    * scope of the row says. @throws RangeError unless `cost` is a whole number from 1 to the limit of the row.
    */
-  take(quota: QuotaName, whose: string, cost?: number): Awaitable<Decision>;
+  take(quota: QuotaName, whose: string | BucketNames, cost?: number): Awaitable<Decision>;
   /** What `take` would say; charges nothing. */
-  peek(quota: QuotaName, whose: string, cost?: number): Awaitable<Decision>;
+  peek(quota: QuotaName, whose: string | BucketNames, cost?: number): Awaitable<Decision>;
   /** Takes a charge of `cost` (default 1) back that was made `agoMs` (default 0) ago. */
-  giveBack(quota: QuotaName, whose: string, cost?: number, agoMs?: number): Awaitable<void>;
+  giveBack(quota: QuotaName, whose: string | BucketNames, cost?: number, agoMs?: number): Awaitable<void>;
+  /** Stands for `whose` in the functions above for as long as one request takes: finding the name costs more than a charge. */
+  nameOf(quota: QuotaName, whose: string): BucketNames;
   /** What a row allows in its window. */
   limitOf(quota: QuotaName): number;
   /** Charges a request that has not proven an identity. `address` comes from `client-address.ts`. */
@@ -60,11 +62,18 @@ export function createQuota(deps: QuotaDeps): QuotaCharger {
   const { clock } = deps;
   const stores = deps.stores ?? createMemoryStores();
   const nameOf = deps.nameOf ?? createBucketNames(clock);
+  const namesOf = (quota: QuotaName, whose: string | BucketNames): BucketNames =>
+    typeof whose === 'string' ? nameOf(quota, whose) : whose;
   const rules = rulesOf(deps.config);
 
-  function ask(act: 'charge' | 'peek', quota: QuotaName, whose: string, cost?: number): Awaitable<Decision> {
+  function ask(
+    act: 'charge' | 'peek',
+    quota: QuotaName,
+    whose: string | BucketNames,
+    cost?: number,
+  ): Awaitable<Decision> {
     const rule = rules[quota];
-    const outcome = stores[quotas[quota].scope][act](nameOf(quota, whose), rule, clock.monotonicMs(), cost);
+    const outcome = stores[quotas[quota].scope][act](namesOf(quota, whose), rule, clock.monotonicMs(), cost);
     return outcome instanceof Promise
       ? outcome.then((settled) => decisionOf({ quota, rule, outcome: settled }, clock.nowMs()))
       : decisionOf({ quota, rule, outcome }, clock.nowMs());
@@ -72,12 +81,13 @@ export function createQuota(deps: QuotaDeps): QuotaCharger {
 
   const take: QuotaCharger['take'] = (quota, whose, cost) => ask('charge', quota, whose, cost);
   const giveBack: QuotaCharger['giveBack'] = (quota, whose, cost, agoMs = 0) =>
-    stores[quotas[quota].scope].giveBack(nameOf(quota, whose), rules[quota], clock.monotonicMs() - agoMs, cost);
+    stores[quotas[quota].scope].giveBack(namesOf(quota, whose), rules[quota], clock.monotonicMs() - agoMs, cost);
 
   return {
     take,
     peek: (quota, whose, cost) => ask('peek', quota, whose, cost),
     giveBack,
+    nameOf,
     limitOf: (quota) => rules[quota].limit,
     takeAddress: (address) => take('address', address),
     giveBackAddress: (address) => giveBack('address', address),

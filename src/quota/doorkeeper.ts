@@ -5,14 +5,15 @@ import type { AddressEvidence, ClientAddress, FindClient } from './client-addres
 import type { Awaitable, Decision } from './decision.ts';
 import type { FailedAuth } from './failed-auth.ts';
 import { defaultWindowSeconds } from './quotas.ts';
+import type { BucketNames } from './store.ts';
 
 /** Somebody at the door, who has proven no identity yet. */
 export interface Visitor {
   readonly client: ClientAddress;
-  /** Counted nowhere and never banned, because the operator lists the address. */
-  readonly isExempt: boolean;
   /** On the monotonic clock. */
   readonly chargedAtMs: number;
+  /** Under which name the address is counted; undefined: nowhere, and never banned, because the operator lists it. */
+  readonly bucket: BucketNames | undefined;
 }
 
 /** What became of a request at the door. */
@@ -36,7 +37,7 @@ export interface Doorkeeper {
 
 export interface DoorkeeperDeps {
   readonly clock: Clock;
-  readonly quota: Pick<QuotaCharger, 'take' | 'giveBack' | 'limitOf'>;
+  readonly quota: Pick<QuotaCharger, 'take' | 'giveBack' | 'limitOf' | 'nameOf'>;
   readonly failedAuth: FailedAuth;
   readonly clientOf: FindClient;
   /** Never counted before they have proven an identity. */
@@ -53,9 +54,11 @@ export interface DoorkeeperDeps {
 export function createDoorkeeper(deps: DoorkeeperDeps): Doorkeeper {
   const { quota, failedAuth } = deps;
 
-  async function charge(visitor: Visitor): Promise<Entry> {
-    const { prefix, network } = visitor.client;
-    const ofAddress = await quota.take('address', prefix);
+  async function charge(client: ClientAddress, chargedAtMs: number): Promise<Entry> {
+    const { prefix, network } = client;
+    const bucket = quota.nameOf('address', prefix);
+    const visitor = { client, chargedAtMs, bucket };
+    const ofAddress = await quota.take('address', bucket);
     if (!ofAddress.allowed) return { outcome: 'limited', decision: ofAddress };
     if (network === undefined) return { outcome: 'admitted', visitor, decision: ofAddress };
     const ofNetwork = await quota.take('network', network);
@@ -63,7 +66,7 @@ export function createDoorkeeper(deps: DoorkeeperDeps): Doorkeeper {
       const tighter = ofNetwork.remaining < ofAddress.remaining ? ofNetwork : ofAddress;
       return { outcome: 'admitted', visitor, decision: tighter };
     }
-    await quota.giveBack('address', prefix);
+    await quota.giveBack('address', bucket);
     return { outcome: 'limited', decision: ofNetwork };
   }
 
@@ -74,21 +77,25 @@ export function createDoorkeeper(deps: DoorkeeperDeps): Doorkeeper {
       if (deps.isDenied(client.address)) return { outcome: 'unwanted' };
       const chargedAtMs = deps.clock.monotonicMs();
       if (deps.isAllowed(client.address)) {
-        return { outcome: 'admitted', visitor: { client, isExempt: true, chargedAtMs }, decision: undefined };
+        return {
+          outcome: 'admitted',
+          visitor: { client, chargedAtMs, bucket: undefined },
+          decision: undefined,
+        };
       }
       const bannedForMs = failedAuth.bannedForMs(client);
       if (bannedForMs > 0) return { outcome: 'limited', decision: banDecision(deps, bannedForMs) };
-      return charge({ client, isExempt: false, chargedAtMs });
+      return charge(client, chargedAtMs);
     },
-    async recognise({ client, isExempt, chargedAtMs }) {
-      if (isExempt) return;
+    async recognise({ client, chargedAtMs, bucket }) {
+      if (bucket === undefined) return;
       failedAuth.noteSuccess(client);
       const agoMs = deps.clock.monotonicMs() - chargedAtMs;
-      await quota.giveBack('address', client.prefix, 1, agoMs);
+      await quota.giveBack('address', bucket, 1, agoMs);
       if (client.network !== undefined) await quota.giveBack('network', client.network, 1, agoMs);
     },
-    suspect({ client, isExempt }) {
-      if (isExempt) return undefined;
+    suspect({ client, bucket }) {
+      if (bucket === undefined) return undefined;
       failedAuth.noteFailure(client);
       return quota.take('failedAuth', client.prefix);
     },

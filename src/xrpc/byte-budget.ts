@@ -33,7 +33,7 @@ const kibiByte = 1_024;
 type MemberDeps = Parameters<typeof requireMember>[0];
 
 export function createByteBudget(
-  deps: MemberDeps & { readonly quota: Pick<QuotaCharger, 'take' | 'peek'> },
+  deps: MemberDeps & { readonly quota: Pick<QuotaCharger, 'take' | 'peek' | 'nameOf'> },
 ): ByteBudget {
   const { quota } = deps;
 
@@ -45,7 +45,7 @@ export function createByteBudget(
       const { sizeBytes } = call;
       if (sizeBytes === 0) return write();
       const groupId = parseConversationId(call.conversationId);
-      const conversation = formatConversationId(groupId);
+      const conversation = quota.nameOf('conversationBytes', formatConversationId(groupId));
       // Asked together, since a shared store answers both in one round trip.
       const [own, room] = await Promise.all([
         quota.take('callerBytes', caller.did, kibOf(sizeBytes)),
