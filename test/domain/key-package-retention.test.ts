@@ -151,7 +151,8 @@ test('16 claimers while the job runs: no package is handed out twice or deleted 
   const job = (async (): Promise<number> => {
     let removed = 0;
     const { db } = harness.database;
-    while (!isOver) {
+    // On a fast machine the claimers end before it first has something to remove.
+    while (!isOver || removed === 0) {
       const keyPackagesPerDeviceMax = Math.max(20, (await available(owner)) - 5);
       const turn = await holdTurn(harness.database);
       removed += (await cleanKeyPackages({ db, turn, keyPackagesPerDeviceMax, consumedTtlHours: 24 })).removed;

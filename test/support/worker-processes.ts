@@ -1,8 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Sql } from '#storage/database.ts';
+
+const compileCache = join(tmpdir(), 'nightjar-test-compile-cache');
 
 /** Whether this machine can give a process a wrong clock; tests that need it skip without. */
 export const hasFaketime = isInstalled();
@@ -38,7 +41,8 @@ export class WorkerProcesses {
   async start(clockOffset?: string): Promise<void> {
     const script = [process.execPath, this.#script];
     const [program = '', ...args] = clockOffset === undefined ? script : ['faketime', '-f', clockOffset, ...script];
-    const env = { PATH: process.env['PATH'], ...this.#env };
+    // Without the cache a third of the time goes into compiling the same files again.
+    const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: compileCache, ...this.#env };
     // A group of its own: faketime runs the worker as its child.
     const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
     this.#running.add(child);

@@ -13,7 +13,7 @@ const killCount = Number(process.env['KILLS'] ?? 60);
 const workersAtOnce = 3;
 const leaseMs = 1_000;
 const livingPerTable = 50;
-const expiredPerPlanting = 300;
+const expiredPerPlanting = 120;
 const doneWithinMs = 10_000;
 
 let database: TestDatabase;
@@ -70,7 +70,7 @@ describe.each([
       for (let index = 0; index < workersAtOnce; index++) await workers.start();
       for (let count = 0; count < kills; count++) {
         await plantRows(database.sql, 'expired', expiredPerPlanting);
-        await systemClock.sleep(Math.random() * 600);
+        await systemClock.sleep(Math.random() * 400);
         const victim = workers.running[Math.floor(Math.random() * workers.running.length)];
         if (victim !== undefined) await workers.kill(victim);
         // Now and then there is nobody left for a while.
