@@ -209,7 +209,7 @@ function httpOf(
 }
 
 function quotaOf({ config, clock, logger, metrics, database, privacy }: AppParts): QuotaCharger {
-  const place = config.QUOTA_STORE ?? (config.DATABASE_URL === undefined ? 'memory' : 'postgres');
+  const place = config.QUOTA_STORE ?? (config.SERVER_COUNT === 1 ? 'memory' : 'postgres');
   metrics.quotaStore(place === 'memory' ? 'memory' : 'shared');
   if (place === 'memory') return createQuota({ config, clock });
   const shared = createSharedStores({

@@ -27,12 +27,13 @@ export const quotaSettings = {
     schema: z.enum(['memory', 'postgres']).optional(),
     example: 'postgres',
     about:
-      'Where requests of accounts are counted. memory: by each server apart. postgres: by all servers together. Unset: postgres when DATABASE_URL is set. Addresses are always counted by each server apart, in memory.',
+      'Where requests of accounts are counted. memory: by each server apart. postgres: by all servers together. Unset: postgres when SERVER_COUNT is more than 1. Addresses are always counted by each server apart, in memory.',
   }),
   SERVER_COUNT: row({
     schema: whole(1, 1_000),
     fallback: '1',
-    about: 'How many servers share the quota store; while it is gone, each admits its part of a limit.',
+    about:
+      'How many servers share the database. More than one count the requests of accounts together; while that fails, each admits its part of a limit.',
   }),
   RATE_LIMIT_IP_PER_MINUTE: quota(60, 'Requests of one address that have not proven an identity'),
   RATE_LIMIT_IP_BURST: row({

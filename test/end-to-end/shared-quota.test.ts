@@ -32,7 +32,7 @@ const metric = async ({ adminPort }: { adminPort: number }): Promise<string> =>
   (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
 
 test('two servers that share a database admit exactly one limit together', async () => {
-  const { database, ...running } = await start({ RATE_LIMIT_GET_MESSAGES: '30' });
+  const { database, ...running } = await start({ RATE_LIMIT_GET_MESSAGES: '30', QUOTA_STORE: 'postgres' });
   const account = running.account();
   const clients = [0, 1].map((server) => running.client({ account, server }));
   const search = await createConvo(running.client({ account }));
