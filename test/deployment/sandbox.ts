@@ -19,7 +19,13 @@ const mountScript = `
 set -e
 place=$1 project=$2; shift 2
 mkdir -p "$place/app" "$place/run"
-mount --bind "$project" "$place/app"
+mount -t tmpfs -o mode=755 tmpfs "$place/app"
+# One by one: the folder itself may be closed to everybody but its owner.
+for entry in "$project"/*; do
+  name=\${entry##*/}
+  if [ -d "$entry" ]; then mkdir "$place/app/$name"; else touch "$place/app/$name"; fi
+  mount --bind "$entry" "$place/app/$name"
+done
 mount -t tmpfs -o mode=755 tmpfs "$place/run"
 cp -a "$place/credentials" "$place/run/credentials"
 mount -t tmpfs -o mode=755 tmpfs /opt
