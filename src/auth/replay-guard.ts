@@ -1,4 +1,6 @@
+import { createBatcher } from '#platform/batcher.ts';
 import type { Clock } from '#platform/clock.ts';
+import { required } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 import type { Sql } from '#storage/database.ts';
 import { bearReplayRecord, claimReplayEntries } from '#storage/replay-entries.ts';
@@ -42,37 +44,21 @@ export interface ReplayGuardDeps {
   readonly ttlSeconds: number;
 }
 
-interface Question extends ReplayEntry, TokenAge {
-  readonly answer: (verdict: ReplayVerdict) => void;
-  readonly fail: (error: unknown) => void;
-}
+interface Question extends ReplayEntry, TokenAge {}
 
-const questionsPerStatementMax = 1_000;
-
-/** One statement runs at a time; requests that arrive meanwhile go into the next one together. */
+/** Requests that arrive while a statement runs go into the next one together. */
 export function createReplayGuard(deps: ReplayGuardDeps): ReplayGuard {
-  const waiting: Question[] = [];
-  let isRunning = false;
-
-  async function drain(): Promise<void> {
-    isRunning = true;
-    while (waiting.length > 0) await answerBatch(deps.sql, waiting.splice(0, questionsPerStatementMax));
-    isRunning = false;
-  }
-
+  const ask = createBatcher((questions: readonly Question[]) => judge(deps.sql, questions));
   return {
-    firstUse: (issuer, jti, token) =>
-      new Promise((answer, fail) => {
-        waiting.push({
-          digest: deps.digest(issuer, jti, token.expiresAtSeconds),
-          expiresAtSeconds: keepUntilSeconds(deps, token),
-          account: deps.account(token.did ?? issuer),
-          issuedAtSeconds: earliestIssueSeconds(token),
-          answer,
-          fail,
-        });
-        if (!isRunning) void drain();
-      }),
+    async firstUse(issuer, jti, token) {
+      const verdict = await ask({
+        digest: deps.digest(issuer, jti, token.expiresAtSeconds),
+        expiresAtSeconds: keepUntilSeconds(deps, token),
+        account: deps.account(token.did ?? issuer),
+        issuedAtSeconds: earliestIssueSeconds(token),
+      });
+      return required(verdict, 'a verdict');
+    },
     isRevoked: (did, token) => isTokenRevoked(deps.sql, deps.account(did), earliestIssueSeconds(token)),
     async ensureBorn() {
       const { bornAt, isNew } = await bearReplayRecord(deps.sql);
@@ -92,21 +78,16 @@ function keepUntilSeconds({ clock, ttlSeconds }: ReplayGuardDeps, token: TokenTi
   return Math.max(ttlEnd, token.expiresAtSeconds + 2 * limits.clockLeewaySeconds);
 }
 
-/** Never throws: every question of the batch gets its answer or the error. */
-async function answerBatch(sql: Sql, questions: readonly Question[]): Promise<void> {
-  try {
-    const byDigest = new Map(questions.map((question) => [question.digest.toString('hex'), question]));
-    const entries = [...byDigest.values()].toSorted((a, b) => a.digest.compare(b.digest));
-    const claimed = await claimReplayEntries(sql, entries, questions);
-    const bornAtMs = (claimed.bornAt ?? (await bearReplayRecord(sql)).bornAt).getTime();
-    const unclaimed = new Set(claimed.first);
-    for (const [place, question] of questions.entries()) {
-      const isFirst = unclaimed.delete(question.digest.toString('hex'));
-      if (claimed.revoked.has(place)) question.answer('revoked');
-      else if (1_000 * question.issuedAtSeconds < bornAtMs) question.answer('before-birth');
-      else question.answer(isFirst ? 'first' : 'replayed');
-    }
-  } catch (error) {
-    for (const question of questions) question.fail(error);
-  }
+async function judge(sql: Sql, questions: readonly Question[]): Promise<ReplayVerdict[]> {
+  const byDigest = new Map(questions.map((question) => [question.digest.toString('hex'), question]));
+  const entries = [...byDigest.values()].toSorted((a, b) => a.digest.compare(b.digest));
+  const claimed = await claimReplayEntries(sql, entries, questions);
+  const bornAtMs = (claimed.bornAt ?? (await bearReplayRecord(sql)).bornAt).getTime();
+  const unclaimed = new Set(claimed.first);
+  return questions.map((question, place) => {
+    const isFirst = unclaimed.delete(question.digest.toString('hex'));
+    if (claimed.revoked.has(place)) return 'revoked';
+    if (1_000 * question.issuedAtSeconds < bornAtMs) return 'before-birth';
+    return isFirst ? 'first' : 'replayed';
+  });
 }

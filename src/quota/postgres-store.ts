@@ -1,3 +1,4 @@
+import { createBatcher } from '#platform/batcher.ts';
 import type { Clock } from '#platform/clock.ts';
 import { InvariantError } from '#platform/errors.ts';
 import type { Sql } from '#storage/database.ts';
@@ -24,24 +25,9 @@ export interface PostgresStore extends QuotaStore {
   giveBack(bucket: BucketNames, rule: QuotaRule, chargedAtMs: number, cost?: number): Promise<void>;
 }
 
-interface Question {
-  readonly call: QuotaRowCall;
-  readonly answer: (answer: QuotaRowAnswer | undefined) => void;
-  readonly fail: (error: unknown) => void;
-}
-
-const questionsPerStatementMax = 1_000;
-
-/** One statement runs at a time; what is asked meanwhile goes into the next one together. */
+/** What is asked while a statement runs goes into the next one together. */
 export function createPostgresStore(deps: PostgresStoreDeps): PostgresStore {
-  const waiting: Question[] = [];
-  let isRunning = false;
-
-  async function drain(): Promise<void> {
-    isRunning = true;
-    while (waiting.length > 0) await answerBatch(deps.sql, waiting.splice(0, questionsPerStatementMax));
-    isRunning = false;
-  }
+  const call = createBatcher((calls: readonly QuotaRowCall[]) => callQuotaRows(deps.sql, calls));
 
   function ask(
     act: QuotaRowCall['act'],
@@ -52,11 +38,7 @@ export function createPostgresStore(deps: PostgresStoreDeps): PostgresStore {
     const isTold = deps.timeOf === 'caller';
     const atMs = isTold ? charge.atMs : undefined;
     const agoMs = isTold || act !== 'give back' ? 0 : Math.max(0, deps.clock.monotonicMs() - charge.atMs);
-    return new Promise((answer, fail) => {
-      const call = { act, current, former, next, limit, burst, windowMs, cost: charge.cost, atMs, agoMs };
-      waiting.push({ call, answer, fail });
-      if (!isRunning) void drain();
-    });
+    return call({ act, current, former, next, limit, burst, windowMs, cost: charge.cost, atMs, agoMs });
   }
 
   async function outcomeOf(
@@ -78,17 +60,4 @@ export function createPostgresStore(deps: PostgresStoreDeps): PostgresStore {
       await ask('give back', bucket, rule, { atMs, cost });
     },
   };
-}
-
-/** Never throws: every question of the batch gets its answer or the error. */
-async function answerBatch(sql: Sql, questions: readonly Question[]): Promise<void> {
-  try {
-    const answers = await callQuotaRows(
-      sql,
-      questions.map(({ call }) => call),
-    );
-    for (const [index, question] of questions.entries()) question.answer(answers[index]);
-  } catch (error) {
-    for (const question of questions) question.fail(error);
-  }
 }

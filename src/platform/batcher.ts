@@ -1,0 +1,37 @@
+const questionsPerBatchMax = 1_000;
+
+/**
+ * Answers questions together: one batch runs at a time, and what is asked meanwhile goes into the next one.
+ * `answerAll` gives one answer for each question, in their order; when it throws, every question of the batch gets the error.
+ */
+export function createBatcher<Question, Answer>(
+  answerAll: (questions: readonly Question[]) => Promise<readonly Answer[]>,
+): (question: Question) => Promise<Answer | undefined> {
+  interface Waiting {
+    readonly question: Question;
+    readonly answer: (answer: Answer | undefined) => void;
+    readonly fail: (error: unknown) => void;
+  }
+  const waiting: Waiting[] = [];
+  let isRunning = false;
+
+  async function drain(): Promise<void> {
+    isRunning = true;
+    while (waiting.length > 0) {
+      const batch = waiting.splice(0, questionsPerBatchMax);
+      try {
+        const answers = await answerAll(batch.map(({ question }) => question));
+        for (const [index, { answer }] of batch.entries()) answer(answers[index]);
+      } catch (error) {
+        for (const { fail } of batch) fail(error);
+      }
+    }
+    isRunning = false;
+  }
+
+  return (question) =>
+    new Promise((answer, fail) => {
+      waiting.push({ question, answer, fail });
+      if (!isRunning) void drain();
+    });
+}
