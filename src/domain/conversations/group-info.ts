@@ -39,9 +39,11 @@ export async function checkGroupInfo(
   if (info.epoch !== (expected.epoch ?? info.epoch)) throw refusalFor('InvalidGroupInfo', 'otherEpoch');
   const fault = await findGroupInfoFault(info, expected);
   if (fault !== undefined) throw refusalFor('InvalidGroupInfo', fault);
-  await yieldToEventLoop();
   const { epoch } = info;
-  const sealedGroupInfo = deps.privacy.seal('group-info', [groupId, epoch], padToBucket(info.message));
+  await yieldToEventLoop();
+  const padded = padToBucket(info.message);
+  await yieldToEventLoop();
+  const sealedGroupInfo = deps.privacy.seal('group-info', [groupId, epoch], padded);
   return { groupId, epoch, sealedGroupInfo, contextDigest: contextDigestOf(info) };
 }
 
