@@ -6,6 +6,7 @@ import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
 import { findGroupInfoFault, type GroupInfoFault } from '#mls/group-info-fault.ts';
 import { readGroupInfo } from '#mls/group-info.ts';
 import { MlsFormatError } from '#mls/mls-format-error.ts';
+import { WIRE_FORMAT, wrapInMlsMessage } from '#mls/wrapped-structure.ts';
 import { required } from '#platform/errors.ts';
 
 import { growGroup, type GrownGroup } from '../support/grown-group.ts';
@@ -63,12 +64,13 @@ describe.each(suites)('%s', (suiteName) => {
     }
   });
 
-  it('reads both forms, and gives the wrapped one', async () => {
+  it('reads both forms, and wraps both into the same MLSMessage', async () => {
     for (const message of group.honest) {
       const bare = bareForm(message);
       expect(await judge(bare, group)).toBe('valid');
-      expect(Buffer.from(readGroupInfo(bare).message).equals(message)).toBe(true);
-      expect(readGroupInfo(message).message).toBe(message);
+      for (const bytes of [bare, message]) {
+        expect(wrapInMlsMessage(readGroupInfo(bytes).bare, WIRE_FORMAT.groupInfo).equals(message)).toBe(true);
+      }
     }
   });
 

@@ -5,6 +5,7 @@ import { findGroupInfoFault, readExternalPub } from '#mls/group-info-fault.ts';
 import { readGroupInfo } from '#mls/group-info.ts';
 import type { GroupInfo } from '#mls/group-info.ts';
 import { MlsFormatError } from '#mls/mls-format-error.ts';
+import { WIRE_FORMAT, wrapInMlsMessage } from '#mls/wrapped-structure.ts';
 import { AppError } from '#platform/errors.ts';
 import { yieldToEventLoop } from '#platform/yield-to-event-loop.ts';
 import { padToBucket, unpadFromBucket } from '#privacy/buckets.ts';
@@ -41,7 +42,7 @@ export async function checkGroupInfo(
   if (fault !== undefined) throw refusalFor('InvalidGroupInfo', fault);
   const { epoch } = info;
   await yieldToEventLoop();
-  const padded = padToBucket(info.message);
+  const padded = padToBucket(wrapInMlsMessage(info.bare, WIRE_FORMAT.groupInfo));
   await yieldToEventLoop();
   const sealedGroupInfo = deps.privacy.seal('group-info', [groupId, epoch], padded);
   return { groupId, epoch, sealedGroupInfo, contextDigest: contextDigestOf(info) };
