@@ -67,7 +67,7 @@ const inContext = (
 });
 
 /** Changes the first parent in use. */
-function inParent(name: string, fault: Lie['fault'], change: (leaves: number[], key: Uint8Array) => number[]): Lie {
+function inParent(name: string, fault: Lie['fault'], change: (leaves: number[], tree: RatchetTree) => number[]): Lie {
   return {
     name,
     fault,
@@ -80,7 +80,7 @@ function inParent(name: string, fault: Lie['fault'], change: (leaves: number[], 
                 ...node,
                 parent: {
                   ...node.parent,
-                  unmergedLeaves: change(node.parent.unmergedLeaves, node.parent.hpkePublicKey),
+                  unmergedLeaves: change(node.parent.unmergedLeaves, tree),
                 },
               }
             : node,
@@ -231,6 +231,9 @@ export const lies: readonly Lie[] = [
   ),
   inParent('a leaf index behind the tree among the unmerged', 'unmergedLeaves', (leaves) => [...leaves, 1_000]),
   inParent('the largest leaf index among the unmerged', 'unmergedLeaves', (leaves) => [...leaves, 0xffff_ffff]),
+  inParent('a leaf of another branch among the unmerged', 'unmergedLeaves', (_, tree) => [
+    (used(tree, 'leaf').at(-1) ?? 0) / 2,
+  ]),
   inParent('an unmerged leaf twice', 'unmergedLeaves', () => [0, 0]),
   inParent('unmerged leaves in descending order', 'unmergedLeaves', () => [1, 0]),
 ];
