@@ -26,6 +26,8 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ getReports.reportView.properties.category': 'an admin sees what kind of thing is reported',
   '+ getReports.reportView.properties.messageIds': 'an admin sees which messages are meant',
   '+ getReports.reportView.properties.notes': 'other admins see what was noted',
+  '+ registerDevice.main.input.schema.properties.deviceUUID.maxLength':
+    'it is stored; the ids of installations are UUIDs of 36 characters',
   '+ registerDevice.main.input.schema.properties.deviceUuid': 'public clients spell it so',
   '+ defs.convoView.properties.needsRemovalCommit': 'members must learn whose removal a commit still has to carry out',
   '+ subscribeConvoEvents.infoEvent.properties.available': 'a device whose stock is low hears of it',
