@@ -2,11 +2,13 @@ import { readKnownBlockers } from '#domain/blocks/read-blockers.ts';
 import type { BlockDeps } from '#domain/blocks/read-blockers.ts';
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
-import { checkGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
+import { prepareGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import { loadPolicy } from '#domain/policies/load-policy.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
 import { acceptWelcome } from '#domain/welcomes/accept-welcome.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
@@ -54,7 +56,8 @@ export async function addMembers(
   const membership = await selectMembership(deps.db, groupId, memberPseudonym(deps.privacy, groupId, caller.did));
   const isMember = membership?.state === memberStates.active;
   const blockers = await readKnownBlockers(deps, caller.did, isMember ? [...new Set(input.dids)] : []);
-  const change = { ...input, groupId, blockers };
+  const groupInfo = await prepareGroupInfo(deps, groupId, { bytes: input.groupInfo, mayWrite: isMember });
+  const change = { ...input, groupId, blockers, groupInfo };
   const epoch = await deps.db
     .transaction()
     .execute((tx) => withIdempotency(deps, tx, call, () => addInTransaction(deps, tx, caller, change)));
@@ -62,15 +65,20 @@ export async function addMembers(
   return epoch;
 }
 
+type PreparedAddition = Omit<MembersToAdd, 'groupInfo'> & {
+  readonly groupId: Buffer;
+  readonly groupInfo: PreparedGroupInfo | undefined;
+};
+
 async function addInTransaction(
   deps: MembershipDeps,
   tx: Tx,
   caller: Caller,
-  input: MembersToAdd & { groupId: Buffer; blockers: ReadonlyMap<string, unknown> },
+  input: PreparedAddition & { blockers: ReadonlyMap<string, unknown> },
 ): Promise<number> {
   const { groupId } = input;
   const { locked, membership } = await lockConversation(deps, tx, caller, groupId);
-  if (input.commit === undefined && input.welcome !== undefined) throw domainError('InvalidWelcome');
+  if (input.commit === undefined && input.welcome !== undefined) throw refusalFor('InvalidWelcome', 'noCommit');
   const verdict = input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
   if (verdict?.kind === 'retry') return verdict.epoch;
 
@@ -107,17 +115,14 @@ async function storeAttachments(
   deps: MembershipDeps,
   tx: Tx,
   caller: Caller,
-  input: MembersToAdd & { groupId: Buffer; epoch: number },
+  input: PreparedAddition & { epoch: number },
 ): Promise<void> {
   const { groupId, epoch } = input;
   if (input.welcome !== undefined) {
     const welcome = { groupId, epoch, bytes: input.welcome, cipherSuite: undefined, invited: input.dids };
     await acceptWelcome(deps, tx, caller, welcome);
   }
-  if (input.groupInfo !== undefined) {
-    checkGroupInfo(input.groupInfo, { groupId, epoch });
-    await storeGroupInfo(deps, tx, { groupId, epoch, bytes: input.groupInfo });
-  }
+  if (input.groupInfo !== undefined) await storeGroupInfo(deps, tx, input.groupInfo, epoch);
 }
 
 /** Those of `dids` who are not active members, once each. */

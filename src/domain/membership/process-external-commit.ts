@@ -1,12 +1,13 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
-import type { LockedConversation } from '#domain/conversations/conversation.ts';
-import { checkGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
+import { prepareGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import { lockForJoiner } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import { useInvite } from '#domain/invites/use-invite.ts';
 import type { Clock } from '#platform/clock.ts';
+import { isAppError } from '#platform/errors.ts';
 import { timeBucketMs } from '#privacy/buckets.ts';
 import type { Tx } from '#storage/database.ts';
 import { judgeCommit, parseExternalCommit } from './accept-commit.ts';
@@ -45,9 +46,15 @@ export async function processExternalCommit(
   const groupId = parseConversationId(input.conversationId);
   const commit = parseExternalCommit(input.commit, groupId, caller);
   const call = { caller, method: 'processExternalCommit', key: input.idempotencyKey, input } as const;
+  const pskHashes = input.pskHash === undefined ? commit.externalPskIds : [input.pskHash, ...commit.externalPskIds];
+  const groupInfo = await prepareGroupInfo(deps, groupId, {
+    bytes: input.groupInfo,
+    mayWrite: input.groupInfo !== undefined && (await seemsAdmitted(deps, caller, groupId, pskHashes)),
+  });
+  const join = { ...input, groupId, commit, pskHashes, groupInfo };
   const answer = await deps.db.transaction().execute((tx) =>
     withIdempotency(deps, tx, call, async () => {
-      const epoch = await joinInTransaction(deps, tx, caller, { ...input, groupId, commit });
+      const epoch = await joinInTransaction(deps, tx, caller, join);
       return { epoch, joinedAt: new Date(timeBucketMs(deps.clock.nowMs(), deps.timeBucketSeconds)) };
     }),
   );
@@ -55,19 +62,40 @@ export async function processExternalCommit(
   return answer;
 }
 
-type ParsedJoin = Omit<ExternalJoin, 'commit'> & { readonly groupId: Buffer; readonly commit: FramedExternalCommit };
+interface ParsedJoin {
+  readonly groupId: Buffer;
+  readonly commit: FramedExternalCommit;
+  /** Invites that the caller shows. */
+  readonly pskHashes: readonly Uint8Array[];
+  readonly groupInfo: PreparedGroupInfo | undefined;
+}
+
+/** As `findAdmission` finds without the lock; the transaction decides. */
+async function seemsAdmitted(
+  deps: MembershipDeps,
+  caller: Caller,
+  groupId: Buffer,
+  pskHashes: readonly Uint8Array[],
+): Promise<boolean> {
+  try {
+    await findAdmission(deps, caller, groupId, pskHashes);
+    return true;
+  } catch (error) {
+    if (isAppError(error)) return false;
+    throw error;
+  }
+}
 
 async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, input: ParsedJoin): Promise<number> {
-  const { groupId, commit } = input;
+  const { groupId, commit, pskHashes } = input;
   const locked = await lockForJoiner(tx, groupId);
-  const pskHashes = input.pskHash === undefined ? commit.externalPskIds : [input.pskHash, ...commit.externalPskIds];
   const admission = await findAdmission({ ...deps, db: tx }, caller, groupId, pskHashes);
   // Somebody new has no old leaf to remove: theirs would be another member's.
   if (admission.kind === 'invited' && commit.removesLeaf) throw domainError('InvalidCommit');
   const verdict = await judgeCommit(deps, tx, locked, commit);
   if (verdict.kind === 'retry') return verdict.epoch;
   if (admission.kind !== 'member') await refuseTooMany(tx, groupId, { newcomers: 1, policy: admission.policy });
-  await storeNewGroupInfo(deps, tx, locked, input.groupInfo);
+  if (input.groupInfo !== undefined) await storeGroupInfo(deps, tx, input.groupInfo, locked.epoch + 1);
   const epoch = await recordChange(deps, tx, locked, {
     commit: verdict.commit,
     joined: admission.kind === 'member' ? [] : [{ did: caller.did, role: roles.member }],
@@ -75,17 +103,6 @@ async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, i
   });
   await settle(deps, tx, { caller, groupId, admission });
   return epoch;
-}
-
-async function storeNewGroupInfo(
-  deps: MembershipDeps,
-  tx: Tx,
-  { groupId, epoch }: LockedConversation,
-  bytes: Buffer | undefined,
-): Promise<void> {
-  if (bytes === undefined) return;
-  checkGroupInfo(bytes, { groupId, epoch: epoch + 1 });
-  await storeGroupInfo(deps, tx, { groupId, epoch: epoch + 1, bytes });
 }
 
 /** What the join answers: the wish to be added anew, or the invite. */
