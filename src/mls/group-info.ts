@@ -90,7 +90,7 @@ function treeOf(extensions: readonly Extension[]): RatchetTree {
  */
 export function readGroupInfo(bytes: Uint8Array): GroupInfo {
   if (bytes.length < limits.groupInfoSizeBytesMin || bytes.length > limits.groupInfoSizeBytesMax) {
-    throw new MlsFormatError('The GroupInfo has a size that the service does not allow.');
+    throw new MlsFormatError('The size of the GroupInfo is below 100 or above 10485760 bytes.');
   }
   const reading = readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.groupInfo, readBody: readGroupInfoBody });
   return { ...reading.value, tree: treeOf(reading.value.extensions), message: reading.message };
