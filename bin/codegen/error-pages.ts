@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { glob, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { authErrors } from '#auth/auth-error.ts';
 import { domainErrors } from '#domain/domain-error.ts';
@@ -20,13 +20,14 @@ const template = /^`[^`]*`/;
 /** The text of docs/errors.md: every name with each of its texts, which say what to do. */
 export async function errorPage(projectRoot: string): Promise<string> {
   const readers = await readerTexts(join(projectRoot, 'src/mls'));
+  const places = await placeTexts(projectRoot);
   return `${[
     '# Errors',
     '',
     notice,
     '',
-    'A refusal is `{"error": name, "message": text}`. The name is one that the lexicon of the method declares, or one of the last three',
-    'sections here. The text is fixed: it says which rule the request breaks, names the field where there are several, and says what to do.',
+    'A refusal is `{"error": name, "message": text}`. The name is one that the lexicon of the method declares, or one of those behind',
+    '“Of any request”. The text is fixed: it says which rule the request breaks, names the field where there are several, and says what to do.',
     'It holds nothing of the request. [The page of each method](api/README.md) lists the names that it sends.',
     '',
     '## Of methods',
@@ -47,6 +48,10 @@ export async function errorPage(projectRoot: string): Promise<string> {
     '## Of tokens',
     '',
     ...named(authErrors),
+    '## Of single places in the code',
+    '',
+    ...places.map(({ name, text }) => `- \`${name}\` (${statusByName[name] ?? ''}): ${text}`),
+    '',
     '## Before a method is looked at',
     '',
     ...Object.entries(edgeErrors).map(([name, [status, text]]) => `- \`${name}\` (${status}): ${text}`),
@@ -85,6 +90,19 @@ export async function readerTexts(folder: string): Promise<string[]> {
   return [...found].toSorted();
 }
 
+/** Texts that stand in no table: literals of AppError outside of the readers of MLS. */
+export async function placeTexts(projectRoot: string): Promise<{ name: string; text: string }[]> {
+  const found: { name: string; text: string }[] = [];
+  for await (const path of glob('src/**/*.ts', { cwd: projectRoot })) {
+    if (path.startsWith('src/mls/') || path.endsWith('.test.ts')) continue;
+    const source = await readFile(join(projectRoot, path), 'utf8');
+    for (const { index, 0: call, 1: name = '' } of source.matchAll(/new AppError\(\s*'(\w+)',\s*(?=['"`])/g)) {
+      found.push({ name, text: quoted(source.slice(index + call.length)) ?? unreadable(path, name) });
+    }
+  }
+  return found.toSorted((left, right) => (left.name < right.name ? -1 : 1));
+}
+
 function textsOf(file: string, source: string): string[] {
   return [...source.matchAll(/new (?:MlsFormatError\(|AppError\(\s*'\w+',)\s*/g)].flatMap(({ index, 0: call }) => {
     const rest = source.slice(index + call.length);
@@ -114,5 +132,5 @@ function quoted(source: string): string | undefined {
 }
 
 function unreadable(file: string, name: string): never {
-  throw new Error(`src/mls/${file}: the text of a refusal (${name}) is no literal, so docs/errors.md cannot list it`);
+  throw new Error(`${file}: the text of a refusal (${name}) is no literal, so docs/errors.md cannot list it`);
 }
