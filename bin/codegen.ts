@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { apiPages } from './codegen/api-pages.ts';
+import { errorPage } from './codegen/error-pages.ts';
 import { lexiconModules, readFolder } from './codegen/lexicon-modules.ts';
 import { quotaPage } from './codegen/quota-pages.ts';
 import { retentionPage } from './codegen/retention-pages.ts';
@@ -41,6 +42,7 @@ async function wantedFiles(): Promise<Map<string, string>> {
   const wanted = new Map([
     ['.env.example', envExample()],
     ['docs/settings.md', settingsPage()],
+    ['docs/errors.md', await errorPage(root)],
     [quotaPath, quotaPage(await readFile(join(root, quotaPath), 'utf8'))],
     [tokenPath, tokenPage(await readFile(join(root, tokenPath), 'utf8'))],
     [retentionPath, retentionPage(await readFile(join(root, retentionPath), 'utf8'))],

@@ -92,6 +92,8 @@ export async function listen<Composed extends Served>(
       // The adapter gets nothing to write: an error that arose in it would be printed and sent with its text.
       return RESPONSE_ALREADY_SENT;
     },
+    // The edge reads what is left of a request that was answered, at the pace of the client.
+    autoCleanupIncoming: false,
     createServer: ((serverOptions: ServerOptions, serve: RequestListener) => {
       const inner = createServer(serverOptions);
       edge.attach(inner, serve);

@@ -1,3 +1,4 @@
+import type { MlsFormatError } from '#mls/mls-format-error.ts';
 import { AppError } from '#platform/errors.ts';
 import type { DomainErrorCode } from './domain-error.ts';
 
@@ -6,9 +7,39 @@ import type { DomainErrorCode } from './domain-error.ts';
  * to do next. It is fixed and holds no data of the request. The key is the name of the rule; it is not sent.
  */
 export const refusalReasons = {
-  InvalidAsset: {},
-  InvalidCommit: {},
+  InvalidAsset: {
+    msgIdForm:
+      'msgId must be a ULID (26 letters and digits) or a UUID (8-4-4-4-12 hexadecimal digits). Choose an id of one of these forms.',
+    notPaddedSize: 'ciphertext is not as long as paddedSize says. Let paddedSize be the number of bytes in ciphertext.',
+    noBucket:
+      'paddedSize must be 512, 1024, 2048, 4096 or 8192, or a multiple of 8192 up to 10485760. Pad the message to the next of these sizes.',
+    heldNotPaddedSize:
+      'A ciphertext in heldMessages is not as long as its paddedSize says. Let paddedSize be the number of bytes in ciphertext.',
+    heldNoBucket:
+      'A paddedSize in heldMessages must be 512, 1024, 2048, 4096 or 8192, or a multiple of 8192 up to 10485760. Pad the message to the next of these sizes.',
+    isWelcome: 'ciphertext is an MLS Welcome. Send it as welcomeMessage of createConvo or addMembers, with its commit.',
+    isGroupInfo: 'ciphertext is an MLS GroupInfo. Send it as groupInfo of updateGroupInfo.',
+    isKeyPackage: 'ciphertext is an MLS KeyPackage. Publish it with publishKeyPackages.',
+  },
+  InvalidCipherSuite: {
+    unknownName: 'cipherSuite is not a name that the service knows. Name the suite as the lexicon lists it.',
+  },
+  InvalidCommit: {
+    externalCommit: 'The commit is an external commit. Send it with processExternalCommit.',
+    externalIdentity:
+      'The credential in the path of the external commit must be a Basic credential with exactly your DID, without a device part. Make the commit with such a credential.',
+    externalRemovesOther:
+      'The external commit removes a leaf that is not one of yours. Remove only an old leaf of your own, or none.',
+    notBase64: 'The commit is not base64. Encode it in base64 (RFC 4648), with or without padding.',
+    notExternal:
+      "The commit is not an external commit, by which somebody joins. Send a member's commit with addMembers, removeMember or leaveConvo.",
+    otherGroup:
+      'The group id in the commit is not that of convoId. Send the commit to the conversation it was made for.',
+    tooLarge:
+      'The commit is larger than 10485760 bytes. Make a smaller one, for instance by adding fewer people at once.',
+  },
   InvalidGroupInfo: {
+    notBase64: 'The groupInfo is not base64. Encode it in base64 (RFC 4648), with or without padding.',
     otherGroup: 'The groupInfo is of another MLS group than convoId or groupId says. Export it from that group.',
     otherEpoch:
       'The epoch of the groupInfo is not the one that the conversation has after this call. Export it after applying the commit that it comes with.',
@@ -31,8 +62,29 @@ export const refusalReasons = {
     signature: "The signature of the groupInfo is not one by the signature key in its signer's leaf. Export it again.",
     treeHash: 'The ratchet tree of the groupInfo does not have the tree hash of its GroupContext. Export both at once.',
   },
-  InvalidKeyPackage: {},
+  InvalidKeyPackage: {
+    expired: 'The time in expires is over. Publish a key package that can still be used.',
+    notBase64:
+      'keyPackage is empty or not base64. Encode the KeyPackage in base64 (RFC 4648), with or without padding.',
+    otherDeviceKey:
+      'The signature key in the leaf of the key package is not the one that the device named by deviceId is registered with. Make the key package with that key, or register the device again.',
+    tooLarge: 'The key package is larger than 49152 bytes. Make one with fewer extensions.',
+    unregisteredKey:
+      'The signature key in the leaf of the key package belongs to none of your registered devices. Register the device with registerDevice first.',
+    usedBefore: 'This key package was published before and has been handed out, used or withdrawn. Make a new one.',
+  },
+  InvalidKeyPackages: {
+    none: 'keyPackages is empty. Send at least one key package.',
+    tooMany: 'keyPackages has more than 200 items. Register with fewer, and publish the rest with publishKeyPackages.',
+  },
+  InvalidSignatureKey: {
+    notOfKeyPackages:
+      'signaturePublicKey is not the signature key in the leaf of each of the keyPackages. Send the key that they were signed with.',
+    tooShort:
+      'signaturePublicKey is shorter than 32 bytes. Send the whole MLS signature key, as it stands in the leaf of the key packages.',
+  },
   InvalidWelcome: {
+    notBase64: 'The Welcome is not base64. Encode it in base64 (RFC 4648), with or without padding.',
     noCommit: 'A Welcome comes with the commit that it was made with. Send both in one call.',
     otherSuite: 'The Welcome has another cipher suite than the call names. Name the suite of the group.',
     ownerNotNamed:
@@ -41,6 +93,18 @@ export const refusalReasons = {
     inGroup: 'The request invites to a group whose members send the Welcome. Accept the request without one.',
   },
 } as const satisfies Partial<Record<DomainErrorCode, Readonly<Record<string, string>>>>;
+
+/** What stands in front of the words of a reader of MLS structures, and what to do. */
+export const readerPhrases = {
+  InvalidAsset: {
+    lead: 'ciphertext is not a message of this conversation in the form that it must have.',
+    remedy: 'Send what the MLS library made, padded inside or in the padding envelope.',
+  },
+  InvalidCommit: {
+    lead: 'The commit cannot be read.',
+    remedy: 'Send the MLSMessage that the MLS library made.',
+  },
+} as const satisfies Partial<Record<DomainErrorCode, { readonly lead: string; readonly remedy: string }>>;
 
 type Reasons = typeof refusalReasons;
 
@@ -51,6 +115,15 @@ export function refusalFor<Code extends keyof Reasons>(
 ): AppError<Code> {
   const texts: Readonly<Record<string, string>> = refusalReasons[code];
   return new AppError(code, texts[reason] ?? code);
+}
+
+/** A refusal of bytes that a reader of MLS structures does not accept, with its words. */
+export function refusalByReader<Code extends keyof typeof readerPhrases>(
+  code: Code,
+  error: MlsFormatError,
+): AppError<Code> {
+  const { lead, remedy } = readerPhrases[code];
+  return new AppError(code, `${lead} ${error.message} ${remedy}`);
 }
 
 /** A refusal with a text that the reader of MLS structures gave; `text` must be fixed and hold no data of the request. */

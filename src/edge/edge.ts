@@ -7,7 +7,7 @@ import type { EdgeErrorCode } from './edge-error.ts';
 import { inspectRequest } from './inspect-request.ts';
 import type { InspectOptions } from './inspect-request.ts';
 import type { PlainAnswer } from './plain-answer.ts';
-import { endsConnection, refuse, refuseOnSocket, writeAnswer } from './refuse.ts';
+import { discardBody, endsConnection, refuse, refuseOnSocket, writeAnswer } from './refuse.ts';
 import type { Exchange, LingerDeps } from './refuse.ts';
 import type { EdgeTimeouts } from './timeouts.ts';
 
@@ -34,6 +34,8 @@ interface OpenExchange extends Exchange {
 interface Link {
   /** Its last answer is decided: what else arrives is not run. */
   isClosing: boolean;
+  /** The connection itself was answered; what still arrives is thrown away. */
+  isRefused: boolean;
   requestCount: number;
   readonly exchanges: Set<OpenExchange>;
 }
@@ -72,7 +74,8 @@ export class Edge {
       forwardedHeader: deps.forwardedHeader,
       isAllowedOrigin: (origin) => deps.cors.isAllowed(origin),
     };
-    this.#linger = { clock: deps.clock, lingerMs: deps.timeouts.lingerMs };
+    const { lingerMs, lingerTotalMs } = deps.timeouts;
+    this.#linger = { clock: deps.clock, lingerMs, lingerTotalMs };
   }
 
   /** Gives `serve` the requests of `server` that are plain HTTP, and refuses the rest. */
@@ -95,7 +98,10 @@ export class Edge {
     });
     server.on('connect', (_request, socket: Socket) => this.#closeSocket(socket, 'MethodNotAllowed'));
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-      if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+      if (error.code === 'ECONNRESET') socket.destroy();
+      // The parser reports each further piece of a request that was refused already.
+      else if (this.#linkOf(socket).isRefused) return;
+      else if (!socket.writable) socket.destroy();
       else this.#closeSocket(socket, parserErrors[error.code ?? ''] ?? 'InvalidRequest');
     });
     this.#watch(ended.signal).catch(this.#deps.onError);
@@ -112,10 +118,14 @@ export class Edge {
 
   /** Writes the app's answer; a failure becomes InternalServerError and goes to `onError`. Never rejects. */
   async answer(exchange: Exchange, answer: PlainAnswer | Promise<PlainAnswer>): Promise<void> {
+    // Node takes it off the request when the peer leaves.
+    const socket: Socket | null = exchange.incoming.socket;
     try {
       const known = answer instanceof Promise ? await answer : answer;
       if (endsConnection(known)) this.#willClose(exchange);
       await writeAnswer(this.#linger, exchange, known);
+      // A request that was refused unread: its connection carries the next one only when all of this one has come.
+      if (!exchange.incoming.complete && !(await discardBody(this.#linger, exchange.incoming))) socket?.destroySoon();
     } catch (error) {
       this.#deps.onError(error);
       if (exchange.outgoing.headersSent) exchange.outgoing.destroy();
@@ -132,7 +142,7 @@ export class Edge {
   #linkOf(socket: Socket): Link {
     const linked: Socket & Linked = socket;
     if (linked[linkOf] !== undefined) return linked[linkOf];
-    const link = { isClosing: false, requestCount: 0, exchanges: new Set<OpenExchange>() };
+    const link = { isClosing: false, isRefused: false, requestCount: 0, exchanges: new Set<OpenExchange>() };
     linked[linkOf] = link;
     // An answer that never got its turn on the connection does not say that it is over.
     socket.once('close', () => link.exchanges.forEach((exchange) => this.#open.delete(exchange)));
@@ -195,10 +205,13 @@ export class Edge {
     if (link.isClosing) return;
     link.isClosing = true;
     const [current, ...others] = link.exchanges;
-    if (current === undefined) refuseOnSocket(this.#linger, socket, code).catch(this.#deps.onError);
-    else if (others.length > 0 || current.incoming.complete) return;
-    else if (current.outgoing.headersSent) socket.destroy();
-    else refuseOnSocket(this.#linger, socket, code).catch(this.#deps.onError);
+    if (current !== undefined && (others.length > 0 || current.incoming.complete)) return;
+    if (current?.outgoing.headersSent === true) {
+      socket.destroy();
+      return;
+    }
+    link.isRefused = true;
+    refuseOnSocket(this.#linger, socket, code).catch(this.#deps.onError);
   }
 
   async #watch(ended: AbortSignal): Promise<void> {

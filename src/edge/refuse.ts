@@ -11,11 +11,20 @@ export interface Exchange {
   readonly outgoing: ServerResponse;
 }
 
+/**
+ * How long the server goes on reading from a peer that has its answer. To close while the peer still sends would reset the connection,
+ * and many clients send all of a request before they read.
+ */
 export interface LingerDeps {
   readonly clock: Clock;
-  /** How long a refused peer may go on sending: closing at once would make its system throw away the answer unread. */
+  /** Without a byte from the peer. */
   readonly lingerMs: number;
+  /** In all. */
+  readonly lingerTotalMs: number;
 }
+
+/** What is read after an answer and thrown away; nobody's request is larger by mistake. */
+const discardedSizeBytesMax = 67_108_864;
 
 /** Answers in turn, after what was asked before on this connection, and ends the connection. */
 export async function refuse(deps: LingerDeps, { incoming, outgoing }: Exchange, code: EdgeErrorCode): Promise<void> {
@@ -27,16 +36,12 @@ export async function refuse(deps: LingerDeps, { incoming, outgoing }: Exchange,
 }
 
 /** Answers on the connection itself, whose request cannot be read any further, and ends it. */
-export async function refuseOnSocket(
-  { clock, lingerMs }: LingerDeps,
-  socket: Socket,
-  code: EdgeErrorCode,
-): Promise<void> {
+export async function refuseOnSocket(deps: LingerDeps, socket: Socket, code: EdgeErrorCode): Promise<void> {
   if (socket.destroyed) return;
   const closed = new AbortController();
   socket.once('close', () => closed.abort());
   socket.end(edgeRefusalText(code));
-  await clock.sleep(lingerMs, closed.signal);
+  await whileArriving(deps, () => socket.bytesRead, closed.signal);
   socket.destroy();
 }
 
@@ -69,11 +74,33 @@ async function finish(deps: LingerDeps, { incoming, outgoing }: Exchange, body: 
   outgoing.end();
 }
 
-async function discardBody({ clock, lingerMs }: LingerDeps, incoming: IncomingMessage): Promise<void> {
-  if (incoming.readableEnded || incoming.destroyed) return;
+/**
+ * Reads the rest of a request that has its answer, and throws it away.
+ * @returns whether the request is complete; if not, the connection can carry nothing else.
+ */
+export async function discardBody(deps: LingerDeps, incoming: IncomingMessage): Promise<boolean> {
+  if (incoming.readableEnded || incoming.destroyed) return incoming.complete;
+  const { socket } = incoming;
   const ended = new AbortController();
-  incoming.once('end', () => ended.abort()).once('close', () => ended.abort());
-  incoming.on('error', () => ended.abort());
+  const end = (): void => ended.abort();
+  incoming.once('end', end).once('close', end).on('error', end);
   incoming.resume();
-  await clock.sleep(lingerMs, ended.signal);
+  await whileArriving(deps, () => socket.bytesRead, ended.signal);
+  return incoming.complete;
+}
+
+/** Resolves when nothing has arrived for `lingerMs`, `lingerTotalMs` are over, too much has arrived, or `ended` says so. */
+async function whileArriving(deps: LingerDeps, readSizeBytes: () => number, ended: AbortSignal): Promise<void> {
+  const endMs = deps.clock.monotonicMs() + deps.lingerTotalMs;
+  const firstSizeBytes = readSizeBytes();
+  let beforeSizeBytes = -1;
+  let nowSizeBytes = firstSizeBytes;
+  while (nowSizeBytes !== beforeSizeBytes && nowSizeBytes - firstSizeBytes <= discardedSizeBytesMax) {
+    const leftMs = endMs - deps.clock.monotonicMs();
+    if (leftMs <= 0) return;
+    beforeSizeBytes = nowSizeBytes;
+    await deps.clock.sleep(Math.min(deps.lingerMs, leftMs), ended);
+    if (ended.aborted) return;
+    nowSizeBytes = readSizeBytes();
+  }
 }

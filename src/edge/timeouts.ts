@@ -10,8 +10,10 @@ export interface EdgeTimeouts {
   readonly drainMs: number;
   /** How long a body may come slower than 1 KiB in a second. */
   readonly bodyGraceMs: number;
-  /** How long a refused peer may go on sending. */
+  /** How long a peer that has its answer may send nothing while its request is not complete. */
   readonly lingerMs: number;
+  /** How long it may go on sending in all. */
+  readonly lingerTotalMs: number;
 }
 
 export const edgeTimeouts: EdgeTimeouts = {
@@ -22,4 +24,5 @@ export const edgeTimeouts: EdgeTimeouts = {
   drainMs: 30_000,
   bodyGraceMs: 5_000,
   lingerMs: 500,
+  lingerTotalMs: 10_000,
 };

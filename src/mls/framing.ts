@@ -48,10 +48,10 @@ export function checkApplicationFraming(padded: Uint8Array, expected: ExpectedFr
     throw new MlsFormatError('The message is an MLS commit; send commits with the methods that change the group.');
   }
   if (Buffer.compare(header.groupId, expected.groupId) !== 0) {
-    throw new MlsFormatError('The message belongs to another MLS group than the call names.');
+    throw new MlsFormatError('The message is of another MLS group than convoId names.');
   }
   if (header.epoch !== expected.epoch) {
-    throw new MlsFormatError('The message belongs to another MLS epoch than the call names.');
+    throw new MlsFormatError('The message is of another MLS epoch than the field epoch names.');
   }
   return header;
 }

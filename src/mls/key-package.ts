@@ -77,7 +77,8 @@ function readBody(reader: ByteReader): ParsedKeyPackage {
 }
 
 function parse(bytes: Uint8Array): ParsedKeyPackage & { keyPackage: Uint8Array } {
-  if (bytes.length > limits.keyPackageSizeBytesMax) throw invalid('The key package is too large.');
+  if (bytes.length > limits.keyPackageSizeBytesMax)
+    throw invalid('The key package is too large: it has more than 49152 bytes. Make one with fewer extensions.');
   try {
     const { value, bare } = readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.keyPackage, readBody });
     return { ...value, keyPackage: bare };
@@ -85,7 +86,7 @@ function parse(bytes: Uint8Array): ParsedKeyPackage & { keyPackage: Uint8Array }
     if (!(error instanceof MlsFormatError)) throw error;
     throw new AppError(
       'InvalidKeyPackage',
-      'The key package is not one RFC 9420 KeyPackage. Send a bare KeyPackage or one in an MLSMessage, in base64.',
+      `The key package cannot be read. ${error.message} Send a bare KeyPackage or one in an MLSMessage, in base64.`,
       {},
       error,
     );
@@ -94,18 +95,25 @@ function parse(bytes: Uint8Array): ParsedKeyPackage & { keyPackage: Uint8Array }
 
 function checkSuite(actual: number, expected: number): CipherSuite {
   if (actual !== expected) {
-    throw new AppError('InvalidCipherSuite', 'The key package has another cipher suite than the call names.');
+    throw new AppError(
+      'InvalidCipherSuite',
+      'The key package has another cipher suite than the call names. Name the one in the bytes.',
+    );
   }
   const suite = cipherSuite(actual);
   if (suite === undefined) {
-    throw new AppError('InvalidCipherSuite', 'The service cannot check key packages of this cipher suite.');
+    throw new AppError(
+      'InvalidCipherSuite',
+      'The service cannot check key packages of this cipher suite. Use one that the lexicon lists.',
+    );
   }
   return suite;
 }
 
 /** ts-mls's default lifetime has no end, so a late end is clamped rather than refused. */
 function clampNotAfter(lifetime: Lifetime | undefined, nowMs: number, lifetimeMsMax: number): number {
-  if (lifetime === undefined) throw invalid('The key package has no lifetime.');
+  if (lifetime === undefined)
+    throw invalid('The key package has no lifetime. Make one with a lifetime (RFC 9420 section 7.2).');
   const { notBeforeSeconds, notAfterSeconds } = lifetime;
   if (notBeforeSeconds * 1000n > BigInt(nowMs + CLOCK_SKEW_MS_MAX)) {
     throw invalid('The key package is not valid yet; check the clock of the device.');
@@ -120,9 +128,12 @@ function clampNotAfter(lifetime: Lifetime | undefined, nowMs: number, lifetimeMs
 
 function checkIdentity(structure: KeyPackageStructure, identity: string): void {
   const { basicIdentity } = structure.leafNode;
-  if (basicIdentity === undefined) throw invalid('The key package needs a Basic credential.');
+  if (basicIdentity === undefined)
+    throw invalid('The key package needs a Basic credential. Make one whose identity is your DID.');
   if (Buffer.compare(basicIdentity, Buffer.from(identity)) !== 0) {
-    throw invalid('The credential of the key package must be exactly your DID, without a device part.');
+    throw invalid(
+      'The credential of the key package must be exactly your DID, without a device part. Make one with that identity.',
+    );
   }
 }
 
@@ -132,7 +143,8 @@ async function checkSignatures(structure: KeyPackageStructure, suite: CipherSuit
     { content: signContent('LeafNodeTBS', leafNode.signedBytes), signature: leafNode.signature },
     { content: signContent('KeyPackageTBS', structure.signedBytes), signature: structure.signature },
   ]);
-  if (!areValid) throw invalid('A signature of the key package is not valid.');
+  if (!areValid)
+    throw invalid('A signature of the key package is not valid. Make a new one with the signature key in its leaf.');
 }
 
 /**
@@ -146,7 +158,7 @@ export async function checkKeyPackage(bytes: Uint8Array, expected: ExpectedKeyPa
   checkIdentity(structure, expected.identity);
   const notAfterMs = clampNotAfter(structure.leafNode.lifetime, expected.nowMs, expected.lifetimeMsMax);
   if (Buffer.compare(structure.initKey, structure.leafNode.encryptionKey) === 0) {
-    throw invalid('The key package uses one key as init key and as encryption key.');
+    throw invalid('The key package uses one key as init key and as encryption key. Make one with two keys.');
   }
   await checkSignatures(structure, suite);
   return {

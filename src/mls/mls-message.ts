@@ -143,3 +143,16 @@ export function readMlsMessage(bytes: Uint8Array): MlsMessageHeader {
   reader.expectEnd();
   return header;
 }
+
+/** How many bytes the MLSMessage at the start of `bytes` takes; undefined if there is none. */
+export function mlsMessageSizeBytes(bytes: Uint8Array): number | undefined {
+  const reader = new ByteReader(bytes);
+  try {
+    expectMls10(reader);
+    readBody(reader);
+    return reader.offset;
+  } catch (error) {
+    if (error instanceof MlsFormatError) return undefined;
+    throw error;
+  }
+}

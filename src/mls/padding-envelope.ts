@@ -2,7 +2,7 @@ import { limits } from '#platform/limits.ts';
 
 import { ByteReader } from './byte-reader.ts';
 import { MlsFormatError } from './mls-format-error.ts';
-import { type MlsMessageHeader, readMlsMessage } from './mls-message.ts';
+import { type MlsMessageHeader, mlsMessageSizeBytes, readMlsMessage } from './mls-message.ts';
 import { beginsAsMlsMessage, readEither, WIRE_FORMAT } from './wrapped-structure.ts';
 
 const LENGTH_PREFIX_SIZE_BYTES = 4;
@@ -33,11 +33,29 @@ function isAllZeros(bytes: Uint8Array): boolean {
 
 function unwrapEnvelope(padded: Uint8Array): UnwrappedMessage {
   const end = LENGTH_PREFIX_SIZE_BYTES + new ByteReader(padded).uint32();
-  if (end > padded.length) throw new MlsFormatError('The length in front of the message is larger than the message.');
+  const rest = padded.subarray(LENGTH_PREFIX_SIZE_BYTES);
+  if (!beginsAsMlsMessage(rest, Object.values(WIRE_FORMAT))) {
+    throw new MlsFormatError(
+      'The bytes are neither an MLSMessage nor the padding envelope, which is 4 bytes of length (big-endian), the MLSMessage, and zeros up to the end.',
+    );
+  }
+  if (end > padded.length)
+    throw new MlsFormatError('The length in front of the MLSMessage is larger than the message that follows.');
   const message = padded.subarray(LENGTH_PREFIX_SIZE_BYTES, end);
-  const header = readMlsMessage(message);
-  if (!isAllZeros(padded.subarray(end))) throw new MlsFormatError('The padding behind the message is not all zeros.');
+  const header = readMeasured(message, rest);
+  if (!isAllZeros(padded.subarray(end)))
+    throw new MlsFormatError('The padding behind the MLSMessage is not all zeros.');
   return { message, header };
+}
+
+/** Reads `message`; `rest` is the same without an end, by which a wrong length is told from a broken message. */
+function readMeasured(message: Uint8Array, rest: Uint8Array): MlsMessageHeader {
+  try {
+    return readMlsMessage(message);
+  } catch (error) {
+    if (!(error instanceof MlsFormatError) || mlsMessageSizeBytes(rest) === undefined) throw error;
+    throw new MlsFormatError('The length in front of the MLSMessage is not its length.');
+  }
 }
 
 /**

@@ -45,7 +45,7 @@ export function readWelcomeBody(reader: ByteReader): WelcomeHeader {
  * @throws MlsFormatError on anything else.
  */
 export function readWelcome(bytes: Uint8Array): Welcome {
-  if (bytes.length > limits.welcomeSizeBytesMax) throw new MlsFormatError('The Welcome is too large.');
+  if (bytes.length > limits.welcomeSizeBytesMax) throw new MlsFormatError('The Welcome is larger than 10485760 bytes.');
   const reading = readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.welcome, readBody: readWelcomeBody });
   return { ...reading.value, bare: reading.bare };
 }

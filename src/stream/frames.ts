@@ -7,6 +7,7 @@ import type { CursorCodec } from '#domain/events/cursor.ts';
 import type { StreamEvent } from '#domain/events/read-events.ts';
 import { encodeJson } from '#platform/encode-json.ts';
 import { formatConversationId } from '#domain/conversations/conversation.ts';
+import { commitDigest } from '#domain/messages/commit-digest.ts';
 import type { EphemeralMessage } from '#domain/messages/send-ephemeral-message.ts';
 
 const nsid = 'blue.catbird.mls.subscribeConvoEvents';
@@ -49,7 +50,8 @@ export function eventFrame(codec: CursorCodec, event: StreamEvent): Frame {
     case 'message': {
       const { id, epoch, seq, receivedAt, kind, ciphertext } = event.message;
       const createdAt = receivedAt.toISOString();
-      const message = { id, convoId, ciphertext, epoch, seq, createdAt, messageType: kind };
+      const view = { id, convoId, ciphertext, epoch, seq, createdAt, messageType: kind };
+      const message = kind === 'commit' ? { ...view, digest: commitDigest(ciphertext) } : view;
       return frame('messageEvent', { cursor, message }, ciphertext);
     }
     case 'membership':

@@ -1,18 +1,20 @@
-import { domainError } from '#domain/domain-error.ts';
-import type { DomainErrorCode } from '#domain/domain-error.ts';
 import type { KeyPackageUpload } from '#domain/key-packages/publish-key-packages.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
 import { decodeBase64 } from '#platform/base64.ts';
 import { inputTimeMs } from './time-input.ts';
 
+/** Names of refusals that have a text for what is not base64. */
+type BlobRefusal = 'InvalidCommit' | 'InvalidGroupInfo' | 'InvalidKeyPackage' | 'InvalidWelcome';
+
 /** @throws AppError `refusal` when the text is not base64. */
-export function blob(text: string, refusal: DomainErrorCode): Buffer {
+export function blob(text: string, refusal: BlobRefusal): Buffer {
   const bytes = decodeBase64(text);
-  if (bytes === undefined) throw domainError(refusal);
+  if (bytes === undefined) throw refusalFor(refusal, 'notBase64');
   return bytes;
 }
 
 /** As `blob`, for fields that may be absent. */
-export function optionalBlob(text: string | undefined, refusal: DomainErrorCode): Buffer | undefined {
+export function optionalBlob(text: string | undefined, refusal: BlobRefusal): Buffer | undefined {
   return text === undefined ? undefined : blob(text, refusal);
 }
 

@@ -9,6 +9,31 @@ export interface JsonBounds {
   readonly keyLengthMax: number;
 }
 
+/** What a body may be refused for, and the text that goes to the caller. */
+export const jsonProblems = {
+  notUtf8: 'The body is not UTF-8. Encode it in UTF-8.',
+  notJson: 'The body is not JSON (RFC 8259). Send one JSON object, without a byte order mark.',
+  tooDeep: 'The body has more than 32 levels of objects and arrays. Send fewer.',
+  tooManyValues: 'The body has more than 20000 values. Send fewer at once.',
+  nul: 'A text in the body contains the character U+0000. Leave it out.',
+  halfSurrogate: 'A text in the body contains half of a surrogate pair. Send whole characters.',
+  largeNumber: 'A number in the body is beyond 2^53. Send numbers that JavaScript keeps exactly.',
+  repeatedKey: 'An object in the body has a key twice. Send each key once.',
+  reservedKey: 'An object in the body has the key __proto__, constructor or prototype. Leave it out.',
+  longKey: 'An object in the body has a key of more than 256 characters. Leave it out.',
+} as const;
+
+export type JsonProblem = keyof typeof jsonProblems;
+
+class RefusedJson extends Error {
+  readonly problem: JsonProblem;
+
+  constructor(problem: JsonProblem) {
+    super(problem);
+    this.problem = problem;
+  }
+}
+
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const forbiddenKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a];
@@ -18,27 +43,47 @@ const closing: ReadonlySet<number> = new Set([0x5d, 0x7d]);
 /**
  * Parses a request body. `{"$bytes": base64}` becomes a Buffer, whichever alphabet and padding it uses; one that cannot be
  * decoded stays an object, so that the lexicon check can name its field.
- * @returns undefined when `body` is not strict UTF-8, not JSON, exceeds `bounds`, or holds a NUL, half a surrogate pair, a
+ * @returns the problem when `body` is not strict UTF-8, not JSON, exceeds `bounds`, or holds a NUL, half a surrogate pair, a
  * number that JavaScript would change, a key twice, or a key that could reach a prototype.
  */
-export function parseJson(body: Buffer, bounds: JsonBounds): { readonly value: unknown } | undefined {
-  const memberCount = countMembers(body, bounds);
-  if (memberCount === undefined) return undefined;
-  const rules = { hasEscapes: body.includes('\\u'), keyLengthMax: bounds.keyLengthMax, memberCount: 0 };
+export function parseJson(
+  body: Buffer,
+  bounds: JsonBounds,
+): { readonly value: unknown } | { readonly problem: JsonProblem } {
   try {
-    const value = admit(JSON.parse(strictUtf8.decode(body)), rules);
+    const memberCount = countMembers(body, bounds);
+    const rules = { hasEscapes: body.includes('\\u'), keyLengthMax: bounds.keyLengthMax, memberCount: 0 };
+    const value = admit(parseText(decode(body)), rules);
     // The parser keeps the last of two members with one key, so that fewer are left than were written.
-    return rules.memberCount === memberCount ? { value } : undefined;
+    return rules.memberCount === memberCount ? { value } : { problem: 'repeatedKey' };
+  } catch (error) {
+    if (error instanceof RefusedJson) return { problem: error.problem };
+    throw error;
+  }
+}
+
+function decode(body: Buffer): string {
+  try {
+    return strictUtf8.decode(body);
   } catch {
-    return undefined;
+    throw new RefusedJson('notUtf8');
+  }
+}
+
+function parseText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new RefusedJson('notJson');
   }
 }
 
 /**
  * A linear look at what is outside of strings: deep input must not reach the recursive parser.
- * @returns how many members all objects have together; undefined when the body exceeds `bounds`.
+ * @returns how many members all objects have together.
+ * @throws RefusedJson when the body exceeds `bounds`.
  */
-function countMembers(body: Buffer, bounds: JsonBounds): number | undefined {
+function countMembers(body: Buffer, bounds: JsonBounds): number {
   let depth = 0;
   let values = 1;
   let members = 0;
@@ -56,7 +101,8 @@ function countMembers(body: Buffer, bounds: JsonBounds): number | undefined {
     } else if (byte === colon) {
       members++;
     }
-    if (depth > bounds.depthMax || values > bounds.valuesMax) return undefined;
+    if (depth > bounds.depthMax) throw new RefusedJson('tooDeep');
+    if (values > bounds.valuesMax) throw new RefusedJson('tooManyValues');
   }
   return members;
 }
@@ -91,12 +137,14 @@ function admit(value: unknown, rules: Rules): unknown {
 }
 
 function admitText(text: string, { hasEscapes }: Rules): string {
-  if (hasEscapes && (text.includes('\0') || !text.isWellFormed())) throw new SyntaxError('text that cannot be stored');
+  if (!hasEscapes) return text;
+  if (text.includes('\0')) throw new RefusedJson('nul');
+  if (!text.isWellFormed()) throw new RefusedJson('halfSurrogate');
   return text;
 }
 
 function admitNumber(value: number): number {
-  if (Math.abs(value) > Number.MAX_SAFE_INTEGER) throw new SyntaxError('number that was rounded');
+  if (Math.abs(value) > Number.MAX_SAFE_INTEGER) throw new RefusedJson('largeNumber');
   return value;
 }
 
@@ -108,8 +156,8 @@ function admitObject(value: object, rules: Rules): unknown {
     return decodeBase64(first[1]) ?? value;
   const admitted: Record<string, unknown> = {};
   for (const [key, item] of entries) {
-    if (forbiddenKeys.has(key)) throw new SyntaxError('key that reaches a prototype');
-    if (key.length > rules.keyLengthMax) throw new SyntaxError('key longer than any of ours');
+    if (forbiddenKeys.has(key)) throw new RefusedJson('reservedKey');
+    if (key.length > rules.keyLengthMax) throw new RefusedJson('longKey');
     admitted[admitText(key, rules)] = admit(item, rules);
   }
   return admitted;

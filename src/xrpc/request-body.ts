@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import { AppError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 import { parseJson } from './json-text.ts';
 import { generalError } from './general-error.ts';
+import { requestError } from './request-problems.ts';
 
 const bounds = {
   depthMax: limits.jsonDepthMax,
@@ -24,7 +24,7 @@ export async function readJsonBody(request: IncomingMessage, sizeBytesMax: numbe
   if (!mediaType.test(request.headers['content-type'] ?? '')) throw generalError('UnsupportedMediaType');
   const body = await readAll(request, sizeBytesMax);
   const parsed = parseJson(body, bounds);
-  if (parsed === undefined) throw invalidBody();
+  if ('problem' in parsed) throw requestError(parsed.problem);
   return parsed.value;
 }
 
@@ -36,11 +36,11 @@ export function refuseLargeBody(request: IncomingMessage, sizeBytesMax: number):
 /** By events: iterating over a request takes longer than everything else that is done with a small body. */
 async function readAll(request: IncomingMessage, sizeBytesMax: number): Promise<Buffer> {
   refuseLargeBody(request, sizeBytesMax);
-  if (request.destroyed) throw invalidBody();
+  if (request.destroyed) throw requestError('bodyEndsEarly');
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   return new Promise((resolve, reject) => {
-    const broken = (): void => end(() => reject(invalidBody()));
+    const broken = (): void => end(() => reject(requestError('bodyEndsEarly')));
     const whole = (): void => end(() => resolve(Buffer.concat(chunks, sizeBytes)));
     function take(chunk: Buffer): void {
       sizeBytes += chunk.length;
@@ -55,11 +55,4 @@ async function readAll(request: IncomingMessage, sizeBytesMax: number): Promise<
     }
     request.on('data', take).on('end', whole).on('error', broken).on('close', broken);
   });
-}
-
-function invalidBody(): AppError {
-  return new AppError(
-    'InvalidRequest',
-    `The body must be JSON in UTF-8, at most ${limits.jsonDepthMax} levels deep, without NUL, numbers beyond 2^53, or keys twice or reserved.`,
-  );
 }

@@ -1,4 +1,4 @@
-import { AppError } from '#platform/errors.ts';
+import { requestError } from './request-problems.ts';
 
 const withZone = /(Z|[+-]\d\d:?\d\d)$/;
 
@@ -13,6 +13,6 @@ export function inputTimeMs(text: string | undefined): number | undefined;
 export function inputTimeMs(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const timeMs = Date.parse(withZone.test(text) ? text : `${text}Z`);
-  if (Number.isNaN(timeMs)) throw new AppError('InvalidRequest', 'Write datetimes as 2026-01-31T12:00:00Z.');
+  if (Number.isNaN(timeMs)) throw requestError('datetimeForm');
   return Math.max(0, timeMs);
 }

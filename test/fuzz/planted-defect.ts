@@ -96,7 +96,7 @@ export async function startPlantedService(defect: Defect): Promise<PlantedServic
       void response.writeHead(status, { 'Content-Type': 'application/json' }).end(text);
     try {
       const isJson = request.headers['content-type'] === 'application/json';
-      if (parsed === undefined || !isJson) throw new AppError('InvalidRequest', 'The body must be JSON.');
+      if ('problem' in parsed || !isJson) throw new AppError('InvalidRequest', 'The body must be JSON.');
       const readBody = async (): Promise<unknown> => parsed.value;
       await endpoint.answer({ caller: { did: 'did:plc:a' }, search: new URLSearchParams(), readBody });
       send(200, JSON.stringify({ title: 'stored', size: 1 }));

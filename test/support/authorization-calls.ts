@@ -97,7 +97,11 @@ export const sceneCalls = {
   promoteAdmin: ({ convoId, cast }) => rawRequest('promoteAdmin', { convoId, targetDid: cast.bystander.did }),
   promoteModerator: ({ convoId, cast }) => rawRequest('promoteModerator', { convoId, targetDid: cast.bystander.did }),
   publishKeyPackage: async ({ deviceId, cast }, role) =>
-    rawRequest('publishKeyPackage', { ...(await keyPackageOf(cast.mls[role])), deviceId }),
+    // The device is the member's, whose other device may publish for it.
+    rawRequest('publishKeyPackage', {
+      ...(await keyPackageOf(cast.mls[role === 'otherDevice' ? 'member' : role])),
+      deviceId,
+    }),
   publishKeyPackages: async ({ cast }, role) =>
     rawRequest('publishKeyPackages', { keyPackages: [await keyPackageOf(cast.mls[role])] }),
   readdition: ({ convoId }) => rawRequest('readdition', { convoId }),

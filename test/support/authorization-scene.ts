@@ -60,9 +60,9 @@ export async function keyPackageOf(
   return { keyPackage: base64(bytes), cipherSuite, expires: new Date(Date.now() + weekMs).toISOString() };
 }
 
-/** Registers a new device of the client with one key package. */
-async function registerNewDevice(client: XrpcClient): Promise<string> {
-  const device = await MlsMember.create({ did: client.did, cipherSuite });
+/** Registers a device of the client, a new one by default, with one key package. */
+async function registerNewDevice(client: XrpcClient, known?: MlsMember): Promise<string> {
+  const device = known ?? (await MlsMember.create({ did: client.did, cipherSuite }));
   const { deviceId } = await client.call('registerDevice', {
     deviceName: 'Telephone',
     keyPackages: [await keyPackageOf(device)],
@@ -95,8 +95,10 @@ export async function gatherCast(
       ),
     ),
   ) as Record<Role, MlsMember>;
-  const deviceId = await registerNewDevice(member);
-  await registerNewDevice(clients.otherDevice);
+  const deviceId = await registerNewDevice(member, mls.member);
+  for (const [role, client] of Object.entries(clients)) {
+    if (client !== member) await registerNewDevice(client, mls[role as Role]);
+  }
   const [deputy, bystander] = [newPerson(), newPerson()];
   return { bed, pds, clients, mls, deputy, bystander, deviceId, cursor: await cursorOf(deputy), newPerson };
 }

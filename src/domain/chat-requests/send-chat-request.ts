@@ -9,6 +9,7 @@ import { formatConversationId, parseConversationId } from '#domain/conversations
 import { domainError } from '#domain/domain-error.ts';
 import { listSharedConversations } from '#domain/membership/list-shared-conversations.ts';
 import { requireMember } from '#domain/membership/require-member.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
 import { isMessageSizeBucket } from '#mls/padding-envelope.ts';
 import { newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
@@ -78,10 +79,10 @@ function checkInput(caller: Caller, input: ChatRequestToSend): void {
   const { recipientDid, heldMessages } = input;
   if (recipientDid === caller.did) throw domainError('SelfRequest');
   if (recipientDid.length > limits.didLengthMax || !isValidDid(recipientDid)) throw domainError('RecipientNotFound');
-  const isFilled = heldMessages.every(
-    ({ ciphertext, paddedSize }) => ciphertext.length === paddedSize && isMessageSizeBucket(paddedSize),
-  );
-  if (!isFilled) throw domainError('InvalidAsset');
+  for (const { ciphertext, paddedSize } of heldMessages) {
+    if (!isMessageSizeBucket(paddedSize)) throw refusalFor('InvalidAsset', 'heldNoBucket');
+    if (ciphertext.length !== paddedSize) throw refusalFor('InvalidAsset', 'heldNotPaddedSize');
+  }
 }
 
 function bypassed(deps: SendDeps, groupId: Buffer): SentChatRequest {

@@ -6,6 +6,7 @@ import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import { roles } from '#domain/membership/member.ts';
 import { recordChange } from '#domain/membership/record-change.ts';
 import { acceptWelcome } from '#domain/welcomes/accept-welcome.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
 import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
@@ -88,7 +89,7 @@ type CheckedConversation = Omit<ConversationToCreate, 'groupId' | 'groupInfo'> &
 
 async function checkInput(deps: CreateDeps, caller: Caller, input: ConversationToCreate): Promise<CheckedConversation> {
   const suite = cipherSuiteNumber(input.cipherSuite);
-  if (suite === undefined) throw domainError('InvalidCipherSuite');
+  if (suite === undefined) throw refusalFor('InvalidCipherSuite', 'unknownName');
   const groupId = decodeGroupId(input.groupId);
   if (groupId === undefined) throw domainError('InvalidGroupId');
   const others = [...new Set(input.initialMembers)].filter((did) => did !== caller.did);

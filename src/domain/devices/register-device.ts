@@ -5,6 +5,7 @@ import { domainError } from '#domain/domain-error.ts';
 import { deviceTag } from '#domain/key-packages/key-package.ts';
 import { publishAllOrNothing } from '#domain/key-packages/publish-key-packages.ts';
 import type { KeyPackageUpload, PublishDeps } from '#domain/key-packages/publish-key-packages.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
 import { newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
 import { deviceOwner, sealDeviceDetails } from './device.ts';
@@ -38,8 +39,10 @@ export async function registerDevice(
 ): Promise<{ deviceId: string }> {
   const { privacy } = deps;
   if (input.name.trim() === '') throw domainError('InvalidDeviceName');
-  if (input.signatureKey.length < limits.signatureKeySizeBytesMin) throw domainError('InvalidSignatureKey');
-  if (input.keyPackages.length === 0) throw domainError('InvalidKeyPackages');
+  if (input.signatureKey.length < limits.signatureKeySizeBytesMin) {
+    throw refusalFor('InvalidSignatureKey', 'tooShort');
+  }
+  if (input.keyPackages.length === 0) throw refusalFor('InvalidKeyPackages', 'none');
   const owner = deviceOwner(privacy, caller.did);
   const tag = deviceTag(privacy, caller.did, input.signatureKey);
   const uuidTag = input.uuid === undefined ? null : privacy.pseudonym('device-uuid', [caller.did], input.uuid);
@@ -70,7 +73,7 @@ export async function registerDevice(
       },
       deps.timeBucketSeconds,
     );
-    await publishAllOrNothing({ ...deps, db: tx }, caller, input.keyPackages);
+    await publishAllOrNothing({ ...deps, db: tx }, caller, input.keyPackages, tag);
     return { deviceId, isAwaited: groupIds.length > 0 };
   });
   if (isAwaited) deps.onNewDevice(deviceId);

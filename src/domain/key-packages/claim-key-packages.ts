@@ -1,7 +1,8 @@
 import { readVisibility } from '#domain/blocks/read-visibility.ts';
 import type { VisibilityDeps } from '#domain/blocks/read-visibility.ts';
 import type { Caller } from '#domain/caller.ts';
-import { domainError } from '#domain/domain-error.ts';
+
+import { refusalFor } from '#domain/refusal-reasons.ts';
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
 import { required } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
@@ -34,7 +35,7 @@ export async function claimKeyPackages(
   input: { dids: readonly string[]; cipherSuite: string },
 ): Promise<{ packages: HandedOutKeyPackage[]; missing: string[] }> {
   const cipherSuite = cipherSuiteNumber(input.cipherSuite);
-  if (cipherSuite === undefined) throw domainError('InvalidCipherSuite');
+  if (cipherSuite === undefined) throw refusalFor('InvalidCipherSuite', 'unknownName');
   const dids = [...new Set(input.dids)];
   const { hidden, settings } = await readVisibility(deps, caller, dids);
   const shown = dids.filter((did) => !hidden.has(did));

@@ -1,8 +1,10 @@
 import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import type { Caller } from '#domain/caller.ts';
+import { listDeviceTags } from '#domain/devices/list-device-tags.ts';
 import { seeDevicesByTag } from '#domain/devices/see-devices.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotentItems } from '#domain/idempotency/with-idempotent-items.ts';
+import { refusalFor, refusalWithText } from '#domain/refusal-reasons.ts';
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
 import { checkKeyPackage } from '#mls/key-package.ts';
 import type { CheckedKeyPackage } from '#mls/key-package.ts';
@@ -35,7 +37,7 @@ export interface KeyPackageUpload {
   readonly cipherSuite: string;
   /** When the owner wants it to expire; the package's own lifetime bounds it. */
   readonly expiresAtMs: number | undefined;
-  /** The tag of one of the caller's devices; absent: the device is the one of the package's signature key. */
+  /** The tag of the device that the caller names; the package must be of its signature key. */
   readonly deviceTag?: Buffer | undefined;
   readonly idempotencyKey?: string | undefined;
 }
@@ -60,7 +62,8 @@ export async function publishKeyPackages(
   uploads: readonly KeyPackageUpload[],
   method: 'publishKeyPackage' | 'publishKeyPackages' = 'publishKeyPackages',
 ): Promise<PublishOutcome[]> {
-  const prepared = await Promise.all(uploads.map((upload) => prepareOrError(deps, caller, upload)));
+  const registered = await listDeviceTags(deps, caller);
+  const prepared = await Promise.all(uploads.map((upload) => prepareOrError(deps, caller, upload, registered)));
   await ensureAccount(deps, caller.did);
   if (uploads.every(({ idempotencyKey }) => idempotencyKey === undefined)) return storePrepared(deps, prepared);
   const calls = uploads.map((input) => ({ caller, method, key: input.idempotencyKey, input }));
@@ -100,7 +103,7 @@ async function storePrepared(
     if (stored !== undefined) {
       return stored.state === keyPackageStates.available && stored.owner.equals(item.row.owner)
         ? undefined
-        : domainError('InvalidKeyPackage');
+        : refusalFor('InvalidKeyPackage', 'usedBefore');
     }
     const tag = item.row.device_tag.toString('hex');
     const left = room.get(tag) ?? 0;
@@ -113,25 +116,44 @@ async function storePrepared(
   return outcomes;
 }
 
-/** Checks one upload against RFC 9420 and the caller's identity; used for publishing and for registering a device. */
+/**
+ * Checks one upload against RFC 9420 and the caller's identity; used for publishing and for registering a device.
+ * @param registered tags of the devices whose packages are accepted; any, if there are none.
+ */
 async function prepareOrError(
   deps: PublishDeps,
   caller: Caller,
   upload: KeyPackageUpload,
+  registered: readonly Buffer[],
 ): Promise<PreparedPackage | AppError> {
   try {
-    return await prepare(deps, caller, upload);
+    const prepared = await prepare(deps, caller, upload);
+    return refusalOfDevice(upload, prepared.row.device_tag, registered) ?? prepared;
   } catch (error) {
     if (error instanceof AppError) return error;
     throw error;
   }
 }
 
+/** A package is of use only to the MLS client that holds its signature key, so that another one's would leave the device without. */
+function refusalOfDevice(
+  { deviceTag: named }: KeyPackageUpload,
+  tag: Buffer,
+  registered: readonly Buffer[],
+): AppError | undefined {
+  if (named !== undefined) {
+    return named.equals(tag) ? undefined : refusalFor('InvalidKeyPackage', 'otherDeviceKey');
+  }
+  const isKnown = registered.length === 0 || registered.some((other) => other.equals(tag));
+  return isKnown ? undefined : refusalFor('InvalidKeyPackage', 'unregisteredKey');
+}
+
 async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUpload): Promise<PreparedPackage> {
   const { privacy } = deps;
   const cipherSuite = cipherSuiteNumber(upload.cipherSuite);
-  if (cipherSuite === undefined) throw domainError('InvalidCipherSuite');
-  if (upload.bytes.length > limits.keyPackageSizeBytesMax) throw domainError('InvalidKeyPackage');
+  if (cipherSuite === undefined) throw refusalFor('InvalidCipherSuite', 'unknownName');
+  if (upload.bytes.length === 0) throw refusalFor('InvalidKeyPackage', 'notBase64');
+  if (upload.bytes.length > limits.keyPackageSizeBytesMax) throw refusalFor('InvalidKeyPackage', 'tooLarge');
   const nowMs = deps.clock.nowMs();
   const checked = await checkKeyPackage(upload.bytes, {
     cipherSuite,
@@ -140,7 +162,7 @@ async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUplo
     lifetimeMsMax: limits.keyPackageLifetimeMsMax,
   });
   const expiresAtMs = Math.min(checked.notAfterMs, upload.expiresAtMs ?? Number.MAX_SAFE_INTEGER);
-  if (expiresAtMs <= nowMs) throw domainError('InvalidKeyPackage');
+  if (expiresAtMs <= nowMs) throw refusalFor('InvalidKeyPackage', 'expired');
   const keptUntilMs = nowMs + deps.keyPackageTtlDays * msPerDay;
   const owner = keyPackageOwner(privacy, caller.did);
   const ref = Buffer.from(checked.ref);
@@ -150,7 +172,7 @@ async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUplo
       ref,
       owner,
       key_id: privacy.keyId,
-      device_tag: upload.deviceTag ?? deviceTag(privacy, caller.did, checked.signatureKey),
+      device_tag: deviceTag(privacy, caller.did, checked.signatureKey),
       cipher_suite: cipherSuite,
       last_resort: checked.lastResort,
       sealed_did: privacy.sealText('key-package-did', [ref], caller.did),
@@ -175,16 +197,28 @@ async function roomPerDevice(deps: PublishDeps, ready: readonly PreparedPackage[
 }
 
 /**
- * All or nothing, for a device's first packages.
- * @throws AppError InvalidKeyPackages when any of them cannot be stored.
+ * All or nothing, for the first packages of the device with this tag.
+ * @throws AppError InvalidKeyPackages when any of them cannot be stored, InvalidSignatureKey when one is of another device.
  */
 export async function publishAllOrNothing(
   deps: PublishDeps,
   caller: Caller,
   uploads: readonly KeyPackageUpload[],
+  tag: Buffer,
 ): Promise<void> {
-  const prepared = await Promise.all(uploads.map((upload) => prepareOrError(deps, caller, upload)));
-  if (prepared.some((item) => item instanceof AppError)) throw domainError('InvalidKeyPackages');
-  const outcomes = await storePrepared(deps, prepared);
-  if (outcomes.some((outcome) => outcome !== undefined)) throw domainError('InvalidKeyPackages');
+  const prepared = await Promise.all(uploads.map((upload) => prepareOrError(deps, caller, upload, [])));
+  refuseFirst(prepared);
+  const isOther = (item: PreparedPackage | AppError): boolean =>
+    !(item instanceof AppError || item.row.device_tag.equals(tag));
+  if (prepared.some(isOther)) throw refusalFor('InvalidSignatureKey', 'notOfKeyPackages');
+  refuseFirst(await storePrepared(deps, prepared));
+}
+
+/** @throws AppError InvalidKeyPackages with the place of the first refusal in the list, and its text. */
+function refuseFirst(outcomes: readonly unknown[]): void {
+  for (const [index, outcome] of outcomes.entries()) {
+    if (outcome instanceof AppError) {
+      throw refusalWithText('InvalidKeyPackages', `input.keyPackages[${index}]: ${outcome.message}`);
+    }
+  }
 }

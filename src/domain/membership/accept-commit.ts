@@ -3,6 +3,7 @@ import type { LockedConversation } from '#domain/conversations/conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { commitId, findStoredCommit } from '#domain/messages/store-commit.ts';
 import type { AcceptedCommit } from '#domain/messages/store-commit.ts';
+import { refusalByReader, refusalFor } from '#domain/refusal-reasons.ts';
 import { readCommit } from '#mls/framing.ts';
 import type { CommitFraming } from '#mls/framing.ts';
 import { MlsFormatError } from '#mls/mls-format-error.ts';
@@ -28,7 +29,7 @@ export interface FramedCommit {
  */
 export function parseMemberCommit(bytes: Buffer, groupId: Buffer): FramedCommit {
   const { external, epoch } = parseCommit(bytes, groupId);
-  if (external) throw domainError('InvalidCommit');
+  if (external) throw refusalFor('InvalidCommit', 'externalCommit');
   return { bytes, epoch };
 }
 
@@ -45,20 +46,21 @@ export interface FramedExternalCommit extends FramedCommit {
  */
 export function parseExternalCommit(bytes: Buffer, groupId: Buffer, caller: Caller): FramedExternalCommit {
   const { joiner, epoch } = parseCommit(bytes, groupId);
-  if (joiner?.identity === undefined || !Buffer.from(caller.did).equals(joiner.identity)) {
-    throw domainError('InvalidCommit');
+  if (joiner === undefined) throw refusalFor('InvalidCommit', 'notExternal');
+  if (joiner.identity === undefined || !Buffer.from(caller.did).equals(joiner.identity)) {
+    throw refusalFor('InvalidCommit', 'externalIdentity');
   }
   return { bytes, epoch, removesLeaf: joiner.removesLeaf, externalPskIds: joiner.externalPskIds };
 }
 
 function parseCommit(bytes: Buffer, groupId: Buffer): CommitFraming {
-  if (bytes.length > limits.messageSizeBytesMax) throw domainError('InvalidCommit');
+  if (bytes.length > limits.messageSizeBytesMax) throw refusalFor('InvalidCommit', 'tooLarge');
   try {
     const framing = readCommit(bytes);
-    if (!groupId.equals(framing.groupId)) throw domainError('InvalidCommit');
+    if (!groupId.equals(framing.groupId)) throw refusalFor('InvalidCommit', 'otherGroup');
     return framing;
   } catch (error) {
-    if (error instanceof MlsFormatError) throw domainError('InvalidCommit');
+    if (error instanceof MlsFormatError) throw refusalByReader('InvalidCommit', error);
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { prepareGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
 import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import { lockForJoiner } from '#domain/conversations/lock-conversation.ts';
-import { domainError } from '#domain/domain-error.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import { useInvite } from '#domain/invites/use-invite.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -91,7 +91,7 @@ async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, i
   const locked = await lockForJoiner(tx, groupId);
   const admission = await findAdmission({ ...deps, db: tx }, caller, groupId, pskHashes);
   // Somebody new has no old leaf to remove: theirs would be another member's.
-  if (admission.kind === 'invited' && commit.removesLeaf) throw domainError('InvalidCommit');
+  if (admission.kind === 'invited' && commit.removesLeaf) throw refusalFor('InvalidCommit', 'externalRemovesOther');
   const verdict = await judgeCommit(deps, tx, locked, commit);
   if (verdict.kind === 'retry') return verdict.epoch;
   if (admission.kind !== 'member') await refuseTooMany(tx, groupId, { newcomers: 1, policy: admission.policy });

@@ -3,9 +3,9 @@ import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { loadConversationFacts } from '#domain/conversations/load-conversation-facts.ts';
 import { lockForJoiner } from '#domain/conversations/lock-conversation.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
-import { domainError } from '#domain/domain-error.ts';
 import { publishKeyPackages } from '#domain/key-packages/publish-key-packages.ts';
 import type { PublishDeps } from '#domain/key-packages/publish-key-packages.ts';
+import { refusalWithText } from '#domain/refusal-reasons.ts';
 import type { Tx } from '#storage/database.ts';
 import type { MembershipDeps } from './add-members.ts';
 import { askInTransaction } from './ask-members.ts';
@@ -60,5 +60,5 @@ async function publish(
     { bytes, cipherSuite, expiresAtMs: undefined, deviceTag },
   ]);
   if (outcome === undefined) return;
-  throw outcome.code === 'TooManyKeyPackages' ? outcome : domainError('InvalidKeyPackage');
+  throw outcome.code === 'TooManyKeyPackages' ? outcome : refusalWithText('InvalidKeyPackage', outcome.message);
 }

@@ -2,10 +2,13 @@ import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { memberPseudonym } from '#domain/membership/require-member.ts';
+import { refusalByReader, refusalFor } from '#domain/refusal-reasons.ts';
 import { checkApplicationFraming } from '#mls/framing.ts';
 import { MlsFormatError } from '#mls/mls-format-error.ts';
-import { isMessageSizeBucket } from '#mls/padding-envelope.ts';
+import type { MlsMessageHeader } from '#mls/mls-message.ts';
+import { isMessageSizeBucket, readPaddedMessage } from '#mls/padding-envelope.ts';
 import { required } from '#platform/errors.ts';
+import type { AppError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import { isMessageId } from './message.ts';
@@ -63,13 +66,39 @@ export async function sendMessage(
  */
 export function checkMessage(input: MessageToSend, groupId: Buffer, requireFraming: boolean): void {
   if (input.ciphertext.length > limits.messageSizeBytesMax) throw domainError('MessageTooLarge');
-  const fills = input.ciphertext.length === input.paddedSize && isMessageSizeBucket(input.paddedSize);
-  if (!fills || !isMessageId(input.msgId)) throw domainError('InvalidAsset');
+  if (!isMessageId(input.msgId)) throw refusalFor('InvalidAsset', 'msgIdForm');
+  if (!isMessageSizeBucket(input.paddedSize)) throw refusalFor('InvalidAsset', 'noBucket');
+  if (input.ciphertext.length !== input.paddedSize) throw refusalFor('InvalidAsset', 'notPaddedSize');
   if (!requireFraming) return;
   try {
     checkApplicationFraming(input.ciphertext, { groupId, epoch: input.epoch });
   } catch (error) {
-    if (error instanceof MlsFormatError) throw domainError('InvalidAsset');
+    if (error instanceof MlsFormatError) throw refusalOfCiphertext(input.ciphertext, error);
+    throw error;
+  }
+}
+
+/** Something else of MLS than a message belongs to another method; anything else is refused with the reader's words. */
+function refusalOfCiphertext(ciphertext: Buffer, error: MlsFormatError): AppError {
+  switch (wireFormatOf(ciphertext)) {
+    case 'welcome':
+      return refusalFor('InvalidAsset', 'isWelcome');
+    case 'groupInfo':
+      return refusalFor('InvalidAsset', 'isGroupInfo');
+    case 'keyPackage':
+      return refusalFor('InvalidAsset', 'isKeyPackage');
+    case 'publicMessage':
+    case 'privateMessage':
+    case undefined:
+      return refusalByReader('InvalidAsset', error);
+  }
+}
+
+function wireFormatOf(padded: Buffer): MlsMessageHeader['wireFormat'] | undefined {
+  try {
+    return readPaddedMessage(padded).header.wireFormat;
+  } catch (error) {
+    if (error instanceof MlsFormatError) return undefined;
     throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { commitDigest } from '#domain/messages/commit-digest.ts';
 import { listCommits } from '#domain/messages/list-messages.ts';
 import { query } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
@@ -16,6 +17,7 @@ export const getCommits = (deps: Parameters<typeof listCommits>[0]): MethodEndpo
         commits: commits.map(({ epoch, ciphertext, receivedAt }) => ({
           epoch,
           commitData: ciphertext,
+          digest: commitDigest(ciphertext),
           createdAt: receivedAt.toISOString(),
         })),
       };

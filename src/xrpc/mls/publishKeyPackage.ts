@@ -1,3 +1,4 @@
+import { warnUnregistered } from '#domain/devices/list-device-tags.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
 import { publishKeyPackages as publish } from '#domain/key-packages/publish-key-packages.ts';
 import { limits } from '#platform/limits.ts';
@@ -17,6 +18,6 @@ export const publishKeyPackage = (deps: Parameters<typeof publish>[0]): MethodEn
       const deviceTag = deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, deviceId);
       const [refusal] = await publish(deps, caller, [keyPackageUpload(input, deviceTag)], 'publishKeyPackage');
       if (refusal !== undefined) throw refusal;
-      return {};
+      return { warning: deviceId === undefined ? await warnUnregistered(deps, caller) : undefined };
     },
   });

@@ -1,4 +1,5 @@
 import type { Caller } from '#domain/caller.ts';
+import { warnUnregistered } from '#domain/devices/list-device-tags.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { publishKeyPackages as publish } from '#domain/key-packages/publish-key-packages.ts';
@@ -28,10 +29,11 @@ export const publishKeyPackages = (deps: PublishDeps): MethodEndpoint =>
       const uploads = keyPackages.map((item) => keyPackageUpload(item, tags.get(item.deviceId ?? '')));
       const outcomes = await publish(deps, caller, uploads);
       const errors = outcomes.flatMap((outcome, index) =>
-        outcome === undefined ? [] : [{ index, error: outcome.code }],
+        outcome === undefined ? [] : [{ index, error: outcome.code, message: outcome.message }],
       );
       const failed = errors.length;
-      return { succeeded: outcomes.length - failed, failed, errors: failed === 0 ? undefined : errors };
+      const warning = tags.size === 0 ? await warnUnregistered(deps, caller) : undefined;
+      return { succeeded: outcomes.length - failed, failed, errors: failed === 0 ? undefined : errors, warning };
     },
   });
 

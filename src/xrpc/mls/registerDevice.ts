@@ -1,6 +1,6 @@
 import { deviceDid } from '#domain/devices/device.ts';
 import { registerDevice as register } from '#domain/devices/register-device.ts';
-import { domainError } from '#domain/domain-error.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
 import { limits } from '#platform/limits.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
@@ -14,7 +14,9 @@ export const registerDevice = (deps: Parameters<typeof register>[0]): MethodEndp
     quota: 'registerDevice',
     bodySizeBytesMax: limits.keyPackagesBodySizeBytesMax,
     handler: async ({ caller, input }) => {
-      if (input.keyPackages.length > limits.keyPackagesPerRegistrationMax) throw domainError('InvalidKeyPackages');
+      if (input.keyPackages.length > limits.keyPackagesPerRegistrationMax) {
+        throw refusalFor('InvalidKeyPackages', 'tooMany');
+      }
       const { deviceId } = await register(deps, caller, {
         name: input.deviceName,
         // Public clients spell the field in both ways.

@@ -1,3 +1,4 @@
+import { warnUnregistered } from '#domain/devices/list-device-tags.ts';
 import { requestRejoin } from '#domain/membership/request-rejoin.ts';
 import { limits } from '#platform/limits.ts';
 import { blob } from '#xrpc/blob-input.ts';
@@ -17,6 +18,7 @@ export const rejoin = (deps: Parameters<typeof requestRejoin>[0]): MethodEndpoin
         keyPackage: blob(input.keyPackage, 'InvalidKeyPackage'),
         deviceId: input.deviceId,
       });
-      return { requestId, pending: true };
+      const warning = input.deviceId === undefined ? await warnUnregistered(deps, caller) : undefined;
+      return { requestId, pending: true, warning };
     },
   });

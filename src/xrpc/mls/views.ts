@@ -2,6 +2,7 @@ import type { BlockRelationship } from '#domain/blocks/block.ts';
 import { formatConversationId } from '#domain/conversations/conversation.ts';
 import type { Conversation, ConversationMetadata } from '#domain/conversations/conversation.ts';
 import type { Invite } from '#domain/invites/invite.ts';
+import { commitDigest } from '#domain/messages/commit-digest.ts';
 import type { Message } from '#domain/messages/message.ts';
 import type { Policy, PolicyInForce } from '#domain/policies/policy.ts';
 
@@ -26,6 +27,7 @@ export interface MessageView {
   readonly seq: number;
   readonly createdAt: string;
   readonly messageType: 'app' | 'commit';
+  readonly digest: Uint8Array | undefined;
 }
 
 export function messageView(message: Message): MessageView {
@@ -37,6 +39,7 @@ export function messageView(message: Message): MessageView {
     seq: message.seq,
     createdAt: message.receivedAt.toISOString(),
     messageType: message.kind,
+    digest: message.kind === 'commit' ? commitDigest(message.ciphertext) : undefined,
   };
 }
 

@@ -1,8 +1,8 @@
 import { warnMember as warnInConversation } from '#domain/warnings/warn-member.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
-import { generalError } from '#xrpc/general-error.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/warnMember.defs.ts';
+import { requestError } from '#xrpc/request-problems.ts';
 import { inputTimeMs } from '#xrpc/time-input.ts';
 
 export const warnMember = (deps: Parameters<typeof warnInConversation>[0]): MethodEndpoint =>
@@ -13,7 +13,7 @@ export const warnMember = (deps: Parameters<typeof warnInConversation>[0]): Meth
     handler: async ({ caller, input }) => {
       const expiresAtMs = inputTimeMs(input.expiresAt);
       // A warning that has ended could not be delivered.
-      if (expiresAtMs !== undefined && expiresAtMs <= deps.clock.nowMs()) throw generalError('InvalidRequest');
+      if (expiresAtMs !== undefined && expiresAtMs <= deps.clock.nowMs()) throw requestError('warningEnded');
       const { id, deliveredAt } = await warnInConversation(deps, caller, {
         conversationId: input.convoId,
         targetDid: input.memberDid,

@@ -269,6 +269,11 @@ type MessageView = {
    * Whether it carries content or changes the group.
    */
   messageType?: undefined | 'app' | 'commit'
+
+  /**
+   * Of a commit: SHA-256 of ciphertext, by which a client recognises the commit that it made.
+   */
+  digest?: undefined | Uint8Array
 }
 
 export type { MessageView }
@@ -287,6 +292,7 @@ const messageView = /*#__PURE__*/ l.typedObject<MessageView>(
     messageType: /*#__PURE__*/ l.optional(
       /*#__PURE__*/ l.enum(['app', 'commit']),
     ),
+    digest: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.bytes({ maxLength: 32 })),
   }),
 )
 

@@ -66,6 +66,11 @@ type CommitMessage = {
   commitData: Uint8Array
 
   /**
+   * SHA-256 of commitData, by which a client recognises the commit that it made.
+   */
+  digest?: undefined | Uint8Array
+
+  /**
    * When it arrived, coarsely.
    */
   createdAt: l.DatetimeString
@@ -81,6 +86,7 @@ const commitMessage = /*#__PURE__*/ l.typedObject<CommitMessage>(
     epoch: /*#__PURE__*/ l.integer({ minimum: 0 }),
     sender: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
     commitData: /*#__PURE__*/ l.bytes({ maxLength: 10485760 }),
+    digest: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.bytes({ maxLength: 32 })),
     createdAt: /*#__PURE__*/ l.string({ format: 'datetime' }),
   }),
 )

@@ -38,7 +38,9 @@ export const $input = /*#__PURE__*/ l.jsonPayload({
 export type $Input<B = l.BinaryData> = l.InferPayload<typeof $input, B>
 export type $InputBody<B = l.BinaryData> = l.InferPayloadBody<typeof $input, B>
 
-export const $output = /*#__PURE__*/ l.jsonPayload({})
+export const $output = /*#__PURE__*/ l.jsonPayload({
+  warning: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
+})
 
 export type $Output<B = l.BinaryData> = l.InferPayload<typeof $output, B>
 export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<

@@ -31,6 +31,7 @@ export const $output = /*#__PURE__*/ l.jsonPayload({
       /*#__PURE__*/ l.ref<BatchError>((() => batchError) as any),
     ),
   ),
+  warning: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
 })
 
 export type $Output<B = l.BinaryData> = l.InferPayload<typeof $output, B>
@@ -128,9 +129,14 @@ type BatchError = {
   index: number
 
   /**
-   * What is wrong with it.
+   * Name of the error.
    */
   error: string
+
+  /**
+   * Which rule it breaks, and what to do.
+   */
+  message?: undefined | string
 }
 
 export type { BatchError }
@@ -141,6 +147,7 @@ const batchError = /*#__PURE__*/ l.typedObject<BatchError>(
   /*#__PURE__*/ l.object({
     index: /*#__PURE__*/ l.integer({ minimum: 0 }),
     error: /*#__PURE__*/ l.string(),
+    message: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
   }),
 )
 

@@ -16,8 +16,12 @@ export type $Params = l.InferOutput<typeof $params>
 
 export const $input = /*#__PURE__*/ l.jsonPayload({
   deviceName: /*#__PURE__*/ l.string({ minLength: 1, maxLength: 128 }),
-  deviceUUID: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
-  deviceUuid: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
+  deviceUUID: /*#__PURE__*/ l.optional(
+    /*#__PURE__*/ l.string({ maxLength: 1024 }),
+  ),
+  deviceUuid: /*#__PURE__*/ l.optional(
+    /*#__PURE__*/ l.string({ maxLength: 1024 }),
+  ),
   keyPackages: /*#__PURE__*/ l.array(
     /*#__PURE__*/ l.ref<KeyPackageItem>((() => keyPackageItem) as any),
     { minLength: 1, maxLength: 200 },

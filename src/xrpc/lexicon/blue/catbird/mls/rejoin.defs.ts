@@ -30,6 +30,7 @@ export const $output = /*#__PURE__*/ l.jsonPayload({
   approvedAt: /*#__PURE__*/ l.optional(
     /*#__PURE__*/ l.string({ format: 'datetime' }),
   ),
+  warning: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
 })
 
 export type $Output<B = l.BinaryData> = l.InferPayload<typeof $output, B>

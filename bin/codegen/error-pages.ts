@@ -1,0 +1,136 @@
+import { glob, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { authErrors } from '#auth/auth-error.ts';
+import { domainErrors } from '#domain/domain-error.ts';
+import { readerPhrases, refusalReasons } from '#domain/refusal-reasons.ts';
+import { edgeErrors } from '#edge/edge-error.ts';
+import { generalErrors } from '#xrpc/general-error.ts';
+import { requestProblems } from '#xrpc/request-problems.ts';
+import { statuses } from '#xrpc/respond.ts';
+
+type Texts = Readonly<Record<string, string>>;
+
+const notice = 'Written by `npm run codegen` from the tables of refusals and the readers of `src/mls`; do not edit.';
+const statusByName: Readonly<Record<string, number>> = statuses;
+const reasonsByName: Readonly<Record<string, Texts>> = { ...refusalReasons, InvalidRequest: requestProblems };
+const phrasesByName: Readonly<Record<string, { readonly lead: string; readonly remedy: string }>> = readerPhrases;
+const literal = /^(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/;
+const template = /^`[^`]*`/;
+
+/** The text of docs/errors.md: every name with each of its texts, which say what to do. */
+export async function errorPage(projectRoot: string): Promise<string> {
+  const readers = await readerTexts(join(projectRoot, 'src/mls'));
+  const places = await placeTexts(projectRoot);
+  return `${[
+    '# Errors',
+    '',
+    notice,
+    '',
+    'A refusal is `{"error": name, "message": text}`. The name is one that the lexicon of the method declares, or one of those behind',
+    '“Of any request”. The text is fixed: it says which rule the request breaks, names the field where there are several, and says what to do.',
+    'It holds nothing of the request. [The page of each method](api/README.md) lists the names that it sends.',
+    '',
+    '## Of methods',
+    '',
+    ...named(domainErrors),
+    '## What the readers of MLS structures say',
+    '',
+    'These stand inside the texts above where it says so: _reader_. They name the part of the bytes and the rule (RFC 9420). What to do is',
+    'always the same: send the bytes as the MLS library made them, unchanged and whole, in base64 where the field is text.',
+    '',
+    ...readers.map((text) => `- ${text}`),
+    '',
+    '## Of any request',
+    '',
+    ...named(generalErrors),
+    'A rule of the lexicon is `InvalidRequest` as well: `input.<field>` or `params.<field>`, then `is required`, `must be …` or `must have …`.',
+    '',
+    '## Of tokens',
+    '',
+    ...named(authErrors),
+    '## Of single places in the code',
+    '',
+    ...places.map(({ name, text }) => `- \`${name}\` (${statusByName[name] ?? ''}): ${text}`),
+    '',
+    '## Before a method is looked at',
+    '',
+    ...Object.entries(edgeErrors).map(([name, [status, text]]) => `- \`${name}\` (${status}): ${text}`),
+  ]
+    .map((line) => line.replaceAll('__proto__', '`__proto__`').replaceAll('<token>', '`<token>`'))
+    .join('\n')}\n`;
+}
+
+/** One list entry for each name; those with several texts have one line for each. */
+function named(texts: Texts): string[] {
+  const lines = Object.entries(texts)
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .flatMap(([name, text]) => {
+      const reasons = Object.values(reasonsByName[name] ?? {});
+      const phrase = phrasesByName[name];
+      const byReader = phrase === undefined ? [] : [`${phrase.lead} _reader_ ${phrase.remedy}`];
+      const own = [...reasons, ...byReader];
+      const head = `- \`${name}\` (${statusByName[name] ?? ''})`;
+      return own.length === 0 ? [`${head}: ${text}`] : [`${head}: ${text}`, ...own.map((each) => `  - ${each}`)];
+    });
+  return [...lines, ''];
+}
+
+/**
+ * The texts that the files of `folder` give to MlsFormatError and AppError: literals, constants, and arguments of functions that pass
+ * theirs on.
+ * @throws Error when a text is none of these, for then the page would be without it.
+ */
+export async function readerTexts(folder: string): Promise<string[]> {
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'));
+  const found = new Set<string>();
+  for (const file of files.filter((name) => name !== 'mls-format-error.ts')) {
+    const source = await readFile(join(folder, file), 'utf8');
+    for (const text of textsOf(file, source)) found.add(text);
+  }
+  return [...found].toSorted();
+}
+
+/** Texts that stand in no table: literals of AppError outside of the readers of MLS. */
+export async function placeTexts(projectRoot: string): Promise<{ name: string; text: string }[]> {
+  const found: { name: string; text: string }[] = [];
+  for await (const path of glob('src/**/*.ts', { cwd: projectRoot })) {
+    if (path.startsWith('src/mls/') || path.endsWith('.test.ts')) continue;
+    const source = await readFile(join(projectRoot, path), 'utf8');
+    for (const { index, 0: call, 1: name = '' } of source.matchAll(/new AppError\(\s*'(\w+)',\s*(?=['"`])/g)) {
+      found.push({ name, text: quoted(source.slice(index + call.length)) ?? unreadable(path, name) });
+    }
+  }
+  return found.toSorted((left, right) => (left.name < right.name ? -1 : 1));
+}
+
+function textsOf(file: string, source: string): string[] {
+  return [...source.matchAll(/new (?:MlsFormatError\(|AppError\(\s*'\w+',)\s*/g)].flatMap(({ index, 0: call }) => {
+    const rest = source.slice(index + call.length);
+    const text = quoted(rest);
+    if (text !== undefined) return [text];
+    const name = /^\w+/.exec(rest)?.[0] ?? '';
+    const constant = new RegExp(`const ${name} =\\s*`).exec(source);
+    if (constant !== null) return [quoted(source.slice(constant.index + constant[0].length)) ?? unreadable(file, name)];
+    return passedOn(file, source, index);
+  });
+}
+
+/** The arguments of every call of the function around `at`. */
+function passedOn(file: string, source: string, at: number): string[] {
+  const [, name] = [...source.slice(0, at).matchAll(/function (\w+)\(/g)].at(-1) ?? [];
+  const calls = [...source.matchAll(new RegExp(`(?<!function )\\b${name ?? ''}\\(\\s*`, 'g'))];
+  if (name === undefined || calls.length === 0) return [unreadable(file, name ?? '')];
+  return calls.map((call) => quoted(source.slice(call.index + call[0].length)) ?? unreadable(file, name));
+}
+
+function quoted(source: string): string | undefined {
+  const [found] = literal.exec(source) ?? template.exec(source) ?? [];
+  return found
+    ?.slice(1, -1)
+    .replaceAll(/\$\{[^}]*\}/g, '_reader_')
+    .replaceAll(/\\(.)/g, '$1');
+}
+
+function unreadable(file: string, name: string): never {
+  throw new Error(`${file}: the text of a refusal (${name}) is no literal, so docs/errors.md cannot list it`);
+}

@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { join } from 'node:path';
+import { required } from '#platform/errors.ts';
+import { startLoopbackPds } from '../support/loopback-pds.ts';
+import type { LoopbackPds } from '../support/loopback-pds.ts';
+import { startTestBed } from '../support/test-server.ts';
+import type { TestBed } from '../support/test-server.ts';
+import { projectRoot } from '../tidy/source-tree.ts';
+import { fuzzEnvironment, FuzzScenes } from './fuzz-scene.ts';
+import { hostileStrings } from './hostile-strings.ts';
+import { readMethods } from './lexicon-schema.ts';
+import type { FieldSchema, FuzzMethod, Json, JsonObject } from './lexicon-schema.ts';
+import type { FuzzCaller } from './run-cases.ts';
+import { replaceAt } from './schema-rules.ts';
+import type { Path } from './schema-rules.ts';
+import { canary } from './wild-values.ts';
+
+/** Every string in every field; otherwise each field gets a third of them, another one every day. */
+const isWhole = process.env['HOSTILE'] === 'all';
+const today = Number(new Date().toISOString().slice(0, 10).replaceAll('-', ''));
+const share = 3;
+const answerMsMax = 2_000;
+/** Beyond every limit but those of messages; the larger ones go into the first field only. */
+const longStrings = [70_000, 1_000_000].map((length) => 'A'.repeat(length));
+const hugeStrings = [9_000_000, 16_000_000].map((length) => 'A'.repeat(length));
+const methods = readMethods(join(projectRoot, 'lexicons/blue/catbird/mls'));
+
+let bed: TestBed;
+let pds: LoopbackPds;
+let scenes: FuzzScenes;
+beforeAll(async () => {
+  pds = await startLoopbackPds();
+  bed = await startTestBed({ env: fuzzEnvironment });
+  scenes = new FuzzScenes(bed, pds);
+});
+afterAll(async () => {
+  await bed.stop();
+  await pds.close();
+});
+
+/** Where text stands in an input of this schema; bytes are text as well, on the wire. */
+function textPaths(schema: FieldSchema, path: Path = []): Path[] {
+  switch (schema.type) {
+    case 'string':
+      return [path];
+    case 'bytes':
+      return [[...path, '$bytes']];
+    case 'array':
+      return textPaths(schema.items, [...path, 0]);
+    case 'object':
+      return Object.entries(schema.properties).flatMap(([name, field]) => textPaths(field, [...path, name]));
+    case 'integer':
+    case 'boolean':
+      return [];
+  }
+}
+
+function stringsFor(fieldNo: number): readonly string[] {
+  const chosen = hostileStrings.filter((_, at) => isWhole || (at + fieldNo + today) % share === 0);
+  return [...chosen, ...longStrings, ...(fieldNo === 0 ? hugeStrings : [])];
+}
+
+async function requestOf(method: FuzzMethod, caller: FuzzCaller, input: Json): Promise<[URL, RequestInit]> {
+  const url = new URL(`${bed.server().url}/xrpc/${method.nsid}`);
+  const token = await caller.token();
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  if (method.kind === 'procedure') {
+    return [
+      url,
+      { method: 'POST', body: JSON.stringify(input), headers: { ...headers, 'content-type': 'application/json' } },
+    ];
+  }
+  for (const [name, value] of Object.entries(input as JsonObject)) {
+    for (const item of Array.isArray(value) ? (value as readonly Json[]) : [value]) {
+      url.searchParams.append(name, typeof item === 'string' ? item : JSON.stringify(item));
+    }
+  }
+  if (caller.ticket !== undefined) url.searchParams.append('ticket', await caller.ticket());
+  return [url, { headers }];
+}
+
+/** A stream has no end; what a cursor of somebody else's does is said in its first event. */
+async function firstEventOf(response: Response): Promise<string> {
+  const reader = required(response.body, 'body').getReader();
+  const { value } = await reader.read();
+  await reader.cancel();
+  return Buffer.from(value ?? []).toString('utf8');
+}
+
+/** What is wrong with the answer to `input`, if anything. */
+async function problemOf(method: FuzzMethod, caller: FuzzCaller, input: Json): Promise<string | undefined> {
+  const [url, init] = await requestOf(method, caller, input);
+  const startedMs = performance.now();
+  try {
+    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(4 * answerMsMax) });
+    const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') === true;
+    const text = isStream ? await firstEventOf(response) : await response.text();
+    const tookMs = Math.round(performance.now() - startedMs);
+    if (tookMs > answerMsMax) return `${response.status} after ${tookMs} ms`;
+    if (response.status === 200) return undefined;
+    if (response.status >= 500) return `${response.status} ${text}`;
+    if (!/^\{"error":"\w+","message":".+\}$/.test(text)) return `not a refusal in words: ${text}`;
+    return text.includes(canary) ? `repeats the input: ${text}` : undefined;
+  } catch (error) {
+    const { name, cause } = error as Error;
+    return `no answer: ${name} ${String((cause as NodeJS.ErrnoException | undefined)?.code)}`;
+  }
+}
+
+describe('whatever text stands in a field, an answer comes, in time and in words', () => {
+  test.for(methods.filter(({ input }) => input !== undefined && textPaths(input).length > 0))(
+    '$name',
+    { timeout: 240_000 },
+    async (method) => {
+      const [caller] = await scenes.callers(method);
+      const problems: string[] = [];
+      for (const [fieldNo, path] of textPaths(required(method.input, 'input')).entries()) {
+        for (const text of stringsFor(fieldNo)) {
+          const input = replaceAt(required(caller, 'caller').honest, path, { value: text }, () => ({}));
+          const problem = await problemOf(method, required(caller, 'caller'), input);
+          const shown = `${JSON.stringify(text.slice(0, 40))} (${text.length})`;
+          if (problem !== undefined) problems.push(`${path.join('.')} ${shown}: ${problem}`);
+        }
+      }
+      expect(problems).toEqual([]);
+    },
+  );
+});
