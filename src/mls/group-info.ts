@@ -90,9 +90,7 @@ function treeOf(extensions: readonly Extension[]): RatchetTree {
  */
 export function readGroupInfo(bytes: Uint8Array): GroupInfo {
   if (bytes.length < limits.groupInfoSizeBytesMin || bytes.length > limits.groupInfoSizeBytesMax) {
-    throw new MlsFormatError(
-      `The GroupInfo is smaller than ${limits.groupInfoSizeBytesMin} or larger than ${limits.groupInfoSizeBytesMax} bytes.`,
-    );
+    throw new MlsFormatError('The GroupInfo is smaller than 100 bytes or larger than 11000000 bytes.');
   }
   const reading = readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.groupInfo, readBody: readGroupInfoBody });
   return { ...reading.value, tree: treeOf(reading.value.extensions), bare: reading.bare };
