@@ -263,6 +263,7 @@ function documentsOf({ config, clock }: AppParts, admission: Admission): DidDocu
   return {
     signingKey: (did, options) => admission.aside(() => documents.signingKey(did, options)),
     pdsEndpoint: (did) => admission.aside(() => documents.pdsEndpoint(did)),
+    noteProof: (address, did) => documents.noteProof(address, did),
   };
 }
 

@@ -6,6 +6,7 @@ import type { IdentityNetwork } from './did.ts';
 import { createFetchGate } from './fetch-gate.ts';
 import { createGuardedFetch, fetchesAtOnceMax } from './guarded-fetch.ts';
 import { identityError, isIdentityError } from './identity-error.ts';
+import type { Standing } from './known-addresses.ts';
 import { readPdsEndpoint } from './pds-endpoint.ts';
 import type { VerificationMethod } from './signing-key.ts';
 
@@ -17,10 +18,10 @@ export interface FetchedDocument {
 }
 
 /**
- * Fetches a DID's document from the network, without any cache.
+ * Fetches a DID's document from the network, without any cache. When many are fetched, those for owners come first.
  * @throws AppError DidUnsupported, DidNotFound (a definite answer), IdentityUnavailable (no answer).
  */
-export type FetchDidDocument = (did: string) => Promise<FetchedDocument>;
+export type FetchDidDocument = (did: string, standing?: Standing) => Promise<FetchedDocument>;
 
 export interface FetchDidDocumentDeps {
   readonly clock: Clock;
@@ -41,17 +42,18 @@ export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocu
   const resolver = new DidResolverCommon({ fetch, plcDirectoryUrl: deps.plcUrl });
   const waits = { waitingMax: waitingPerMethodMax, waitMsMax: timeoutMs };
   const gates = {
-    plc: createFetchGate(deps.clock, { runningMax: fetchesAtOnceMax.plcDocuments, ...waits }),
-    web: createFetchGate(deps.clock, { runningMax: fetchesAtOnceMax.webDocuments, ...waits }),
+    plc: createFetchGate(deps.clock, { runningMax: fetchesAtOnceMax.plcDocuments, provenOnly: 4, ...waits }),
+    web: createFetchGate(deps.clock, { runningMax: fetchesAtOnceMax.webDocuments, provenOnly: 2, ...waits }),
   };
-  return async (did) => {
+  return async (did, standing) => {
     const method = resolvableMethod(did, deps.network);
     if (method === undefined) throw identityError('DidUnsupported');
     const settled = new AbortController();
     const signal = deadline(deps.clock, timeoutMs, settled.signal);
     try {
-      const document = await gates[method].run(() =>
-        resolver.resolve(did as `did:${typeof method}:${string}`, { signal }),
+      const document = await gates[method].run(
+        () => resolver.resolve(did as `did:${typeof method}:${string}`, { signal }),
+        standing,
       );
       return {
         verificationMethods: document.verificationMethod ?? [],

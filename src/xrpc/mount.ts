@@ -170,7 +170,7 @@ async function answer(
 async function callMethod(deps: MountDeps, exchange: Exchange, endpoint: MethodEndpoint): Promise<PlainAnswer> {
   const { request, search } = exchange;
   const caller = await identify(deps.doorkeeper, exchange, () =>
-    deps.authenticate(request.headers.authorization, endpoint.nsid),
+    deps.authenticate(request.headers.authorization, endpoint.nsid, exchange.visitor?.bucket),
   );
   await chargeCaller(deps, exchange, endpoint, caller);
   refuseLargeBody(request, endpoint.bodySizeBytesMax);
@@ -187,7 +187,7 @@ async function openEventStream(
 ): Promise<Response> {
   const { request, search } = exchange;
   const caller = await identify(deps.doorkeeper, exchange, () =>
-    deps.authenticate(request.headers.authorization, endpoint.nsid),
+    deps.authenticate(request.headers.authorization, endpoint.nsid, exchange.visitor?.bucket),
   );
   await chargeCaller(deps, exchange, endpoint, caller);
   const take = await endpoint.open({ caller, search, lastEventId: request.headers['last-event-id']?.toString() });
