@@ -1,5 +1,6 @@
 import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
+import { recordJustBegun } from '#auth/auth-error.ts';
 import { createAuthenticator } from '#auth/authenticate.ts';
 import type { ReplayGuard } from '#auth/replay-guard.ts';
 import { createCursorCodec } from '#domain/events/cursor.ts';
@@ -165,7 +166,11 @@ function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
     serviceDid: parts.serviceDid,
     clock: parts.clock,
     uses: {
-      firstUse: async (ticketId, ticket) => (await parts.replayGuard.firstUse('ticket', ticketId, ticket)) === 'first',
+      async firstUse(ticketId, ticket) {
+        const verdict = await parts.replayGuard.firstUse('ticket', ticketId, ticket);
+        if (verdict === 'just-before-birth') throw recordJustBegun();
+        return verdict === 'first';
+      },
     },
   });
 }

@@ -5,7 +5,7 @@ import type { IdentityErrorCode } from '#identity/identity-error.ts';
 import type { AddressName } from '#identity/known-addresses.ts';
 import type { SigningKey } from '#identity/signing-key.ts';
 import type { Clock } from '#platform/clock.ts';
-import { authError } from './auth-error.ts';
+import { authError, recordJustBegun } from './auth-error.ts';
 import type { AuthErrorCode } from './auth-error.ts';
 import type { ReplayGuard, TokenTimes } from './replay-guard.ts';
 import { checkClaims, parseServiceJwt } from './service-jwt.ts';
@@ -14,7 +14,7 @@ import type { ServiceJwt } from './service-jwt.ts';
 /**
  * Says who calls `method` (an NSID) by the text of the Authorization header. `address` is the keyed name of the client's address,
  * unless the operator lists it.
- * @throws AppError with an `AuthErrorCode`.
+ * @throws AppError with an `AuthErrorCode`, or ServiceUnavailable while nobody can know whether a new token was used.
  */
 export type Authenticate = (
   authorization: string | undefined,
@@ -118,6 +118,7 @@ async function checkFirstUse(
 ): Promise<void> {
   const verdict = await guard.firstUse(claims.iss, jti, times);
   if (verdict === 'replayed') throw authError('JwtReplayed');
+  if (verdict === 'just-before-birth') throw recordJustBegun();
   if (verdict === 'before-birth') throw authError('JwtTooOld');
   if (verdict === 'revoked') throw authError('JwtRevoked');
 }
