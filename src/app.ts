@@ -22,6 +22,7 @@ import { limits } from '#platform/limits.ts';
 import { describeError } from '#platform/logger.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Metrics, StatusClass } from '#platform/metrics.ts';
+import { createRequestDeadline } from '#platform/request-life.ts';
 import type { KeyRing } from '#privacy/key-ring.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import { createAddressList } from '#quota/address-lists.ts';
@@ -83,6 +84,8 @@ export interface App {
   readonly admission: Admission;
 }
 
+/** What one request may wait for the database, all waits together. */
+const databaseWaitMsMax = 4_750;
 const subscriptionNsid = 'blue.catbird.mls.subscribeConvoEvents';
 
 /** Composes domain, stream and HTTP out of opened parts; nothing listens yet. */
@@ -205,6 +208,7 @@ function httpOf(
     doorkeeper: doorkeeperOf(parts, quota),
     logger,
     clock,
+    deadline: createRequestDeadline(clock, databaseWaitMsMax),
     observe: (observation) => {
       observe(metrics, observation);
       parts.audit.recordAnswer(observation);

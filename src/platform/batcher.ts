@@ -1,7 +1,10 @@
+import { currentRequest, runForNobody, waitForDatabase } from './request-life.ts';
+
 const questionsPerBatchMax = 1_000;
 
 /**
  * Answers questions together: one batch runs at a time, and what is asked meanwhile goes into the next one.
+ * Waiting counts as a wait for the database; who was given up meanwhile is asked for no more.
  * `answerAll` gives one answer for each question, in their order; when it throws, every question of the batch gets the error.
  */
 export function createBatcher<Question, Answer>(
@@ -11,6 +14,7 @@ export function createBatcher<Question, Answer>(
     readonly question: Question;
     readonly answer: (answer: Answer | undefined) => void;
     readonly fail: (error: unknown) => void;
+    readonly isWanted: () => boolean;
   }
   const waiting: Waiting[] = [];
   let isRunning = false;
@@ -18,7 +22,8 @@ export function createBatcher<Question, Answer>(
   async function drain(): Promise<void> {
     isRunning = true;
     while (waiting.length > 0) {
-      const batch = waiting.splice(0, questionsPerBatchMax);
+      const batch = waiting.splice(0, questionsPerBatchMax).filter(({ isWanted }) => isWanted());
+      if (batch.length === 0) continue;
       try {
         const answers = await answerAll(batch.map(({ question }) => question));
         for (const [index, { answer }] of batch.entries()) answer(answers[index]);
@@ -29,9 +34,15 @@ export function createBatcher<Question, Answer>(
     isRunning = false;
   }
 
-  return (question) =>
-    new Promise((answer, fail) => {
-      waiting.push({ question, answer, fail });
-      if (!isRunning) void drain();
-    });
+  return (question) => {
+    const life = currentRequest();
+    const isWanted = (): boolean => life?.isGivenUp !== true;
+    return waitForDatabase(
+      () =>
+        new Promise((answer, fail) => {
+          waiting.push({ question, answer, fail, isWanted });
+          if (!isRunning) runForNobody(() => void drain());
+        }),
+    );
+  };
 }

@@ -1,4 +1,5 @@
 import { AppError, required } from '#platform/errors.ts';
+import { currentRequest, runForNobody, waitForDatabase } from '#platform/request-life.ts';
 import { byteaArray } from '#storage/bytea-array.ts';
 import type { Sql } from '#storage/database.ts';
 
@@ -25,13 +26,17 @@ export type AppendResult =
 
 /** Writes messages, those that arrive together in one statement. */
 export interface MessageAppender {
-  /** @throws AppError ServiceUnavailable when too many messages wait. */
+  /**
+   * A message whose request was given up before it was sent to the database is not stored.
+   * @throws AppError ServiceUnavailable when too many messages wait, or the database does not answer in time.
+   */
   append(message: MessageToAppend): Promise<AppendResult>;
 }
 
 interface Waiting {
   readonly message: MessageToAppend;
   readonly key: string;
+  isWanted(): boolean;
   resolve(result: AppendResult): void;
   reject(error: unknown): void;
 }
@@ -68,8 +73,10 @@ export function createMessageAppender(deps: {
   async function runBatches(): Promise<void> {
     running += 1;
     while (waiting.length > 0) {
-      const batch = takeBatch(waiting);
-      waitingSizeBytes -= sizeOf(batch);
+      const taken = takeBatch(waiting);
+      waitingSizeBytes -= sizeOf(taken);
+      const batch = taken.filter((item) => item.isWanted());
+      if (batch.length === 0) continue;
       try {
         const results = await appendBatch(
           deps.sql,
@@ -93,11 +100,16 @@ export function createMessageAppender(deps: {
           retryAfterSeconds: 1,
         });
       }
-      return new Promise((resolve, reject) => {
-        waiting.push({ message, key: `${message.groupId.toString('hex')} ${message.msgId}`, resolve, reject });
-        waitingSizeBytes += message.body.length;
-        if (running < statementsMax) void runBatches();
-      });
+      const life = currentRequest();
+      const isWanted = (): boolean => life?.isGivenUp !== true;
+      const key = `${message.groupId.toString('hex')} ${message.msgId}`;
+      const enqueue = (): Promise<AppendResult> =>
+        new Promise((resolve, reject) => {
+          waiting.push({ message, key, isWanted, resolve, reject });
+          waitingSizeBytes += message.body.length;
+          if (running < statementsMax) runForNobody(() => void runBatches());
+        });
+      return waitForDatabase(enqueue);
     },
   };
 }
