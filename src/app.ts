@@ -1,7 +1,6 @@
 import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
-import { recordJustBegun } from '#auth/auth-error.ts';
-import { createAuthenticator } from '#auth/authenticate.ts';
+import { createAuthenticator, isFirstUse } from '#auth/authenticate.ts';
 import type { ReplayGuard } from '#auth/replay-guard.ts';
 import { createCursorCodec } from '#domain/events/cursor.ts';
 import type { DrainBudget } from '#domain/key-packages/drain-budget.ts';
@@ -84,8 +83,6 @@ export interface App {
   readonly admission: Admission;
 }
 
-/** What one request may wait for the database, all waits together. */
-const databaseWaitMsMax = 4_750;
 const subscriptionNsid = 'blue.catbird.mls.subscribeConvoEvents';
 
 /** Composes domain, stream and HTTP out of opened parts; nothing listens yet. */
@@ -169,11 +166,7 @@ function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
     serviceDid: parts.serviceDid,
     clock: parts.clock,
     uses: {
-      async firstUse(ticketId, ticket) {
-        const verdict = await parts.replayGuard.firstUse('ticket', ticketId, ticket);
-        if (verdict === 'just-before-birth') throw recordJustBegun();
-        return verdict === 'first';
-      },
+      firstUse: async (ticketId, ticket) => isFirstUse(await parts.replayGuard.firstUse('ticket', ticketId, ticket)),
     },
   });
 }
@@ -208,7 +201,7 @@ function httpOf(
     doorkeeper: doorkeeperOf(parts, quota),
     logger,
     clock,
-    deadline: createRequestDeadline(clock, databaseWaitMsMax),
+    deadline: createRequestDeadline(clock),
     observe: (observation) => {
       observe(metrics, observation);
       parts.audit.recordAnswer(observation);

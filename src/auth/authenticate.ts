@@ -7,7 +7,7 @@ import type { SigningKey } from '#identity/signing-key.ts';
 import type { Clock } from '#platform/clock.ts';
 import { authError, recordJustBegun } from './auth-error.ts';
 import type { AuthErrorCode } from './auth-error.ts';
-import type { ReplayGuard, TokenTimes } from './replay-guard.ts';
+import type { ReplayGuard, ReplayVerdict, TokenTimes } from './replay-guard.ts';
 import { checkClaims, parseServiceJwt } from './service-jwt.ts';
 import type { ServiceJwt } from './service-jwt.ts';
 
@@ -118,7 +118,16 @@ async function checkFirstUse(
 ): Promise<void> {
   const verdict = await guard.firstUse(claims.iss, jti, times);
   if (verdict === 'replayed') throw authError('JwtReplayed');
-  if (verdict === 'just-before-birth') throw recordJustBegun();
+  if (isFirstUse(verdict)) return;
   if (verdict === 'before-birth') throw authError('JwtTooOld');
   if (verdict === 'revoked') throw authError('JwtRevoked');
+}
+
+/**
+ * Whether what was used is good, when nothing else is to be said of it.
+ * @throws AppError ServiceUnavailable while nobody can know.
+ */
+export function isFirstUse(verdict: ReplayVerdict): boolean {
+  if (verdict === 'just-before-birth') throw recordJustBegun();
+  return verdict === 'first';
 }

@@ -1,10 +1,9 @@
 import { DidResolverCommon } from '@atproto-labs/did-resolver';
-import { FetchResponseError } from '@atproto-labs/fetch-node';
 import type { Clock } from '#platform/clock.ts';
 import { resolvableMethod } from './did.ts';
 import type { IdentityNetwork } from './did.ts';
 import { createFetchGate } from './fetch-gate.ts';
-import { createGuardedFetch, fetchesAtOnceMax } from './guarded-fetch.ts';
+import { createGuardedFetch, fetchesAtOnceMax, loadGuard } from './guarded-fetch.ts';
 import { identityError, isIdentityError } from './identity-error.ts';
 import type { Standing } from './known-addresses.ts';
 import { readPdsEndpoint } from './pds-endpoint.ts';
@@ -62,7 +61,7 @@ export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocu
     } catch (error) {
       // The cause stays behind: its text names the DID.
       if (isIdentityError(error)) throw identityError(error.code);
-      throw identityError(isDefinite(error) ? 'DidNotFound' : 'IdentityUnavailable');
+      throw identityError((await isDefinite(error)) ? 'DidNotFound' : 'IdentityUnavailable');
     } finally {
       settled.abort();
     }
@@ -79,10 +78,11 @@ function deadline(clock: Clock, timeoutMs: number, settled: AbortSignal): AbortS
 const tryLaterStatuses = new Set([408, 425, 429]);
 
 /** Whether somebody answered, and the answer was no: asking again soon would not help. */
-function isDefinite(error: unknown): boolean {
+async function isDefinite(error: unknown): Promise<boolean> {
   if (!(error instanceof Error) || !('code' in error)) return false;
   if (error.code === 'did-document-id-mismatch' || error.code === 'did-document-format-error') return true;
   const { cause } = error;
+  const { FetchResponseError } = await loadGuard();
   if (!(cause instanceof FetchResponseError)) return false;
   // A body that broke off is no answer; one that came whole and is no JSON is.
   if (cause.cause !== undefined && !(cause.cause instanceof SyntaxError)) return false;

@@ -1,4 +1,5 @@
-import { currentRequest, runForNobody, waitForDatabase } from './request-life.ts';
+import { currentRequest, runForAll, runForNobody, waitForDatabase } from './request-life.ts';
+import type { RequestLife } from './request-life.ts';
 
 const questionsPerBatchMax = 1_000;
 
@@ -14,7 +15,7 @@ export function createBatcher<Question, Answer>(
     readonly question: Question;
     readonly answer: (answer: Answer | undefined) => void;
     readonly fail: (error: unknown) => void;
-    readonly isWanted: () => boolean;
+    readonly request: RequestLife | undefined;
   }
   const waiting: Waiting[] = [];
   let isRunning = false;
@@ -22,10 +23,13 @@ export function createBatcher<Question, Answer>(
   async function drain(): Promise<void> {
     isRunning = true;
     while (waiting.length > 0) {
-      const batch = waiting.splice(0, questionsPerBatchMax).filter(({ isWanted }) => isWanted());
+      const batch = waiting.splice(0, questionsPerBatchMax).filter(({ request }) => request?.isGivenUp !== true);
       if (batch.length === 0) continue;
       try {
-        const answers = await answerAll(batch.map(({ question }) => question));
+        const answers = await runForAll(
+          batch.map(({ request }) => request),
+          () => answerAll(batch.map(({ question }) => question)),
+        );
         for (const [index, { answer }] of batch.entries()) answer(answers[index]);
       } catch (error) {
         for (const { fail } of batch) fail(error);
@@ -35,12 +39,11 @@ export function createBatcher<Question, Answer>(
   }
 
   return (question) => {
-    const life = currentRequest();
-    const isWanted = (): boolean => life?.isGivenUp !== true;
+    const request = currentRequest();
     return waitForDatabase(
       () =>
         new Promise((answer, fail) => {
-          waiting.push({ question, answer, fail, isWanted });
+          waiting.push({ question, answer, fail, request });
           if (!isRunning) runForNobody(() => void drain());
         }),
     );

@@ -25,6 +25,23 @@ export function runForNobody<T>(task: () => T): T {
   return lives.run(undefined, task);
 }
 
+/**
+ * Runs what serves all of these requests: it is given up when the last of them is, and never if one of them is undefined.
+ */
+export function runForAll<T>(requests: readonly (RequestLife | undefined)[], task: () => Promise<T>): Promise<T> {
+  const members = requests.filter((request) => request !== undefined);
+  if (members.length < requests.length) return runForNobody(task);
+  const shared = new SharedLife();
+  let left = members.length;
+  const forget = members.map((member) =>
+    member.onGiveUp(() => {
+      left -= 1;
+      if (left === 0) shared.giveUp();
+    }),
+  );
+  return lives.run(shared, task).finally(() => forget.forEach((each) => each()));
+}
+
 /** Counts `task` as a wait for the database, and ends it when the request is given up; `task` itself then goes on. */
 export function waitForDatabase<T>(task: () => Promise<T>): Promise<T> {
   const life = currentRequest();
@@ -42,11 +59,11 @@ export function waitForDatabase<T>(task: () => Promise<T>): Promise<T> {
   });
 }
 
-/** The refusal of a request that the database did not answer in time. */
+/** The refusal of a request that the database did not answer, or not in time. */
 export function outcomeUnknown(): AppError<'ServiceUnavailable'> {
   return new AppError(
     'ServiceUnavailable',
-    'The database did not answer in time. What the request was to store may or may not be stored. Repeat the request as Retry-After says, with the same msgId or idempotencyKey.',
+    'The database cannot answer now. What the request was to store may or may not be stored. Repeat the request as Retry-After says, with the same msgId or idempotencyKey.',
     { retryAfterSeconds: 2 },
   );
 }
@@ -57,9 +74,11 @@ export interface RequestDeadline {
 }
 
 const looksPerTimeout = 20;
+/** So that every answer is out within five seconds of waiting. */
+const timeoutMsDefault = 4_750;
 
-/** Gives every request `timeoutMs` of waiting for the database; one timer watches them all, and may be a twentieth late. */
-export function createRequestDeadline(clock: Clock, timeoutMs: number): RequestDeadline {
+/** Gives every request `timeoutMs` (default 4,750) of waiting for the database, all its waits together; one timer watches them all, and may be a twentieth late. */
+export function createRequestDeadline(clock: Clock, timeoutMs: number = timeoutMsDefault): RequestDeadline {
   const waiting = new Set<Life>();
   let isWatching = false;
 
@@ -89,21 +108,40 @@ export function createRequestDeadline(clock: Clock, timeoutMs: number): RequestD
   };
 }
 
-class Life implements RequestLife {
+class SharedLife implements RequestLife {
+  readonly #listeners = new Set<() => void>();
+  isGivenUp = false;
+
+  beginWait(): () => void {
+    return () => undefined;
+  }
+
+  onGiveUp(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  giveUp(): void {
+    this.isGivenUp = true;
+    for (const listener of this.#listeners) listener();
+    this.#listeners.clear();
+  }
+}
+
+class Life extends SharedLife {
   readonly #clock: Clock;
   readonly #on: { readonly began: () => void; readonly ended: () => void };
-  readonly #listeners = new Set<() => void>();
   #waits = 0;
   #sinceMs = 0;
   #spentMs = 0;
-  isGivenUp = false;
 
   constructor(clock: Clock, on: { readonly began: () => void; readonly ended: () => void }) {
+    super();
     this.#clock = clock;
     this.#on = on;
   }
 
-  beginWait(): () => void {
+  override beginWait(): () => void {
     if (this.#waits++ === 0) {
       this.#sinceMs = this.#clock.monotonicMs();
       this.#on.began();
@@ -118,19 +156,12 @@ class Life implements RequestLife {
     };
   }
 
-  onGiveUp(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
-  }
-
   waitedMs(nowMs: number): number {
     return this.#spentMs + (this.#waits === 0 ? 0 : nowMs - this.#sinceMs);
   }
 
-  giveUp(): void {
-    this.isGivenUp = true;
-    for (const listener of [...this.#listeners]) listener();
-    this.#listeners.clear();
+  override giveUp(): void {
+    super.giveUp();
     this.#on.ended();
   }
 }

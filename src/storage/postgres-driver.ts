@@ -1,6 +1,6 @@
 import { createRequire, registerHooks } from 'node:module';
 import type postgresJs from 'postgres';
-import { InvariantError } from '#platform/errors.ts';
+import { InvariantError, required } from '#platform/errors.ts';
 
 /**
  * postgres.js 3.4.9, its newest release, with corrections of what it does when a connection ends (its issues 1066, 1154 and 1208,
@@ -89,12 +89,16 @@ function corrected(source: string, changes: Corrections): string {
   return text;
 }
 
+function textOf(source: string | ArrayBuffer | NodeJS.TypedArray | null | undefined): string {
+  return typeof source === 'string' ? source : new TextDecoder().decode(required(source, 'the source of postgres.js'));
+}
+
 function loadCorrected(): typeof postgresJs {
   const hooks = registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context);
       const [, changes] = Object.entries(corrections).find(([path]) => url.endsWith(path)) ?? [];
-      return changes === undefined ? loaded : { ...loaded, source: corrected(String(loaded.source), changes) };
+      return changes === undefined ? loaded : { ...loaded, source: corrected(textOf(loaded.source), changes) };
     },
   });
   try {

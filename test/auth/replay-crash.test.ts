@@ -83,7 +83,7 @@ test(
         { timeout: 30_000 },
       )
       .toContain('JwtTooOld');
-    expect([...outcomes].toSorted()).toEqual(['JwtTooOld', 'ServiceUnavailable']);
+    expect(outcomes).toEqual(new Set(['JwtTooOld', 'ServiceUnavailable']));
     expect(await ask(unused[0]), 'nobody knows whether this one was used').toBe('ServiceUnavailable');
     expect(await ask(unused[1])).toBe('JwtTooOld');
     await expect.poll(() => ask(client.token('getConvos')), { timeout: 10_000 }).toBe(200);
@@ -123,6 +123,6 @@ test(
     await expect.poll(() => isServed.every(Boolean), { timeout: 20_000 }).toBe(true);
     stopping.abort();
     await Promise.all(running);
-    expect([...answers.keys()].toSorted()).toEqual(['200', 'ServiceUnavailable']);
+    expect(new Set(answers.keys())).toEqual(new Set(['200', 'ServiceUnavailable']));
   },
 );

@@ -1,5 +1,6 @@
 import { AppError, required } from '#platform/errors.ts';
-import { currentRequest, runForNobody, waitForDatabase } from '#platform/request-life.ts';
+import { currentRequest, runForAll, runForNobody, waitForDatabase } from '#platform/request-life.ts';
+import type { RequestLife } from '#platform/request-life.ts';
 import { byteaArray } from '#storage/bytea-array.ts';
 import type { Sql } from '#storage/database.ts';
 
@@ -36,7 +37,7 @@ export interface MessageAppender {
 interface Waiting {
   readonly message: MessageToAppend;
   readonly key: string;
-  isWanted(): boolean;
+  readonly request: RequestLife | undefined;
   resolve(result: AppendResult): void;
   reject(error: unknown): void;
 }
@@ -75,13 +76,13 @@ export function createMessageAppender(deps: {
     while (waiting.length > 0) {
       const taken = takeBatch(waiting);
       waitingSizeBytes -= sizeOf(taken);
-      const batch = taken.filter((item) => item.isWanted());
+      const batch = taken.filter(({ request }) => request?.isGivenUp !== true);
       if (batch.length === 0) continue;
       try {
-        const results = await appendBatch(
-          deps.sql,
-          batch.map(({ message }) => message),
-          deps.timeBucketSeconds,
+        const messages = batch.map(({ message }) => message);
+        const results = await runForAll(
+          batch.map(({ request }) => request),
+          () => appendBatch(deps.sql, messages, deps.timeBucketSeconds),
         );
         if (results.some(({ outcome }) => outcome === 'stored')) deps.onStored();
         batch.forEach((item, index) => item.resolve(required(results[index], 'a result')));
@@ -100,12 +101,11 @@ export function createMessageAppender(deps: {
           retryAfterSeconds: 1,
         });
       }
-      const life = currentRequest();
-      const isWanted = (): boolean => life?.isGivenUp !== true;
+      const request = currentRequest();
       const key = `${message.groupId.toString('hex')} ${message.msgId}`;
       const enqueue = (): Promise<AppendResult> =>
         new Promise((resolve, reject) => {
-          waiting.push({ message, key, isWanted, resolve, reject });
+          waiting.push({ message, key, request, resolve, reject });
           waitingSizeBytes += message.body.length;
           if (running < statementsMax) runForNobody(() => void runBatches());
         });
