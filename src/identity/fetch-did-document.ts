@@ -47,6 +47,8 @@ export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocu
   return async (did, standing) => {
     const method = resolvableMethod(did, deps.network);
     if (method === undefined) throw identityError('DidUnsupported');
+    // Loading it is no time of theirs.
+    await loadGuard();
     const settled = new AbortController();
     const signal = deadline(deps.clock, timeoutMs, settled.signal);
     try {
