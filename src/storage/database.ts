@@ -3,6 +3,7 @@ import type { Transaction } from 'kysely';
 import { PostgresJSDialect } from 'kysely-postgres-js';
 import type postgresJs from 'postgres';
 import { InvariantError } from '#platform/errors.ts';
+import { jitter } from '#platform/jitter.ts';
 import { postgres } from './postgres-driver.ts';
 import { requestBound } from './request-bound.ts';
 import type { Tables } from './tables.ts';
@@ -53,7 +54,7 @@ const int8TypeId = 20;
 
 /** Seconds before another connection is tried: soon, so that nobody waits long, and not all at once. */
 function reconnectAfterSeconds(failures: number): number {
-  return (0.5 + Math.random() / 2) * Math.min(0.02 * 2 ** failures, 1);
+  return jitter() * Math.min(0.02 * 2 ** failures, 1);
 }
 
 /** Opens a lazy pool: the first statement connects. postgres.js keeps parameters out of what its errors print. */

@@ -187,8 +187,7 @@ test('over HTTP: hundreds of forged tokens a second from another address do not 
     const fetchesBefore = bed.plc.requests(victim.did);
     const startedMs = performance.now();
     let sent = 0;
-    for (; performance.now() - startedMs < 2_000; sent += 50) await junk();
-    expect(sent).toBeGreaterThan(100);
+    for (; sent < 200 || performance.now() - startedMs < 2_000; sent += 50) await junk();
     victim.rotateKey();
     const during = junk();
     expect(await ask('203.0.113.9', client.token('getConvos'))).toBe(200);
