@@ -34,6 +34,8 @@ const corrections: Readonly<Record<string, Corrections>> = {
       'if (initial && options.host[retries + 1])\n      return reconnect()\n\n    initial && (hadError = false, options.shared.retries++)',
     ],
     ['!hadError && (query || sent.length) && error(', '!hadError && (query || sent.length || initial) && error('],
+    // The failure of its own first query on a new connection was left to nobody.
+    ['return fetchArrayTypes()', 'return fetchArrayTypes().catch(noop)'],
     // Who has no answer by then gets none: the connection ends.
     [
       'connectTimer = timer(connectTimedOut, options.connect_timeout)',
