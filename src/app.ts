@@ -1,6 +1,6 @@
 import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
-import { createAuthenticator } from '#auth/authenticate.ts';
+import { createAuthenticator, isFirstUse } from '#auth/authenticate.ts';
 import type { ReplayGuard } from '#auth/replay-guard.ts';
 import { createCursorCodec } from '#domain/events/cursor.ts';
 import type { DrainBudget } from '#domain/key-packages/drain-budget.ts';
@@ -21,6 +21,7 @@ import { limits } from '#platform/limits.ts';
 import { describeError } from '#platform/logger.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Metrics, StatusClass } from '#platform/metrics.ts';
+import { createRequestDeadline } from '#platform/request-life.ts';
 import type { KeyRing } from '#privacy/key-ring.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import { createAddressList } from '#quota/address-lists.ts';
@@ -165,7 +166,7 @@ function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
     serviceDid: parts.serviceDid,
     clock: parts.clock,
     uses: {
-      firstUse: async (ticketId, ticket) => (await parts.replayGuard.firstUse('ticket', ticketId, ticket)) === 'first',
+      firstUse: async (ticketId, ticket) => isFirstUse(await parts.replayGuard.firstUse('ticket', ticketId, ticket)),
     },
   });
 }
@@ -200,6 +201,7 @@ function httpOf(
     doorkeeper: doorkeeperOf(parts, quota),
     logger,
     clock,
+    deadline: createRequestDeadline(clock),
     observe: (observation) => {
       observe(metrics, observation);
       parts.audit.recordAnswer(observation);
@@ -263,6 +265,7 @@ function documentsOf({ config, clock }: AppParts, admission: Admission): DidDocu
   return {
     signingKey: (did, options) => admission.aside(() => documents.signingKey(did, options)),
     pdsEndpoint: (did) => admission.aside(() => documents.pdsEndpoint(did)),
+    noteProof: (address, did) => documents.noteProof(address, did),
   };
 }
 

@@ -28,3 +28,15 @@ export type AuthErrorCode = keyof typeof authErrors;
 export function authError(code: AuthErrorCode): AppError<AuthErrorCode> {
   return new AppError(code, authErrors[code]);
 }
+
+/**
+ * The record of used tokens was begun anew a moment ago, and this token is a few seconds older: perhaps it was used. A retry with a
+ * new one succeeds, which 401 would not say.
+ */
+export function recordJustBegun(): AppError<'ServiceUnavailable'> {
+  return new AppError(
+    'ServiceUnavailable',
+    'The service has just restarted its record of used tokens. Nothing was done. Try again as Retry-After says, with a new token.',
+    { retryAfterSeconds: 1 },
+  );
+}

@@ -1,20 +1,26 @@
 import type { Caller } from '#domain/caller.ts';
-import type { DidDocuments } from '#identity/did-documents.ts';
+import type { DidDocuments, KeyQuestion } from '#identity/did-documents.ts';
 import { isIdentityError } from '#identity/identity-error.ts';
 import type { IdentityErrorCode } from '#identity/identity-error.ts';
+import type { AddressName } from '#identity/known-addresses.ts';
 import type { SigningKey } from '#identity/signing-key.ts';
 import type { Clock } from '#platform/clock.ts';
-import { authError } from './auth-error.ts';
+import { authError, recordJustBegun } from './auth-error.ts';
 import type { AuthErrorCode } from './auth-error.ts';
-import type { ReplayGuard, TokenTimes } from './replay-guard.ts';
+import type { ReplayGuard, ReplayVerdict, TokenTimes } from './replay-guard.ts';
 import { checkClaims, parseServiceJwt } from './service-jwt.ts';
 import type { ServiceJwt } from './service-jwt.ts';
 
 /**
- * Says who calls `method` (an NSID) by the text of the Authorization header.
- * @throws AppError with an `AuthErrorCode`.
+ * Says who calls `method` (an NSID) by the text of the Authorization header. `address` is the keyed name of the client's address,
+ * unless the operator lists it.
+ * @throws AppError with an `AuthErrorCode`, or ServiceUnavailable while nobody can know whether a new token was used.
  */
-export type Authenticate = (authorization: string | undefined, method: string) => Promise<Caller>;
+export type Authenticate = (
+  authorization: string | undefined,
+  method: string,
+  address?: AddressName,
+) => Promise<Caller>;
 
 export interface AuthenticatorDeps {
   readonly documents: DidDocuments;
@@ -31,7 +37,8 @@ const bearer = /^Bearer +(\S+)$/i;
 /** The order is by cost, and only a token that is right in all else is entered as used. */
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticate {
   const audiences = new Set(deps.audiences);
-  return async (authorization, method) => {
+  return async (authorization, method, address) => {
+    const sinceMs = deps.clock.monotonicMs();
     const jwt = parseServiceJwt(tokenOf(authorization));
     const jti = checkClaims(jwt.claims, {
       audiences,
@@ -39,12 +46,13 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticate {
       requireJti: deps.enforceJti,
       nowSeconds: Math.floor(deps.clock.nowMs() / 1_000),
     });
-    await checkSignature(deps.documents, jwt);
+    await checkSignature(deps.documents, jwt, { address, sinceMs });
     // The issuer's document may have been a while on its way.
     if (jwt.claims.exp * 1_000 <= deps.clock.nowMs()) throw authError('JwtExpired');
     const times = { issuedAtSeconds: jwt.claims.iat, expiresAtSeconds: jwt.claims.exp };
     if (deps.enforceJti) await checkFirstUse(deps.replayGuard, jwt, { jti, times });
     else if (await deps.replayGuard.isRevoked(jwt.claims.iss, times)) throw authError('JwtRevoked');
+    deps.documents.noteProof(address, jwt.claims.iss);
     return { did: jwt.claims.iss };
   };
 }
@@ -56,21 +64,35 @@ function tokenOf(authorization: string | undefined): string {
   return token;
 }
 
-/** A wrong signature or unknown key may mean that the key was changed, so the document is fetched once more. */
-async function checkSignature(documents: DidDocuments, jwt: ServiceJwt): Promise<void> {
-  const cached = await keyOf(documents, jwt).catch((error: unknown) => {
-    if (isIdentityError(error) && error.code === 'SigningKeyMissing') return undefined;
-    throw asAuthError(error);
-  });
-  if (cached !== undefined && (await isSignedBy(jwt, cached))) return;
-  const fresh = await keyOf(documents, jwt, 'force').catch((error: unknown) => {
-    throw asAuthError(error);
-  });
-  if (fresh === cached || !(await isSignedBy(jwt, fresh))) throw authError('BadJwtSignature');
+type Asker = Pick<KeyQuestion, 'address' | 'sinceMs'>;
+
+/**
+ * A wrong signature or unknown key may mean that the key was changed, so the document is fetched once more. A fetch that was under
+ * way already may have begun before the change: what is wrong under its document too is judged by one more.
+ */
+async function checkSignature(documents: DidDocuments, jwt: ServiceJwt, asker: Asker): Promise<void> {
+  let key = await keyOf(documents, jwt, asker);
+  if (key !== undefined && (await isSignedBy(jwt, key))) return;
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const fresh = await keyOf(documents, jwt, { ...asker, refresh: 'force' });
+    if (fresh !== undefined && fresh !== key && (await isSignedBy(jwt, fresh))) return;
+    key = fresh;
+  }
+  throw authError(key === undefined ? 'BadJwtIssuer' : 'BadJwtSignature');
 }
 
-function keyOf(documents: DidDocuments, jwt: ServiceJwt, refresh?: 'force'): Promise<SigningKey> {
-  return documents.signingKey(jwt.claims.iss, { kid: jwt.kid, ...(refresh === undefined ? {} : { refresh }) });
+/** Undefined when the document has no such key. */
+async function keyOf(
+  documents: DidDocuments,
+  { claims, kid }: ServiceJwt,
+  question: KeyQuestion,
+): Promise<SigningKey | undefined> {
+  try {
+    return await documents.signingKey(claims.iss, { ...question, kid });
+  } catch (error) {
+    if (isIdentityError(error) && error.code === 'SigningKeyMissing') return undefined;
+    throw asAuthError(error);
+  }
 }
 
 /** The key's type decides the algorithm; the header may only agree. */
@@ -96,6 +118,16 @@ async function checkFirstUse(
 ): Promise<void> {
   const verdict = await guard.firstUse(claims.iss, jti, times);
   if (verdict === 'replayed') throw authError('JwtReplayed');
+  if (isFirstUse(verdict)) return;
   if (verdict === 'before-birth') throw authError('JwtTooOld');
   if (verdict === 'revoked') throw authError('JwtRevoked');
+}
+
+/**
+ * Whether what was used is good, when nothing else is to be said of it.
+ * @throws AppError ServiceUnavailable while nobody can know.
+ */
+export function isFirstUse(verdict: ReplayVerdict): boolean {
+  if (verdict === 'just-before-birth') throw recordJustBegun();
+  return verdict === 'first';
 }

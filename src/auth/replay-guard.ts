@@ -8,10 +8,10 @@ import type { ReplayEntry, TokenAge } from '#storage/replay-entries.ts';
 import { isTokenRevoked } from '#storage/token-not-before.ts';
 
 /**
- * `before-birth`: the record of used tokens is younger than the token, so nobody knows. `revoked`: an operator refuses tokens
- * of this age to the account.
+ * `before-birth`: the record of used tokens is younger than the token, so nobody knows. `just-before-birth`: the same, and the token
+ * is so new that its sender could not know. `revoked`: an operator refuses tokens of this age to the account.
  */
-export type ReplayVerdict = 'first' | 'replayed' | 'before-birth' | 'revoked';
+export type ReplayVerdict = 'first' | 'replayed' | 'before-birth' | 'just-before-birth' | 'revoked';
 
 export interface TokenTimes {
   readonly issuedAtSeconds: number | undefined;
@@ -44,11 +44,14 @@ export interface ReplayGuardDeps {
   readonly ttlSeconds: number;
 }
 
+/** Whoever gets a new token for every call sends it within this time, with the wait in a server and a clock that is late. */
+const newTokenMs = 30_000;
+
 interface Question extends ReplayEntry, TokenAge {}
 
 /** Requests that arrive while a statement runs go into the next one together. */
 export function createReplayGuard(deps: ReplayGuardDeps): ReplayGuard {
-  const ask = createBatcher((questions: readonly Question[]) => judge(deps.sql, questions));
+  const ask = createBatcher((questions: readonly Question[]) => judge(deps, questions));
   return {
     async firstUse(issuer, jti, token) {
       const verdict = await ask({
@@ -78,7 +81,7 @@ function keepUntilSeconds({ clock, ttlSeconds }: ReplayGuardDeps, token: TokenTi
   return Math.max(ttlEnd, token.expiresAtSeconds + 2 * limits.clockLeewaySeconds);
 }
 
-async function judge(sql: Sql, questions: readonly Question[]): Promise<ReplayVerdict[]> {
+async function judge({ sql, clock }: ReplayGuardDeps, questions: readonly Question[]): Promise<ReplayVerdict[]> {
   const byDigest = new Map(questions.map((question) => [question.digest.toString('hex'), question]));
   const entries = [...byDigest.values()].toSorted((a, b) => a.digest.compare(b.digest));
   const claimed = await claimReplayEntries(sql, entries, questions);
@@ -87,7 +90,8 @@ async function judge(sql: Sql, questions: readonly Question[]): Promise<ReplayVe
   return questions.map((question, place) => {
     const isFirst = unclaimed.delete(question.digest.toString('hex'));
     if (claimed.revoked.has(place)) return 'revoked';
-    if (1_000 * question.issuedAtSeconds < bornAtMs) return 'before-birth';
+    const issuedAtMs = 1_000 * question.issuedAtSeconds;
+    if (issuedAtMs < bornAtMs) return clock.nowMs() - issuedAtMs <= newTokenMs ? 'just-before-birth' : 'before-birth';
     return isFirst ? 'first' : 'replayed';
   });
 }

@@ -4,8 +4,12 @@ import type { IdentityNetwork } from './did.ts';
 import type { FetchDidDocument } from './fetch-did-document.ts';
 import { identityError, isIdentityError } from './identity-error.ts';
 import type { IdentityErrorCode } from './identity-error.ts';
+import { createKnownAddresses } from './known-addresses.ts';
+import type { AddressName, KnownAddresses, Standing } from './known-addresses.ts';
 import { createLruMap } from './lru-map.ts';
 import type { LruMap } from './lru-map.ts';
+import { createRefreshBudget } from './refresh-budget.ts';
+import type { RefreshBudget } from './refresh-budget.ts';
 import { importSigningKey, readCurvePoint } from './signing-key.ts';
 import type { CurvePoint, SigningKey, VerificationMethod } from './signing-key.ts';
 
@@ -13,15 +17,31 @@ import type { CurvePoint, SigningKey, VerificationMethod } from './signing-key.t
 export interface DidDocuments {
   /**
    * The key `#atproto` of `did`, or the one that `kid` names (`#fragment`, `fragment` or `did#fragment`). The same object
-   * comes back until the document is fetched again. `refresh: 'force'` fetches now, once per DID and minute at most.
+   * comes back for as long as the document lists the same key. `refresh: 'force'` fetches the document now if it is older than
+   * the question, as far as the limits of refreshes allow, and else gives what is known.
    * @throws AppError DidUnsupported, DidNotFound, SigningKeyMissing, IdentityUnavailable.
    */
-  signingKey(did: string, options?: { kid?: string | undefined; refresh?: 'force' }): Promise<SigningKey>;
+  signingKey(did: string, options?: KeyQuestion): Promise<SigningKey>;
+  /** A client at `address` has proven that it is `did`: its refreshes come first from now on. */
+  noteProof(address: AddressName | undefined, did: string): void;
   /**
    * Origin of the person's PDS, or undefined when the document names none.
    * @throws AppError DidUnsupported, DidNotFound, IdentityUnavailable.
    */
   pdsEndpoint(did: string): Promise<string | undefined>;
+}
+
+/** Which key, and on whose behalf. */
+export interface KeyQuestion extends Partial<DocumentQuestion> {
+  readonly kid?: string | undefined;
+  readonly refresh?: 'force';
+}
+
+interface DocumentQuestion {
+  /** The client's; without one the service itself asks, or somebody whom the operator lists. */
+  readonly address: AddressName | undefined;
+  /** When the question arose, on the monotonic clock: a document that was asked for since then is new enough. Default: a second ago. */
+  readonly sinceMs: number;
 }
 
 export interface DidDocumentsDeps {
@@ -40,11 +60,13 @@ const staleMs = 60 * 60_000;
 const absentMs = 60_000;
 /** After a failure; doubled with each further one, up to `absentMs`. */
 const unavailableMs = 5_000;
-const forcedRefreshMs = 60_000;
-/** Anyone can force one with a junk token in somebody's name. */
-const forcedPerSecondMax = 10;
 /** A document this young was fetched for the request that now asks for a fresh one: junk tokens cost one fetch, not two. */
 const justFetchedMs = 1_000;
+/**
+ * How long ago a document must have been asked for before somebody may force a refresh; for owners, how long ago one of them forced
+ * the last one, whatever others did meanwhile.
+ */
+const refreshAfterMs = { owner: 5_000, proven: 5_000, unproven: 15_000 } as const satisfies Record<Standing, number>;
 
 /** Documents list three or four keys; more than this are left out, so that an entry stays small. */
 const keysPerDocumentMax = 32;
@@ -57,7 +79,10 @@ interface Entry {
   readonly pdsEndpoint: string | undefined;
   /** When it was asked for: it is at least as new as that. */
   readonly fetchedAtMs: number;
-  forcedAtMs: number;
+  /** When it was last asked for, also in vain. */
+  askedAtMs: number;
+  /** When an owner last forced a refresh. */
+  ownerForcedAtMs: number;
 }
 
 interface Absence {
@@ -70,17 +95,19 @@ interface Absence {
 export function createDidDocuments(deps: DidDocumentsDeps): DidDocuments {
   const cache = new DidDocumentCache(deps);
   return {
-    async signingKey(did, { kid, refresh } = {}) {
+    async signingKey(did, { kid, refresh, address, sinceMs = deps.clock.monotonicMs() - justFetchedMs } = {}) {
       if (resolvableMethod(did, deps.network) === undefined) throw identityError('DidUnsupported');
-      const entry = refresh === 'force' ? await cache.refreshed(did) : await cache.current(did);
+      const question = { address, sinceMs };
+      const entry = refresh === 'force' ? await cache.refreshed(did, question) : await cache.current(did, address);
       const key = keyOf(entry, keyId(did, kid));
       if (key === undefined) throw identityError('SigningKeyMissing');
       return key;
     },
     async pdsEndpoint(did) {
       if (resolvableMethod(did, deps.network) === undefined) throw identityError('DidUnsupported');
-      return (await cache.current(did)).pdsEndpoint;
+      return (await cache.current(did, undefined)).pdsEndpoint;
     },
+    noteProof: (address, did) => cache.knownAddresses.noteProof(address, did),
   };
 }
 
@@ -90,49 +117,49 @@ class DidDocumentCache {
   /** Apart, so that tokens that name DIDs at random do not push out documents. */
   readonly #absences: LruMap<string, Absence>;
   readonly #inFlight = new Map<string, Promise<Entry>>();
-  /** The last forced refreshes of anybody. */
-  readonly #forcedAtMs: number[] = [];
+  readonly #budget: RefreshBudget;
+  readonly knownAddresses: KnownAddresses;
 
   constructor(deps: DidDocumentsDeps) {
     this.#deps = deps;
     this.#entries = createLruMap(deps.entriesMax);
     this.#absences = createLruMap(Math.ceil(deps.entriesMax / 4));
+    this.#budget = createRefreshBudget(deps.clock);
+    this.knownAddresses = createKnownAddresses(deps);
   }
 
-  async current(did: string): Promise<Entry> {
+  async current(did: string, address: AddressName | undefined): Promise<Entry> {
     const entry = this.#entries.get(did);
     const ageMs = entry === undefined ? Number.POSITIVE_INFINITY : this.#nowMs() - entry.fetchedAtMs;
     const absence = this.#absence(did);
     if (entry !== undefined && ageMs < freshMs) {
       // This request has its answer; `#rememberFailure` notes what went wrong.
-      if (ageMs >= refreshMs && absence === undefined) this.#fetchOnce(did).catch(() => undefined);
+      if (ageMs >= refreshMs && absence === undefined) this.#fetchOnce(did, address).catch(() => undefined);
       return entry;
     }
     const stale = ageMs < staleMs ? entry : undefined;
-    if (absence === undefined) return orWhileUnavailable(stale, this.#fetchOnce(did));
+    if (absence === undefined) return orWhileUnavailable(stale, this.#fetchOnce(did, address));
     if (stale !== undefined && absence.code === 'IdentityUnavailable') return stale;
     throw identityError(absence.code);
   }
 
-  async refreshed(did: string): Promise<Entry> {
-    const entry = await this.current(did);
-    const isAllowed = this.#mayForce(entry);
-    const running = isAllowed ? this.#fetchOnce(did) : this.#inFlight.get(did);
-    if (running === undefined) return entry;
-    if (isAllowed) entry.forcedAtMs = this.#nowMs();
-    return orWhileUnavailable(entry, running);
+  /** What is under way already may be older than the question: whoever still needs a newer one asks once more. */
+  async refreshed(did: string, { address, sinceMs }: DocumentQuestion): Promise<Entry> {
+    const used = await this.current(did, address);
+    const entry = this.#entries.peek(did) ?? used;
+    if (entry.fetchedAtMs >= sinceMs) return entry;
+    const running = this.#inFlight.get(did);
+    if (running !== undefined) return orWhileUnavailable(entry, running);
+    const standing = this.knownAddresses.standingOf(address, did);
+    if (!this.#mayForce(did, entry, standing) || !this.#budget.take(standing, address)) return entry;
+    if (standing === 'owner') entry.ownerForcedAtMs = this.#nowMs();
+    return orWhileUnavailable(entry, this.#fetchOnce(did, address));
   }
 
-  #mayForce({ forcedAtMs, fetchedAtMs }: Entry): boolean {
-    const nowMs = this.#nowMs();
-    if (nowMs - forcedAtMs < forcedRefreshMs || nowMs - fetchedAtMs < justFetchedMs) return false;
-    const [earliestMs = 0] = this.#forcedAtMs;
-    if (this.#forcedAtMs.length === forcedPerSecondMax) {
-      if (nowMs - earliestMs < 1_000) return false;
-      this.#forcedAtMs.shift();
-    }
-    this.#forcedAtMs.push(nowMs);
-    return true;
+  #mayForce(did: string, entry: Entry, standing: Standing): boolean {
+    const sinceMs = this.#nowMs() - refreshAfterMs[standing];
+    if (standing === 'owner') return entry.ownerForcedAtMs <= sinceMs;
+    return entry.askedAtMs <= sinceMs && this.#absence(did) === undefined;
   }
 
   #nowMs(): number {
@@ -144,21 +171,32 @@ class DidDocumentCache {
     return absence !== undefined && this.#nowMs() < absence.untilMs ? absence : undefined;
   }
 
-  #fetchOnce(did: string): Promise<Entry> {
+  #fetchOnce(did: string, address: AddressName | undefined): Promise<Entry> {
     const running = this.#inFlight.get(did);
     if (running !== undefined) return running;
-    const started = this.#fetch(did).finally(() => this.#inFlight.delete(did));
+    const started = this.#fetch(did, this.knownAddresses.standingOf(address, did)).finally(() =>
+      this.#inFlight.delete(did),
+    );
     this.#inFlight.set(did, started);
     return started;
   }
 
-  async #fetch(did: string): Promise<Entry> {
+  async #fetch(did: string, standing: Standing): Promise<Entry> {
     const fetchedAtMs = this.#nowMs();
+    const known = this.#entries.peek(did);
+    if (known !== undefined) known.askedAtMs = fetchedAtMs;
     try {
-      const { verificationMethods, pdsEndpoint } = await this.#deps.fetchDidDocument(did);
+      const { verificationMethods, pdsEndpoint } = await this.#deps.fetchDidDocument(did, standing);
       const points = pointsById(did, verificationMethods);
-      const forcedAtMs = this.#entries.peek(did)?.forcedAtMs ?? Number.NEGATIVE_INFINITY;
-      const entry = { points, keys: new Map(), pdsEndpoint, fetchedAtMs, forcedAtMs };
+      const former = this.#entries.peek(did);
+      const entry = {
+        points,
+        keys: keptKeys(former, points),
+        pdsEndpoint,
+        fetchedAtMs,
+        askedAtMs: fetchedAtMs,
+        ownerForcedAtMs: former?.ownerForcedAtMs ?? Number.NEGATIVE_INFINITY,
+      };
       this.#absences.delete(did);
       this.#entries.set(did, entry);
       return entry;
@@ -183,6 +221,17 @@ async function orWhileUnavailable(entry: Entry | undefined, fetching: Promise<En
     if (entry !== undefined && isIdentityError(error) && error.code === 'IdentityUnavailable') return entry;
     throw error;
   });
+}
+
+/** Keys that the document still lists need not be read again. */
+function keptKeys(former: Entry | undefined, points: Entry['points']): Entry['keys'] {
+  const kept = [...(former?.keys ?? [])].filter(([id]) => isSamePoint(former?.points.get(id), points.get(id)));
+  return new Map(kept);
+}
+
+function isSamePoint(a: CurvePoint | undefined, b: CurvePoint | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  return a.curve === b.curve && Buffer.compare(a.point, b.point) === 0;
 }
 
 function keyId(did: string, kid: string | undefined): string {

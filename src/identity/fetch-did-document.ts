@@ -1,11 +1,11 @@
 import { DidResolverCommon } from '@atproto-labs/did-resolver';
-import { FetchResponseError } from '@atproto-labs/fetch-node';
 import type { Clock } from '#platform/clock.ts';
 import { resolvableMethod } from './did.ts';
 import type { IdentityNetwork } from './did.ts';
 import { createFetchGate } from './fetch-gate.ts';
-import { createGuardedFetch, fetchesAtOnceMax } from './guarded-fetch.ts';
+import { createGuardedFetch, fetchesAtOnceMax, loadGuard } from './guarded-fetch.ts';
 import { identityError, isIdentityError } from './identity-error.ts';
+import type { Standing } from './known-addresses.ts';
 import { readPdsEndpoint } from './pds-endpoint.ts';
 import type { VerificationMethod } from './signing-key.ts';
 
@@ -17,10 +17,10 @@ export interface FetchedDocument {
 }
 
 /**
- * Fetches a DID's document from the network, without any cache.
+ * Fetches a DID's document from the network, without any cache. When many are fetched, those for owners come first.
  * @throws AppError DidUnsupported, DidNotFound (a definite answer), IdentityUnavailable (no answer).
  */
-export type FetchDidDocument = (did: string) => Promise<FetchedDocument>;
+export type FetchDidDocument = (did: string, standing?: Standing) => Promise<FetchedDocument>;
 
 export interface FetchDidDocumentDeps {
   readonly clock: Clock;
@@ -41,17 +41,20 @@ export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocu
   const resolver = new DidResolverCommon({ fetch, plcDirectoryUrl: deps.plcUrl });
   const waits = { waitingMax: waitingPerMethodMax, waitMsMax: timeoutMs };
   const gates = {
-    plc: createFetchGate(deps.clock, { runningMax: fetchesAtOnceMax.plcDocuments, ...waits }),
-    web: createFetchGate(deps.clock, { runningMax: fetchesAtOnceMax.webDocuments, ...waits }),
+    plc: createFetchGate(deps.clock, { runningMax: fetchesAtOnceMax.plcDocuments, provenOnly: 4, ...waits }),
+    web: createFetchGate(deps.clock, { runningMax: fetchesAtOnceMax.webDocuments, provenOnly: 2, ...waits }),
   };
-  return async (did) => {
+  return async (did, standing) => {
     const method = resolvableMethod(did, deps.network);
     if (method === undefined) throw identityError('DidUnsupported');
+    // Loading it is no time of theirs.
+    await loadGuard();
     const settled = new AbortController();
     const signal = deadline(deps.clock, timeoutMs, settled.signal);
     try {
-      const document = await gates[method].run(() =>
-        resolver.resolve(did as `did:${typeof method}:${string}`, { signal }),
+      const document = await gates[method].run(
+        () => resolver.resolve(did as `did:${typeof method}:${string}`, { signal }),
+        standing,
       );
       return {
         verificationMethods: document.verificationMethod ?? [],
@@ -60,7 +63,7 @@ export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocu
     } catch (error) {
       // The cause stays behind: its text names the DID.
       if (isIdentityError(error)) throw identityError(error.code);
-      throw identityError(isDefinite(error) ? 'DidNotFound' : 'IdentityUnavailable');
+      throw identityError((await isDefinite(error)) ? 'DidNotFound' : 'IdentityUnavailable');
     } finally {
       settled.abort();
     }
@@ -77,10 +80,11 @@ function deadline(clock: Clock, timeoutMs: number, settled: AbortSignal): AbortS
 const tryLaterStatuses = new Set([408, 425, 429]);
 
 /** Whether somebody answered, and the answer was no: asking again soon would not help. */
-function isDefinite(error: unknown): boolean {
+async function isDefinite(error: unknown): Promise<boolean> {
   if (!(error instanceof Error) || !('code' in error)) return false;
   if (error.code === 'did-document-id-mismatch' || error.code === 'did-document-format-error') return true;
   const { cause } = error;
+  const { FetchResponseError } = await loadGuard();
   if (!(cause instanceof FetchResponseError)) return false;
   // A body that broke off is no answer; one that came whole and is no JSON is.
   if (cause.cause !== undefined && !(cause.cause instanceof SyntaxError)) return false;

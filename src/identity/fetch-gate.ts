@@ -1,10 +1,15 @@
 import type { Clock } from '#platform/clock.ts';
 import { identityError } from './identity-error.ts';
+import { standings } from './known-addresses.ts';
+import type { Standing } from './known-addresses.ts';
 
-/** Runs at most so many tasks at once and lets a bounded number wait for a bounded time. */
+/** Runs at most so many tasks at once and lets a bounded number wait for a bounded time, the best standing first. */
 export interface FetchGate {
-  /** @throws AppError IdentityUnavailable when too many wait already, or no turn came in time. */
-  run<T>(task: () => Promise<T>): Promise<T>;
+  /**
+   * Default: `owner`.
+   * @throws AppError IdentityUnavailable when too many wait already, or no turn came in time.
+   */
+  run<T>(task: () => Promise<T>, standing?: Standing): Promise<T>;
 }
 
 /** One gate for each key, for as long as somebody is at it. */
@@ -17,41 +22,53 @@ export interface FetchGateLimits {
   readonly runningMax: number;
   readonly waitingMax: number;
   readonly waitMsMax: number;
+  /** Of `runningMax`, how many never run for addresses without a proof; default 0. */
+  readonly provenOnly?: number;
+}
+
+interface Turn {
+  readonly standing: Standing;
+  readonly end: AbortController;
+  isTaken: boolean;
 }
 
 export function createFetchGate(clock: Clock, limits: FetchGateLimits): FetchGate {
   /** In the order in which they came. */
-  const waiting = new Set<() => void>();
+  const waiting = new Set<Turn>();
   let running = 0;
 
-  async function takeTurn(): Promise<void> {
-    if (running < limits.runningMax) {
+  function hasRoomFor(standing: Standing): boolean {
+    return running < limits.runningMax - (standing === 'unproven' ? (limits.provenOnly ?? 0) : 0);
+  }
+
+  async function takeTurn(standing: Standing): Promise<void> {
+    if (hasRoomFor(standing)) {
       running += 1;
       return;
     }
-    if (waiting.size >= limits.waitingMax) throw identityError('IdentityUnavailable');
-    const turn = new AbortController();
-    const take = (): void => turn.abort();
-    waiting.add(take);
-    await clock.sleep(limits.waitMsMax, turn.signal);
-    waiting.delete(take);
-    if (!turn.signal.aborted) throw identityError('IdentityUnavailable');
+    if (waiting.size >= limits.waitingMax && !displaceOne(waiting, standing))
+      throw identityError('IdentityUnavailable');
+    const turn = { standing, end: new AbortController(), isTaken: false };
+    waiting.add(turn);
+    await clock.sleep(limits.waitMsMax, turn.end.signal);
+    waiting.delete(turn);
+    if (!turn.isTaken) throw identityError('IdentityUnavailable');
   }
 
-  /** A turn goes straight to the longest waiting task, so that nobody can slip in between. */
+  /** A turn goes straight to the longest waiting task of the best standing, so that nobody can slip in between. */
   function passTurn(): void {
-    const [next] = waiting;
-    if (next === undefined) {
-      running -= 1;
-      return;
-    }
+    running -= 1;
+    const next = bestOf(waiting);
+    if (next === undefined || !hasRoomFor(next.standing)) return;
+    running += 1;
     waiting.delete(next);
-    next();
+    next.isTaken = true;
+    next.end.abort();
   }
 
   return {
-    async run(task) {
-      await takeTurn();
+    async run(task, standing = 'owner') {
+      await takeTurn(standing);
       try {
         return await task();
       } finally {
@@ -59,6 +76,28 @@ export function createFetchGate(clock: Clock, limits: FetchGateLimits): FetchGat
       }
     },
   };
+}
+
+/** The longest waiting of the best standing. */
+function bestOf(waiting: ReadonlySet<Turn>): Turn | undefined {
+  const turns = [...waiting];
+  for (const standing of standings) {
+    const first = turns.find((turn) => turn.standing === standing);
+    if (first !== undefined) return first;
+  }
+  return undefined;
+}
+
+/** The newest of those that wait with a worse standing gives up its place. @returns whether there was one. */
+function displaceOne(waiting: Set<Turn>, standing: Standing): boolean {
+  for (const worse of standings.slice(standings.indexOf(standing) + 1).toReversed()) {
+    const last = [...waiting].findLast((turn) => turn.standing === worse);
+    if (last === undefined) continue;
+    waiting.delete(last);
+    last.end.abort();
+    return true;
+  }
+  return false;
 }
 
 export function createKeyedFetchGate(clock: Clock, limits: FetchGateLimits): KeyedFetchGate {

@@ -1,4 +1,4 @@
-import { safeFetchWrap } from '@atproto-labs/fetch-node';
+import type * as fetchNode from '@atproto-labs/fetch-node';
 import type { IdentityNetwork } from './did.ts';
 
 export interface GuardedFetchLimits {
@@ -17,9 +17,20 @@ export const fetchesAtOnceMax = { plcDocuments: 16, webDocuments: 8, records: 8 
  */
 export function createGuardedFetch(limits: GuardedFetchLimits): typeof globalThis.fetch {
   const { network, responseSizeBytesMax: responseMaxSize, timeoutMs: timeout } = limits;
-  return network === 'private'
-    ? safeFetchWrap({ fetch: fetchUncompressed, responseMaxSize, timeout, ssrfProtection: false })
-    : safeFetchWrap({ fetch: fetchUncompressed, responseMaxSize, timeout, ssrfProtection: true, allowIpHost: false });
+  const limited = { fetch: fetchUncompressed, responseMaxSize, timeout };
+  let guarded: Promise<typeof globalThis.fetch> | undefined;
+  const open = async (): Promise<typeof globalThis.fetch> => {
+    const { safeFetchWrap } = await loadGuard();
+    return network === 'private'
+      ? safeFetchWrap({ ...limited, ssrfProtection: false })
+      : safeFetchWrap({ ...limited, ssrfProtection: true, allowIpHost: false });
+  };
+  return async (...request) => (await (guarded ??= open()))(...request);
+}
+
+/** It brings three releases of undici with it, a third of all that a server loads: it starts without. */
+export function loadGuard(): Promise<typeof fetchNode> {
+  return import('@atproto-labs/fetch-node');
 }
 
 /** 172 bytes of brotli hold 100 MiB, so what was not asked for is not unpacked. */

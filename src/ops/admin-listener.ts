@@ -4,7 +4,7 @@ import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import type { Context } from 'hono';
 import type { Metrics } from '#platform/metrics.ts';
-import { createJobBoard, jobBoardPath } from './job-board.ts';
+import { jobBoardPath } from './job-board-path.ts';
 import type { JobBoardOptions } from './job-board.ts';
 
 export interface AdminListener {
@@ -20,6 +20,10 @@ export interface AdminListenerDeps {
   readonly metrics: Pick<Metrics, 'read' | 'contentType'>;
 }
 
+interface Shown {
+  board?: Promise<Hono>;
+}
+
 const loopback = '127.0.0.1';
 /** A page in a browser on this machine may reach the port under a name of its own (DNS rebinding), never under these. */
 const loopbackHosts = /^(127[.]0[.]0[.]1|localhost)(:\d+)?$/;
@@ -30,14 +34,16 @@ const loopbackHosts = /^(127[.]0[.]0[.]1|localhost)(:\d+)?$/;
  * @throws Error with code EADDRINUSE when the port is taken.
  */
 export async function startAdminListener(deps: AdminListenerDeps): Promise<AdminListener> {
-  const shown: { board?: Hono } = {};
+  const shown: Shown = {};
   const server = serve({ fetch: adminApp(deps.metrics, shown).fetch, hostname: loopback, port: deps.port });
   // `once` rejects when the server reports an error first.
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
     showJobs: (board) => {
-      shown.board = createJobBoard(board);
+      // It brings BullMQ with it, which a server without workers never needs.
+      shown.board = import('./job-board.ts').then(({ createJobBoard }) => createJobBoard(board));
+      shown.board.catch(() => undefined);
     },
     close: async () => {
       const closed = once(server, 'close');
@@ -48,7 +54,7 @@ export async function startAdminListener(deps: AdminListenerDeps): Promise<Admin
   };
 }
 
-function adminApp(metrics: AdminListenerDeps['metrics'], shown: { readonly board?: Hono }): Hono {
+function adminApp(metrics: AdminListenerDeps['metrics'], shown: Shown): Hono {
   const app = new Hono();
   app.use(async (c, next) => {
     if (!loopbackHosts.test(c.req.header('host') ?? ''))
@@ -57,8 +63,8 @@ function adminApp(metrics: AdminListenerDeps['metrics'], shown: { readonly board
   });
   app.get('/metrics', async (c) => c.body(await metrics.read(), 200, { 'content-type': metrics.contentType }));
   // Routes cannot be added later, so the page is looked for with each request.
-  const showBoard = (c: Context): Response | Promise<Response> =>
-    shown.board?.fetch(c.req.raw) ??
+  const showBoard = async (c: Context): Promise<Response> =>
+    (await shown.board)?.fetch(c.req.raw) ??
     c.text('There is no page of jobs here. It needs workers in this process and ADMIN_KEY.\n', 404);
   app.all(jobBoardPath, showBoard);
   app.all(`${jobBoardPath}/*`, showBoard);

@@ -7,8 +7,8 @@ import { serveStatic } from '@hono/node-server/serve-static';
 import { Hono } from 'hono';
 import { basicAuth } from 'hono/basic-auth';
 import type { JobQueue } from '#jobs/queue.ts';
+import { jobBoardPath } from './job-board-path.ts';
 
-export const jobBoardPath = '/jobs';
 const jobBoardUser = 'admin';
 
 export interface JobBoardOptions {

@@ -1,7 +1,11 @@
+import { currentRequest, runForAll, runForNobody, waitForDatabase } from './request-life.ts';
+import type { RequestLife } from './request-life.ts';
+
 const questionsPerBatchMax = 1_000;
 
 /**
  * Answers questions together: one batch runs at a time, and what is asked meanwhile goes into the next one.
+ * Waiting counts as a wait for the database; who was given up meanwhile is asked for no more.
  * `answerAll` gives one answer for each question, in their order; when it throws, every question of the batch gets the error.
  */
 export function createBatcher<Question, Answer>(
@@ -11,6 +15,7 @@ export function createBatcher<Question, Answer>(
     readonly question: Question;
     readonly answer: (answer: Answer | undefined) => void;
     readonly fail: (error: unknown) => void;
+    readonly request: RequestLife | undefined;
   }
   const waiting: Waiting[] = [];
   let isRunning = false;
@@ -18,9 +23,13 @@ export function createBatcher<Question, Answer>(
   async function drain(): Promise<void> {
     isRunning = true;
     while (waiting.length > 0) {
-      const batch = waiting.splice(0, questionsPerBatchMax);
+      const batch = waiting.splice(0, questionsPerBatchMax).filter(({ request }) => request?.isGivenUp !== true);
+      if (batch.length === 0) continue;
       try {
-        const answers = await answerAll(batch.map(({ question }) => question));
+        const answers = await runForAll(
+          batch.map(({ request }) => request),
+          () => answerAll(batch.map(({ question }) => question)),
+        );
         for (const [index, { answer }] of batch.entries()) answer(answers[index]);
       } catch (error) {
         for (const { fail } of batch) fail(error);
@@ -29,9 +38,14 @@ export function createBatcher<Question, Answer>(
     isRunning = false;
   }
 
-  return (question) =>
-    new Promise((answer, fail) => {
-      waiting.push({ question, answer, fail });
-      if (!isRunning) void drain();
-    });
+  return (question) => {
+    const request = currentRequest();
+    return waitForDatabase(
+      () =>
+        new Promise((answer, fail) => {
+          waiting.push({ question, answer, fail, request });
+          if (!isRunning) runForNobody(() => void drain());
+        }),
+    );
+  };
 }

@@ -1,15 +1,18 @@
 import { Kysely } from 'kysely';
 import type { Transaction } from 'kysely';
 import { PostgresJSDialect } from 'kysely-postgres-js';
-import postgres from 'postgres';
+import type postgresJs from 'postgres';
 import { InvariantError } from '#platform/errors.ts';
+import { jitter } from '#platform/jitter.ts';
+import { postgres } from './postgres-driver.ts';
+import { requestBound } from './request-bound.ts';
 import type { Tables } from './tables.ts';
 
 /** The postgres.js pool. `int8` arrives as a number (a safe integer), `bytea` as Buffer, `timestamptz` as Date. */
-export type Sql = postgres.Sql<{ bigint: number }>;
+export type Sql = postgresJs.Sql<{ bigint: number }>;
 
 /** An open transaction of `Sql.begin`. */
-export type SqlTx = postgres.TransactionSql<{ bigint: number }>;
+export type SqlTx = postgresJs.TransactionSql<{ bigint: number }>;
 
 /** One pool with two faces: `sql` for the hot statements, `db` (kysely) for all others. Both prepare what they send. */
 export interface Database {
@@ -44,23 +47,35 @@ const sessionSettings = {
   maintenance: { statement_timeout: 0, lock_timeout: 10_000, idle_in_transaction_session_timeout: 60_000 },
 } as const;
 
+/** For requests: Postgres itself ends their statements after five seconds, so a connection that stays silent for longer is lost. */
+const answerTimeoutSeconds = 6;
+const connectTimeoutSeconds = { requests: 3, maintenance: 10 } as const;
 const int8TypeId = 20;
+
+/** Seconds before another connection is tried: soon, so that nobody waits long, and not all at once. */
+function reconnectAfterSeconds(failures: number): number {
+  return jitter() * Math.min(0.02 * 2 ** failures, 1);
+}
 
 /** Opens a lazy pool: the first statement connects. postgres.js keeps parameters out of what its errors print. */
 export function openDatabase(options: DatabaseOptions): Database {
   const pooled = new URL(options.url).searchParams.get('prepare') === 'false';
-  const sql: Sql = postgres(options.url, {
+  const purpose = options.purpose ?? 'requests';
+  const pool: Sql = postgres(options.url, {
     max: options.poolSize,
-    connect_timeout: 10,
+    connect_timeout: connectTimeoutSeconds[purpose],
+    ...(purpose === 'requests' ? { answer_timeout: answerTimeoutSeconds } : {}),
+    backoff: reconnectAfterSeconds,
     debug: false,
     onnotice: () => undefined,
     connection: {
       application_name: options.applicationName,
       TimeZone: 'UTC',
-      ...(pooled ? {} : sessionSettings[options.purpose ?? 'requests']),
+      ...(pooled ? {} : sessionSettings[purpose]),
     },
     types: { bigint: { to: int8TypeId, from: [int8TypeId], serialize: String, parse: safeInteger } },
   });
+  const sql = requestBound(pool);
   const db = new Kysely<Tables>({ dialect: new PostgresJSDialect({ postgres: sql }) });
   return {
     sql,

@@ -1,6 +1,5 @@
 import { mkdir, realpath, stat, truncate } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import postgres from 'postgres';
 import type { Clock } from '#platform/clock.ts';
 import { claimDataDir, DataDirBusyError, giveToOwnerOf } from './data-dir-claim.ts';
 import type { DataDirClaim } from './data-dir-claim.ts';
@@ -11,6 +10,7 @@ import { findRunning, freePort, interruptNow, startProcess, stopProcess } from '
 import type { PostgresProcess } from './postgres-process.ts';
 import { createCluster, databaseUrl, isUnborn, openCluster, readCluster } from './postgres-cluster.ts';
 import type { Cluster } from './postgres-cluster.ts';
+import { postgres } from './postgres-driver.ts';
 import { postgresSettings } from './postgres-settings.ts';
 import { planLaunch } from './privileges.ts';
 import type { LaunchPlan } from './privileges.ts';

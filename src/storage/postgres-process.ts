@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { open, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
-import postgres from 'postgres';
 import type { Clock } from '#platform/clock.ts';
 import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
+import { postgres } from './postgres-driver.ts';
 import type { Launch } from './privileges.ts';
 import { identifyProcess } from './process-identity.ts';
 

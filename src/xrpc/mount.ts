@@ -13,6 +13,8 @@ import { newRequestId } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
 import { describeError } from '#platform/logger.ts';
 import type { Logger } from '#platform/logger.ts';
+import { currentRequest, outcomeUnknown } from '#platform/request-life.ts';
+import type { RequestDeadline } from '#platform/request-life.ts';
 import type { QuotaCharger } from '#quota/charge.ts';
 import type { Doorkeeper } from '#quota/doorkeeper.ts';
 import type { Admission } from './admission.ts';
@@ -38,6 +40,8 @@ export interface MountDeps {
   readonly doorkeeper: Doorkeeper;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Ends the waits of each request for the database; none without it. */
+  readonly deadline?: RequestDeadline;
   /** Called once for each answer. */
   readonly observe?: (observation: RequestObservation) => void;
 }
@@ -78,9 +82,13 @@ export function mountXrpc(app: Hono<{ Bindings: HttpBindings }>, deps: MountDeps
   app.all(
     `${prefix}*`,
     (context) =>
-      admission.admit(() => serve(deps, registry, context)) ??
+      admission.admit(() => inTime(deps, () => serve(deps, registry, context))) ??
       handOver(context, overloadAnswer(admission, context.env.incoming)),
   );
+}
+
+function inTime<T>({ deadline }: MountDeps, task: () => Promise<T>): Promise<T> {
+  return deadline === undefined ? task() : deadline.run(task);
 }
 
 function registryOf(endpoints: readonly Endpoint[]): ReadonlyMap<string, Endpoint> {
@@ -170,7 +178,7 @@ async function answer(
 async function callMethod(deps: MountDeps, exchange: Exchange, endpoint: MethodEndpoint): Promise<PlainAnswer> {
   const { request, search } = exchange;
   const caller = await identify(deps.doorkeeper, exchange, () =>
-    deps.authenticate(request.headers.authorization, endpoint.nsid),
+    deps.authenticate(request.headers.authorization, endpoint.nsid, exchange.visitor?.bucket),
   );
   await chargeCaller(deps, exchange, endpoint, caller);
   refuseLargeBody(request, endpoint.bodySizeBytesMax);
@@ -187,10 +195,11 @@ async function openEventStream(
 ): Promise<Response> {
   const { request, search } = exchange;
   const caller = await identify(deps.doorkeeper, exchange, () =>
-    deps.authenticate(request.headers.authorization, endpoint.nsid),
+    deps.authenticate(request.headers.authorization, endpoint.nsid, exchange.visitor?.bucket),
   );
   await chargeCaller(deps, exchange, endpoint, caller);
   const take = await endpoint.open({ caller, search, lastEventId: request.headers['last-event-id']?.toString() });
+  if (currentRequest()?.isGivenUp === true) throw outcomeUnknown();
   context.env.outgoing.writeHead(statusOk, { ...headersOf(exchange), ...eventStreamHeaders });
   context.env.outgoing.flushHeaders();
   take(context.env.outgoing);

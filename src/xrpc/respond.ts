@@ -3,6 +3,7 @@ import type { AuthErrorCode } from '#auth/auth-error.ts';
 import type { DomainErrorCode } from '#domain/domain-error.ts';
 import { isAppError } from '#platform/errors.ts';
 import { isPassing } from '#platform/passing-failure.ts';
+import { outcomeUnknown } from '#platform/request-life.ts';
 import { generalError, generalErrors } from './general-error.ts';
 import type { GeneralErrorCode } from './general-error.ts';
 
@@ -161,7 +162,7 @@ export function refusalOf(error: unknown, declared: ReadonlySet<string>): Refusa
 }
 
 function unavailable(unexpected: unknown): Refusal {
-  return { ...refusalOf(generalError('ServiceUnavailable'), noErrors), unexpected };
+  return { ...refusalOf(outcomeUnknown(), noErrors), unexpected };
 }
 
 function internalError(unexpected: unknown): Refusal {

@@ -59,11 +59,17 @@ test(
   'a used token is not good again after kill -9 of Postgres, which forgets the used ones',
   { timeout: 60_000 },
   async () => {
-    const client = createXrpcClient({ server, account: createAccount(plc) });
+    const account = createAccount(plc);
+    const client = createXrpcClient({ server, account });
     const ask = async (token: string): Promise<unknown> => nameOf(await client.raw('getConvos', { token }));
-    const tokens = Array.from({ length: 20 }, () => client.token('getConvos'));
-    for (const token of tokens) expect(await ask(token)).toBe(200);
-    const unused = client.token('getConvos');
+    const mint = (secondsAgo: number): string => {
+      const iat = Math.floor(Date.now() / 1_000) - secondsAgo;
+      return account.mintToken({ aud: server.serviceDid, lxm: 'blue.catbird.mls.getConvos', iat, exp: iat + 280 });
+    };
+    const recent = Array.from({ length: 10 }, () => mint(0));
+    const older = Array.from({ length: 10 }, () => mint(60));
+    for (const token of [...recent, ...older]) expect(await ask(token)).toBe(200);
+    const unused = [mint(0), mint(60)] as const;
     await crash();
     // Whatever is answered on the way to recovery, no used token passes.
     await expect.poll(() => rowsLeft(), { timeout: 30_000 }).toEqual({ entries: 0, births: 0 });
@@ -71,15 +77,52 @@ test(
     await expect
       .poll(
         async () => {
-          for (const token of tokens) outcomes.add(await ask(token));
+          for (const token of [...recent, ...older]) outcomes.add(await ask(token));
           return [...outcomes];
         },
         { timeout: 30_000 },
       )
       .toContain('JwtTooOld');
-    expect([...outcomes].filter((outcome) => outcome === 200)).toEqual([]);
-    expect(await ask(unused), 'nobody knows whether this one was used').toBe('JwtTooOld');
+    expect(outcomes).toEqual(new Set(['JwtTooOld', 'ServiceUnavailable']));
+    expect(await ask(unused[0]), 'nobody knows whether this one was used').toBe('ServiceUnavailable');
+    expect(await ask(unused[1])).toBe('JwtTooOld');
     await expect.poll(() => ask(client.token('getConvos')), { timeout: 10_000 }).toBe(200);
-    for (const token of tokens) expect(await ask(token)).toBe('JwtTooOld');
+    for (const token of recent) expect(await ask(token)).toBe('ServiceUnavailable');
+    for (const token of older) expect(await ask(token)).toBe('JwtTooOld');
+  },
+);
+
+test(
+  'a client that gets a new token for every try is never told 401 over crashes of Postgres',
+  { timeout: 90_000 },
+  async () => {
+    const answers = new Map<string, number>();
+    const stopping = new AbortController();
+    const clients = Array.from({ length: 12 }, () => createXrpcClient({ server, account: createAccount(plc) }));
+    const isServed = clients.map(() => false);
+    const running = clients.map(async (client, at) => {
+      while (!stopping.signal.aborted) {
+        const answer = await client.raw('getConvos');
+        const name = String(nameOf(answer));
+        answers.set(name, (answers.get(name) ?? 0) + 1);
+        isServed[at] = answer.status === 200;
+        if (answer.status === 503) {
+          expect(Number(answer.headers.get('Retry-After'))).toBeGreaterThanOrEqual(1);
+          // More often than a patient client, so that every moment is met.
+          await systemClock.sleep(50);
+        }
+      }
+    });
+    for (let crashes = 0; crashes < 3; crashes++) {
+      await expect.poll(() => isServed.every(Boolean), { timeout: 20_000 }).toBe(true);
+      // The birth falls into different parts of a second.
+      await systemClock.sleep(1_000 + 300 * crashes);
+      isServed.fill(false);
+      await crash().catch(() => undefined);
+    }
+    await expect.poll(() => isServed.every(Boolean), { timeout: 20_000 }).toBe(true);
+    stopping.abort();
+    await Promise.all(running);
+    expect(new Set(answers.keys())).toEqual(new Set(['200', 'ServiceUnavailable']));
   },
 );

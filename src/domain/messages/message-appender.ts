@@ -1,4 +1,6 @@
 import { AppError, required } from '#platform/errors.ts';
+import { currentRequest, runForAll, runForNobody, waitForDatabase } from '#platform/request-life.ts';
+import type { RequestLife } from '#platform/request-life.ts';
 import { byteaArray } from '#storage/bytea-array.ts';
 import type { Sql } from '#storage/database.ts';
 
@@ -25,13 +27,17 @@ export type AppendResult =
 
 /** Writes messages, those that arrive together in one statement. */
 export interface MessageAppender {
-  /** @throws AppError ServiceUnavailable when too many messages wait. */
+  /**
+   * A message whose request was given up before it was sent to the database is not stored.
+   * @throws AppError ServiceUnavailable when too many messages wait, or the database does not answer in time.
+   */
   append(message: MessageToAppend): Promise<AppendResult>;
 }
 
 interface Waiting {
   readonly message: MessageToAppend;
   readonly key: string;
+  readonly request: RequestLife | undefined;
   resolve(result: AppendResult): void;
   reject(error: unknown): void;
 }
@@ -68,13 +74,15 @@ export function createMessageAppender(deps: {
   async function runBatches(): Promise<void> {
     running += 1;
     while (waiting.length > 0) {
-      const batch = takeBatch(waiting);
-      waitingSizeBytes -= sizeOf(batch);
+      const taken = takeBatch(waiting);
+      waitingSizeBytes -= sizeOf(taken);
+      const batch = taken.filter(({ request }) => request?.isGivenUp !== true);
+      if (batch.length === 0) continue;
       try {
-        const results = await appendBatch(
-          deps.sql,
-          batch.map(({ message }) => message),
-          deps.timeBucketSeconds,
+        const messages = batch.map(({ message }) => message);
+        const results = await runForAll(
+          batch.map(({ request }) => request),
+          () => appendBatch(deps.sql, messages, deps.timeBucketSeconds),
         );
         if (results.some(({ outcome }) => outcome === 'stored')) deps.onStored();
         batch.forEach((item, index) => item.resolve(required(results[index], 'a result')));
@@ -93,11 +101,15 @@ export function createMessageAppender(deps: {
           retryAfterSeconds: 1,
         });
       }
-      return new Promise((resolve, reject) => {
-        waiting.push({ message, key: `${message.groupId.toString('hex')} ${message.msgId}`, resolve, reject });
-        waitingSizeBytes += message.body.length;
-        if (running < statementsMax) void runBatches();
-      });
+      const request = currentRequest();
+      const key = `${message.groupId.toString('hex')} ${message.msgId}`;
+      const enqueue = (): Promise<AppendResult> =>
+        new Promise((resolve, reject) => {
+          waiting.push({ message, key, request, resolve, reject });
+          waitingSizeBytes += message.body.length;
+          if (running < statementsMax) runForNobody(() => void runBatches());
+        });
+      return waitForDatabase(enqueue);
     },
   };
 }

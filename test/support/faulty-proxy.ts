@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+
+/** What becomes of connections. `close`: they are accepted and ended at once. `silent`: they are accepted, and nothing passes. */
+export type ProxyMode = 'pass' | 'refuse' | 'close' | 'silent';
+
+/** A TCP proxy on 127.0.0.1 whose port stays the same. */
+export interface FaultyProxy {
+  readonly port: number;
+  /** Where new connections lead. */
+  aim(targetPort: number): void;
+  /** Counts for open connections too. */
+  setMode(mode: ProxyMode): Promise<void>;
+  /** Connections accepted so far. */
+  accepted(): number;
+  close(): Promise<void>;
+}
+
+export async function startFaultyProxy(targetPort: number): Promise<FaultyProxy> {
+  const state = { targetPort, mode: 'pass' as ProxyMode, accepted: 0, port: 0 };
+  const sockets = new Set<Socket>();
+  const keep = (socket: Socket): void => {
+    sockets.add(socket);
+    socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
+  };
+  const server = createServer((socket) => {
+    state.accepted += 1;
+    keep(socket);
+    if (state.mode === 'close') return void socket.end();
+    if (state.mode === 'silent') return void socket.pause();
+    const onward = connect(state.targetPort, '127.0.0.1');
+    keep(onward);
+    socket.on('close', () => onward.destroy()).pipe(onward);
+    onward.on('close', () => socket.destroy()).pipe(socket);
+  });
+  const listen = async (): Promise<void> => {
+    server.listen(state.port, '127.0.0.1');
+    await once(server, 'listening');
+    state.port = (server.address() as AddressInfo).port;
+  };
+  const shut = async (): Promise<void> => {
+    if (!server.listening) return;
+    const closed = once(server, 'close');
+    server.close();
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  await listen();
+  return {
+    port: state.port,
+    aim: (port) => void (state.targetPort = port),
+    async setMode(mode) {
+      state.mode = mode;
+      if (mode === 'refuse') return shut();
+      if (mode === 'silent') for (const socket of sockets) socket.unpipe().pause();
+      else for (const socket of sockets) socket.destroy();
+      if (!server.listening) await listen();
+    },
+    accepted: () => state.accepted,
+    close: shut,
+  };
+}
