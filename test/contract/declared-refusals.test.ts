@@ -88,6 +88,13 @@ const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> |
     },
     TooManyConversations: async () => ({ convoId, didList: [await busyPerson()], commit: base64(commitOf(1)) }),
   },
+  commit: {
+    EpochMismatch: () => ({ convoId, commit: commitOf(7) }),
+    InvalidCommit: () => ({ convoId, commit: newSecret(200) }),
+    InvalidGroupInfo: () => ({ convoId, commit: commitOf(1), groupInfo: newSecret(200) }),
+    InvalidWelcome: () => ({ convoId, commit: commitOf(1), welcome: newSecret(200) }),
+    KeyPackageNotFound: () => ({ convoId, commit: commitOf(1), welcome: craftWelcome([newSecret(32)]) }),
+  },
   confirmWelcome: { DeviceNotFound: () => ({ convoId, success: true, deviceId: newUuid() }) },
   createConvo: {
     InvalidCipherSuite: () => ({ groupId: newGroupId(), cipherSuite: 'MLS_NONE' }),

@@ -2,12 +2,10 @@ import { readKnownBlockers } from '#domain/blocks/read-blockers.ts';
 import type { BlockDeps } from '#domain/blocks/read-blockers.ts';
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
-import { checkGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import { loadPolicy } from '#domain/policies/load-policy.ts';
-import { acceptWelcome } from '#domain/welcomes/accept-welcome.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
 import { judgeCommit, parseMemberCommit } from './accept-commit.ts';
@@ -15,6 +13,7 @@ import { memberStates, roles } from './member.ts';
 import { recordChange } from './record-change.ts';
 import { refuseTooMany } from './refuse-too-many.ts';
 import { memberPseudonym } from './require-member.ts';
+import { storeAttachments } from './store-attachments.ts';
 import { selectMembership, selectMemberships } from './store.ts';
 
 export interface MembersToAdd {
@@ -80,6 +79,7 @@ async function addInTransaction(
   // Key packages are locked before accounts here as in createConversation, so that the two cannot deadlock.
   await storeAttachments(deps, tx, caller, {
     ...input,
+    invited: input.dids,
     epoch: verdict === undefined ? locked.epoch : locked.epoch + 1,
   });
   return recordChange(deps, tx, locked, {
@@ -101,23 +101,6 @@ async function judgeNewcomers(
   if (role !== roles.admin && !isOpen) throw domainError('PolicyViolation');
   if (newcomers.some((did) => blockers.has(did))) throw domainError('KeyPackageNotFound');
   await refuseTooMany(tx, groupId, { newcomers: newcomers.length, policy });
-}
-
-async function storeAttachments(
-  deps: MembershipDeps,
-  tx: Tx,
-  caller: Caller,
-  input: MembersToAdd & { groupId: Buffer; epoch: number },
-): Promise<void> {
-  const { groupId, epoch } = input;
-  if (input.welcome !== undefined) {
-    const welcome = { groupId, epoch, bytes: input.welcome, cipherSuite: undefined, invited: input.dids };
-    await acceptWelcome(deps, tx, caller, welcome);
-  }
-  if (input.groupInfo !== undefined) {
-    checkGroupInfo(input.groupInfo, { groupId, epoch });
-    await storeGroupInfo(deps, tx, { groupId, epoch, bytes: input.groupInfo });
-  }
 }
 
 /** Those of `dids` who are not active members, once each. */

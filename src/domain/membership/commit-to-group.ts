@@ -1,0 +1,58 @@
+import type { Caller } from '#domain/caller.ts';
+import { parseConversationId } from '#domain/conversations/conversation.ts';
+import { lockConversation } from '#domain/conversations/lock-conversation.ts';
+import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
+import type { Tx } from '#storage/database.ts';
+import { judgeCommit, parseMemberCommit } from './accept-commit.ts';
+import type { FramedCommit } from './accept-commit.ts';
+import type { MembershipDeps } from './add-members.ts';
+import { listActiveMembers } from './list-active-members.ts';
+import { recordChange } from './record-change.ts';
+import { storeAttachments } from './store-attachments.ts';
+
+export interface CommitToStore {
+  readonly conversationId: string;
+  readonly commit: Buffer;
+  /** For further devices of people who are members already. */
+  readonly welcome: Buffer | undefined;
+  /** Of the epoch after the commit. */
+  readonly groupInfo: Buffer | undefined;
+  readonly idempotencyKey: string | undefined;
+}
+
+/**
+ * Stores a member's commit that changes nobody on the roster. It takes part in the same compare-and-set on the epoch as every commit;
+ * the conversation's row lock makes that exact. The same bytes sent again get the first answer.
+ * @returns the epoch that the commit made.
+ * @throws AppError ConvoNotFound, NotMember, InvalidCommit, EpochMismatch, InvalidWelcome, KeyPackageNotFound, InvalidGroupInfo,
+ *   PolicyViolation, IdempotencyKeyReused.
+ */
+export async function commitToGroup(deps: MembershipDeps, caller: Caller, input: CommitToStore): Promise<number> {
+  const groupId = parseConversationId(input.conversationId);
+  const commit = parseMemberCommit(input.commit, groupId);
+  const call = { caller, method: 'commit', key: input.idempotencyKey, input } as const;
+  const epoch = await deps.db
+    .transaction()
+    .execute((tx) =>
+      withIdempotency(deps, tx, call, () => commitInTransaction(deps, tx, caller, { ...input, groupId, commit })),
+    );
+  deps.onEvents();
+  return epoch;
+}
+
+type ParsedCommit = Omit<CommitToStore, 'commit'> & { readonly groupId: Buffer; readonly commit: FramedCommit };
+
+async function commitInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, input: ParsedCommit): Promise<number> {
+  const { groupId, welcome, groupInfo } = input;
+  const { locked } = await lockConversation(deps, tx, caller, groupId);
+  const verdict = await judgeCommit(deps, tx, locked, input.commit);
+  if (verdict.kind === 'retry') return verdict.epoch;
+  const invited = welcome === undefined ? [] : await activeDids(deps, tx, groupId);
+  await storeAttachments(deps, tx, caller, { groupId, epoch: locked.epoch + 1, welcome, groupInfo, invited });
+  return recordChange(deps, tx, locked, { commit: verdict.commit, joined: [], departed: [] });
+}
+
+async function activeDids(deps: MembershipDeps, tx: Tx, groupId: Buffer): Promise<string[]> {
+  const members = await listActiveMembers({ privacy: deps.privacy, db: tx }, [groupId]);
+  return (members.get(groupId.toString('hex')) ?? []).map(({ did }) => did);
+}
