@@ -4,12 +4,17 @@ import { limits } from '#platform/limits.ts';
 
 import { readGroupInfo } from './group-info.ts';
 
+/** A tree of one leaf: keys of one byte, a Basic credential `ef`, source `update`. */
+const tree = Buffer.from([1, 1, 1, 0xaa, 1, 0xbb, 0, 1, 1, 0xef, 0, 0, 0, 0, 0, 2, 0, 1, 0xcc]);
+const treeExtension = Buffer.from([0, 2, tree.length + 1, tree.length, ...tree]);
+
 /** A bare GroupInfo of group abcd at epoch 9, with a signature of `signatureSizeBytes` (below 64). */
-function groupInfo(suite: number, signatureSizeBytes: number): Buffer {
+function groupInfo(suite: number, signatureSizeBytes: number, extensions: Buffer = treeExtension): Buffer {
   const head = Buffer.from([0, 1, 0, suite, 2, 0xab, 0xcd, 0, 0, 0, 0, 0, 0, 0, 9]);
   const hashes = Buffer.concat([Buffer.of(32), Buffer.alloc(32), Buffer.of(0)]);
-  const tail = Buffer.from([0, 0, 0, 0, 0, 0, 3, signatureSizeBytes]);
-  return Buffer.concat([head, hashes, tail, Buffer.alloc(signatureSizeBytes, 7)]);
+  const tail = Buffer.from([0, 0, 0, 0, 3, signatureSizeBytes]);
+  const lists = [Buffer.of(0, extensions.length), extensions];
+  return Buffer.concat([head, hashes, ...lists, tail, Buffer.alloc(signatureSizeBytes, 7)]);
 }
 
 it('tells a bare GroupInfo of suite 4 from one in an MLSMessage, whose first bytes are the same', () => {
@@ -17,7 +22,9 @@ it('tells a bare GroupInfo of suite 4 from one in an MLSMessage, whose first byt
   const wrapped = Buffer.concat([Buffer.of(0, 1, 0, 4), bare]);
   expect(bare.subarray(0, 4)).toEqual(wrapped.subarray(0, 4));
   for (const bytes of [bare, wrapped]) {
-    expect(readGroupInfo(bytes)).toEqual({ groupId: Buffer.of(0xab, 0xcd), epoch: 9, cipherSuite: 4 });
+    const { tree: read, ...facts } = readGroupInfo(bytes);
+    expect(facts).toMatchObject({ groupId: Buffer.of(0xab, 0xcd), epoch: 9, cipherSuite: 4, signer: 3 });
+    expect(read.leaves.map((leaf) => leaf?.basicIdentity)).toEqual([Buffer.of(0xef)]);
   }
 });
 
@@ -33,4 +40,10 @@ it('refuses sizes outside the limits', () => {
 it('says why an MLSMessage with trailing bytes is refused', () => {
   const wrapped = Buffer.concat([Buffer.of(0, 1, 0, 4), groupInfo(1, 60), Buffer.of(0)]);
   expect(() => readGroupInfo(wrapped)).toThrow('Bytes follow');
+});
+
+it('says when the ratchet tree is missing or there twice', () => {
+  expect(() => readGroupInfo(groupInfo(1, 60, Buffer.alloc(0)))).toThrow('has no ratchet_tree');
+  const twice = Buffer.concat([treeExtension, treeExtension]);
+  expect(() => readGroupInfo(groupInfo(1, 60, twice))).toThrow('more than one ratchet_tree');
 });

@@ -4,6 +4,8 @@ import { MlsFormatError } from './mls-format-error.ts';
 /** RFC 9420 section 7.2. */
 export const LEAF_NODE_SOURCE = { keyPackage: 1, update: 2, commit: 3 } as const;
 
+export type LeafNodeSource = (typeof LEAF_NODE_SOURCE)[keyof typeof LEAF_NODE_SOURCE];
+
 const CREDENTIAL_BASIC = 1;
 const CREDENTIAL_X509 = 2;
 
@@ -28,6 +30,8 @@ export interface LeafNode {
   /** LeafNodeTBS of a `key_package` leaf, whose to-be-signed bytes have no group part. */
   readonly signedBytes: Uint8Array;
   readonly signature: Uint8Array;
+  /** The whole LeafNode, as the tree hash takes it. */
+  readonly bytes: Uint8Array;
 }
 
 /** Reads `Extension extensions<V>` and hands each one to `onExtension`. */
@@ -54,23 +58,40 @@ function skipCapabilities(reader: ByteReader): void {
 }
 
 /**
- * Reads a LeafNode, section 7.2.
- * @param source the only leaf_node_source allowed at this place.
+ * Reads what follows leaf_node_source, which depends on it.
+ * @returns the lifetime of a `key_package` leaf.
  */
-export function readLeafNode(reader: ByteReader, source: number): LeafNode {
+function readSourcePart(reader: ByteReader, source: number): Lifetime | undefined {
+  switch (source) {
+    case LEAF_NODE_SOURCE.keyPackage:
+      return { notBeforeSeconds: reader.uint64(), notAfterSeconds: reader.uint64() };
+    case LEAF_NODE_SOURCE.update:
+      return undefined;
+    case LEAF_NODE_SOURCE.commit:
+      reader.skipOpaque(); // parent_hash
+      return undefined;
+    default:
+      throw new MlsFormatError('The source of an MLS leaf node is not known.');
+  }
+}
+
+/**
+ * Reads a LeafNode, section 7.2.
+ * @param allowed the only leaf_node_source allowed at this place; a ratchet tree holds leaves of any source.
+ */
+export function readLeafNode(reader: ByteReader, allowed: LeafNodeSource | 'any'): LeafNode {
   const start = reader.offset;
   const encryptionKey = reader.opaque();
   const signatureKey = reader.opaque();
   const basicIdentity = readCredential(reader);
   skipCapabilities(reader);
-  if (reader.uint8() !== source) throw new MlsFormatError('An MLS leaf node has the wrong source for its place.');
-  let lifetime: Lifetime | undefined;
-  if (source === LEAF_NODE_SOURCE.keyPackage) {
-    lifetime = { notBeforeSeconds: reader.uint64(), notAfterSeconds: reader.uint64() };
-  } else if (source === LEAF_NODE_SOURCE.commit) {
-    reader.skipOpaque(); // parent_hash
+  const source = reader.uint8();
+  if (allowed !== 'any' && source !== allowed) {
+    throw new MlsFormatError('An MLS leaf node has the wrong source for its place.');
   }
+  const lifetime = readSourcePart(reader, source);
   readExtensions(reader);
   const signedBytes = reader.since(start);
-  return { encryptionKey, signatureKey, basicIdentity, lifetime, signedBytes, signature: reader.opaque() };
+  const signature = reader.opaque();
+  return { encryptionKey, signatureKey, basicIdentity, lifetime, signedBytes, signature, bytes: reader.since(start) };
 }

@@ -1,5 +1,5 @@
 import { ByteReader } from './byte-reader.ts';
-import { type GroupInfoHeader, readGroupInfoBody } from './group-info.ts';
+import { type GroupInfoStructure, readGroupInfoBody } from './group-info.ts';
 import { type CommitShape, walkCommit, walkProposal } from './handshake-structure.ts';
 import { expectMls10, readKeyPackageStructure } from './key-package-structure.ts';
 import { MlsFormatError } from './mls-format-error.ts';
@@ -34,7 +34,7 @@ export interface WelcomeMessageHeader extends WelcomeHeader {
   readonly wireFormat: 'welcome';
 }
 
-export interface GroupInfoMessageHeader extends GroupInfoHeader {
+export interface GroupInfoMessageHeader extends GroupInfoStructure {
   readonly wireFormat: 'groupInfo';
 }
 

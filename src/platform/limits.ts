@@ -14,6 +14,8 @@ export const limits = {
   keyPackageSizeBytesMax: 49_152,
   groupInfoSizeBytesMax: 10_485_760,
   groupInfoSizeBytesMin: 100,
+  /** A full conversation with every device that its members may have, rounded up to a power of two. */
+  leavesPerGroupMax: 32_768,
   welcomeSizeBytesMax: 10_485_760,
   /** Leaves one Welcome may add: every device of a full conversation would be 20 times its members. */
   joinersPerWelcomeMax: 20_000,
