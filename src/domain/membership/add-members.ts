@@ -5,11 +5,14 @@ import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
+import type { Handshakes } from '#domain/policies/handshakes.ts';
 import { loadPolicy } from '#domain/policies/load-policy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
-import { judgeCommit, parseMemberCommit } from './accept-commit.ts';
+import { acceptMemberCommit } from './accept-member-commit.ts';
 import { memberStates, roles } from './member.ts';
+import { prepareCommit } from './prepare-commit.ts';
+import type { PreparedCommit } from './prepare-commit.ts';
 import { recordChange } from './record-change.ts';
 import { refuseTooMany } from './refuse-too-many.ts';
 import { memberPseudonym } from './require-member.ts';
@@ -30,6 +33,8 @@ export interface MembershipDeps {
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
   readonly idempotencyTtlHours: number;
+  /** What the operator asks of all conversations. */
+  readonly handshakes: Handshakes;
   /** Called after the commit, to wake subscribers. */
   readonly onEvents: () => void;
 }
@@ -53,7 +58,8 @@ export async function addMembers(
   const membership = await selectMembership(deps.db, groupId, memberPseudonym(deps.privacy, groupId, caller.did));
   const isMember = membership?.state === memberStates.active;
   const blockers = await readKnownBlockers(deps, caller.did, isMember ? [...new Set(input.dids)] : []);
-  const change = { ...input, groupId, blockers };
+  const prepared = await prepareCommit(deps, caller, groupId, input.commit);
+  const change = { ...input, groupId, prepared, blockers };
   const epoch = await deps.db
     .transaction()
     .execute((tx) => withIdempotency(deps, tx, call, () => addInTransaction(deps, tx, caller, change)));
@@ -61,19 +67,21 @@ export async function addMembers(
   return epoch;
 }
 
-async function addInTransaction(
-  deps: MembershipDeps,
-  tx: Tx,
-  caller: Caller,
-  input: MembersToAdd & { groupId: Buffer; blockers: ReadonlyMap<string, unknown> },
-): Promise<number> {
-  const { groupId } = input;
-  const { locked, membership } = await lockConversation(deps, tx, caller, groupId);
-  if (input.commit === undefined && input.welcome !== undefined) throw domainError('InvalidWelcome');
-  const verdict = input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
-  if (verdict?.kind === 'retry') return verdict.epoch;
+type CheckedAddition = MembersToAdd & {
+  readonly groupId: Buffer;
+  readonly prepared: PreparedCommit | undefined;
+  readonly blockers: ReadonlyMap<string, unknown>;
+};
 
-  const newcomers = await newcomersOf(deps, tx, groupId, input.dids);
+async function addInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, input: CheckedAddition): Promise<number> {
+  const { groupId, dids, prepared, groupInfo } = input;
+  const room = await lockConversation(deps, tx, caller, groupId);
+  const { locked, membership } = room;
+  if (prepared === undefined && input.welcome !== undefined) throw domainError('InvalidWelcome');
+  const newcomers = await newcomersOf(deps, tx, groupId, dids);
+  const change = { method: 'addMembers', dids, newcomers } as const;
+  const verdict = await acceptMemberCommit(deps, tx, room, { caller, prepared, change, groupInfo });
+  if (verdict?.kind === 'retry') return verdict.epoch;
   if (verdict === undefined && newcomers.length === 0) return locked.epoch;
   if (newcomers.length > 0) await judgeNewcomers(tx, groupId, { ...input, newcomers, role: membership.role });
   // Key packages are locked before accounts here as in createConversation, so that the two cannot deadlock.

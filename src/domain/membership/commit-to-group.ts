@@ -3,10 +3,11 @@ import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import type { Tx } from '#storage/database.ts';
-import { judgeCommit, parseMemberCommit } from './accept-commit.ts';
-import type { FramedCommit } from './accept-commit.ts';
+import { acceptMemberCommit } from './accept-member-commit.ts';
 import type { MembershipDeps } from './add-members.ts';
 import { listActiveMembers } from './list-active-members.ts';
+import { prepareCommit } from './prepare-commit.ts';
+import type { PreparedCommit } from './prepare-commit.ts';
 import { recordChange } from './record-change.ts';
 import { storeAttachments } from './store-attachments.ts';
 
@@ -29,27 +30,32 @@ export interface CommitToStore {
  */
 export async function commitToGroup(deps: MembershipDeps, caller: Caller, input: CommitToStore): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
-  const commit = parseMemberCommit(input.commit, groupId);
+  const prepared = await prepareCommit(deps, caller, groupId, input.commit);
   const call = { caller, method: 'commit', key: input.idempotencyKey, input } as const;
   const epoch = await deps.db
     .transaction()
     .execute((tx) =>
-      withIdempotency(deps, tx, call, () => commitInTransaction(deps, tx, caller, { ...input, groupId, commit })),
+      withIdempotency(deps, tx, call, () => commitInTransaction(deps, tx, caller, { ...input, groupId, prepared })),
     );
   deps.onEvents();
   return epoch;
 }
 
-type ParsedCommit = Omit<CommitToStore, 'commit'> & { readonly groupId: Buffer; readonly commit: FramedCommit };
-
-async function commitInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, input: ParsedCommit): Promise<number> {
-  const { groupId, welcome, groupInfo } = input;
-  const { locked } = await lockConversation(deps, tx, caller, groupId);
-  const verdict = await judgeCommit(deps, tx, locked, input.commit);
-  if (verdict.kind === 'retry') return verdict.epoch;
+async function commitInTransaction(
+  deps: MembershipDeps,
+  tx: Tx,
+  caller: Caller,
+  input: CommitToStore & { readonly groupId: Buffer; readonly prepared: PreparedCommit | undefined },
+): Promise<number> {
+  const { groupId, prepared, welcome, groupInfo } = input;
+  const room = await lockConversation(deps, tx, caller, groupId);
+  const { locked } = room;
+  const change = { method: 'commit' } as const;
+  const verdict = await acceptMemberCommit(deps, tx, room, { caller, prepared, change, groupInfo });
+  if (verdict?.kind === 'retry') return verdict.epoch;
   const invited = welcome === undefined ? [] : await activeDids(deps, tx, groupId);
   await storeAttachments(deps, tx, caller, { groupId, epoch: locked.epoch + 1, welcome, groupInfo, invited });
-  return recordChange(deps, tx, locked, { commit: verdict.commit, joined: [], departed: [] });
+  return recordChange(deps, tx, locked, { commit: verdict?.commit, joined: [], departed: [] });
 }
 
 async function activeDids(deps: MembershipDeps, tx: Tx, groupId: Buffer): Promise<string[]> {

@@ -2,8 +2,10 @@ import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import type { LockedConversation } from '#domain/conversations/conversation.ts';
 import { checkGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
+import { loadLeaves } from '#domain/conversations/load-leaves.ts';
+import type { Leaves } from '#domain/conversations/load-leaves.ts';
 import { lockForJoiner } from '#domain/conversations/lock-conversation.ts';
-import { domainError } from '#domain/domain-error.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import { useInvite } from '#domain/invites/use-invite.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -18,7 +20,7 @@ import { roles } from './member.ts';
 import { recordChange } from './record-change.ts';
 import { refuseTooMany } from './refuse-too-many.ts';
 import { memberPseudonym } from './require-member.ts';
-import { updateNeedsRejoin } from './store.ts';
+import { selectMembership, updateNeedsRejoin } from './store.ts';
 
 export interface ExternalJoin {
   readonly conversationId: string;
@@ -44,10 +46,11 @@ export async function processExternalCommit(
 ): Promise<{ epoch: number; joinedAt: Date }> {
   const groupId = parseConversationId(input.conversationId);
   const commit = parseExternalCommit(input.commit, groupId, caller);
+  const leaves = await loadLeavesOfReturner(deps, caller, groupId, commit);
   const call = { caller, method: 'processExternalCommit', key: input.idempotencyKey, input } as const;
   const answer = await deps.db.transaction().execute((tx) =>
     withIdempotency(deps, tx, call, async () => {
-      const epoch = await joinInTransaction(deps, tx, caller, { ...input, groupId, commit });
+      const epoch = await joinInTransaction(deps, tx, caller, { ...input, groupId, commit, leaves });
       return { epoch, joinedAt: new Date(timeBucketMs(deps.clock.nowMs(), deps.timeBucketSeconds)) };
     }),
   );
@@ -55,17 +58,24 @@ export async function processExternalCommit(
   return answer;
 }
 
-type ParsedJoin = Omit<ExternalJoin, 'commit'> & { readonly groupId: Buffer; readonly commit: FramedExternalCommit };
+type ParsedJoin = Omit<ExternalJoin, 'commit'> & {
+  readonly groupId: Buffer;
+  readonly commit: FramedExternalCommit;
+  readonly leaves: Leaves | undefined;
+};
 
 async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, input: ParsedJoin): Promise<number> {
-  const { groupId, commit } = input;
+  const { groupId, commit, leaves } = input;
   const locked = await lockForJoiner(tx, groupId);
   const pskHashes = input.pskHash === undefined ? commit.externalPskIds : [input.pskHash, ...commit.externalPskIds];
   const admission = await findAdmission({ ...deps, db: tx }, caller, groupId, pskHashes);
   // Somebody new has no old leaf to remove: theirs would be another member's.
-  if (admission.kind === 'invited' && commit.removesLeaf) throw domainError('InvalidCommit');
+  if (admission.kind === 'invited' && commit.removedLeafIndex !== undefined) {
+    throw refusalFor('InvalidCommit', 'externalRemovesOther');
+  }
   const verdict = await judgeCommit(deps, tx, locked, commit);
   if (verdict.kind === 'retry') return verdict.epoch;
+  judgeRemovedLeaf(caller, commit, leaves);
   if (admission.kind !== 'member') await refuseTooMany(tx, groupId, { newcomers: 1, policy: admission.policy });
   await storeNewGroupInfo(deps, tx, locked, input.groupInfo);
   const epoch = await recordChange(deps, tx, locked, {
@@ -75,6 +85,24 @@ async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, i
   });
   await settle(deps, tx, { caller, groupId, admission });
   return epoch;
+}
+
+/** Opened before the lock, because that takes time, and only for somebody who may have an old leaf. */
+async function loadLeavesOfReturner(
+  deps: MembershipDeps,
+  caller: Caller,
+  groupId: Buffer,
+  commit: FramedExternalCommit,
+): Promise<Leaves | undefined> {
+  if (commit.removedLeafIndex === undefined) return undefined;
+  const membership = await selectMembership(deps.db, groupId, memberPseudonym(deps.privacy, groupId, caller.did));
+  return membership && loadLeaves(deps, groupId, commit.epoch);
+}
+
+/** RFC 9420 section 12.4.3.2: the Remove is for an old leaf of the joiner. Without the leaves, members check it. */
+function judgeRemovedLeaf(caller: Caller, commit: FramedExternalCommit, leaves: Leaves | undefined): void {
+  if (leaves === undefined || commit.removedLeafIndex === undefined) return;
+  if (leaves[commit.removedLeafIndex]?.did !== caller.did) throw refusalFor('InvalidCommit', 'externalRemovesOther');
 }
 
 async function storeNewGroupInfo(

@@ -1,4 +1,5 @@
 import type { Caller } from '#domain/caller.ts';
+import type { LockedConversation } from '#domain/conversations/conversation.ts';
 import { checkGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
 import { acceptWelcome } from '#domain/welcomes/accept-welcome.ts';
 import type { Privacy } from '#privacy/privacy.ts';
@@ -13,6 +14,11 @@ export interface CommitAttachments {
   readonly groupInfo: Buffer | undefined;
   /** Whose key packages the Welcome may name, besides the caller's. */
   readonly invited: readonly string[];
+}
+
+/** Those of a commit that brings nobody in. */
+export function attachmentsOf(locked: LockedConversation, groupInfo: Buffer | undefined): CommitAttachments {
+  return { groupId: locked.groupId, epoch: locked.epoch + 1, welcome: undefined, groupInfo, invited: [] };
 }
 
 /**

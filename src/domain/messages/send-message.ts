@@ -1,15 +1,21 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { memberPseudonym } from '#domain/membership/require-member.ts';
-import { checkApplicationFraming } from '#mls/framing.ts';
+import { memberPseudonym, requireMember } from '#domain/membership/require-member.ts';
+import { handshakesInForce } from '#domain/policies/handshakes.ts';
+import { loadPolicy } from '#domain/policies/load-policy.ts';
+import { refusalFor, refusalWithText } from '#domain/refusal-reasons.ts';
+import { readGroupMessage } from '#mls/framing.ts';
+import type { GroupMessage } from '#mls/framing.ts';
 import { MlsFormatError } from '#mls/mls-format-error.ts';
 import { isMessageSizeBucket } from '#mls/padding-envelope.ts';
 import { required } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
-import type { Privacy } from '#privacy/privacy.ts';
 import { isMessageId } from './message.ts';
+import type { SentMessage } from './message.ts';
 import type { MessageAppender } from './message-appender.ts';
+import { sendProposal } from './send-proposal.ts';
+import type { ProposalDeps } from './send-proposal.ts';
 
 export interface MessageToSend {
   readonly conversationId: string;
@@ -19,24 +25,22 @@ export interface MessageToSend {
   readonly ciphertext: Buffer;
 }
 
-export interface SentMessage {
-  readonly seq: number;
-  readonly epoch: number;
-  /** Rounded down to the time bucket. */
-  readonly receivedAt: Date;
-}
-
 /**
  * Stores a message with the conversation's next `seq`. A msgId that is stored already returns the first answer.
- * @throws AppError ConvoNotFound, NotMember, InvalidAsset, MessageTooLarge, EpochMismatch with `currentEpoch`.
+ * @throws AppError ConvoNotFound, NotMember, InvalidAsset, MessageTooLarge, EpochMismatch with `currentEpoch`, PolicyViolation.
  */
 export async function sendMessage(
-  deps: { appender: MessageAppender; privacy: Privacy; requireFraming: boolean },
+  deps: ProposalDeps & { appender: MessageAppender; requireFraming: boolean },
   caller: Caller,
   input: MessageToSend,
 ): Promise<SentMessage> {
   const groupId = parseConversationId(input.conversationId);
-  checkMessage(input, groupId, deps.requireFraming);
+  const message = checkMessage(input, groupId, deps.requireFraming);
+  if (message?.kind === 'clearProposal') {
+    const { msgId, ciphertext: padded } = input;
+    return sendProposal(deps, caller, { groupId, msgId, padded, proposal: message.proposal });
+  }
+  if (message?.header.contentType === 'proposal') await refuseEncryptedProposal(deps, caller, groupId);
   const result = await deps.appender.append({
     groupId,
     member: memberPseudonym(deps.privacy, groupId, caller.did),
@@ -59,17 +63,26 @@ export async function sendMessage(
 
 /**
  * The size and framing gate; what it reads is in clear in every MLS message.
+ * @returns undefined where messages are taken as they come.
  * @throws AppError MessageTooLarge, InvalidAsset.
  */
-export function checkMessage(input: MessageToSend, groupId: Buffer, requireFraming: boolean): void {
+export function checkMessage(input: MessageToSend, groupId: Buffer, requireFraming: boolean): GroupMessage | undefined {
   if (input.ciphertext.length > limits.messageSizeBytesMax) throw domainError('MessageTooLarge');
   const fills = input.ciphertext.length === input.paddedSize && isMessageSizeBucket(input.paddedSize);
   if (!fills || !isMessageId(input.msgId)) throw domainError('InvalidAsset');
-  if (!requireFraming) return;
+  if (!requireFraming) return undefined;
   try {
-    checkApplicationFraming(input.ciphertext, { groupId, epoch: input.epoch });
+    return readGroupMessage(input.ciphertext, { groupId, epoch: input.epoch });
   } catch (error) {
-    if (error instanceof MlsFormatError) throw domainError('InvalidAsset');
+    if (error instanceof MlsFormatError) throw refusalWithText('InvalidAsset', error.message);
     throw error;
+  }
+}
+
+/** A proposal that the service cannot read, where it has to read them all; a proposal changes nothing until it is committed. */
+async function refuseEncryptedProposal(deps: ProposalDeps, caller: Caller, groupId: Buffer): Promise<void> {
+  await requireMember(deps, caller, groupId);
+  if (handshakesInForce(deps.handshakes, await loadPolicy(deps.db, groupId)) === 'plaintext') {
+    throw refusalFor('PolicyViolation', 'handshakesPlaintext');
   }
 }

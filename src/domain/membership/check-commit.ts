@@ -1,0 +1,132 @@
+import type { Caller } from '#domain/caller.ts';
+import { didOfIdentity } from '#domain/conversations/load-leaves.ts';
+import type { LockedConversation } from '#domain/conversations/conversation.ts';
+import { handshakesInForce } from '#domain/policies/handshakes.ts';
+import type { Handshakes } from '#domain/policies/handshakes.ts';
+import { loadPolicy } from '#domain/policies/load-policy.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
+import type { CommitContent } from '#mls/framing.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Tx } from '#storage/database.ts';
+import type { FramedMemberCommit } from './accept-commit.ts';
+import { judgeContent } from './judge-content.ts';
+import type { DeclaredChange, ResolvedProposal, Standing } from './judge-content.ts';
+import { completeFacts } from './prepare-commit.ts';
+import type { CommitFacts } from './prepare-commit.ts';
+import { memberStates, roles } from './member.ts';
+import type { Membership } from './member.ts';
+import { memberPseudonym } from './require-member.ts';
+import { selectMemberships, updateRemovalCommitted } from './store.ts';
+
+export interface CommitToCheck {
+  readonly caller: Caller;
+  readonly membership: Membership;
+  readonly commit: FramedMemberCommit;
+  readonly facts: CommitFacts;
+  readonly change: DeclaredChange;
+  /** The GroupInfo of the epoch after the commit, if one comes with it. */
+  readonly groupInfo: Buffer | undefined;
+}
+
+interface CheckDeps {
+  readonly privacy: Privacy;
+  readonly handshakes: Handshakes;
+}
+
+/**
+ * Holds an accepted commit against the policy and, where it is in clear, against what the call declares and the roster; `tx` holds the
+ * conversation's lock, so that roster, policy and proposals are those in force. People whose last leaf it takes out no longer wait for that.
+ * @throws AppError PolicyViolation, InvalidCommit.
+ */
+export async function checkCommit(
+  deps: CheckDeps,
+  tx: Tx,
+  locked: LockedConversation,
+  given: CommitToCheck,
+): Promise<void> {
+  const { groupId } = locked;
+  const { content } = given.commit;
+  const handshakes = handshakesInForce(deps.handshakes, await loadPolicy(tx, groupId));
+  if (content === undefined) {
+    if (handshakes === 'plaintext') throw refusalFor('PolicyViolation', 'handshakesPlaintext');
+    return;
+  }
+  if (handshakes === 'encrypted') throw refusalFor('PolicyViolation', 'handshakesEncrypted');
+  if (handshakes === 'plaintext' && given.groupInfo === undefined) {
+    throw refusalFor('PolicyViolation', 'groupInfoNeeded');
+  }
+  const facts = await completeFacts({ privacy: deps.privacy, db: tx }, groupId, given.commit, given.facts);
+  const { leaves } = facts;
+  const { proposals, isComplete } = resolve(content, facts);
+  const standings = await loadStandings(deps, tx, groupId, namedIn(proposals, facts));
+  const removed = judgeContent({
+    caller: given.caller.did,
+    isAdmin: given.membership.role === roles.admin,
+    change: given.change,
+    content,
+    proposals,
+    isComplete,
+    leaves,
+    handshakes,
+    standingOf: (did) => standings.get(did) ?? { isActive: false, asksToBeAdded: false },
+  });
+  if (leaves === undefined) return;
+  const remaining = new Set(
+    leaves.flatMap((leaf, index) => (leaf?.did === undefined || removed.has(index) ? [] : [leaf.did])),
+  );
+  for (const [did, { member, isRemovalPending }] of standings) {
+    if (isRemovalPending && !remaining.has(did)) await updateRemovalCommitted(tx, groupId, member);
+  }
+}
+
+function resolve(
+  content: CommitContent,
+  { proposals: known }: CommitFacts,
+): { proposals: readonly ResolvedProposal[]; isComplete: boolean } {
+  const proposals: ResolvedProposal[] = [];
+  let isComplete = true;
+  for (const shape of content.proposals) {
+    if (shape.type !== 'reference') {
+      proposals.push({ shape, sentIn: undefined });
+      continue;
+    }
+    const sentIn = known.get(Buffer.from(shape.ref).toString('hex'));
+    if (sentIn === undefined) isComplete = false;
+    else proposals.push({ shape: sentIn.proposal, sentIn });
+  }
+  return { proposals, isComplete };
+}
+
+/** The people whom Adds and Removes are about, as far as they can be told. */
+function namedIn(proposals: readonly ResolvedProposal[], { leaves }: CommitFacts): string[] {
+  const dids = proposals.map(({ shape }) => {
+    if (shape.type === 'add') return didOfIdentity(shape.identity);
+    return shape.type === 'remove' ? leaves?.[shape.leafIndex]?.did : undefined;
+  });
+  return [...new Set(dids.flatMap((did) => (did === undefined ? [] : [did])))];
+}
+
+async function loadStandings(
+  deps: CheckDeps,
+  tx: Tx,
+  groupId: Buffer,
+  dids: readonly string[],
+): Promise<ReadonlyMap<string, Standing & { readonly member: Buffer; readonly isRemovalPending: boolean }>> {
+  const people = dids.map((did) => ({ did, member: memberPseudonym(deps.privacy, groupId, did) }));
+  const rows = await selectMemberships(
+    tx,
+    groupId,
+    people.map(({ member }) => member),
+  );
+  const byMember = new Map(rows.map((row) => [row.member.toString('hex'), row]));
+  return new Map(
+    people.flatMap(({ did, member }) => {
+      const row = byMember.get(member.toString('hex'));
+      if (row === undefined) return [];
+      const isActive = row.state === memberStates.active;
+      return [
+        [did, { isActive, asksToBeAdded: row.asksToBeAdded, member, isRemovalPending: row.removalPending }] as const,
+      ];
+    }),
+  );
+}
