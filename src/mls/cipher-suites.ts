@@ -58,3 +58,10 @@ export function cipherSuiteName(number: number): string | undefined {
 export function cipherSuite(number: number): CipherSuite | undefined {
   return BY_NUMBER.get(number);
 }
+
+const DIGEST_SIZE_BYTES: Readonly<Record<SuiteHash, number>> = { sha256: 32, sha384: 48, sha512: 64 };
+
+/** `Nh` of RFC 9420: bytes of a digest and of a MAC. */
+export function digestSizeBytes(hash: SuiteHash): number {
+  return DIGEST_SIZE_BYTES[hash];
+}

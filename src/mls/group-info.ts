@@ -37,6 +37,8 @@ export interface GroupInfoStructure extends GroupContext {
 /** A GroupInfo that carries the group's tree. */
 export interface GroupInfo extends GroupInfoStructure {
   readonly tree: RatchetTree;
+  /** In an MLSMessage, whichever form it came in. */
+  readonly message: Uint8Array;
 }
 
 /** Some fifteen types are registered; the bound keeps a list of millions from being built. */
@@ -83,13 +85,13 @@ function treeOf(extensions: readonly Extension[]): RatchetTree {
 
 /**
  * Reads a GroupInfo with its ratchet tree, in an MLSMessage or bare, that fills `bytes` exactly. Reads structure only;
- * `checkGroupInfo` checks hashes and the signature.
+ * `findGroupInfoFault` checks hashes and the signature.
  * @throws MlsFormatError on anything else, also on sizes outside `limits.groupInfoSizeBytesMin` to `…Max`.
  */
 export function readGroupInfo(bytes: Uint8Array): GroupInfo {
   if (bytes.length < limits.groupInfoSizeBytesMin || bytes.length > limits.groupInfoSizeBytesMax) {
     throw new MlsFormatError('The GroupInfo has a size that the service does not allow.');
   }
-  const structure = readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.groupInfo, readBody: readGroupInfoBody });
-  return { ...structure, tree: treeOf(structure.extensions) };
+  const reading = readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.groupInfo, readBody: readGroupInfoBody });
+  return { ...reading.value, tree: treeOf(reading.value.extensions), message: reading.message };
 }

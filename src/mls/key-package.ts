@@ -8,7 +8,7 @@ import { refHash, signContent } from './labelled.ts';
 import type { Extension, Lifetime } from './leaf-node.ts';
 import { verifyLeafSignatures } from './leaf-signature.ts';
 import { MlsFormatError } from './mls-format-error.ts';
-import { beginsAsMlsMessage, MLS_MESSAGE_HEADER_SIZE_BYTES, WIRE_FORMAT } from './wrapped-structure.ts';
+import { readWrappedOrBare, WIRE_FORMAT } from './wrapped-structure.ts';
 
 /** `last_resort` KeyPackage extension, draft-ietf-mls-extensions up to 05; OpenMLS, mls-rs and Catbird's clients. */
 const EXTENSION_LAST_RESORT = 0x000a;
@@ -47,12 +47,6 @@ function invalid(message: string): AppError {
   return new AppError('InvalidKeyPackage', message);
 }
 
-/** A bare KeyPackage of suite 5 begins as an MLSMessage too, but its next byte is the length of an init key. */
-function stripMlsMessage(bytes: Uint8Array): Uint8Array {
-  const isWrapped = beginsAsMlsMessage(bytes, [WIRE_FORMAT.keyPackage]) && bytes[MLS_MESSAGE_HEADER_SIZE_BYTES] === 0;
-  return isWrapped ? bytes.subarray(MLS_MESSAGE_HEADER_SIZE_BYTES) : bytes;
-}
-
 /** AppDataDictionary of draft-ietf-mls-extensions-08: `ComponentData component_data<V>`, a uint16 id and opaque data. */
 function dictionaryHasLastResort(data: Uint8Array): boolean {
   const reader = new ByteReader(data);
@@ -69,20 +63,32 @@ function marksLastResort({ type, data }: Extension): boolean {
   return type === EXTENSION_LAST_RESORT || (type === EXTENSION_APP_DATA_DICTIONARY && dictionaryHasLastResort(data));
 }
 
-function parse(bytes: Uint8Array): { keyPackage: Uint8Array; structure: KeyPackageStructure; lastResort: boolean } {
+interface ParsedKeyPackage {
+  readonly structure: KeyPackageStructure;
+  readonly lastResort: boolean;
+}
+
+function readBody(reader: ByteReader): ParsedKeyPackage {
+  let lastResort = false;
+  const structure = readKeyPackageStructure(reader, (extension) => {
+    if (marksLastResort(extension)) lastResort = true;
+  });
+  return { structure, lastResort };
+}
+
+function parse(bytes: Uint8Array): ParsedKeyPackage & { keyPackage: Uint8Array } {
   if (bytes.length > limits.keyPackageSizeBytesMax) throw invalid('The key package is too large.');
   try {
-    const keyPackage = stripMlsMessage(bytes);
-    const reader = new ByteReader(keyPackage);
-    let lastResort = false;
-    const structure = readKeyPackageStructure(reader, (extension) => {
-      if (marksLastResort(extension)) lastResort = true;
-    });
-    reader.expectEnd();
-    return { keyPackage, structure, lastResort };
+    const { value, bare } = readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.keyPackage, readBody });
+    return { ...value, keyPackage: bare };
   } catch (error) {
     if (!(error instanceof MlsFormatError)) throw error;
-    throw new AppError('InvalidKeyPackage', 'The key package is not one RFC 9420 KeyPackage.', {}, error);
+    throw new AppError(
+      'InvalidKeyPackage',
+      'The key package is not one RFC 9420 KeyPackage. Send a bare KeyPackage or one in an MLSMessage, in base64.',
+      {},
+      error,
+    );
   }
 }
 

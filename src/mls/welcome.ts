@@ -15,6 +15,11 @@ export interface WelcomeHeader {
 const REF_SIZE_BYTES_MIN = 32;
 const REF_SIZE_BYTES_MAX = 64;
 
+/** A Welcome in an MLSMessage, whichever form it came in. */
+export interface Welcome extends WelcomeHeader {
+  readonly message: Uint8Array;
+}
+
 export function readWelcomeBody(reader: ByteReader): WelcomeHeader {
   const cipherSuite = reader.uint16();
   const keyPackageRefs: Uint8Array[] = [];
@@ -39,7 +44,8 @@ export function readWelcomeBody(reader: ByteReader): WelcomeHeader {
  * Reads a Welcome, in an MLSMessage or bare, that fills `bytes` exactly.
  * @throws MlsFormatError on anything else.
  */
-export function readWelcome(bytes: Uint8Array): WelcomeHeader {
+export function readWelcome(bytes: Uint8Array): Welcome {
   if (bytes.length > limits.welcomeSizeBytesMax) throw new MlsFormatError('The Welcome is too large.');
-  return readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.welcome, readBody: readWelcomeBody });
+  const reading = readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.welcome, readBody: readWelcomeBody });
+  return { ...reading.value, message: reading.message };
 }

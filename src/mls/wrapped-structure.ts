@@ -12,7 +12,7 @@ export const WIRE_FORMAT = {
 } as const;
 
 /** ProtocolVersion and WireFormat. */
-export const MLS_MESSAGE_HEADER_SIZE_BYTES = 4;
+const MLS_MESSAGE_HEADER_SIZE_BYTES = 4;
 
 interface StructureForm<T> {
   readonly wireFormat: number;
@@ -50,13 +50,28 @@ export function beginsAsMlsMessage(bytes: Uint8Array, wireFormats: readonly numb
   return formatLow !== undefined && wireFormats.includes(formatLow);
 }
 
+/** A structure that came in an MLSMessage or bare. */
+export interface StructureReading<T> {
+  readonly value: T;
+  /** The structure without an MLSMessage around it. A view on the input. */
+  readonly bare: Uint8Array;
+  /** The structure in an MLSMessage: the input itself if it came so. */
+  readonly message: Uint8Array;
+}
+
 /**
  * Reads a structure that fills `bytes`, either inside an MLSMessage or bare: libraries export both.
  * @throws MlsFormatError when neither form fits.
  */
-export function readWrappedOrBare<T>(bytes: Uint8Array, form: StructureForm<T>): T {
-  const readBare = (): T => readExactly(bytes, form.readBody);
+export function readWrappedOrBare<T>(bytes: Uint8Array, form: StructureForm<T>): StructureReading<T> {
+  const readBare = (): StructureReading<T> => {
+    const header = Buffer.of(0, PROTOCOL_VERSION_MLS10, 0, form.wireFormat);
+    return { value: readExactly(bytes, form.readBody), bare: bytes, message: Buffer.concat([header, bytes]) };
+  };
   if (!beginsAsMlsMessage(bytes, [form.wireFormat])) return readBare();
-  const readWrapped = (): T => readExactly(bytes.subarray(MLS_MESSAGE_HEADER_SIZE_BYTES), form.readBody);
+  const readWrapped = (): StructureReading<T> => {
+    const bare = bytes.subarray(MLS_MESSAGE_HEADER_SIZE_BYTES);
+    return { value: readExactly(bare, form.readBody), bare, message: bytes };
+  };
   return readEither(readWrapped, readBare);
 }

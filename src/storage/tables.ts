@@ -66,6 +66,7 @@ interface GroupInfosTable {
   epoch: number;
   sealed_group_info: Buffer;
   updated_at: Date;
+  context_digest: Buffer | null;
 }
 
 export interface MembersTable {

@@ -16,6 +16,7 @@ import {
   processMessage,
   type Proposal,
 } from 'ts-mls';
+import { type GroupInfoTBS, signGroupInfo } from 'ts-mls/groupInfo.js';
 import { decodeKeyPackage } from 'ts-mls/keyPackage.js';
 
 import { unwrapPadded } from '#mls/padding-envelope.ts';
@@ -239,6 +240,12 @@ export class MlsMember {
   /** GroupInfo of the current epoch with ratchet tree and external key, as an MLSMessage. */
   exportGroupInfo(): Promise<Uint8Array> {
     return this.#groupInfoOf(this.#current());
+  }
+
+  /** Signs `tbs` as this member, whatever it says. @returns an MLSMessage. */
+  async signGroupInfo(tbs: GroupInfoTBS): Promise<Uint8Array> {
+    const groupInfo = await signGroupInfo(tbs, this.#current().signaturePrivateKey, this.device.suite.signature);
+    return encodeMlsMessage({ version: 'mls10', wireformat: 'mls_group_info', groupInfo });
   }
 
   #current(): ClientState {

@@ -1,9 +1,9 @@
 import type { Caller } from '#domain/caller.ts';
 import { createConversation } from '#domain/conversations/create-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
+import { parseWelcome } from '#domain/welcomes/accept-welcome.ts';
 import { cipherSuiteName } from '#mls/cipher-suites.ts';
-import { MlsFormatError } from '#mls/mls-format-error.ts';
-import { readWelcome } from '#mls/welcome.ts';
 import { chatRecipient, chatRequestStates, isRequestId } from './chat-request.ts';
 import type { HeldMessage } from './chat-request.ts';
 import { openContent, openHeldMessage } from './sealed-request.ts';
@@ -37,7 +37,7 @@ export async function acceptChatRequest(
   const conversationId = invitedTo ?? requestId.replaceAll('-', '');
   if (input.welcome !== undefined) {
     // Who invites to a group is in it, and sends its Welcome from there.
-    if (invitedTo !== undefined) throw domainError('InvalidWelcome');
+    if (invitedTo !== undefined) throw refusalFor('InvalidWelcome', 'inGroup');
     await createConversation(deps, caller, {
       groupId: conversationId,
       cipherSuite: cipherSuiteOf(input.welcome),
@@ -78,11 +78,7 @@ function judge(row: ChatRequestRow | undefined): ChatRequestRow {
 }
 
 function cipherSuiteOf(welcome: Buffer): string {
-  try {
-    const name = cipherSuiteName(readWelcome(welcome).cipherSuite);
-    if (name !== undefined) return name;
-  } catch (error) {
-    if (!(error instanceof MlsFormatError)) throw error;
-  }
-  throw domainError('InvalidWelcome');
+  const name = cipherSuiteName(parseWelcome(welcome).cipherSuite);
+  if (name === undefined) throw refusalFor('InvalidWelcome', 'unknownSuite');
+  return name;
 }

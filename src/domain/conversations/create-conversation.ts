@@ -13,6 +13,7 @@ import type { Db, Tx } from '#storage/database.ts';
 import { decodeGroupId } from './conversation.ts';
 import type { Conversation, ConversationMetadata } from './conversation.ts';
 import { checkGroupInfo, storeGroupInfo } from './group-info.ts';
+import type { CheckedGroupInfo } from './group-info.ts';
 import { loadConversations } from './load-conversations.ts';
 import { insertConversation } from './store.ts';
 
@@ -49,7 +50,7 @@ export async function createConversation(
   caller: Caller,
   input: ConversationToCreate,
 ): Promise<Conversation> {
-  const checked = checkInput(caller, input);
+  const checked = await checkInput(deps, caller, input);
   const blockers = await readKnownBlockers(deps, caller.did, checked.others);
   const call = { caller, method: 'createConvo', key: input.idempotencyKey, input } as const;
   const conversation = await deps.db
@@ -77,14 +78,15 @@ async function createInTransaction(
 }
 
 /** The input with everything checked that needs no database. */
-type CheckedConversation = Omit<ConversationToCreate, 'groupId'> & {
+type CheckedConversation = Omit<ConversationToCreate, 'groupId' | 'groupInfo'> & {
   readonly groupId: Buffer;
   readonly epoch: number;
   readonly others: readonly string[];
   readonly suite: number;
+  readonly groupInfo: CheckedGroupInfo | undefined;
 };
 
-function checkInput(caller: Caller, input: ConversationToCreate): CheckedConversation {
+async function checkInput(deps: CreateDeps, caller: Caller, input: ConversationToCreate): Promise<CheckedConversation> {
   const suite = cipherSuiteNumber(input.cipherSuite);
   if (suite === undefined) throw domainError('InvalidCipherSuite');
   const groupId = decodeGroupId(input.groupId);
@@ -92,8 +94,9 @@ function checkInput(caller: Caller, input: ConversationToCreate): CheckedConvers
   const others = [...new Set(input.initialMembers)].filter((did) => did !== caller.did);
   if (others.length + 1 > limits.membersPerConversationMax) throw domainError('TooManyMembers');
   const epoch = input.currentEpoch ?? (input.welcome === undefined ? 0 : 1);
-  if (input.groupInfo !== undefined) checkGroupInfo(input.groupInfo, { groupId, epoch });
-  return { ...input, groupId, epoch, others, suite };
+  const groupInfo =
+    input.groupInfo && (await checkGroupInfo(deps, input.groupInfo, { groupId, cipherSuite: suite, epoch }));
+  return { ...input, groupId, epoch, others, suite, groupInfo };
 }
 
 async function insertAll(deps: CreateDeps, tx: Tx, caller: Caller, input: CheckedConversation): Promise<boolean> {
@@ -123,7 +126,7 @@ async function insertAll(deps: CreateDeps, tx: Tx, caller: Caller, input: Checke
       invited: others,
     });
   }
-  if (input.groupInfo !== undefined) await storeGroupInfo(deps, tx, { groupId, epoch, bytes: input.groupInfo });
+  if (input.groupInfo !== undefined) await storeGroupInfo(deps, tx, input.groupInfo, epoch);
   await recordChange(
     deps,
     tx,

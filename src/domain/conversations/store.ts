@@ -72,21 +72,35 @@ export async function selectConversations(
     .execute();
 }
 
+/** False when a row of the same epoch says another context; a row without a digest is of a former release. */
 export async function upsertGroupInfo(
   tx: Tx,
-  row: { groupId: Buffer; epoch: number; sealedGroupInfo: Buffer },
+  row: { groupId: Buffer; epoch: number; sealedGroupInfo: Buffer; contextDigest: Buffer },
   bucketSeconds: number,
-): Promise<void> {
+): Promise<boolean> {
   const values = {
     epoch: row.epoch,
     sealed_group_info: row.sealedGroupInfo,
+    context_digest: row.contextDigest,
     updated_at: bucketedNow(bucketSeconds),
   };
-  await tx
+  const { numInsertedOrUpdatedRows } = await tx
     .insertInto('group_infos')
     .values({ group_id: row.groupId, ...values })
-    .onConflict((conflict) => conflict.column('group_id').doUpdateSet(values))
-    .execute();
+    .onConflict((conflict) =>
+      conflict
+        .column('group_id')
+        .doUpdateSet(values)
+        .where((where) =>
+          where.or([
+            where('group_infos.epoch', '<>', row.epoch),
+            where('group_infos.context_digest', 'is', null),
+            where('group_infos.context_digest', '=', row.contextDigest),
+          ]),
+        ),
+    )
+    .executeTakeFirstOrThrow();
+  return numInsertedOrUpdatedRows === 1n;
 }
 
 /** In one statement with the epoch, so that a commit in between cannot make it look out of date, or pass for current. */

@@ -1,13 +1,16 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { requireMember } from '#domain/membership/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
 import { parseConversationId } from './conversation.ts';
 import { checkGroupInfo, storeGroupInfo } from './group-info.ts';
 import { lockConversation } from './lock-conversation.ts';
+import { readCipherSuite } from './read-cipher-suite.ts';
 
 /**
- * Stores a GroupInfo of the current epoch. The conversation's lock keeps a commit from passing between check and write.
+ * Stores a GroupInfo of the current epoch. The conversation's lock keeps a commit from passing between the comparison of epochs and the
+ * write; the GroupInfo is checked before the lock is taken.
  * @throws AppError ConvoNotFound, NotMember, InvalidGroupInfo, EpochMismatch when the epoch is not the current one.
  */
 export async function updateGroupInfo(
@@ -16,10 +19,12 @@ export async function updateGroupInfo(
   input: { conversationId: string; groupInfo: Buffer; epoch: number },
 ): Promise<void> {
   const groupId = parseConversationId(input.conversationId);
+  await requireMember(deps, caller, groupId);
+  const cipherSuite = await readCipherSuite(deps, groupId);
+  const checked = await checkGroupInfo(deps, input.groupInfo, { groupId, cipherSuite, epoch: input.epoch });
   await deps.db.transaction().execute(async (tx) => {
     const { locked } = await lockConversation(deps, tx, caller, groupId);
-    checkGroupInfo(input.groupInfo, { groupId, epoch: input.epoch });
     if (input.epoch !== locked.epoch) throw domainError('EpochMismatch', { currentEpoch: locked.epoch });
-    await storeGroupInfo(deps, tx, { groupId, epoch: input.epoch, bytes: input.groupInfo });
+    await storeGroupInfo(deps, tx, checked, input.epoch);
   });
 }

@@ -1,4 +1,5 @@
 import type { Caller } from '#domain/caller.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import type { LockedConversation } from '#domain/conversations/conversation.ts';
 import type { Handshakes } from '#domain/policies/handshakes.ts';
 import type { Privacy } from '#privacy/privacy.ts';
@@ -15,7 +16,7 @@ export interface MemberCommit {
   readonly prepared: PreparedCommit | undefined;
   readonly change: DeclaredChange;
   /** The GroupInfo of the epoch after the commit, if one comes with it. */
-  readonly groupInfo: Buffer | undefined;
+  readonly groupInfo: PreparedGroupInfo | undefined;
 }
 
 /**

@@ -2,11 +2,14 @@ import { readKnownBlockers } from '#domain/blocks/read-blockers.ts';
 import type { BlockDeps } from '#domain/blocks/read-blockers.ts';
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
+import { prepareGroupInfo } from '#domain/conversations/group-info.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import type { Handshakes } from '#domain/policies/handshakes.ts';
 import { loadPolicy } from '#domain/policies/load-policy.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
 import { acceptMemberCommit } from './accept-member-commit.ts';
@@ -59,7 +62,8 @@ export async function addMembers(
   const isMember = membership?.state === memberStates.active;
   const blockers = await readKnownBlockers(deps, caller.did, isMember ? [...new Set(input.dids)] : []);
   const prepared = await prepareCommit(deps, caller, groupId, input.commit);
-  const change = { ...input, groupId, prepared, blockers };
+  const groupInfo = await prepareGroupInfo(deps, groupId, { bytes: input.groupInfo, mayWrite: isMember });
+  const change = { ...input, groupId, prepared, blockers, groupInfo };
   const epoch = await deps.db
     .transaction()
     .execute((tx) => withIdempotency(deps, tx, call, () => addInTransaction(deps, tx, caller, change)));
@@ -67,9 +71,10 @@ export async function addMembers(
   return epoch;
 }
 
-type CheckedAddition = MembersToAdd & {
+type CheckedAddition = Omit<MembersToAdd, 'groupInfo'> & {
   readonly groupId: Buffer;
   readonly prepared: PreparedCommit | undefined;
+  readonly groupInfo: PreparedGroupInfo | undefined;
   readonly blockers: ReadonlyMap<string, unknown>;
 };
 
@@ -77,7 +82,7 @@ async function addInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, in
   const { groupId, dids, prepared, groupInfo } = input;
   const room = await lockConversation(deps, tx, caller, groupId);
   const { locked, membership } = room;
-  if (prepared === undefined && input.welcome !== undefined) throw domainError('InvalidWelcome');
+  if (prepared === undefined && input.welcome !== undefined) throw refusalFor('InvalidWelcome', 'noCommit');
   const newcomers = await newcomersOf(deps, tx, groupId, dids);
   const change = { method: 'addMembers', dids, newcomers } as const;
   const verdict = await acceptMemberCommit(deps, tx, room, { caller, prepared, change, groupInfo });

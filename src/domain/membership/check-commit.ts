@@ -1,5 +1,6 @@
 import type { Caller } from '#domain/caller.ts';
 import { didOfIdentity } from '#domain/conversations/load-leaves.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import type { LockedConversation } from '#domain/conversations/conversation.ts';
 import { handshakesInForce } from '#domain/policies/handshakes.ts';
 import type { Handshakes } from '#domain/policies/handshakes.ts';
@@ -25,7 +26,7 @@ export interface CommitToCheck {
   readonly facts: CommitFacts;
   readonly change: DeclaredChange;
   /** The GroupInfo of the epoch after the commit, if one comes with it. */
-  readonly groupInfo: Buffer | undefined;
+  readonly groupInfo: PreparedGroupInfo | undefined;
 }
 
 interface CheckDeps {

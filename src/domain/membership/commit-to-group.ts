@@ -1,5 +1,6 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import type { Tx } from '#storage/database.ts';
@@ -9,7 +10,7 @@ import { listActiveMembers } from './list-active-members.ts';
 import { prepareCommit } from './prepare-commit.ts';
 import type { PreparedCommit } from './prepare-commit.ts';
 import { recordChange } from './record-change.ts';
-import { storeAttachments } from './store-attachments.ts';
+import { prepareMembersGroupInfo, storeAttachments } from './store-attachments.ts';
 
 export interface CommitToStore {
   readonly conversationId: string;
@@ -31,21 +32,30 @@ export interface CommitToStore {
 export async function commitToGroup(deps: MembershipDeps, caller: Caller, input: CommitToStore): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
   const prepared = await prepareCommit(deps, caller, groupId, input.commit);
+  const groupInfo = await prepareMembersGroupInfo(deps, caller, groupId, input.groupInfo);
   const call = { caller, method: 'commit', key: input.idempotencyKey, input } as const;
   const epoch = await deps.db
     .transaction()
     .execute((tx) =>
-      withIdempotency(deps, tx, call, () => commitInTransaction(deps, tx, caller, { ...input, groupId, prepared })),
+      withIdempotency(deps, tx, call, () =>
+        commitInTransaction(deps, tx, caller, { ...input, groupId, prepared, groupInfo }),
+      ),
     );
   deps.onEvents();
   return epoch;
 }
 
+type PreparedToStore = Omit<CommitToStore, 'groupInfo'> & {
+  readonly groupId: Buffer;
+  readonly prepared: PreparedCommit | undefined;
+  readonly groupInfo: PreparedGroupInfo | undefined;
+};
+
 async function commitInTransaction(
   deps: MembershipDeps,
   tx: Tx,
   caller: Caller,
-  input: CommitToStore & { readonly groupId: Buffer; readonly prepared: PreparedCommit | undefined },
+  input: PreparedToStore,
 ): Promise<number> {
   const { groupId, prepared, welcome, groupInfo } = input;
   const room = await lockConversation(deps, tx, caller, groupId);

@@ -1,5 +1,6 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import type { Tx } from '#storage/database.ts';
@@ -11,7 +12,7 @@ import { prepareCommit } from './prepare-commit.ts';
 import type { PreparedCommit } from './prepare-commit.ts';
 import { recordChange } from './record-change.ts';
 import { removeMember } from './remove-member.ts';
-import { attachmentsOf, storeAttachments } from './store-attachments.ts';
+import { attachmentsOf, prepareMembersGroupInfo, storeAttachments } from './store-attachments.ts';
 import { countActiveMembers, countOtherAdmins } from './store.ts';
 
 export interface Departure {
@@ -35,7 +36,8 @@ export async function leaveConversation(deps: MembershipDeps, caller: Caller, in
   }
   const groupId = parseConversationId(input.conversationId);
   const prepared = await prepareCommit(deps, caller, groupId, input.commit);
-  const departure = { groupId, prepared, groupInfo: input.groupInfo };
+  const groupInfo = await prepareMembersGroupInfo(deps, caller, groupId, input.groupInfo);
+  const departure = { groupId, prepared, groupInfo };
   const epoch = await deps.db.transaction().execute((tx) => leaveInTransaction(deps, tx, caller, departure));
   deps.onEvents();
   return epoch;
@@ -45,7 +47,7 @@ async function leaveInTransaction(
   deps: MembershipDeps,
   tx: Tx,
   caller: Caller,
-  input: { groupId: Buffer; prepared: PreparedCommit | undefined; groupInfo: Buffer | undefined },
+  input: { groupId: Buffer; prepared: PreparedCommit | undefined; groupInfo: PreparedGroupInfo | undefined },
 ): Promise<number> {
   const { groupId, prepared, groupInfo } = input;
   const room = await lockConversation(deps, tx, caller, groupId);

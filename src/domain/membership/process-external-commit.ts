@@ -1,14 +1,18 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
-import type { LockedConversation } from '#domain/conversations/conversation.ts';
-import { checkGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
+import { prepareGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import { loadLeaves } from '#domain/conversations/load-leaves.ts';
 import type { Leaves } from '#domain/conversations/load-leaves.ts';
 import { lockForJoiner } from '#domain/conversations/lock-conversation.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import { useInvite } from '#domain/invites/use-invite.ts';
+import { handshakesInForce } from '#domain/policies/handshakes.ts';
+import type { Handshakes } from '#domain/policies/handshakes.ts';
+import { loadPolicy } from '#domain/policies/load-policy.ts';
 import type { Clock } from '#platform/clock.ts';
+import { isAppError } from '#platform/errors.ts';
 import { timeBucketMs } from '#privacy/buckets.ts';
 import type { Tx } from '#storage/database.ts';
 import { judgeCommit, parseExternalCommit } from './accept-commit.ts';
@@ -48,9 +52,15 @@ export async function processExternalCommit(
   const commit = parseExternalCommit(input.commit, groupId, caller);
   const leaves = await loadLeavesOfReturner(deps, caller, groupId, commit);
   const call = { caller, method: 'processExternalCommit', key: input.idempotencyKey, input } as const;
+  const pskHashes = input.pskHash === undefined ? commit.externalPskIds : [input.pskHash, ...commit.externalPskIds];
+  const groupInfo = await prepareGroupInfo(deps, groupId, {
+    bytes: input.groupInfo,
+    mayWrite: input.groupInfo !== undefined && (await seemsAdmitted(deps, caller, groupId, pskHashes)),
+  });
+  const join = { ...input, groupId, commit, pskHashes, groupInfo, leaves };
   const answer = await deps.db.transaction().execute((tx) =>
     withIdempotency(deps, tx, call, async () => {
-      const epoch = await joinInTransaction(deps, tx, caller, { ...input, groupId, commit, leaves });
+      const epoch = await joinInTransaction(deps, tx, caller, join);
       return { epoch, joinedAt: new Date(timeBucketMs(deps.clock.nowMs(), deps.timeBucketSeconds)) };
     }),
   );
@@ -58,16 +68,35 @@ export async function processExternalCommit(
   return answer;
 }
 
-type ParsedJoin = Omit<ExternalJoin, 'commit'> & {
+interface ParsedJoin {
   readonly groupId: Buffer;
   readonly commit: FramedExternalCommit;
+  /** Invites that the caller shows. */
+  readonly pskHashes: readonly Uint8Array[];
+  readonly groupInfo: PreparedGroupInfo | undefined;
+  /** Of the commit's epoch, if the caller may have an old leaf. */
   readonly leaves: Leaves | undefined;
-};
+}
+
+/** As `findAdmission` finds without the lock; the transaction decides. */
+async function seemsAdmitted(
+  deps: MembershipDeps,
+  caller: Caller,
+  groupId: Buffer,
+  pskHashes: readonly Uint8Array[],
+): Promise<boolean> {
+  try {
+    await findAdmission(deps, caller, groupId, pskHashes);
+    return true;
+  } catch (error) {
+    if (isAppError(error)) return false;
+    throw error;
+  }
+}
 
 async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, input: ParsedJoin): Promise<number> {
-  const { groupId, commit, leaves } = input;
+  const { groupId, commit, pskHashes, leaves } = input;
   const locked = await lockForJoiner(tx, groupId);
-  const pskHashes = input.pskHash === undefined ? commit.externalPskIds : [input.pskHash, ...commit.externalPskIds];
   const admission = await findAdmission({ ...deps, db: tx }, caller, groupId, pskHashes);
   // Somebody new has no old leaf to remove: theirs would be another member's.
   if (admission.kind === 'invited' && commit.removedLeafIndex !== undefined) {
@@ -75,9 +104,12 @@ async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, i
   }
   const verdict = await judgeCommit(deps, tx, locked, commit);
   if (verdict.kind === 'retry') return verdict.epoch;
-  judgeRemovedLeaf(caller, commit, leaves);
+  const handshakes = handshakesInForce(deps.handshakes, await loadPolicy(tx, groupId));
+  if (handshakes === 'plaintext' && input.groupInfo === undefined)
+    throw refusalFor('PolicyViolation', 'groupInfoNeeded');
+  judgeRemovedLeaf(caller, commit, { leaves, handshakes });
   if (admission.kind !== 'member') await refuseTooMany(tx, groupId, { newcomers: 1, policy: admission.policy });
-  await storeNewGroupInfo(deps, tx, locked, input.groupInfo);
+  if (input.groupInfo !== undefined) await storeGroupInfo(deps, tx, input.groupInfo, locked.epoch + 1);
   const epoch = await recordChange(deps, tx, locked, {
     commit: verdict.commit,
     joined: admission.kind === 'member' ? [] : [{ did: caller.did, role: roles.member }],
@@ -100,20 +132,17 @@ async function loadLeavesOfReturner(
 }
 
 /** RFC 9420 section 12.4.3.2: the Remove is for an old leaf of the joiner. Without the leaves, members check it. */
-function judgeRemovedLeaf(caller: Caller, commit: FramedExternalCommit, leaves: Leaves | undefined): void {
-  if (leaves === undefined || commit.removedLeafIndex === undefined) return;
-  if (leaves[commit.removedLeafIndex]?.did !== caller.did) throw refusalFor('InvalidCommit', 'externalRemovesOther');
-}
-
-async function storeNewGroupInfo(
-  deps: MembershipDeps,
-  tx: Tx,
-  { groupId, epoch }: LockedConversation,
-  bytes: Buffer | undefined,
-): Promise<void> {
-  if (bytes === undefined) return;
-  checkGroupInfo(bytes, { groupId, epoch: epoch + 1 });
-  await storeGroupInfo(deps, tx, { groupId, epoch: epoch + 1, bytes });
+function judgeRemovedLeaf(
+  caller: Caller,
+  { removedLeafIndex }: FramedExternalCommit,
+  { leaves, handshakes }: { readonly leaves: Leaves | undefined; readonly handshakes: Handshakes },
+): void {
+  if (removedLeafIndex === undefined) return;
+  if (leaves === undefined) {
+    if (handshakes === 'plaintext') throw refusalFor('InvalidCommit', 'unknownLeaves');
+    return;
+  }
+  if (leaves[removedLeafIndex]?.did !== caller.did) throw refusalFor('InvalidCommit', 'externalRemovesOther');
 }
 
 /** What the join answers: the wish to be added anew, or the invite. */

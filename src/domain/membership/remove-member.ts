@@ -1,5 +1,6 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
@@ -14,7 +15,7 @@ import { prepareCommit } from './prepare-commit.ts';
 import type { PreparedCommit } from './prepare-commit.ts';
 import { recordChange } from './record-change.ts';
 import { memberPseudonym } from './require-member.ts';
-import { attachmentsOf, storeAttachments } from './store-attachments.ts';
+import { attachmentsOf, prepareMembersGroupInfo, storeAttachments } from './store-attachments.ts';
 import { selectMembership, updateBarred, updateRemovalCommitted } from './store.ts';
 
 export interface MemberToRemove {
@@ -37,18 +38,22 @@ export interface MemberToRemove {
 export async function removeMember(deps: MembershipDeps, caller: Caller, input: MemberToRemove): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
   const prepared = await prepareCommit(deps, caller, groupId, input.commit);
+  const groupInfo = await prepareMembersGroupInfo(deps, caller, groupId, input.groupInfo);
   const call = { caller, method: 'removeMember', key: input.idempotencyKey, input } as const;
   const epoch = await deps.db
     .transaction()
     .execute((tx) =>
-      withIdempotency(deps, tx, call, () => removeInTransaction(deps, tx, caller, { ...input, groupId, prepared })),
+      withIdempotency(deps, tx, call, () =>
+        removeInTransaction(deps, tx, caller, { ...input, groupId, prepared, groupInfo }),
+      ),
     );
   deps.onEvents();
   return epoch;
 }
 
-type CheckedRemoval = MemberToRemove & {
+type CheckedRemoval = Omit<MemberToRemove, 'groupInfo'> & {
   readonly groupId: Buffer;
+  readonly groupInfo: PreparedGroupInfo | undefined;
   readonly prepared: PreparedCommit | undefined;
 };
 
@@ -90,7 +95,7 @@ async function requireTarget(
   deps: { readonly privacy: Privacy },
   tx: Tx,
   by: { readonly caller: Caller; readonly groupId: Buffer; readonly membership: Membership },
-  input: MemberToRemove,
+  input: Pick<MemberToRemove, 'targetDid' | 'commit'>,
 ): Promise<{ target: Membership; isFollowUp: boolean }> {
   if (input.targetDid === by.caller.did) throw domainError('CannotRemoveSelf');
   const target = await selectMembership(tx, by.groupId, memberPseudonym(deps.privacy, by.groupId, input.targetDid));

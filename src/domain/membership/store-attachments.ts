@@ -1,9 +1,11 @@
 import type { Caller } from '#domain/caller.ts';
 import type { LockedConversation } from '#domain/conversations/conversation.ts';
-import { checkGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
+import { prepareGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import { acceptWelcome } from '#domain/welcomes/accept-welcome.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Tx } from '#storage/database.ts';
+import type { Db, Tx } from '#storage/database.ts';
+import { findActiveMember } from './find-active-member.ts';
 
 /** What a commit may bring along. */
 export interface CommitAttachments {
@@ -11,14 +13,25 @@ export interface CommitAttachments {
   /** The epoch after the commit. */
   readonly epoch: number;
   readonly welcome: Buffer | undefined;
-  readonly groupInfo: Buffer | undefined;
+  readonly groupInfo: PreparedGroupInfo | undefined;
   /** Whose key packages the Welcome may name, besides the caller's. */
   readonly invited: readonly string[];
 }
 
 /** Those of a commit that brings nobody in. */
-export function attachmentsOf(locked: LockedConversation, groupInfo: Buffer | undefined): CommitAttachments {
+export function attachmentsOf(locked: LockedConversation, groupInfo: PreparedGroupInfo | undefined): CommitAttachments {
   return { groupId: locked.groupId, epoch: locked.epoch + 1, welcome: undefined, groupInfo, invited: [] };
+}
+
+/** `prepareGroupInfo` for a call that only members may make. */
+export async function prepareMembersGroupInfo(
+  deps: { readonly db: Db; readonly privacy: Privacy },
+  caller: Caller,
+  groupId: Buffer,
+  bytes: Buffer | undefined,
+): Promise<PreparedGroupInfo | undefined> {
+  const mayWrite = bytes !== undefined && (await findActiveMember(deps, groupId, caller.did)) !== undefined;
+  return prepareGroupInfo(deps, groupId, { bytes, mayWrite });
 }
 
 /**
@@ -35,8 +48,5 @@ export async function storeAttachments(
   if (welcome !== undefined) {
     await acceptWelcome(deps, tx, caller, { groupId, epoch, bytes: welcome, cipherSuite: undefined, invited });
   }
-  if (groupInfo !== undefined) {
-    checkGroupInfo(groupInfo, { groupId, epoch });
-    await storeGroupInfo(deps, tx, { groupId, epoch, bytes: groupInfo });
-  }
+  if (groupInfo !== undefined) await storeGroupInfo(deps, tx, groupInfo, epoch);
 }

@@ -1,10 +1,9 @@
 import type { Caller } from '#domain/caller.ts';
-import { domainError } from '#domain/domain-error.ts';
 import { consumeKeyPackages } from '#domain/key-packages/consume-key-packages.ts';
+import { refusalFor, refusalWithText } from '#domain/refusal-reasons.ts';
 import { MlsFormatError } from '#mls/mls-format-error.ts';
 import { readWelcome } from '#mls/welcome.ts';
-import type { WelcomeHeader } from '#mls/welcome.ts';
-import { limits } from '#platform/limits.ts';
+import type { Welcome } from '#mls/welcome.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/database.ts';
 import { deliverWelcome } from './deliver-welcome.ts';
@@ -29,30 +28,28 @@ export async function acceptWelcome(
 ): Promise<void> {
   const header = parseWelcome(welcome.bytes);
   if (welcome.cipherSuite !== undefined && header.cipherSuite !== welcome.cipherSuite)
-    throw domainError('InvalidWelcome');
+    throw refusalFor('InvalidWelcome', 'otherSuite');
   const recipients = await consumeKeyPackages(deps, tx, caller, {
     refs: header.keyPackageRefs.map((ref) => Buffer.from(ref)),
     cipherSuite: header.cipherSuite,
   });
   const invited = new Set([...welcome.invited, caller.did]);
-  if (!recipients.every(({ did }) => invited.has(did))) throw domainError('InvalidWelcome');
+  if (!recipients.every(({ did }) => invited.has(did))) throw refusalFor('InvalidWelcome', 'ownerNotNamed');
   await deliverWelcome(deps, tx, {
     groupId: welcome.groupId,
     epoch: welcome.epoch,
-    welcome: welcome.bytes,
+    welcome: header.message,
     recipients,
   });
 }
 
 /** @throws AppError InvalidWelcome. */
-export function parseWelcome(bytes: Buffer): WelcomeHeader {
-  if (bytes.length > limits.welcomeSizeBytesMax) throw domainError('InvalidWelcome');
+export function parseWelcome(bytes: Buffer): Welcome {
   try {
-    const header = readWelcome(bytes);
-    if (header.keyPackageRefs.length === 0) throw domainError('InvalidWelcome');
-    return header;
+    return readWelcome(bytes);
   } catch (error) {
-    if (error instanceof MlsFormatError) throw domainError('InvalidWelcome');
-    throw error;
+    if (!(error instanceof MlsFormatError)) throw error;
+    const remedy = 'Send a Welcome (RFC 9420 section 12.4.3.1), in an MLSMessage or bare.';
+    throw refusalWithText('InvalidWelcome', `The Welcome cannot be read. ${error.message} ${remedy}`);
   }
 }

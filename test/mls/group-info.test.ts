@@ -1,0 +1,175 @@
+import fc from 'fast-check';
+import { encodeGroupInfo } from 'ts-mls/groupInfo.js';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
+import { findGroupInfoFault, type GroupInfoFault } from '#mls/group-info-fault.ts';
+import { readGroupInfo } from '#mls/group-info.ts';
+import { MlsFormatError } from '#mls/mls-format-error.ts';
+import { required } from '#platform/errors.ts';
+
+import { decodeGroupInfo, lies, treeOf } from '../support/lying-group-infos.ts';
+import { decodeMessage, didOf } from '../support/mls-decoding.ts';
+import { MlsMember } from '../support/mls-member.ts';
+
+const suites = [
+  'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519',
+  'MLS_128_DHKEMP256_AES128GCM_SHA256_P256',
+  'MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519',
+  'MLS_256_DHKEMX448_AES256GCM_SHA512_Ed448',
+  'MLS_256_DHKEMP521_AES256GCM_SHA512_P521',
+  'MLS_256_DHKEMP384_AES256GCM_SHA384_P384',
+  'MLS_256_XWING_AES256GCM_SHA512_Ed25519',
+  'MLS_256_MLKEM768_CHACHA20POLY1305_SHA384_Ed25519',
+  'MLS_256_MLKEM1024_AES256GCM_SHA512_MLDSA87',
+] as const;
+
+interface Group {
+  readonly groupId: Uint8Array;
+  readonly cipherSuite: number;
+  /** GroupInfos of all epochs, by all who were members of it. */
+  readonly honest: readonly Uint8Array[];
+  /** In the last epoch, whose tree has a blank leaf, an unmerged one and a parent in use. */
+  readonly creator: MlsMember;
+  readonly other: MlsMember;
+}
+
+async function makeGroup(suiteName: string): Promise<Group> {
+  const names = ['creator', 'anna', 'bert', 'carl', 'dora', 'emil', 'fred'].map((name) => `did:plc:${name}`);
+  const people = await Promise.all(names.map((did) => MlsMember.create({ did, cipherSuite: suiteName })));
+  const [creator, ...joiners] = people.map((one) => required(one, 'a member'));
+  if (creator === undefined) throw new Error('nobody');
+  const packages = await Promise.all(joiners.map((joiner) => joiner.createKeyPackage()));
+  const groupId = crypto.getRandomValues(new Uint8Array(32));
+  const honest: Uint8Array[] = [];
+  await creator.createGroup(groupId);
+  honest.push(await creator.exportGroupInfo());
+  const first = await creator.addMembers(packages.slice(0, 5).map(({ bytes }) => bytes));
+  creator.acceptCommit();
+  const [anna, , carl] = joiners;
+  if (anna === undefined || carl === undefined || first.welcome === undefined) throw new Error('nobody');
+  await Promise.all([anna, carl].map((joiner) => joiner.joinByWelcome(required(first.welcome, 'a Welcome'))));
+  honest.push(first.groupInfo, await anna.exportGroupInfo(), await carl.exportGroupInfo());
+  const steps = [
+    () => creator.removeMember('did:plc:bert'),
+    () => creator.emptyCommit(),
+    () => creator.removeMember('did:plc:dora'),
+    () => creator.emptyCommit(),
+    () => creator.addMembers(packages.slice(5).map(({ bytes }) => bytes)),
+  ];
+  for (const step of steps) {
+    const { commit, groupInfo } = await step();
+    creator.acceptCommit();
+    await anna.receive(commit);
+    await carl.receive(commit);
+    honest.push(groupInfo, await anna.exportGroupInfo(), await carl.exportGroupInfo());
+  }
+  return { groupId, cipherSuite: required(cipherSuiteNumber(suiteName), 'the suite'), honest, creator, other: anna };
+}
+
+type Judgement = GroupInfoFault | 'format' | 'valid';
+
+async function judge(bytes: Uint8Array, group: { groupId: Uint8Array; cipherSuite: number }): Promise<Judgement> {
+  try {
+    return (await findGroupInfoFault(readGroupInfo(bytes), group)) ?? 'valid';
+  } catch (error) {
+    if (error instanceof MlsFormatError) return 'format';
+    throw error;
+  }
+}
+
+function bareForm(message: Uint8Array): Uint8Array {
+  const decoded = decodeMessage(message);
+  if (decoded.wireformat !== 'mls_group_info') throw new TypeError('not a GroupInfo');
+  return encodeGroupInfo(decoded.groupInfo);
+}
+
+describe.each(suites)('%s', (suiteName) => {
+  let group: Group;
+  beforeAll(async () => void (group = await makeGroup(suiteName)), 60_000);
+
+  it('takes what members export in every epoch, and reads the tree as ts-mls does', async () => {
+    for (const message of group.honest) {
+      expect(await judge(message, group)).toBe('valid');
+      const theirs = treeOf(decodeGroupInfo(message));
+      const { tree } = readGroupInfo(message);
+      const dids = tree.leaves.map((leaf) => leaf && Buffer.from(leaf.basicIdentity ?? []).toString());
+      const expected = theirs.flatMap((node, at) =>
+        at % 2 === 0 ? [node?.nodeType === 'leaf' ? didOf(node.leaf) : undefined] : [],
+      );
+      expect(dids).toEqual(expected);
+    }
+  });
+
+  it('reads both forms, and gives the wrapped one', async () => {
+    for (const message of group.honest) {
+      const bare = bareForm(message);
+      expect(await judge(bare, group)).toBe('valid');
+      expect(Buffer.from(readGroupInfo(bare).message).equals(message)).toBe(true);
+      expect(readGroupInfo(message).message).toBe(message);
+    }
+  });
+
+  it('takes an external key with its length in front, as RFC 9420 writes it', async () => {
+    const truth = decodeGroupInfo(await group.creator.exportGroupInfo());
+    const extensions = truth.extensions.map((extension) => {
+      if (extension.extensionType !== 'external_pub') return extension;
+      const { length } = extension.extensionData;
+      const head = length < 64 ? [length] : [0x40 | (length >> 8), length & 0xff];
+      return { ...extension, extensionData: Buffer.concat([Buffer.from(head), extension.extensionData]) };
+    });
+    expect(await judge(await group.creator.signGroupInfo({ ...truth, extensions }), group)).toBe('valid');
+  });
+
+  it('refuses everything wrong that a member could sign', async () => {
+    const truth = decodeGroupInfo(await group.creator.exportGroupInfo());
+    const tree = treeOf(truth);
+    expect(tree.some((node, at) => at % 2 === 0 && node === undefined)).toBe(true);
+    expect(tree.some((node) => node?.nodeType === 'parent' && node.parent.unmergedLeaves.length > 0)).toBe(true);
+    const found: Record<string, Judgement> = {};
+    for (const { name, tell } of lies) {
+      found[name] = await judge(await group.creator.signGroupInfo(tell(truth)), group);
+    }
+    expect(found).toEqual(Object.fromEntries(lies.map(({ name, fault }) => [name, fault])));
+  });
+
+  it('refuses a signature by somebody else, of another epoch or of nothing', async () => {
+    const truth = decodeGroupInfo(await group.creator.exportGroupInfo());
+    const byOther = await group.other.signGroupInfo(truth);
+    const former = required(group.honest.at(-4), 'a former epoch');
+    const signatureOf = (message: Uint8Array): Uint8Array => {
+      const decoded = decodeMessage(message);
+      return decoded.wireformat === 'mls_group_info' ? decoded.groupInfo.signature : new Uint8Array();
+    };
+    expect(await judge(byOther, group)).toBe('signature');
+    for (const signature of [signatureOf(former), new Uint8Array(), new Uint8Array(64), new Uint8Array(4_627)]) {
+      expect(await judge(encodeGroupInfo({ ...truth, signature }), group)).toBe('signature');
+    }
+  });
+
+  it('refuses it in the name of another group or suite', async () => {
+    const message = await group.creator.exportGroupInfo();
+    const groupId = group.groupId.map((byte) => byte ^ 1);
+    expect(await judge(message, { ...group, groupId })).toBe('otherGroup');
+    expect(await judge(message, { ...group, cipherSuite: group.cipherSuite === 1 ? 2 : 1 })).toBe('otherSuite');
+    expect(await judge(message, { ...group, cipherSuite: 0xf00 })).toBe('unknownSuite');
+  });
+
+  it('refuses it with any byte changed, cut off at any place, or longer', async () => {
+    const message = Buffer.from(await group.creator.exportGroupInfo());
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(fc.nat({ max: message.length - 1 }), fc.nat({ max: 400 })),
+        fc.integer({ min: 1, max: 255 }),
+        async (at, mask) => {
+          const bytes = Buffer.from(message);
+          bytes[at] = (bytes[at] ?? 0) ^ mask;
+          expect(await judge(bytes, group)).not.toBe('valid');
+          expect(await judge(message.subarray(0, at), group)).toBe('format');
+          expect(await judge(Buffer.concat([message, bytes.subarray(0, mask)]), group)).toBe('format');
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
