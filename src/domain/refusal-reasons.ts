@@ -59,6 +59,8 @@ export const refusalReasons = {
       'The conversation demands plaintext handshakes. Send the commit or proposal as MLS PublicMessage.',
   },
   InvalidGroupInfo: {
+    otherLeaves:
+      'The ratchet tree of the groupInfo has other members than the group has after the commit. Export it after applying the commit that it comes with.',
     otherGroup: 'The groupInfo is of another MLS group than convoId or groupId says. Export it from that group.',
     otherEpoch:
       'The epoch of the groupInfo is not the one that the conversation has after this call. Export it after applying the commit that it comes with.',

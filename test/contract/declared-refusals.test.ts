@@ -135,6 +135,7 @@ const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> |
   leaveConvo: {
     EpochMismatch: () => ({ convoId, commit: base64(commitOf(7)) }),
     InvalidCommit: () => ({ convoId, commit: nonsense }),
+    InvalidGroupInfo: () => by(bob, { convoId, commit: base64(commitOf(1)), groupInfo: nonsense }),
     NotAdmin: () => by(bob, { convoId, targetDid: alice.did }),
     TargetNotMember: () => ({ convoId, targetDid: randomPlcDid() }),
   },
@@ -185,6 +186,13 @@ const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> |
   removeMember: {
     CannotRemoveSelf: () => ({ convoId, targetDid: alice.did, idempotencyKey: newUuid() }),
     InvalidCommit: () => ({ convoId, targetDid: bob.did, idempotencyKey: newUuid(), commit: nonsense }),
+    InvalidGroupInfo: () => ({
+      convoId,
+      targetDid: bob.did,
+      idempotencyKey: newUuid(),
+      commit: base64(commitOf(1)),
+      groupInfo: nonsense,
+    }),
     TargetNotMember: () => ({ convoId, targetDid: randomPlcDid(), idempotencyKey: newUuid() }),
   },
   sendMessage: {

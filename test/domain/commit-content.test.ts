@@ -152,7 +152,7 @@ async function ruleOf(task: Promise<unknown>): Promise<string> {
     await task;
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    if (error.code !== 'InvalidCommit') return error.code;
+    if (error.code !== 'InvalidCommit') return String(error.code);
     const [rule] = Object.entries(refusalReasons.InvalidCommit).find(([, text]) => text === error.message) ?? [];
     return rule ?? 'format';
   }

@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { required } from '#platform/errors.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { craftedSuite as cipherSuite, createCraftedConversation } from '../support/crafted-conversation.ts';
-import { craftCommit } from '../support/crafted-mls.ts';
+import { craftCommit, craftExternalCommit } from '../support/crafted-mls.ts';
 import { openEventStream } from '../support/event-stream.ts';
 import { MlsMember } from '../support/mls-member.ts';
+import { wrapInEnvelope } from '../support/mls-padding.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { XrpcClient } from '../support/xrpc-client.ts';
@@ -50,6 +51,168 @@ async function pair(): Promise<Pair> {
   await joiner.joinByWelcome(Buffer.from((await bob.call('getWelcome', { convoId })).welcome, 'base64'));
   return { convoId, alice, bob, ofAlice: creator, ofBob: joiner };
 }
+
+describe('a commit that says something else than the call', () => {
+  test('Bob, no admin, removes the admin Alice by addMembers, and by every other method: refused, and Alice is in', async () => {
+    const { convoId, alice, bob, ofAlice, ofBob } = await pair();
+    const groupInfo = base64(await ofAlice.exportGroupInfo());
+    await alice.call('updateGroupInfo', { convoId, groupInfo, epoch: 1 });
+    const { commit } = await ofBob.removeMember(alice.did);
+    const [text, idempotencyKey] = [base64(commit), newUuid()];
+    const refusals = [
+      await bob.refusal('addMembers', { convoId, didList: [bob.did], commit: text }),
+      await bob.refusal('commit', { convoId, commit }),
+      await bob.refusal('leaveConvo', { convoId, commit: text }),
+    ];
+    for (const { error, body } of refusals) {
+      expect([error, body['message']]).toEqual(['InvalidCommit', expect.stringContaining('a leaf of a member')]);
+    }
+    const target = { convoId, targetDid: alice.did, idempotencyKey, commit: text };
+    expect((await bob.refusal('removeMember', target)).error).toBe('NotAdmin');
+    expect((await alice.call('getEpoch', { convoId })).currentEpoch).toBe(1);
+    const mine = await ofAlice.emptyCommit();
+    expect(await alice.call('commit', { convoId, commit: mine.commit })).toMatchObject({ newEpoch: 2 });
+  });
+
+  test('without a GroupInfo of the epoch the text says what to do, and it helps', async () => {
+    const { convoId, alice, bob, ofAlice, ofBob } = await pair();
+    const ofTablet = await MlsMember.create({ did: alice.did, cipherSuite });
+    const added = await ofAlice.addMembers([(await ofTablet.createKeyPackage()).bytes]);
+    await alice.call('commit', { convoId, commit: added.commit });
+    ofAlice.acceptCommit();
+    await ofBob.receive(added.commit);
+    const taken = await ofAlice.removeLeaf(2);
+    const refusal = await alice.refusal('commit', { convoId, commit: taken.commit });
+    expect(refusal.body['message']).toContain('updateGroupInfo');
+    const groupInfo = base64(await ofBob.exportGroupInfo());
+    await bob.call('updateGroupInfo', { convoId, groupInfo, epoch: 2 });
+    expect(await alice.call('commit', { convoId, commit: taken.commit })).toMatchObject({ newEpoch: 3 });
+  });
+
+  test('a GroupInfo that calls leaves of others by the name of the committer does not come in with a commit', async () => {
+    const { convoId, alice, bob, ofAlice, ofBob } = await pair();
+    await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
+    const forger = ofBob.inAnotherGroup();
+    await forger.createGroup(Buffer.from(convoId, 'hex'));
+    const second = await MlsMember.create({ did: bob.did, cipherSuite });
+    const packages = [(await second.createKeyPackage()).bytes];
+    for (let epoch = 0; epoch < 2; epoch += 1) {
+      await (epoch === 0 ? forger.addMembers(packages) : forger.emptyCommit());
+      forger.acceptCommit();
+    }
+    const forged = await forger.exportGroupInfo();
+    const { commit, groupInfo } = await ofBob.emptyCommit();
+    const refusal = await bob.refusal('commit', { convoId, commit, groupInfo: forged });
+    expect([refusal.error, refusal.body['message']]).toEqual([
+      'InvalidGroupInfo',
+      expect.stringContaining('other members'),
+    ]);
+    expect(await bob.call('commit', { convoId, commit, groupInfo })).toMatchObject({ newEpoch: 2 });
+  });
+
+  test('somebody who asked to be added anew is taken out and added by one commit of addMembers', async () => {
+    const { convoId, alice, bob, ofAlice, ofBob } = await pair();
+    await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
+    const anew = await MlsMember.create({ did: bob.did, cipherSuite });
+    const packages = [(await anew.createKeyPackage()).bytes];
+    const { commit, welcome } = await ofAlice.replaceMember(ofBob.did, packages);
+    const request = { convoId, didList: [bob.did], commit: base64(commit) };
+    expect((await alice.refusal('addMembers', request)).body['message']).toContain('a leaf of a member');
+    await bob.call('readdition', { convoId });
+    expect(await alice.call('addMembers', request)).toMatchObject({ newEpoch: 2 });
+    ofAlice.acceptCommit();
+    await anew.joinByWelcome(required(welcome, 'a Welcome'));
+    expect(anew.epochAuthenticator).toBe(ofAlice.epochAuthenticator);
+  });
+});
+
+describe('the form of handshakes', () => {
+  test('plaintext: nothing encrypted, and each commit with its GroupInfo', async () => {
+    const { convoId, alice, bob, ofAlice, ofBob } = await pair();
+    await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
+    expect((await alice.call('updatePolicy', { convoId, handshakes: 'plaintext' })).policy.handshakes).toBe(
+      'plaintext',
+    );
+    expect((await bob.call('getPolicy', { convoId })).policy.handshakes).toBe('plaintext');
+    const hidden = await ofBob.emptyCommit({ wire: 'private' });
+    const text = base64(hidden.commit);
+    const idempotencyKey = newUuid();
+    const refusals = [
+      await bob.refusal('commit', { convoId, commit: hidden.commit, groupInfo: hidden.groupInfo }),
+      await bob.refusal('addMembers', { convoId, didList: [bob.did], commit: text }),
+      await bob.refusal('leaveConvo', { convoId, commit: text }),
+      await alice.refusal('removeMember', { convoId, targetDid: bob.did, idempotencyKey, commit: text }),
+    ];
+    ofBob.rejectCommit();
+    const padded = wrapInEnvelope(await ofBob.proposeRemoval(bob.did));
+    const proposal = { convoId, msgId: newUuid(), epoch: 1, ciphertext: padded, paddedSize: padded.length };
+    refusals.push(await bob.refusal('sendMessage', proposal));
+    for (const { error, body } of refusals) {
+      expect([error, body['message']]).toEqual(['PolicyViolation', expect.stringContaining('plaintext')]);
+    }
+    const { commit, groupInfo } = await ofAlice.emptyCommit();
+    const bare = await alice.refusal('commit', { convoId, commit });
+    expect([bare.error, bare.body['message']]).toEqual(['PolicyViolation', expect.stringContaining('groupInfo')]);
+    expect(await alice.call('commit', { convoId, commit, groupInfo })).toMatchObject({ newEpoch: 2 });
+  });
+
+  test('encrypted: nothing of members in clear', async () => {
+    const { convoId, alice, bob, ofAlice, ofBob } = await pair();
+    await alice.call('updatePolicy', { convoId, handshakes: 'encrypted' });
+    const { commit } = await ofBob.emptyCommit();
+    const padded = wrapInEnvelope(await ofBob.proposeRemoval(bob.did, { wire: 'public' }));
+    const proposal = { convoId, msgId: newUuid(), epoch: 1, ciphertext: padded, paddedSize: padded.length };
+    for (const refusal of [
+      await bob.refusal('commit', { convoId, commit }),
+      await bob.refusal('sendMessage', proposal),
+    ]) {
+      expect([refusal.error, refusal.body['message']]).toEqual([
+        'PolicyViolation',
+        expect.stringContaining('encrypted'),
+      ]);
+    }
+    const laptop = await MlsMember.create({ did: bob.did, cipherSuite });
+    await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
+    const join = await laptop.externalJoin(await ofAlice.exportGroupInfo());
+    await bob.call('processExternalCommit', { convoId, externalCommit: base64(join.commit) });
+    expect((await bob.call('getEpoch', { convoId })).currentEpoch, 'external commits are always in clear').toBe(2);
+  });
+
+  test('what the operator demands counts before what admins choose, and strangers see nothing of it', async () => {
+    const strict = await startTestBed({ env: { HANDSHAKES: 'plaintext' } });
+    try {
+      const [alice, stranger] = [strict.client(), strict.client()];
+      const { convoId, groupId } = await createCraftedConversation(alice, []);
+      const { policy } = await alice.call('updatePolicy', { convoId, handshakes: 'encrypted' });
+      expect(policy.handshakes).toBe('plaintext');
+      const commit = craftCommit(groupId, 0);
+      expect((await alice.refusal('commit', { convoId, commit })).error).toBe('PolicyViolation');
+      expect((await stranger.refusal('commit', { convoId, commit })).error).toBe('ConvoNotFound');
+    } finally {
+      await strict.stop();
+    }
+  });
+});
+
+describe('an external commit', () => {
+  test('removes an old leaf of the joiner, and of nobody else', async () => {
+    const { convoId, alice, bob, ofAlice, ofBob } = await pair();
+    await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
+    const groupId = Buffer.from(convoId, 'hex');
+    // It removes leaf 0, which is Alice's.
+    const externalCommit = base64(craftExternalCommit({ groupId, epoch: 1, did: bob.did, removes: 1 }));
+    const refusal = await bob.refusal('processExternalCommit', { convoId, externalCommit });
+    expect([refusal.error, refusal.body['message']]).toEqual([
+      'InvalidCommit',
+      expect.stringContaining('not one of yours'),
+    ]);
+    const lost = ofBob.inAnotherGroup();
+    const resync = await lost.externalJoin(await ofAlice.exportGroupInfo(), 'resync');
+    expect(await bob.call('processExternalCommit', { convoId, externalCommit: base64(resync.commit) })).toMatchObject({
+      epoch: 2,
+    });
+  });
+});
 
 describe('a commit that changes nobody', () => {
   test.for(['public', 'private'] as const)('fresh keys of a plain member, %s: the others apply it', async (wire) => {

@@ -1,4 +1,4 @@
-import { proposalRef, readClearProposal } from '#mls/framing.ts';
+import { createHash } from 'node:crypto';
 import { newSecret } from '#platform/ids.ts';
 import { opaque, uint16, uint64 } from './crafted-mls.ts';
 import { wrapInEnvelope } from './mls-padding.ts';
@@ -62,7 +62,7 @@ export interface CraftedProposal {
   readonly message: Buffer;
   /** In the padding envelope. */
   readonly padded: Buffer;
-  /** For SHA-256. */
+  /** RefHash of RFC 9420 section 5.2 with SHA-256. */
   readonly ref: Buffer;
 }
 
@@ -72,9 +72,11 @@ export function craftClearProposal(
   const { senderType = 'member' } = given;
   const index = senderType === 'newMemberProposal' ? [] : [uint16(0), uint16(given.leaf)];
   const sender = Buffer.concat([Buffer.of(senderTypes[senderType]), ...index]);
-  const tag = senderType === 'member' ? [opaque(newSecret(32))] : [];
-  const parts = [Buffer.of(proposalContent), given.proposal, opaque(newSecret(64)), ...tag];
-  const message = publicMessage(given, sender, Buffer.concat(parts));
-  const padded = Buffer.from(wrapInEnvelope(message));
-  return { message, padded, ref: Buffer.from(proposalRef(readClearProposal(padded), 'sha256')) };
+  const parts = [Buffer.of(proposalContent), given.proposal, opaque(newSecret(64))];
+  const untagged = publicMessage(given, sender, Buffer.concat(parts));
+  const message = Buffer.concat([untagged, ...(senderType === 'member' ? [opaque(newSecret(32))] : [])]);
+  // AuthenticatedContent begins behind the version and ends in front of the membership tag.
+  const referred = Buffer.concat([opaque(Buffer.from('MLS 1.0 Proposal Reference')), opaque(untagged.subarray(2))]);
+  const ref = createHash('sha256').update(referred).digest();
+  return { message, padded: Buffer.from(wrapInEnvelope(message)), ref };
 }

@@ -10,6 +10,8 @@ import { yieldToEventLoop } from '#platform/yield-to-event-loop.ts';
 import { padToBucket, unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
+import { leavesOf } from './leaves.ts';
+import type { Leaves } from './leaves.ts';
 import { selectCipherSuite, selectGroupInfo, upsertGroupInfo } from './store.ts';
 
 /** A GroupInfo that was checked and sealed before a lock was taken. */
@@ -19,6 +21,7 @@ export interface CheckedGroupInfo {
   readonly sealedGroupInfo: Buffer;
   /** SHA-256 over what all GroupInfos of one epoch have in common. */
   readonly contextDigest: Buffer;
+  readonly leaves: Leaves;
 }
 
 /** What `storeGroupInfo` stores, or the refusal that it throws. */
@@ -42,7 +45,7 @@ export async function checkGroupInfo(
   await yieldToEventLoop();
   const { epoch } = info;
   const sealedGroupInfo = deps.privacy.seal('group-info', [groupId, epoch], padToBucket(info.message));
-  return { groupId, epoch, sealedGroupInfo, contextDigest: contextDigestOf(info) };
+  return { groupId, epoch, sealedGroupInfo, contextDigest: contextDigestOf(info), leaves: leavesOf(info.tree) };
 }
 
 function parseGroupInfo(bytes: Buffer): GroupInfo {

@@ -1,5 +1,7 @@
 import type { Caller } from '#domain/caller.ts';
-import { didOfIdentity } from '#domain/conversations/load-leaves.ts';
+import { applyToLeaves, areSameLeaves, didOfIdentity } from '#domain/conversations/leaves.ts';
+import type { Leaves } from '#domain/conversations/leaves.ts';
+import { isAppError } from '#platform/errors.ts';
 import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import type { LockedConversation } from '#domain/conversations/conversation.ts';
 import { handshakesInForce } from '#domain/policies/handshakes.ts';
@@ -72,12 +74,27 @@ export async function checkCommit(
     standingOf: (did) => standings.get(did) ?? { isActive: false, asksToBeAdded: false },
   });
   if (leaves === undefined) return;
+  if (isComplete) compareGroupInfo(given.groupInfo, applyToLeaves(leaves, { removed, added: addedBy(proposals) }));
   const remaining = new Set(
     leaves.flatMap((leaf, index) => (leaf?.did === undefined || removed.has(index) ? [] : [leaf.did])),
   );
   for (const [did, { member, isRemovalPending }] of standings) {
     if (isRemovalPending && !remaining.has(did)) await updateRemovalCommitted(tx, groupId, member);
   }
+}
+
+function addedBy(proposals: readonly ResolvedProposal[]): (string | undefined)[] {
+  return proposals.flatMap(({ shape }) => (shape.type === 'add' ? [didOfIdentity(shape.identity)] : []));
+}
+
+/**
+ * Whether a GroupInfo has the leaves that its commit makes: otherwise somebody could name leaves of others as their own, and remove
+ * them by the next commit.
+ * @throws AppError InvalidGroupInfo.
+ */
+export function compareGroupInfo(groupInfo: PreparedGroupInfo | undefined, leaves: Leaves): void {
+  if (groupInfo === undefined || isAppError(groupInfo)) return;
+  if (!areSameLeaves(groupInfo.leaves, leaves)) throw refusalFor('InvalidGroupInfo', 'otherLeaves');
 }
 
 function resolve(

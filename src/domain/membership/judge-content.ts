@@ -1,5 +1,5 @@
-import type { Leaves } from '#domain/conversations/load-leaves.ts';
-import { didOfIdentity } from '#domain/conversations/load-leaves.ts';
+import type { Leaves } from '#domain/conversations/leaves.ts';
+import { didOfIdentity } from '#domain/conversations/leaves.ts';
 import type { Handshakes } from '#domain/policies/handshakes.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
 import type { ClearProposal, CommitContent } from '#mls/framing.ts';

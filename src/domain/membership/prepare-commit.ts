@@ -1,6 +1,6 @@
 import type { Caller } from '#domain/caller.ts';
 import { loadLeaves } from '#domain/conversations/load-leaves.ts';
-import type { Leaves } from '#domain/conversations/load-leaves.ts';
+import type { Leaves } from '#domain/conversations/leaves.ts';
 import { readCipherSuite } from '#domain/conversations/read-cipher-suite.ts';
 import { loadProposals } from '#domain/messages/store-proposal.ts';
 import { cipherSuite } from '#mls/cipher-suites.ts';

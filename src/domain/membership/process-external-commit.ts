@@ -3,7 +3,8 @@ import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { prepareGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
 import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import { loadLeaves } from '#domain/conversations/load-leaves.ts';
-import type { Leaves } from '#domain/conversations/load-leaves.ts';
+import { applyToLeaves } from '#domain/conversations/leaves.ts';
+import type { Leaves } from '#domain/conversations/leaves.ts';
 import { lockForJoiner } from '#domain/conversations/lock-conversation.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
@@ -18,13 +19,14 @@ import type { Tx } from '#storage/database.ts';
 import { judgeCommit, parseExternalCommit } from './accept-commit.ts';
 import type { FramedExternalCommit } from './accept-commit.ts';
 import type { MembershipDeps } from './add-members.ts';
+import { compareGroupInfo } from './check-commit.ts';
 import { findAdmission } from './find-admission.ts';
 import type { Admission } from './find-admission.ts';
 import { roles } from './member.ts';
 import { recordChange } from './record-change.ts';
 import { refuseTooMany } from './refuse-too-many.ts';
 import { memberPseudonym } from './require-member.ts';
-import { selectMembership, updateNeedsRejoin } from './store.ts';
+import { updateNeedsRejoin } from './store.ts';
 
 export interface ExternalJoin {
   readonly conversationId: string;
@@ -50,13 +52,13 @@ export async function processExternalCommit(
 ): Promise<{ epoch: number; joinedAt: Date }> {
   const groupId = parseConversationId(input.conversationId);
   const commit = parseExternalCommit(input.commit, groupId, caller);
-  const leaves = await loadLeavesOfReturner(deps, caller, groupId, commit);
   const call = { caller, method: 'processExternalCommit', key: input.idempotencyKey, input } as const;
   const pskHashes = input.pskHash === undefined ? commit.externalPskIds : [input.pskHash, ...commit.externalPskIds];
-  const groupInfo = await prepareGroupInfo(deps, groupId, {
-    bytes: input.groupInfo,
-    mayWrite: input.groupInfo !== undefined && (await seemsAdmitted(deps, caller, groupId, pskHashes)),
-  });
+  // Before the lock, because opening a GroupInfo takes time; for those who are not let in anyway nothing is opened.
+  const needsLeaves = input.groupInfo !== undefined || commit.removedLeafIndex !== undefined;
+  const mayWrite = needsLeaves && (await seemsAdmitted(deps, caller, groupId, pskHashes));
+  const groupInfo = await prepareGroupInfo(deps, groupId, { bytes: input.groupInfo, mayWrite });
+  const leaves = mayWrite ? await loadLeaves(deps, groupId, commit.epoch) : undefined;
   const join = { ...input, groupId, commit, pskHashes, groupInfo, leaves };
   const answer = await deps.db.transaction().execute((tx) =>
     withIdempotency(deps, tx, call, async () => {
@@ -108,6 +110,7 @@ async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, i
   if (handshakes === 'plaintext' && input.groupInfo === undefined)
     throw refusalFor('PolicyViolation', 'groupInfoNeeded');
   judgeRemovedLeaf(caller, commit, { leaves, handshakes });
+  if (leaves !== undefined) compareGroupInfo(input.groupInfo, leavesAfter(caller, commit, leaves));
   if (admission.kind !== 'member') await refuseTooMany(tx, groupId, { newcomers: 1, policy: admission.policy });
   if (input.groupInfo !== undefined) await storeGroupInfo(deps, tx, input.groupInfo, locked.epoch + 1);
   const epoch = await recordChange(deps, tx, locked, {
@@ -117,18 +120,6 @@ async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, i
   });
   await settle(deps, tx, { caller, groupId, admission });
   return epoch;
-}
-
-/** Opened before the lock, because that takes time, and only for somebody who may have an old leaf. */
-async function loadLeavesOfReturner(
-  deps: MembershipDeps,
-  caller: Caller,
-  groupId: Buffer,
-  commit: FramedExternalCommit,
-): Promise<Leaves | undefined> {
-  if (commit.removedLeafIndex === undefined) return undefined;
-  const membership = await selectMembership(deps.db, groupId, memberPseudonym(deps.privacy, groupId, caller.did));
-  return membership && loadLeaves(deps, groupId, commit.epoch);
 }
 
 /** RFC 9420 section 12.4.3.2: the Remove is for an old leaf of the joiner. Without the leaves, members check it. */
@@ -143,6 +134,12 @@ function judgeRemovedLeaf(
     return;
   }
   if (leaves[removedLeafIndex]?.did !== caller.did) throw refusalFor('InvalidCommit', 'externalRemovesOther');
+}
+
+/** The joiner's leaf takes the leftmost blank place, as an Add does (RFC 9420 section 12.4.3.2). */
+function leavesAfter(caller: Caller, { removedLeafIndex }: FramedExternalCommit, leaves: Leaves): Leaves {
+  const removed = new Set(removedLeafIndex === undefined ? [] : [removedLeafIndex]);
+  return applyToLeaves(leaves, { removed, added: [caller.did] });
 }
 
 /** What the join answers: the wish to be added anew, or the invite. */

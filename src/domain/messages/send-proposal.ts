@@ -1,6 +1,6 @@
 import type { Caller } from '#domain/caller.ts';
 import { loadLeaves } from '#domain/conversations/load-leaves.ts';
-import type { Leaves } from '#domain/conversations/load-leaves.ts';
+import type { Leaves } from '#domain/conversations/leaves.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { eventKinds } from '#domain/events/event.ts';
