@@ -52,6 +52,16 @@ async function pair(): Promise<Pair> {
   return { convoId, alice, bob, ofAlice: creator, ofBob: joiner };
 }
 
+/** A consistent GroupInfo of `epoch` in which all leaves are the forger's. */
+async function forge(by: MlsMember, convoId: string, epoch: number): Promise<Uint8Array> {
+  const forger = by.inAnotherGroup();
+  await forger.createGroup(Buffer.from(convoId, 'hex'));
+  const second = await MlsMember.create({ did: by.did, cipherSuite });
+  await forger.addMembers([(await second.createKeyPackage()).bytes]);
+  for (forger.acceptCommit(); forger.epoch < epoch; forger.acceptCommit()) await forger.emptyCommit();
+  return forger.exportGroupInfo();
+}
+
 describe('a commit that says something else than the call', () => {
   test('Bob, no admin, removes the admin Alice by addMembers, and by every other method: refused, and Alice is in', async () => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
@@ -92,15 +102,7 @@ describe('a commit that says something else than the call', () => {
   test('a GroupInfo that calls leaves of others by the name of the committer does not come in with a commit', async () => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
     await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
-    const forger = ofBob.inAnotherGroup();
-    await forger.createGroup(Buffer.from(convoId, 'hex'));
-    const second = await MlsMember.create({ did: bob.did, cipherSuite });
-    const packages = [(await second.createKeyPackage()).bytes];
-    for (let epoch = 0; epoch < 2; epoch += 1) {
-      await (epoch === 0 ? forger.addMembers(packages) : forger.emptyCommit());
-      forger.acceptCommit();
-    }
-    const forged = await forger.exportGroupInfo();
+    const forged = await forge(ofBob, convoId, 2);
     const { commit, groupInfo } = await ofBob.emptyCommit();
     const refusal = await bob.refusal('commit', { convoId, commit, groupInfo: forged });
     expect([refusal.error, refusal.body['message']]).toEqual([
@@ -108,6 +110,47 @@ describe('a commit that says something else than the call', () => {
       expect.stringContaining('other members'),
     ]);
     expect(await bob.call('commit', { convoId, commit, groupInfo })).toMatchObject({ newEpoch: 2 });
+  });
+
+  test('the leaves are followed through commits in clear, and a forged GroupInfo does not come in between', async () => {
+    const { convoId, alice, bob, ofAlice, ofBob } = await pair();
+    await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
+    const tablet = await MlsMember.create({ did: alice.did, cipherSuite });
+    const padded = wrapInEnvelope(await ofBob.proposeAddition((await tablet.createKeyPackage()).bytes));
+    const proposal = { convoId, msgId: newUuid(), epoch: 1, ciphertext: padded, paddedSize: padded.length };
+    await bob.call('sendMessage', proposal);
+    await ofAlice.receive(padded);
+    for (let nth = 0; nth < 2; nth += 1) {
+      const { commit } = await ofAlice.emptyCommit();
+      await alice.call('commit', { convoId, commit });
+      ofAlice.acceptCommit();
+      await ofBob.receive(commit);
+    }
+    const groupInfo = base64(await forge(ofBob, convoId, 3));
+    const refusal = await bob.refusal('updateGroupInfo', { convoId, groupInfo, epoch: 3 });
+    expect([refusal.error, refusal.body['message']]).toEqual([
+      'InvalidGroupInfo',
+      expect.stringContaining('other members'),
+    ]);
+    const { commit } = await ofBob.removeLeaf(0);
+    expect((await bob.refusal('commit', { convoId, commit })).body['message']).toContain('a leaf of a member');
+    const good = base64(await ofBob.exportGroupInfo());
+    const taken = await ofAlice.removeLeaf(2);
+    expect(await alice.call('commit', { convoId, commit: taken.commit })).toMatchObject({ newEpoch: 4 });
+    expect((await bob.refusal('updateGroupInfo', { convoId, groupInfo: good, epoch: 3 })).error).toBe('EpochMismatch');
+  });
+
+  test('an encrypted commit hides the leaves, until somebody stores the GroupInfo', async () => {
+    const { convoId, alice, bob, ofAlice, ofBob } = await pair();
+    await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
+    const hidden = await ofAlice.emptyCommit({ wire: 'private' });
+    await alice.call('commit', { convoId, commit: hidden.commit });
+    ofAlice.acceptCommit();
+    await ofBob.receive(hidden.commit);
+    const { commit } = await ofBob.removeMember(alice.did);
+    expect((await bob.refusal('commit', { convoId, commit })).body['message']).toContain('updateGroupInfo');
+    await bob.call('updateGroupInfo', { convoId, groupInfo: base64(await ofBob.exportGroupInfo()), epoch: 2 });
+    expect((await bob.refusal('commit', { convoId, commit })).body['message']).toContain('a leaf of a member');
   });
 
   test('somebody who asked to be added anew is taken out and added by one commit of addMembers', async () => {

@@ -12,7 +12,7 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
 import { leavesOf } from './leaves.ts';
 import type { Leaves } from './leaves.ts';
-import { selectCipherSuite, selectGroupInfo, upsertGroupInfo } from './store.ts';
+import { selectCipherSuite, selectGroupInfo, selectLastGroupInfo, upsertGroupInfo } from './store.ts';
 
 /** A GroupInfo that was checked and sealed before a lock was taken. */
 export interface CheckedGroupInfo {
@@ -103,6 +103,17 @@ export async function storeGroupInfo(
   if (prepared.epoch !== epoch) throw refusalFor('InvalidGroupInfo', 'otherEpoch');
   const isStored = await upsertGroupInfo(tx, prepared, deps.timeBucketSeconds);
   if (!isStored) throw refusalFor('InvalidGroupInfo', 'otherContext');
+}
+
+/** The stored GroupInfo, of whatever epoch. */
+export async function loadLastGroupInfo(
+  deps: { db: Db; privacy: Privacy },
+  groupId: Buffer,
+): Promise<{ bytes: Buffer; epoch: number } | undefined> {
+  const row = await selectLastGroupInfo(deps.db, groupId);
+  if (row === undefined) return undefined;
+  const bytes = unpadFromBucket(deps.privacy.unseal('group-info', [groupId, row.epoch], row.sealedGroupInfo));
+  return { bytes, epoch: row.epoch };
 }
 
 /** The stored GroupInfo, if it is of the current epoch. */

@@ -1,3 +1,4 @@
+import type { ProposalShape } from '#mls/handshake-structure.ts';
 import type { RatchetTree } from '#mls/ratchet-tree.ts';
 
 /** A leaf of the MLS group; `did` is the identity of its Basic credential, undefined for another credential. */
@@ -22,6 +23,14 @@ export interface LeafChange {
   readonly removed: ReadonlySet<number>;
   /** In the order of the Adds. */
   readonly added: readonly (string | undefined)[];
+}
+
+/** What the proposals of a commit do to the leaves. */
+export function changeOf(proposals: readonly ProposalShape[]): LeafChange {
+  return {
+    removed: new Set(proposals.flatMap((shape) => (shape.type === 'remove' ? [shape.leafIndex] : []))),
+    added: proposals.flatMap((shape) => (shape.type === 'add' ? [didOfIdentity(shape.identity)] : [])),
+  };
 }
 
 /** The leaves after a commit, RFC 9420 section 12.1.1: each Add takes the leftmost blank leaf, once the Removes are done. */

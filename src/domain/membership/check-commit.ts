@@ -1,20 +1,20 @@
 import type { Caller } from '#domain/caller.ts';
-import { applyToLeaves, areSameLeaves, didOfIdentity } from '#domain/conversations/leaves.ts';
+import { applyToLeaves, areSameLeaves, changeOf, didOfIdentity } from '#domain/conversations/leaves.ts';
 import type { Leaves } from '#domain/conversations/leaves.ts';
 import { isAppError } from '#platform/errors.ts';
 import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import type { LockedConversation } from '#domain/conversations/conversation.ts';
+import { loadProposalRefs, resolveProposals } from '#domain/messages/load-proposal-refs.ts';
+import type { ResolvedProposal } from '#domain/messages/load-proposal-refs.ts';
 import { handshakesInForce } from '#domain/policies/handshakes.ts';
 import type { Handshakes } from '#domain/policies/handshakes.ts';
 import { loadPolicy } from '#domain/policies/load-policy.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
-import type { CommitContent } from '#mls/framing.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/database.ts';
 import type { FramedMemberCommit } from './accept-commit.ts';
 import { judgeContent } from './judge-content.ts';
-import type { DeclaredChange, ResolvedProposal, Standing } from './judge-content.ts';
-import { completeFacts } from './prepare-commit.ts';
+import type { DeclaredChange, Standing } from './judge-content.ts';
 import type { CommitFacts } from './prepare-commit.ts';
 import { memberStates, roles } from './member.ts';
 import type { Membership } from './member.ts';
@@ -58,10 +58,11 @@ export async function checkCommit(
   if (handshakes === 'plaintext' && given.groupInfo === undefined) {
     throw refusalFor('PolicyViolation', 'groupInfoNeeded');
   }
-  const facts = await completeFacts({ privacy: deps.privacy, db: tx }, groupId, given.commit, given.facts);
-  const { leaves } = facts;
-  const { proposals, isComplete } = resolve(content, facts);
-  const standings = await loadStandings(deps, tx, groupId, namedIn(proposals, facts));
+  const { leaves } = given.facts;
+  const db = { privacy: deps.privacy, db: tx };
+  const known = await loadProposalRefs(db, groupId, given.commit, given.facts.known);
+  const { proposals, isComplete } = resolveProposals(content, known);
+  const standings = await loadStandings(deps, tx, groupId, namedIn(proposals, leaves));
   const removed = judgeContent({
     caller: given.caller.did,
     isAdmin: given.membership.role === roles.admin,
@@ -74,17 +75,14 @@ export async function checkCommit(
     standingOf: (did) => standings.get(did) ?? { isActive: false, asksToBeAdded: false },
   });
   if (leaves === undefined) return;
-  if (isComplete) compareGroupInfo(given.groupInfo, applyToLeaves(leaves, { removed, added: addedBy(proposals) }));
+  if (isComplete)
+    compareGroupInfo(given.groupInfo, applyToLeaves(leaves, changeOf(proposals.map(({ shape }) => shape))));
   const remaining = new Set(
     leaves.flatMap((leaf, index) => (leaf?.did === undefined || removed.has(index) ? [] : [leaf.did])),
   );
   for (const [did, { member, isRemovalPending }] of standings) {
     if (isRemovalPending && !remaining.has(did)) await updateRemovalCommitted(tx, groupId, member);
   }
-}
-
-function addedBy(proposals: readonly ResolvedProposal[]): (string | undefined)[] {
-  return proposals.flatMap(({ shape }) => (shape.type === 'add' ? [didOfIdentity(shape.identity)] : []));
 }
 
 /**
@@ -97,26 +95,8 @@ export function compareGroupInfo(groupInfo: PreparedGroupInfo | undefined, leave
   if (!areSameLeaves(groupInfo.leaves, leaves)) throw refusalFor('InvalidGroupInfo', 'otherLeaves');
 }
 
-function resolve(
-  content: CommitContent,
-  { proposals: known }: CommitFacts,
-): { proposals: readonly ResolvedProposal[]; isComplete: boolean } {
-  const proposals: ResolvedProposal[] = [];
-  let isComplete = true;
-  for (const shape of content.proposals) {
-    if (shape.type !== 'reference') {
-      proposals.push({ shape, sentIn: undefined });
-      continue;
-    }
-    const sentIn = known.get(Buffer.from(shape.ref).toString('hex'));
-    if (sentIn === undefined) isComplete = false;
-    else proposals.push({ shape: sentIn.proposal, sentIn });
-  }
-  return { proposals, isComplete };
-}
-
 /** The people whom Adds and Removes are about, as far as they can be told. */
-function namedIn(proposals: readonly ResolvedProposal[], { leaves }: CommitFacts): string[] {
+function namedIn(proposals: readonly ResolvedProposal[], leaves: Leaves | undefined): string[] {
   const dids = proposals.map(({ shape }) => {
     if (shape.type === 'add') return didOfIdentity(shape.identity);
     return shape.type === 'remove' ? leaves?.[shape.leafIndex]?.did : undefined;

@@ -1,9 +1,9 @@
 import type { Leaves } from '#domain/conversations/leaves.ts';
 import { didOfIdentity } from '#domain/conversations/leaves.ts';
+import type { ResolvedProposal } from '#domain/messages/load-proposal-refs.ts';
 import type { Handshakes } from '#domain/policies/handshakes.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
 import type { ClearProposal, CommitContent } from '#mls/framing.ts';
-import type { ProposalShape } from '#mls/handshake-structure.ts';
 
 /** What a call says that its commit does. */
 export type DeclaredChange =
@@ -16,12 +16,6 @@ export interface Standing {
   readonly isActive: boolean;
   /** Has lost the group's state and asked, within the last week, to be added anew. */
   readonly asksToBeAdded: boolean;
-}
-
-/** A proposal of a commit, and what it was sent in; undefined: the commit itself. */
-export interface ResolvedProposal {
-  readonly shape: ProposalShape;
-  readonly sentIn: ClearProposal | undefined;
 }
 
 /** Everything that a commit in clear is judged by. */

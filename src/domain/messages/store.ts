@@ -40,6 +40,20 @@ export async function selectByMsgId(
     .executeTakeFirst();
 }
 
+/** Commits by the epoch that they made; none when they are larger than `sizeBytesMax` together. */
+export async function selectCommits(
+  db: Db,
+  groupId: Buffer,
+  range: { fromEpoch: number; toEpoch: number; sizeBytesMax: number },
+): Promise<{ epoch: number; body: Buffer }[]> {
+  const rows = await sql<{ epoch: number; body: Buffer }>`
+    SELECT epoch, body FROM (
+      SELECT epoch, body, sum(octet_length(body)) OVER () AS size_bytes FROM messages
+      WHERE group_id = ${groupId} AND kind = 2 AND epoch BETWEEN ${range.fromEpoch}::bigint AND ${range.toEpoch}::bigint
+    ) c WHERE size_bytes <= ${range.sizeBytesMax} ORDER BY epoch`.execute(db);
+  return rows.rows;
+}
+
 /** Proposals in clear of one epoch with a higher number than `afterSeq`. */
 export async function selectProposals(
   db: Db,
