@@ -33,8 +33,8 @@ it('refuses sizes outside the limits', () => {
   const smallest = groupInfo(1, limits.groupInfoSizeBytesMin - fixedSizeBytes);
   expect(smallest).toHaveLength(limits.groupInfoSizeBytesMin);
   readGroupInfo(smallest);
-  expect(() => readGroupInfo(groupInfo(1, limits.groupInfoSizeBytesMin - fixedSizeBytes - 1))).toThrow('size');
-  expect(() => readGroupInfo(Buffer.alloc(limits.groupInfoSizeBytesMax + 1))).toThrow('size');
+  expect(() => readGroupInfo(groupInfo(1, limits.groupInfoSizeBytesMin - fixedSizeBytes - 1))).toThrow('smaller');
+  expect(() => readGroupInfo(Buffer.alloc(limits.groupInfoSizeBytesMax + 1))).toThrow('larger');
 });
 
 it('says why an MLSMessage with trailing bytes is refused', () => {

@@ -37,8 +37,8 @@ export interface GroupInfoStructure extends GroupContext {
 /** A GroupInfo that carries the group's tree. */
 export interface GroupInfo extends GroupInfoStructure {
   readonly tree: RatchetTree;
-  /** In an MLSMessage, whichever form it came in. */
-  readonly message: Uint8Array;
+  /** Without an MLSMessage around it. */
+  readonly bare: Uint8Array;
 }
 
 /** Some fifteen types are registered; the bound keeps a list of millions from being built. */
@@ -90,8 +90,10 @@ function treeOf(extensions: readonly Extension[]): RatchetTree {
  */
 export function readGroupInfo(bytes: Uint8Array): GroupInfo {
   if (bytes.length < limits.groupInfoSizeBytesMin || bytes.length > limits.groupInfoSizeBytesMax) {
-    throw new MlsFormatError('The GroupInfo has a size that the service does not allow.');
+    throw new MlsFormatError(
+      `The GroupInfo is smaller than ${limits.groupInfoSizeBytesMin} or larger than ${limits.groupInfoSizeBytesMax} bytes.`,
+    );
   }
   const reading = readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.groupInfo, readBody: readGroupInfoBody });
-  return { ...reading.value, tree: treeOf(reading.value.extensions), message: reading.message };
+  return { ...reading.value, tree: treeOf(reading.value.extensions), bare: reading.bare };
 }

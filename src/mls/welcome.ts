@@ -15,9 +15,9 @@ export interface WelcomeHeader {
 const REF_SIZE_BYTES_MIN = 32;
 const REF_SIZE_BYTES_MAX = 64;
 
-/** A Welcome in an MLSMessage, whichever form it came in. */
 export interface Welcome extends WelcomeHeader {
-  readonly message: Uint8Array;
+  /** Without an MLSMessage around it. A view on the input. */
+  readonly bare: Uint8Array;
 }
 
 export function readWelcomeBody(reader: ByteReader): WelcomeHeader {
@@ -47,5 +47,5 @@ export function readWelcomeBody(reader: ByteReader): WelcomeHeader {
 export function readWelcome(bytes: Uint8Array): Welcome {
   if (bytes.length > limits.welcomeSizeBytesMax) throw new MlsFormatError('The Welcome is too large.');
   const reading = readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.welcome, readBody: readWelcomeBody });
-  return { ...reading.value, message: reading.message };
+  return { ...reading.value, bare: reading.bare };
 }

@@ -55,8 +55,6 @@ export interface StructureReading<T> {
   readonly value: T;
   /** The structure without an MLSMessage around it. A view on the input. */
   readonly bare: Uint8Array;
-  /** The structure in an MLSMessage: the input itself if it came so. */
-  readonly message: Uint8Array;
 }
 
 /**
@@ -64,14 +62,15 @@ export interface StructureReading<T> {
  * @throws MlsFormatError when neither form fits.
  */
 export function readWrappedOrBare<T>(bytes: Uint8Array, form: StructureForm<T>): StructureReading<T> {
-  const readBare = (): StructureReading<T> => {
-    const header = Buffer.of(0, PROTOCOL_VERSION_MLS10, 0, form.wireFormat);
-    return { value: readExactly(bytes, form.readBody), bare: bytes, message: Buffer.concat([header, bytes]) };
-  };
-  if (!beginsAsMlsMessage(bytes, [form.wireFormat])) return readBare();
-  const readWrapped = (): StructureReading<T> => {
-    const bare = bytes.subarray(MLS_MESSAGE_HEADER_SIZE_BYTES);
-    return { value: readExactly(bare, form.readBody), bare, message: bytes };
-  };
-  return readEither(readWrapped, readBare);
+  const readBare = (bare: Uint8Array): StructureReading<T> => ({ value: readExactly(bare, form.readBody), bare });
+  if (!beginsAsMlsMessage(bytes, [form.wireFormat])) return readBare(bytes);
+  return readEither(
+    () => readBare(bytes.subarray(MLS_MESSAGE_HEADER_SIZE_BYTES)),
+    () => readBare(bytes),
+  );
+}
+
+/** The MLSMessage around a bare structure: the form in which Welcomes and GroupInfos are kept, whichever they came in. */
+export function wrapInMlsMessage(bare: Uint8Array, wireFormat: number): Buffer {
+  return Buffer.concat([Buffer.of(0, PROTOCOL_VERSION_MLS10, 0, wireFormat), bare]);
 }

@@ -12,7 +12,8 @@ export const limits = {
   keyPackagesBodySizeBytesMax: 8_388_608,
   /** ML-DSA-87 key packages are 14 kB; the lexicon caps the base64 text at 65,536 characters. */
   keyPackageSizeBytesMax: 49_152,
-  groupInfoSizeBytesMax: 10_485_760,
+  /** A tree of 1,000 leaves with ML-KEM-1024 and ML-DSA-87 keys has 10.6 MB; base64 and JSON around it fit the request body. */
+  groupInfoSizeBytesMax: 11_000_000,
   groupInfoSizeBytesMin: 100,
   /** A full conversation with every device that its members may have, rounded up to a power of two. */
   leavesPerGroupMax: 32_768,

@@ -6,11 +6,12 @@ import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
 import { findGroupInfoFault, type GroupInfoFault } from '#mls/group-info-fault.ts';
 import { readGroupInfo } from '#mls/group-info.ts';
 import { MlsFormatError } from '#mls/mls-format-error.ts';
+import { WIRE_FORMAT, wrapInMlsMessage } from '#mls/wrapped-structure.ts';
 import { required } from '#platform/errors.ts';
 
+import { growGroup, type GrownGroup } from '../support/grown-group.ts';
 import { decodeGroupInfo, lies, treeOf } from '../support/lying-group-infos.ts';
 import { decodeMessage, didOf } from '../support/mls-decoding.ts';
-import { MlsMember } from '../support/mls-member.ts';
 
 const suites = [
   'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519',
@@ -24,48 +25,7 @@ const suites = [
   'MLS_256_MLKEM1024_AES256GCM_SHA512_MLDSA87',
 ] as const;
 
-interface Group {
-  readonly groupId: Uint8Array;
-  readonly cipherSuite: number;
-  /** GroupInfos of all epochs, by all who were members of it. */
-  readonly honest: readonly Uint8Array[];
-  /** In the last epoch, whose tree has a blank leaf, an unmerged one and a parent in use. */
-  readonly creator: MlsMember;
-  readonly other: MlsMember;
-}
-
-async function makeGroup(suiteName: string): Promise<Group> {
-  const names = ['creator', 'anna', 'bert', 'carl', 'dora', 'emil', 'fred'].map((name) => `did:plc:${name}`);
-  const people = await Promise.all(names.map((did) => MlsMember.create({ did, cipherSuite: suiteName })));
-  const [creator, ...joiners] = people.map((one) => required(one, 'a member'));
-  if (creator === undefined) throw new Error('nobody');
-  const packages = await Promise.all(joiners.map((joiner) => joiner.createKeyPackage()));
-  const groupId = crypto.getRandomValues(new Uint8Array(32));
-  const honest: Uint8Array[] = [];
-  await creator.createGroup(groupId);
-  honest.push(await creator.exportGroupInfo());
-  const first = await creator.addMembers(packages.slice(0, 5).map(({ bytes }) => bytes));
-  creator.acceptCommit();
-  const [anna, , carl] = joiners;
-  if (anna === undefined || carl === undefined || first.welcome === undefined) throw new Error('nobody');
-  await Promise.all([anna, carl].map((joiner) => joiner.joinByWelcome(required(first.welcome, 'a Welcome'))));
-  honest.push(first.groupInfo, await anna.exportGroupInfo(), await carl.exportGroupInfo());
-  const steps = [
-    () => creator.removeMember('did:plc:bert'),
-    () => creator.emptyCommit(),
-    () => creator.removeMember('did:plc:dora'),
-    () => creator.emptyCommit(),
-    () => creator.addMembers(packages.slice(5).map(({ bytes }) => bytes)),
-  ];
-  for (const step of steps) {
-    const { commit, groupInfo } = await step();
-    creator.acceptCommit();
-    await anna.receive(commit);
-    await carl.receive(commit);
-    honest.push(groupInfo, await anna.exportGroupInfo(), await carl.exportGroupInfo());
-  }
-  return { groupId, cipherSuite: required(cipherSuiteNumber(suiteName), 'the suite'), honest, creator, other: anna };
-}
+type Group = GrownGroup & { readonly cipherSuite: number };
 
 type Judgement = GroupInfoFault | 'format' | 'valid';
 
@@ -86,7 +46,10 @@ function bareForm(message: Uint8Array): Uint8Array {
 
 describe.each(suites)('%s', (suiteName) => {
   let group: Group;
-  beforeAll(async () => void (group = await makeGroup(suiteName)), 60_000);
+  beforeAll(async () => {
+    const cipherSuite = required(cipherSuiteNumber(suiteName), 'the suite');
+    group = { ...(await growGroup(suiteName)), cipherSuite };
+  }, 60_000);
 
   it('takes what members export in every epoch, and reads the tree as ts-mls does', async () => {
     for (const message of group.honest) {
@@ -101,12 +64,13 @@ describe.each(suites)('%s', (suiteName) => {
     }
   });
 
-  it('reads both forms, and gives the wrapped one', async () => {
+  it('reads both forms, and wraps both into the same MLSMessage', async () => {
     for (const message of group.honest) {
       const bare = bareForm(message);
       expect(await judge(bare, group)).toBe('valid');
-      expect(Buffer.from(readGroupInfo(bare).message).equals(message)).toBe(true);
-      expect(readGroupInfo(message).message).toBe(message);
+      for (const bytes of [bare, message]) {
+        expect(wrapInMlsMessage(readGroupInfo(bytes).bare, WIRE_FORMAT.groupInfo).equals(message)).toBe(true);
+      }
     }
   });
 
@@ -135,7 +99,7 @@ describe.each(suites)('%s', (suiteName) => {
 
   it('refuses a signature by somebody else, of another epoch or of nothing', async () => {
     const truth = decodeGroupInfo(await group.creator.exportGroupInfo());
-    const byOther = await group.other.signGroupInfo(truth);
+    const byOther = await group.anna.signGroupInfo(truth);
     const former = required(group.honest.at(-4), 'a former epoch');
     const signatureOf = (message: Uint8Array): Uint8Array => {
       const decoded = decodeMessage(message);

@@ -67,7 +67,7 @@ const inContext = (
 });
 
 /** Changes the first parent in use. */
-function inParent(name: string, fault: Lie['fault'], change: (leaves: number[], key: Uint8Array) => number[]): Lie {
+function inParent(name: string, fault: Lie['fault'], change: (leaves: number[], tree: RatchetTree) => number[]): Lie {
   return {
     name,
     fault,
@@ -80,7 +80,7 @@ function inParent(name: string, fault: Lie['fault'], change: (leaves: number[], 
                 ...node,
                 parent: {
                   ...node.parent,
-                  unmergedLeaves: change(node.parent.unmergedLeaves, node.parent.hpkePublicKey),
+                  unmergedLeaves: change(node.parent.unmergedLeaves, tree),
                 },
               }
             : node,
@@ -104,7 +104,7 @@ const unknown = { extensionType: 0xf0f0, extensionData: new Uint8Array() };
 /** Leaf nodes other than the signer's. */
 const others = (tree: RatchetTree, signer: number): number[] => used(tree, 'leaf').filter((at) => at !== 2 * signer);
 
-/** For a group with at least three members, a blank leaf and a parent in use. */
+/** For a group with at least three members, a blank leaf, a parent in use and a root in use. */
 export const lies: readonly Lie[] = [
   inContext('another group', 'otherGroup', ({ groupId }) => ({ groupId: flipped(groupId) })),
   inContext('a longer group id', 'otherGroup', ({ groupId }) => ({ groupId: Buffer.concat([groupId, groupId]) })),
@@ -231,6 +231,17 @@ export const lies: readonly Lie[] = [
   ),
   inParent('a leaf index behind the tree among the unmerged', 'unmergedLeaves', (leaves) => [...leaves, 1_000]),
   inParent('the largest leaf index among the unmerged', 'unmergedLeaves', (leaves) => [...leaves, 0xffff_ffff]),
+  inParent('a leaf of another branch among the unmerged', 'unmergedLeaves', (_, tree) => [
+    (used(tree, 'leaf').at(-1) ?? 0) / 2,
+  ]),
+  inTree('a blank leaf among the unmerged of the root', 'unmergedLeaves', (tree) => {
+    const blank = tree.findIndex((node, at) => at % 2 === 0 && node === undefined) / 2;
+    return tree.map((node, at) =>
+      at === (tree.length - 1) / 2 && node?.nodeType === 'parent'
+        ? { ...node, parent: { ...node.parent, unmergedLeaves: [blank] } }
+        : node,
+    );
+  }),
   inParent('an unmerged leaf twice', 'unmergedLeaves', () => [0, 0]),
   inParent('unmerged leaves in descending order', 'unmergedLeaves', () => [1, 0]),
 ];

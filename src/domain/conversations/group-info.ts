@@ -5,6 +5,7 @@ import { findGroupInfoFault, readExternalPub } from '#mls/group-info-fault.ts';
 import { readGroupInfo } from '#mls/group-info.ts';
 import type { GroupInfo } from '#mls/group-info.ts';
 import { MlsFormatError } from '#mls/mls-format-error.ts';
+import { WIRE_FORMAT, wrapInMlsMessage } from '#mls/wrapped-structure.ts';
 import { AppError } from '#platform/errors.ts';
 import { yieldToEventLoop } from '#platform/yield-to-event-loop.ts';
 import { padToBucket, unpadFromBucket } from '#privacy/buckets.ts';
@@ -42,9 +43,11 @@ export async function checkGroupInfo(
   if (info.epoch !== (expected.epoch ?? info.epoch)) throw refusalFor('InvalidGroupInfo', 'otherEpoch');
   const fault = await findGroupInfoFault(info, expected);
   if (fault !== undefined) throw refusalFor('InvalidGroupInfo', fault);
-  await yieldToEventLoop();
   const { epoch } = info;
-  const sealedGroupInfo = deps.privacy.seal('group-info', [groupId, epoch], padToBucket(info.message));
+  await yieldToEventLoop();
+  const padded = padToBucket(wrapInMlsMessage(info.bare, WIRE_FORMAT.groupInfo));
+  await yieldToEventLoop();
+  const sealedGroupInfo = deps.privacy.seal('group-info', [groupId, epoch], padded);
   return { groupId, epoch, sealedGroupInfo, contextDigest: contextDigestOf(info), leaves: leavesOf(info.tree) };
 }
 

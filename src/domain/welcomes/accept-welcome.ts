@@ -4,6 +4,7 @@ import { refusalFor, refusalWithText } from '#domain/refusal-reasons.ts';
 import { MlsFormatError } from '#mls/mls-format-error.ts';
 import { readWelcome } from '#mls/welcome.ts';
 import type { Welcome } from '#mls/welcome.ts';
+import { WIRE_FORMAT, wrapInMlsMessage } from '#mls/wrapped-structure.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/database.ts';
 import { deliverWelcome } from './deliver-welcome.ts';
@@ -38,7 +39,7 @@ export async function acceptWelcome(
   await deliverWelcome(deps, tx, {
     groupId: welcome.groupId,
     epoch: welcome.epoch,
-    welcome: header.message,
+    welcome: wrapInMlsMessage(header.bare, WIRE_FORMAT.welcome),
     recipients,
   });
 }

@@ -11,7 +11,7 @@ import { insertWelcomes } from './store.ts';
 export async function deliverWelcome(
   deps: { privacy: Privacy; timeBucketSeconds: number },
   tx: Tx,
-  delivery: { groupId: Buffer; epoch: number; welcome: Uint8Array; recipients: readonly ConsumedKeyPackage[] },
+  delivery: { groupId: Buffer; epoch: number; welcome: Buffer; recipients: readonly ConsumedKeyPackage[] },
 ): Promise<void> {
   const { privacy } = deps;
   const { groupId, epoch } = delivery;

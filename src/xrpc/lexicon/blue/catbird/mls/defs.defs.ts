@@ -302,7 +302,7 @@ type KeyPackageRef = {
   did: l.DidString
 
   /**
-   * MLS KeyPackage in base64.
+   * Bare MLS KeyPackage in base64.
    */
   keyPackage: string
 

@@ -58,7 +58,7 @@ type KeyPackageItem = {
   $type?: 'blue.catbird.mls.publishKeyPackages#keyPackageItem'
 
   /**
-   * MLS KeyPackage in base64.
+   * MLS KeyPackage, bare or in an MLSMessage, in base64.
    */
   keyPackage: string
 
