@@ -113,6 +113,7 @@ export function createApp(parts: AppParts): App {
     ...kept,
     ...budgetsOf(parts, quota),
     requireFraming: config.REQUIRE_MLS_FRAMING,
+    handshakes: config.HANDSHAKES,
     onEvents: () => doorbell.ring(),
     onNewDevice: (deviceId) => bus.sendNewDevice(deviceId),
     onClaims: (dids) => stockWatch.noteClaims(dids),

@@ -14,6 +14,7 @@ export const callers: Readonly<Record<string, string>> = {
   blockChatSender: recipient,
   checkBlocks: 'Anybody, about themselves and others.',
   claimPendingDeviceAddition: addingMember,
+  commit: member,
   completePendingDeviceAddition: 'The member who holds the claim.',
   confirmWelcome: 'The member that the Welcome is for.',
   createConvo: anybody,

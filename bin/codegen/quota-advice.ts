@@ -42,6 +42,11 @@ export const quotaAdvice: Readonly<Record<QuotaName, QuotaAdvice>> = {
       'one account can pull many people into groups, and its commits make those of others lose the race for the epoch.',
     tune: 'one call can add many people at once; raise it for communities whose admins add one by one.',
   },
+  commit: {
+    tooLow: 'devices that renew their keys in many conversations at one time get 429, and renew them later.',
+    tooHigh: 'one account can raise epochs so fast that the messages and commits of others lose the race.',
+    tune: 'raise it with the number of conversations of your busiest people, if their clients renew keys in all of them at once.',
+  },
   removeMember: {
     tooLow: 'admins cannot clear out a flood of spam accounts.',
     tooHigh: 'a stolen admin account empties a group before anybody notices.',

@@ -20,26 +20,73 @@ export const refusalReasons = {
     isWelcome: 'ciphertext is an MLS Welcome. Send it as welcomeMessage of createConvo or addMembers, with its commit.',
     isGroupInfo: 'ciphertext is an MLS GroupInfo. Send it as groupInfo of updateGroupInfo.',
     isKeyPackage: 'ciphertext is an MLS KeyPackage. Publish it with publishKeyPackages.',
+    ephemeralProposal:
+      'The ciphertext is an MLS proposal as PublicMessage, which has to be stored. Send it without delivery ephemeral.',
+    proposalIdentity:
+      'The credential in the proposed leaf is not right: in an Update, and in an Add by a new member, it must be exactly your DID, in another Add a DID. Make the proposal again.',
+    proposalSender:
+      'The proposal is not signed by a leaf of yours in the MLS group of this epoch. Send it with the account that made it.',
+    tooManyProposals:
+      'As many proposals wait in this epoch as may wait. Commit them with the method commit, or send the proposal in the next epoch.',
   },
   InvalidCipherSuite: {
     unknownName: 'cipherSuite is not a name that the service knows. Name the suite as the lexicon lists it.',
   },
   InvalidCommit: {
+    addIdentity:
+      'An Add in the commit has a key package whose credential is not a Basic credential with a DID. Leave it out and make the commit again.',
+    addUndeclared:
+      'The commit adds somebody who is neither a member nor in didList. Name everybody who is added in didList of addMembers, or leave the Add out.',
+    adminOnly:
+      'The commit holds a ReInit or GroupContextExtensions proposal, which only admins may commit. Leave it out, or ask an admin.',
     externalCommit: 'The commit is an external commit. Send it with processExternalCommit.',
     externalIdentity:
       'The credential in the path of the external commit must be a Basic credential with exactly your DID, without a device part. Make the commit with such a credential.',
     externalRemovesOther:
       'The external commit removes a leaf that is not one of yours. Remove only an old leaf of your own, or none.',
+    newcomerNotAdded:
+      'The commit does not add everybody in didList who is no member yet. Add a key package of each, or leave them out of didList.',
     notBase64: 'The commit is not base64. Encode it in base64 (RFC 4648), with or without padding.',
     notExternal:
-      "The commit is not an external commit, by which somebody joins. Send a member's commit with addMembers, removeMember or leaveConvo.",
+      "The commit is not an external commit, by which somebody joins. Send a member's commit with commit, addMembers, removeMember or leaveConvo.",
     otherGroup:
       'The group id in the commit is not that of convoId. Send the commit to the conversation it was made for.',
+    pathIdentity:
+      'The leaf in the path of the commit has another credential than your DID. Make the commit with a device of the account that sends it.',
+    removesCommitter:
+      'The commit removes the leaf that made it, which MLS does not allow. Call leaveConvo without that Remove.',
+    removesMember:
+      'The commit removes a leaf of a member who is not the one that the call removes. Leave the Remove out, or call removeMember for that person; who wants to go calls leaveConvo first.',
+    removesNobody:
+      'The commit holds no Remove for the person that the call removes. Remove every leaf of targetDid in it, or send no commit.',
+    removesNotAll:
+      'The commit leaves a leaf of the person that the call removes in the group. Remove every leaf of targetDid in it.',
+    removesUnknown:
+      'The commit removes a leaf that the MLS group of this epoch does not have. Make it again from the current state.',
+    senderLeaf:
+      'The commit is not signed by a leaf of yours in the MLS group of this epoch. Send it with the account that made it.',
     tooLarge:
       'The commit is larger than 10485760 bytes. Make a smaller one, for instance by adding fewer people at once.',
+    unknownLeaves:
+      'The commit removes leaves, and the service cannot tell whose they are: it has no GroupInfo of this epoch. Call updateGroupInfo for the current epoch, then send the commit again.',
+    unknownReference:
+      'The commit refers to a proposal that was not sent in clear in this epoch, and the conversation demands plaintext handshakes. Put the proposal into the commit itself.',
+    updateByValue:
+      'The commit holds an Update by value, which MLS does not allow. Renew your own leaf by the path of the commit.',
+    updateIdentity: 'The commit refers to an Update that changes the credential of a leaf. Leave it out.',
+  },
+  PolicyViolation: {
+    groupInfoNeeded:
+      'The conversation demands plaintext handshakes, so a commit has to come with the GroupInfo of the epoch after it. Send it in groupInfo.',
+    handshakesEncrypted:
+      'The conversation demands encrypted handshakes. Send the commit or proposal as MLS PrivateMessage.',
+    handshakesPlaintext:
+      'The conversation demands plaintext handshakes. Send the commit or proposal as MLS PublicMessage.',
   },
   InvalidGroupInfo: {
     notBase64: 'The groupInfo is not base64. Encode it in base64 (RFC 4648), with or without padding.',
+    otherLeaves:
+      'The ratchet tree of the groupInfo has other members than the group has after the commit. Export it after applying the commit that it comes with.',
     otherGroup: 'The groupInfo is of another MLS group than convoId or groupId says. Export it from that group.',
     otherEpoch:
       'The epoch of the groupInfo is not the one that the conversation has after this call. Export it after applying the commit that it comes with.',

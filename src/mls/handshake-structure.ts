@@ -1,3 +1,5 @@
+import { limits } from '#platform/limits.ts';
+
 import type { ByteReader } from './byte-reader.ts';
 import { readKeyPackageStructure } from './key-package-structure.ts';
 import { LEAF_NODE_SOURCE, readExtensions, readLeafNode } from './leaf-node.ts';
@@ -20,19 +22,23 @@ const PROPOSAL_BY_REFERENCE = 2;
 const PSK_EXTERNAL = 1;
 const PSK_RESUMPTION = 2;
 
-/** More are not kept: an external commit needs one for its invite. */
-const EXTERNAL_PSK_IDS_MAX = 8;
+/** What a Proposal in clear says, as far as the service needs it. Byte arrays are views on the input. */
+export type ProposalShape =
+  /** `identity`: of a Basic credential; undefined for another one. */
+  | { readonly type: 'add' | 'update'; readonly identity: Uint8Array | undefined }
+  | { readonly type: 'remove'; readonly leafIndex: number }
+  /** `externalId`: undefined for a resumption PSK. */
+  | { readonly type: 'psk'; readonly externalId: Uint8Array | undefined }
+  | { readonly type: 'reinit' | 'externalInit' | 'groupContextExtensions' };
 
-/** What a Commit in clear tells about its kind. */
+/** A proposal in a Commit: whole, or by the ProposalRef of one that was sent before. */
+export type CommittedProposal = ProposalShape | { readonly type: 'reference'; readonly ref: Uint8Array };
+
+/** What a Commit in clear says. */
 export interface CommitShape {
   /** The committer's new leaf; absent in a commit without a path. */
   readonly pathLeaf: LeafNode | undefined;
-  readonly externalInitCount: number;
-  readonly removeCount: number;
-  /** Proposals that are neither ExternalInit, Remove nor PreSharedKey, those by reference included. */
-  readonly otherProposalCount: number;
-  /** Ids of external PSKs (section 8.4), the first few; views on the input. */
-  readonly externalPskIds: readonly Uint8Array[];
+  readonly proposals: readonly CommittedProposal[];
 }
 
 /** PreSharedKeyID, section 8.4. @returns the id of an external PSK. */
@@ -58,36 +64,28 @@ function skipReinit(reader: ByteReader): void {
 }
 
 /**
- * Walks a Proposal, section 12.1, and returns its type. An unknown type has no length in clear, so its end cannot be
- * found: it can only travel inside a PrivateMessage.
- * @param onExternalPsk gets the id of an external PSK.
+ * Reads a Proposal, section 12.1. An unknown type has no length in clear, so its end cannot be found: it can only travel inside a
+ * PrivateMessage.
  */
-export function walkProposal(reader: ByteReader, onExternalPsk?: (id: Uint8Array) => void): number {
-  const type = reader.uint16();
-  switch (type) {
+export function readProposal(reader: ByteReader): ProposalShape {
+  switch (reader.uint16()) {
     case PROPOSAL_TYPE.add:
-      readKeyPackageStructure(reader);
-      return type;
+      return { type: 'add', identity: readKeyPackageStructure(reader).leafNode.basicIdentity };
     case PROPOSAL_TYPE.update:
-      readLeafNode(reader, LEAF_NODE_SOURCE.update);
-      return type;
+      return { type: 'update', identity: readLeafNode(reader, LEAF_NODE_SOURCE.update).basicIdentity };
     case PROPOSAL_TYPE.remove:
-      reader.uint32();
-      return type;
-    case PROPOSAL_TYPE.psk: {
-      const id = readPskId(reader);
-      if (id !== undefined) onExternalPsk?.(id);
-      return type;
-    }
+      return { type: 'remove', leafIndex: reader.uint32() };
+    case PROPOSAL_TYPE.psk:
+      return { type: 'psk', externalId: readPskId(reader) };
     case PROPOSAL_TYPE.reinit:
       skipReinit(reader);
-      return type;
+      return { type: 'reinit' };
     case PROPOSAL_TYPE.externalInit:
       reader.skipOpaque();
-      return type;
+      return { type: 'externalInit' };
     case PROPOSAL_TYPE.groupContextExtensions:
       readExtensions(reader);
-      return type;
+      return { type: 'groupContextExtensions' };
     default:
       throw new MlsFormatError('The MLS proposal type is not known; send it as a PrivateMessage.');
   }
@@ -106,27 +104,21 @@ function readUpdatePath(reader: ByteReader): LeafNode {
   return leaf;
 }
 
-/** Walks a Commit, section 12.4, to its end. */
-export function walkCommit(reader: ByteReader): CommitShape {
-  const counts = { externalInitCount: 0, removeCount: 0, otherProposalCount: 0 };
-  const externalPskIds: Uint8Array[] = [];
-  const keepPskId = (id: Uint8Array): void => {
-    if (externalPskIds.length < EXTERNAL_PSK_IDS_MAX) externalPskIds.push(id);
-  };
+function readCommittedProposal(reader: ByteReader): CommittedProposal {
+  const kind = reader.uint8();
+  if (kind === PROPOSAL_BY_REFERENCE) return { type: 'reference', ref: reader.opaque() };
+  if (kind === PROPOSAL_BY_VALUE) return readProposal(reader);
+  throw new MlsFormatError('An MLS commit holds neither a proposal nor a reference.');
+}
+
+/** Reads a Commit, section 12.4, to its end. */
+export function readCommitShape(reader: ByteReader): CommitShape {
+  const proposals: CommittedProposal[] = [];
   reader.vector(() => {
-    const kind = reader.uint8();
-    if (kind === PROPOSAL_BY_REFERENCE) {
-      reader.skipOpaque();
-      counts.otherProposalCount += 1;
-    } else if (kind === PROPOSAL_BY_VALUE) {
-      const type = walkProposal(reader, keepPskId);
-      if (type === PROPOSAL_TYPE.externalInit) counts.externalInitCount += 1;
-      else if (type === PROPOSAL_TYPE.remove) counts.removeCount += 1;
-      else if (type !== PROPOSAL_TYPE.psk) counts.otherProposalCount += 1;
-    } else {
-      throw new MlsFormatError('An MLS commit holds neither a proposal nor a reference.');
+    if (proposals.push(readCommittedProposal(reader)) > limits.proposalsPerCommitMax) {
+      throw new MlsFormatError('The MLS commit has more proposals than any group needs.');
     }
   });
   const pathLeaf = reader.isPresent() ? readUpdatePath(reader) : undefined;
-  return { ...counts, externalPskIds, pathLeaf };
+  return { pathLeaf, proposals };
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { readCommit } from './framing.ts';
 import { MlsFormatError } from './mls-format-error.ts';
-import { readMlsMessage } from './mls-message.ts';
+import { type PublicMessageHeader, readMlsMessage } from './mls-message.ts';
 
 const u8 = (value: number): Buffer => Buffer.of(value);
 const u16 = (value: number): Buffer => Buffer.of(value >> 8, value & 0xff);
@@ -108,7 +108,11 @@ describe('PublicMessage', () => {
   });
 
   it('shows group, epoch, content and the sender of a member message', () => {
-    const header = readMlsMessage(publicMessage({ contentType: 2, content: PROPOSALS.remove }));
+    const bytes = publicMessage({ contentType: 2, content: PROPOSALS.remove });
+    const { authenticatedContent, ...header } = readMlsMessage(bytes) as PublicMessageHeader;
+    // From the wire format to the membership tag.
+    expect(bytes.subarray(2, 2 + authenticatedContent.length)).toEqual(authenticatedContent);
+    expect(bytes.length - authenticatedContent.length, 'version and tag').toBeLessThan(2 + 64);
     expect(header).toEqual({
       wireFormat: 'publicMessage',
       groupId: Buffer.from('group'),
@@ -117,6 +121,7 @@ describe('PublicMessage', () => {
       senderType: 'member',
       senderLeafIndex: 5,
       commit: undefined,
+      proposal: { type: 'remove', leafIndex: 7 },
     });
   });
 
@@ -189,7 +194,8 @@ describe('readCommit', () => {
       epoch: 4,
       external: true,
       encrypted: false,
-      joiner: { identity: Buffer.from('did:plc:a'), removesLeaf: true, externalPskIds: [] },
+      content: undefined,
+      joiner: { identity: Buffer.from('did:plc:a'), removedLeafIndex: 7, externalPskIds: [] },
     });
     expect(readCommit(publicMessage({ contentType: 3, content: commit([BY_REFERENCE]) }))).toMatchObject({
       external: false,

@@ -1,6 +1,6 @@
 import { ByteReader } from './byte-reader.ts';
 import { type GroupInfoStructure, readGroupInfoBody } from './group-info.ts';
-import { type CommitShape, walkCommit, walkProposal } from './handshake-structure.ts';
+import { type CommitShape, type ProposalShape, readCommitShape, readProposal } from './handshake-structure.ts';
 import { expectMls10, readKeyPackageStructure } from './key-package-structure.ts';
 import { MlsFormatError } from './mls-format-error.ts';
 import { readWelcomeBody, type WelcomeHeader } from './welcome.ts';
@@ -20,6 +20,10 @@ export interface PublicMessageHeader {
   readonly senderLeafIndex: number | undefined;
   /** Present when `contentType` is `commit`. */
   readonly commit: CommitShape | undefined;
+  /** Present when `contentType` is `proposal`. */
+  readonly proposal: ProposalShape | undefined;
+  /** AuthenticatedContent, section 6.1: what a ProposalRef is computed over. A view on the input. */
+  readonly authenticatedContent: Uint8Array;
 }
 
 /** Clear parts of a PrivateMessage, RFC 9420 section 6.3: all that a delivery service sees of it. */
@@ -83,7 +87,10 @@ function readSenderType(reader: ByteReader): SenderType {
   return senderType;
 }
 
+const wireFormatSizeBytes = 2;
+
 function readPublicMessage(reader: ByteReader): PublicMessageHeader {
+  const start = reader.offset - wireFormatSizeBytes;
   const groupId = reader.opaque();
   const epoch = reader.epoch();
   const senderType = readSenderType(reader);
@@ -93,15 +100,16 @@ function readPublicMessage(reader: ByteReader): PublicMessageHeader {
   if (senderType !== 'member' && contentType !== OUTSIDER_CONTENT[senderType]) {
     throw new MlsFormatError('This MLS sender type may not send this content type.');
   }
-  let commit: CommitShape | undefined;
   if (contentType === 'application') reader.skipOpaque();
-  else if (contentType === 'proposal') walkProposal(reader);
-  else commit = walkCommit(reader);
+  const proposal = contentType === 'proposal' ? readProposal(reader) : undefined;
+  const commit = contentType === 'commit' ? readCommitShape(reader) : undefined;
   reader.skipOpaque(); // signature
   if (contentType === 'commit') reader.skipOpaque(); // confirmation_tag
+  const authenticatedContent = reader.since(start);
   if (senderType === 'member') reader.skipOpaque(); // membership_tag
   const senderLeafIndex = senderType === 'member' ? index : undefined;
-  return { wireFormat: 'publicMessage', groupId, epoch, contentType, senderType, senderLeafIndex, commit };
+  const content = { groupId, epoch, contentType, senderType, senderLeafIndex, commit, proposal };
+  return { wireFormat: 'publicMessage', ...content, authenticatedContent };
 }
 
 function readPrivateMessage(reader: ByteReader): PrivateMessageHeader {

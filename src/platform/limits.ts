@@ -17,6 +17,12 @@ export const limits = {
   groupInfoSizeBytesMin: 100,
   /** A full conversation with every device that its members may have, rounded up to a power of two. */
   leavesPerGroupMax: 32_768,
+  /** As many as there may be leaves, and some more: an epoch replaces every leaf at most. */
+  proposalsPerCommitMax: 40_000,
+  /** Proposals in clear that may wait in one epoch; a commit that refers to them reads them all. */
+  clearProposalsPerEpochMax: 1_000,
+  /** The same in bytes. */
+  clearProposalsSizeBytesMax: 16_777_216,
   welcomeSizeBytesMax: 10_485_760,
   /** Leaves one Welcome may add: every device of a full conversation would be 20 times its members. */
   joinersPerWelcomeMax: 20_000,

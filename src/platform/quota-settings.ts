@@ -72,6 +72,7 @@ export const quotaSettings = {
   RATE_LIMIT_SEND_MESSAGE: quota(100, 'sendMessage of one account'),
   RATE_LIMIT_PUBLISH_KEY_PACKAGE: quota(20, 'publishKeyPackage and publishKeyPackages of one account'),
   RATE_LIMIT_ADD_MEMBERS: quota(10, 'addMembers of one account'),
+  RATE_LIMIT_COMMIT: quota(30, 'commit of one account'),
   RATE_LIMIT_REMOVE_MEMBER: quota(10, 'removeMember of one account'),
   RATE_LIMIT_CREATE_CONVO: quota(5, 'createConvo of one account'),
   RATE_LIMIT_REPORT_MEMBER: quota(5, 'reportMember of one account'),

@@ -71,6 +71,13 @@ export const settings = {
     about:
       'Where clients reach the service; subscription endpoints are made from it. Unset: in production the host of SERVICE_DID, elsewhere host and port.',
   }),
+  HANDSHAKES: setting({
+    group: 'Service',
+    schema: z.enum(['any', 'plaintext', 'encrypted']),
+    fallback: 'any',
+    about:
+      'How commits and proposals of members travel. plaintext: as PublicMessage, and the service checks who is added and removed. encrypted: as PrivateMessage, and it sees nothing of them. any: as the policy of each conversation says.',
+  }),
   DATA_DIR: setting({
     group: 'Storage',
     schema: folder,

@@ -42,6 +42,7 @@ export type SealPurpose =
   | 'conversation-creator'
   | 'conversation-metadata'
   | 'commit'
+  | 'proposal'
   | 'group-info'
   | 'device'
   | 'device-claim'

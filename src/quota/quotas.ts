@@ -62,6 +62,12 @@ export const quotas = {
     burst: 'limit',
     protects: 'People from being pulled into many conversations, and epochs from being contested.',
   },
+  commit: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_COMMIT',
+    burst: 'limit',
+    protects: 'Epochs from being contested by one account, and members from having to apply commits without end.',
+  },
   removeMember: {
     scope: 'caller',
     setting: 'RATE_LIMIT_REMOVE_MEMBER',

@@ -101,6 +101,7 @@ interface PoliciesTable {
   allow_member_remove: boolean;
   require_admin_approval: boolean;
   max_members: number;
+  handshakes: 'any' | 'plaintext' | 'encrypted';
   sealed_updated_by: Buffer;
   updated_at: Date;
 }

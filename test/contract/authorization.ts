@@ -85,6 +85,7 @@ export const authorization: Readonly<Record<AuthorizedMethod, Row>> = {
   blockChatSender: ownRequest,
   checkBlocks: everybody,
   claimPendingDeviceAddition: { ...members, stranger: 'nothing', invited: 'nothing' },
+  commit: members,
   completePendingDeviceAddition: { ...members, ...outsiders('nothing') },
   confirmWelcome: members,
   createConvo: everybody,

@@ -88,6 +88,13 @@ const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> |
     },
     TooManyConversations: async () => ({ convoId, didList: [await busyPerson()], commit: base64(commitOf(1)) }),
   },
+  commit: {
+    EpochMismatch: () => ({ convoId, commit: commitOf(7) }),
+    InvalidCommit: () => ({ convoId, commit: newSecret(200) }),
+    InvalidGroupInfo: () => ({ convoId, commit: commitOf(1), groupInfo: newSecret(200) }),
+    InvalidWelcome: () => ({ convoId, commit: commitOf(1), welcome: newSecret(200) }),
+    KeyPackageNotFound: () => ({ convoId, commit: commitOf(1), welcome: craftWelcome([newSecret(32)]) }),
+  },
   confirmWelcome: { DeviceNotFound: () => ({ convoId, success: true, deviceId: newUuid() }) },
   createConvo: {
     InvalidCipherSuite: () => ({ groupId: newGroupId(), cipherSuite: 'MLS_NONE' }),
@@ -128,6 +135,7 @@ const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> |
   leaveConvo: {
     EpochMismatch: () => ({ convoId, commit: base64(commitOf(7)) }),
     InvalidCommit: () => ({ convoId, commit: nonsense }),
+    InvalidGroupInfo: () => by(bob, { convoId, commit: base64(commitOf(1)), groupInfo: nonsense }),
     NotAdmin: () => by(bob, { convoId, targetDid: alice.did }),
     TargetNotMember: () => ({ convoId, targetDid: randomPlcDid() }),
   },
@@ -178,6 +186,13 @@ const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> |
   removeMember: {
     CannotRemoveSelf: () => ({ convoId, targetDid: alice.did, idempotencyKey: newUuid() }),
     InvalidCommit: () => ({ convoId, targetDid: bob.did, idempotencyKey: newUuid(), commit: nonsense }),
+    InvalidGroupInfo: () => ({
+      convoId,
+      targetDid: bob.did,
+      idempotencyKey: newUuid(),
+      commit: base64(commitOf(1)),
+      groupInfo: nonsense,
+    }),
     TargetNotMember: () => ({ convoId, targetDid: randomPlcDid(), idempotencyKey: newUuid() }),
   },
   sendMessage: {

@@ -174,6 +174,7 @@ test('members come, get roles and go', async () => {
     commit: commit(2),
   });
   await record.call('getAdminStats', alice, { convoId });
+  await record.call('commit', bob, { convoId, commit: craftCommit(groupId, 3), idempotencyKey: newUuid() });
 });
 
 test('blocks', async () => {

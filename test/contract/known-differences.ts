@@ -8,6 +8,7 @@ const ofConversations = 'ConvoNotFound is for strangers and NotMember for former
  * definition. What is added is optional for old clients, and limits are only ever wider.
  */
 export const knownDifferences: Readonly<Record<string, string>> = {
+  '+ commit': 'a commit that changes nobody needs a method',
   '+ confirmWelcome': 'clients of the seed set call it',
   '+ getWelcome': 'clients of the seed set call it',
   '+ streamConvoEvents': 'clients of the seed set call it',

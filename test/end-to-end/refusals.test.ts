@@ -33,6 +33,7 @@ const callsOn = {
       didList: [stranger.did],
       commit: craftCommit(to.groupId, 0).toString('base64'),
     }),
+  commit: ({ convoId, groupId }) => rawRequest('commit', { convoId, commit: craftCommit(groupId, 0) }),
   confirmWelcome: ({ convoId }) => rawRequest('confirmWelcome', { convoId, success: true }),
   createInvite: ({ convoId }) => rawRequest('createInvite', { convoId, pskHash: newSecret(32).toString('hex') }),
   demoteAdmin: ({ convoId }) => rawRequest('demoteAdmin', { convoId, targetDid: alice.did }),

@@ -36,6 +36,7 @@ async function setPolicy(
 }
 
 const defaults = {
+  handshakes: 'any',
   allowInvites: true,
   adminOnlyInvites: true,
   allowMemberAdd: true,

@@ -1,6 +1,6 @@
 import { decodeMlsMessage } from 'ts-mls';
 import { ByteReader } from '#mls/byte-reader.ts';
-import { checkApplicationFraming, readCommit } from '#mls/framing.ts';
+import { readGroupMessage, readCommit } from '#mls/framing.ts';
 import { readGroupInfo } from '#mls/group-info.ts';
 import { checkKeyPackage } from '#mls/key-package.ts';
 import { readKeyPackageStructure } from '#mls/key-package-structure.ts';
@@ -44,7 +44,7 @@ const readers: Readonly<Record<string, Reader>> = {
   readWelcome,
   readGroupInfo,
   readPaddedMessage,
-  checkApplicationFraming: (bytes) => checkApplicationFraming(bytes, expected),
+  readGroupMessage: (bytes) => readGroupMessage(bytes, expected),
   readKeyPackageStructure: (bytes) => readKeyPackageStructure(new ByteReader(bytes)),
 };
 

@@ -46,7 +46,7 @@ const psk = (pskId: Uint8Array): Proposal => ({
 it('shows who joins, and with which external PSKs', () => {
   const { external, epoch, joiner } = readCommit(commit);
   expect([external, epoch, Buffer.from(joiner?.identity ?? []).toString()]).toEqual([true, 0, did]);
-  expect([joiner?.removesLeaf, joiner?.externalPskIds]).toEqual([false, []]);
+  expect([joiner?.removedLeafIndex, joiner?.externalPskIds]).toEqual([undefined, []]);
   const ids = [newSecret(32), newSecret(1)];
   const resumption: Proposal = {
     proposalType: 'psk',
@@ -61,7 +61,7 @@ it('shows who joins, and with which external PSKs', () => {
     },
   };
   const more = readCommit(withMore([resumption, ...ids.map(psk), remove])).joiner;
-  expect([more?.removesLeaf, more?.externalPskIds.map(hex)]).toEqual([true, ids.map(hex)]);
+  expect([more?.removedLeafIndex, more?.externalPskIds.map(hex)]).toEqual([0, ids.map(hex)]);
 });
 
 it('may hold one Remove, PSKs and nothing else besides its ExternalInit (RFC 9420 section 12.4.3.2)', () => {

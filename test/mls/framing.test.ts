@@ -5,7 +5,7 @@ import { encodeWelcome } from 'ts-mls/welcome.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
-import { checkApplicationFraming, readCommit } from '#mls/framing.ts';
+import { readGroupMessage, readCommit } from '#mls/framing.ts';
 import { readGroupInfo } from '#mls/group-info.ts';
 import { MlsFormatError } from '#mls/mls-format-error.ts';
 import { type MlsMessageHeader, readMlsMessage } from '#mls/mls-message.ts';
@@ -211,26 +211,30 @@ describe.each(SUITES)('framing of what ts-mls makes with %s', (cipherSuite) => {
     expect(() => readGroupInfo(corpus.welcome)).toThrow(MlsFormatError);
   });
 
-  it('takes application data and encrypted proposals, padded in either way', () => {
+  it('takes application data and proposals, padded in either way', () => {
     for (const padded of [corpus.envelope, corpus.inner, wrapInEnvelope(corpus.privateProposal)]) {
       expect(isMessageSizeBucket(padded.length)).toBe(true);
-      checkApplicationFraming(padded, expected());
+      expect(readGroupMessage(padded, expected()).kind).toBe('encrypted');
     }
+    const clear = readGroupMessage(wrapInEnvelope(corpus.publicProposal), expected());
+    expect(clear).toMatchObject({
+      kind: 'clearProposal',
+      proposal: { senderType: 'member', senderLeafIndex: 0, proposal: { type: 'remove', leafIndex: 1 } },
+    });
   });
 
   it('refuses what would fork the group, show the sender, or belong elsewhere', () => {
     const otherGroup = Uint8Array.from(corpus.groupId, (byte, index) => (index === 31 ? byte ^ 1 : byte));
     const cases: readonly (readonly [string, Uint8Array, { groupId: Uint8Array; epoch: number }])[] = [
       ['is an MLS commit', wrapInEnvelope(corpus.privateCommit), expected()],
-      ['not an MLS PrivateMessage', wrapInEnvelope(corpus.publicCommit), expected()],
-      ['not an MLS PrivateMessage', wrapInEnvelope(corpus.publicProposal), expected()],
-      ['not an MLS PrivateMessage', wrapInEnvelope(corpus.welcome), expected()],
+      ['is an MLS commit', wrapInEnvelope(corpus.publicCommit), { ...expected(), epoch: 0 }],
+      ['neither an MLS PrivateMessage', wrapInEnvelope(corpus.welcome), expected()],
       ['another MLS group', corpus.envelope, { ...expected(), groupId: otherGroup }],
       ['another MLS group', corpus.envelope, { ...expected(), groupId: corpus.groupId.subarray(0, 31) }],
       ['another MLS epoch', corpus.envelope, { ...expected(), epoch: 0 }],
       ['another MLS epoch', corpus.inner, { ...expected(), epoch: 2 }],
     ];
-    for (const [text, bytes, claim] of cases) expect(() => checkApplicationFraming(bytes, claim)).toThrow(text);
+    for (const [text, bytes, claim] of cases) expect(() => readGroupMessage(bytes, claim)).toThrow(text);
   });
 
   it('agrees with ts-mls on flipped, cut and extended messages, and never reads one with trailing bytes', () => {
@@ -270,7 +274,7 @@ describe.each(SUITES)('framing of what ts-mls makes with %s', (cipherSuite) => {
           const bytes = Buffer.from(padded);
           bytes[at] = (bytes[at] ?? 0) ^ mask;
           try {
-            checkApplicationFraming(bytes, claim);
+            readGroupMessage(bytes, claim);
           } catch (error) {
             expect(error).toBeInstanceOf(MlsFormatError);
             return;
@@ -291,7 +295,7 @@ describe.each(SUITES)('framing of what ts-mls makes with %s', (cipherSuite) => {
       readWelcome,
       (bytes) => readGroupInfo(Buffer.concat([bytes, Buffer.alloc(100)])),
       unwrapPadded,
-      (bytes) => checkApplicationFraming(bytes, expected()),
+      (bytes) => readGroupMessage(bytes, expected()),
     ];
     fc.assert(
       fc.property(

@@ -29,6 +29,7 @@ export const sceneCalls = {
   checkBlocks: ({ cast }, role) => rawRequest('checkBlocks', { dids: [cast.clients[role].did, cast.deputy.did] }),
   claimPendingDeviceAddition: async ({ additionId }) =>
     rawRequest('claimPendingDeviceAddition', { pendingAdditionId: await additionId() }),
+  commit: ({ convoId, groupId }) => rawRequest('commit', { convoId, commit: craftCommit(groupId, 0) }),
   completePendingDeviceAddition: async ({ additionId, cast }, role) => {
     const pendingAdditionId = await additionId();
     await cast.clients[role].raw(

@@ -95,18 +95,18 @@ function craftPrivateMessage(groupId: Uint8Array, epoch: number, contentType: nu
   ]);
 }
 
-function uint64(value: number): Buffer {
+export function uint64(value: number): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64BE(BigInt(value));
   return bytes;
 }
 
-function uint16(value: number): Buffer {
+export function uint16(value: number): Buffer {
   return Buffer.of(value >> 8, value & 0xff);
 }
 
 /** `opaque<V>` of RFC 9420 section 2.1.2, up to 2^30 bytes. */
-function opaque(bytes: Uint8Array): Buffer {
+export function opaque(bytes: Uint8Array): Buffer {
   if (bytes.length < 64) return Buffer.concat([Buffer.of(bytes.length), bytes]);
   if (bytes.length < 16_384) return Buffer.concat([uint16(0x4000 | bytes.length), bytes]);
   const head = Buffer.alloc(4);

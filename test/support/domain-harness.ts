@@ -8,7 +8,7 @@ import type { BlockRecords } from '#identity/block-records.ts';
 import { createMessageAppender } from '#domain/messages/message-appender.ts';
 import type { MessageAppender } from '#domain/messages/message-appender.ts';
 import { sendMessage } from '#domain/messages/send-message.ts';
-import type { SentMessage } from '#domain/messages/send-message.ts';
+import type { SentMessage } from '#domain/messages/message.ts';
 import { systemClock } from '#platform/clock.ts';
 import type { Clock } from '#platform/clock.ts';
 import { AppError } from '#platform/errors.ts';
@@ -48,6 +48,7 @@ export interface TestServer {
   readonly drainBudget: DrainBudget;
   /** False: messages of these tests are random bytes. */
   readonly requireFraming: boolean;
+  readonly handshakes: 'any';
   readonly onEvents: () => void;
   readonly onNewDevice: (deviceId: string) => void;
   readonly onClaims: () => void;
@@ -103,6 +104,7 @@ export async function startDomainHarness(options: HarnessOptions = {}): Promise<
     idempotencyTtlHours: 24,
     drainBudget: { take: () => true, giveBack: () => undefined },
     requireFraming: false,
+    handshakes: 'any',
     onEvents: () => undefined,
     onNewDevice: () => undefined,
     onClaims: () => undefined,

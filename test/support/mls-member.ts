@@ -56,6 +56,12 @@ export type Received =
   /** `removed`: this member is no longer in the group. */
   | { readonly kind: 'commit'; readonly removed: boolean };
 
+function additionOf(bytes: Uint8Array): Proposal {
+  const decoded = decodeKeyPackage(bytes, 0);
+  if (decoded === undefined) throw new TypeError('not a KeyPackage');
+  return { proposalType: 'add', add: { keyPackage: decoded[0] } };
+}
+
 /**
  * A real MLS client in one group, on ts-mls: for tests, demo and bench. Await each call before the next one on the
  * same member; nothing here touches the network.
@@ -113,12 +119,7 @@ export class MlsMember {
 
   /** Commits the addition of the owners of `keyPackages` (bare KeyPackages). */
   addMembers(keyPackages: readonly Uint8Array[], options: CommitOptions = {}): Promise<PendingCommit> {
-    const proposals = keyPackages.map((bytes): Proposal => {
-      const decoded = decodeKeyPackage(bytes, 0);
-      if (decoded === undefined) throw new TypeError('not a KeyPackage');
-      return { proposalType: 'add', add: { keyPackage: decoded[0] } };
-    });
-    return this.#commit(proposals, options);
+    return this.#commit(keyPackages.map(additionOf), options);
   }
 
   /** Commits the removal of every leaf of `did`. */
@@ -127,6 +128,18 @@ export class MlsMember {
     if (leaves.length === 0) throw new RangeError('this DID is not in the group');
     const proposals = leaves.map(({ index }): Proposal => ({ proposalType: 'remove', remove: { removed: index } }));
     return this.#commit(proposals, options);
+  }
+
+  /** Commits the removal of one leaf. */
+  removeLeaf(leaf: number): Promise<PendingCommit> {
+    return this.#commit([{ proposalType: 'remove', remove: { removed: leaf } }], {});
+  }
+
+  /** Commits the removal of every leaf of `did` and the addition of the owners of `keyPackages`. */
+  replaceMember(did: string, keyPackages: readonly Uint8Array[]): Promise<PendingCommit> {
+    const removals = this.#leaves().filter(({ leaf }) => didOf(leaf) === did);
+    const proposals = removals.map(({ index }): Proposal => ({ proposalType: 'remove', remove: { removed: index } }));
+    return this.#commit([...proposals, ...keyPackages.map(additionOf)], {});
   }
 
   /** Commits fresh keys of this member and all proposals received in this epoch. */
@@ -153,7 +166,15 @@ export class MlsMember {
   async proposeRemoval(did: string, { wire = 'private' }: CommitOptions = {}): Promise<Uint8Array> {
     const target = this.#leaves().find(({ leaf }) => didOf(leaf) === did);
     if (target === undefined) throw new RangeError('this DID is not in the group');
-    const proposal: Proposal = { proposalType: 'remove', remove: { removed: target.index } };
+    return this.#propose({ proposalType: 'remove', remove: { removed: target.index } }, wire);
+  }
+
+  /** Proposes the addition of the owner of `keyPackage` (a bare KeyPackage), in clear. */
+  async proposeAddition(keyPackage: Uint8Array): Promise<Uint8Array> {
+    return this.#propose(additionOf(keyPackage), 'public');
+  }
+
+  async #propose(proposal: Proposal, wire: 'public' | 'private'): Promise<Uint8Array> {
     const { suite } = this.device;
     const { newState, message } = await createProposal(this.#current(), wire === 'public', proposal, suite);
     this.#state = newState;

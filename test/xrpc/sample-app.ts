@@ -158,6 +158,7 @@ function quotaSettings(rates: { address?: number; addressBurst?: number; caller?
     RATE_LIMIT_SEND_MESSAGE: perCaller,
     RATE_LIMIT_PUBLISH_KEY_PACKAGE: perCaller,
     RATE_LIMIT_ADD_MEMBERS: perCaller,
+    RATE_LIMIT_COMMIT: perCaller,
     RATE_LIMIT_REMOVE_MEMBER: perCaller,
     RATE_LIMIT_CREATE_CONVO: perCaller,
     RATE_LIMIT_REPORT_MEMBER: perCaller,

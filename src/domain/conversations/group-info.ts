@@ -11,7 +11,9 @@ import { yieldToEventLoop } from '#platform/yield-to-event-loop.ts';
 import { padToBucket, unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
-import { selectCipherSuite, selectGroupInfo, upsertGroupInfo } from './store.ts';
+import { leavesOf } from './leaves.ts';
+import type { Leaves } from './leaves.ts';
+import { selectCipherSuite, selectGroupInfo, selectLastGroupInfo, upsertGroupInfo } from './store.ts';
 
 /** A GroupInfo that was checked and sealed before a lock was taken. */
 export interface CheckedGroupInfo {
@@ -20,6 +22,7 @@ export interface CheckedGroupInfo {
   readonly sealedGroupInfo: Buffer;
   /** SHA-256 over what all GroupInfos of one epoch have in common. */
   readonly contextDigest: Buffer;
+  readonly leaves: Leaves;
 }
 
 /** What `storeGroupInfo` stores, or the refusal that it throws. */
@@ -45,7 +48,7 @@ export async function checkGroupInfo(
   const padded = padToBucket(wrapInMlsMessage(info.bare, WIRE_FORMAT.groupInfo));
   await yieldToEventLoop();
   const sealedGroupInfo = deps.privacy.seal('group-info', [groupId, epoch], padded);
-  return { groupId, epoch, sealedGroupInfo, contextDigest: contextDigestOf(info) };
+  return { groupId, epoch, sealedGroupInfo, contextDigest: contextDigestOf(info), leaves: leavesOf(info.tree) };
 }
 
 function parseGroupInfo(bytes: Buffer): GroupInfo {
@@ -103,6 +106,17 @@ export async function storeGroupInfo(
   if (prepared.epoch !== epoch) throw refusalFor('InvalidGroupInfo', 'otherEpoch');
   const isStored = await upsertGroupInfo(tx, prepared, deps.timeBucketSeconds);
   if (!isStored) throw refusalFor('InvalidGroupInfo', 'otherContext');
+}
+
+/** The stored GroupInfo, of whatever epoch. */
+export async function loadLastGroupInfo(
+  deps: { db: Db; privacy: Privacy },
+  groupId: Buffer,
+): Promise<{ bytes: Buffer; epoch: number } | undefined> {
+  const row = await selectLastGroupInfo(deps.db, groupId);
+  if (row === undefined) return undefined;
+  const bytes = unpadFromBucket(deps.privacy.unseal('group-info', [groupId, row.epoch], row.sealedGroupInfo));
+  return { bytes, epoch: row.epoch };
 }
 
 /** The stored GroupInfo, if it is of the current epoch. */

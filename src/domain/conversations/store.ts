@@ -117,3 +117,14 @@ export async function selectGroupInfo(
     .where('g.group_id', '=', groupId)
     .executeTakeFirst();
 }
+
+export async function selectLastGroupInfo(
+  db: Db,
+  groupId: Buffer,
+): Promise<{ epoch: number; sealedGroupInfo: Buffer } | undefined> {
+  return db
+    .selectFrom('group_infos')
+    .select(['epoch', 'sealed_group_info as sealedGroupInfo'])
+    .where('group_id', '=', groupId)
+    .executeTakeFirst();
+}

@@ -1,10 +1,13 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
 import { requireMember } from '#domain/membership/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
 import { parseConversationId } from './conversation.ts';
 import { checkGroupInfo, storeGroupInfo } from './group-info.ts';
+import { areSameLeaves } from './leaves.ts';
+import { loadLeaves } from './load-leaves.ts';
 import { lockConversation } from './lock-conversation.ts';
 import { readCipherSuite } from './read-cipher-suite.ts';
 
@@ -22,6 +25,11 @@ export async function updateGroupInfo(
   await requireMember(deps, caller, groupId);
   const cipherSuite = await readCipherSuite(deps, groupId);
   const checked = await checkGroupInfo(deps, input.groupInfo, { groupId, cipherSuite, epoch: input.epoch });
+  // One that says other members than the commits since the last one have made would hide whose leaves the next commit removes.
+  const leaves = await loadLeaves(deps, groupId, input.epoch);
+  if (leaves !== undefined && !areSameLeaves(checked.leaves, leaves)) {
+    throw refusalFor('InvalidGroupInfo', 'otherLeaves');
+  }
   await deps.db.transaction().execute(async (tx) => {
     const { locked } = await lockConversation(deps, tx, caller, groupId);
     if (input.epoch !== locked.epoch) throw domainError('EpochMismatch', { currentEpoch: locked.epoch });

@@ -6,6 +6,7 @@ import type { Privacy } from '#privacy/privacy.ts';
 /** Methods whose callers may send an idempotency key with a call, or with each item of one. */
 export type IdempotentMethod =
   | 'addMembers'
+  | 'commit'
   | 'createConvo'
   | 'createInvite'
   | 'processExternalCommit'

@@ -5,7 +5,7 @@ import { commitId, findStoredCommit } from '#domain/messages/store-commit.ts';
 import type { AcceptedCommit } from '#domain/messages/store-commit.ts';
 import { refusalByReader, refusalFor } from '#domain/refusal-reasons.ts';
 import { readCommit } from '#mls/framing.ts';
-import type { CommitFraming } from '#mls/framing.ts';
+import type { CommitContent, CommitFraming } from '#mls/framing.ts';
 import { MlsFormatError } from '#mls/mls-format-error.ts';
 import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
@@ -23,25 +23,31 @@ export interface FramedCommit {
   readonly epoch: number;
 }
 
+/** A commit by a member of the group. */
+export interface FramedMemberCommit extends FramedCommit {
+  /** Undefined for a PrivateMessage. */
+  readonly content: CommitContent | undefined;
+}
+
 /**
  * Reads a commit by a member of the group.
  * @throws AppError InvalidCommit for anything else, external commits included.
  */
-export function parseMemberCommit(bytes: Buffer, groupId: Buffer): FramedCommit {
-  const { external, epoch } = parseCommit(bytes, groupId);
+export function parseMemberCommit(bytes: Buffer, groupId: Buffer): FramedMemberCommit {
+  const { external, epoch, content } = parseCommit(bytes, groupId);
   if (external) throw refusalFor('InvalidCommit', 'externalCommit');
-  return { bytes, epoch };
+  return { bytes, epoch, content };
 }
 
 /** An external commit whose leaf carries the caller's DID. */
 export interface FramedExternalCommit extends FramedCommit {
-  readonly removesLeaf: boolean;
+  readonly removedLeafIndex: number | undefined;
   readonly externalPskIds: readonly Uint8Array[];
 }
 
 /**
  * Reads a commit by which the caller joins. The credential must be the caller's bare DID, as in key packages; whether the signature
- * is right and a removed leaf an old one of theirs, the members check (RFC 9420 section 12.4.3.2): the service has no tree.
+ * is right, the members check (RFC 9420 section 12.4.3.2).
  * @throws AppError InvalidCommit.
  */
 export function parseExternalCommit(bytes: Buffer, groupId: Buffer, caller: Caller): FramedExternalCommit {
@@ -50,7 +56,7 @@ export function parseExternalCommit(bytes: Buffer, groupId: Buffer, caller: Call
   if (joiner.identity === undefined || !Buffer.from(caller.did).equals(joiner.identity)) {
     throw refusalFor('InvalidCommit', 'externalIdentity');
   }
-  return { bytes, epoch, removesLeaf: joiner.removesLeaf, externalPskIds: joiner.externalPskIds };
+  return { bytes, epoch, removedLeafIndex: joiner.removedLeafIndex, externalPskIds: joiner.externalPskIds };
 }
 
 function parseCommit(bytes: Buffer, groupId: Buffer): CommitFraming {

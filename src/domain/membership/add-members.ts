@@ -2,21 +2,24 @@ import { readKnownBlockers } from '#domain/blocks/read-blockers.ts';
 import type { BlockDeps } from '#domain/blocks/read-blockers.ts';
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
-import { prepareGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
+import { prepareGroupInfo } from '#domain/conversations/group-info.ts';
 import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
+import type { Handshakes } from '#domain/policies/handshakes.ts';
 import { loadPolicy } from '#domain/policies/load-policy.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
-import { acceptWelcome } from '#domain/welcomes/accept-welcome.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
-import { judgeCommit, parseMemberCommit } from './accept-commit.ts';
+import { acceptMemberCommit } from './accept-member-commit.ts';
 import { memberStates, roles } from './member.ts';
+import { prepareCommit } from './prepare-commit.ts';
+import type { PreparedCommit } from './prepare-commit.ts';
 import { recordChange } from './record-change.ts';
 import { refuseTooMany } from './refuse-too-many.ts';
 import { memberPseudonym } from './require-member.ts';
+import { storeAttachments } from './store-attachments.ts';
 import { selectMembership, selectMemberships } from './store.ts';
 
 export interface MembersToAdd {
@@ -33,6 +36,8 @@ export interface MembershipDeps {
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
   readonly idempotencyTtlHours: number;
+  /** What the operator asks of all conversations. */
+  readonly handshakes: Handshakes;
   /** Called after the commit, to wake subscribers. */
   readonly onEvents: () => void;
 }
@@ -56,8 +61,9 @@ export async function addMembers(
   const membership = await selectMembership(deps.db, groupId, memberPseudonym(deps.privacy, groupId, caller.did));
   const isMember = membership?.state === memberStates.active;
   const blockers = await readKnownBlockers(deps, caller.did, isMember ? [...new Set(input.dids)] : []);
+  const prepared = await prepareCommit(deps, caller, groupId, input.commit);
   const groupInfo = await prepareGroupInfo(deps, groupId, { bytes: input.groupInfo, mayWrite: isMember });
-  const change = { ...input, groupId, blockers, groupInfo };
+  const change = { ...input, groupId, prepared, blockers, groupInfo };
   const epoch = await deps.db
     .transaction()
     .execute((tx) => withIdempotency(deps, tx, call, () => addInTransaction(deps, tx, caller, change)));
@@ -65,29 +71,28 @@ export async function addMembers(
   return epoch;
 }
 
-type PreparedAddition = Omit<MembersToAdd, 'groupInfo'> & {
+type CheckedAddition = Omit<MembersToAdd, 'groupInfo'> & {
   readonly groupId: Buffer;
+  readonly prepared: PreparedCommit | undefined;
   readonly groupInfo: PreparedGroupInfo | undefined;
+  readonly blockers: ReadonlyMap<string, unknown>;
 };
 
-async function addInTransaction(
-  deps: MembershipDeps,
-  tx: Tx,
-  caller: Caller,
-  input: PreparedAddition & { blockers: ReadonlyMap<string, unknown> },
-): Promise<number> {
-  const { groupId } = input;
-  const { locked, membership } = await lockConversation(deps, tx, caller, groupId);
-  if (input.commit === undefined && input.welcome !== undefined) throw refusalFor('InvalidWelcome', 'noCommit');
-  const verdict = input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
+async function addInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, input: CheckedAddition): Promise<number> {
+  const { groupId, dids, prepared, groupInfo } = input;
+  const room = await lockConversation(deps, tx, caller, groupId);
+  const { locked, membership } = room;
+  if (prepared === undefined && input.welcome !== undefined) throw refusalFor('InvalidWelcome', 'noCommit');
+  const newcomers = await newcomersOf(deps, tx, groupId, dids);
+  const change = { method: 'addMembers', dids, newcomers } as const;
+  const verdict = await acceptMemberCommit(deps, tx, room, { caller, prepared, change, groupInfo });
   if (verdict?.kind === 'retry') return verdict.epoch;
-
-  const newcomers = await newcomersOf(deps, tx, groupId, input.dids);
   if (verdict === undefined && newcomers.length === 0) return locked.epoch;
   if (newcomers.length > 0) await judgeNewcomers(tx, groupId, { ...input, newcomers, role: membership.role });
   // Key packages are locked before accounts here as in createConversation, so that the two cannot deadlock.
   await storeAttachments(deps, tx, caller, {
     ...input,
+    invited: input.dids,
     epoch: verdict === undefined ? locked.epoch : locked.epoch + 1,
   });
   return recordChange(deps, tx, locked, {
@@ -109,20 +114,6 @@ async function judgeNewcomers(
   if (role !== roles.admin && !isOpen) throw domainError('PolicyViolation');
   if (newcomers.some((did) => blockers.has(did))) throw domainError('KeyPackageNotFound');
   await refuseTooMany(tx, groupId, { newcomers: newcomers.length, policy });
-}
-
-async function storeAttachments(
-  deps: MembershipDeps,
-  tx: Tx,
-  caller: Caller,
-  input: PreparedAddition & { epoch: number },
-): Promise<void> {
-  const { groupId, epoch } = input;
-  if (input.welcome !== undefined) {
-    const welcome = { groupId, epoch, bytes: input.welcome, cipherSuite: undefined, invited: input.dids };
-    await acceptWelcome(deps, tx, caller, welcome);
-  }
-  if (input.groupInfo !== undefined) await storeGroupInfo(deps, tx, input.groupInfo, epoch);
 }
 
 /** Those of `dids` who are not active members, once each. */

@@ -1,14 +1,18 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import type { Tx } from '#storage/database.ts';
 import type { MembershipDeps } from './add-members.ts';
-import { judgeCommit, parseMemberCommit } from './accept-commit.ts';
+import { acceptMemberCommit } from './accept-member-commit.ts';
 import { roles } from './member.ts';
 import type { Membership } from './member.ts';
+import { prepareCommit } from './prepare-commit.ts';
+import type { PreparedCommit } from './prepare-commit.ts';
 import { recordChange } from './record-change.ts';
 import { removeMember } from './remove-member.ts';
+import { attachmentsOf, prepareMembersGroupInfo, storeAttachments } from './store-attachments.ts';
 import { countActiveMembers, countOtherAdmins } from './store.ts';
 
 export interface Departure {
@@ -16,32 +20,48 @@ export interface Departure {
   /** Somebody else, for admins; the caller if absent. */
   readonly targetDid: string | undefined;
   readonly commit: Buffer | undefined;
+  /** Of the epoch after the commit. */
+  readonly groupInfo?: Buffer | undefined;
 }
 
 /**
  * Takes the caller out of the conversation, or somebody else as `removeMember` does. The only admin cannot leave others
  * behind without one; the last member takes the conversation with them.
  * @returns the epoch after the change.
- * @throws AppError ConvoNotFound, NotMember, LastAdmin, InvalidCommit, EpochMismatch; for others also NotAdmin, TargetNotMember.
+ * @throws AppError ConvoNotFound, NotMember, LastAdmin, InvalidCommit, InvalidGroupInfo, EpochMismatch, PolicyViolation; for others also NotAdmin, TargetNotMember.
  */
 export async function leaveConversation(deps: MembershipDeps, caller: Caller, input: Departure): Promise<number> {
   if (input.targetDid !== undefined && input.targetDid !== caller.did) {
     return removeMember(deps, caller, { ...input, targetDid: input.targetDid });
   }
   const groupId = parseConversationId(input.conversationId);
-  const epoch = await deps.db.transaction().execute(async (tx) => {
-    const { locked, membership } = await lockConversation(deps, tx, caller, groupId);
-    const verdict = input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
-    if (verdict?.kind === 'retry') return verdict.epoch;
-    await refuseLastAdmin(tx, groupId, membership);
-    return recordChange(deps, tx, locked, {
-      commit: verdict?.commit,
-      joined: [],
-      departed: [{ did: caller.did, kind: 'left' }],
-    });
-  });
+  const prepared = await prepareCommit(deps, caller, groupId, input.commit);
+  const groupInfo = await prepareMembersGroupInfo(deps, caller, groupId, input.groupInfo);
+  const departure = { groupId, prepared, groupInfo };
+  const epoch = await deps.db.transaction().execute((tx) => leaveInTransaction(deps, tx, caller, departure));
   deps.onEvents();
   return epoch;
+}
+
+async function leaveInTransaction(
+  deps: MembershipDeps,
+  tx: Tx,
+  caller: Caller,
+  input: { groupId: Buffer; prepared: PreparedCommit | undefined; groupInfo: PreparedGroupInfo | undefined },
+): Promise<number> {
+  const { groupId, prepared, groupInfo } = input;
+  const room = await lockConversation(deps, tx, caller, groupId);
+  const { locked, membership } = room;
+  const change = { method: 'leaveConvo' } as const;
+  const verdict = await acceptMemberCommit(deps, tx, room, { caller, prepared, change, groupInfo });
+  if (verdict?.kind === 'retry') return verdict.epoch;
+  await refuseLastAdmin(tx, groupId, membership);
+  if (verdict !== undefined) await storeAttachments(deps, tx, caller, attachmentsOf(locked, groupInfo));
+  return recordChange(deps, tx, locked, {
+    commit: verdict?.commit,
+    joined: [],
+    departed: [{ did: caller.did, kind: 'left' }],
+  });
 }
 
 async function refuseLastAdmin(tx: Tx, groupId: Buffer, membership: Membership): Promise<void> {

@@ -2,10 +2,16 @@ import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { prepareGroupInfo, storeGroupInfo } from '#domain/conversations/group-info.ts';
 import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
+import { loadLeaves } from '#domain/conversations/load-leaves.ts';
+import { applyToLeaves } from '#domain/conversations/leaves.ts';
+import type { Leaves } from '#domain/conversations/leaves.ts';
 import { lockForJoiner } from '#domain/conversations/lock-conversation.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import { useInvite } from '#domain/invites/use-invite.ts';
+import { handshakesInForce } from '#domain/policies/handshakes.ts';
+import type { Handshakes } from '#domain/policies/handshakes.ts';
+import { loadPolicy } from '#domain/policies/load-policy.ts';
 import type { Clock } from '#platform/clock.ts';
 import { isAppError } from '#platform/errors.ts';
 import { timeBucketMs } from '#privacy/buckets.ts';
@@ -13,6 +19,7 @@ import type { Tx } from '#storage/database.ts';
 import { judgeCommit, parseExternalCommit } from './accept-commit.ts';
 import type { FramedExternalCommit } from './accept-commit.ts';
 import type { MembershipDeps } from './add-members.ts';
+import { compareGroupInfo } from './check-commit.ts';
 import { findAdmission } from './find-admission.ts';
 import type { Admission } from './find-admission.ts';
 import { roles } from './member.ts';
@@ -47,11 +54,12 @@ export async function processExternalCommit(
   const commit = parseExternalCommit(input.commit, groupId, caller);
   const call = { caller, method: 'processExternalCommit', key: input.idempotencyKey, input } as const;
   const pskHashes = input.pskHash === undefined ? commit.externalPskIds : [input.pskHash, ...commit.externalPskIds];
-  const groupInfo = await prepareGroupInfo(deps, groupId, {
-    bytes: input.groupInfo,
-    mayWrite: input.groupInfo !== undefined && (await seemsAdmitted(deps, caller, groupId, pskHashes)),
-  });
-  const join = { ...input, groupId, commit, pskHashes, groupInfo };
+  // Before the lock, because opening a GroupInfo takes time; for those who are not let in anyway nothing is opened.
+  const needsLeaves = input.groupInfo !== undefined || commit.removedLeafIndex !== undefined;
+  const mayWrite = needsLeaves && (await seemsAdmitted(deps, caller, groupId, pskHashes));
+  const groupInfo = await prepareGroupInfo(deps, groupId, { bytes: input.groupInfo, mayWrite });
+  const leaves = mayWrite ? await loadLeaves(deps, groupId, commit.epoch) : undefined;
+  const join = { ...input, groupId, commit, pskHashes, groupInfo, leaves };
   const answer = await deps.db.transaction().execute((tx) =>
     withIdempotency(deps, tx, call, async () => {
       const epoch = await joinInTransaction(deps, tx, caller, join);
@@ -68,6 +76,8 @@ interface ParsedJoin {
   /** Invites that the caller shows. */
   readonly pskHashes: readonly Uint8Array[];
   readonly groupInfo: PreparedGroupInfo | undefined;
+  /** Of the commit's epoch, if the caller may have an old leaf. */
+  readonly leaves: Leaves | undefined;
 }
 
 /** As `findAdmission` finds without the lock; the transaction decides. */
@@ -87,13 +97,20 @@ async function seemsAdmitted(
 }
 
 async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, input: ParsedJoin): Promise<number> {
-  const { groupId, commit, pskHashes } = input;
+  const { groupId, commit, pskHashes, leaves } = input;
   const locked = await lockForJoiner(tx, groupId);
   const admission = await findAdmission({ ...deps, db: tx }, caller, groupId, pskHashes);
   // Somebody new has no old leaf to remove: theirs would be another member's.
-  if (admission.kind === 'invited' && commit.removesLeaf) throw refusalFor('InvalidCommit', 'externalRemovesOther');
+  if (admission.kind === 'invited' && commit.removedLeafIndex !== undefined) {
+    throw refusalFor('InvalidCommit', 'externalRemovesOther');
+  }
   const verdict = await judgeCommit(deps, tx, locked, commit);
   if (verdict.kind === 'retry') return verdict.epoch;
+  const handshakes = handshakesInForce(deps.handshakes, await loadPolicy(tx, groupId));
+  if (handshakes === 'plaintext' && input.groupInfo === undefined)
+    throw refusalFor('PolicyViolation', 'groupInfoNeeded');
+  judgeRemovedLeaf(caller, commit, { leaves, handshakes });
+  if (leaves !== undefined) compareGroupInfo(input.groupInfo, leavesAfter(caller, commit, leaves));
   if (admission.kind !== 'member') await refuseTooMany(tx, groupId, { newcomers: 1, policy: admission.policy });
   if (input.groupInfo !== undefined) await storeGroupInfo(deps, tx, input.groupInfo, locked.epoch + 1);
   const epoch = await recordChange(deps, tx, locked, {
@@ -103,6 +120,26 @@ async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, i
   });
   await settle(deps, tx, { caller, groupId, admission });
   return epoch;
+}
+
+/** RFC 9420 section 12.4.3.2: the Remove is for an old leaf of the joiner. Without the leaves, members check it. */
+function judgeRemovedLeaf(
+  caller: Caller,
+  { removedLeafIndex }: FramedExternalCommit,
+  { leaves, handshakes }: { readonly leaves: Leaves | undefined; readonly handshakes: Handshakes },
+): void {
+  if (removedLeafIndex === undefined) return;
+  if (leaves === undefined) {
+    if (handshakes === 'plaintext') throw refusalFor('InvalidCommit', 'unknownLeaves');
+    return;
+  }
+  if (leaves[removedLeafIndex]?.did !== caller.did) throw refusalFor('InvalidCommit', 'externalRemovesOther');
+}
+
+/** The joiner's leaf takes the leftmost blank place, as an Add does (RFC 9420 section 12.4.3.2). */
+function leavesAfter(caller: Caller, { removedLeafIndex }: FramedExternalCommit, leaves: Leaves): Leaves {
+  const removed = new Set(removedLeafIndex === undefined ? [] : [removedLeafIndex]);
+  return applyToLeaves(leaves, { removed, added: [caller.did] });
 }
 
 /** What the join answers: the wish to be added anew, or the invite. */

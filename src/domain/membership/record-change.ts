@@ -52,11 +52,12 @@ export async function recordChange(
       return { member, sealedDid, role, joinedEvent: locked.lastEvent + 1 };
     }),
   );
-  // Without a commit the person's leaves stay in the MLS group: its members have to take them out.
-  const removal = change.commit === undefined ? 'pending' : 'committed';
   for (const [index, { did, kind }] of change.departed.entries()) {
     const member = memberPseudonym(privacy, groupId, did);
     const leftEvent = departedFrom + index + 1;
+    // Without a commit the person's leaves stay in the MLS group: its members have to take them out. So do those of somebody who
+    // leaves with one: no commit removes the leaf that made it (RFC 9420 section 12.2).
+    const removal = change.commit === undefined || kind === 'left' ? 'pending' : 'committed';
     await updateDeparture(tx, groupId, { member, state: memberStates[kind], leftEvent, removal });
   }
   await addRemovals(tx, groupId, change.departed.filter(({ kind }) => kind === 'removed').length);

@@ -1,5 +1,6 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
@@ -7,17 +8,22 @@ import { loadPolicy } from '#domain/policies/load-policy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/database.ts';
 import type { MembershipDeps } from './add-members.ts';
-import { judgeCommit, parseMemberCommit } from './accept-commit.ts';
+import { acceptMemberCommit } from './accept-member-commit.ts';
 import { memberStates, roles } from './member.ts';
 import type { Membership } from './member.ts';
+import { prepareCommit } from './prepare-commit.ts';
+import type { PreparedCommit } from './prepare-commit.ts';
 import { recordChange } from './record-change.ts';
 import { memberPseudonym } from './require-member.ts';
+import { attachmentsOf, prepareMembersGroupInfo, storeAttachments } from './store-attachments.ts';
 import { selectMembership, updateBarred, updateRemovalCommitted } from './store.ts';
 
 export interface MemberToRemove {
   readonly conversationId: string;
   readonly targetDid: string;
   readonly commit: Buffer | undefined;
+  /** Of the epoch after the commit. */
+  readonly groupInfo?: Buffer | undefined;
   readonly idempotencyKey?: string | undefined;
 }
 
@@ -26,37 +32,57 @@ export interface MemberToRemove {
  * and somebody who has left can no longer come back on their own account; while their clients are still in the MLS group, every member may bring the commit. From here on the person
  * reads nothing later than the event that tells of it.
  * @returns the epoch after the change.
- * @throws AppError ConvoNotFound, NotMember, NotAdmin, CannotRemoveSelf, TargetNotMember, InvalidCommit, EpochMismatch,
- *   IdempotencyKeyReused.
+ * @throws AppError ConvoNotFound, NotMember, NotAdmin, CannotRemoveSelf, TargetNotMember, InvalidCommit, InvalidGroupInfo,
+ *   EpochMismatch, PolicyViolation, IdempotencyKeyReused.
  */
 export async function removeMember(deps: MembershipDeps, caller: Caller, input: MemberToRemove): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
+  const prepared = await prepareCommit(deps, caller, groupId, input.commit);
+  const groupInfo = await prepareMembersGroupInfo(deps, caller, groupId, input.groupInfo);
   const call = { caller, method: 'removeMember', key: input.idempotencyKey, input } as const;
   const epoch = await deps.db
     .transaction()
     .execute((tx) =>
-      withIdempotency(deps, tx, call, () => removeInTransaction(deps, tx, caller, { ...input, groupId })),
+      withIdempotency(deps, tx, call, () =>
+        removeInTransaction(deps, tx, caller, { ...input, groupId, prepared, groupInfo }),
+      ),
     );
   deps.onEvents();
   return epoch;
+}
+
+type CheckedRemoval = Omit<MemberToRemove, 'groupInfo'> & {
+  readonly groupId: Buffer;
+  readonly groupInfo: PreparedGroupInfo | undefined;
+  readonly prepared: PreparedCommit | undefined;
+};
+
+/** A commit in clear without any Remove takes nobody out. */
+function mayTakeOut(prepared: PreparedCommit | undefined): boolean {
+  if (prepared?.kind !== 'read') return false;
+  const { content } = prepared.commit;
+  return content === undefined || content.proposals.some(({ type }) => type === 'remove' || type === 'reference');
 }
 
 async function removeInTransaction(
   deps: MembershipDeps,
   tx: Tx,
   caller: Caller,
-  input: MemberToRemove & { readonly groupId: Buffer },
+  input: CheckedRemoval,
 ): Promise<number> {
-  const { groupId } = input;
-  const { locked, membership } = await lockConversation(deps, tx, caller, groupId);
+  const { groupId, prepared, groupInfo } = input;
+  const room = await lockConversation(deps, tx, caller, groupId);
+  const { locked, membership } = room;
   const { target, isFollowUp } = await requireTarget(deps, tx, { caller, groupId, membership }, input);
-  const verdict = input.commit && (await judgeCommit(deps, tx, locked, parseMemberCommit(input.commit, groupId)));
+  const change = { method: 'removeMember', target: input.targetDid } as const;
+  const verdict = await acceptMemberCommit(deps, tx, room, { caller, prepared, change, groupInfo });
   // One commit may take out several people, so a stored commit counts for each person it is named with.
-  if (verdict !== undefined && isFollowUp) await updateRemovalCommitted(tx, groupId, target.member);
+  if (isFollowUp && mayTakeOut(prepared)) await updateRemovalCommitted(tx, groupId, target.member);
   if (verdict?.kind === 'retry') return verdict.epoch;
   if (target.state === memberStates.left && !isFollowUp) await updateBarred(tx, groupId, target.member);
   const isActive = target.state === memberStates.active;
   if (!isActive && verdict === undefined) return locked.epoch;
+  if (verdict !== undefined) await storeAttachments(deps, tx, caller, attachmentsOf(locked, groupInfo));
   return recordChange(deps, tx, locked, {
     commit: verdict?.commit,
     joined: [],
@@ -69,7 +95,7 @@ async function requireTarget(
   deps: { readonly privacy: Privacy },
   tx: Tx,
   by: { readonly caller: Caller; readonly groupId: Buffer; readonly membership: Membership },
-  input: MemberToRemove,
+  input: Pick<MemberToRemove, 'targetDid' | 'commit'>,
 ): Promise<{ target: Membership; isFollowUp: boolean }> {
   if (input.targetDid === by.caller.did) throw domainError('CannotRemoveSelf');
   const target = await selectMembership(tx, by.groupId, memberPseudonym(deps.privacy, by.groupId, input.targetDid));

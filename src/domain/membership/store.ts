@@ -26,11 +26,16 @@ export async function selectMembership(db: Db, groupId: Buffer, member: Buffer):
 }
 
 /** The rows of `members` (pseudonyms) in the conversation, whatever their state. */
-export async function selectMemberships(db: Db, groupId: Buffer, members: readonly Buffer[]): Promise<Membership[]> {
+export async function selectMemberships(
+  db: Db,
+  groupId: Buffer,
+  members: readonly Buffer[],
+): Promise<(Membership & { readonly asksToBeAdded: boolean })[]> {
   if (members.length === 0) return [];
+  const asks = sql<boolean>`needs_rejoin OR coalesce(readdition_asked_at > now() - interval '7 days', false)`;
   return db
     .selectFrom('members')
-    .select(membershipColumns)
+    .select([...membershipColumns, asks.as('asksToBeAdded')])
     .where('group_id', '=', groupId)
     .where('member', 'in', [...members])
     .execute();

@@ -8,6 +8,7 @@ import type { Sql } from '#storage/database.ts';
 import { messageKinds } from './message.ts';
 import type { Message } from './message.ts';
 import { openCommit } from './store-commit.ts';
+import { openProposal } from './store-proposal.ts';
 import { selectCommitPage, selectPage } from './store.ts';
 import type { MessageRow } from './message-row.ts';
 
@@ -99,14 +100,18 @@ export async function listCommits(
 
 /** A stored row as a member may see it. */
 export function openMessage(privacy: Privacy, row: MessageRow): Message {
-  const isCommit = row.kind === messageKinds.commit;
   return {
     id: row.msgId,
     groupId: row.groupId,
     seq: row.seq,
     epoch: row.epoch,
-    kind: isCommit ? 'commit' : 'app',
+    kind: row.kind === messageKinds.commit ? 'commit' : 'app',
     receivedAt: row.receivedAt,
-    ciphertext: isCommit ? openCommit(privacy, row) : row.body,
+    ciphertext: bodyOf(privacy, row),
   };
+}
+
+function bodyOf(privacy: Privacy, row: MessageRow): Buffer {
+  if (row.kind === messageKinds.commit) return openCommit(privacy, row);
+  return row.kind === messageKinds.proposal ? openProposal(privacy, row) : row.body;
 }

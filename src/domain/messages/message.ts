@@ -1,5 +1,8 @@
-/** Kinds of stored messages; the numbers are stored. Commits are sealed at rest, because a PublicMessage shows leaves. */
-export const messageKinds = { app: 1, commit: 2 } as const;
+/**
+ * Kinds of stored messages; the numbers are stored. Commits and proposals in clear are sealed at rest, because a PublicMessage shows
+ * leaves; encrypted proposals cannot be told from other messages and count as those.
+ */
+export const messageKinds = { app: 1, commit: 2, proposal: 3 } as const;
 
 /** A message as a member may see it (lexicon `messageView`). */
 export interface Message {
@@ -12,6 +15,14 @@ export interface Message {
   readonly kind: 'app' | 'commit';
   readonly receivedAt: Date;
   readonly ciphertext: Buffer;
+}
+
+/** What the sender of a message learns. */
+export interface SentMessage {
+  readonly seq: number;
+  readonly epoch: number;
+  /** Rounded down to the time bucket. */
+  readonly receivedAt: Date;
 }
 
 /** A ULID or a UUID, as public clients send (wire contract A.3). */

@@ -2,13 +2,15 @@ import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { loadEpoch } from '#domain/conversations/get-epoch.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
 import { requireMember } from '#domain/membership/require-member.ts';
 import type { Clock } from '#platform/clock.ts';
 import { timeBucketMs } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
 import { checkMessage } from './send-message.ts';
-import type { MessageToSend, SentMessage } from './send-message.ts';
+import type { SentMessage } from './message.ts';
+import type { MessageToSend } from './send-message.ts';
 
 /** An ephemeral message on its way to those who listen now; nothing of it is stored. */
 export interface EphemeralMessage {
@@ -36,7 +38,8 @@ export async function sendEphemeralMessage(
   input: MessageToSend,
 ): Promise<SentMessage> {
   const groupId = parseConversationId(input.conversationId);
-  checkMessage(input, groupId, deps.requireFraming);
+  const message = checkMessage(input, groupId, deps.requireFraming);
+  if (message?.kind === 'clearProposal') throw refusalFor('InvalidAsset', 'ephemeralProposal');
   await requireMember(deps, caller, groupId);
   const currentEpoch = await loadEpoch(deps, groupId);
   if (input.epoch !== currentEpoch) throw domainError('EpochMismatch', { currentEpoch });

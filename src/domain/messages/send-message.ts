@@ -1,18 +1,23 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { memberPseudonym } from '#domain/membership/require-member.ts';
+import { memberPseudonym, requireMember } from '#domain/membership/require-member.ts';
+import { handshakesInForce } from '#domain/policies/handshakes.ts';
+import { loadPolicy } from '#domain/policies/load-policy.ts';
 import { refusalByReader, refusalFor } from '#domain/refusal-reasons.ts';
-import { checkApplicationFraming } from '#mls/framing.ts';
+import { readGroupMessage } from '#mls/framing.ts';
+import type { GroupMessage } from '#mls/framing.ts';
 import { MlsFormatError } from '#mls/mls-format-error.ts';
 import type { MlsMessageHeader } from '#mls/mls-message.ts';
 import { isMessageSizeBucket, readPaddedMessage } from '#mls/padding-envelope.ts';
 import { required } from '#platform/errors.ts';
 import type { AppError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
-import type { Privacy } from '#privacy/privacy.ts';
 import { isMessageId } from './message.ts';
+import type { SentMessage } from './message.ts';
 import type { MessageAppender } from './message-appender.ts';
+import { sendProposal } from './send-proposal.ts';
+import type { ProposalDeps } from './send-proposal.ts';
 
 export interface MessageToSend {
   readonly conversationId: string;
@@ -22,24 +27,22 @@ export interface MessageToSend {
   readonly ciphertext: Buffer;
 }
 
-export interface SentMessage {
-  readonly seq: number;
-  readonly epoch: number;
-  /** Rounded down to the time bucket. */
-  readonly receivedAt: Date;
-}
-
 /**
  * Stores a message with the conversation's next `seq`. A msgId that is stored already returns the first answer.
- * @throws AppError ConvoNotFound, NotMember, InvalidAsset, MessageTooLarge, EpochMismatch with `currentEpoch`.
+ * @throws AppError ConvoNotFound, NotMember, InvalidAsset, MessageTooLarge, EpochMismatch with `currentEpoch`, PolicyViolation.
  */
 export async function sendMessage(
-  deps: { appender: MessageAppender; privacy: Privacy; requireFraming: boolean },
+  deps: ProposalDeps & { appender: MessageAppender; requireFraming: boolean },
   caller: Caller,
   input: MessageToSend,
 ): Promise<SentMessage> {
   const groupId = parseConversationId(input.conversationId);
-  checkMessage(input, groupId, deps.requireFraming);
+  const message = checkMessage(input, groupId, deps.requireFraming);
+  if (message?.kind === 'clearProposal') {
+    const { msgId, ciphertext: padded } = input;
+    return sendProposal(deps, caller, { groupId, msgId, padded, proposal: message.proposal });
+  }
+  if (message?.header.contentType === 'proposal') await refuseEncryptedProposal(deps, caller, groupId);
   const result = await deps.appender.append({
     groupId,
     member: memberPseudonym(deps.privacy, groupId, caller.did),
@@ -62,16 +65,17 @@ export async function sendMessage(
 
 /**
  * The size and framing gate; what it reads is in clear in every MLS message.
+ * @returns undefined where messages are taken as they come.
  * @throws AppError MessageTooLarge, InvalidAsset.
  */
-export function checkMessage(input: MessageToSend, groupId: Buffer, requireFraming: boolean): void {
+export function checkMessage(input: MessageToSend, groupId: Buffer, requireFraming: boolean): GroupMessage | undefined {
   if (input.ciphertext.length > limits.messageSizeBytesMax) throw domainError('MessageTooLarge');
   if (!isMessageId(input.msgId)) throw refusalFor('InvalidAsset', 'msgIdForm');
   if (!isMessageSizeBucket(input.paddedSize)) throw refusalFor('InvalidAsset', 'noBucket');
   if (input.ciphertext.length !== input.paddedSize) throw refusalFor('InvalidAsset', 'notPaddedSize');
-  if (!requireFraming) return;
+  if (!requireFraming) return undefined;
   try {
-    checkApplicationFraming(input.ciphertext, { groupId, epoch: input.epoch });
+    return readGroupMessage(input.ciphertext, { groupId, epoch: input.epoch });
   } catch (error) {
     if (error instanceof MlsFormatError) throw refusalOfCiphertext(input.ciphertext, error);
     throw error;
@@ -100,5 +104,13 @@ function wireFormatOf(padded: Buffer): MlsMessageHeader['wireFormat'] | undefine
   } catch (error) {
     if (error instanceof MlsFormatError) return undefined;
     throw error;
+  }
+}
+
+/** A proposal that the service cannot read, where it has to read them all; a proposal changes nothing until it is committed. */
+async function refuseEncryptedProposal(deps: ProposalDeps, caller: Caller, groupId: Buffer): Promise<void> {
+  await requireMember(deps, caller, groupId);
+  if (handshakesInForce(deps.handshakes, await loadPolicy(deps.db, groupId)) === 'plaintext') {
+    throw refusalFor('PolicyViolation', 'handshakesPlaintext');
   }
 }

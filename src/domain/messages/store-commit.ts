@@ -1,8 +1,11 @@
 import { padToBucket, unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Tx } from '#storage/database.ts';
+import type { Db, Tx } from '#storage/database.ts';
 import { messageKinds } from './message.ts';
-import { insertMessage, selectByMsgId } from './store.ts';
+import { insertMessage, selectByMsgId, selectCommits } from './store.ts';
+
+/** What is opened at once to follow the commits of a group. */
+const followedSizeBytesMax = 16_777_216;
 
 /** A commit that won its epoch. */
 export interface AcceptedCommit {
@@ -35,6 +38,19 @@ export async function storeCommit(
     { groupId: row.groupId, seq: row.seq, epoch: row.epoch, kind: messageKinds.commit, msgId: row.commit.id, body },
     deps.timeBucketSeconds,
   );
+}
+
+/**
+ * The commits that made the epochs `fromEpoch` to `toEpoch`, in their order.
+ * @returns none when they are more than 16 MiB together.
+ */
+export async function loadCommits(
+  deps: { db: Db; privacy: Privacy },
+  groupId: Buffer,
+  epochs: { fromEpoch: number; toEpoch: number },
+): Promise<Buffer[]> {
+  const rows = await selectCommits(deps.db, groupId, { ...epochs, sizeBytesMax: followedSizeBytesMax });
+  return rows.map(({ epoch, body }) => openCommit(deps.privacy, { groupId, epoch, body }));
 }
 
 /** The commit's bytes as the committer sent them. */

@@ -1,13 +1,16 @@
+import { sql } from 'kysely';
 import type { Db, Sql, Tx } from '#storage/database.ts';
 import type { MessageRow } from './message-row.ts';
 import { bucketedNow } from '#storage/bucketed-now.ts';
 import { byteaArray } from '#storage/bytea-array.ts';
+import { messageKinds } from './message.ts';
 
 /** Answers are cut at this many bytes of bodies, so that a page of large messages stays bounded. */
 const pageSizeBytesMax = 16_777_216;
 
-export async function insertMessage(tx: Tx, row: Omit<MessageRow, 'receivedAt'>, bucketSeconds: number): Promise<void> {
-  await tx
+/** @returns when, as stored. */
+export async function insertMessage(tx: Tx, row: Omit<MessageRow, 'receivedAt'>, bucketSeconds: number): Promise<Date> {
+  const stored = await tx
     .insertInto('messages')
     .values({
       group_id: row.groupId,
@@ -18,7 +21,9 @@ export async function insertMessage(tx: Tx, row: Omit<MessageRow, 'receivedAt'>,
       received_at: bucketedNow(bucketSeconds),
       body: row.body,
     })
-    .execute();
+    .returning('received_at as receivedAt')
+    .executeTakeFirstOrThrow();
+  return stored.receivedAt;
 }
 
 /** Looks in every live partition. Exact only under the conversation's lock, in a statement after the one that took it. */
@@ -26,13 +31,60 @@ export async function selectByMsgId(
   db: Db,
   groupId: Buffer,
   msgId: string,
-): Promise<{ kind: number; epoch: number } | undefined> {
+): Promise<{ kind: number; seq: number; epoch: number; receivedAt: Date } | undefined> {
   return db
     .selectFrom('messages')
-    .select(['kind', 'epoch'])
+    .select(['kind', 'seq', 'epoch', 'received_at as receivedAt'])
     .where('group_id', '=', groupId)
     .where('msg_id', '=', msgId)
     .executeTakeFirst();
+}
+
+/** Commits by the epoch that they made; none when they are larger than `sizeBytesMax` together. */
+export async function selectCommits(
+  db: Db,
+  groupId: Buffer,
+  range: { fromEpoch: number; toEpoch: number; sizeBytesMax: number },
+): Promise<{ epoch: number; body: Buffer }[]> {
+  const rows = await sql<{ epoch: number; body: Buffer }>`
+    SELECT epoch, body FROM (
+      SELECT epoch, body, sum(octet_length(body)) OVER () AS size_bytes FROM messages
+      WHERE group_id = ${groupId} AND kind = 2 AND epoch BETWEEN ${range.fromEpoch}::bigint AND ${range.toEpoch}::bigint
+    ) c WHERE size_bytes <= ${range.sizeBytesMax} ORDER BY epoch`.execute(db);
+  return rows.rows;
+}
+
+/** Proposals in clear of one epoch with a higher number than `afterSeq`. */
+export async function selectProposals(
+  db: Db,
+  groupId: Buffer,
+  { epoch, afterSeq }: { epoch: number; afterSeq: number },
+): Promise<{ seq: number; body: Buffer }[]> {
+  return db
+    .selectFrom('messages')
+    .select(['seq', 'body'])
+    .where('group_id', '=', groupId)
+    .where('epoch', '=', epoch)
+    .where('kind', '=', sql.lit(messageKinds.proposal))
+    .where('seq', '>', afterSeq)
+    .orderBy('seq')
+    .execute();
+}
+
+/** How many there are, and the size of their bodies. */
+export async function sumProposals(
+  db: Db,
+  groupId: Buffer,
+  epoch: number,
+): Promise<{ count: number; sizeBytes: number }> {
+  const row = await db
+    .selectFrom('messages')
+    .select((eb) => [eb.fn.countAll<number>().as('count'), sql<number | null>`sum(octet_length(body))`.as('sizeBytes')])
+    .where('group_id', '=', groupId)
+    .where('epoch', '=', epoch)
+    .where('kind', '=', sql.lit(messageKinds.proposal))
+    .executeTakeFirstOrThrow();
+  return { count: Number(row.count), sizeBytes: Number(row.sizeBytes ?? 0) };
 }
 
 /** One page with the reader's membership, in one round trip. */

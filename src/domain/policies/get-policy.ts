@@ -4,6 +4,8 @@ import { loadConversationFacts } from '#domain/conversations/load-conversation-f
 import { requireMember } from '#domain/membership/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
+import { handshakesInForce } from './handshakes.ts';
+import type { Handshakes } from './handshakes.ts';
 import { defaultPolicy } from './policy.ts';
 import type { PolicyInForce } from './policy.ts';
 import { selectPolicy } from './store.ts';
@@ -13,7 +15,7 @@ import { selectPolicy } from './store.ts';
  * @throws AppError ConvoNotFound, NotMember.
  */
 export async function getPolicy(
-  deps: { db: Db; privacy: Privacy },
+  deps: { db: Db; privacy: Privacy; handshakes: Handshakes },
   caller: Caller,
   conversationId: string,
 ): Promise<PolicyInForce> {
@@ -22,8 +24,10 @@ export async function getPolicy(
   const row = await selectPolicy(deps.db, groupId);
   if (row === undefined) {
     const { createdAt } = await loadConversationFacts(deps, groupId);
-    return { ...defaultPolicy, updatedAt: createdAt, updatedBy: undefined };
+    const handshakes = handshakesInForce(deps.handshakes, defaultPolicy);
+    return { ...defaultPolicy, handshakes, updatedAt: createdAt, updatedBy: undefined };
   }
   const { sealedUpdatedBy, ...policy } = row;
-  return { ...policy, updatedBy: deps.privacy.unsealText('policy-author', [groupId], sealedUpdatedBy) };
+  const handshakes = handshakesInForce(deps.handshakes, policy);
+  return { ...policy, handshakes, updatedBy: deps.privacy.unsealText('policy-author', [groupId], sealedUpdatedBy) };
 }

@@ -1,4 +1,5 @@
 import { limits } from '#platform/limits.ts';
+import type { Handshakes } from './handshakes.ts';
 
 /** What is allowed in a conversation; admins set it. */
 export interface Policy {
@@ -14,6 +15,8 @@ export interface Policy {
   readonly requireAdminApproval: boolean;
   /** At most `limits.membersPerConversationMax`. */
   readonly maxMembers: number;
+  /** How commits and proposals of members travel. */
+  readonly handshakes: Handshakes;
 }
 
 /** A policy as it stands, and since when. */
@@ -31,4 +34,5 @@ export const defaultPolicy: Policy = {
   allowMemberRemove: false,
   requireAdminApproval: false,
   maxMembers: limits.membersPerConversationMax,
+  handshakes: 'any',
 };

@@ -17,6 +17,7 @@ export async function selectPolicy(db: Db, groupId: Buffer): Promise<PolicyRow |
       'allow_member_remove as allowMemberRemove',
       'require_admin_approval as requireAdminApproval',
       'max_members as maxMembers',
+      'handshakes',
       'sealed_updated_by as sealedUpdatedBy',
       'updated_at as updatedAt',
     ])
@@ -37,6 +38,7 @@ export async function upsertPolicy(
     allow_member_remove: row.allowMemberRemove,
     require_admin_approval: row.requireAdminApproval,
     max_members: row.maxMembers,
+    handshakes: row.handshakes,
     sealed_updated_by: row.sealedUpdatedBy,
     updated_at: bucketedNow(row.bucketSeconds),
   };

@@ -6,6 +6,8 @@ import { countMembers } from '#domain/membership/count-members.ts';
 import { roles } from '#domain/membership/member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
+import { handshakesInForce } from './handshakes.ts';
+import type { Handshakes } from './handshakes.ts';
 import { loadPolicy } from './load-policy.ts';
 import type { Policy, PolicyInForce } from './policy.ts';
 import { upsertPolicy } from './store.ts';
@@ -17,6 +19,8 @@ interface PolicyDeps {
   readonly db: Db;
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
+  /** What the operator asks of all conversations. */
+  readonly handshakes: Handshakes;
 }
 
 /**
@@ -52,7 +56,8 @@ async function changeInTransaction(
     sealedUpdatedBy,
     bucketSeconds: deps.timeBucketSeconds,
   });
-  return { ...policy, updatedAt, updatedBy: caller.did };
+  const handshakes = handshakesInForce(deps.handshakes, policy);
+  return { ...policy, handshakes, updatedAt, updatedBy: caller.did };
 }
 
 function merge(policy: Policy, change: PolicyChange): Policy {
@@ -63,5 +68,6 @@ function merge(policy: Policy, change: PolicyChange): Policy {
     allowMemberRemove: change.allowMemberRemove ?? policy.allowMemberRemove,
     requireAdminApproval: change.requireAdminApproval ?? policy.requireAdminApproval,
     maxMembers: change.maxMembers ?? policy.maxMembers,
+    handshakes: change.handshakes ?? policy.handshakes,
   };
 }

@@ -4,6 +4,7 @@ import { addMembers } from './addMembers.ts';
 import { blockChatSender } from './blockChatSender.ts';
 import { checkBlocks } from './checkBlocks.ts';
 import { claimPendingDeviceAddition } from './claimPendingDeviceAddition.ts';
+import { commit } from './commit.ts';
 import { completePendingDeviceAddition } from './completePendingDeviceAddition.ts';
 import { confirmWelcome } from './confirmWelcome.ts';
 import { createConvo } from './createConvo.ts';
@@ -75,6 +76,7 @@ const factories = {
   blockChatSender,
   checkBlocks,
   claimPendingDeviceAddition,
+  commit,
   completePendingDeviceAddition,
   confirmWelcome,
   createConvo,

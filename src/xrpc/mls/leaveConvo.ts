@@ -16,10 +16,13 @@ export const leaveConvo = (
     bodySizeBytesMax: limits.requestBodySizeBytesMax,
     handler: async ({ caller, input }) => {
       const { convoId: conversationId, targetDid } = input;
-      const commit = optionalBlob(input.commit, 'InvalidCommit');
-      const write = { conversationId, sizeBytes: sizeOf({ commit }), by: 'member' } as const;
+      const blobs = {
+        commit: optionalBlob(input.commit, 'InvalidCommit'),
+        groupInfo: optionalBlob(input.groupInfo, 'InvalidGroupInfo'),
+      };
+      const write = { conversationId, sizeBytes: sizeOf(blobs), by: 'member' } as const;
       const newEpoch = await deps.byteBudget.within(caller, write, () =>
-        leaveConversation(deps, caller, { conversationId, targetDid, commit }),
+        leaveConversation(deps, caller, { conversationId, targetDid, ...blobs }),
       );
       return { success: true, newEpoch };
     },

@@ -16,10 +16,13 @@ export const removeMember = (
     bodySizeBytesMax: limits.requestBodySizeBytesMax,
     handler: async ({ caller, input }) => {
       const { convoId: conversationId, targetDid, idempotencyKey } = input;
-      const commit = optionalBlob(input.commit, 'InvalidCommit');
-      const write = { conversationId, sizeBytes: sizeOf({ commit }), by: 'member' } as const;
+      const blobs = {
+        commit: optionalBlob(input.commit, 'InvalidCommit'),
+        groupInfo: optionalBlob(input.groupInfo, 'InvalidGroupInfo'),
+      };
+      const write = { conversationId, sizeBytes: sizeOf(blobs), by: 'member' } as const;
       const epochHint = await deps.byteBudget.within(caller, write, () =>
-        removeFromConversation(deps, caller, { conversationId, targetDid, commit, idempotencyKey }),
+        removeFromConversation(deps, caller, { conversationId, targetDid, ...blobs, idempotencyKey }),
       );
       return { ok: true, epochHint };
     },

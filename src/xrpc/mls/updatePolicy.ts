@@ -19,6 +19,7 @@ export const updatePolicy = (deps: Parameters<typeof changePolicy>[0]): MethodEn
           allowMemberRemove: input.allowMemberRemove,
           requireAdminApproval: input.requireAdminApproval,
           maxMembers: input.maxMembers,
+          handshakes: input.handshakes,
         },
       });
       return { policy: policyView(input.convoId, policy) };

@@ -20,6 +20,7 @@ export const $input = /*#__PURE__*/ l.jsonPayload({
     /*#__PURE__*/ l.string({ format: 'did' }),
   ),
   commit: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
+  groupInfo: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
 })
 
 export type $Input<B = l.BinaryData> = l.InferPayload<typeof $input, B>
@@ -46,6 +47,8 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidCommit',
   'LastAdmin',
   'TargetNotMember',
+  'PolicyViolation',
+  'InvalidGroupInfo',
 ])
 
 export { main }

@@ -20,6 +20,7 @@ export const $input = /*#__PURE__*/ l.jsonPayload({
   idempotencyKey: /*#__PURE__*/ l.string({ maxLength: 36 }),
   reason: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string({ maxLength: 500 })),
   commit: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
+  groupInfo: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
 })
 
 export type $Input<B = l.BinaryData> = l.InferPayload<typeof $input, B>
@@ -46,6 +47,8 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidCommit',
   'TargetNotMember',
   'IdempotencyKeyReused',
+  'PolicyViolation',
+  'InvalidGroupInfo',
 ])
 
 export { main }

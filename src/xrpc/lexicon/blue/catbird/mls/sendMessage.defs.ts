@@ -54,6 +54,7 @@ const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidAsset',
   'EpochMismatch',
   'MessageTooLarge',
+  'PolicyViolation',
 ])
 
 export { main }

@@ -24,6 +24,9 @@ export const $input = /*#__PURE__*/ l.jsonPayload({
   maxMembers: /*#__PURE__*/ l.optional(
     /*#__PURE__*/ l.integer({ minimum: 2, maximum: 1000 }),
   ),
+  handshakes: /*#__PURE__*/ l.optional(
+    /*#__PURE__*/ l.enum(['any', 'plaintext', 'encrypted']),
+  ),
 })
 
 export type $Input<B = l.BinaryData> = l.InferPayload<typeof $input, B>
@@ -97,6 +100,11 @@ type PolicyView = {
   maxMembers: number
 
   /**
+   * How commits and proposals of members travel: as PublicMessage, which the service checks, as PrivateMessage, which it cannot read, or either way. What the operator demands counts before what admins choose.
+   */
+  handshakes?: undefined | 'any' | 'plaintext' | 'encrypted'
+
+  /**
    * When they last changed, coarsely.
    */
   updatedAt: l.DatetimeString
@@ -121,6 +129,9 @@ const policyView = /*#__PURE__*/ l.typedObject<PolicyView>(
     allowMemberRemove: /*#__PURE__*/ l.boolean(),
     requireAdminApproval: /*#__PURE__*/ l.boolean(),
     maxMembers: /*#__PURE__*/ l.integer({ minimum: 2, maximum: 1000 }),
+    handshakes: /*#__PURE__*/ l.optional(
+      /*#__PURE__*/ l.enum(['any', 'plaintext', 'encrypted']),
+    ),
     updatedAt: /*#__PURE__*/ l.string({ format: 'datetime' }),
     updatedBy: /*#__PURE__*/ l.optional(
       /*#__PURE__*/ l.string({ format: 'did' }),

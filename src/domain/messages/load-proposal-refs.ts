@@ -1,0 +1,65 @@
+import { readCipherSuite } from '#domain/conversations/read-cipher-suite.ts';
+import { cipherSuite } from '#mls/cipher-suites.ts';
+import { proposalRef, readClearProposal } from '#mls/framing.ts';
+import type { ClearProposal, CommitContent } from '#mls/framing.ts';
+import type { ProposalShape } from '#mls/handshake-structure.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { loadProposals } from './store-proposal.ts';
+
+/** Proposals of one epoch that were sent in clear, by the hex of their ProposalRef. */
+export interface KnownProposals {
+  readonly byRef: ReadonlyMap<string, ClearProposal>;
+  /** The number of the last of them. */
+  readonly upToSeq: number;
+}
+
+export const noProposals: KnownProposals = { byRef: new Map(), upToSeq: 0 };
+
+/**
+ * `known` with the proposals of the epoch that were stored since, if the commit refers to any; complete when `deps.db` is a transaction
+ * that holds the conversation's lock, or the epoch has ended.
+ */
+export async function loadProposalRefs(
+  deps: { readonly db: Db; readonly privacy: Privacy },
+  groupId: Buffer,
+  commit: { readonly epoch: number; readonly content: CommitContent | undefined },
+  known: KnownProposals = noProposals,
+): Promise<KnownProposals> {
+  const refersToSome = commit.content?.proposals.some(({ type }) => type === 'reference') === true;
+  if (!refersToSome) return known;
+  const suite = cipherSuite(await readCipherSuite(deps, groupId));
+  if (suite === undefined) return known;
+  const stored = await loadProposals(deps, groupId, { epoch: commit.epoch, afterSeq: known.upToSeq });
+  const byRef = new Map(known.byRef);
+  for (const { padded } of stored) {
+    const proposal = readClearProposal(padded);
+    byRef.set(Buffer.from(proposalRef(proposal, suite.hash)).toString('hex'), proposal);
+  }
+  return { byRef, upToSeq: stored.at(-1)?.seq ?? known.upToSeq };
+}
+
+/** A proposal of a commit, and what it was sent in; undefined: the commit itself. */
+export interface ResolvedProposal {
+  readonly shape: ProposalShape;
+  readonly sentIn: ClearProposal | undefined;
+}
+
+/** The proposals of a commit; `isComplete` when every one that it refers to is known. */
+export function resolveProposals(
+  content: CommitContent,
+  { byRef }: KnownProposals,
+): { proposals: readonly ResolvedProposal[]; isComplete: boolean } {
+  const proposals: ResolvedProposal[] = [];
+  let isComplete = true;
+  for (const shape of content.proposals) {
+    if (shape.type !== 'reference') {
+      proposals.push({ shape, sentIn: undefined });
+      continue;
+    }
+    const sentIn = byRef.get(Buffer.from(shape.ref).toString('hex'));
+    if (sentIn === undefined) isComplete = false;
+    else proposals.push({ shape: sentIn.proposal, sentIn });
+  }
+  return { proposals, isComplete };
+}

@@ -1,0 +1,39 @@
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db, Tx } from '#storage/database.ts';
+import { messageKinds } from './message.ts';
+import { insertMessage, selectProposals, sumProposals } from './store.ts';
+
+/** Stores a proposal in clear, sealed to its conversation and epoch: it shows leaves. `tx` holds the conversation's lock. */
+export async function storeProposal(
+  deps: { privacy: Privacy; timeBucketSeconds: number },
+  tx: Tx,
+  row: { groupId: Buffer; seq: number; epoch: number; msgId: string; padded: Buffer },
+): Promise<Date> {
+  const { groupId, seq, epoch, msgId } = row;
+  const body = deps.privacy.seal('proposal', [groupId, epoch], row.padded);
+  return insertMessage(tx, { groupId, seq, epoch, kind: messageKinds.proposal, msgId, body }, deps.timeBucketSeconds);
+}
+
+/** The padded message as the sender sent it. */
+export function openProposal(privacy: Privacy, row: { groupId: Buffer; epoch: number; body: Buffer }): Buffer {
+  return privacy.unseal('proposal', [row.groupId, row.epoch], row.body);
+}
+
+/** The proposals in clear of one epoch behind `afterSeq`, in the order of `seq`. */
+export async function loadProposals(
+  deps: { privacy: Privacy; db: Db },
+  groupId: Buffer,
+  { epoch, afterSeq }: { epoch: number; afterSeq: number },
+): Promise<{ seq: number; padded: Buffer }[]> {
+  const rows = await selectProposals(deps.db, groupId, { epoch, afterSeq });
+  return rows.map(({ seq, body }) => ({ seq, padded: openProposal(deps.privacy, { groupId, epoch, body }) }));
+}
+
+/** How many proposals in clear wait in one epoch, and how large they are together. Exact under the conversation's lock. */
+export async function countProposals(
+  tx: Tx,
+  groupId: Buffer,
+  epoch: number,
+): Promise<{ count: number; sizeBytes: number }> {
+  return sumProposals(tx, groupId, epoch);
+}
