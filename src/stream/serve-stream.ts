@@ -1,6 +1,5 @@
 import type { EventCursor } from '#domain/events/cursor.ts';
-import { placeBefore } from '#domain/events/event.ts';
-import { readHorizon } from '#domain/events/read-events.ts';
+import { readLogEnd } from '#domain/events/read-events.ts';
 import { limits } from '#platform/limits.ts';
 import { infoFrame } from './frames.ts';
 import type { Frame, StreamErrorName } from './frames.ts';
@@ -71,7 +70,7 @@ const backlogSizeBytesMax = 33_554_432;
 export async function placeRequest(deps: StreamDeps, request: StreamRequest): Promise<PlacedRequest> {
   const place = deps.places.take(request.did);
   try {
-    const now = { ...placeBefore(await readHorizon(deps.database)), receivedAtMs: deps.clock.nowMs() };
+    const now = { ...(await readLogEnd(deps.database)), receivedAtMs: deps.clock.nowMs() };
     return { ...request, now, place };
   } catch (error) {
     place.release();
