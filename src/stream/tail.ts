@@ -35,7 +35,7 @@ const pauseMs = 3;
 /** After a ring the written events may still be held back: look again this often before falling back to the slow poll. */
 const quickLooksMax = 15;
 const slowPollMs = 500;
-/** While writers hold something back: one that rolls back rings nobody. */
+/** While writers hold something back: one that rolls back rings nobody. Nor are the locks of writers read more often than this. */
 const heldPollMs = 25;
 const errorPauseMs = 250;
 
@@ -49,9 +49,13 @@ export function startTail(deps: TailDeps): Tail {
   let isStopping = false;
   let wake = (): void => undefined;
   let quickLooks = 0;
+  let isHeld = false;
+  let passedGapsMs = 0;
   let admissions: Admission[] = [];
 
   function ring(): void {
+    // Nobody listens: the slow poll is enough to know where the log ends.
+    if (deps.hub.size === 0) return;
     quickLooks = quickLooksMax;
     wake();
   }
@@ -71,14 +75,22 @@ export function startTail(deps: TailDeps): Tail {
     admissions = [];
   }
 
+  async function look(): Promise<{ found: boolean; isHeld: boolean }> {
+    const nowMs = deps.clock.monotonicMs();
+    // What was held at the last look may have been written by nobody.
+    const gaps = isHeld && nowMs - passedGapsMs >= heldPollMs ? 'pass' : 'await';
+    if (gaps === 'pass') passedGapsMs = nowMs;
+    return step(deps, gaps, takeAdmissions);
+  }
+
   async function run(): Promise<void> {
     while (!isStopping) {
       try {
-        const look = await step(deps, takeAdmissions);
-        quickLooks = look.found ? quickLooksMax : Math.max(0, quickLooks - 1);
+        const seen = await look();
+        isHeld = seen.isHeld && !seen.found;
+        quickLooks = seen.found ? quickLooksMax : Math.max(0, quickLooks - 1);
         await deps.clock.sleep(pauseMs);
-        if (quickLooks === 0 && admissions.length === 0 && !isStopping)
-          await rest(look.isHeld ? heldPollMs : slowPollMs);
+        if (quickLooks === 0 && admissions.length === 0 && !isStopping) await rest(isHeld ? heldPollMs : slowPollMs);
       } catch (error) {
         deps.onError(error);
         await rest(errorPauseMs);
@@ -106,14 +118,18 @@ export function startTail(deps: TailDeps): Tail {
  * One batch. Subscriptions are attached after the rows are read and before anything is awaited again, so whoever is attached
  * at `hub.place` gets exactly the rows behind it; joins and leaves take effect in the order of the log.
  */
-async function step(deps: TailDeps, takeAdmissions: () => void): Promise<{ found: boolean; isHeld: boolean }> {
+async function step(
+  deps: TailDeps,
+  gaps: 'pass' | 'await',
+  takeAdmissions: () => void,
+): Promise<{ found: boolean; isHeld: boolean }> {
   const { hub } = deps;
   if (hub.size === 0) {
     const place = await readLogEnd(deps.database);
     if (hub.size === 0) hub.dispatch({ events: [], entitlements: new Map(), upTo: place }, refuseEncoding);
     return { found: false, isHeld: false };
   }
-  const { events: rows, isHeld } = await readTail(deps.database, hub.place, batchRowsMax);
+  const { events: rows, isHeld } = await readTail(deps.database, hub.place, { limit: batchRowsMax, gaps });
   takeAdmissions();
   const last = rows.at(-1);
   if (last === undefined) return { found: false, isHeld };

@@ -15,13 +15,13 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-/** What a server's tail would deliver: every event after `from`, page by page, as far as the horizon goes now. */
-async function readOn(from: LogPlace, pageSize = 7): Promise<EventRow[]> {
+/** What a server's tail would deliver: every event after `from`, page by page, as far as it may be read now. */
+async function readOn(from: LogPlace, limit = 7, gaps: 'pass' | 'await' = 'pass'): Promise<EventRow[]> {
   const events: EventRow[] = [];
   for (;;) {
-    const page = await readTail(harness.server, events.at(-1) ?? from, pageSize);
+    const page = await readTail(harness.server, events.at(-1) ?? from, { limit, gaps });
     events.push(...page.events);
-    if (page.events.length < pageSize) return events;
+    if (page.events.length === 0) return events;
   }
 }
 
@@ -72,7 +72,7 @@ test('events of a transaction whose commit is held back are not skipped by reade
   expect(visible, 'a reader without the horizon would have seen these and moved on').toHaveLength(10);
   expect(await readOn(from)).toEqual([]);
   expect(await readLogEnd(harness.server)).toEqual(end);
-  expect((await readTail(harness.server, from, 1)).isHeld).toBe(true);
+  expect((await readTail(harness.server, from, { limit: 1, gaps: 'pass' })).isHeld).toBe(true);
 
   await held`COMMIT`;
   held.release();
@@ -98,7 +98,7 @@ test('a transaction that has an id and writes no events holds nothing back, in t
     await foreign[1]?.unsafe(`SELECT pg_advisory_xact_lock_shared(${20_042n << 48n})`);
     await sendRandom(harness.server, alice, { id: conversation.id });
     expect(seqsOf(await readOn(from), conversation)).toEqual([1]);
-    expect((await readTail(harness.server, from, 1)).isHeld).toBe(false);
+    expect((await readTail(harness.server, from, { limit: 1, gaps: 'pass' })).isHeld).toBe(false);
   } finally {
     for (const session of foreign) await session`ROLLBACK`;
     for (const session of foreign) session.release();
@@ -194,8 +194,9 @@ test('tails that read all the time beside 24 writers, some of which roll back, g
   let writing = true;
   const tail = async (pageSize: number): Promise<EventRow[]> => {
     const delivered: EventRow[] = [];
-    while (writing) {
-      delivered.push(...(await readOn(delivered.at(-1) ?? from, pageSize)));
+    for (let look = 0; writing; look++) {
+      const gaps = look % 3 === 0 ? 'pass' : 'await';
+      delivered.push(...(await readOn(delivered.at(-1) ?? from, pageSize, gaps)));
       await harness.server.clock.sleep(1);
     }
     return delivered;

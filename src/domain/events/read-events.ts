@@ -38,15 +38,15 @@ const helpKinds: ReadonlyMap<number, HelpKind> = new Map([
 ]);
 
 /**
- * The log after `after`, which is a place that was read before; at most `limit` rows. `isHeld`: transactions that are not over
- * hold back what was written after them.
+ * The log after `after`, which is a place that was read before. `isHeld`: more positions were taken, by transactions that are not over
+ * or that wrote nothing. With gaps `pass` the latter are found out, which costs more; with `await` both are waited for.
  */
 export async function readTail(
   deps: { sql: Sql },
   after: LogPlace,
-  limit: number,
+  page: { limit: number; gaps: 'pass' | 'await' },
 ): Promise<{ events: EventRow[]; isHeld: boolean }> {
-  return selectTail(deps.sql, after, limit);
+  return selectTail(deps.sql, after, page);
 }
 
 /** The events of some conversations in a range of the log that ends at a place which was read. */

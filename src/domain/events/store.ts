@@ -67,16 +67,17 @@ interface TailRow {
   readonly sealedDid: Buffer | null;
 }
 
-/** Everything after `after` that is final: no event can appear at or before the last of these (migrations/0017). */
+/** The events after `after` that are final: none can appear at or before the last of these (migrations/0017). */
 export async function selectTail(
   sql: Sql,
   after: LogPlace,
-  limit: number,
+  page: { limit: number; gaps: 'pass' | 'await' },
 ): Promise<{ events: EventRow[]; isHeld: boolean }> {
   const rows = await sql<TailRow[]>`
     SELECT r.is_held AS "isHeld", r.position, r.group_id AS "groupId", r.event_no AS "eventNo", r.received_at AS "receivedAt",
            r.kind, r.seq, r.epoch, r.sealed_did AS "sealedDid"
-    FROM read_log(${after.position}::bigint, ${after.groupId}::bytea, ${after.eventNo}::bigint, ${limit}::integer) r`;
+    FROM read_log(${after.position}::bigint, ${after.groupId}::bytea, ${after.eventNo}::bigint, ${page.limit}::integer,
+                  ${page.gaps === 'pass'}::boolean) r`;
   return {
     isHeld: rows[0]?.isHeld ?? false,
     events: rows.flatMap(({ position, groupId, eventNo, receivedAt, kind, seq, epoch, sealedDid }) =>

@@ -59,8 +59,10 @@ type ParsedJoin = Omit<ExternalJoin, 'commit'> & { readonly groupId: Buffer; rea
 
 async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, input: ParsedJoin): Promise<number> {
   const { groupId, commit } = input;
-  const locked = await lockForJoiner(tx, groupId);
   const pskHashes = input.pskHash === undefined ? commit.externalPskIds : [input.pskHash, ...commit.externalPskIds];
+  // Strangers wait for no lock; what they may is found out again under it.
+  await findAdmission({ ...deps, db: tx }, caller, groupId, pskHashes);
+  const locked = await lockForJoiner(tx, groupId);
   const admission = await findAdmission({ ...deps, db: tx }, caller, groupId, pskHashes);
   // Somebody new has no old leaf to remove: theirs would be another member's.
   if (admission.kind === 'invited' && commit.removesLeaf) throw domainError('InvalidCommit');
