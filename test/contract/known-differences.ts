@@ -29,7 +29,8 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ registerDevice.main.input.schema.properties.deviceUuid': 'public clients spell it so',
   '+ defs.convoView.properties.needsRemovalCommit': 'members must learn whose removal a commit still has to carry out',
   '+ subscribeConvoEvents.infoEvent.properties.available': 'a device whose stock is low hears of it',
-  '+ subscribeConvoEvents.infoEvent.properties.code': 'a device whose stock is low hears of it',
+  '+ subscribeConvoEvents.infoEvent.properties.code':
+    'a stream begins with its cursor, and a device whose stock is low hears of it',
   '+ subscribeConvoEvents.infoEvent.properties.deviceId': 'a device whose stock is low hears of it',
   '+ subscribeConvoEvents.infoEvent.properties.convoId': 'a warning reaches the warned person as an infoEvent',
   '+ subscribeConvoEvents.infoEvent.properties.reason': 'a warning reaches the warned person as an infoEvent',
