@@ -14,7 +14,7 @@ export const effect = 'contracts';
  * pg_snapshot_xmin, so nothing can appear behind a cursor that was already handed out.
  * A session keeps the plans of its first calls, which may see nearly empty partitions: hence no sequential scans.
  */
-export const createFunction = `
+const createFunction = `
 CREATE FUNCTION append_messages(
   p_group bytea[], p_member bytea[], p_epoch bigint[], p_msg_id text[],
   p_start integer[], p_size integer[], p_bodies bytea, p_bucket_seconds integer

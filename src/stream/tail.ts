@@ -49,8 +49,7 @@ export function startTail(deps: TailDeps): Tail {
   let isStopping = false;
   let wake = (): void => undefined;
   let quickLooks = 0;
-  let isHeld = false;
-  let passedGapsMs = 0;
+  const gaps = gapsOf(deps.clock);
   let admissions: Admission[] = [];
 
   function ring(): void {
@@ -75,22 +74,15 @@ export function startTail(deps: TailDeps): Tail {
     admissions = [];
   }
 
-  async function look(): Promise<{ found: boolean; isHeld: boolean }> {
-    const nowMs = deps.clock.monotonicMs();
-    // What was held at the last look may have been written by nobody.
-    const gaps = isHeld && nowMs - passedGapsMs >= heldPollMs ? 'pass' : 'await';
-    if (gaps === 'pass') passedGapsMs = nowMs;
-    return step(deps, gaps, takeAdmissions);
-  }
-
   async function run(): Promise<void> {
     while (!isStopping) {
       try {
-        const seen = await look();
-        isHeld = seen.isHeld && !seen.found;
+        const seen = await step(deps, gaps.next(), takeAdmissions);
+        gaps.note(seen);
         quickLooks = seen.found ? quickLooksMax : Math.max(0, quickLooks - 1);
         await deps.clock.sleep(pauseMs);
-        if (quickLooks === 0 && admissions.length === 0 && !isStopping) await rest(isHeld ? heldPollMs : slowPollMs);
+        if (quickLooks === 0 && admissions.length === 0 && !isStopping)
+          await rest(gaps.isHeld ? heldPollMs : slowPollMs);
       } catch (error) {
         deps.onError(error);
         await rest(errorPauseMs);
@@ -114,15 +106,36 @@ export function startTail(deps: TailDeps): Tail {
   };
 }
 
+/** What a look came to. `isHeld`: positions were taken of which it found no events. */
+interface Seen {
+  readonly found: boolean;
+  readonly isHeld: boolean;
+}
+
+/** Says at which looks to find out whether a gap is one that nobody fills: not at the first, nor more often than every `heldPollMs`. */
+function gapsOf(clock: Clock): { readonly isHeld: boolean; next(): 'pass' | 'await'; note(seen: Seen): void } {
+  let isHeld = false;
+  let passedMs = 0;
+  return {
+    get isHeld() {
+      return isHeld;
+    },
+    next() {
+      if (!isHeld || clock.monotonicMs() - passedMs < heldPollMs) return 'await';
+      passedMs = clock.monotonicMs();
+      return 'pass';
+    },
+    note(seen) {
+      isHeld = seen.isHeld && !seen.found;
+    },
+  };
+}
+
 /**
  * One batch. Subscriptions are attached after the rows are read and before anything is awaited again, so whoever is attached
  * at `hub.place` gets exactly the rows behind it; joins and leaves take effect in the order of the log.
  */
-async function step(
-  deps: TailDeps,
-  gaps: 'pass' | 'await',
-  takeAdmissions: () => void,
-): Promise<{ found: boolean; isHeld: boolean }> {
+async function step(deps: TailDeps, gaps: 'pass' | 'await', takeAdmissions: () => void): Promise<Seen> {
   const { hub } = deps;
   if (hub.size === 0) {
     const place = await readLogEnd(deps.database);

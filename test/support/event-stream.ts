@@ -104,7 +104,6 @@ function readEvents(socket: WebSocket, startCursor: string | undefined): EventSt
   let cursor = startCursor;
   let error: EventStream['error'];
   let failure: unknown;
-  let frames = 0;
   const opening = Promise.withResolvers<string>();
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
     socket.once('close', (code, reason) => {
@@ -122,11 +121,9 @@ function readEvents(socket: WebSocket, startCursor: string | undefined): EventSt
         error = frame;
       } else {
         cursor = frame.cursor;
-        if (isOpening(frame)) {
-          if (frames > 0) throw new TypeError('a frame before the one that opens the stream');
-          opening.resolve(frame.cursor);
-        } else events.push(frame);
-        frames += 1;
+        if (!isOpening(frame)) events.push(frame);
+        else if (events.length === 0) opening.resolve(frame.cursor);
+        else throw new TypeError('a frame before the one that opens the stream');
       }
     } catch (thrown) {
       failure = thrown;
