@@ -39,7 +39,7 @@ async function prepare(stage: Stage, groups: readonly Buffer[]): Promise<void> {
 const statement = (group: string, body: string): string => `
   WITH counted AS (
     UPDATE conversation_counters c SET last_seq = last_seq + 1, last_event = last_event + 1,
-           last_position = greatest(last_position, pg_current_xact_id()::text::bigint)
+           last_position = nextval('log_positions')
     FROM bench_groups g WHERE g.number = ${group} AND c.group_id = g.group_id
     RETURNING c.group_id, c.epoch, c.last_seq, c.last_event, c.last_position
   ), stored AS (

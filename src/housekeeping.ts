@@ -1,5 +1,5 @@
 import { preparePartitions } from '#domain/events/prepare-partitions.ts';
-import { readHorizonLagMs } from '#domain/events/read-horizon-lag.ts';
+import { readHorizonLag } from '#domain/events/read-horizon-lag.ts';
 import type { Clock } from '#platform/clock.ts';
 import { describeError } from '#platform/logger.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -69,9 +69,9 @@ async function every(deps: HousekeepingDeps, signal: AbortSignal, chore: Chore):
 }
 
 async function updateGauges(deps: HousekeepingDeps): Promise<void> {
-  const lagMs = await readHorizonLagMs(deps.database);
+  const { lagMs, pid } = await readHorizonLag(deps.database);
   deps.metrics.eventHorizonLag(lagMs);
-  if (lagMs > horizonWarningMs) deps.logger.log('horizon_held', { lagMs });
+  if (lagMs > horizonWarningMs) deps.logger.log('horizon_held', { lagMs, pid });
   const open = { websocket: 0, sse: 0 };
   for (const { transport } of deps.openStreams) open[transport] += 1;
   deps.metrics.subscribers('websocket', open.websocket);

@@ -22,7 +22,7 @@ export async function openPostgresBackend(url: string, onError: (error: unknown)
     application_name: 'nightjar-jobs',
     options: `-c search_path=${schema}`,
     statement_timeout: 30_000,
-    // An open transaction holds back the event horizon of the whole cluster.
+    // An open transaction keeps rows that others deleted.
     idle_in_transaction_session_timeout: 10_000,
   });
   pool.on('error', onError);

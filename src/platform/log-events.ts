@@ -78,7 +78,7 @@ export const logEvents = {
     },
   },
   quota_store_changed: { level: 'warn', fields: { state: ['shared', 'local'] } },
-  horizon_held: { level: 'warn', fields: { lagMs: 'integer' } },
+  horizon_held: { level: 'warn', fields: { lagMs: 'integer', pid: 'integer' } },
   worker_started: { level: 'info', fields: { adminPort: 'integer', startupMs: 'integer' } },
   job_finished: {
     level: 'info',

@@ -177,7 +177,7 @@ function deliveryMetrics(
   });
   const lag = new Gauge({
     name: `${prefix}event_horizon_lag_seconds`,
-    help: 'How long the oldest open transaction has held delivery back.',
+    help: 'How long the oldest open transaction that writes events has held delivery back.',
     registers,
   });
   const open = new Gauge({

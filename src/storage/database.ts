@@ -33,7 +33,7 @@ export interface DatabaseOptions {
 }
 
 /**
- * An open transaction holds back the event horizon of the whole cluster, so no connection may keep one for long. A prepared
+ * An open transaction that has written events holds back later ones, so no connection may keep one for long. A prepared
  * statement keeps the plan of its first runs: made while a partition is new, that is a sequential scan, and page reads got
  * slower with every message until the next ANALYZE (0.2 to 2.4 ms in 20,000 of them); every request reads by key.
  */

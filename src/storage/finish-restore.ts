@@ -30,8 +30,11 @@ export async function finishRestore(sql: Sql, options: { isComplete: boolean }):
     // Servers read the generation when they start: one that starts now waits for the new one.
     await tx`LOCK TABLE cursor_generation IN ACCESS EXCLUSIVE MODE`;
     await assertNobodyServes(tx);
-    await tx`UPDATE cursor_generation SET generation = decode(replace(gen_random_uuid()::text, '-', ''), 'hex')`;
-    // Positions are transaction ids, which another Postgres counts anew; no cursor leads to these events any more.
+    await tx`
+      UPDATE cursor_generation
+      SET generation = decode(replace(gen_random_uuid()::text, '-', ''), 'hex'),
+          cluster = (SELECT system_identifier::text FROM pg_control_system())`;
+    // No cursor leads to these events any more. Their positions came from a sequence that the dump has too.
     await tx`TRUNCATE events`;
     // Without its birth mark the record of used tokens refuses every token that was issued before a server starts.
     await tx`TRUNCATE replay_entries, replay_birth, quota_rows`;
@@ -70,15 +73,15 @@ async function assertNobodyServes(tx: SqlTx): Promise<void> {
 }
 
 /**
- * Events of a restored dump lie beyond the transaction ids of the Postgres that it was restored into, where no reader would get to
- * for a long time.
+ * A dump that was restored into another Postgres names the one that it was made in. Clients' cursors may be ahead of its log, and
+ * numbers and key packages that were used after the dump would be used again.
  * @throws ConfigError that tells to finish the restore.
  */
 export async function assertRestoreFinished(sql: Sql): Promise<void> {
-  const rows = await sql<{ isBeyond: boolean }[]>`
-    SELECT position >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS "isBeyond"
-    FROM events ORDER BY position DESC LIMIT 1`;
-  if (rows[0]?.isBeyond !== true) return;
+  const rows = await sql<{ isHere: boolean }[]>`
+    SELECT cluster IS NOT DISTINCT FROM (SELECT system_identifier::text FROM pg_control_system()) AS "isHere"
+    FROM cursor_generation`;
+  if (rows[0]?.isHere !== false) return;
   throw new ConfigError([
     'DATABASE_URL: the database was restored from a dump. Before the service starts, run: npm run admin -- restore finish',
   ]);

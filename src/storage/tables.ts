@@ -37,6 +37,7 @@ export interface Tables {
 interface CursorGenerationTable {
   only_row: Generated<boolean>;
   generation: Generated<Buffer>;
+  cluster: string | null;
 }
 
 interface IdentityKeysTable {

@@ -123,6 +123,16 @@ export function infoFrame(cursor: string, info: string): Frame {
   return frame('infoEvent', { cursor, info });
 }
 
+const openings = {
+  streamOpened: 'The stream is open. Whatever comes from now on is behind this cursor.',
+  cursorUnknown: 'The cursor is not one of this database. Fetch what is missing with getMessages.',
+} as const;
+
+/** The first frame of every stream; `cursor` is where it starts. */
+export function openingFrame(cursor: string, code: keyof typeof openings): Frame {
+  return frame('infoEvent', { cursor, info: openings[code], code });
+}
+
 /** A device of the subscriber's own has few key packages left; not stored, `cursor` as for ephemeral messages. */
 export function lowStockFrame(cursor: string, { deviceId, available }: DeviceStock): Frame {
   const info = 'A device of yours is low on key packages. Publish more from it.';

@@ -1,8 +1,7 @@
 import type { EventCursor } from '#domain/events/cursor.ts';
-import { placeBefore } from '#domain/events/event.ts';
-import { readHorizon } from '#domain/events/read-events.ts';
+import { readLogEnd } from '#domain/events/read-events.ts';
 import { limits } from '#platform/limits.ts';
-import { infoFrame } from './frames.ts';
+import { openingFrame } from './frames.ts';
 import type { Frame, StreamErrorName } from './frames.ts';
 import type { Subscription } from './hub.ts';
 import type { StreamPlace, StreamPlaces } from './stream-places.ts';
@@ -71,7 +70,7 @@ const backlogSizeBytesMax = 33_554_432;
 export async function placeRequest(deps: StreamDeps, request: StreamRequest): Promise<PlacedRequest> {
   const place = deps.places.take(request.did);
   try {
-    const now = { ...placeBefore(await readHorizon(deps.database)), receivedAtMs: deps.clock.nowMs() };
+    const now = { ...(await readLogEnd(deps.database)), receivedAtMs: deps.clock.nowMs() };
     return { ...request, now, place };
   } catch (error) {
     place.release();
@@ -113,16 +112,16 @@ export function serveStream(
   return { subscription: () => live };
 }
 
-/** A cursor that is not of this database starts the stream now, and the client is told to fetch what it missed. */
+/**
+ * Tells the client at once where its stream starts: with the first frame it has a cursor, so that a connection which is cut before
+ * the first event loses nothing. A cursor that is not of this database starts the stream now.
+ */
 function startOf(deps: StreamDeps, request: PlacedRequest, subscriber: PacedSubscriber): EventCursor {
-  if (request.cursor === undefined) return request.now;
-  const cursor = deps.codec.decode(request.cursor);
-  if (cursor !== undefined) return cursor;
-  const here = deps.codec.encode(request.now);
-  subscriber.deliver(
-    infoFrame(here, 'The cursor is not one of this database. Fetch what is missing with getMessages.'),
-  );
-  return request.now;
+  const given = request.cursor === undefined ? undefined : deps.codec.decode(request.cursor);
+  const start = given ?? request.now;
+  const isUnknown = request.cursor !== undefined && given === undefined;
+  subscriber.deliver(openingFrame(deps.codec.encode(start), isUnknown ? 'cursorUnknown' : 'streamOpened'));
+  return start;
 }
 
 function subscriberOf(deps: StreamDeps, request: StreamRequest, outlet: Outlet): PacedSubscriber {

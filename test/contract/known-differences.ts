@@ -38,7 +38,8 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ rejoin.main.output.schema.properties.warning': 'a package may fit no device',
   '+ publishKeyPackages.batchError.properties.message': 'one error name stands for several rules',
   '+ subscribeConvoEvents.infoEvent.properties.available': 'a device whose stock is low hears of it',
-  '+ subscribeConvoEvents.infoEvent.properties.code': 'a device whose stock is low hears of it',
+  '+ subscribeConvoEvents.infoEvent.properties.code':
+    'a stream begins with its cursor, and a device whose stock is low hears of it',
   '+ subscribeConvoEvents.infoEvent.properties.deviceId': 'a device whose stock is low hears of it',
   '+ subscribeConvoEvents.infoEvent.properties.convoId': 'a warning reaches the warned person as an infoEvent',
   '+ subscribeConvoEvents.infoEvent.properties.reason': 'a warning reaches the warned person as an infoEvent',

@@ -151,7 +151,7 @@ describe('what reaches a stream', () => {
 });
 
 describe('a cursor', () => {
-  // Safe because a cursor is a place in the log below the horizon, and the same on every server.
+  // Safe because a cursor is the place of an event that is final, and the same on every server.
   test('leads to every later event, in order and none twice, also on the other server while both are written to', async () => {
     const conversations = [
       await createCraftedConversation(alice, [bob, carol]),
@@ -188,7 +188,7 @@ describe('a cursor', () => {
     expect(seqs).toEqual([all, all]);
   });
 
-  // Safe because nothing at or above pg_snapshot_xmin is read: the open transaction holds the horizon below its own position.
+  // Safe because readers stop at what the writer's lock names, which is below its own position (migrations/0017).
   test('does not lead past a writer whose commit comes late', async () => {
     const [late, prompt] = [
       await createCraftedConversation(alice, [bob]),
@@ -234,6 +234,37 @@ describe('a cursor', () => {
     await stream.close();
   });
 });
+
+// Safe because readers look for writers of events alone, not for everybody who holds a transaction id.
+test(
+  'events do not wait for a transaction that writes none, held open for six seconds',
+  { timeout: 30_000 },
+  async () => {
+    const conversation = await createCraftedConversation(alice, [bob]);
+    const stream = await openEventStream(onServer(bob, 1));
+    await sendCrafted(alice, conversation);
+    await stream.next('messageEvent');
+    const foreign = await bed.database.sql.reserve();
+    await foreign`BEGIN`;
+    await foreign`SET LOCAL idle_in_transaction_session_timeout = 0`;
+    await foreign`SELECT pg_current_xact_id()`;
+    const heldUntilMs = performance.now() + 6_000;
+    const holding = systemClock.sleep(6_000).then(() => foreign`ROLLBACK`);
+    const delaysMs: number[] = [];
+    while (performance.now() < heldUntilMs) {
+      const { messageId } = await sendCrafted(alice, conversation);
+      const sentMs = performance.now();
+      await stream.next('messageEvent', ({ message }) => message.id === messageId);
+      delaysMs.push(performance.now() - sentMs);
+    }
+    await holding;
+    foreign.release();
+    const median = delaysMs.toSorted((a, b) => a - b)[Math.floor(delaysMs.length / 2)] ?? Infinity;
+    expect(median, `${delaysMs.length} messages`).toBeLessThan(500);
+    expect(delaysMs.length).toBeGreaterThan(10);
+    await stream.close();
+  },
+);
 
 describe('a ticket', () => {
   test('opens one stream, on whichever server it is shown first', async () => {

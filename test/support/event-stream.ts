@@ -20,9 +20,11 @@ export type StreamEventOf<Name extends Kind> = Extract<StreamMessage, { $type: `
 
 /** A live subscription as a client holds it. */
 export interface EventStream {
-  /** Everything received so far, each checked against the lexicon. */
+  /** Everything received so far behind the frame that opens a stream, each checked against the lexicon. */
   readonly events: readonly StreamMessage[];
-  /** Of the last event; undefined before the first, unless the stream was opened with one. */
+  /** Resolves with the cursor of the frame that opens a stream. Servers of former releases send none. */
+  readonly opened: Promise<string>;
+  /** Of the last event, or of the opening frame; undefined before it, unless the stream was opened with one. */
   readonly cursor: string | undefined;
   /** The error frame that ended the stream, if one did. */
   readonly error: { readonly error: string; readonly message: string } | undefined;
@@ -102,6 +104,7 @@ function readEvents(socket: WebSocket, startCursor: string | undefined): EventSt
   let cursor = startCursor;
   let error: EventStream['error'];
   let failure: unknown;
+  const opening = Promise.withResolvers<string>();
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
     socket.once('close', (code, reason) => {
       resolve({ code, reason: reason.toString('utf8') });
@@ -117,8 +120,10 @@ function readEvents(socket: WebSocket, startCursor: string | undefined): EventSt
         noteRefusal('subscribeConvoEvents', frame.error);
         error = frame;
       } else {
-        events.push(frame);
         cursor = frame.cursor;
+        if (!isOpening(frame)) events.push(frame);
+        else if (events.length === 0) opening.resolve(frame.cursor);
+        else throw new TypeError('a frame before the one that opens the stream');
       }
     } catch (thrown) {
       failure = thrown;
@@ -148,6 +153,7 @@ function readEvents(socket: WebSocket, startCursor: string | undefined): EventSt
   }
   return {
     events,
+    opened: opening.promise,
     get cursor() {
       return cursor;
     },
@@ -201,6 +207,11 @@ function textIn(map: Record<string, unknown>, field: string): string {
   const value = map[field];
   if (typeof value !== 'string') throw new TypeError(`${field} is no text`);
   return value;
+}
+
+/** The frame that every stream begins with, and that tells of nothing. */
+export function isOpening(event: StreamMessage): boolean {
+  return 'code' in event && event.code === 'streamOpened';
 }
 
 function isNamed(message: $Message): message is StreamMessage {

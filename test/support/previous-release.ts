@@ -8,8 +8,8 @@ import { workerScript } from './worker-processes.ts';
 
 const run = promisify(execFile);
 
-/** Ended "The first conversation": what serves as the release before this one. */
-const previousCommit = '6653ead6e066c2f5ebffab3bfb553bd02f2b8300';
+/** Has the last migration that contracts, and serves as the release before this one: servers of earlier commits refuse the schema. */
+const previousCommit = '58bef2d468617e33121769fb63733c1cfae09ecb';
 
 /** Whether the history is here: it is not in a shallow clone, nor without .git. */
 export const hasPreviousRelease = isCommitted();

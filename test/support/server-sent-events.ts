@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { lexParse } from '@atproto/lex-json';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/subscribeConvoEvents.defs.ts';
+import { isOpening } from './event-stream.ts';
 import type { EventStream, StreamEventOf, StreamMessage } from './event-stream.ts';
 import { noteRefusal } from './seen-refusals.ts';
 import { errorNameOf } from './xrpc-client.ts';
@@ -15,9 +16,11 @@ type Kind = Parameters<EventStream['next']>[0];
 /** An open streamConvoEvents as a client holds it. */
 export interface ServerSentEvents {
   readonly headers: IncomingHttpHeaders;
-  /** Everything received so far, each checked against the lexicon of the WebSocket's events. */
+  /** Everything received so far behind the event that opens a stream, each checked against the lexicon of the WebSocket's events. */
   readonly events: readonly StreamMessage[];
-  /** The `id:` lines, one for each event. */
+  /** Resolves with the id of the event that opens the stream. */
+  readonly opened: Promise<string>;
+  /** The `id:` lines, one for each of `events`. */
   readonly ids: readonly string[];
   readonly comments: readonly string[];
   /** Resolves when the answer ends, `aborted` when it was cut off. */
@@ -81,6 +84,7 @@ function readEvents(response: IncomingMessage): ServerSentEvents {
   let unread = '';
   let position = 0;
   let failure: unknown;
+  const opening = Promise.withResolvers<string>();
   const ended = new Promise<'complete' | 'aborted'>((resolve) => {
     response.on('close', () => resolve(response.complete ? 'complete' : 'aborted'));
   });
@@ -102,6 +106,7 @@ function readEvents(response: IncomingMessage): ServerSentEvents {
     const event = lexicon.message.parse(lexParse(data));
     if (!('cursor' in event) || event.cursor !== id) throw new TypeError('id and cursor differ');
     if ('info' in event && event.info.startsWith('ConsumerTooSlow')) noteRefusal(method, 'ConsumerTooSlow');
+    if (isOpening(event)) return opening.resolve(id);
     ids.push(id);
     events.push(event);
   }
@@ -109,6 +114,7 @@ function readEvents(response: IncomingMessage): ServerSentEvents {
     headers: response.headers,
     events,
     ids,
+    opened: opening.promise,
     comments,
     ended,
     async next<Name extends Kind>(kind: Name, fits: (event: StreamEventOf<Name>) => boolean = () => true) {

@@ -9,7 +9,8 @@ import { lockCounters } from './store.ts';
 
 /**
  * Takes the conversation's lock until `tx` ends and then reads the caller's membership. Every change of members, epoch or
- * messages holds this lock, and the membership is read by a later statement, so both are exact.
+ * messages holds this lock, and the membership is read by a later statement, so both are exact. It is read before as well: whoever is
+ * no member waits for no lock, which would tell that there is a conversation, and makes no member wait.
  * @throws AppError ConvoNotFound or NotMember, as `requireMember`.
  */
 export async function lockConversation(
@@ -18,12 +19,14 @@ export async function lockConversation(
   caller: Caller,
   groupId: Buffer,
 ): Promise<{ locked: LockedConversation; membership: Membership }> {
+  const source = { privacy: deps.privacy, db: tx };
+  await requireMember(source, caller, groupId);
   const locked = await lockForJoiner(tx, groupId);
-  return { locked, membership: await requireMember({ privacy: deps.privacy, db: tx }, caller, groupId) };
+  return { locked, membership: await requireMember(source, caller, groupId) };
 }
 
 /**
- * As `lockConversation`, for those who need not be members: the caller has to find out what they may.
+ * As `lockConversation`, for those who need not be members: the caller has to find out what they may, before this and again after.
  * @throws AppError ConvoNotFound.
  */
 export async function lockForJoiner(tx: Tx, groupId: Buffer): Promise<LockedConversation> {

@@ -1,6 +1,6 @@
-import { eventKinds } from './event.ts';
+import { eventKinds, placeBefore } from './event.ts';
 import type { EventRow, LogPlace } from './event.ts';
-import { selectGeneration, selectHorizon, selectReplay, selectTail } from './store.ts';
+import { selectGeneration, selectLogEnd, selectReplay, selectTail } from './store.ts';
 import type { Message } from '#domain/messages/message.ts';
 import { openMessage } from '#domain/messages/list-messages.ts';
 import { selectMessagesBySeq } from '#domain/messages/select-messages.ts';
@@ -37,16 +37,19 @@ const helpKinds: ReadonlyMap<number, HelpKind> = new Map([
   [eventKinds.readditionRequested, 'readditionRequested'],
 ]);
 
-/** The log after `after`, complete up to the horizon; at most `limit` rows. */
+/**
+ * The log after `after`, which is a place that was read before. `isHeld`: more positions were taken, by transactions that are not over
+ * or that wrote nothing. With gaps `pass` the latter are found out, which costs more; with `await` both are waited for.
+ */
 export async function readTail(
   deps: { sql: Sql },
   after: LogPlace,
-  limit: number,
-): Promise<{ events: EventRow[]; horizon: number }> {
-  return selectTail(deps.sql, after, limit);
+  page: { limit: number; gaps: 'pass' | 'await' },
+): Promise<{ events: EventRow[]; isHeld: boolean }> {
+  return selectTail(deps.sql, after, page);
 }
 
-/** The events of some conversations in a range of the log that lies below the horizon. */
+/** The events of some conversations in a range of the log that ends at a place which was read. */
 export async function readReplay(
   deps: { sql: Sql; eventTtlDays: number },
   range: { groupIds: readonly Buffer[]; after: LogPlace; upTo: LogPlace; limit: number },
@@ -54,9 +57,9 @@ export async function readReplay(
   return selectReplay(deps.sql, { ...range, ttlDays: deps.eventTtlDays });
 }
 
-/** The horizon now: every event below it is visible and final. */
-export async function readHorizon(deps: { sql: Sql }): Promise<number> {
-  return selectHorizon(deps.sql);
+/** The end of the log now: every event up to here is visible and final, and whatever is committed later comes after it. */
+export async function readLogEnd(deps: { sql: Sql }): Promise<LogPlace> {
+  return placeBefore((await selectLogEnd(deps.sql)) + 1);
 }
 
 /**

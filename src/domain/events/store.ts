@@ -35,10 +35,7 @@ export async function insertEvents(
     .execute();
 }
 
-/**
- * Moves the counters of a conversation whose lock `tx` holds and returns the position of this transaction's events:
- * at least the transaction's id and never less than the conversation's last (see migrations/0002).
- */
+/** Moves the counters of a conversation whose lock `tx` holds. @returns the position of this transaction's events (migrations/0017). */
 export async function advanceCounters(
   tx: Tx,
   groupId: Buffer,
@@ -50,7 +47,7 @@ export async function advanceCounters(
       epoch: next.epoch,
       last_seq: next.lastSeq,
       last_event: next.lastEvent,
-      last_position: sql<number>`greatest(last_position, pg_current_xact_id()::text::bigint)`,
+      last_position: sql<number>`next_log_position()`,
     })
     .where('group_id', '=', groupId)
     .returning('last_position as position')
@@ -59,7 +56,7 @@ export async function advanceCounters(
 }
 
 interface TailRow {
-  readonly horizon: number;
+  readonly isHeld: boolean;
   readonly position: number | null;
   readonly groupId: Buffer;
   readonly eventNo: number;
@@ -70,42 +67,32 @@ interface TailRow {
   readonly sealedDid: Buffer | null;
 }
 
-/**
- * Everything after `after`, up to the horizon: below pg_snapshot_xmin every writer has ended, and no later one can still
- * write a smaller position, so what is read is complete and final.
- */
+/** The events after `after` that are final: none can appear at or before the last of these (migrations/0017). */
 export async function selectTail(
   sql: Sql,
   after: LogPlace,
-  limit: number,
-): Promise<{ events: EventRow[]; horizon: number }> {
+  page: { limit: number; gaps: 'pass' | 'await' },
+): Promise<{ events: EventRow[]; isHeld: boolean }> {
   const rows = await sql<TailRow[]>`
-    SELECT h.horizon, e.position, e.group_id AS "groupId", e.event_no AS "eventNo", e.received_at AS "receivedAt",
-           e.kind, e.seq, e.epoch, e.sealed_did AS "sealedDid"
-    FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon) h
-    LEFT JOIN LATERAL (
-      SELECT * FROM events x
-      WHERE (x.position, x.group_id, x.event_no) > (${after.position}::bigint, ${after.groupId}::bytea, ${after.eventNo}::bigint)
-        AND x.position < h.horizon
-      ORDER BY x.position, x.group_id, x.event_no LIMIT ${limit}
-    ) e ON true
-    ORDER BY e.position, e.group_id, e.event_no`;
+    SELECT r.is_held AS "isHeld", r.position, r.group_id AS "groupId", r.event_no AS "eventNo", r.received_at AS "receivedAt",
+           r.kind, r.seq, r.epoch, r.sealed_did AS "sealedDid"
+    FROM read_log(${after.position}::bigint, ${after.groupId}::bytea, ${after.eventNo}::bigint, ${page.limit}::integer,
+                  ${page.gaps === 'pass'}::boolean) r`;
   return {
-    horizon: rows[0]?.horizon ?? 0,
+    isHeld: rows[0]?.isHeld ?? false,
     events: rows.flatMap(({ position, groupId, eventNo, receivedAt, kind, seq, epoch, sealedDid }) =>
       position === null ? [] : [{ position, groupId, eventNo, receivedAt, kind, seq, epoch, sealedDid }],
     ),
   };
 }
 
-/** The horizon now: events below it are complete. */
-export async function selectHorizon(sql: Sql): Promise<number> {
-  const rows = await sql<{ horizon: number }[]>`
-    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon`;
-  return rows[0]?.horizon ?? 0;
+/** The position of the last final event, or 0. */
+export async function selectLogEnd(sql: Sql): Promise<number> {
+  const rows = await sql<{ position: number }[]>`SELECT log_end() AS position`;
+  return rows[0]?.position ?? 0;
 }
 
-/** Events of `groupIds` after `after` and up to `upTo`, both in log order; the reader's range lies below the horizon. */
+/** Events of `groupIds` after `after` and up to `upTo`, both in log order; everything up to `upTo` is final. */
 export async function selectReplay(
   sql: Sql,
   range: { groupIds: readonly Buffer[]; after: LogPlace; upTo: LogPlace; ttlDays: number; limit: number },

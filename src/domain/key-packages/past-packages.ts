@@ -8,7 +8,7 @@ const refsPerRunMax = 50_000;
 
 /**
  * Refs of packages that may go because their time is over. Looked for outside of a transaction: those that are kept for a living
- * device are read again each time, and a transaction that has written holds back events for as long as it reads.
+ * device are read again each time, and a transaction that has written keeps its locks for as long as it reads.
  */
 export async function selectExpired(db: Db): Promise<Buffer[]> {
   const { rows } = await sql<{ ref: Buffer }>`

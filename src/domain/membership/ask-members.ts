@@ -35,6 +35,8 @@ export async function askMembers(
 ): Promise<AskedMembers> {
   const groupId = parseConversationId(input.conversationId);
   const asked = await deps.db.transaction().execute(async (tx) => {
+    // Strangers wait for no lock.
+    await requireReturner({ privacy: deps.privacy, db: tx }, caller, groupId);
     const locked = await lockForJoiner(tx, groupId);
     return askInTransaction(deps, tx, { caller, locked, request: input.request });
   });

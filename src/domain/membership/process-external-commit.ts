@@ -98,6 +98,8 @@ async function seemsAdmitted(
 
 async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, input: ParsedJoin): Promise<number> {
   const { groupId, commit, pskHashes, leaves } = input;
+  // Strangers wait for no lock; what they may is found out again under it.
+  await findAdmission({ ...deps, db: tx }, caller, groupId, pskHashes);
   const locked = await lockForJoiner(tx, groupId);
   const admission = await findAdmission({ ...deps, db: tx }, caller, groupId, pskHashes);
   // Somebody new has no old leaf to remove: theirs would be another member's.

@@ -59,7 +59,7 @@ const statementsMax = 2;
 
 /**
  * Group commit: while statements run, messages queue up and go into the next one together, so that one disk flush serves
- * many sends. Correctness is in append_messages (migrations/0002); this only decides what shares a statement.
+ * many sends. Correctness is in append_messages (migrations/0017); this only decides what shares a statement.
  */
 export function createMessageAppender(deps: {
   sql: Sql;

@@ -18,6 +18,9 @@ export interface Resolution {
   readonly notes: string | undefined;
 }
 
+/** No conversation has an empty id. */
+const nowhere = Buffer.alloc(0);
+
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
@@ -29,8 +32,8 @@ export async function resolveReport(deps: ReportDeps, caller: Caller, input: Res
   if (!uuid.test(reportId)) throw domainError('ReportNotFound');
   await deps.db.transaction().execute(async (tx) => {
     const found = await selectReport(tx, reportId);
-    if (found === undefined) throw domainError('ReportNotFound');
-    const membership = await lockAsMember(deps, tx, caller, found.groupId);
+    // Without one the membership is looked up all the same, so that both refusals take as long.
+    const membership = await lockAsMember(deps, tx, caller, found?.groupId ?? nowhere);
     // Read again under the lock: it may have been decided, or have expired.
     const report = await selectReport(tx, reportId);
     if (report === undefined) throw domainError('ReportNotFound');

@@ -269,9 +269,9 @@ type InfoEvent = {
   reason?: undefined | string
 
   /**
-   * What kind of notice it is, for programs.
+   * What kind of notice it is, for programs. Every stream begins with streamOpened or cursorUnknown: its cursor is where the stream starts.
    */
-  code?: undefined | 'keyPackagesLow' | l.UnknownString
+  code?: undefined | 'streamOpened' | 'cursorUnknown' | 'keyPackagesLow' | l.UnknownString
 
   /**
    * Of keyPackagesLow: which of the caller's devices should publish key packages.
@@ -297,7 +297,9 @@ const infoEvent = /*#__PURE__*/ l.typedObject<InfoEvent>(
     warningId: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
     reason: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
     code: /*#__PURE__*/ l.optional(
-      /*#__PURE__*/ l.string<{ knownValues: ['keyPackagesLow'] }>(),
+      /*#__PURE__*/ l.string<{
+        knownValues: ['streamOpened', 'cursorUnknown', 'keyPackagesLow']
+      }>(),
     ),
     deviceId: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
     available: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.integer()),

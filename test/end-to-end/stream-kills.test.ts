@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { systemClock } from '#platform/clock.ts';
+import { newSecret } from '#platform/ids.ts';
+import type { Account } from '../support/account.ts';
+import { startChildServer } from '../support/child-server.ts';
+import { createCraftedConversation, sendCrafted } from '../support/crafted-conversation.ts';
+import type { CraftedConversation } from '../support/crafted-conversation.ts';
+import { openEventStream } from '../support/event-stream.ts';
+import type { StreamMessage } from '../support/event-stream.ts';
+import { openServerSentEvents } from '../support/server-sent-events.ts';
+import { startTestBed, testEnvironment } from '../support/test-server.ts';
+import type { TestBed } from '../support/test-server.ts';
+import { createXrpcClient } from '../support/xrpc-client.ts';
+import type { XrpcClient } from '../support/xrpc-client.ts';
+
+const conversationCount = 4;
+const peopleCount = 12;
+const streamsPerRound = 36;
+
+let bed: TestBed;
+let alice: XrpcClient;
+let people: Account[];
+let conversations: CraftedConversation[];
+
+beforeAll(async () => {
+  bed = await startTestBed();
+  alice = bed.client();
+  people = Array.from({ length: peopleCount }, () => bed.account());
+  const members = people.map((account) => bed.client({ account }));
+  conversations = await Promise.all(
+    Array.from({ length: conversationCount }, () => createCraftedConversation(alice, members)),
+  );
+}, 30_000);
+afterAll(() => bed.stop());
+
+/** A stream of either kind, as far as this test looks at it. */
+interface Listening {
+  readonly events: readonly StreamMessage[];
+  /** Of the last frame. */
+  readonly cursor: () => string | undefined;
+  readonly opened: Promise<string>;
+  close(): unknown;
+}
+
+async function listen(kind: 'websocket' | 'sse', client: XrpcClient, cursor?: string): Promise<Listening> {
+  if (kind === 'websocket') {
+    const stream = await openEventStream(client, { cursor });
+    return { events: stream.events, cursor: () => stream.cursor, opened: stream.opened, close: () => stream.close() };
+  }
+  const stream = await openServerSentEvents(client, { lastEventId: cursor });
+  let first: string | undefined;
+  const opened = stream.opened.then((id) => (first = id));
+  return {
+    events: stream.events,
+    cursor: () => stream.ids.at(-1) ?? first,
+    opened,
+    close: () => stream.close(),
+  };
+}
+
+/** What was sent, and when sending it began. */
+interface Sent {
+  readonly convoId: string;
+  readonly seq: number;
+  readonly begunMs: number;
+}
+
+/** Sends to every conversation, one message after another in each, until stopped. */
+function keepSending(): { stop(): Promise<Sent[]> } {
+  let isStopping = false;
+  const sent: Sent[] = [];
+  const sending = conversations.map(async (conversation) => {
+    while (!isStopping) {
+      const begunMs = performance.now();
+      const { seq } = await sendCrafted(alice, conversation);
+      sent.push({ convoId: conversation.convoId, seq, begunMs });
+    }
+  });
+  return {
+    async stop() {
+      isStopping = true;
+      await Promise.all(sending);
+      return sent;
+    },
+  };
+}
+
+const keysOf = (events: readonly StreamMessage[]): string[] =>
+  events.flatMap((event) => ('message' in event ? [`${event.message.convoId} ${event.message.seq}`] : []));
+
+/** Everything that the service has stored, as a member gets it. */
+async function storedKeys(): Promise<{ convoId: string; seq: number }[]> {
+  const stored: { convoId: string; seq: number }[] = [];
+  for (const { convoId } of conversations) {
+    for (let sinceSeq = 0; ;) {
+      const { messages } = await alice.call('getMessages', { convoId, sinceSeq, limit: 100 });
+      stored.push(...messages.map(({ seq }) => ({ convoId, seq })));
+      const last = messages.at(-1);
+      if (last === undefined) break;
+      sinceSeq = last.seq;
+    }
+  }
+  return stored;
+}
+
+interface Opened {
+  readonly kind: 'websocket' | 'sse';
+  readonly account: Account;
+  readonly first: Listening;
+  readonly openedMs: number;
+}
+
+/** Opens a stream at the server after a while; undefined when the server was killed before the client saw it open. */
+async function openAt(url: string, nth: number, delayMs: number): Promise<Opened | undefined> {
+  const account = people[nth % peopleCount];
+  if (account === undefined) return undefined;
+  const kind = nth % 3 === 0 ? 'sse' : 'websocket';
+  await systemClock.sleep(delayMs);
+  try {
+    const client = createXrpcClient({ server: { url, serviceDid: bed.server().serviceDid }, account });
+    const first = await listen(kind, client);
+    const openedMs = await Promise.race([
+      first.opened.then(() => performance.now()),
+      systemClock.sleep(3_000).then(() => Infinity),
+    ]);
+    return openedMs === Infinity ? undefined : { kind, account, first, openedMs };
+  } catch {
+    return undefined;
+  }
+}
+
+const random = (max: number): number => newSecret(4).readUInt32BE() % max;
+
+// Safe because the first frame is the place at which the log was read before the stream opened.
+describe('a server that is killed in the first second of its streams', () => {
+  test.for([1, 2, 3, 4])(
+    'takes no event from those who saw theirs open and go on at another server (round %i)',
+    { timeout: 60_000 },
+    async () => {
+      const victim = await startChildServer('server', {
+        ...testEnvironment({ plcUrl: bed.plc.url }),
+        DATABASE_URL: bed.database.url,
+        IDENTITY_KEY: bed.identityKey,
+      });
+      const sender = keepSending();
+      let openCount = 0;
+      const opening = Array.from({ length: streamsPerRound }, async (_, nth) => {
+        const stream = await openAt(victim.url, nth, random(700));
+        if (stream !== undefined) openCount += 1;
+        return stream;
+      });
+      const few = 1 + random(streamsPerRound / 2);
+      await expect.poll(() => openCount, { timeout: 20_000, interval: 5 }).toBeGreaterThanOrEqual(few);
+      await systemClock.sleep(random(500));
+      await victim.end('SIGKILL');
+      const opened = (await Promise.all(opening)).filter((each) => each !== undefined);
+      const resumed = await Promise.all(
+        opened.map(({ kind, account, first }) => listen(kind, bed.client({ account }), first.cursor())),
+      );
+      await systemClock.sleep(300);
+      const sent = await sender.stop();
+      const stored = await storedKeys();
+      for (const [index, { first, openedMs }] of opened.entries()) {
+        const wanted = stored.filter(({ convoId, seq }) =>
+          sent.some((each) => each.convoId === convoId && each.begunMs >= openedMs && each.seq <= seq),
+        );
+        const wantedKeys = new Set(wanted.map(({ convoId, seq }) => `${convoId} ${seq}`));
+        const heard = (): string[] => [...keysOf(first.events), ...keysOf(resumed[index]?.events ?? [])];
+        const missing = (): string[] => {
+          const got = new Set(heard());
+          return [...wantedKeys].filter((key) => !got.has(key));
+        };
+        await expect.poll(missing, { timeout: 10_000 }).toEqual([]);
+        expect(heard().length, 'an event came twice').toBe(new Set(heard()).size);
+        expect(wantedKeys.size).toBeGreaterThan(0);
+      }
+      await Promise.all(resumed.map((stream) => stream.close()));
+    },
+  );
+});
