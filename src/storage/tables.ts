@@ -17,6 +17,9 @@ export interface Tables {
   chat_sender_blocks: ChatSenderBlocksTable;
   devices: DevicesTable;
   key_packages: KeyPackagesTable;
+  used_key_packages: UsedKeyPackagesTable;
+  conversation_list_changes: ConversationListChangesTable;
+  last_settlement: LastSettlementTable;
   welcome_messages: WelcomeMessagesTable;
   welcomes: WelcomesTable;
   messages: MessagesTable;
@@ -227,7 +230,7 @@ interface DeviceAdditionsTable {
 }
 
 export interface KeyPackagesTable {
-  /** KeyPackageRef (RFC 9420 section 5.2). */
+  /** Pseudonym of the KeyPackageRef, of purpose 'key-package-ref'. */
   ref: Buffer;
   /** Pseudonym of purpose 'key-package-owner'. */
   owner: Buffer;
@@ -247,6 +250,27 @@ export interface KeyPackagesTable {
   consumed_at: Date | null;
   /** When the row goes, unless a living device has no other; null in rows from before migrations/0015. */
   kept_until: Date | null;
+}
+
+interface UsedKeyPackagesTable {
+  /** Pseudonym of `key_packages.ref`, of purpose 'key-package-use'. */
+  use: Buffer;
+  sealed_ref: Buffer;
+  /** A day. */
+  used_on: Date;
+}
+
+interface ConversationListChangesTable {
+  /** Random, so that it says nothing of the order. */
+  change_id: string;
+  group_id: Buffer;
+  /** As in `members`. */
+  member: Buffer;
+}
+
+interface LastSettlementTable {
+  only_row: Generated<boolean>;
+  settled_at: Date;
 }
 
 interface WelcomeMessagesTable {

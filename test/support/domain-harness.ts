@@ -1,7 +1,7 @@
 import { formatConversationId } from '#domain/conversations/conversation.ts';
 import { createConversation } from '#domain/conversations/create-conversation.ts';
 import type { DrainBudget } from '#domain/key-packages/drain-budget.ts';
-import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
+import { keyPackageOwner, storedRef } from '#domain/key-packages/key-package.ts';
 import { insertKeyPackages } from '#domain/key-packages/store.ts';
 import { noBlockRecords } from '#identity/block-records.ts';
 import type { BlockRecords } from '#identity/block-records.ts';
@@ -9,9 +9,10 @@ import { createMessageAppender } from '#domain/messages/message-appender.ts';
 import type { MessageAppender } from '#domain/messages/message-appender.ts';
 import { sendMessage } from '#domain/messages/send-message.ts';
 import type { SentMessage } from '#domain/messages/send-message.ts';
+import { keyPackageRef } from '#mls/key-package-ref.ts';
 import { systemClock } from '#platform/clock.ts';
 import type { Clock } from '#platform/clock.ts';
-import { AppError } from '#platform/errors.ts';
+import { AppError, required } from '#platform/errors.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { padToBucket } from '#privacy/buckets.ts';
@@ -168,27 +169,31 @@ export function sendRandom(
   return sendMessage(server, { did }, { conversationId, msgId, epoch, paddedSize: ciphertext.length, ciphertext });
 }
 
-/** Stores made-up key packages of one device, sealed as real ones are; the bytes are the KeyPackageRef. */
+/** Stores made-up key packages of one device, sealed as real ones are. @returns their KeyPackageRefs. */
 export async function plantKeyPackages(
   server: TestServer,
   owner: { did: string; device?: string; lastResort?: boolean },
   count: number,
 ): Promise<Buffer[]> {
   const { privacy } = server;
-  const refs = Array.from({ length: count }, () => newSecret(32));
-  const rows = refs.map((ref) => ({
-    ref,
+  const packages = Array.from({ length: count }, () => {
+    const bytes = newSecret(32);
+    const ref = required(keyPackageRef(bytes, testSuiteNumber), 'a ref');
+    return { bytes, ref, name: storedRef(privacy, ref) };
+  });
+  const rows = packages.map(({ name, bytes }) => ({
+    ref: name,
     owner: keyPackageOwner(privacy, owner.did),
     key_id: privacy.keyId,
     device_tag: privacy.pseudonym('device-tag', [owner.did], owner.device ?? 'phone'),
     cipher_suite: testSuiteNumber,
     last_resort: owner.lastResort ?? false,
-    sealed_did: privacy.sealText('key-package-did', [ref], owner.did),
-    sealed_package: privacy.seal('key-package', [ref], padToBucket(ref)),
+    sealed_did: privacy.sealText('key-package-did', [name], owner.did),
+    sealed_package: privacy.seal('key-package', [name], padToBucket(bytes)),
     expires_at: new Date(server.clock.nowMs() + 86_400_000),
   }));
   await insertKeyPackages(server.db, rows, server.timeBucketSeconds);
-  return refs;
+  return packages.map(({ ref }) => ref);
 }
 
 /** The code of the AppError that `task` ends with, or 'none'. */

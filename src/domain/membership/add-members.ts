@@ -77,7 +77,6 @@ async function addInTransaction(
   const newcomers = await newcomersOf(deps, tx, groupId, input.dids);
   if (verdict === undefined && newcomers.length === 0) return locked.epoch;
   if (newcomers.length > 0) await judgeNewcomers(tx, groupId, { ...input, newcomers, role: membership.role });
-  // Key packages are locked before accounts here as in createConversation, so that the two cannot deadlock.
   await storeAttachments(deps, tx, caller, {
     ...input,
     epoch: verdict === undefined ? locked.epoch : locked.epoch + 1,

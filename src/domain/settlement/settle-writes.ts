@@ -1,0 +1,39 @@
+import { settleConversationLists } from '#domain/accounts/settle-conversation-lists.ts';
+import { coarsenClaims, hasFineClaims, settleUses } from '#domain/key-packages/settle-key-packages.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/database.ts';
+import { beginInterval, countWaiting, isIntervalOver, vacuumSettled } from './store.ts';
+
+/** So many waiting rows are carried over without waiting for the end of the interval: readers of lists look through all of them. */
+const waitingMax = 256;
+const claimsPerBatchMax = 1_000;
+
+interface SettleDeps {
+  readonly db: Db;
+  readonly privacy: Privacy;
+}
+
+/**
+ * What the transactions of conversations have left to be written into rows of people: their lists of conversations, and which key
+ * packages are used. Done when enough waits, or when something waits and `intervalSeconds` are over since the last time; called every
+ * few seconds by every server. What a process that died has left, the next call of any server carries over.
+ */
+export async function settleWhenDue(deps: SettleDeps, intervalSeconds: number): Promise<void> {
+  const { changes, uses } = await countWaiting(deps.db, waitingMax);
+  if (changes >= waitingMax || uses >= waitingMax) await settleWaiting(deps);
+  if (!(await isIntervalOver(deps.db, intervalSeconds))) return;
+  if (changes + uses === 0 && !(await hasFineClaims(deps.db))) return;
+  if (await beginInterval(deps.db, intervalSeconds)) await settleWrites(deps);
+}
+
+/** Carries over everything that waits now, and clears the pages of what stood there before. */
+export async function settleWrites(deps: SettleDeps): Promise<void> {
+  await settleWaiting(deps);
+  while ((await coarsenClaims(deps.db, claimsPerBatchMax)) === claimsPerBatchMax);
+  await vacuumSettled(deps.db);
+}
+
+async function settleWaiting(deps: SettleDeps): Promise<void> {
+  while ((await settleConversationLists(deps)) > 0);
+  while ((await settleUses(deps)) > 0);
+}
