@@ -36,6 +36,24 @@ const tables = [
     WHERE state = 2 AND (claimed_at AT TIME ZONE 'UTC')::time <> '00:00'`,
 ] as const;
 
+/** Tables about people across conversations; see src/storage/mixed-rows.ts. */
+const mixed = [
+  'accounts',
+  'devices',
+  'key_packages',
+  'chat_requests',
+  'chat_request_messages',
+  'chat_sender_blocks',
+] as const;
+
+/** Marks every row that is written, but for those that are rewritten in order to mix them. */
+const markWritten = `
+CREATE FUNCTION mark_written() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.mixed := current_setting('nightjar.mixing', true) IS NOT DISTINCT FROM 'on';
+  RETURN NEW;
+END $$`;
+
 const formerClaims = [
   'claim_key_packages(bytea[], bytea[], integer, integer, integer)',
   'claim_device_key_package(bytea, bytea, bytea, integer, integer)',
@@ -172,6 +190,15 @@ const claimsWithoutBudget = [
 
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of tables) await sql.raw(statement).execute(db);
+  await sql.raw(markWritten).execute(db);
+  for (const table of mixed) {
+    const statements = [
+      `ALTER TABLE ${table} ADD COLUMN mixed boolean NOT NULL DEFAULT false`,
+      `CREATE INDEX ${table}_unmixed ON ${table} ((true)) WHERE NOT mixed`,
+      `CREATE TRIGGER mark_written BEFORE UPDATE ON ${table} FOR EACH ROW WHEN (NEW.mixed) EXECUTE FUNCTION mark_written()`,
+    ];
+    for (const statement of statements) await sql.raw(statement).execute(db);
+  }
   for (const name of formerClaims) await sql.raw(`DROP FUNCTION ${name}`).execute(db);
   await sql.raw(withUsed(claimOfDevice)).execute(db);
   await sql.raw(withUsed(claimOfOwners)).execute(db);
@@ -184,6 +211,11 @@ export async function down(db: Kysely<unknown>): Promise<void> {
   await sql`DROP FUNCTION claim_device_key_package(bytea, bytea, bytea, integer, integer, boolean, bytea[])`.execute(
     db,
   );
+  for (const table of mixed) {
+    await sql.raw(`DROP TRIGGER mark_written ON ${table}`).execute(db);
+    await sql.raw(`ALTER TABLE ${table} DROP COLUMN mixed`).execute(db);
+  }
+  await sql`DROP FUNCTION mark_written()`.execute(db);
   await sql`DROP INDEX key_packages_by_claim`.execute(db);
   await sql`DROP TABLE last_settlement`.execute(db);
   await sql`DROP TABLE conversation_list_changes`.execute(db);

@@ -163,6 +163,8 @@ interface AccountsTable {
   sealed_list: Buffer;
   /** Null in rows from before migrations/0007. */
   sealed_settings: Buffer | null;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
 }
 
 interface ChatRequestsTable {
@@ -182,12 +184,16 @@ interface ChatRequestsTable {
   answered_at: Date | null;
   /** When the row goes. */
   kept_until: Date;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
 }
 
 interface ChatRequestMessagesTable {
   request_id: string;
   sequence: number;
   sealed_message: Buffer;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
 }
 
 interface ChatSenderBlocksTable {
@@ -195,6 +201,8 @@ interface ChatSenderBlocksTable {
   pair: Buffer;
   key_id: number;
   sealed_people: Buffer;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
 }
 
 export interface DevicesTable {
@@ -217,6 +225,8 @@ export interface DevicesTable {
   waiting_since: Date | null;
   /** The day on which nobody had seen it for DEVICE_INACTIVE_DAYS. */
   inactive_since: Date | null;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
 }
 
 interface DeviceAdditionsTable {
@@ -250,6 +260,8 @@ export interface KeyPackagesTable {
   consumed_at: Date | null;
   /** When the row goes, unless a living device has no other; null in rows from before migrations/0015. */
   kept_until: Date | null;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
 }
 
 interface UsedKeyPackagesTable {

@@ -3,6 +3,7 @@ import { readMemberStates } from '#domain/membership/read-member-states.ts';
 import { required } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
+import { beginMixing } from '#storage/mixed-rows.ts';
 import { accountPseudonym, newAccount } from './account.ts';
 import { decodeConversationList, encodeConversationList } from './conversation-list.ts';
 import {
@@ -72,6 +73,7 @@ async function carryOver(privacy: Privacy, tx: Tx, changes: readonly ListChange[
     }
     return { account, sealedList: privacy.seal('account-list', [account], encodeConversationList(list)) };
   });
+  await beginMixing(tx);
   await updateLists(tx, privacy.keyId, written);
 }
 

@@ -111,7 +111,7 @@ export async function lockAccounts(tx: Tx, accounts: readonly Buffer[]): Promise
 
 export async function updateLists(tx: Tx, keyId: number, rows: readonly AccountRow[]): Promise<void> {
   await sql`
-    UPDATE accounts a SET sealed_list = i.sealed_list, key_id = ${keyId}::smallint
+    UPDATE accounts a SET sealed_list = i.sealed_list, key_id = ${keyId}::smallint, mixed = true
     FROM unnest(${byteaArray(rows.map((row) => row.account))}::bytea[], ${byteaArray(rows.map((row) => row.sealedList))}::bytea[])
          AS i(account, sealed_list)
     WHERE a.account = i.account`.execute(tx);

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Privacy } from '#privacy/privacy.ts';
 import { byteaArray } from '#storage/bytea-array.ts';
 import type { Db, Tx } from '#storage/database.ts';
+import { beginMixing } from '#storage/mixed-rows.ts';
 import { deleteUses, selectUses } from './used-packages.ts';
 import type { PackageUsed } from './used-packages.ts';
 
@@ -22,6 +23,7 @@ export async function settleUses(deps: { readonly db: Db; readonly privacy: Priv
   if (uses.length === 0) return 0;
   await db.transaction().execute(async (tx) => {
     const others = await selectUsedOnDaysOf(tx, uses, Math.max(0, rowsPerBatchMin - uses.length));
+    await beginMixing(tx);
     await rewriteUsed(tx, uses, others);
   });
   await deleteUses(
@@ -48,7 +50,7 @@ async function rewriteUsed(tx: Tx, uses: readonly PackageUsed[], others: readonl
   await sql`
     UPDATE key_packages k
     SET state = 3, claimer = NULL, claimed_at = coalesce(i.used_on, k.claimed_at),
-        consumed_at = coalesce(i.used_on + interval '1 day', k.consumed_at)
+        consumed_at = coalesce(i.used_on + interval '1 day', k.consumed_at), mixed = true
     FROM (
       SELECT l.ref, u.used_on
       FROM (SELECT ref FROM key_packages WHERE ref = ANY (${byteaArray(refs)}::bytea[]) ORDER BY ref FOR NO KEY UPDATE) l

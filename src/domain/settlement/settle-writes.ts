@@ -2,7 +2,8 @@ import { settleConversationLists } from '#domain/accounts/settle-conversation-li
 import { coarsenClaims, hasFineClaims, settleUses } from '#domain/key-packages/settle-key-packages.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
-import { beginInterval, countWaiting, isIntervalOver, vacuumSettled } from './store.ts';
+import { hasUnmixed, mixedTables, mixRows, vacuumMixed } from '#storage/mixed-rows.ts';
+import { beginInterval, countWaiting, isIntervalOver } from './store.ts';
 
 /** So many waiting rows are carried over without waiting for the end of the interval: readers of lists look through all of them. */
 const waitingMax = 256;
@@ -22,15 +23,16 @@ export async function settleWhenDue(deps: SettleDeps, intervalSeconds: number): 
   const { changes, uses } = await countWaiting(deps.db, waitingMax);
   if (changes >= waitingMax || uses >= waitingMax) await settleWaiting(deps);
   if (!(await isIntervalOver(deps.db, intervalSeconds))) return;
-  if (changes + uses === 0 && !(await hasFineClaims(deps.db))) return;
+  if (changes + uses === 0 && !(await hasFineClaims(deps.db)) && !(await hasUnmixed(deps.db))) return;
   if (await beginInterval(deps.db, intervalSeconds)) await settleWrites(deps);
 }
 
-/** Carries over everything that waits now, and clears the pages of what stood there before. */
+/** Carries over everything that waits now, mixes what was written lately, and clears the pages of what stood there before. */
 export async function settleWrites(deps: SettleDeps): Promise<void> {
   await settleWaiting(deps);
   while ((await coarsenClaims(deps.db, claimsPerBatchMax)) === claimsPerBatchMax);
-  await vacuumSettled(deps.db);
+  for (const table of mixedTables) while (!(await mixRows(deps.db, table)).isLast);
+  await vacuumMixed(deps.db);
 }
 
 async function settleWaiting(deps: SettleDeps): Promise<void> {

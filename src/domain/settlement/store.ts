@@ -25,10 +25,3 @@ export async function beginInterval(db: Db, intervalSeconds: number): Promise<bo
     WHERE settled_at <= now() - make_interval(secs => ${intervalSeconds}::integer)`.execute(db);
   return numAffectedRows === 1n;
 }
-
-/** Clears former versions of rows, which carry the transaction ids of before. Tables that are being vacuumed are passed over. */
-export async function vacuumSettled(db: Db): Promise<void> {
-  await sql`VACUUM (SKIP_LOCKED, TRUNCATE false) key_packages, accounts, used_key_packages, conversation_list_changes`.execute(
-    db,
-  );
-}
