@@ -10,11 +10,13 @@ export const effect = 'contracts';
  *
  * `key_packages.ref` becomes a keyed pseudonym of the KeyPackageRef. Migrations have no key, so the rows of before cannot be
  * converted here, and two forms side by side would have to be looked up twice for ever. No release has been made yet, so they are
- * deleted: clients are told that their stock is low and publish anew. For the same reason, servers of former commits cannot run
+ * deleted: clients are told that their stock is low and publish anew. `chat_requests.request_id` becomes a keyed pseudonym in the
+ * same way, because an accepted request's id was the group id of its conversation in clear: pending requests are lost. For the same reason, servers of former commits cannot run
  * beside this schema: they would store plain references.
  */
 const tables = [
   'DELETE FROM key_packages',
+  'DELETE FROM chat_requests',
   `CREATE TABLE used_key_packages (
     use bytea PRIMARY KEY,
     sealed_ref bytea NOT NULL,
@@ -30,7 +32,7 @@ const tables = [
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     settled_at timestamptz NOT NULL
   )`,
-  "INSERT INTO last_settlement (settled_at) VALUES ('-infinity')",
+  "INSERT INTO last_settlement (settled_at) VALUES (date_trunc('minute', now()))",
   // Of packages that were handed out, those whose time is finer than a day; see `settle-key-packages.ts`.
   `CREATE INDEX key_packages_by_claim ON key_packages (claimed_at)
     WHERE state = 2 AND (claimed_at AT TIME ZONE 'UTC')::time <> '00:00'`,
@@ -221,6 +223,7 @@ export async function down(db: Kysely<unknown>): Promise<void> {
   await sql`DROP TABLE conversation_list_changes`.execute(db);
   await sql`DROP TABLE used_key_packages`.execute(db);
   await sql`DELETE FROM key_packages`.execute(db);
+  await sql`DELETE FROM chat_requests`.execute(db);
   for (const statement of [without(claimOfDevice), without(claimOfOwners), ...claimsWithoutBudget])
     await sql.raw(statement).execute(db);
 }

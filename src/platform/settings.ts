@@ -248,7 +248,7 @@ export const settings = {
   }),
   SETTLE_INTERVAL_SECONDS: setting({
     group: 'Messages and retention',
-    schema: whole(10, 3_600),
+    schema: whole(60, 3_600),
     fallback: '300',
     about:
       'Seconds for which changed lists of conversations and used key packages wait to be written into the rows of people, in one batch; sooner when many wait. Nothing that clients see waits for it. A longer time hides better who changed what.',

@@ -27,6 +27,7 @@ export type PseudonymPurpose =
   | 'quota'
   | 'idempotency-key'
   | 'idempotency-input'
+  | 'chat-request-id'
   | 'chat-recipient'
   | 'chat-pair'
   | 'chat-block'

@@ -43,10 +43,14 @@ export async function mixRows(db: Db, table: MixedTable): Promise<{ written: num
   return db.transaction().execute(async (tx) => {
     await beginMixing(tx);
     // A join by sorting or hashing would put the rows down in the order in which they lay before.
-    await sql`SELECT set_config('enable_mergejoin', 'off', true), set_config('enable_hashjoin', 'off', true)`.execute(tx);
+    await sql`SELECT set_config('enable_mergejoin', 'off', true), set_config('enable_hashjoin', 'off', true)`.execute(
+      tx,
+    );
     const name = sql.table(table);
     const { rows } = await sql<{ count: number }>`
-      SELECT count(*)::integer AS count FROM (SELECT 1 FROM ${name} WHERE NOT mixed LIMIT ${rowsPerBatchMax}) u`.execute(tx);
+      SELECT count(*)::integer AS count FROM (SELECT 1 FROM ${name} WHERE NOT mixed LIMIT ${rowsPerBatchMax}) u`.execute(
+      tx,
+    );
     const written = rows[0]?.count ?? 0;
     if (written === 0) return { written, isLast: true };
     const others = Math.max(0, rowsPerBatchMin - written);

@@ -168,6 +168,7 @@ interface AccountsTable {
 }
 
 interface ChatRequestsTable {
+  /** Pseudonym of the id that people see, of purpose 'chat-request-id'. */
   request_id: string;
   /** Pseudonym of purpose 'chat-recipient'. */
   recipient: Buffer;

@@ -259,8 +259,10 @@ test('a row of idempotency_keys shares its transaction with what it stands for, 
 });
 
 test('what has not been carried over yet is measured, and is carried over by the next settlement', async () => {
-  const later = await liveAWhile(harness.server, { people: 60, conversations: unsettledCount, settleEvery: 1_000 }, () =>
-    Promise.resolve(),
+  const later = await liveAWhile(
+    harness.server,
+    { people: 60, conversations: unsettledCount, settleEvery: 1_000 },
+    () => Promise.resolve(),
   );
   life = { ...later, people: [...life.people, ...later.people] };
   const before = findings(await readFolder(later.conversations), measure);

@@ -100,11 +100,7 @@ async function live(
       idempotencyKey: keyOf(creator, 'createInvite'),
     },
   );
-  await updatePolicy(
-    server,
-    { did: creator },
-    { conversationId: id, change: { ...noPolicy, allowInvites: true } },
-  );
+  await updatePolicy(server, { did: creator }, { conversationId: id, change: { ...noPolicy, allowInvites: true } });
   await sendRandom(server, joiner, { id, epoch: 1 });
   await addMembers(
     server,

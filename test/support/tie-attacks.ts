@@ -74,7 +74,9 @@ export function measure(
   });
   const rateOf = (truths: readonly ConversationRows[]): number =>
     mean(
-      named.map((share, index) => [...(truths[index]?.dids ?? [])].reduce((sum, did) => sum + (share.get(did) ?? 0), 0)),
+      named.map((share, index) =>
+        [...(truths[index]?.dids ?? [])].reduce((sum, did) => sum + (share.get(did) ?? 0), 0),
+      ),
     );
   const dealt = Array.from({ length: deals }, () => rateOf(shuffled(conversations)));
   const chance = mean(dealt);

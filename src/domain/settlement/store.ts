@@ -21,7 +21,7 @@ export async function isIntervalOver(db: Db, intervalSeconds: number): Promise<b
 /** Begins an interval; of several servers that try at once, the row's lock lets one. */
 export async function beginInterval(db: Db, intervalSeconds: number): Promise<boolean> {
   const { numAffectedRows } = await sql`
-    UPDATE last_settlement SET settled_at = now()
+    UPDATE last_settlement SET settled_at = date_trunc('minute', now())
     WHERE settled_at <= now() - make_interval(secs => ${intervalSeconds}::integer)`.execute(db);
   return numAffectedRows === 1n;
 }
