@@ -20,6 +20,7 @@ import { createPrivacy } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import { openDatabase } from '#storage/database.ts';
 import type { Database, Db, Sql } from '#storage/database.ts';
+import { migrateUp } from '#storage/migrator.ts';
 import { createPartitionsAhead } from '#storage/partitions.ts';
 import { randomPlcDid } from './account.ts';
 import { createTestDatabase } from './database.ts';
@@ -77,6 +78,8 @@ export interface DomainHarness {
 export interface HarnessOptions {
   readonly poolSize?: number;
   readonly timeBucketSeconds?: number;
+  /** Of an empty database in another cluster, instead of one of this run's own. */
+  readonly databaseUrl?: string;
 }
 
 /** The text form of a key ring with one random key per id; the first is current. */
@@ -84,8 +87,18 @@ function randomKeyRing(...ids: readonly number[]): string {
   return ids.map((id) => `${id}:${newSecret(32).toString('base64')}`).join(',');
 }
 
+async function migratedDatabase(url: string, poolSize: number): Promise<TestDatabase> {
+  const database = openDatabase({ url, poolSize, applicationName: 'nightjar-test' });
+  await migrateUp(database);
+  return { ...database, url };
+}
+
 export async function startDomainHarness(options: HarnessOptions = {}): Promise<DomainHarness> {
-  const database = await createTestDatabase({ poolSize: options.poolSize ?? 10 });
+  const poolSize = options.poolSize ?? 10;
+  const database =
+    options.databaseUrl === undefined
+      ? await createTestDatabase({ poolSize })
+      : await migratedDatabase(options.databaseUrl, poolSize);
   const privacy = createPrivacy(parseKeyRing(randomKeyRing(1)));
   const pools: Database[] = [];
   const serverOn = (pool: Database): TestServer => ({
