@@ -113,26 +113,29 @@ afterAll(async () => {
   await postgres.close();
 });
 
-test.skipIf(!hasDebianPostgres)(`WAL shows claims of key packages beside the conversations that use them${skipReason}`, async () => {
-  const conversations = await readConversations();
-  expect(conversations.length).toBeGreaterThan(50);
-  const { privacy } = harness;
-  const tables = {
-    accounts: await readPeople('accounts', 'account', (did) => accountPseudonym(privacy, did)),
-    key_packages: await readPeople('key_packages', 'owner', (did) => keyPackageOwner(privacy, did)),
-  };
-  const rates = Object.entries(tables).flatMap(([table, people]) =>
-    (Object.keys(guesses) as GuessName[])
-      .filter((guess) => guess !== 'place in the table')
-      .map((guess) => [`${table}, ${guess}`, measure(guesses[guess], conversations, people)] as const),
-  );
-  process.stdout.write(`WAL: ${JSON.stringify(Object.fromEntries(rates), null, 2)}\n`);
-  const rateOf = new Map(rates);
-  // What is known and stated.
-  expect(rateOf.get('key_packages, last transaction before')?.rate).toBeGreaterThan(0.5);
-  // What is not there any more: a transaction for both.
-  for (const table of ['accounts', 'key_packages']) {
-    const { rate = 1, chance = 0, spread = 0 } = rateOf.get(`${table}, same transaction`) ?? {};
-    expect(rate).toBeLessThanOrEqual(chance + 0.02 + 3 * spread);
-  }
-});
+test.skipIf(!hasDebianPostgres)(
+  `WAL shows claims of key packages beside the conversations that use them${skipReason}`,
+  async () => {
+    const conversations = await readConversations();
+    expect(conversations.length).toBeGreaterThan(50);
+    const { privacy } = harness;
+    const tables = {
+      accounts: await readPeople('accounts', 'account', (did) => accountPseudonym(privacy, did)),
+      key_packages: await readPeople('key_packages', 'owner', (did) => keyPackageOwner(privacy, did)),
+    };
+    const rates = Object.entries(tables).flatMap(([table, people]) =>
+      (Object.keys(guesses) as GuessName[])
+        .filter((guess) => guess !== 'place in the table')
+        .map((guess) => [`${table}, ${guess}`, measure(guesses[guess], conversations, people)] as const),
+    );
+    process.stdout.write(`WAL: ${JSON.stringify(Object.fromEntries(rates), null, 2)}\n`);
+    const rateOf = new Map(rates);
+    // What is known and stated.
+    expect(rateOf.get('key_packages, last transaction before')?.rate).toBeGreaterThan(0.5);
+    // What is not there any more: a transaction for both.
+    for (const table of ['accounts', 'key_packages']) {
+      const { rate = 1, chance = 0, spread = 0 } = rateOf.get(`${table}, same transaction`) ?? {};
+      expect(rate).toBeLessThanOrEqual(chance + 0.02 + 3 * spread);
+    }
+  },
+);
