@@ -201,7 +201,12 @@ describe('used key packages', () => {
     (await claimKeyPackages(harness.server, { did: caller }, { dids: [owner], cipherSuite: testSuite })).packages.map(
       ({ ref }) => ref,
     );
-  const invite = (server: TestServer, caller: string, to: TestConversation, did: string, refs: readonly Buffer[]) =>
+  const invite = (
+    server: TestServer,
+    caller: string,
+    to: TestConversation,
+    [did, refs]: readonly [string, readonly Buffer[]],
+  ): Promise<number> =>
     addMembers(
       server,
       { did: caller },
@@ -233,12 +238,14 @@ describe('used key packages', () => {
       const conversations: TestConversation[] = [];
       for (let nth = 0; nth < 8; nth++) conversations.push(await createTestConversation(harness.server, [alice]));
       const outcomes = await Promise.all(
-        conversations.map((conversation, index) => refusalOf(invite(serverFor(index), alice, conversation, bob, refs))),
+        conversations.map((conversation, index) =>
+          refusalOf(invite(serverFor(index), alice, conversation, [bob, refs])),
+        ),
       );
       expect(outcomes.filter(({ code }) => code === 'none')).toHaveLength(1);
       expect(outcomes.filter(({ code }) => code === 'KeyPackageNotFound')).toHaveLength(7);
       const late = await createTestConversation(harness.server, [alice]);
-      expect((await refusalOf(invite(harness.server, alice, late, bob, refs))).code).toBe('KeyPackageNotFound');
+      expect((await refusalOf(invite(harness.server, alice, late, [bob, refs]))).code).toBe('KeyPackageNotFound');
     }
     isOver = true;
     await Promise.all(settling);
@@ -252,7 +259,7 @@ describe('used key packages', () => {
     const versions = (): Promise<unknown> =>
       harness.database.sql`SELECT max(xmin::text::bigint), max(xmax::text::bigint) FROM key_packages`;
     const before = await versions();
-    await invite(harness.server, alice, conversation, bob, refs);
+    await invite(harness.server, alice, conversation, [bob, refs]);
     expect(await versions()).toEqual(before);
     const told = async (): Promise<unknown> => [
       await countPackages(harness.server, { did: bob }, undefined),
@@ -273,13 +280,10 @@ describe('used key packages', () => {
   test('uses that a dead process left are carried over, and both rows go after a day or two', async () => {
     const [alice = '', bob = ''] = randomPeople(2);
     await plantKeyPackages(harness.server, { did: bob }, 2);
-    await invite(
-      harness.server,
-      alice,
-      await createTestConversation(harness.server, [alice]),
+    await invite(harness.server, alice, await createTestConversation(harness.server, [alice]), [
       bob,
       await claim(alice, bob),
-    );
+    ]);
     await dyingBefore('used_key_packages', () => settleUses(harness.server));
     await settleWrites(harness.server);
     expect(await waiting('used_key_packages')).toBe(0);
@@ -310,7 +314,7 @@ describe('used key packages', () => {
     expect(await isDay()).toBe(true);
     const conversation = await createTestConversation(harness.server, [alice]);
     expect(ref).toBeDefined();
-    expect(await invite(harness.server, alice, conversation, bob, ref === undefined ? [] : [ref])).toBe(1);
+    expect(await invite(harness.server, alice, conversation, [bob, ref === undefined ? [] : [ref]])).toBe(1);
   });
 });
 
