@@ -51,13 +51,11 @@ export type GuessName = keyof typeof guesses;
 /** What a way to guess comes to, as shares of conversations: where the named person is in it. */
 export interface Measured {
   readonly rate: number;
-  /** The same guesses against conversations that were dealt out anew. */
+  /** The same guesses against all other conversations. */
   readonly chance: number;
-  /** Standard deviation of the rate over such deals. */
+  /** Standard deviation of the rate over these. */
   readonly spread: number;
 }
-
-const deals = 200;
 
 /**
  * Guesses a person for each conversation. Of several rows that fit equally well one is taken at random; where none fits, any: so the
@@ -78,7 +76,9 @@ export function measure(
         [...(truths[index]?.dids ?? [])].reduce((sum, did) => sum + (share.get(did) ?? 0), 0),
       ),
     );
-  const dealt = Array.from({ length: deals }, () => rateOf(shuffled(conversations)));
+  const dealt = conversations
+    .slice(1)
+    .map((_, index) => rateOf([...conversations.slice(index + 1), ...conversations.slice(0, index + 1)]));
   const chance = mean(dealt);
   const spread = Math.sqrt(mean(dealt.map((rate) => (rate - chance) ** 2)));
   return { rate: rateOf(conversations), chance, spread };
