@@ -32,10 +32,12 @@ function nearest(conversation: ConversationRows, people: readonly HeaderRow[], s
   return Number.isFinite(least) ? gaps.filter(([gap]) => gap === least).map(([, row]) => row) : [];
 }
 
+/** One row is too few to measure with: by chance alone its share varies by several points. */
+const neighboursCount = 10;
+
 function neighbours(conversation: ConversationRows, people: readonly HeaderRow[]): HeaderRow[] {
-  const gaps = people.map((row) => [Math.abs(row.place - conversation.place), row] as const);
-  const least = Math.min(...gaps.map(([gap]) => gap));
-  return gaps.filter(([gap]) => gap === least).map(([, row]) => row);
+  const gap = (row: HeaderRow): number => Math.abs(row.place - conversation.place);
+  return people.toSorted((a, b) => gap(a) - gap(b)).slice(0, neighboursCount);
 }
 
 /** Ways to use the headers. */
