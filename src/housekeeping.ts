@@ -1,9 +1,11 @@
 import { preparePartitions } from '#domain/events/prepare-partitions.ts';
 import { readHorizonLag } from '#domain/events/read-horizon-lag.ts';
+import { settleWhenDue } from '#domain/settlement/settle-writes.ts';
 import type { Clock } from '#platform/clock.ts';
 import { describeError } from '#platform/logger.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Metrics } from '#platform/metrics.ts';
+import type { Privacy } from '#privacy/privacy.ts';
 import type { Database } from '#storage/database.ts';
 import { readPoolUse } from '#storage/pool-use.ts';
 import { endRevokedStreams } from '#stream/end-revoked-streams.ts';
@@ -11,6 +13,8 @@ import type { OpenStream } from '#stream/serve-stream.ts';
 
 export interface HousekeepingDeps {
   readonly database: Database;
+  readonly privacy: Privacy;
+  readonly settleIntervalSeconds: number;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -23,10 +27,14 @@ export interface HousekeepingDeps {
 
 const gaugesIntervalMs = 5_000;
 const revocationsIntervalMs = 5_000;
+const settlementIntervalMs = 5_000;
 const partitionsIntervalMs = 3_600_000;
 const horizonWarningMs = 5_000;
 
-/** What every server does for itself now and then: gauges, streams of revoked accounts, and partitions of the days to come. */
+/**
+ * What every server does for itself now and then: gauges, streams of revoked accounts, rows that wait for their batch, and
+ * partitions of the days to come.
+ */
 export function startHousekeeping(deps: HousekeepingDeps): { stop(): Promise<void> } {
   const stopping = new AbortController();
   const loops = [
@@ -35,6 +43,11 @@ export function startHousekeeping(deps: HousekeepingDeps): { stop(): Promise<voi
       part: 'stream',
       intervalMs: revocationsIntervalMs,
       run: () => endRevokedStreams(deps),
+    }),
+    every(deps, stopping.signal, {
+      part: 'settlement',
+      intervalMs: settlementIntervalMs,
+      run: () => settleWhenDue({ db: deps.database.db, privacy: deps.privacy }, deps.settleIntervalSeconds),
     }),
     every(deps, stopping.signal, {
       part: 'partitions',
@@ -51,7 +64,7 @@ export function startHousekeeping(deps: HousekeepingDeps): { stop(): Promise<voi
 }
 
 interface Chore {
-  readonly part: 'tail' | 'stream' | 'partitions';
+  readonly part: 'tail' | 'stream' | 'settlement' | 'partitions';
   readonly intervalMs: number;
   run(): Promise<unknown>;
 }

@@ -165,7 +165,9 @@ async function openOperations(
   metrics.signatureBackend(signatureBackend);
   const housekeeping = startHousekeeping({
     database,
+    privacy,
     refusedAccount: (did) => refusedAccount(privacy, did),
+    settleIntervalSeconds: config.SETTLE_INTERVAL_SECONDS,
     clock,
     logger,
     metrics,

@@ -65,6 +65,7 @@ export const logEvents = {
         'doorbell',
         'listener',
         'partitions',
+        'settlement',
         'batcher',
         'resolver',
         'worker',

@@ -253,6 +253,13 @@ export const settings = {
     fallback: '24',
     about: 'Hours a repeated call with an idempotency key gets the first answer.',
   }),
+  SETTLE_INTERVAL_SECONDS: setting({
+    group: 'Messages and retention',
+    schema: whole(60, 3_600),
+    fallback: '300',
+    about:
+      'Seconds for which changed lists of conversations and used key packages wait to be written into the rows of people, in one batch; sooner when many wait. Nothing that clients see waits for it. A longer time hides better who changed what.',
+  }),
   REPORT_TTL_DAYS: setting({
     group: 'Messages and retention',
     schema: whole(1, 365),

@@ -17,6 +17,9 @@ export interface Tables {
   chat_sender_blocks: ChatSenderBlocksTable;
   devices: DevicesTable;
   key_packages: KeyPackagesTable;
+  used_key_packages: UsedKeyPackagesTable;
+  conversation_list_changes: ConversationListChangesTable;
+  last_settlement: LastSettlementTable;
   welcome_messages: WelcomeMessagesTable;
   welcomes: WelcomesTable;
   messages: MessagesTable;
@@ -163,9 +166,12 @@ interface AccountsTable {
   sealed_list: Buffer;
   /** Null in rows from before migrations/0007. */
   sealed_settings: Buffer | null;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
 }
 
 interface ChatRequestsTable {
+  /** Pseudonym of the id that people see, of purpose 'chat-request-id'. */
   request_id: string;
   /** Pseudonym of purpose 'chat-recipient'. */
   recipient: Buffer;
@@ -182,12 +188,16 @@ interface ChatRequestsTable {
   answered_at: Date | null;
   /** When the row goes. */
   kept_until: Date;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
 }
 
 interface ChatRequestMessagesTable {
   request_id: string;
   sequence: number;
   sealed_message: Buffer;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
 }
 
 interface ChatSenderBlocksTable {
@@ -195,6 +205,8 @@ interface ChatSenderBlocksTable {
   pair: Buffer;
   key_id: number;
   sealed_people: Buffer;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
 }
 
 export interface DevicesTable {
@@ -217,6 +229,8 @@ export interface DevicesTable {
   waiting_since: Date | null;
   /** The day on which nobody had seen it for DEVICE_INACTIVE_DAYS. */
   inactive_since: Date | null;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
 }
 
 interface DeviceAdditionsTable {
@@ -230,7 +244,7 @@ interface DeviceAdditionsTable {
 }
 
 export interface KeyPackagesTable {
-  /** KeyPackageRef (RFC 9420 section 5.2). */
+  /** Pseudonym of the KeyPackageRef, of purpose 'key-package-ref'. */
   ref: Buffer;
   /** Pseudonym of purpose 'key-package-owner'. */
   owner: Buffer;
@@ -250,6 +264,29 @@ export interface KeyPackagesTable {
   consumed_at: Date | null;
   /** When the row goes, unless a living device has no other; null in rows from before migrations/0015. */
   kept_until: Date | null;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
+}
+
+interface UsedKeyPackagesTable {
+  /** Pseudonym of `key_packages.ref`, of purpose 'key-package-use'. */
+  use: Buffer;
+  sealed_ref: Buffer;
+  /** A day. */
+  used_on: Date;
+}
+
+interface ConversationListChangesTable {
+  /** Random, so that it says nothing of the order. */
+  change_id: string;
+  group_id: Buffer;
+  /** As in `members`. */
+  member: Buffer;
+}
+
+interface LastSettlementTable {
+  only_row: Generated<boolean>;
+  settled_at: Date;
 }
 
 interface WelcomeMessagesTable {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { accountPseudonym } from '#domain/accounts/account.ts';
+import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import { encodeConversationList } from '#domain/accounts/conversation-list.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
@@ -265,8 +266,8 @@ function first<Item>(items: readonly Item[]): Item {
 
 /** Somebody who is in as many conversations as a person may be. */
 async function busyPerson(client = bed.client()): Promise<string> {
-  await createCraftedConversation(client, []);
   const privacy = createPrivacy(parseKeyRing(bed.identityKey));
+  await ensureAccount({ db: bed.database.db, privacy }, client.did);
   const account = accountPseudonym(privacy, client.did);
   const list = encodeConversationList(Array.from({ length: limits.conversationsPerAccountMax }, () => newSecret(16)));
   await bed.database.db

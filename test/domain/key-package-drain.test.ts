@@ -3,7 +3,7 @@ import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
 import type { DrainBudget } from '#domain/key-packages/drain-budget.ts';
 import { countAvailable } from '#domain/key-packages/store.ts';
-import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
+import { keyPackageOwner, storedRef } from '#domain/key-packages/key-package.ts';
 import { plantKeyPackages, randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
 
@@ -87,7 +87,7 @@ test('without a last-resort package, or when it has expired, the reserve is hand
   const bare = await newOwner({ oneTime: 1 });
   expect(await claim(harness.server, first, [bare.did])).toHaveLength(1);
   const owner = await newOwner({ oneTime: 1, lastResort: true });
-  const expired = Buffer.from(owner.lastResort ?? '', 'hex');
+  const expired = storedRef(harness.privacy, Buffer.from(owner.lastResort ?? '', 'hex'));
   await harness.database.sql`UPDATE key_packages SET expires_at = now() - interval '1 second' WHERE ref = ${expired}`;
   expect(await claim(harness.server, second, [owner.did])).toHaveLength(1);
   expect(await left(owner.did)).toBe(1);

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
 import { cleanKeyPackages } from '#domain/key-packages/clean-key-packages.ts';
-import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
+import { keyPackageOwner, storedRef } from '#domain/key-packages/key-package.ts';
 import { selectExpired, selectSurplus } from '#domain/key-packages/past-packages.ts';
 import { takeTurn } from '#jobs/take-turn.ts';
 import { openTurn, TurnLostError } from '#jobs/turn.ts';
@@ -21,6 +21,11 @@ beforeAll(async () => {
   servers = [harness.server, harness.addServer(8)];
 });
 afterAll(() => harness.close());
+
+/** Plants packages. @returns the names of their rows. */
+async function plantNames(...plant: Parameters<typeof plantKeyPackages>): Promise<Buffer[]> {
+  return (await plantKeyPackages(...plant)).map((ref) => storedRef(harness.privacy, ref));
+}
 
 const hex = (refs: readonly Buffer[]): string[] => refs.map((ref) => ref.toString('hex')).toSorted();
 
@@ -54,7 +59,7 @@ async function claimed(owner: string): Promise<string[]> {
     { did: caller },
     { dids: [owner], cipherSuite: testSuite },
   );
-  return hex(packages.map(({ ref }) => ref));
+  return hex(packages.map(({ ref }) => storedRef(harness.privacy, ref)));
 }
 
 async function available(owner: string): Promise<number> {
@@ -69,11 +74,11 @@ const clean = (): Promise<number> => runJob(harness.database, 'clean-key-package
 test('past their time all go but the newest usable and the newest last-resort package of a living device', async () => {
   const [owner = ''] = randomPeople(1);
   await plantDevice(owner);
-  const oneTime = await plantKeyPackages(harness.server, { did: owner }, 3);
-  const lastResort = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 2);
+  const oneTime = await plantNames(harness.server, { did: owner }, 3);
+  const lastResort = await plantNames(harness.server, { did: owner, lastResort: true }, 2);
   const goneDevice = [
-    ...(await plantKeyPackages(harness.server, { did: owner, device: 'never registered' }, 2)),
-    ...(await plantKeyPackages(harness.server, { did: owner, device: 'never registered', lastResort: true }, 1)),
+    ...(await plantNames(harness.server, { did: owner, device: 'never registered' }, 2)),
+    ...(await plantNames(harness.server, { did: owner, device: 'never registered', lastResort: true }, 1)),
   ];
   await end([...oneTime, ...lastResort, ...goneDevice], -10, 900);
   await clean();
@@ -91,8 +96,8 @@ test('past their time all go but the newest usable and the newest last-resort pa
 test('a package past its own lifetime is not handed out; the last-resort one of a living device stays stored', async () => {
   const [owner = ''] = randomPeople(1);
   await plantDevice(owner);
-  const oneTime = await plantKeyPackages(harness.server, { did: owner }, 2);
-  const lastResort = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
+  const oneTime = await plantNames(harness.server, { did: owner }, 2);
+  const lastResort = await plantNames(harness.server, { did: owner, lastResort: true }, 1);
   await end([...oneTime, ...lastResort], -10, -1);
   expect(await claimed(owner)).toEqual([]);
   await clean();
@@ -103,8 +108,8 @@ test('a package past its own lifetime is not handed out; the last-resort one of 
 test('a newer package that has ended does not push out an older one that can still be used', async () => {
   const [owner = ''] = randomPeople(1);
   await plantDevice(owner);
-  const usable = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
-  const ended = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
+  const usable = await plantNames(harness.server, { did: owner, lastResort: true }, 1);
+  const ended = await plantNames(harness.server, { did: owner, lastResort: true }, 1);
   await end(usable, -1, 900);
   await end(ended, -1, -1);
   await harness.database.sql`
@@ -116,7 +121,7 @@ test('a newer package that has ended does not push out an older one that can sti
 
 test('rows of a release that knew no kept_until go at the end of the lifetime', async () => {
   const [owner = ''] = randomPeople(1);
-  const refs = await plantKeyPackages(harness.server, { did: owner }, 2);
+  const refs = await plantNames(harness.server, { did: owner }, 2);
   await harness.database.sql`
     UPDATE key_packages SET kept_until = NULL, expires_at = now() - interval '1 second'
     WHERE ref = ${required(refs[0], 'a ref')}`;
@@ -127,12 +132,12 @@ test('rows of a release that knew no kept_until go at the end of the lifetime', 
 
 test('the surplus of a device never takes the newest of a suite, nor a last-resort package', async () => {
   const [owner = ''] = randomPeople(1);
-  const rare = await plantKeyPackages(harness.server, { did: owner }, 2);
+  const rare = await plantNames(harness.server, { did: owner }, 2);
   await harness.database.sql`
     UPDATE key_packages SET cipher_suite = 3, published_at = published_at - interval '1 day'
     WHERE ref IN ${harness.database.sql(rare)}`;
-  const common = await plantKeyPackages(harness.server, { did: owner }, 8);
-  const lastResort = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 3);
+  const common = await plantNames(harness.server, { did: owner }, 8);
+  const lastResort = await plantNames(harness.server, { did: owner, lastResort: true }, 3);
   await runJob(harness.database, 'clean-key-packages', { MAX_KEY_PACKAGES_PER_DEVICE: '5' });
   const kept = common.toSorted((a, b) => Buffer.compare(a, b)).slice(3);
   const newestRare = rare.toSorted((a, b) => Buffer.compare(a, b)).slice(1);
@@ -143,8 +148,8 @@ test('the surplus of a device never takes the newest of a suite, nor a last-reso
 test('16 claimers while the job runs: no package is handed out twice or deleted after it was, and nobody is told "missing"', async () => {
   const [owner = '', ...callers] = randomPeople(161);
   await plantDevice(owner);
-  const planted = await plantKeyPackages(harness.server, { did: owner }, 300);
-  await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
+  const planted = await plantNames(harness.server, { did: owner }, 300);
+  await plantNames(harness.server, { did: owner, lastResort: true }, 1);
   const handed: string[] = [];
   const next = callers.values();
   let isOver = false;
@@ -168,7 +173,7 @@ test('16 claimers while the job runs: no package is handed out twice or deleted 
           { dids: [owner], cipherSuite: testSuite },
         );
         expect({ missing: answer.missing, count: answer.packages.length }).toEqual({ missing: [], count: 1 });
-        handed.push(...answer.packages.map(({ ref }) => ref.toString('hex')));
+        handed.push(...hex(answer.packages.map(({ ref }) => storedRef(harness.privacy, ref))));
       }
     }),
   );
@@ -190,7 +195,7 @@ test('16 claimers while the job runs: no package is handed out twice or deleted 
 
 test('a worker that slept through its turn removes nothing', async () => {
   const [owner = ''] = randomPeople(1);
-  const past = await plantKeyPackages(harness.server, { did: owner, device: 'never registered' }, 3);
+  const past = await plantNames(harness.server, { did: owner, device: 'never registered' }, 3);
   await end(past, -1, -1);
   const { database } = harness;
   const taken = await takeTurn(database.sql, { job: 'test', leaseMs: 0 });
@@ -208,7 +213,7 @@ test('a worker that slept through its turn removes nothing', async () => {
 
 test('what a killed run has left is removed by the next', async () => {
   const [owner = ''] = randomPeople(1);
-  const used = await plantKeyPackages(harness.server, { did: owner }, 3);
+  const used = await plantNames(harness.server, { did: owner }, 3);
   const { database } = harness;
   await database.sql`
     UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref IN ${database.sql(used)}`;

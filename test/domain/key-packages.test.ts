@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
 import { cleanKeyPackages } from '#domain/key-packages/clean-key-packages.ts';
+import { storedRef } from '#domain/key-packages/key-package.ts';
 import { addMembers } from '#domain/membership/add-members.ts';
 import { getWelcome } from '#domain/welcomes/get-welcome.ts';
+import { keyPackageRef } from '#mls/key-package-ref.ts';
 import { required } from '#platform/errors.ts';
 import { craftCommit, craftWelcome } from '../support/crafted-mls.ts';
 import { plantKeyPackages, randomPeople, refusalOf, startDomainHarness, testSuite } from '../support/domain-harness.ts';
@@ -26,9 +28,14 @@ async function claim(
   owners: readonly string[],
 ): Promise<{ refs: string[]; missing: string[] }> {
   const { packages, missing } = await claimKeyPackages(server, { did }, { dids: owners, cipherSuite: testSuite });
-  for (const { ref, keyPackage } of packages) expect(keyPackage.equals(ref)).toBe(true);
+  for (const { ref, keyPackage } of packages) expect(keyPackageRef(keyPackage, 1)).toEqual(ref);
   return { refs: packages.map(({ ref }) => ref.toString('hex')), missing };
 }
+
+/** The name of a package's row. */
+const nameOf = (ref: Buffer | undefined): Buffer => storedRef(harness.privacy, required(ref, 'a ref'));
+/** The order of rows that were published at one time. */
+const inRowOrder = (a: Buffer, b: Buffer): number => Buffer.compare(nameOf(a), nameOf(b));
 
 const serverFor = (index: number): TestServer => servers[index % 2] ?? harness.server;
 
@@ -56,11 +63,11 @@ test('16 claimers empty a pool of 500: nothing is handed out twice, nobody is to
 test('a pool whose only free package is locked by somebody else is waited for, not called empty', async () => {
   const [owner = '', caller = ''] = randomPeople(2);
   // The other one is the reserve.
-  const [ref] = (await plantKeyPackages(harness.server, { did: owner }, 2)).toSorted((a, b) => Buffer.compare(a, b));
+  const [ref] = (await plantKeyPackages(harness.server, { did: owner }, 2)).toSorted(inRowOrder);
   await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
   const held = await servers[1].sql.reserve();
   await held`BEGIN`;
-  await held`SELECT 1 FROM key_packages WHERE ref = ${required(ref, 'a ref')} FOR UPDATE`;
+  await held`SELECT 1 FROM key_packages WHERE ref = ${nameOf(ref)} FOR UPDATE`;
   const claiming = claim(harness.server, caller, [owner]);
   const early = await Promise.race([claiming, harness.server.clock.sleep(150).then(() => 'waits')]);
   await held`ROLLBACK`;
@@ -73,7 +80,7 @@ test('a pool whose only free package is locked by somebody else is waited for, n
 test('the last-resort package comes only when the pool is down to its reserve, and then to everybody', async () => {
   const [owner = '', ...callers] = randomPeople(41);
   const planted = await plantKeyPackages(harness.server, { did: owner }, 31);
-  const ordinary = planted.toSorted((a, b) => Buffer.compare(a, b)).slice(0, 30);
+  const ordinary = planted.toSorted(inRowOrder).slice(0, 30);
   const [lastResort] = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
   const answers = await Promise.all(callers.map((caller, index) => claim(serverFor(index), caller, [owner])));
   const served = answers.map(({ refs }) => refs[0] ?? '');
@@ -164,7 +171,7 @@ test('a Welcome uses its package up, and is served to the joiner only', async ()
   expect(again.refs).not.toEqual(refs);
 });
 
-// Safe because the Welcome's packages are locked before their state is read, in the transaction of the commit.
+// Safe because of the primary key of used_key_packages, written in the transaction of the commit.
 test('of two Welcomes with one package one wins; the other is refused with its commit', async () => {
   for (let round = 0; round < 10; round++) {
     const [alice = '', bob = ''] = randomPeople(2);
@@ -207,10 +214,10 @@ test('the clean-up never deletes a package that is being handed out, and deletes
   const [owner = ''] = randomPeople(1);
   // Not the newest one: while it is being handed out the clean-up still counts it as one to keep.
   const planted = await plantKeyPackages(harness.server, { did: owner }, 4);
-  const [claimed, ...rest] = planted.toSorted((a, b) => Buffer.compare(a, b));
+  const [claimed, ...rest] = planted.toSorted(inRowOrder);
   const held = await servers[1].sql.reserve();
   await held`BEGIN`;
-  await held`UPDATE key_packages SET state = 2, claimer = ${Buffer.alloc(16, 1)}, claimed_at = now() WHERE ref = ${required(claimed, 'a ref')}`;
+  await held`UPDATE key_packages SET state = 2, claimer = ${Buffer.alloc(16, 1)}, claimed_at = now() WHERE ref = ${nameOf(claimed)}`;
   const { db } = harness.database;
   const clean = async (): Promise<{ removed: number }> =>
     cleanKeyPackages({
@@ -225,11 +232,11 @@ test('the clean-up never deletes a package that is being handed out, and deletes
   held.release();
   expect((await cleaning).removed).toBeGreaterThanOrEqual(rest.length - 1);
   await clean();
-  const newest = required(rest.toSorted((a, b) => Buffer.compare(a, b)).at(-1), 'a ref');
+  const newest = required(rest.toSorted(inRowOrder).at(-1), 'a ref');
   const left = await harness.database.sql<{ ref: Buffer }[]>`
-    SELECT ref FROM key_packages WHERE ref IN ${harness.database.sql([claimed, ...rest].map((ref) => required(ref, 'a ref')))}`;
+    SELECT ref FROM key_packages WHERE ref IN ${harness.database.sql([claimed, ...rest].map(nameOf))}`;
   expect(new Set(left.map(({ ref }) => ref.toString('hex')))).toEqual(
-    new Set([required(claimed, 'a ref'), newest].map((ref) => ref.toString('hex'))),
+    new Set([claimed, newest].map((ref) => nameOf(ref).toString('hex'))),
   );
 });
 
@@ -237,19 +244,21 @@ test('the clean-up keeps the newest of each device, and drops what expired or wa
   const [owner = ''] = randomPeople(1);
   const old = await plantKeyPackages(harness.server, { did: owner }, 3);
   const { sql } = harness.database;
-  await sql`UPDATE key_packages SET published_at = published_at - interval '1 hour' WHERE ref IN ${sql(old)}`;
+  await sql`UPDATE key_packages SET published_at = published_at - interval '1 hour' WHERE ref IN ${sql(old.map(nameOf))}`;
   const fresh = await plantKeyPackages(harness.server, { did: owner }, 5);
   const [lastResort, expired, usedLately, usedLongAgo] = [
     ...(await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1)),
     ...(await plantKeyPackages(harness.server, { did: owner, device: 'laptop' }, 3)),
-  ].map((ref) => required(ref, 'a ref'));
-  await sql`UPDATE key_packages SET expires_at = now() - interval '1 second' WHERE ref = ${required(expired, 'a ref')}`;
-  await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '23 hours' WHERE ref = ${required(usedLately, 'a ref')}`;
-  await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref = ${required(usedLongAgo, 'a ref')}`;
+  ].map(nameOf);
+  await sql`UPDATE key_packages SET expires_at = now() - interval '1 second' WHERE ref = ${required(expired, 'a name')}`;
+  await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '23 hours' WHERE ref = ${required(usedLately, 'a name')}`;
+  await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref = ${required(usedLongAgo, 'a name')}`;
   await runJob(harness.database, 'clean-key-packages', { MAX_KEY_PACKAGES_PER_DEVICE: '5' });
-  const all = [...old, ...fresh, lastResort, expired, usedLately, usedLongAgo].map((ref) => required(ref, 'a ref'));
-  const left = await sql<{ ref: Buffer }[]>`SELECT ref FROM key_packages WHERE ref IN ${sql(all)}`;
+  const all = [...[...old, ...fresh].map(nameOf), lastResort, expired, usedLately, usedLongAgo];
+  const left = await sql<
+    { ref: Buffer }[]
+  >`SELECT ref FROM key_packages WHERE ref IN ${sql(all.map((name) => required(name, 'a name')))}`;
   expect(left.map(({ ref }) => ref.toString('hex')).toSorted()).toEqual(
-    [...fresh, lastResort, usedLately].map((ref) => required(ref, 'a ref').toString('hex')).toSorted(),
+    [...fresh.map(nameOf), lastResort, usedLately].map((name) => required(name, 'a name').toString('hex')).toSorted(),
   );
 });

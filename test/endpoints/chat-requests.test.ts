@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { storedRequestId } from '#domain/chat-requests/chat-request.ts';
 import { systemClock } from '#platform/clock.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
+import { parseKeyRing } from '#privacy/key-ring.ts';
+import { createPrivacy } from '#privacy/privacy.ts';
 import { createCraftedConversation } from '../support/crafted-conversation.ts';
 import { craftWelcome } from '../support/crafted-mls.ts';
 import { startLoopbackPds } from '../support/loopback-pds.ts';
@@ -45,17 +48,20 @@ async function listed(recipient: XrpcClient, status?: Status): Promise<string[]>
   return requests.map(({ id }) => id);
 }
 
+/** The name of a request's row. */
+const nameOf = (requestId: string): string => storedRequestId(createPrivacy(parseKeyRing(bed.identityKey)), requestId);
+
 /** Moves a request's times into the past. */
 async function age({ requestId }: Sent, days: number): Promise<void> {
   await bed.database.sql`
     UPDATE chat_requests SET created_at = created_at - make_interval(days => ${days}::integer),
       expires_at = expires_at - make_interval(days => ${days}::integer),
       kept_until = kept_until - make_interval(days => ${days}::integer),
-      answered_at = answered_at - make_interval(days => ${days}::integer) WHERE request_id = ${requestId}`;
+      answered_at = answered_at - make_interval(days => ${days}::integer) WHERE request_id = ${nameOf(requestId)}`;
 }
 
 const messagesOf = async ({ requestId }: Sent): Promise<number> =>
-  (await bed.database.sql`SELECT 1 FROM chat_request_messages WHERE request_id = ${requestId}`).length;
+  (await bed.database.sql`SELECT 1 FROM chat_request_messages WHERE request_id = ${nameOf(requestId)}`).length;
 
 describe('a first contact waits for consent', () => {
   test('the recipient sees who asks and what with, and gets the messages when they accept, again too', async () => {

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { storedRef } from '#domain/key-packages/key-package.ts';
 import { limits } from '#platform/limits.ts';
+import { parseKeyRing } from '#privacy/key-ring.ts';
+import { createPrivacy } from '#privacy/privacy.ts';
 import { publishTestPackage, registerTestDevice } from '../support/register-device.ts';
 import type { RegisteredDevice } from '../support/register-device.ts';
 import { runJob } from '../support/run-job.ts';
@@ -35,10 +38,13 @@ async function age({ deviceId }: RegisteredDevice, days: number): Promise<void> 
 }
 
 const retire = (): Promise<number> => runJob(bed.database, 'retire-devices');
+/** The name of a package's row. */
+const nameOf = (ref: string): Buffer =>
+  storedRef(createPrivacy(parseKeyRing(bed.identityKey)), Buffer.from(ref, 'hex'));
 const packagesLeft = async ({ refs }: RegisteredDevice): Promise<number> =>
   (
     await bed.database.sql`
-      SELECT 1 FROM key_packages WHERE ref IN ${bed.database.sql(refs.map((ref) => Buffer.from(ref, 'hex')))}`
+      SELECT 1 FROM key_packages WHERE ref IN ${bed.database.sql(refs.map(nameOf))}`
   ).length;
 const today = (): Date => new Date(new Date().setUTCHours(0, 0, 0, 0));
 

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { storedRequestId } from '#domain/chat-requests/chat-request.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
+import { parseKeyRing } from '#privacy/key-ring.ts';
+import { createPrivacy } from '#privacy/privacy.ts';
 import { createCraftedConversation, craftedSuite } from '../support/crafted-conversation.ts';
 import { registerTestDevice } from '../support/register-device.ts';
 import { runJob } from '../support/run-job.ts';
@@ -64,7 +67,7 @@ test('CHAT_REQUEST_TTL_DAYS counts from the end of a request, CHAT_MESSAGE_TTL_H
   await bob.call('acceptChatRequest', { requestId });
   const age = (hours: number): Promise<unknown> =>
     bed.database
-      .sql`UPDATE chat_requests SET answered_at = now() - make_interval(hours => ${hours}) WHERE request_id = ${requestId}`;
+      .sql`UPDATE chat_requests SET answered_at = now() - make_interval(hours => ${hours}) WHERE request_id = ${storedRequestId(createPrivacy(parseKeyRing(bed.identityKey)), requestId)}`;
   await age(4);
   expect(await runJob(bed.database, 'clean-chat-requests', env)).toBe(0);
   await age(6);

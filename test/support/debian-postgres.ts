@@ -54,6 +54,7 @@ export class DebianPostgres {
     const { stdout } = await run(join(programs, program), args, {
       cwd: this.folder,
       env: { LC_ALL: 'C' },
+      maxBuffer: 2 ** 30,
       ...accountOf(),
     });
     return stdout;

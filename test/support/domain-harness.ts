@@ -1,7 +1,7 @@
 import { formatConversationId } from '#domain/conversations/conversation.ts';
 import { createConversation } from '#domain/conversations/create-conversation.ts';
 import type { DrainBudget } from '#domain/key-packages/drain-budget.ts';
-import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
+import { keyPackageOwner, storedRef } from '#domain/key-packages/key-package.ts';
 import { insertKeyPackages } from '#domain/key-packages/store.ts';
 import { noBlockRecords } from '#identity/block-records.ts';
 import type { BlockRecords } from '#identity/block-records.ts';
@@ -9,9 +9,10 @@ import { createMessageAppender } from '#domain/messages/message-appender.ts';
 import type { MessageAppender } from '#domain/messages/message-appender.ts';
 import { sendMessage } from '#domain/messages/send-message.ts';
 import type { SentMessage } from '#domain/messages/message.ts';
+import { keyPackageRef } from '#mls/key-package-ref.ts';
 import { systemClock } from '#platform/clock.ts';
 import type { Clock } from '#platform/clock.ts';
-import { AppError } from '#platform/errors.ts';
+import { AppError, required } from '#platform/errors.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { padToBucket } from '#privacy/buckets.ts';
@@ -19,6 +20,7 @@ import { createPrivacy } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import { openDatabase } from '#storage/database.ts';
 import type { Database, Db, Sql } from '#storage/database.ts';
+import { migrateUp } from '#storage/migrator.ts';
 import { createPartitionsAhead } from '#storage/partitions.ts';
 import { randomPlcDid } from './account.ts';
 import { createTestDatabase } from './database.ts';
@@ -77,6 +79,8 @@ export interface DomainHarness {
 export interface HarnessOptions {
   readonly poolSize?: number;
   readonly timeBucketSeconds?: number;
+  /** Of an empty database in another cluster, instead of one of this run's own. */
+  readonly databaseUrl?: string;
 }
 
 /** The text form of a key ring with one random key per id; the first is current. */
@@ -84,8 +88,18 @@ function randomKeyRing(...ids: readonly number[]): string {
   return ids.map((id) => `${id}:${newSecret(32).toString('base64')}`).join(',');
 }
 
+async function migratedDatabase(url: string, poolSize: number): Promise<TestDatabase> {
+  const database = openDatabase({ url, poolSize, applicationName: 'nightjar-test' });
+  await migrateUp(database);
+  return { ...database, url };
+}
+
 export async function startDomainHarness(options: HarnessOptions = {}): Promise<DomainHarness> {
-  const database = await createTestDatabase({ poolSize: options.poolSize ?? 10 });
+  const poolSize = options.poolSize ?? 10;
+  const database =
+    options.databaseUrl === undefined
+      ? await createTestDatabase({ poolSize })
+      : await migratedDatabase(options.databaseUrl, poolSize);
   const privacy = createPrivacy(parseKeyRing(randomKeyRing(1)));
   const pools: Database[] = [];
   const serverOn = (pool: Database): TestServer => ({
@@ -170,27 +184,31 @@ export function sendRandom(
   return sendMessage(server, { did }, { conversationId, msgId, epoch, paddedSize: ciphertext.length, ciphertext });
 }
 
-/** Stores made-up key packages of one device, sealed as real ones are; the bytes are the KeyPackageRef. */
+/** Stores made-up key packages of one device, sealed as real ones are. @returns their KeyPackageRefs. */
 export async function plantKeyPackages(
   server: TestServer,
   owner: { did: string; device?: string; lastResort?: boolean },
   count: number,
 ): Promise<Buffer[]> {
   const { privacy } = server;
-  const refs = Array.from({ length: count }, () => newSecret(32));
-  const rows = refs.map((ref) => ({
-    ref,
+  const packages = Array.from({ length: count }, () => {
+    const bytes = newSecret(32);
+    const ref = required(keyPackageRef(bytes, testSuiteNumber), 'a ref');
+    return { bytes, ref, name: storedRef(privacy, ref) };
+  });
+  const rows = packages.map(({ name, bytes }) => ({
+    ref: name,
     owner: keyPackageOwner(privacy, owner.did),
     key_id: privacy.keyId,
     device_tag: privacy.pseudonym('device-tag', [owner.did], owner.device ?? 'phone'),
     cipher_suite: testSuiteNumber,
     last_resort: owner.lastResort ?? false,
-    sealed_did: privacy.sealText('key-package-did', [ref], owner.did),
-    sealed_package: privacy.seal('key-package', [ref], padToBucket(ref)),
+    sealed_did: privacy.sealText('key-package-did', [name], owner.did),
+    sealed_package: privacy.seal('key-package', [name], padToBucket(bytes)),
     expires_at: new Date(server.clock.nowMs() + 86_400_000),
   }));
   await insertKeyPackages(server.db, rows, server.timeBucketSeconds);
-  return refs;
+  return packages.map(({ ref }) => ref);
 }
 
 /** The code of the AppError that `task` ends with, or 'none'. */

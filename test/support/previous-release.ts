@@ -9,14 +9,18 @@ import { workerScript } from './worker-processes.ts';
 const run = promisify(execFile);
 
 /** Has the last migration that contracts, and serves as the release before this one: servers of earlier commits refuse the schema. */
-const previousCommit = '58bef2d468617e33121769fb63733c1cfae09ecb';
+const previousCommit = 'PREVIOUS';
+
+/** The last commit whose servers a migration that contracts has ended: `migrations/0017` and `0018`. */
+export const contractedCommit = '81e2887';
 
 /** Whether the history is here: it is not in a shallow clone, nor without .git. */
-export const hasPreviousRelease = isCommitted();
+export const hasPreviousRelease = isCommitted(previousCommit);
+export const hasContractedRelease = isCommitted(contractedCommit);
 
-function isCommitted(): boolean {
+function isCommitted(commit: string): boolean {
   try {
-    execFileSync('git', ['cat-file', '-e', `${previousCommit}^{commit}`], { cwd: projectRoot, stdio: 'ignore' });
+    execFileSync('git', ['cat-file', '-e', `${commit}^{commit}`], { cwd: projectRoot, stdio: 'ignore' });
     return true;
   } catch {
     return false;
@@ -35,10 +39,11 @@ export interface PreviousRelease {
   remove(): Promise<void>;
 }
 
-export async function unpackPreviousRelease(): Promise<PreviousRelease> {
+/** @param commit whose files are unpacked. */
+export async function unpackPreviousRelease(commit = previousCommit): Promise<PreviousRelease> {
   const folder = await mkdtemp(join(tmpdir(), 'nightjar-previous-'));
   const archive = join(folder, 'release.tar');
-  await run('git', ['archive', '--output', archive, previousCommit], { cwd: projectRoot });
+  await run('git', ['archive', '--output', archive, commit], { cwd: projectRoot });
   await run('tar', ['-xf', archive, '-C', folder]);
   await symlink(join(projectRoot, 'node_modules'), join(folder, 'node_modules'));
   const script = join(folder, 'test/support/worker-child.ts');

@@ -83,6 +83,8 @@ export function testEnvironment(options: Pick<TestServerOptions, 'plcUrl'>): Env
     AUTH_BAN_AFTER_FAILURES: '0',
     // Far more at once than any test asks, also on a machine that is late.
     MAX_REQUESTS_IN_PROGRESS: '100000',
+    // Tests that look at rows settle by hand.
+    SETTLE_INTERVAL_SECONDS: '3600',
   };
 }
 

@@ -1,39 +1,45 @@
+import { domainError } from '#domain/domain-error.ts';
+import { memberPseudonym } from '#domain/membership/require-member.ts';
+import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/database.ts';
-import { accountPseudonym, newAccount } from './account.ts';
-import { decodeConversationList, encodeConversationList } from './conversation-list.ts';
-import { insertMissingAccounts, lockAccounts, updateLists } from './store.ts';
+import { accountPseudonym } from './account.ts';
+import { sealedListSizeBytes } from './conversation-list.ts';
+import { readConversationList } from './read-conversation-list.ts';
+import { insertListChanges, selectLongLists } from './store.ts';
 
 /**
- * Adds the conversation to, or takes it off, the sealed lists of `dids`, in the transaction of the membership change.
- * Rows are rewritten in place under their locks, taken in pseudonym order.
- * @throws AppError TooManyConversations when a list is full.
+ * Notes in the transaction of a membership change that the lists of these people have changed. The accounts are neither written nor
+ * locked: one transaction for both would join them to the conversation. `settleConversationLists` carries the change over.
+ * @throws AppError TooManyConversations when somebody who joins is in as many conversations as an account may be. Changes that are
+ *   made in the same moment do not see each other, so that a list can come to be a few longer than that.
  */
 export async function changeConversationLists(
   deps: { privacy: Privacy },
   tx: Tx,
-  change: { kind: 'add' | 'remove'; groupId: Buffer; dids: readonly string[] },
+  change: { groupId: Buffer; joined: readonly string[]; departed: readonly string[] },
 ): Promise<void> {
-  if (change.dids.length === 0) return;
+  const { groupId, joined, departed } = change;
+  if (joined.length + departed.length === 0) return;
+  await refuseFullLists(deps, tx, groupId, joined);
+  const members = [...joined, ...departed].map((did) => memberPseudonym(deps.privacy, groupId, did));
+  await insertListChanges(tx, groupId, members);
+}
+
+/** Reads the lists of those only who have half of what is allowed: what waits for the others is less than the other half. */
+async function refuseFullLists(
+  deps: { privacy: Privacy },
+  tx: Tx,
+  groupId: Buffer,
+  dids: readonly string[],
+): Promise<void> {
   const { privacy } = deps;
-  const people = change.dids.map((did) => ({ did, account: accountPseudonym(privacy, did) }));
-  if (change.kind === 'add') {
-    await insertMissingAccounts(
-      tx,
-      privacy.keyId,
-      people.map(({ did }) => newAccount(privacy, did)),
-    );
+  const didOf = new Map(dids.map((did) => [accountPseudonym(privacy, did).toString('hex'), did]));
+  const accounts = [...didOf.keys()].map((hex) => Buffer.from(hex, 'hex'));
+  const halfMax = Math.floor(limits.conversationsPerAccountMax / 2);
+  for (const account of await selectLongLists(tx, accounts, sealedListSizeBytes(halfMax))) {
+    const list = await readConversationList({ privacy, db: tx }, didOf.get(account.toString('hex')) ?? '');
+    const others = list.filter((other) => !other.equals(groupId));
+    if (others.length >= limits.conversationsPerAccountMax) throw domainError('TooManyConversations');
   }
-  const rows = await lockAccounts(
-    tx,
-    people.map(({ account }) => account),
-  );
-  const changed = rows.map(({ account, sealedList }) => {
-    const others = decodeConversationList(privacy.unseal('account-list', [account], sealedList)).filter(
-      (groupId) => !groupId.equals(change.groupId),
-    );
-    const list = change.kind === 'add' ? [...others, change.groupId] : others;
-    return { account, sealedList: privacy.seal('account-list', [account], encodeConversationList(list)) };
-  });
-  await updateLists(tx, privacy.keyId, changed);
 }

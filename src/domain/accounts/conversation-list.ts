@@ -1,20 +1,18 @@
-import { domainError } from '#domain/domain-error.ts';
 import { InvariantError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 
 const groupIdSizeBytesMax = limits.groupIdHexLengthMax / 2;
 const slotSizeBytes = groupIdSizeBytesMax + 1;
 const slotsMin = 16;
+/** What sealing adds. */
+const sealSizeBytes = 30;
 
 /**
  * A person's conversations as bytes of a few sizes only: a count, then slots of one length, padded to a power of two, so
  * that the sealed value does not tell how many there are.
  */
 export function encodeConversationList(groupIds: readonly Buffer[]): Buffer {
-  if (groupIds.length > limits.conversationsPerAccountMax) throw domainError('TooManyConversations');
-  let slots = slotsMin;
-  while (slots < groupIds.length) slots *= 2;
-  const bytes = Buffer.alloc(2 + slots * slotSizeBytes);
+  const bytes = Buffer.alloc(listSizeBytes(groupIds.length));
   bytes.writeUInt16BE(groupIds.length);
   groupIds.forEach((groupId, index) => {
     const offset = 2 + index * slotSizeBytes;
@@ -22,6 +20,17 @@ export function encodeConversationList(groupIds: readonly Buffer[]): Buffer {
     groupId.copy(bytes, offset + 1);
   });
   return bytes;
+}
+
+function listSizeBytes(count: number): number {
+  let slots = slotsMin;
+  while (slots < count) slots *= 2;
+  return 2 + slots * slotSizeBytes;
+}
+
+/** Of a list of `count` conversations as it is stored; longer ones are at least as large. */
+export function sealedListSizeBytes(count: number): number {
+  return listSizeBytes(count) + sealSizeBytes;
 }
 
 /** @throws InvariantError when the bytes are not of `encodeConversationList`. */

@@ -1,14 +1,27 @@
+import { readMemberStates } from '#domain/membership/read-member-states.ts';
+import { memberPseudonym } from '#domain/membership/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
 import { accountPseudonym } from './account.ts';
 import { decodeConversationList } from './conversation-list.ts';
-import { selectAccount } from './store.ts';
+import { selectListAndChanges } from './store.ts';
 
-/** Group ids of the conversations that the person is an active member of. */
+/**
+ * Group ids of the conversations that the person is an active member of: the list in their account, corrected by the changes that
+ * wait to be carried over. Those of all people are looked through, since a change names nobody; `settleConversationLists` keeps them few.
+ */
 export async function readConversationList(deps: { privacy: Privacy; db: Db }, did: string): Promise<Buffer[]> {
-  const account = accountPseudonym(deps.privacy, did);
-  const row = await selectAccount(deps.db, account);
-  return row === undefined
-    ? []
-    : decodeConversationList(deps.privacy.unseal('account-list', [account], row.sealedList));
+  const { privacy, db } = deps;
+  const account = accountPseudonym(privacy, did);
+  const { sealedList, changes } = await selectListAndChanges(db, account);
+  const stored =
+    sealedList === undefined ? [] : decodeConversationList(privacy.unseal('account-list', [account], sealedList));
+  const own = changes.filter(({ groupId, member }) => memberPseudonym(privacy, groupId, did).equals(member));
+  if (own.length === 0) return stored;
+  const changed = new Set(own.map(({ groupId }) => groupId.toString('hex')));
+  const states = await readMemberStates(db, own);
+  return [
+    ...stored.filter((groupId) => !changed.has(groupId.toString('hex'))),
+    ...states.filter(({ isActive }) => isActive).map(({ groupId }) => groupId),
+  ];
 }

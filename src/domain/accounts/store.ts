@@ -8,12 +8,83 @@ export interface AccountRow {
   readonly sealedList: Buffer;
 }
 
-export async function selectAccount(db: Db, account: Buffer): Promise<AccountRow | undefined> {
-  return db
-    .selectFrom('accounts')
-    .select(['account', 'sealed_list as sealedList'])
-    .where('account', '=', account)
-    .executeTakeFirst();
+/** A membership that has changed and that the person's list does not tell of yet. */
+export interface ListChange {
+  readonly groupId: Buffer;
+  /** As in `members`. */
+  readonly member: Buffer;
+}
+
+/**
+ * The list of an account and all changes that wait, of anybody, as of one moment: a change is deleted after the lists tell of it, so
+ * one statement sees it in at least one of both.
+ */
+export async function selectListAndChanges(
+  db: Db,
+  account: Buffer,
+): Promise<{ sealedList: Buffer | undefined; changes: ListChange[] }> {
+  const { rows } = await sql<{ sealedList: Buffer | null; groupId: Buffer | null; member: Buffer | null }>`
+    SELECT sealed_list AS "sealedList", NULL::bytea AS "groupId", NULL::bytea AS member FROM accounts WHERE account = ${account}
+    UNION ALL SELECT NULL, group_id, member FROM conversation_list_changes`.execute(db);
+  return {
+    sealedList: rows.find(({ sealedList }) => sealedList !== null)?.sealedList ?? undefined,
+    changes: rows.flatMap(({ groupId, member }) => (groupId === null || member === null ? [] : [{ groupId, member }])),
+  };
+}
+
+export async function insertListChanges(tx: Tx, groupId: Buffer, members: readonly Buffer[]): Promise<void> {
+  await sql`
+    INSERT INTO conversation_list_changes (change_id, group_id, member)
+    SELECT gen_random_uuid(), ${groupId}, i.member FROM unnest(${byteaArray(members)}::bytea[]) AS i(member)`.execute(
+    tx,
+  );
+}
+
+/** Those of `accounts` whose sealed list is longer than `sizeBytes`. */
+export async function selectLongLists(db: Db, accounts: readonly Buffer[], sizeBytes: number): Promise<Buffer[]> {
+  const { rows } = await sql<{ account: Buffer }>`
+    SELECT account FROM accounts
+    WHERE account = ANY (${byteaArray(accounts)}::bytea[]) AND octet_length(sealed_list) > ${sizeBytes}::integer`.execute(
+    db,
+  );
+  return rows.map(({ account }) => account);
+}
+
+/** Changes that wait, at most `perConversationMax` of one conversation, at random. */
+export async function selectListChanges(
+  db: Db,
+  max: number,
+  perConversationMax: number,
+): Promise<(ListChange & { changeId: string })[]> {
+  const { rows } = await sql<ListChange & { changeId: string }>`
+    SELECT change_id AS "changeId", group_id AS "groupId", member
+    FROM (SELECT *, row_number() OVER (PARTITION BY group_id ORDER BY change_id) AS place FROM conversation_list_changes) c
+    WHERE place <= ${perConversationMax} LIMIT ${max}`.execute(db);
+  return rows;
+}
+
+export async function deleteListChanges(db: Db, changeIds: readonly string[]): Promise<void> {
+  await sql`DELETE FROM conversation_list_changes WHERE change_id = ANY (${`{${changeIds.join(',')}}`}::uuid[])`.execute(
+    db,
+  );
+}
+
+/** More than an account's row has predecessors on its page. */
+const placesPerPage = 32;
+
+/**
+ * About `count` accounts, each as likely as any other: places on pages are drawn, and those without a row passed over. Rows that
+ * follow a drawn name would be likelier the wider the gap before them, and so be told from others.
+ */
+export async function selectRandomAccounts(db: Db, count: number): Promise<Buffer[]> {
+  const { rows } = await sql<{ account: Buffer }>`
+    SELECT account FROM accounts WHERE ctid = ANY (ARRAY (
+      SELECT format('(%s,%s)', floor(random() * pages), 1 + floor(random() * ${placesPerPage}))::tid
+      FROM (SELECT pg_relation_size('accounts') / current_setting('block_size')::integer AS pages) p,
+           generate_series(1, ${count * placesPerPage}::integer)
+      WHERE pages > 0))
+    ORDER BY random() LIMIT ${count}`.execute(db);
+  return rows.map(({ account }) => account);
 }
 
 /** Adds rows for people who have none; the order of the pseudonyms keeps two transactions from deadlocking. */
@@ -40,7 +111,7 @@ export async function lockAccounts(tx: Tx, accounts: readonly Buffer[]): Promise
 
 export async function updateLists(tx: Tx, keyId: number, rows: readonly AccountRow[]): Promise<void> {
   await sql`
-    UPDATE accounts a SET sealed_list = i.sealed_list, key_id = ${keyId}::smallint
+    UPDATE accounts a SET sealed_list = i.sealed_list, key_id = ${keyId}::smallint, mixed = true
     FROM unnest(${byteaArray(rows.map((row) => row.account))}::bytea[], ${byteaArray(rows.map((row) => row.sealedList))}::bytea[])
          AS i(account, sealed_list)
     WHERE a.account = i.account`.execute(tx);

@@ -4,7 +4,7 @@ import { domainError } from '#domain/domain-error.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
 import { parseWelcome } from '#domain/welcomes/accept-welcome.ts';
 import { cipherSuiteName } from '#mls/cipher-suites.ts';
-import { chatRecipient, chatRequestStates, isRequestId } from './chat-request.ts';
+import { chatRecipient, chatRequestStates, isRequestId, storedRequestId } from './chat-request.ts';
 import type { HeldMessage } from './chat-request.ts';
 import { openContent, openHeldMessage } from './sealed-request.ts';
 import { answerRequest, lockRequest, selectMessages, selectRequest } from './store.ts';
@@ -32,8 +32,9 @@ export async function acceptChatRequest(
   const { requestId } = input;
   if (!isRequestId(requestId)) throw domainError('RequestNotFound');
   const recipient = chatRecipient(privacy, caller.did);
-  const found = judge(await selectRequest(deps.db, recipient, requestId));
-  const { senderDid, conversationId: invitedTo } = openContent(privacy, requestId, found.sealedRequest);
+  const name = storedRequestId(privacy, requestId);
+  const found = judge(await selectRequest(deps.db, recipient, name));
+  const { senderDid, conversationId: invitedTo } = openContent(privacy, name, found.sealedRequest);
   const conversationId = invitedTo ?? requestId.replaceAll('-', '');
   if (input.welcome !== undefined) {
     // Who invites to a group is in it, and sends its Welcome from there.
@@ -49,12 +50,12 @@ export async function acceptChatRequest(
     });
   }
   return deps.db.transaction().execute(async (tx) => {
-    const row = judge(await lockRequest(tx, recipient, requestId));
+    const row = judge(await lockRequest(tx, recipient, name));
     const answer = { state: chatRequestStates.accepted, bucketSeconds: deps.timeBucketSeconds };
-    const acceptedAt = row.answeredAt ?? (await answerRequest(tx, requestId, answer));
-    const messages = await selectMessages(tx, requestId);
+    const acceptedAt = row.answeredAt ?? (await answerRequest(tx, name, answer));
+    const messages = await selectMessages(tx, name);
     const heldMessages = messages.map(({ sequence, sealedMessage }) => ({
-      ...openHeldMessage(privacy, [requestId, sequence], sealedMessage),
+      ...openHeldMessage(privacy, [name, sequence], sealedMessage),
       id: `${requestId}-${sequence}`,
       sequence,
     }));

@@ -2,7 +2,7 @@ import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
-import { chatBlockPair, chatPair, chatRecipient, isRequestId } from './chat-request.ts';
+import { chatBlockPair, chatPair, chatRecipient, isRequestId, storedRequestId } from './chat-request.ts';
 import { openContent } from './sealed-request.ts';
 import { blockPending, insertSenderBlock, lockPair, selectRequest } from './store.ts';
 
@@ -45,7 +45,8 @@ async function requireRequest(
   requestId: string,
 ): Promise<void> {
   const recipient = chatRecipient(privacy, people.recipientDid);
-  const row = isRequestId(requestId) ? await selectRequest(tx, recipient, requestId) : undefined;
-  const senderDid = row === undefined ? undefined : openContent(privacy, requestId, row.sealedRequest).senderDid;
+  const name = storedRequestId(privacy, requestId);
+  const row = isRequestId(requestId) ? await selectRequest(tx, recipient, name) : undefined;
+  const senderDid = row === undefined ? undefined : openContent(privacy, name, row.sealedRequest).senderDid;
   if (senderDid !== people.senderDid) throw domainError('RequestNotFound');
 }

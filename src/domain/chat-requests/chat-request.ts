@@ -12,6 +12,7 @@ export const senderWindowDays = 7;
 
 /** What the sender wrote; sealed as one value. */
 export interface ChatRequestContent {
+  readonly requestId: string;
   readonly senderDid: string;
   /** Beside the pseudonyms, so that they can be made anew with another key. */
   readonly recipientDid: string;
@@ -28,7 +29,6 @@ export interface HeldMessage {
 
 /** A request as its recipient sees it. */
 export interface ChatRequest extends ChatRequestContent {
-  readonly requestId: string;
   readonly status: ChatRequestStatus;
   readonly createdAt: Date;
   readonly expiresAt: Date;
@@ -40,6 +40,15 @@ const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Request ids are the UUIDs that sendChatRequest gave out. */
 export function isRequestId(text: string): boolean {
   return uuid.test(text);
+}
+
+/**
+ * The name of a request's row. The id that people see becomes the group id of the conversation when the request is accepted, and so
+ * would join the recipient to it.
+ */
+export function storedRequestId(privacy: Privacy, requestId: string): string {
+  const hex = privacy.pseudonym('chat-request-id', [], requestId).toString('hex');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
 /** Whose list of requests; stands in `chat_requests` alone. */

@@ -2,7 +2,7 @@ import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
-import { chatRecipient, chatRequestStates, isRequestId } from './chat-request.ts';
+import { chatRecipient, chatRequestStates, isRequestId, storedRequestId } from './chat-request.ts';
 import { answerRequest, deleteMessages, lockRequest } from './store.ts';
 
 /**
@@ -16,14 +16,15 @@ export async function declineChatRequest(
   requestId: string,
 ): Promise<void> {
   if (!isRequestId(requestId)) throw domainError('RequestNotFound');
+  const name = storedRequestId(deps.privacy, requestId);
   await deps.db.transaction().execute(async (tx) => {
-    const row = await lockRequest(tx, chatRecipient(deps.privacy, caller.did), requestId);
+    const row = await lockRequest(tx, chatRecipient(deps.privacy, caller.did), name);
     if (row === undefined || row.status === 'accepted') throw domainError('RequestNotFound');
     if (row.answeredAt !== null) return;
-    await answerRequest(tx, requestId, {
+    await answerRequest(tx, name, {
       state: chatRequestStates.declined,
       bucketSeconds: deps.timeBucketSeconds,
     });
-    await deleteMessages(tx, requestId);
+    await deleteMessages(tx, name);
   });
 }

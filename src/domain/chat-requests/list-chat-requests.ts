@@ -27,8 +27,8 @@ export async function listChatRequests(
   const last = shown.at(-1);
   return {
     requests: shown.map(({ sealedRequest, ...row }) => ({
-      ...openContent(privacy, row.requestId, sealedRequest),
       ...row,
+      ...openContent(privacy, row.requestId, sealedRequest),
     })),
     cursor: rows.length > shown.length && last !== undefined ? sealCursor(privacy, binding, last) : undefined,
   };

@@ -16,7 +16,14 @@ import { limits } from '#platform/limits.ts';
 import { timeBucketMs } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
-import { chatBlockPair, chatPair, chatRecipient, chatRequestStates, senderWindowDays } from './chat-request.ts';
+import {
+  chatBlockPair,
+  chatPair,
+  chatRecipient,
+  chatRequestStates,
+  senderWindowDays,
+  storedRequestId,
+} from './chat-request.ts';
 import type { HeldMessage } from './chat-request.ts';
 import { sealContent, sealHeldMessage } from './sealed-request.ts';
 import { deleteUnanswered, hasRecentRequest, insertRequest, isSenderBlocked, lockPair } from './store.ts';
@@ -137,8 +144,10 @@ async function store(
   if (await hasRecentRequest(tx, pair)) throw domainError('DuplicateRequest');
   await deleteUnanswered(tx, pair);
   const isHidden = request.isBlocked || (await isSenderBlocked(tx, chatBlockPair(privacy, people)));
+  const name = storedRequestId(privacy, requestId);
   const content = {
     ...people,
+    requestId,
     previewText: isHidden ? undefined : request.previewText,
     isGroupInvite: request.isGroupInvite,
     conversationId: request.groupId === undefined ? undefined : formatConversationId(request.groupId),
@@ -147,15 +156,15 @@ async function store(
   return insertRequest(
     tx,
     {
-      requestId,
+      requestId: name,
       recipient: chatRecipient(privacy, recipientDid),
       pair,
       keyId: privacy.keyId,
       state: isHidden ? chatRequestStates.hidden : chatRequestStates.pending,
-      sealedRequest: sealContent(privacy, requestId, content),
+      sealedRequest: sealContent(privacy, name, content),
       expireDays,
       keptDays: deps.chatRequestTtlDays,
-      sealedMessages: heldMessages.map((message, index) => sealHeldMessage(privacy, [requestId, index + 1], message)),
+      sealedMessages: heldMessages.map((message, index) => sealHeldMessage(privacy, [name, index + 1], message)),
     },
     deps.timeBucketSeconds,
   );

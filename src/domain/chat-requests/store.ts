@@ -48,6 +48,7 @@ export async function insertSenderBlock(
 }
 
 export interface NewChatRequest {
+  /** The name of the row; so everywhere in this file. */
   readonly requestId: string;
   readonly recipient: Buffer;
   readonly pair: Buffer;

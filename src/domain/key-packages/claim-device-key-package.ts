@@ -1,10 +1,10 @@
 import type { Caller } from '#domain/caller.ts';
-import { unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/database.ts';
-import { keyPackageClaimer, keyPackageOwner } from './key-package.ts';
+import { keyPackageClaimer, keyPackageOwner, openKeyPackage } from './key-package.ts';
 import type { HandedOutKeyPackage } from './key-package.ts';
-import { claimOfDevice } from './store.ts';
+import { claimOfDevice, selectHandedOut } from './store.ts';
+import { readUses } from './used-packages.ts';
 
 /**
  * One package of one device, by the rules of `claimKeyPackages`: to this caller for good, the same one again for ten minutes.
@@ -18,18 +18,18 @@ export async function claimDeviceKeyPackage(
 ): Promise<HandedOutKeyPackage | undefined> {
   const { privacy } = deps;
   const owner = keyPackageOwner(privacy, request.did);
-  const row = await claimOfDevice(tx, {
-    owner,
-    claimer: keyPackageClaimer(privacy, owner, caller.did),
-    deviceTag: request.deviceTag,
-    cipherSuite: request.cipherSuite,
-    bucketSeconds: deps.timeBucketSeconds,
-  });
-  if (row === undefined) return undefined;
-  const { ref, sealedPackage } = row;
-  return {
-    did: request.did,
-    ref,
-    keyPackage: Buffer.from(unpadFromBucket(privacy.unseal('key-package', [ref], sealedPackage))),
-  };
+  const claimer = keyPackageClaimer(privacy, owner, caller.did);
+  const { deviceTag, cipherSuite } = request;
+  const claimOnce = (used: readonly Buffer[]): ReturnType<typeof claimOfDevice> =>
+    claimOfDevice(tx, { owner, claimer, deviceTag, cipherSuite, bucketSeconds: deps.timeBucketSeconds, used });
+  let row = await claimOnce([]);
+  // One that is given again may be used although its row does not say so yet.
+  if (row?.fresh === false && (await readUses({ privacy, db: tx }, [row.ref])).length > 0) {
+    const uses = await readUses(
+      { privacy, db: tx },
+      await selectHandedOut(tx, { owners: [owner], claimers: [claimer] }),
+    );
+    row = await claimOnce(uses.map(({ ref }) => ref));
+  }
+  return row && { did: request.did, ...openKeyPackage(privacy, { ...row, cipherSuite }) };
 }

@@ -6,13 +6,14 @@ import { refusalFor } from '#domain/refusal-reasons.ts';
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
 import { required } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
-import { unpadFromBucket } from '#privacy/buckets.ts';
 import type { Sql } from '#storage/database.ts';
 import { claimWithinBudget } from './drain-budget.ts';
 import type { DrainBudget } from './drain-budget.ts';
-import { keyPackageClaimer, keyPackageOwner } from './key-package.ts';
+import { keyPackageClaimer, keyPackageOwner, openKeyPackage } from './key-package.ts';
 import type { HandedOutKeyPackage } from './key-package.ts';
-import { claim } from './store.ts';
+import { claim, selectHandedOut } from './store.ts';
+import type { ClaimedRow, ClaimRequest } from './store.ts';
+import { readUses } from './used-packages.ts';
 
 type ClaimDeps = VisibilityDeps & {
   readonly sql: Sql;
@@ -55,25 +56,38 @@ async function claimOfPeople(
   request: { dids: readonly string[]; spent: ReadonlySet<string>; cipherSuite: number },
 ): Promise<{ packages: HandedOutKeyPackage[]; drained: ReadonlySet<string> }> {
   const { privacy } = deps;
-  const { dids, spent } = request;
-  const owners = dids.map((did) => keyPackageOwner(privacy, did));
-  const didOf = new Map(owners.map((owner, index) => [owner.toString('hex'), dids[index]]));
-  const rows = await claim(deps.sql, {
-    owners,
-    claimers: owners.map((owner) => keyPackageClaimer(privacy, owner, caller.did)),
-    inBudget: dids.map((did) => !spent.has(did)),
+  const people = request.dids.map((did) => ({ did, owner: keyPackageOwner(privacy, did) }));
+  const didOf = new Map(people.map(({ did, owner }) => [owner.toString('hex'), did]));
+  const rows = await claimUnused(deps, {
+    owners: people.map(({ owner }) => owner),
+    claimers: people.map(({ owner }) => keyPackageClaimer(privacy, owner, caller.did)),
+    inBudget: people.map(({ did }) => !request.spent.has(did)),
     cipherSuite: request.cipherSuite,
     devicesMax: limits.devicesPerClaimMax,
     bucketSeconds: deps.timeBucketSeconds,
   });
   const claimed = rows.map((row) => ({
     did: required(didOf.get(row.owner.toString('hex')), 'the owner of a claimed package'),
-    ref: row.ref,
-    keyPackage: unpadFromBucket(privacy.unseal('key-package', [row.ref], row.sealedPackage)),
+    opened: openKeyPackage(privacy, { ...row, cipherSuite: request.cipherSuite }),
     fresh: row.fresh,
   }));
   return {
-    packages: claimed.map(({ did, ref, keyPackage }) => ({ did, ref, keyPackage })),
+    packages: claimed.map(({ did, opened }) => ({ did, ...opened })),
     drained: new Set(claimed.filter(({ fresh }) => fresh).map(({ did }) => did)),
   };
+}
+
+/**
+ * A package that the caller got within the last ten minutes is given again, unless they have used it. That it was used its row does
+ * not say at once; where it was, the claim is made again without such packages.
+ */
+async function claimUnused(deps: ClaimDeps, request: Omit<ClaimRequest, 'used'>): Promise<ClaimedRow[]> {
+  const rows = await claim(deps.sql, { ...request, used: [] });
+  const repeated = rows.filter(({ fresh }) => !fresh).map(({ ref }) => ref);
+  const staleUses = await readUses(deps, repeated);
+  if (staleUses.length === 0) return rows;
+  const uses = await readUses(deps, await selectHandedOut(deps.db, request));
+  const again = await claim(deps.sql, { ...request, used: uses.map(({ ref }) => ref) });
+  const drained = new Set(rows.filter(({ fresh }) => fresh).map(({ ref }) => ref.toString('hex')));
+  return again.map((row) => (drained.has(row.ref.toString('hex')) ? { ...row, fresh: true } : row));
 }

@@ -1,3 +1,6 @@
+import { keyPackageRef } from '#mls/key-package-ref.ts';
+import { required } from '#platform/errors.ts';
+import { unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 
 /** A package is handed out to one caller for good, and consumed with the Welcome that uses it (RFC 9420 section 10). */
@@ -23,4 +26,21 @@ export function keyPackageClaimer(privacy: Privacy, owner: Buffer, callerDid: st
 /** One MLS client of a person: the pseudonym of its signature key. Devices and key packages carry the same tag. */
 export function deviceTag(privacy: Privacy, did: string, signatureKey: Uint8Array): Buffer {
   return privacy.pseudonym('device-tag', [did], signatureKey);
+}
+
+/** The name of a package's row. The KeyPackageRef itself is known to whoever once fetched the package. */
+export function storedRef(privacy: Privacy, ref: Uint8Array): Buffer {
+  return privacy.pseudonym('key-package-ref', [], ref);
+}
+
+/** A stored package with the KeyPackageRef that is computed from it. */
+export function openKeyPackage(
+  privacy: Privacy,
+  row: { readonly ref: Buffer; readonly cipherSuite: number; readonly sealedPackage: Buffer },
+): { readonly ref: Buffer; readonly keyPackage: Buffer } {
+  const keyPackage = Buffer.from(unpadFromBucket(privacy.unseal('key-package', [row.ref], row.sealedPackage)));
+  return {
+    ref: required(keyPackageRef(keyPackage, row.cipherSuite), 'the cipher suite of a stored package'),
+    keyPackage,
+  };
 }

@@ -3,10 +3,13 @@ import { cipherSuiteName } from '#mls/cipher-suites.ts';
 import { required } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
-import { keyPackageOwner, keyPackageStates } from './key-package.ts';
+import { keyPackageOwner, openKeyPackage } from './key-package.ts';
 import { openPackageCursor, sealPackageCursor } from './page-cursor.ts';
-import { countByState, selectPackagePage } from './store.ts';
-import type { PackagePageRow } from './store.ts';
+import { countByState, selectPackagePage } from './package-pages.ts';
+import type { PackagePageRow } from './package-pages.ts';
+import { selectHandedOut } from './store.ts';
+import { readUses } from './used-packages.ts';
+import type { PackageUsed } from './used-packages.ts';
 
 interface UsesDeps {
   readonly db: Db;
@@ -22,6 +25,7 @@ export interface PackagePage {
 
 /** What is known of one of the caller's packages; which conversation used it is not stored. */
 export interface PackageUse {
+  /** KeyPackageRef. */
   readonly ref: Buffer;
   readonly deviceTag: Buffer;
   readonly cipherSuite: string;
@@ -43,7 +47,12 @@ export async function countPackages(
   caller: Caller,
   deviceTag: Buffer | undefined,
 ): Promise<PackageCounts> {
-  return countByState(deps.db, keyPackageOwner(deps.privacy, caller.did), deviceTag);
+  const owner = keyPackageOwner(deps.privacy, caller.did);
+  const uses = await readUnsettled(deps, owner, deviceTag);
+  const counts = await countByState(deps.db, owner, deviceTag);
+  // Some of them may have been settled in between.
+  const moved = Math.min(uses.length, counts.handedOut);
+  return { ...counts, handedOut: counts.handedOut - moved, consumed: counts.consumed + moved };
 }
 
 /** Consumed packages, the latest day first. @throws AppError InvalidCursor. */
@@ -65,15 +74,18 @@ export async function listPackageHistory(
 }
 
 async function listPage(
-  { db, privacy }: UsesDeps,
+  deps: UsesDeps,
   caller: Caller,
   page: PackagePage,
   order: 'consumed' | 'published',
 ): Promise<{ packages: PackageUse[]; cursor: string | undefined }> {
+  const { db, privacy } = deps;
+  const owner = keyPackageOwner(privacy, caller.did);
   const rows = await selectPackagePage(db, {
-    owner: keyPackageOwner(privacy, caller.did),
+    owner,
     deviceTag: page.deviceTag,
     order,
+    uses: await readUnsettled(deps, owner, page.deviceTag),
     after: page.cursor === undefined ? undefined : openPackageCursor(privacy, caller, order, page.cursor),
     // One more than is shown tells whether there is another page.
     limit: page.limit + 1,
@@ -82,18 +94,22 @@ async function listPage(
   const last = shown.at(-1);
   const hasMore = rows.length > page.limit && last !== undefined;
   return {
-    packages: shown.map(packageUse),
+    packages: shown.map((row) => packageUse(privacy, row)),
     cursor: hasMore ? sealPackageCursor(privacy, caller, order, { at: last.at, ref: last.ref }) : undefined,
   };
 }
 
-function packageUse(row: PackagePageRow): PackageUse {
-  const { ref, deviceTag, publishedAt } = row;
+/** The owner's packages that are used although their rows do not say so yet. */
+async function readUnsettled(deps: UsesDeps, owner: Buffer, deviceTag: Buffer | undefined): Promise<PackageUsed[]> {
+  return readUses(deps, await selectHandedOut(deps.db, { owners: [owner], deviceTag }));
+}
+
+function packageUse(privacy: Privacy, row: PackagePageRow): PackageUse {
   return {
-    ref,
-    deviceTag,
-    publishedAt,
+    ref: openKeyPackage(privacy, row).ref,
+    deviceTag: row.deviceTag,
+    publishedAt: row.publishedAt,
     cipherSuite: required(cipherSuiteName(row.cipherSuite), 'the name of a stored cipher suite'),
-    consumedAt: row.state === keyPackageStates.consumed ? (row.usedOn ?? undefined) : undefined,
+    consumedAt: row.usedOn ?? undefined,
   };
 }

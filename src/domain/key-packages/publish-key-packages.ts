@@ -14,7 +14,7 @@ import { limits } from '#platform/limits.ts';
 import { padToBucket, timeBucketMs } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/database.ts';
-import { deviceTag, keyPackageOwner, keyPackageStates } from './key-package.ts';
+import { deviceTag, keyPackageOwner, keyPackageStates, storedRef } from './key-package.ts';
 import { countAvailable, insertKeyPackages, selectStates } from './store.ts';
 import type { NewKeyPackageRow } from './store.ts';
 
@@ -165,7 +165,7 @@ async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUplo
   if (expiresAtMs <= nowMs) throw refusalFor('InvalidKeyPackage', 'expired');
   const keptUntilMs = nowMs + deps.keyPackageTtlDays * msPerDay;
   const owner = keyPackageOwner(privacy, caller.did);
-  const ref = Buffer.from(checked.ref);
+  const ref = storedRef(privacy, checked.ref);
   return {
     checked,
     row: {

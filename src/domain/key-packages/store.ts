@@ -6,8 +6,6 @@ import { byteaArray } from '#storage/bytea-array.ts';
 import type { KeyPackagesTable } from '#storage/tables.ts';
 import { keyPackageStates } from './key-package.ts';
 
-const secondsPerDay = 86_400;
-
 export type NewKeyPackageRow = Omit<Insertable<KeyPackagesTable>, 'state' | 'published_at'>;
 
 /** Inserts packages that are new, in ref order so that two uploads of the same ones cannot deadlock; the primary key keeps one. */
@@ -59,41 +57,49 @@ export interface ClaimedRow {
   readonly fresh: boolean;
 }
 
-/**
- * Runs claim_key_packages of migrations/0013; `claimers[i]` is the caller towards `owners[i]`, and `inBudget[i]` whether that
- * owner's one-time packages may be handed out.
- */
-export async function claim(
-  sql: Sql,
-  request: {
-    owners: readonly Buffer[];
-    claimers: readonly Buffer[];
-    inBudget: readonly boolean[];
-    cipherSuite: number;
-    devicesMax: number;
-    bucketSeconds: number;
-  },
-): Promise<ClaimedRow[]> {
+export interface ClaimRequest {
+  readonly owners: readonly Buffer[];
+  /** `claimers[i]` is the caller towards `owners[i]`. */
+  readonly claimers: readonly Buffer[];
+  /** Whether one-time packages of `owners[i]` may be handed out. */
+  readonly inBudget: readonly boolean[];
+  readonly cipherSuite: number;
+  readonly devicesMax: number;
+  readonly bucketSeconds: number;
+  /** Packages that are not given again. */
+  readonly used: readonly Buffer[];
+}
+
+/** Runs claim_key_packages of migrations/0018. */
+export async function claim(sql: Sql, request: ClaimRequest): Promise<ClaimedRow[]> {
   return sql<ClaimedRow[]>`
     SELECT owner, ref, sealed_package AS "sealedPackage", fresh FROM claim_key_packages(
       ${byteaArray(request.owners)}::bytea[], ${byteaArray(request.claimers)}::bytea[],
       string_to_array(${request.inBudget.join(',')}::text, ',')::boolean[], ${request.cipherSuite}::integer,
-      ${request.devicesMax}::integer, ${request.bucketSeconds}::integer)`;
+      ${request.devicesMax}::integer, ${request.bucketSeconds}::integer, ${byteaArray(request.used)}::bytea[])`;
 }
 
-/** Runs claim_device_key_package of migrations/0013, without regard to a budget. */
+/** Runs claim_device_key_package of migrations/0018, without regard to a budget. */
 export async function claimOfDevice(
   tx: Tx,
-  request: { owner: Buffer; claimer: Buffer; deviceTag: Buffer; cipherSuite: number; bucketSeconds: number },
-): Promise<Pick<ClaimedRow, 'ref' | 'sealedPackage'> | undefined> {
-  const { rows } = await sql<Pick<ClaimedRow, 'ref' | 'sealedPackage'>>`
-    SELECT ref, sealed_package AS "sealedPackage" FROM claim_device_key_package(
+  request: {
+    owner: Buffer;
+    claimer: Buffer;
+    deviceTag: Buffer;
+    cipherSuite: number;
+    bucketSeconds: number;
+    used: readonly Buffer[];
+  },
+): Promise<Omit<ClaimedRow, 'owner'> | undefined> {
+  const { rows } = await sql<Omit<ClaimedRow, 'owner'>>`
+    SELECT ref, sealed_package AS "sealedPackage", fresh FROM claim_device_key_package(
       ${request.owner}::bytea, ${request.claimer}::bytea, ${request.deviceTag}::bytea, ${request.cipherSuite}::integer,
-      ${request.bucketSeconds}::integer, true)`.execute(tx);
+      ${request.bucketSeconds}::integer, true, ${byteaArray(request.used)}::bytea[])`.execute(tx);
   return rows[0];
 }
 
-export interface LockedKeyPackage {
+/** What a Welcome needs to know of a package. */
+export interface ReadKeyPackage {
   readonly ref: Buffer;
   readonly owner: Buffer;
   readonly deviceTag: Buffer;
@@ -104,10 +110,10 @@ export interface LockedKeyPackage {
   readonly sealedDid: Buffer;
 }
 
-/** Locks in ref order, so that two Welcomes cannot deadlock; the state read is the one that the lock protects. */
-export async function lockByRefs(tx: Tx, refs: readonly Buffer[]): Promise<LockedKeyPackage[]> {
+/** Without a lock. */
+export async function selectByRefs(db: Db, refs: readonly Buffer[]): Promise<ReadKeyPackage[]> {
   if (refs.length === 0) return [];
-  return tx
+  return db
     .selectFrom('key_packages')
     .select([
       'ref',
@@ -120,25 +126,22 @@ export async function lockByRefs(tx: Tx, refs: readonly Buffer[]): Promise<Locke
       'sealed_did as sealedDid',
     ])
     .where('ref', 'in', [...refs])
-    .orderBy('ref')
-    .forNoKeyUpdate()
     .execute();
 }
 
-/**
- * Uses packages up. What stays of their use is the day: a finer time, or the claimer, would tell which Welcome of a quiet
- * service used a package, and so join the conversations of its owner. `consumed_at` is the end of that day, so that a row stays
- * for at least the 24 hours that the clean-up allows it.
- */
-export async function markConsumed(tx: Tx, refs: readonly Buffer[]): Promise<void> {
-  if (refs.length === 0) return;
-  const usedOn = bucketedNow(secondsPerDay);
-  const endOfDay = sql<Date>`${usedOn} + interval '1 day'`;
-  await tx
-    .updateTable('key_packages')
-    .set({ state: keyPackageStates.consumed, claimer: null, claimed_at: usedOn, consumed_at: endOfDay })
-    .where('ref', 'in', [...refs])
-    .execute();
+/** Refs of packages that are handed out as far as their rows say, to anybody or to one of `claimers`. */
+export async function selectHandedOut(
+  db: Db,
+  of: { owners: readonly Buffer[]; claimers?: readonly Buffer[]; deviceTag?: Buffer | undefined },
+): Promise<Buffer[]> {
+  let rows = db
+    .selectFrom('key_packages')
+    .select('ref')
+    .where('owner', 'in', [...of.owners])
+    .where('state', '=', keyPackageStates.handedOut);
+  if (of.claimers !== undefined) rows = rows.where('claimer', 'in', [...of.claimers]);
+  if (of.deviceTag !== undefined) rows = rows.where('device_tag', '=', of.deviceTag);
+  return (await rows.execute()).map(({ ref }) => ref);
 }
 
 /** Counts of one owner's packages per suite. */
@@ -211,74 +214,32 @@ export async function deleteAvailableByTags(db: Db, tags: readonly Buffer[]): Pr
 /** An available package of a device, last-resort ones included. */
 export interface AvailableRow {
   readonly ref: Buffer;
+  readonly cipherSuite: number;
   readonly lastResort: boolean;
   readonly sealedPackage: Buffer;
 }
 
-/** Locks in ref order; a package that somebody claims meanwhile is waited for and then no longer among them. */
-export async function lockAvailable(tx: Tx, owner: Buffer, tag: Buffer): Promise<AvailableRow[]> {
-  return tx
+/** In ref order, without a lock. */
+export async function selectAvailable(db: Db, owner: Buffer, tag: Buffer): Promise<AvailableRow[]> {
+  return db
     .selectFrom('key_packages')
-    .select(['ref', 'last_resort as lastResort', 'sealed_package as sealedPackage'])
+    .select(['ref', 'cipher_suite as cipherSuite', 'last_resort as lastResort', 'sealed_package as sealedPackage'])
     .where('owner', '=', owner)
     .where('device_tag', '=', tag)
     .where('state', '=', keyPackageStates.available)
     .orderBy('ref')
-    .forUpdate()
     .execute();
 }
 
-export async function deleteByRefs(tx: Tx, refs: readonly Buffer[]): Promise<void> {
-  if (refs.length === 0) return;
-  await tx
-    .deleteFrom('key_packages')
-    .where('ref', 'in', [...refs])
-    .execute();
-}
-
-export async function countByState(
-  db: Db,
-  owner: Buffer,
-  tag: Buffer | undefined,
-): Promise<{ total: number; available: number; handedOut: number; consumed: number }> {
-  const { rows } = await sql<{ total: number; available: number; handedOut: number; consumed: number }>`
-    SELECT count(*)::integer AS total, count(*) FILTER (WHERE state = 1 AND expires_at > now())::integer AS available,
-           count(*) FILTER (WHERE state = 2)::integer AS "handedOut", count(*) FILTER (WHERE state = 3)::integer AS consumed
-    FROM key_packages WHERE owner = ${owner} AND device_tag = coalesce(${tag ?? null}::bytea, device_tag)`.execute(db);
-  return rows[0] ?? { total: 0, available: 0, handedOut: 0, consumed: 0 };
-}
-
-export interface PackagePageRow {
-  readonly ref: Buffer;
-  readonly deviceTag: Buffer;
-  readonly cipherSuite: number;
-  readonly state: number;
-  readonly publishedAt: Date;
-  readonly usedOn: Date | null;
-  /** The time that the list is ordered by. */
-  readonly at: Date;
-}
-
-/** A page behind `after`, latest first; packages of one time follow each other by ref, so that none is passed over. */
-export async function selectPackagePage(
-  db: Db,
-  page: {
-    owner: Buffer;
-    deviceTag: Buffer | undefined;
-    order: 'consumed' | 'published';
-    after: { at: Date; ref: Buffer } | undefined;
-    limit: number;
-  },
-): Promise<PackagePageRow[]> {
-  const at = page.order === 'consumed' ? 'claimed_at' : 'published_at';
-  let rows = db
-    .selectFrom('key_packages')
-    .select(['ref', 'device_tag as deviceTag', 'cipher_suite as cipherSuite', 'state'])
-    .select(['published_at as publishedAt', 'claimed_at as usedOn', sql<Date>`${sql.ref(at)}`.as('at')])
-    .where('owner', '=', page.owner);
-  if (page.deviceTag !== undefined) rows = rows.where('device_tag', '=', page.deviceTag);
-  if (page.order === 'consumed') rows = rows.where('state', '=', keyPackageStates.consumed);
-  if (page.after !== undefined)
-    rows = rows.where(sql<boolean>`(${sql.ref(at)}, ref) < (${page.after.at}::timestamptz, ${page.after.ref}::bytea)`);
-  return rows.orderBy(at, 'desc').orderBy('ref', 'desc').limit(page.limit).execute();
+/**
+ * Deletes those of `refs` that are still available, locked in ref order; one that somebody claims meanwhile is waited for and then
+ * stays. @returns which were deleted.
+ */
+export async function deleteAvailableByRefs(tx: Tx, refs: readonly Buffer[]): Promise<Buffer[]> {
+  if (refs.length === 0) return [];
+  const { rows } = await sql<{ ref: Buffer }>`
+    DELETE FROM key_packages WHERE ref = ANY (ARRAY (
+      SELECT ref FROM key_packages WHERE ref = ANY (${byteaArray(refs)}::bytea[]) AND state = 1 ORDER BY ref FOR UPDATE))
+    RETURNING ref`.execute(tx);
+  return rows.map(({ ref }) => ref);
 }

@@ -89,7 +89,6 @@ async function addInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, in
   if (verdict?.kind === 'retry') return verdict.epoch;
   if (verdict === undefined && newcomers.length === 0) return locked.epoch;
   if (newcomers.length > 0) await judgeNewcomers(tx, groupId, { ...input, newcomers, role: membership.role });
-  // Key packages are locked before accounts here as in createConversation, so that the two cannot deadlock.
   await storeAttachments(deps, tx, caller, {
     ...input,
     invited: input.dids,

@@ -21,8 +21,8 @@ export interface GroupChange {
 }
 
 /**
- * Writes a change under the conversation's lock: the commit with the next `seq`, the members, their own conversation lists
- * and one event for each of these, all in the caller's transaction.
+ * Writes a change under the conversation's lock: the commit with the next `seq`, the members, that their own conversation
+ * lists change, and one event for each of these, all in the caller's transaction.
  * @returns the epoch after the change.
  */
 export async function recordChange(
@@ -66,8 +66,11 @@ export async function recordChange(
     ...change.joined.map(({ did }) => membershipEvent(eventKinds.joined, did)),
     ...change.departed.map(({ did, kind }) => membershipEvent(eventKinds[kind], did)),
   ]);
-  await changeConversationLists(deps, tx, { kind: 'add', groupId, dids: change.joined.map(({ did }) => did) });
-  await changeConversationLists(deps, tx, { kind: 'remove', groupId, dids: change.departed.map(({ did }) => did) });
+  await changeConversationLists(deps, tx, {
+    groupId,
+    joined: change.joined.map(({ did }) => did),
+    departed: change.departed.map(({ did }) => did),
+  });
   return epoch;
 }
 

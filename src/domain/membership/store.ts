@@ -56,6 +56,16 @@ export async function selectMembershipPairs(
   return rows.rows;
 }
 
+export async function selectSealedMembers(
+  db: Db,
+  pairs: { groupIds: readonly Buffer[]; members: readonly Buffer[] },
+): Promise<{ groupId: Buffer; member: Buffer; sealedDid: Buffer; state: number }[]> {
+  const { rows } = await sql<{ groupId: Buffer; member: Buffer; sealedDid: Buffer; state: number }>`
+    SELECT group_id AS "groupId", member, sealed_did AS "sealedDid", state FROM members WHERE (group_id, member) IN (
+      SELECT * FROM unnest(${byteaArray(pairs.groupIds)}::bytea[], ${byteaArray(pairs.members)}::bytea[]))`.execute(db);
+  return rows;
+}
+
 /** A person whose leaves are in the MLS group: an active member, or one whose removal waits for its commit. */
 export interface RosterRow {
   readonly groupId: Buffer;

@@ -12,6 +12,11 @@ export const keptTables: Readonly<Record<KeptTable, string>> = {
   members: 'Also those who left: only they are told that they are no members any more.',
   policies: 'One for each conversation, what its admins decided.',
   accounts: 'One for each person: the sealed list of their conversations, and their settings.',
+  used_key_packages:
+    'Which key packages were used lately; each goes when it stands in the row of the package, within SETTLE_INTERVAL_SECONDS.',
+  conversation_list_changes:
+    'Memberships that have changed lately; each goes when it stands in the list of the account, within SETTLE_INTERVAL_SECONDS.',
+  last_settlement: 'One row: when that was last done.',
   chat_sender_blocks: 'Somebody blocked a sender, until they take it back.',
   cursor_generation: 'One row: the number of the database itself.',
   identity_keys: 'One row for each key that the database was written with.',

@@ -1,0 +1,272 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { accountPseudonym } from '#domain/accounts/account.ts';
+import { ensureAccount } from '#domain/accounts/ensure-account.ts';
+import { chatBlockPair, chatRecipient } from '#domain/chat-requests/chat-request.ts';
+import { deviceOwner } from '#domain/devices/device.ts';
+import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
+import { settleWrites } from '#domain/settlement/settle-writes.ts';
+import { liveAWhile } from '../support/busy-service.ts';
+import type { Life, LivedConversation } from '../support/busy-service.ts';
+import { randomPeople, startDomainHarness } from '../support/domain-harness.ts';
+import type { DomainHarness } from '../support/domain-harness.ts';
+import { guesses, mean, measure, measureLinks } from '../support/tie-attacks.ts';
+import type { ConversationRows, GuessName, HeaderRow, Measured } from '../support/tie-attacks.ts';
+
+/*
+ * What a thief of the data folder without the key can do with the transactions in the headers of the rows (xmin, xmax) and with
+ * their places (ctid). Nobody else uses the service and one call follows the other, which is the best case for the thief. WAL is
+ * another matter: test/privacy/wal-order.test.ts.
+ */
+const size = { people: 60, conversations: 120, settleEvery: 10 };
+const idlePeopleCount = 300;
+const unsettledCount = 40;
+
+/** A person is found in a conversation this much more often than by chance, at most; and three standard deviations of chance. */
+const aboveChanceMax = 0.02;
+
+const conversationTables = [
+  'conversations',
+  'conversation_counters',
+  'members',
+  'welcomes',
+  'welcome_messages',
+  'invites',
+  'policies',
+  'messages',
+  'events',
+] as const;
+
+type PeopleTable = 'accounts' | 'devices' | 'key_packages' | 'chat_requests' | 'chat_sender_blocks';
+
+let harness: DomainHarness;
+let life: Life;
+let settled: Folder;
+
+/** The rows of the tables, as they lay there at one time. */
+interface Folder {
+  readonly people: ReadonlyMap<PeopleTable, readonly HeaderRow[]>;
+  readonly conversations: ReadonlyMap<string, readonly ConversationRows[]>;
+}
+
+interface RawRow {
+  readonly xids: number[];
+  readonly place: number;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+async function readRows(table: string): Promise<RawRow[]> {
+  const { sql } = harness.database;
+  const rows = await sql`
+    SELECT xmin::text::bigint AS "headerXmin", xmax::text::bigint AS "headerXmax", t.* FROM ${sql(table)} t ORDER BY tableoid, ctid`;
+  return rows.map(({ headerXmin, headerXmax, ...values }, index) => ({
+    xids: [Number(headerXmin), Number(headerXmax)].filter((xid) => xid > 0),
+    place: index / Math.max(1, rows.length - 1),
+    values,
+  }));
+}
+
+/** Whom the value of a column stands for, of everybody who uses the service. */
+function namesOf(table: PeopleTable): { column: string; didOf: ReadonlyMap<string, string> } {
+  const { privacy } = harness;
+  const byOwner = (column: string, owner: (did: string) => Buffer) => ({
+    column,
+    didOf: new Map(life.people.map((did) => [owner(did).toString('hex'), did])),
+  });
+  switch (table) {
+    case 'accounts':
+      return byOwner('account', (did) => accountPseudonym(privacy, did));
+    case 'devices':
+      return byOwner('owner', (did) => deviceOwner(privacy, did));
+    case 'key_packages':
+      return byOwner('owner', (did) => keyPackageOwner(privacy, did));
+    case 'chat_requests':
+      return byOwner('recipient', (did) => chatRecipient(privacy, did));
+    case 'chat_sender_blocks': {
+      const pairs = life.people.flatMap((recipientDid) =>
+        life.people.map((senderDid) => [
+          chatBlockPair(privacy, { recipientDid, senderDid }).toString('hex'),
+          recipientDid,
+        ]),
+      );
+      return { column: 'pair', didOf: new Map(pairs as [string, string][]) };
+    }
+  }
+}
+
+async function readFolder(conversations: readonly LivedConversation[]): Promise<Folder> {
+  const people = new Map<PeopleTable, readonly HeaderRow[]>();
+  for (const table of ['accounts', 'devices', 'key_packages', 'chat_requests', 'chat_sender_blocks'] as const) {
+    const { column, didOf } = namesOf(table);
+    const rows = await readRows(table);
+    people.set(
+      table,
+      rows
+        // Packages that nobody has fetched were in no conversation.
+        .filter(({ values }) => table !== 'key_packages' || values['state'] !== 1)
+        .map(({ xids, place, values }) => ({
+          xids,
+          place,
+          did: didOf.get((values[column] as Buffer).toString('hex')) ?? 'idle',
+        })),
+    );
+  }
+  const byTable = new Map<string, readonly ConversationRows[]>();
+  for (const table of conversationTables) {
+    const rows = await readRows(table);
+    byTable.set(
+      table,
+      conversations.map(({ groupId, dids }) => {
+        const own = rows.filter(({ values }) => (values['group_id'] as Buffer).equals(groupId));
+        return { xids: own.flatMap(({ xids }) => xids), place: mean(own.map(({ place }) => place)), dids };
+      }),
+    );
+  }
+  return { people, conversations: byTable };
+}
+
+interface Finding extends Measured {
+  readonly people: PeopleTable;
+  readonly conversations: string;
+  readonly guess: GuessName;
+}
+
+function findings(folder: Folder, by: typeof measure): Finding[] {
+  return [...folder.people].flatMap(([people, rows]) =>
+    [...folder.conversations].flatMap(([conversations, groups]) =>
+      (Object.keys(guesses) as GuessName[]).map((guess) => ({
+        people,
+        conversations,
+        guess,
+        ...by(guesses[guess], groups, rows),
+      })),
+    ),
+  );
+}
+
+/** The best guess for each table of people, in percent. */
+function best(found: readonly Finding[]): unknown {
+  const percent = (share: number): number => Math.round(share * 1_000) / 10;
+  return [...new Set(found.map(({ people }) => people))].map((people) => {
+    const own = found.filter((each) => each.people === people);
+    const top = own.toSorted((a, b) => b.rate - b.chance - (a.rate - a.chance))[0];
+    return (
+      top && `${people} by ${top.conversations}, ${top.guess}: ${percent(top.rate)} %, chance ${percent(top.chance)} %`
+    );
+  });
+}
+
+const tooGood = (found: readonly Finding[]): readonly Finding[] =>
+  found.filter(({ rate, chance, spread }) => rate > chance + aboveChanceMax + 3 * spread);
+
+beforeAll(async () => {
+  harness = await startDomainHarness();
+  for (const did of randomPeople(idlePeopleCount)) await ensureAccount(harness.server, did);
+  life = await liveAWhile(harness.server, size, () => settleWrites(harness.server));
+  settled = await readFolder(life.conversations);
+}, 300_000);
+afterAll(() => harness.close());
+
+describe('the measure', () => {
+  const people = (xidOf: (nth: number) => number): HeaderRow[] =>
+    Array.from({ length: 100 }, (_, nth) => ({ xids: [xidOf(nth)], place: nth / 99, did: String(nth) }));
+  const groups = Array.from({ length: 100 }, (_, nth) => ({
+    xids: [10 * nth + 5],
+    place: nth / 99,
+    dids: new Set([String(nth)]),
+  }));
+  test('finds what lies in one transaction, in the one before or after, or in one place', () => {
+    expect(
+      measure(
+        guesses['same transaction'],
+        groups,
+        people((nth) => 10 * nth + 5),
+      ).rate,
+    ).toBe(1);
+    expect(
+      measure(
+        guesses['last transaction before'],
+        groups,
+        people((nth) => 10 * nth + 4),
+      ).rate,
+    ).toBe(1);
+    expect(
+      measure(
+        guesses['first transaction after'],
+        groups,
+        people((nth) => 10 * nth + 6),
+      ).rate,
+    ).toBe(1);
+    expect(
+      measure(
+        guesses['place in the table'],
+        groups,
+        people(() => 1),
+      ).rate,
+    ).toBeCloseTo(0.1);
+  });
+  test('finds nothing where all rows are of one transaction', () => {
+    const { rate, chance } = measure(
+      guesses['last transaction before'],
+      groups,
+      people(() => 3),
+    );
+    expect(Math.abs(rate - chance)).toBeLessThan(0.001);
+  });
+});
+
+test('rows of people lead to their conversations no better than chance: same, former and next transaction, place', () => {
+  const found = findings(settled, measure);
+  // The figures of docs/decisions/0022.
+  process.stdout.write(`person in conversation: ${JSON.stringify(best(found), null, 2)}\n`);
+  expect(found).toHaveLength(5 * conversationTables.length * 4);
+  expect(tooGood(found)).toEqual([]);
+});
+
+test('nor do they lead from one conversation of a person to another', () => {
+  const found = findings(settled, measureLinks);
+  process.stdout.write(`two conversations of one person: ${JSON.stringify(best(found), null, 2)}\n`);
+  expect(tooGood(found)).toEqual([]);
+});
+
+test('conversations beside each other have no more people in common than others', () => {
+  for (const groups of settled.conversations.values()) {
+    const asPeople = groups.flatMap(({ xids, place, dids }) => [...dids].map((did) => ({ xids, place, did })));
+    for (const guess of ['same transaction', 'last transaction before', 'first transaction after'] as const) {
+      const { rate, chance, spread } = measure(
+        (conversation, people) =>
+          guesses[guess](
+            conversation,
+            people.filter(({ xids }) => xids !== conversation.xids),
+          ),
+        groups,
+        asPeople,
+      );
+      expect(rate).toBeLessThanOrEqual(chance + aboveChanceMax + 3 * spread);
+    }
+  }
+});
+
+test('a row of idempotency_keys shares its transaction with what it stands for, and no value with any other row', async () => {
+  const keys = await readRows('idempotency_keys');
+  expect(keys.length).toBeGreaterThan(size.conversations);
+  const seen = new Map<string, number>();
+  for (const { values } of keys)
+    for (const column of ['digest', 'input_digest', 'sealed_answer']) {
+      const value = (values[column] as Buffer | null)?.toString('hex');
+      if (value !== undefined) seen.set(value, (seen.get(value) ?? 0) + 1);
+    }
+  expect([...seen.values()].filter((count) => count > 1)).toEqual([]);
+});
+
+test('what has not been carried over yet is measured, and is carried over by the next settlement', async () => {
+  const later = await liveAWhile(
+    harness.server,
+    { people: 60, conversations: unsettledCount, settleEvery: 1_000 },
+    () => Promise.resolve(),
+  );
+  life = { ...later, people: [...life.people, ...later.people] };
+  const before = findings(await readFolder(later.conversations), measure);
+  process.stdout.write(`before the settlement: ${JSON.stringify(best(before), null, 2)}\n`);
+  await settleWrites(harness.server);
+  expect(tooGood(findings(await readFolder(later.conversations), measure))).toEqual([]);
+}, 120_000);
