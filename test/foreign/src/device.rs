@@ -9,15 +9,13 @@ use sha2::{Digest, Sha256};
 use crate::account::{Account, uuid};
 use crate::engine::{Changes, Commit, Engine, Outcome, Received};
 use crate::envelope;
+use crate::requests::Request;
 use crate::service::{Refusal, Service, base64, from_base64};
 
 const COMMIT_ATTEMPTS: usize = 3;
 const PAGE_SIZE: &str = "100";
 /// Past the lifetime in the package; the service stops at the earlier of the two.
 const PACKAGES_EXPIRE: &str = "2035-01-01T00:00:00.000Z";
-
-/// A method and its body.
-pub type Request = (&'static str, Value);
 
 /// Somebody's key package, reserved for the caller.
 pub struct Package {
@@ -75,10 +73,6 @@ impl Device {
             pending: None,
             texts: Vec::new(),
         }
-    }
-
-    pub fn did(&self) -> &str {
-        &self.account.did
     }
 
     pub fn get(&self, method: &str, parameters: &[(&str, &str)]) -> Outcome<Value> {

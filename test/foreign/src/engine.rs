@@ -76,6 +76,7 @@ pub trait Engine {
     fn epoch(&self) -> Outcome<u64>;
     /// Equal for all members of one epoch.
     fn epoch_authenticator(&self) -> Outcome<Vec<u8>>;
-    fn group_info(&self) -> Outcome<Vec<u8>>;
+    /// Of this epoch, with `external_pub`, and with the tree or without.
+    fn group_info(&self, with_tree: bool) -> Outcome<Vec<u8>>;
     fn leaves(&self) -> Outcome<Vec<Leaf>>;
 }

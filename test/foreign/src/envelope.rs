@@ -36,3 +36,8 @@ pub fn as_key_package_message(key_package: Vec<u8>) -> Vec<u8> {
         [&KEY_PACKAGE_HEADER[..], &key_package].concat()
     }
 }
+
+/// What is inside an MLSMessage: it begins with the version and the wire format, 2 bytes each.
+pub fn bare(message: &[u8]) -> &[u8] {
+    message.get(KEY_PACKAGE_HEADER.len()..).unwrap_or_default()
+}

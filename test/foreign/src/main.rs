@@ -10,8 +10,10 @@ mod engine;
 mod envelope;
 mod mls_rs_engine;
 mod openmls_engine;
+mod requests;
 mod scenario;
 mod service;
+mod steps;
 
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -52,9 +54,11 @@ fn run() -> Outcome<usize> {
             other => return Err(format!("unknown handshake form {other}").into()),
         };
         let suite = each["suite"].as_u64().ok_or("suite is no number")? as u16;
-        let people = accounts.by_ref().take(scenario::PEOPLE).collect::<Outcome<Vec<_>>>()?;
-        let mut scenario = Scenario::new(format!("{engines} {form} suite {suite}"), Rc::clone(&service), suite);
-        scenario.play(&maker(engines, handshakes, suite)?, people);
+        let people = accounts.by_ref().take(steps::PEOPLE).collect::<Outcome<Vec<_>>>()?;
+        let label = format!("{engines} {form} suite {suite}");
+        let make = maker(engines, handshakes, suite)?;
+        let mut scenario = Scenario::new(label, handshakes, suite, Rc::clone(&service), make);
+        steps::play(&mut scenario, people);
         failures += scenario.failures;
     }
     Ok(failures)

@@ -250,8 +250,8 @@ impl<C: MlsConfig + 'static> Engine for MlsRs<C> {
         Ok(self.group()?.epoch_authenticator()?.as_bytes().to_vec())
     }
 
-    fn group_info(&self) -> Outcome<Vec<u8>> {
-        Ok(self.group()?.group_info_message_allowing_ext_commit(true)?.to_bytes()?)
+    fn group_info(&self, with_tree: bool) -> Outcome<Vec<u8>> {
+        Ok(self.group()?.group_info_message_allowing_ext_commit(with_tree)?.to_bytes()?)
     }
 
     fn leaves(&self) -> Outcome<Vec<Leaf>> {

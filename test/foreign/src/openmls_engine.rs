@@ -222,8 +222,8 @@ impl Engine for OpenMls {
         Ok(self.group()?.epoch_authenticator().as_slice().to_vec())
     }
 
-    fn group_info(&self) -> Outcome<Vec<u8>> {
-        Ok(self.group()?.export_group_info(self.provider.crypto(), &self.signer, true)?.to_bytes()?)
+    fn group_info(&self, with_tree: bool) -> Outcome<Vec<u8>> {
+        Ok(self.group()?.export_group_info(self.provider.crypto(), &self.signer, with_tree)?.to_bytes()?)
     }
 
     fn leaves(&self) -> Outcome<Vec<Leaf>> {
