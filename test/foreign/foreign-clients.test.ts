@@ -7,7 +7,7 @@ import { buildForeignProgram, runForeignProgram } from './foreign-program.ts';
 
 const accountsForEachRun = 5;
 const suites = [1, 2, 3];
-const stepsOfEachRun = 26;
+const stepsOfEachRun = 27;
 
 let bed: TestBed;
 let missing: string | undefined;

@@ -10,7 +10,7 @@ use crate::account::{Account, uuid};
 use crate::engine::{Changes, Commit, Engine, Outcome, Received};
 use crate::envelope;
 use crate::requests::Request;
-use crate::service::{Refusal, Service, base64, from_base64};
+use crate::service::{EventStream, Refusal, Service, base64, from_base64};
 
 const COMMIT_ATTEMPTS: usize = 3;
 const PAGE_SIZE: &str = "100";
@@ -34,8 +34,6 @@ pub struct Device {
     seq: u64,
     /// `msgId`s of messages and proposals of this device.
     sent: HashSet<String>,
-    /// SHA-256 of commits of this device.
-    committed: HashSet<Vec<u8>>,
     /// SHA-256 of the commit that the service took and that has not come back yet.
     pending: Option<Vec<u8>>,
     /// What others wrote.
@@ -69,7 +67,6 @@ impl Device {
             convo: String::new(),
             seq: 0,
             sent: HashSet::new(),
-            committed: HashSet::new(),
             pending: None,
             texts: Vec::new(),
         }
@@ -179,7 +176,6 @@ impl Device {
             self.engine.forget_group()?;
             return Err(error);
         }
-        self.committed.insert(digest(&commit.message));
         self.convo = convo.into();
         self.catch_up()
     }
@@ -230,7 +226,7 @@ impl Device {
     }
 
     /// Commits, and after a lost race catches up and commits again.
-    pub fn commit(&mut self, changes: &Changes, request: impl Fn(&Commit) -> Request) -> Outcome<()> {
+    pub fn commit(&mut self, changes: &Changes, mut request: impl FnMut(&Commit) -> Request) -> Outcome<()> {
         for _ in 0..COMMIT_ATTEMPTS {
             self.catch_up()?;
             let commit = self.engine.commit(changes)?;
@@ -270,28 +266,41 @@ impl Device {
         }
     }
 
+    /// Processes one message of the conversation; `seq` says in which order.
     fn process(&mut self, message: &Value) -> Outcome<()> {
-        if message["id"].as_str().is_some_and(|id| self.sent.contains(id)) {
+        let bytes = from_base64(&message["ciphertext"]["$bytes"])?;
+        let epoch = message["epoch"].as_u64().ok_or("no epoch")?;
+        if message["messageType"] == "commit" {
+            return self.process_commit(&bytes, epoch, &from_base64(&message["digest"]["$bytes"])?);
+        }
+        let is_own = message["id"].as_str().is_some_and(|id| self.sent.contains(id));
+        // Nobody can decrypt their own messages, nor those from before they joined.
+        if is_own || epoch < self.engine.epoch()? {
             return Ok(());
         }
-        let bytes = from_base64(&message["ciphertext"]["$bytes"])?;
-        if message["messageType"] != "commit" {
-            return self.receive(envelope::unwrap(&bytes)?);
-        }
-        let own = Some(digest(&bytes));
-        if own == self.pending {
-            self.committed.extend(self.pending.take());
-            return self.engine.accept();
-        }
-        if own.is_some_and(|digest| self.committed.contains(&digest)) { Ok(()) } else { self.receive(&bytes) }
-    }
-
-    fn receive(&mut self, message: &[u8]) -> Outcome<()> {
-        match self.engine.receive(message)? {
-            Received::Text(text) => self.texts.push(text),
-            Received::Proposal | Received::Commit | Received::Removed | Received::Stale => {}
+        if let Received::Text(text) = self.engine.receive(envelope::unwrap(&bytes)?)? {
+            self.texts.push(text);
         }
         Ok(())
+    }
+
+    /// `epoch` is the one that the commit began.
+    fn process_commit(&mut self, commit: &[u8], epoch: u64, digest: &[u8]) -> Outcome<()> {
+        // The commit that added this device, or by which it joined.
+        if epoch <= self.engine.epoch()? {
+            return Ok(());
+        }
+        if self.pending.as_deref() == Some(digest) {
+            self.pending = None;
+            return self.engine.accept();
+        }
+        self.engine.receive(commit)?;
+        Ok(())
+    }
+
+    /// The events of all conversations from now on.
+    pub fn open_stream(&self) -> Outcome<EventStream> {
+        self.service.open_stream(&self.account)
     }
 
     /// Every leaf of a person.

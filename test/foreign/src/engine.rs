@@ -34,10 +34,6 @@ pub enum Received {
     Text(String),
     Proposal,
     Commit,
-    /// A commit that removed this device.
-    Removed,
-    /// Of an epoch that ended before this device joined.
-    Stale,
 }
 
 pub struct Leaf {

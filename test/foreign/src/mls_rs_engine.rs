@@ -5,7 +5,7 @@ use std::time::Duration;
 use mls_rs::client_builder::{MlsConfig, PaddingMode};
 use mls_rs::crypto::SignatureSecretKey;
 use mls_rs::extension::built_in::{RatchetTreeExt, RequiredCapabilitiesExt};
-use mls_rs::group::{CommitEffect, ReceivedMessage, Roster};
+use mls_rs::group::{ReceivedMessage, Roster};
 use mls_rs::identity::basic::{BasicCredential, BasicIdentityProvider};
 use mls_rs::identity::{CredentialType, SigningIdentity};
 use mls_rs::mls_rules::{CommitOptions, DefaultMlsRules, EncryptionOptions};
@@ -226,18 +226,10 @@ impl<C: MlsConfig + 'static> Engine for MlsRs<C> {
     }
 
     fn receive(&mut self, message: &[u8]) -> Outcome<Received> {
-        let group = self.group_mut()?;
-        let message = MlsMessage::from_bytes(message)?;
-        if message.epoch().is_some_and(|epoch| epoch < group.current_epoch()) {
-            return Ok(Received::Stale);
-        }
-        match group.process_incoming_message(message)? {
+        match self.group_mut()?.process_incoming_message(MlsMessage::from_bytes(message)?)? {
             ReceivedMessage::ApplicationMessage(text) => Ok(Received::Text(String::from_utf8(text.data().to_vec())?)),
             ReceivedMessage::Proposal(_) => Ok(Received::Proposal),
-            ReceivedMessage::Commit(commit) => Ok(match commit.effect {
-                CommitEffect::Removed { .. } => Received::Removed,
-                _ => Received::Commit,
-            }),
+            ReceivedMessage::Commit(_) => Ok(Received::Commit),
             _ => Err("neither a message, a proposal nor a commit".into()),
         }
     }

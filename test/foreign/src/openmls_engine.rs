@@ -194,9 +194,6 @@ impl Engine for OpenMls {
     fn receive(&mut self, message: &[u8]) -> Outcome<Received> {
         let group = self.group.as_mut().ok_or("the device is in no group")?;
         let message = MlsMessageIn::tls_deserialize_exact(message)?.try_into_protocol_message()?;
-        if message.epoch() < group.epoch() {
-            return Ok(Received::Stale);
-        }
         match group.process_message(&self.provider, message)?.into_content() {
             ProcessedMessageContent::ApplicationMessage(text) => {
                 Ok(Received::Text(String::from_utf8(text.into_bytes())?))
@@ -207,9 +204,8 @@ impl Engine for OpenMls {
                 Ok(Received::Proposal)
             }
             ProcessedMessageContent::StagedCommitMessage(commit) => {
-                let removed = commit.self_removed();
                 group.merge_staged_commit(&self.provider, *commit)?;
-                Ok(if removed { Received::Removed } else { Received::Commit })
+                Ok(Received::Commit)
             }
         }
     }

@@ -1,6 +1,7 @@
 //! XRPC calls (docs/api/README.md).
 
 use std::fmt;
+use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -60,6 +61,21 @@ impl Service {
         answer(method, response)
     }
 
+    /// The events of all conversations of `account` from now on.
+    pub fn open_stream(&self, account: &Account) -> Outcome<EventStream> {
+        let nsid = format!("{NAMESPACE}.streamConvoEvents");
+        let response = self
+            .agent
+            .get(format!("{}/xrpc/{nsid}", self.url))
+            .header("Authorization", format!("Bearer {}", account.token(&self.did, &nsid)?))
+            .call()?;
+        if response.status() != 200 {
+            answer("streamConvoEvents", response)?;
+            return Err("no stream".into());
+        }
+        Ok(EventStream(BufReader::new(response.into_body().into_reader())))
+    }
+
     /// `POST` with a JSON body. Fails with a [`Refusal`].
     pub fn post(&self, account: &Account, method: &str, body: &Value) -> Outcome<Value> {
         let nsid = format!("{NAMESPACE}.{method}");
@@ -70,6 +86,25 @@ impl Service {
             .header("Content-Type", "application/json")
             .send(body.to_string())?;
         answer(method, response)
+    }
+}
+
+/// Server-sent events: each is one line `data: <JSON>`.
+pub struct EventStream(BufReader<ureq::BodyReader<'static>>);
+
+impl EventStream {
+    /// The next event for which `pick` has a value.
+    pub fn next<T>(&mut self, pick: impl Fn(&Value) -> Option<T>) -> Outcome<T> {
+        let mut line = String::new();
+        while self.0.read_line(&mut line)? > 0 {
+            if let Some(json) = line.strip_prefix("data:") {
+                if let Some(found) = pick(&serde_json::from_str(json.trim())?) {
+                    return Ok(found);
+                }
+            }
+            line.clear();
+        }
+        Err("the stream ended".into())
     }
 }
 

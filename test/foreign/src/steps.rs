@@ -82,6 +82,24 @@ fn commit_without_changes(scenario: &mut Scenario) {
         it.commit(ALICE, &Changes { group_context: true, ..Changes::default() })?;
         it.agree()
     });
+    scenario.step("Bob's stream shows his own commit, known by its digest", |it| {
+        let convo = it.convo.clone();
+        let mut stream = it.devices[BOB].open_stream()?;
+        let mut digest = String::new();
+        it.devices[BOB].commit(&Changes::default(), |commit| {
+            digest = base64(&Sha256::digest(&commit.message));
+            requests::commit(&convo, commit)
+        })?;
+        let epoch = stream.next(|event| {
+            let message = &event["message"];
+            (message["digest"]["$bytes"].as_str()?.trim_end_matches('=') == digest.trim_end_matches('='))
+                .then(|| message["epoch"].as_u64())
+        })?;
+        if epoch != Some(it.devices[BOB].engine.epoch()?) {
+            return Err(format!("its epoch is {epoch:?}").into());
+        }
+        it.agree()
+    });
     scenario.step("two commit at once; the second catches up and commits again", |it| {
         it.agree()?;
         let late = it.devices[BOB].engine.commit(&Changes::default())?;
