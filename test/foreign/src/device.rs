@@ -10,7 +10,7 @@ use crate::account::{Account, uuid};
 use crate::engine::{Changes, Commit, Engine, Outcome, Received};
 use crate::envelope;
 use crate::requests::Request;
-use crate::service::{EventStream, Refusal, Service, base64, from_base64};
+use crate::xrpc::{EventStream, Refusal, Service, base64, from_base64};
 
 const COMMIT_ATTEMPTS: usize = 3;
 const PAGE_SIZE: &str = "100";

@@ -12,8 +12,8 @@ mod mls_rs_engine;
 mod openmls_engine;
 mod requests;
 mod scenario;
-mod service;
 mod steps;
+mod xrpc;
 
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ use account::Account;
 use engine::{Engine, Handshakes, Outcome};
 use scenario::{Maker, Scenario};
 use serde_json::Value;
-use service::Service;
+use xrpc::Service;
 
 fn main() -> ExitCode {
     match run() {

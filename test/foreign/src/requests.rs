@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::account::uuid;
 use crate::engine::Commit;
-use crate::service::base64;
+use crate::xrpc::base64;
 
 /// A method and its body.
 pub type Request = (&'static str, Value);

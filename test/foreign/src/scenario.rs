@@ -8,7 +8,7 @@ use crate::account::{Account, uuid};
 use crate::device::Device;
 use crate::engine::{Changes, Engine, Handshakes, Outcome};
 use crate::requests;
-use crate::service::{Refusal, Service, base64};
+use crate::xrpc::{Refusal, Service, base64};
 
 /// Makes the engine of the device with this number, for this DID.
 pub type Maker = Box<dyn Fn(usize, &str) -> Outcome<Box<dyn Engine>>>;

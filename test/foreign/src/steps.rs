@@ -10,7 +10,7 @@ use crate::engine::{Changes, Handshakes, Outcome};
 use crate::envelope;
 use crate::requests;
 use crate::scenario::{Scenario, adding, expect_refusal, removing};
-use crate::service::base64;
+use crate::xrpc::base64;
 
 pub const PEOPLE: usize = 5;
 
