@@ -17,6 +17,8 @@ export interface ForeignRun {
   readonly engines: 'openmls' | 'mls-rs' | 'openmls-first' | 'mls-rs-first';
   readonly handshakes: 'plaintext' | 'encrypted';
   readonly suite: number;
+  /** Steps at random, in place of the fixed ones. */
+  readonly churn?: number;
 }
 
 /** What the program reads from standard input; `src/main.rs` says what the fields are. */

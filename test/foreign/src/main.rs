@@ -1,10 +1,11 @@
 //! Takes clients built on OpenMLS and on mls-rs through a conversation on a running Nightjar.
 //!
 //! Reads one JSON object from standard input: `url` and `serviceDid` of the server, `accounts` (a list of `did` and
-//! `key`, the secp256k1 signing key in base64url), and `runs` (a list of `engines`, `handshakes` and `suite`). Prints one
-//! line for each step, and ends with status 1 if one failed.
+//! `key`, the secp256k1 signing key in base64url), and `runs` (a list of `engines`, `handshakes` and `suite`; with
+//! `churn`, that many steps at random). Prints one line for each step, and ends with status 1 if one failed.
 
 mod account;
+mod churn;
 mod device;
 mod engine;
 mod envelope;
@@ -58,7 +59,10 @@ fn run() -> Outcome<usize> {
         let label = format!("{engines} {form} suite {suite}");
         let make = maker(engines, handshakes, suite)?;
         let mut scenario = Scenario::new(label, handshakes, suite, Rc::clone(&service), make);
-        steps::play(&mut scenario, people);
+        match each["churn"].as_u64() {
+            Some(steps) => churn::play(&mut scenario, people, steps as usize),
+            None => steps::play(&mut scenario, people),
+        }
         failures += scenario.failures;
     }
     Ok(failures)

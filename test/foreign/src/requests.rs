@@ -23,14 +23,15 @@ pub fn commit(convo: &str, commit: &Commit) -> Request {
     ("commit", body)
 }
 
-/// A commit that adds a person, and the hash that `getKeyPackages` gave with the key package.
-pub fn add_members(convo: &str, did: &str, hash: &str, commit: &Commit) -> Request {
+/// A commit that adds a person, and the hashes that `getKeyPackages` gave with the key packages.
+pub fn add_members(convo: &str, did: &str, hashes: &[&str], commit: &Commit) -> Request {
+    let hashes: Vec<_> = hashes.iter().map(|hash| json!({ "did": did, "hash": hash })).collect();
     let body = json!({
         "convoId": convo,
         "didList": [did],
         "commit": base64(&commit.message),
         "welcomeMessage": base64(commit.welcome.as_deref().unwrap_or_default()),
-        "keyPackageHashes": [{ "did": did, "hash": hash }],
+        "keyPackageHashes": hashes,
         "groupInfo": base64(&commit.group_info),
         "idempotencyKey": uuid(),
     });

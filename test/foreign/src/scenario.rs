@@ -128,7 +128,7 @@ impl Scenario {
     /// `at` adds `added`, whose key package has this hash, to the conversation, who joins by Welcome.
     pub fn add(&mut self, at: usize, added: usize, changes: &Changes, hash: &str) -> Outcome<()> {
         let (convo, did) = (self.convo.clone(), self.did(added));
-        self.devices[at].commit(changes, |commit| requests::add_members(&convo, &did, hash, commit))?;
+        self.devices[at].commit(changes, |commit| requests::add_members(&convo, &did, &[hash], commit))?;
         self.devices[added].join(&convo)?;
         self.readers.push(added);
         Ok(())

@@ -31,7 +31,7 @@ pub fn play(scenario: &mut Scenario, people: Vec<Account>) {
     scenario.step("everybody still writes and reads", |it| it.talk());
 }
 
-fn begin(scenario: &mut Scenario, people: Vec<Account>) {
+pub fn begin(scenario: &mut Scenario, people: Vec<Account>) {
     scenario.step("five people register a device and publish key packages", |it| {
         for account in people {
             let at = it.enter(Rc::new(account))?;
@@ -111,12 +111,16 @@ fn commit_without_changes(scenario: &mut Scenario) {
     });
 }
 
-fn grow(scenario: &mut Scenario) {
+pub fn demand_handshakes(scenario: &mut Scenario) {
     scenario.step("Alice demands the form of handshakes that all use", |it| {
         let form = if it.handshakes == Handshakes::Plaintext { "plaintext" } else { "encrypted" };
         it.devices[ALICE].post("updatePolicy", &json!({ "convoId": it.convo, "handshakes": form }))?;
         Ok(form)
     });
+}
+
+fn grow(scenario: &mut Scenario) {
+    demand_handshakes(scenario);
     scenario.step("Bob proposes to add Carol and commits it; she joins by Welcome", |it| {
         let carol = it.did(CAROL);
         it.agree()?;
@@ -130,7 +134,7 @@ fn grow(scenario: &mut Scenario) {
         let (convo, dan) = (it.convo.clone(), it.did(DAN));
         let packages = it.devices[ALICE].take_packages(&dan)?;
         it.devices[ALICE].commit(&adding(&packages[0].bytes), |commit| {
-            let (method, mut body) = requests::add_members(&convo, &dan, &packages[0].hash, commit);
+            let (method, mut body) = requests::add_members(&convo, &dan, &[&packages[0].hash], commit);
             body["welcomeMessage"] = base64(envelope::bare(commit.welcome.as_deref().unwrap_or_default())).into();
             body["groupInfo"] = base64(envelope::bare(&commit.group_info)).into();
             (method, body)
@@ -164,10 +168,9 @@ fn refuse(scenario: &mut Scenario) {
         let changes = removing(it.devices[BOB].leaves_of(&alice)?);
         let bobs = &mut it.devices[BOB];
         expect_refusal(bobs.commit(&changes, |commit| requests::commit(&convo, commit)), "InvalidCommit")?;
-        let as_adding = |commit: &_| requests::add_members(&convo, &bob, "", commit);
+        let as_adding = |commit: &_| requests::add_members(&convo, &bob, &[], commit);
         let refused = bobs.commit(&changes, |commit| {
             let (method, mut body) = as_adding(commit);
-            body["keyPackageHashes"] = json!([]);
             body.as_object_mut().map(|fields| fields.remove("welcomeMessage"));
             (method, body)
         });
@@ -263,7 +266,7 @@ fn join_externally(scenario: &mut Scenario) {
 }
 
 /// Somebody who left on their own account asks to come back, and does.
-fn come_back(scenario: &mut Scenario, at: usize) -> Outcome<String> {
+pub fn come_back(scenario: &mut Scenario, at: usize) -> Outcome<String> {
     let convo = scenario.convo.clone();
     let device = &mut scenario.devices[at];
     device.forget_group()?;
