@@ -32,6 +32,8 @@ export interface Account {
   rotateKey(): void;
   /** The DID document as registered. */
   document(): DidDocumentJson;
+  /** The signing key, 32 bytes in base64url, for clients in other languages. */
+  signingKey(): string;
 }
 
 export interface AccountOptions {
@@ -79,6 +81,7 @@ export function createAccount(plc: Pick<LoopbackPlc, 'register'>, options: Accou
   return {
     did,
     document,
+    signingKey: () => privateKey.export({ format: 'jwk' }).d ?? '',
     rotateKey,
     signToken,
     mintToken(claims, { nowSeconds = Math.floor(Date.now() / 1_000), header = {} } = {}) {

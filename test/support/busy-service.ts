@@ -27,6 +27,7 @@ export interface Life {
 }
 
 const noPolicy = {
+  handshakes: undefined,
   allowInvites: undefined,
   adminOnlyInvites: undefined,
   allowMemberAdd: undefined,

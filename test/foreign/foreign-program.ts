@@ -1,0 +1,68 @@
+import { execFile, spawn } from 'node:child_process';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const folder = fileURLToPath(new URL('.', import.meta.url));
+/** Outside the tree, so that the next clone on this machine need not compile the crates again. */
+const targetFolder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'nightjar', 'foreign-clients');
+const binary = join(targetFolder, 'debug', 'nightjar-foreign-clients');
+const environment = { ...process.env, CARGO_TARGET_DIR: targetFolder, CARGO_TERM_COLOR: 'never', CARGO_NET_RETRY: '1' };
+
+const run = promisify(execFile);
+
+/** One pass through the conversation. */
+export interface ForeignRun {
+  readonly engines: 'openmls' | 'mls-rs' | 'openmls-first' | 'mls-rs-first';
+  readonly handshakes: 'plaintext' | 'encrypted';
+  readonly suite: number;
+  /** Steps at random, in place of the fixed ones. */
+  readonly churn?: number;
+}
+
+/** What the program reads from standard input; `src/main.rs` says what the fields are. */
+export interface ForeignInput {
+  readonly url: string;
+  readonly serviceDid: string;
+  readonly accounts: readonly { readonly did: string; readonly key: string }[];
+  readonly runs: readonly ForeignRun[];
+}
+
+/**
+ * Compiles the Rust program, at a low priority.
+ * @returns why it cannot be built on this machine, or undefined
+ * @throws Error when cargo and the crates are there and it does not compile.
+ */
+export async function buildForeignProgram(): Promise<string | undefined> {
+  const version = await run('rustc', ['-vV'], { env: environment }).catch(() => undefined);
+  const host = /^host: (.+)$/m.exec(version?.stdout ?? '')?.[1];
+  if (host === undefined) return 'there is no Rust compiler here';
+  try {
+    await run('cargo', ['fetch', '--locked', '--target', host], { cwd: folder, env: environment });
+  } catch (error) {
+    return `cargo cannot download the crates: ${lastLine(error)}`;
+  }
+  await run('nice', ['-n', '10', 'cargo', 'build', '--locked', '--offline'], {
+    cwd: folder,
+    env: environment,
+    maxBuffer: 16 * 1_048_576,
+  });
+  return undefined;
+}
+
+/** Runs the built program. */
+export async function runForeignProgram(input: ForeignInput): Promise<{ status: number | null; output: string }> {
+  const child = spawn(binary, [], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const parts: string[] = [];
+  child.stdout.setEncoding('utf8').on('data', (part: string) => void parts.push(part));
+  child.stdin.end(JSON.stringify(input));
+  const { promise, resolve, reject } = Promise.withResolvers<number | null>();
+  child.once('error', reject).once('close', resolve);
+  return { status: await promise, output: parts.join('') };
+}
+
+function lastLine(error: unknown): string {
+  const text = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
+  return text.trim().split('\n').at(-1) ?? '';
+}
