@@ -9,7 +9,7 @@ import { workerScript } from './worker-processes.ts';
 const run = promisify(execFile);
 
 /** Has the last migration that contracts, and serves as the release before this one: servers of earlier commits refuse the schema. */
-const previousCommit = '58bef2d468617e33121769fb63733c1cfae09ecb';
+const previousCommit = '6397e0a02c4bcaa00302e65ce90da9f86a5a7560';
 
 /** Whether the history is here: it is not in a shallow clone, nor without .git. */
 export const hasPreviousRelease = isCommitted();
