@@ -9,7 +9,7 @@ import { workerScript } from './worker-processes.ts';
 const run = promisify(execFile);
 
 /** Has the last migration that contracts, and serves as the release before this one: servers of earlier commits refuse the schema. */
-const previousCommit = 'PREVIOUS';
+const previousCommit = 'a9d33e150205c97a01b6ec9ab106ca77a095732b';
 
 /** The last commit whose servers a migration that contracts has ended: `migrations/0017` and `0018`. */
 export const contractedCommit = '81e2887';
