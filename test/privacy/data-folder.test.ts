@@ -5,8 +5,8 @@ import { chatBlockPair, chatRecipient } from '#domain/chat-requests/chat-request
 import { deviceOwner } from '#domain/devices/device.ts';
 import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
 import { settleWrites } from '#domain/settlement/settle-writes.ts';
-import { liveAWhile } from '../support/busy-service.ts';
-import type { Life, LivedConversation } from '../support/busy-service.ts';
+import { liveAWhile } from '../support/lived-conversations.ts';
+import type { Life, LivedConversation } from '../support/lived-conversations.ts';
 import { randomPeople, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
 import { guesses, mean, measure, measureLinks } from '../support/tie-attacks.ts';

@@ -12,8 +12,8 @@ import type { Db, Tx } from '#storage/database.ts';
 import { sealClaim } from './device-addition.ts';
 import type { Candidate } from './device-addition.ts';
 import { lockAddition } from './find-addition.ts';
-import { openAdditions } from './open-additions.ts';
-import { upsertClaim } from './store.ts';
+import { openAdditions, readClaims } from './open-additions.ts';
+import { deleteClaims, upsertClaim } from './store.ts';
 
 export interface ClaimDeps {
   readonly db: Db;
@@ -40,42 +40,60 @@ export type ClaimOutcome =
     };
 
 /**
- * Claims an addition for 60 seconds and hands out one key package of the device, in one transaction under the conversation's
- * lock: of many claimers one gets it. The claim is the person's, so a repeated call renews it and gets the same package.
+ * Claims an addition for 60 seconds under the conversation's lock (of many claimers one gets it), and then hands out one key package
+ * of the device. The claim is the person's, so a repeated call renews it and gets the same package. Two transactions: one for both would join
+ * the package, and so its owner, to the conversation. A claim without a package ends after its 60 seconds if the process dies.
  * @throws AppError NotMember for former members; to strangers the addition is unknown.
  */
 export async function claimAddition(deps: ClaimDeps, caller: Caller, id: string): Promise<ClaimOutcome> {
-  const outcome = await deps.db.transaction().execute(async (tx): Promise<ClaimOutcome> => {
-    const addition = await lockAddition(deps, tx, caller, id);
-    if (addition === undefined) return { kind: 'unknown' };
-    const { candidate, key } = addition;
-    const { device, groupId } = candidate;
-    const [waiting] = await openAdditions({ ...deps, db: tx }, [candidate]);
-    const owner = await findActiveMember({ ...deps, db: tx }, groupId, device.did);
-    if (waiting === undefined || owner === undefined) return { kind: 'unknown' };
-    const { claimedBy } = waiting;
-    if (claimedBy !== undefined && claimedBy !== caller.did) return { kind: 'unavailable', candidate, by: claimedBy };
-    return claimFree(deps, tx, caller, { candidate, key });
-  });
-  if (outcome.kind === 'claimed') deps.onClaims(new Set([outcome.candidate.device.did]));
-  return outcome;
+  const outcome = await deps.db.transaction().execute((tx) => takeClaim(deps, tx, caller, id));
+  if ('kind' in outcome) return outcome;
+  const { candidate, cipherSuite, isFirst } = outcome;
+  const { did, tag: deviceTag } = candidate.device;
+  const keyPackage = await deps.db
+    .transaction()
+    .execute((tx) => claimDeviceKeyPackage(deps, tx, caller, { did, deviceTag, cipherSuite }));
+  if (keyPackage === undefined) {
+    if (isFirst) await giveBack(deps, caller, id);
+    return { kind: 'unavailable', candidate, by: undefined };
+  }
+  deps.onClaims(new Set([did]));
+  const suiteName = required(cipherSuiteName(cipherSuite), 'the name of a stored cipher suite');
+  return { kind: 'claimed', candidate, by: caller.did, keyPackage, cipherSuite: suiteName };
 }
 
-async function claimFree(
-  deps: ClaimDeps,
-  tx: Tx,
-  caller: Caller,
-  addition: { candidate: Candidate; key: Buffer },
-): Promise<ClaimOutcome> {
+/** A claim that is written, and for which a package is still to be found. */
+interface WrittenClaim {
+  readonly candidate: Candidate;
+  readonly cipherSuite: number;
+  /** The caller had none before. */
+  readonly isFirst: boolean;
+}
+
+async function takeClaim(deps: ClaimDeps, tx: Tx, caller: Caller, id: string): Promise<ClaimOutcome | WrittenClaim> {
+  const addition = await lockAddition(deps, tx, caller, id);
+  if (addition === undefined) return { kind: 'unknown' };
   const { candidate, key } = addition;
   const { device, groupId } = candidate;
-  const cipherSuite = await readCipherSuite({ db: tx }, groupId);
-  const request = { did: device.did, deviceTag: device.tag, cipherSuite };
-  const keyPackage = await claimDeviceKeyPackage(deps, tx, caller, request);
-  if (keyPackage === undefined) return { kind: 'unavailable', candidate, by: undefined };
+  const [waiting] = await openAdditions({ ...deps, db: tx }, [candidate]);
+  const owner = await findActiveMember({ ...deps, db: tx }, groupId, device.did);
+  if (waiting === undefined || owner === undefined) return { kind: 'unknown' };
+  const { claimedBy } = waiting;
+  if (claimedBy !== undefined && claimedBy !== caller.did) return { kind: 'unavailable', candidate, by: claimedBy };
+  const [former] = await readClaims({ ...deps, db: tx }, [candidate]);
   const claim = { state: 'claimed', by: caller.did, untilMs: deps.clock.nowMs() + limits.deviceClaimMs } as const;
   const sealedClaim = sealClaim(deps.privacy, key, claim);
   await upsertClaim(tx, { addition: key, keyId: deps.privacy.keyId, sealedClaim }, deps.deviceWaitDays);
-  const suiteName = required(cipherSuiteName(cipherSuite), 'the name of a stored cipher suite');
-  return { kind: 'claimed', candidate, by: caller.did, keyPackage, cipherSuite: suiteName };
+  const cipherSuite = await readCipherSuite({ db: tx }, groupId);
+  return { candidate, cipherSuite, isFirst: former?.by !== caller.did };
+}
+
+/** Takes back a claim for which no package was left, unless somebody else has it by now. */
+async function giveBack(deps: ClaimDeps, caller: Caller, id: string): Promise<void> {
+  await deps.db.transaction().execute(async (tx) => {
+    const addition = await lockAddition(deps, tx, caller, id);
+    if (addition === undefined) return;
+    const [claim] = await readClaims({ ...deps, db: tx }, [addition.candidate]);
+    if (claim?.by === caller.did && claim.state === 'claimed') await deleteClaims(tx, [addition.key]);
+  });
 }
