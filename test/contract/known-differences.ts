@@ -47,6 +47,9 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ subscribeConvoEvents.main.parameters.properties.ticket': 'public clients send it in the query',
   '+ subscribeConvoEvents.messageEvent.properties.ephemeral': 'tells a message that is not stored from one that is',
 
+  '+ updatePolicy.main.input.schema.properties.handshakes': 'a group may demand commits that the service can check',
+  '+ updatePolicy.policyView.properties.handshakes': 'a group may demand commits that the service can check',
+
   '- createConvo.main.input.schema.properties.currentEpoch.default':
     '"left out" depends on whether a Welcome comes with it',
   '- getCommits.commitMessage.required.sender': 'no sender is stored',

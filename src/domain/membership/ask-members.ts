@@ -9,8 +9,9 @@ import type { Tx } from '#storage/database.ts';
 import type { MembershipDeps } from './add-members.ts';
 import { memberStates } from './member.ts';
 import { requireReturner } from './require-returner.ts';
-import { countActiveMembers, updateAsked } from './store.ts';
-import type { HelpRequest } from './store.ts';
+import { updateAsked } from './help-requests-store.ts';
+import type { HelpRequest } from './help-requests-store.ts';
+import { countActiveMembers } from './store.ts';
 
 /** How many members were asked; nobody is asked again within ten minutes, and the answer is the same. */
 export interface AskedMembers {
