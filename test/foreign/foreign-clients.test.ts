@@ -12,6 +12,7 @@ const stepsOfEachRun = 27;
 /** Before those at random. */
 const stepsOfBeginning = 5;
 const stepsAtRandom = Number(process.env['CHURN'] ?? 20);
+const seed = Number(process.env['SEED'] ?? 1);
 
 let bed: TestBed;
 let missing: string | undefined;
@@ -53,6 +54,6 @@ test.for(withEachForm(['openmls-first', 'mls-rs-first']))(
   { timeout: 60_000 + stepsAtRandom * 6_000 },
   async (pair, { skip }) => {
     skip(missing !== undefined, missing);
-    await expectSteps([{ ...pair, suite: 1, churn: stepsAtRandom }], stepsOfBeginning + stepsAtRandom);
+    await expectSteps([{ ...pair, suite: 1, churn: stepsAtRandom, seed }], stepsOfBeginning + stepsAtRandom);
   },
 );

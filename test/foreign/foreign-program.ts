@@ -19,6 +19,8 @@ export interface ForeignRun {
   readonly suite: number;
   /** Steps at random, in place of the fixed ones. */
   readonly churn?: number;
+  /** The same seed leads to the same steps. */
+  readonly seed?: number;
 }
 
 /** What the program reads from standard input; `src/main.rs` says what the fields are. */

@@ -1,8 +1,10 @@
 //! People and devices that come and go at random, until a step fails or enough steps were taken.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::json;
 
-use crate::account::{Account, random_bytes};
+use crate::account::Account;
 use crate::engine::{Changes, Handshakes, Outcome};
 use crate::requests;
 use crate::scenario::{Scenario, removing};
@@ -25,7 +27,8 @@ struct Person {
     devices: Vec<usize>,
 }
 
-pub fn play(scenario: &mut Scenario, accounts: Vec<Account>, steps: usize) {
+pub fn play(scenario: &mut Scenario, accounts: Vec<Account>, steps: usize, seed: u64) {
+    STATE.store(seed, Ordering::Relaxed);
     begin(scenario, accounts);
     demand_handshakes(scenario);
     let standing = |at| if at < 2 { Standing::Member } else { Standing::Outside };
@@ -37,13 +40,20 @@ pub fn play(scenario: &mut Scenario, accounts: Vec<Account>, steps: usize) {
         }
         scenario.step("something at random", |it| {
             let done = change(it, &mut people)?;
-            Ok(format!("{done}; {}", it.agree()?))
+            let agreed = it.agree().map_err(|error| format!("{done}; {error}"))?;
+            Ok(format!("{done}; {agreed}"))
         });
     }
 }
 
+static STATE: AtomicU64 = AtomicU64::new(0);
+
+/// A number below `end`; the same ones after the same seed (SplitMix64).
 fn below(end: usize) -> usize {
-    u32::from_be_bytes(random_bytes()) as usize % end
+    let mut z = STATE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) % end as u64) as usize
 }
 
 fn any<T: Copy>(of: &[T]) -> Option<T> {

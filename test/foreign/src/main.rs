@@ -2,7 +2,7 @@
 //!
 //! Reads one JSON object from standard input: `url` and `serviceDid` of the server, `accounts` (a list of `did` and
 //! `key`, the secp256k1 signing key in base64url), and `runs` (a list of `engines`, `handshakes` and `suite`; with
-//! `churn`, that many steps at random). Prints one line for each step, and ends with status 1 if one failed.
+//! `churn`, that many steps at random, the same ones with the same `seed`). Prints one line for each step, and ends with status 1 if one failed.
 
 mod account;
 mod churn;
@@ -60,7 +60,7 @@ fn run() -> Outcome<usize> {
         let make = maker(engines, handshakes, suite)?;
         let mut scenario = Scenario::new(label, handshakes, suite, Rc::clone(&service), make);
         match each["churn"].as_u64() {
-            Some(steps) => churn::play(&mut scenario, people, steps as usize),
+            Some(steps) => churn::play(&mut scenario, people, steps as usize, each["seed"].as_u64().unwrap_or(0)),
             None => steps::play(&mut scenario, people),
         }
         failures += scenario.failures;
