@@ -49,7 +49,7 @@ export const domainErrors = {
   IsAdmin: 'That person is an admin. Demote them first.',
   KeyPackageAlreadyConsumed: 'Your key package has been used. Ask a member to add you again with a new one.',
   KeyPackageNotFound:
-    'A key package was not handed out to you or has been used. Fetch new ones and make the Welcome again.',
+    'A key package was not handed out to you or another member, or has been used. Fetch new ones and make the Welcome again.',
   KeyPackageReserved: 'Another Welcome waits for that key package. Fetch it with getWelcome.',
   MessageTooLarge: 'The message is larger than the largest size bucket. Split it.',
   NoActiveMembers: 'Nobody else is left in the conversation who could help.',

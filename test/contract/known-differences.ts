@@ -47,6 +47,9 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ subscribeConvoEvents.main.parameters.properties.ticket': 'public clients send it in the query',
   '+ subscribeConvoEvents.messageEvent.properties.ephemeral': 'tells a message that is not stored from one that is',
 
+  '+ getKeyPackages.main.parameters.properties.asMlsMessage': 'some MLS libraries read no bare KeyPackage',
+  '+ claimPendingDeviceAddition.main.input.schema.properties.asMlsMessage':
+    'some MLS libraries read no bare KeyPackage',
   '+ updatePolicy.main.input.schema.properties.handshakes': 'a group may demand commits that the service can check',
   '+ updatePolicy.policyView.properties.handshakes': 'a group may demand commits that the service can check',
 

@@ -3,6 +3,7 @@ import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
 import { cleanKeyPackages } from '#domain/key-packages/clean-key-packages.ts';
 import { storedRef } from '#domain/key-packages/key-package.ts';
 import { addMembers } from '#domain/membership/add-members.ts';
+import { leaveConversation } from '#domain/membership/leave-conversation.ts';
 import { getWelcome } from '#domain/welcomes/get-welcome.ts';
 import { keyPackageRef } from '#mls/key-package-ref.ts';
 import { required } from '#platform/errors.ts';
@@ -207,6 +208,41 @@ test('a package claimed by one caller is of no use to another, nor in a Welcome 
     addWithWelcome(harness.server, { caller: alice, did: bob, conversation: own, refs: [...used, ...used] }),
   );
   expect((await twice).code).toBe('KeyPackageNotFound');
+});
+
+// A member may commit the Add that another member proposed (RFC 9420 section 12.4), who fetched the package.
+test.for([
+  { who: 'another member', members: 1, later: 'stays', outcome: 'none' },
+  { who: 'a former member', members: 1, later: 'leaves', outcome: 'KeyPackageNotFound' },
+  { who: 'nobody of the conversation', members: 0, later: 'stays', outcome: 'KeyPackageNotFound' },
+] as const)('a package that $who fetched, in a Welcome: $outcome', async ({ members, later, outcome }) => {
+  const [alice = '', bob = '', carol = ''] = randomPeople(3);
+  await plantKeyPackages(harness.server, { did: carol }, 2);
+  const conversation = await harness.createConversation([alice, ...(members === 1 ? [bob] : [])]);
+  const { refs } = await claim(harness.server, bob, [carol]);
+  const used = refs.map((ref) => Buffer.from(ref, 'hex'));
+  if (later === 'leaves') {
+    const leaving = { conversationId: conversation.id, targetDid: undefined, commit: undefined };
+    await leaveConversation(harness.server, { did: bob }, leaving);
+  }
+  const added = addWithWelcome(harness.server, { caller: alice, did: carol, conversation, refs: used });
+  expect((await refusalOf(added)).code).toBe(outcome);
+});
+
+// Safe because of the primary key of used_key_packages, as above.
+test('a package that one member fetched is used once, also by several members at once', async () => {
+  const [alice = '', bob = '', carol = ''] = randomPeople(3);
+  await plantKeyPackages(harness.server, { did: carol }, 2);
+  const conversations = await Promise.all([1, 2, 3, 4].map(() => harness.createConversation([alice, bob])));
+  const { refs } = await claim(harness.server, bob, [carol]);
+  const used = refs.map((ref) => Buffer.from(ref, 'hex'));
+  const outcomes = await Promise.all(
+    conversations.map((conversation, index) => {
+      const caller = index % 2 === 0 ? alice : bob;
+      return refusalOf(addWithWelcome(serverFor(index), { caller, did: carol, conversation, refs: used }));
+    }),
+  );
+  expect(outcomes.filter(({ code }) => code === 'none')).toHaveLength(1);
 });
 
 // The delete takes only rows that it can lock, and reads their state again under the lock.

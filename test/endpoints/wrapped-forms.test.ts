@@ -129,12 +129,18 @@ describe.each([
   ['bare', (bytes: Uint8Array) => Buffer.from(bytes)],
   ['in an MLSMessage', inMessage],
 ])(
-  'a key package that comes %s is served bare, as clients of the contract read it, under the same reference',
+  'a key package that comes %s is served bare, as clients of the contract read it, or in an MLSMessage on request, under the same reference',
   (_name, form) => {
     const expires = (): `${string}Z` => new Date(Date.now() + 86_400_000).toISOString() as `${string}Z`;
 
     async function served(owner: XrpcClient): Promise<unknown> {
-      const { keyPackages } = await bed.client().call('getKeyPackages', { dids: [owner.did] });
+      const claimer = bed.client();
+      const { keyPackages } = await claimer.call('getKeyPackages', { dids: [owner.did] });
+      // The same package again, in the form that mls-rs and OpenMLS read.
+      const again = await claimer.call('getKeyPackages', { dids: [owner.did], asMlsMessage: true });
+      expect(again.keyPackages.map(({ keyPackage }) => keyPackage)).toEqual(
+        keyPackages.map(({ keyPackage }) => base64(inMessage(Buffer.from(keyPackage, 'base64')))),
+      );
       return keyPackages.map(({ keyPackage, keyPackageHash }) => ({ keyPackage, keyPackageHash }));
     }
 

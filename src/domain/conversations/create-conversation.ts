@@ -125,6 +125,7 @@ async function insertAll(deps: CreateDeps, tx: Tx, caller: Caller, input: Checke
       bytes: input.welcome,
       cipherSuite: input.suite,
       invited: others,
+      members: () => Promise.resolve([]),
     });
   }
   if (input.groupInfo !== undefined) await storeGroupInfo(deps, tx, input.groupInfo, epoch);

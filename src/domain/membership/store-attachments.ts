@@ -6,6 +6,7 @@ import { acceptWelcome } from '#domain/welcomes/accept-welcome.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/database.ts';
 import { findActiveMember } from './find-active-member.ts';
+import { listActiveMembers } from './list-active-members.ts';
 
 /** What a commit may bring along. */
 export interface CommitAttachments {
@@ -46,7 +47,11 @@ export async function storeAttachments(
 ): Promise<void> {
   const { groupId, epoch, welcome, groupInfo, invited } = attachments;
   if (welcome !== undefined) {
-    await acceptWelcome(deps, tx, caller, { groupId, epoch, bytes: welcome, cipherSuite: undefined, invited });
+    const members = async (): Promise<string[]> => {
+      const rosters = await listActiveMembers({ ...deps, db: tx }, [groupId]);
+      return [...rosters.values()].flat().map(({ did }) => did);
+    };
+    await acceptWelcome(deps, tx, caller, { groupId, epoch, bytes: welcome, cipherSuite: undefined, invited, members });
   }
   if (groupInfo !== undefined) await storeGroupInfo(deps, tx, groupInfo, epoch);
 }

@@ -11,8 +11,8 @@ import { deliverWelcome } from './deliver-welcome.ts';
 
 /**
  * Uses up the key packages that the Welcome names and stores it for their owners, in the transaction of its commit. A
- * Welcome shows no group (RFC 9420 section 12.4.3.1), so what is checked is that it is for packages handed out to this
- * caller, and that their owners are among `invited`.
+ * Welcome shows no group (RFC 9420 section 12.4.3.1), so what is checked is that it is for packages handed out to the
+ * caller or another member, and that their owners are among `invited`.
  * @throws AppError InvalidWelcome, KeyPackageNotFound.
  */
 export async function acceptWelcome(
@@ -25,6 +25,8 @@ export async function acceptWelcome(
     bytes: Buffer;
     cipherSuite: number | undefined;
     invited: readonly string[];
+    /** DIDs of the other members, who may have fetched a package and proposed the Add. */
+    members: () => Promise<readonly string[]>;
   },
 ): Promise<void> {
   const header = parseWelcome(welcome.bytes);
@@ -33,6 +35,7 @@ export async function acceptWelcome(
   const recipients = await consumeKeyPackages(deps, tx, caller, {
     refs: header.keyPackageRefs.map((ref) => Buffer.from(ref)),
     cipherSuite: header.cipherSuite,
+    otherClaimers: welcome.members,
   });
   const invited = new Set([...welcome.invited, caller.did]);
   if (!recipients.every(({ did }) => invited.has(did))) throw refusalFor('InvalidWelcome', 'ownerNotNamed');

@@ -1,4 +1,5 @@
 import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
+import { keyPackageText } from '#xrpc/key-package-text.ts';
 import { query } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/getKeyPackages.defs.ts';
@@ -17,7 +18,7 @@ export const getKeyPackages = (deps: Parameters<typeof claimKeyPackages>[0]): Me
       return {
         keyPackages: packages.map(({ did, keyPackage, ref }) => ({
           did,
-          keyPackage: keyPackage.toString('base64'),
+          keyPackage: keyPackageText(keyPackage, params.asMlsMessage),
           keyPackageHash: ref.toString('hex'),
           cipherSuite,
         })),

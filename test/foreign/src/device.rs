@@ -112,12 +112,13 @@ impl Device {
 
     /// One package for each device of `did` that is not in the group.
     pub fn take_packages(&self, did: &str) -> Outcome<Vec<Package>> {
-        let answer = self.get("getKeyPackages", &[("dids", did), ("cipherSuite", self.suite_name)])?;
+        let query = [("dids", did), ("cipherSuite", self.suite_name), ("asMlsMessage", "true")];
+        let answer = self.get("getKeyPackages", &query)?;
         let members: Vec<_> =
             self.engine.leaves().unwrap_or_default().into_iter().map(|leaf| leaf.signature_key).collect();
         let mut packages = Vec::new();
         for item in answer["keyPackages"].as_array().ok_or("no keyPackages")? {
-            let bytes = envelope::as_key_package_message(from_base64(&item["keyPackage"])?);
+            let bytes = from_base64(&item["keyPackage"])?;
             let hash = item["keyPackageHash"].as_str().ok_or("no keyPackageHash")?.into();
             if !members.contains(&self.engine.key_of_package(&bytes)?) {
                 packages.push(Package { bytes, hash });

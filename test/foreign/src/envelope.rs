@@ -25,19 +25,10 @@ pub fn unwrap(padded: &[u8]) -> Outcome<&[u8]> {
     Ok(rest.get(..u32::from_be_bytes(*length) as usize).ok_or("the envelope names more bytes than it has")?)
 }
 
-/// MLS 1.0, wire format mls_key_package.
-const KEY_PACKAGE_HEADER: [u8; 4] = [0, 1, 0, 5];
+/// Version and wire format, 2 bytes each.
+const MLS_MESSAGE_HEADER_SIZE_BYTES: usize = 4;
 
-/// The service gives a KeyPackage as it stands in a group's tree; both libraries read it inside an MLSMessage.
-pub fn as_key_package_message(key_package: Vec<u8>) -> Vec<u8> {
-    if key_package.starts_with(&KEY_PACKAGE_HEADER) {
-        key_package
-    } else {
-        [&KEY_PACKAGE_HEADER[..], &key_package].concat()
-    }
-}
-
-/// What is inside an MLSMessage: it begins with the version and the wire format, 2 bytes each.
+/// What is inside an MLSMessage.
 pub fn bare(message: &[u8]) -> &[u8] {
-    message.get(KEY_PACKAGE_HEADER.len()..).unwrap_or_default()
+    message.get(MLS_MESSAGE_HEADER_SIZE_BYTES..).unwrap_or_default()
 }

@@ -121,13 +121,13 @@ pub fn demand_handshakes(scenario: &mut Scenario) {
 
 fn grow(scenario: &mut Scenario) {
     demand_handshakes(scenario);
-    scenario.step("Bob proposes to add Carol and commits it; she joins by Welcome", |it| {
+    scenario.step("Bob proposes to add Carol, Alice commits it; she joins by Welcome", |it| {
         let carol = it.did(CAROL);
         it.agree()?;
         let packages = it.devices[BOB].take_packages(&carol)?;
         it.devices[BOB].propose(|engine| engine.propose_add(&packages[0].bytes))?;
-        // The service takes a Welcome from whoever it gave the key package to.
-        it.add(BOB, CAROL, &Changes::default(), &packages[0].hash)?;
+        it.agree()?;
+        it.add(ALICE, CAROL, &Changes::default(), &packages[0].hash)?;
         it.agree()
     });
     scenario.step("Alice adds Dan, and sends the Welcome bare; he joins by it", |it| {

@@ -17,6 +17,7 @@ export type $Params = l.InferOutput<typeof $params>
 
 export const $input = /*#__PURE__*/ l.jsonPayload({
   pendingAdditionId: /*#__PURE__*/ l.string(),
+  asMlsMessage: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.boolean()),
 })
 
 export type $Input<B = l.BinaryData> = l.InferPayload<typeof $input, B>

@@ -30,6 +30,7 @@ export const $params = /*#__PURE__*/ l.params({
       ]
     }>(),
   ),
+  asMlsMessage: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.boolean()),
 })
 
 export type $Params = l.InferOutput<typeof $params>
