@@ -8,6 +8,7 @@ import type { Metrics } from '#platform/metrics.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Database } from '#storage/database.ts';
 import { readPoolUse } from '#storage/pool-use.ts';
+import { removeOldWal } from '#storage/remove-old-wal.ts';
 import { endRevokedStreams } from '#stream/end-revoked-streams.ts';
 import type { OpenStream } from '#stream/serve-stream.ts';
 
@@ -15,6 +16,8 @@ export interface HousekeepingDeps {
   readonly database: Database;
   readonly privacy: Privacy;
   readonly settleIntervalSeconds: number;
+  /** Whether the WAL is ours to remove: that of the embedded Postgres is. */
+  readonly removesOldWal: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -47,7 +50,7 @@ export function startHousekeeping(deps: HousekeepingDeps): { stop(): Promise<voi
     every(deps, stopping.signal, {
       part: 'settlement',
       intervalMs: settlementIntervalMs,
-      run: () => settleWhenDue({ db: deps.database.db, privacy: deps.privacy }, deps.settleIntervalSeconds),
+      run: () => settle(deps),
     }),
     every(deps, stopping.signal, {
       part: 'partitions',
@@ -79,6 +82,12 @@ async function every(deps: HousekeepingDeps, signal: AbortSignal, chore: Chore):
       deps.logger.log('background_failed', { part: chore.part, ...describeError(error) });
     }
   }
+}
+
+/** The WAL of before a settlement still tells which rows were written one after the other. */
+async function settle({ database, privacy, settleIntervalSeconds, removesOldWal }: HousekeepingDeps): Promise<void> {
+  const isSettled = await settleWhenDue({ db: database.db, privacy }, settleIntervalSeconds);
+  if (isSettled && removesOldWal) await removeOldWal(database.db);
 }
 
 async function updateGauges(deps: HousekeepingDeps): Promise<void> {

@@ -118,7 +118,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     { name: 'tail', run: () => app.tail.stop() },
   );
   await openStockBell(deps, direct, app);
-  const admin = await openOperations(deps, { app, database, metrics, privacy });
+  const admin = await openOperations(deps, { app, database, metrics, privacy, isAlone });
   logger.log('signature_backend', { backend: signatureBackend });
   const adminPort = admin.port;
   logger.log('server_listening', { port: listener.port, adminPort, startupMs: clock.monotonicMs() - startedMs });
@@ -158,7 +158,7 @@ function hostOfDid({ NODE_ENV, SERVICE_DID }: Config): string | undefined {
 
 async function openOperations(
   deps: ServerDeps,
-  parts: { app: App; database: Database; metrics: Metrics; privacy: Privacy },
+  parts: { app: App; database: Database; metrics: Metrics; privacy: Privacy; isAlone: boolean },
 ): Promise<AdminListener> {
   const { config, clock, logger, steps } = deps;
   const { app, database, metrics, privacy } = parts;
@@ -168,6 +168,7 @@ async function openOperations(
     privacy,
     refusedAccount: (did) => refusedAccount(privacy, did),
     settleIntervalSeconds: config.SETTLE_INTERVAL_SECONDS,
+    removesOldWal: parts.isAlone,
     clock,
     logger,
     metrics,

@@ -19,13 +19,16 @@ interface SettleDeps {
  * What the transactions of conversations have left to be written into rows of people: their lists of conversations, and which key
  * packages are used. Done when enough waits, or when something waits and `intervalSeconds` are over since the last time; called every
  * few seconds by every server. What a process that died has left, the next call of any server carries over.
+ * @returns whether an interval ended with a settlement by this call.
  */
-export async function settleWhenDue(deps: SettleDeps, intervalSeconds: number): Promise<void> {
+export async function settleWhenDue(deps: SettleDeps, intervalSeconds: number): Promise<boolean> {
   const { changes, uses } = await countWaiting(deps.db, usesWaitingMax);
   if (changes >= changesWaitingMax || uses >= usesWaitingMax) await settleWaiting(deps);
-  if (!(await isIntervalOver(deps.db, intervalSeconds))) return;
-  if (changes + uses === 0 && !(await hasFineClaims(deps.db)) && !(await hasUnmixed(deps.db))) return;
-  if (await beginInterval(deps.db, intervalSeconds)) await settleWrites(deps);
+  if (!(await isIntervalOver(deps.db, intervalSeconds))) return false;
+  if (changes + uses === 0 && !(await hasFineClaims(deps.db)) && !(await hasUnmixed(deps.db))) return false;
+  if (!(await beginInterval(deps.db, intervalSeconds))) return false;
+  await settleWrites(deps);
+  return true;
 }
 
 /** Carries over everything that waits now, mixes what was written lately, and clears the pages of what stood there before. */
