@@ -11,12 +11,14 @@ const ITEMS_MAX = 500_000;
  */
 export class ByteReader {
   readonly #bytes: Uint8Array;
+  readonly #view: DataView;
   #offset = 0;
   #end: number;
   #itemsLeft = ITEMS_MAX;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#end = bytes.length;
   }
 
@@ -35,16 +37,15 @@ export class ByteReader {
   }
 
   uint8(): number {
-    return this.#byteAt(this.#advance(1));
+    return this.#view.getUint8(this.#advance(1));
   }
 
   uint16(): number {
-    const at = this.#advance(2);
-    return (this.#byteAt(at) << 8) | this.#byteAt(at + 1);
+    return this.#view.getUint16(this.#advance(2));
   }
 
   uint32(): number {
-    return this.uint16() * 0x1_0000 + this.uint16();
+    return this.#view.getUint32(this.#advance(4));
   }
 
   uint64(): bigint {
@@ -118,11 +119,5 @@ export class ByteReader {
     if (sizeBytes > this.#end - start) throw new MlsFormatError(TRUNCATED);
     this.#offset = start + sizeBytes;
     return start;
-  }
-
-  #byteAt(index: number): number {
-    const byte = this.#bytes[index];
-    if (byte === undefined) throw new MlsFormatError(TRUNCATED);
-    return byte;
   }
 }
