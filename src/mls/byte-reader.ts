@@ -2,6 +2,10 @@ import { MlsFormatError } from './mls-format-error.ts';
 
 const TRUNCATED = 'The MLS data ends before one of its fields does.';
 
+/** Digest sizes of the registered suites run from SHA-256 to SHA-512. */
+const HASH_REFERENCE_SIZE_BYTES_MIN = 32;
+const HASH_REFERENCE_SIZE_BYTES_MAX = 64;
+
 /** Over all vectors of one input; bounds the time that 10 MiB of one-byte items can hold the event loop. */
 const ITEMS_MAX = 500_000;
 
@@ -62,6 +66,15 @@ export class ByteReader {
   /** `opaque<V>`. */
   opaque(): Uint8Array {
     return this.bytes(this.#vectorLength());
+  }
+
+  /** `HashReference`, RFC 9420 section 5.2: a digest, which has 32 to 64 bytes in the registered suites. */
+  hashReference(): Uint8Array {
+    const sizeBytes = this.#vectorLength();
+    if (sizeBytes < HASH_REFERENCE_SIZE_BYTES_MIN || sizeBytes > HASH_REFERENCE_SIZE_BYTES_MAX) {
+      throw new MlsFormatError('A reference to a KeyPackage or a proposal is not as long as a digest.');
+    }
+    return this.bytes(sizeBytes);
   }
 
   /** Skips `opaque<V>` without making a view. */

@@ -106,7 +106,7 @@ function readUpdatePath(reader: ByteReader): LeafNode {
 
 function readCommittedProposal(reader: ByteReader): CommittedProposal {
   const kind = reader.uint8();
-  if (kind === PROPOSAL_BY_REFERENCE) return { type: 'reference', ref: reader.opaque() };
+  if (kind === PROPOSAL_BY_REFERENCE) return { type: 'reference', ref: reader.hashReference() };
   if (kind === PROPOSAL_BY_VALUE) return readProposal(reader);
   throw new MlsFormatError('An MLS commit holds neither a proposal nor a reference.');
 }
@@ -116,7 +116,7 @@ export function readCommitShape(reader: ByteReader): CommitShape {
   const proposals: CommittedProposal[] = [];
   reader.vector(() => {
     if (proposals.push(readCommittedProposal(reader)) > limits.proposalsPerCommitMax) {
-      throw new MlsFormatError('The MLS commit has more proposals than any group needs.');
+      throw new MlsFormatError('The MLS commit has more than 6000 proposals. Make several commits.');
     }
   });
   const pathLeaf = reader.isPresent() ? readUpdatePath(reader) : undefined;

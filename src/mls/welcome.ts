@@ -11,10 +11,6 @@ export interface WelcomeHeader {
   readonly keyPackageRefs: readonly Uint8Array[];
 }
 
-/** Digest sizes of the registered suites run from SHA-256 to SHA-512. */
-const REF_SIZE_BYTES_MIN = 32;
-const REF_SIZE_BYTES_MAX = 64;
-
 export interface Welcome extends WelcomeHeader {
   /** Without an MLSMessage around it. A view on the input. */
   readonly bare: Uint8Array;
@@ -24,10 +20,7 @@ export function readWelcomeBody(reader: ByteReader): WelcomeHeader {
   const cipherSuite = reader.uint16();
   const keyPackageRefs: Uint8Array[] = [];
   reader.vector(() => {
-    const ref = reader.opaque();
-    if (ref.length < REF_SIZE_BYTES_MIN || ref.length > REF_SIZE_BYTES_MAX) {
-      throw new MlsFormatError('A KeyPackageRef in the Welcome is not as long as a digest.');
-    }
+    const ref = reader.hashReference();
     reader.skipOpaque(); // kem_output
     reader.skipOpaque(); // ciphertext
     keyPackageRefs.push(ref);

@@ -17,8 +17,8 @@ export const limits = {
   groupInfoSizeBytesMin: 100,
   /** A full conversation with every device that its members may have, rounded up to a power of two. */
   leavesPerGroupMax: 32_768,
-  /** As many as there may be leaves, and some more: an epoch replaces every leaf at most. */
-  proposalsPerCommitMax: 40_000,
+  /** Six for each member of a full conversation; bounds the time that a commit in clear holds the event loop. */
+  proposalsPerCommitMax: 6_000,
   /** Proposals in clear that may wait in one epoch; a commit that refers to them reads them all. */
   clearProposalsPerEpochMax: 1_000,
   /** The same in bytes. */
