@@ -8,7 +8,7 @@ import { MlsMember } from '../support/mls-member.ts';
 import { wrapInEnvelope } from '../support/mls-padding.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { XrpcClient } from '../support/xrpc-client.ts';
+import type { XrpcClient, XrpcFailure } from '../support/xrpc-client.ts';
 
 let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed({ servers: 2 })));
@@ -333,6 +333,12 @@ describe('a commit that changes nobody', () => {
       expect(won.map((outcome) => outcome.status === 'fulfilled' && outcome.value)).toEqual([
         { success: true, newEpoch: epoch + 1 },
       ]);
+      const lost = outcomes.flatMap((outcome) =>
+        outcome.status === 'rejected' ? [outcome.reason as XrpcFailure] : [],
+      );
+      expect(lost.map(({ body }) => ({ error: body['error'], currentEpoch: body['currentEpoch'] }))).toEqual(
+        lost.map(() => ({ error: 'EpochMismatch', currentEpoch: epoch + 1 })),
+      );
     }
   });
 });
