@@ -1,43 +1,24 @@
-import { mkdtemp, realpath, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
-import { openDatabase } from '#storage/database.ts';
 import type { Database } from '#storage/database.ts';
-import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
-import type { EmbeddedPostgres } from '#storage/embedded-postgres.ts';
-import { migrateUp } from '#storage/migrator.ts';
 import { createAccount } from '../support/account.ts';
-import { startLoopbackPlc } from '../support/loopback-plc.ts';
 import type { LoopbackPlc } from '../support/loopback-plc.ts';
-import { startTestServer } from '../support/test-server.ts';
 import type { TestServer } from '../support/test-server.ts';
 import { createXrpcClient, errorNameOf } from '../support/xrpc-client.ts';
 import type { RawAnswer } from '../support/xrpc-client.ts';
+import { startOwnPostgresServer } from '../support/own-postgres-server.ts';
+import type { OwnPostgresServer } from '../support/own-postgres-server.ts';
 
-/** A Postgres of its own: killing it ends the connections of everybody. */
-let folder: string;
-let postgres: EmbeddedPostgres;
+let bed: OwnPostgresServer;
 let database: Database;
 let plc: LoopbackPlc;
 let server: TestServer;
 
 beforeAll(async () => {
-  folder = await realpath(await mkdtemp(join(tmpdir(), 'nightjar-crash-')));
-  postgres = await startEmbeddedPostgres({ dataDir: folder, clock: systemClock, durability: 'fast' });
-  database = openDatabase({ url: postgres.url, poolSize: 2, applicationName: 'nightjar-test', purpose: 'maintenance' });
-  await migrateUp(database);
-  plc = await startLoopbackPlc();
-  server = await startTestServer({ databaseUrl: postgres.url, plcUrl: plc.url });
+  bed = await startOwnPostgresServer({ poolSize: 2 });
+  ({ database, plc, server } = bed);
 }, 60_000);
-afterAll(async () => {
-  await server.stop();
-  await plc.close();
-  await database.close();
-  await postgres.stop();
-  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
-});
+afterAll(() => bed.stop());
 
 /** Kill -9 of one backend: Postgres then ends all others and recovers, which empties unlogged tables. */
 async function crash(): Promise<void> {

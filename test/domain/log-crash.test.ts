@@ -1,58 +1,36 @@
-import { mkdtemp, realpath, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
-import { openDatabase } from '#storage/database.ts';
 import type { Database } from '#storage/database.ts';
-import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
-import type { EmbeddedPostgres } from '#storage/embedded-postgres.ts';
-import { migrateUp } from '#storage/migrator.ts';
 import { createAccount } from '../support/account.ts';
 import { craftMessage, createCraftedConversation } from '../support/crafted-conversation.ts';
 import type { CraftedConversation } from '../support/crafted-conversation.ts';
 import { openEventStream } from '../support/event-stream.ts';
 import type { EventStream } from '../support/event-stream.ts';
-import { startLoopbackPlc } from '../support/loopback-plc.ts';
-import type { LoopbackPlc } from '../support/loopback-plc.ts';
-import { startTestServer } from '../support/test-server.ts';
 import type { TestServer } from '../support/test-server.ts';
 import { createXrpcClient, rawRequest } from '../support/xrpc-client.ts';
 import type { XrpcClient } from '../support/xrpc-client.ts';
+import { startOwnPostgresServer } from '../support/own-postgres-server.ts';
+import type { OwnPostgresServer } from '../support/own-postgres-server.ts';
 
-/** A Postgres of its own: killing it ends the connections of everybody. */
-let folder: string;
-let postgres: EmbeddedPostgres;
+let bed: OwnPostgresServer;
 let database: Database;
-let plc: LoopbackPlc;
 let server: TestServer;
 let alice: XrpcClient;
 let bob: XrpcClient;
 let conversation: CraftedConversation;
 
 beforeAll(async () => {
-  folder = await realpath(await mkdtemp(join(tmpdir(), 'nightjar-crash-')));
-  postgres = await startEmbeddedPostgres({ dataDir: folder, clock: systemClock, durability: 'fast' });
-  database = openDatabase({ url: postgres.url, poolSize: 1, applicationName: 'nightjar-test', purpose: 'maintenance' });
-  await migrateUp(database);
+  bed = await startOwnPostgresServer({ poolSize: 1, env: { QUOTA_STORE: 'memory' } });
+  ({ database, server } = bed);
   // What no commit has flushed stays in memory until the crash.
   await database.sql`ALTER SYSTEM SET wal_writer_delay = '10s'`;
   await database.sql`SELECT pg_reload_conf()`;
-  plc = await startLoopbackPlc();
-  server = await startTestServer({ databaseUrl: postgres.url, plcUrl: plc.url, env: { QUOTA_STORE: 'memory' } });
-  [alice, bob] = [createAccount(plc), createAccount(plc)].map((account) => createXrpcClient({ server, account })) as [
-    XrpcClient,
-    XrpcClient,
-  ];
+  [alice, bob] = [createAccount(bed.plc), createAccount(bed.plc)].map((account) =>
+    createXrpcClient({ server, account }),
+  ) as [XrpcClient, XrpcClient];
   conversation = await createCraftedConversation(alice, [bob]);
 }, 60_000);
-afterAll(async () => {
-  await server.stop();
-  await plc.close();
-  await database.close();
-  await postgres.stop();
-  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
-});
+afterAll(() => bed.stop());
 
 async function lastPosition(): Promise<number> {
   const [row] = await database.sql<{ last: number }[]>`SELECT last_value AS last FROM log_positions`;
