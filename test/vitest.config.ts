@@ -1,5 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { compileCacheFolder } from './support/child-environment.ts';
+
+// The workers of vitest load the packages anew for each test file.
+process.env['NODE_COMPILE_CACHE'] ??= compileCacheFolder;
 
 export default defineConfig({
   root: fileURLToPath(new URL('..', import.meta.url)),

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
 import { readAuditEvents } from '#storage/audit-events.ts';
+import { childEnvironment } from '../support/child-environment.ts';
 import { craftedSuite, createCraftedConversation } from '../support/crafted-conversation.ts';
 import { openEventStream } from '../support/event-stream.ts';
 import { createLeakScanner, dumpTables } from '../support/leak-scanner.ts';
@@ -136,7 +137,7 @@ interface Exit {
 }
 
 async function admin(of: TestBed, identityKey: string, ...args: string[]): Promise<Exit> {
-  const env = { PATH: process.env['PATH'], DATABASE_URL: of.database.url, IDENTITY_KEY: identityKey };
+  const env = { ...childEnvironment, DATABASE_URL: of.database.url, IDENTITY_KEY: identityKey };
   const command = [join(projectRoot, 'bin/admin.ts'), ...args];
   try {
     return { code: 0, ...(await promisify(execFile)(process.execPath, command, { cwd: projectRoot, env })) };

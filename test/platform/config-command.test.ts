@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, inject, test } from 'vitest';
 import { newSecret } from '#platform/ids.ts';
 import { settings } from '#platform/settings.ts';
+import { childEnvironment } from '../support/child-environment.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { onDatabase } from '../support/database-url.ts';
 import { projectRoot } from '../tidy/source-tree.ts';
@@ -18,7 +19,7 @@ function config(env: Readonly<Record<string, string>>, ...args: string[]): Promi
     execFile(
       process.execPath,
       [join(projectRoot, 'bin/admin.ts'), 'config', ...args],
-      { cwd: projectRoot, env: { PATH: process.env['PATH'], ...env } },
+      { cwd: projectRoot, env: { ...childEnvironment, ...env } },
       (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }),
     );
   });

@@ -14,6 +14,7 @@ import { migrateUp } from '#storage/migrator.ts';
 import { startWorkers } from '../../workers/main.ts';
 import { createAccount } from '../support/account.ts';
 import type { Account } from '../support/account.ts';
+import { childEnvironment } from '../support/child-environment.ts';
 import { craftMessage, createCraftedConversation, sendCrafted } from '../support/crafted-conversation.ts';
 import type { CraftedConversation } from '../support/crafted-conversation.ts';
 import { onDatabase } from '../support/database-url.ts';
@@ -60,7 +61,7 @@ const serve = (databaseUrl: string): Promise<TestServer> =>
 
 /** What an operator's command prints, and its exit code. */
 function admin(databaseUrl: string, ...args: readonly string[]): Promise<{ code: number; text: string }> {
-  const env = { PATH: process.env['PATH'], NODE_ENV: 'test', DATABASE_URL: databaseUrl, IDENTITY_KEY: identityKey };
+  const env = { ...childEnvironment, NODE_ENV: 'test', DATABASE_URL: databaseUrl, IDENTITY_KEY: identityKey };
   return new Promise((resolve) => {
     execFile(process.execPath, ['bin/admin.ts', ...args], { cwd: projectRoot, env }, (error, stdout, stderr) =>
       resolve({ code: Number(error?.code ?? 0), text: stdout + stderr }),

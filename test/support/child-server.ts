@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { projectRoot } from '../tidy/source-tree.ts';
+import { childEnvironment } from './child-environment.ts';
 
 /** A Nightjar in a process of its own, as npm starts it. */
 export interface ChildServer {
@@ -26,7 +27,7 @@ export async function startChildServer(
 ): Promise<ChildServer> {
   const child = spawn(process.execPath, ['src/main.ts', role], {
     cwd: folder,
-    env: { PATH: process.env['PATH'] ?? '', LOG_LEVEL: 'info', ...env },
+    env: { ...childEnvironment, LOG_LEVEL: 'info', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = once(child, 'exit') as Promise<[number | null, string | null]>;

@@ -32,7 +32,7 @@ export interface PreviousRelease {
   readonly folder: string;
   /** What {@link WorkerProcesses} runs for workers of that release. */
   readonly workerScript: string;
-  /** Those of the settings that it knows: it refuses others. */
+  /** Those of the settings that it knows, for it refuses others; and the place of its compiled code. */
   settingsOf(env: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
   /** `npm run migrate -- up` of that release. @returns what it printed. */
   migrateUp(databaseUrl: string): Promise<string>;
@@ -52,7 +52,11 @@ export async function unpackPreviousRelease(commit = previousCommit): Promise<Pr
   const known = await readFile(join(folder, '.env.example'), 'utf8');
   return {
     folder,
-    settingsOf: (env) => Object.fromEntries(Object.entries(env).filter(([name]) => known.includes(`\n#${name}=`))),
+    settingsOf: (env) => ({
+      ...Object.fromEntries(Object.entries(env).filter(([name]) => known.includes(`\n#${name}=`))),
+      // The folder has another name in each run, so that the cache of this release would grow.
+      NODE_COMPILE_CACHE: join(folder, 'compiled'),
+    }),
     workerScript: script,
     async migrateUp(databaseUrl) {
       const env = { PATH: process.env['PATH'], DATABASE_URL: databaseUrl };

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { jobNames } from '#jobs/catalogue.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
+import { childEnvironment } from '../support/child-environment.ts';
 import { createTestDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 
@@ -24,7 +25,7 @@ interface Exit {
 }
 
 async function admin(...args: string[]): Promise<Exit> {
-  const env = { PATH: process.env['PATH'], DATABASE_URL: database.url, IDENTITY_KEY: identityKey };
+  const env = { ...childEnvironment, DATABASE_URL: database.url, IDENTITY_KEY: identityKey };
   try {
     const done = await promisify(execFile)(process.execPath, [join(root, 'bin/admin.ts'), ...args], { cwd: root, env });
     return { code: 0, ...done };

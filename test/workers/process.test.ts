@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { childEnvironment } from '../support/child-environment.ts';
 import { createTestDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 
@@ -22,7 +23,7 @@ function startProcess(
   lines: AsyncIterator<string>;
   errors: string[];
 } {
-  const env = { PATH: process.env['PATH'], DATABASE_URL: url, WORKER_ADMIN_PORT: '0', LOG_LEVEL: 'info' };
+  const env = { ...childEnvironment, DATABASE_URL: url, WORKER_ADMIN_PORT: '0', LOG_LEVEL: 'info' };
   const child = spawn(process.execPath, [...nodeOptions, join(root, 'workers/main.ts')], {
     cwd: root,
     env,

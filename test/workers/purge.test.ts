@@ -6,6 +6,7 @@ import { retentionClasses, retentionClassNames } from '#domain/retention/retenti
 import { takeTurn } from '#jobs/take-turn.ts';
 import { systemClock } from '#platform/clock.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
+import { childEnvironment } from '../support/child-environment.ts';
 import { createTestDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { plantExpiring } from '../support/expiring-classes.ts';
@@ -33,7 +34,7 @@ function canOpenTerminals(): boolean {
 }
 
 function environment(): NodeJS.ProcessEnv {
-  return { PATH: process.env['PATH'], DATABASE_URL: database.url, IDENTITY_KEY: identityKey, TERM: 'xterm' };
+  return { ...childEnvironment, DATABASE_URL: database.url, IDENTITY_KEY: identityKey, TERM: 'xterm' };
 }
 
 async function admin(...args: string[]): Promise<{ code: number; lines: Record<string, unknown>[]; stderr: string }> {

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { jobNames } from '#jobs/catalogue.ts';
 import { takeTurn } from '#jobs/take-turn.ts';
+import { childEnvironment } from '../support/child-environment.ts';
 import { createTestDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 
@@ -16,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 async function admin(...args: string[]): Promise<Record<string, unknown>[]> {
-  const env = { PATH: process.env['PATH'], DATABASE_URL: database.url };
+  const env = { ...childEnvironment, DATABASE_URL: database.url };
   const command = [join(root, 'bin/admin.ts'), 'jobs', ...args];
   const { stdout } = await promisify(execFile)(process.execPath, command, { cwd: root, env });
   return stdout
