@@ -11,6 +11,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts', 'src/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts', 'test/contract/global-setup.ts'],
     pool: 'forks',
+    // Node runs the files as they are, as it does in production; vitest's own module loader doubles the work of each import and call.
+    experimental: { viteModuleRunner: false, nodeLoader: false },
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
