@@ -20,7 +20,7 @@ CREATE UNLOGGED TABLE quota_rows (
 const createIndex = 'CREATE INDEX quota_rows_by_expiry ON quota_rows (expires_at)';
 
 /**
- * The arithmetic of src/quota/gcra.ts for many charges at once, in one round trip. The first statement locks every row in name
+ * The arithmetic of src/quota/stores/gcra.ts for many charges at once, in one round trip. The first statement locks every row in name
  * order and makes those that are missing, so that two servers cannot deadlock; the time is read after that, so that it
  * never goes back from one holder of a row to the next. Acts: 1 charge, 2 look, 3 give back. Times in milliseconds; a
  * null time is the database's own, and what is given back was charged `ago` before it. While the day of the names changes a bucket has two names: the newer one counts

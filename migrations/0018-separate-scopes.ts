@@ -6,7 +6,7 @@ export const effect = 'contracts';
 /*
  * A stolen data folder shows the transaction of every row (xmin, xmax). From here on, no transaction writes or locks rows of a
  * person (accounts, key_packages) together with rows of a conversation; what belongs together waits in the two tables below, and
- * `settleWrites` of the servers carries it over in batches.
+ * `applyDeferredWrites` of the servers carries it over in batches.
  *
  * `key_packages.ref` becomes a keyed pseudonym of the KeyPackageRef. Migrations have no key, so the rows of before cannot be
  * converted here, and two forms side by side would have to be looked up twice for ever. No release has been made yet, so they are
@@ -38,7 +38,7 @@ const tables = [
     WHERE state = 2 AND (claimed_at AT TIME ZONE 'UTC')::time <> '00:00'`,
 ] as const;
 
-/** Tables about people across conversations; see src/storage/mixed-rows.ts. */
+/** Tables about people across conversations; see src/storage/rows/shuffled-rows.ts. */
 const mixed = [
   'accounts',
   'devices',
