@@ -236,7 +236,7 @@ function budgetsOf(
   quota: QuotaCharger,
 ): { claimLimit: ClaimLimit; byteBudget: ByteBudget } {
   return {
-    claimLimit: createClaimLimit({ quota, onSpent: (name) => metrics.quotaRefused(name) }),
+    claimLimit: createClaimLimit({ quota, onExhausted: (name) => metrics.quotaRefused(name) }),
     byteBudget: createByteBudget({ quota, db: database.db, privacy }),
   };
 }

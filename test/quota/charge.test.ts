@@ -110,7 +110,7 @@ describe('an address', () => {
     const { quota } = setUp();
     for (let person = 0; person < 500; person++) {
       expect((await quota.takeAddress('192.0.2.1')).allowed).toBe(true);
-      await quota.giveBackAddress('192.0.2.1');
+      await quota.refundAddress('192.0.2.1');
     }
     expect(await spend(50, () => quota.takeAddress('192.0.2.1'))).toBe(20);
   });
@@ -134,7 +134,7 @@ describe('the salt of a day', () => {
     clock.move(dayMs - 100);
     await spend(20, () => quota.takeAddress('192.0.2.1'));
     clock.move(200);
-    await quota.giveBackAddress('192.0.2.1');
+    await quota.refundAddress('192.0.2.1');
     expect(await spend(20, () => quota.takeAddress('192.0.2.1'))).toBe(1);
   });
 

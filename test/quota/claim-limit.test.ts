@@ -12,7 +12,7 @@ function setUp(): { budget: ReturnType<typeof createClaimLimit>; clock: ManualCl
   const clock = createManualClock(1_800_000_000_000);
   const spent: string[] = [];
   const quota = createQuota({ config: readConfig({ NODE_ENV: 'test' }), clock });
-  return { budget: createClaimLimit({ quota, onSpent: (name) => spent.push(name) }), clock, spent };
+  return { budget: createClaimLimit({ quota, onExhausted: (name) => spent.push(name) }), clock, spent };
 }
 
 async function claims(count: number, claim: (nth: number) => Promise<boolean> | boolean): Promise<number> {

@@ -29,11 +29,11 @@ function hostOf(site: number, subnet: number): ClientAddress {
 }
 
 function fail(client: ClientAddress, times: number): void {
-  for (let time = 0; time < times; time++) failedAuth.noteFailure(client);
+  for (let time = 0; time < times; time++) failedAuth.recordFailure(client);
 }
 
 function succeed(client: ClientAddress, times: number): void {
-  for (let time = 0; time < times; time++) failedAuth.noteSuccess(client);
+  for (let time = 0; time < times; time++) failedAuth.recordSuccess(client);
 }
 
 const guesser = clientAt('192.0.2.1');

@@ -25,7 +25,7 @@ const plenty = rows.map((row): [string, string] => [quotas[row].setting, '100000
 const config = readConfig(Object.fromEntries(plenty));
 
 // As long as an HMAC. Those would leave garbage that has nothing to do with how many keys there are.
-const nameOf = (_: QuotaName, whose: string) => ({ current: whose, former: undefined });
+const nameOf = (_: QuotaName, whose: string) => ({ current: whose, previous: undefined });
 
 function openAlone(): QuotaCharger {
   return createQuota({ config, clock: systemClock, nameOf });

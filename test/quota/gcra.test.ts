@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { charge, refund, isSpent } from '#quota/stores/gcra.ts';
+import { charge, refund, isExpired } from '#quota/stores/gcra.ts';
 import type { QuotaRule, QuotaState } from '#quota/stores/gcra.ts';
 
 const windowMs = 60_000;
@@ -112,9 +112,9 @@ describe('whatever arrives', () => {
         let nowMs = startMs;
         for (nowMs of timesOf(startMs, gapsMs)) charged = charge(rule, charged.state, nowMs);
         const laterMs = nowMs + charged.outcome.restoredInMs + 0.01;
-        expect(isSpent(rule, charged.state, laterMs)).toBe(true);
+        expect(isExpired(rule, charged.state, laterMs)).toBe(true);
         expect(charge(rule, charged.state, laterMs).outcome.remaining).toBe(Math.min(rule.burst, rule.limit) - 1);
-        if (charged.outcome.restoredInMs > 1) expect(isSpent(rule, charged.state, laterMs - 1)).toBe(false);
+        if (charged.outcome.restoredInMs > 1) expect(isExpired(rule, charged.state, laterMs - 1)).toBe(false);
       }),
     );
   });

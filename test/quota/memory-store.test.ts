@@ -14,8 +14,8 @@ const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs: 60_000
 const contracted = createMemoryStore(1_000);
 describeStore('memory', () => contracted);
 
-function bucket(current: string, former?: string): BucketNames {
-  return { current: nameOf(current), former: former === undefined ? undefined : nameOf(former) };
+function bucket(current: string, previous?: string): BucketNames {
+  return { current: nameOf(current), previous: previous === undefined ? undefined : nameOf(previous) };
 }
 
 test('a flood of keys takes no memory beyond the bound, and newcomers together get the room of one', () => {
@@ -60,7 +60,7 @@ test('a newcomer whose charge is given back leaves room for the next', () => {
   }
 });
 
-test('a bucket is found under its former name once, and kept under the new one', () => {
+test('a bucket is found under its previous name once, and kept under the new one', () => {
   const store = createMemoryStore(1_000);
   for (let time = 0; time < 10; time++) store.charge(bucket('old'), rule, 0);
   expect(store.charge(bucket('new', 'old'), rule, 1).allowed).toBe(false);

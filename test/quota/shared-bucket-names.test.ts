@@ -27,7 +27,7 @@ describe('names that servers share', () => {
     const noonMs = midnightMs + dayMs / 2;
     const name = namesAt(noonMs)('sendMessage', alice);
     expect(name).toEqual(namesAt(noonMs + 3_000_000)('sendMessage', alice));
-    expect(name).toEqual({ current: expect.stringMatching(/^[0-9a-f]{32}$/), former: undefined });
+    expect(name).toEqual({ current: expect.stringMatching(/^[0-9a-f]{32}$/), previous: undefined });
     expect(namesAt(noonMs)('getMessages', alice).current).not.toBe(name.current);
     const other = createSharedBucketNames(createPrivacy(parseKeyRing(newKeyRingText())), createManualClock(noonMs));
     expect(other('sendMessage', alice).current).not.toBe(name.current);
@@ -36,9 +36,9 @@ describe('names that servers share', () => {
   test('of two days have nothing in common, but for a while after midnight', () => {
     const before = namesAt(midnightMs - dayMs / 2)('sendMessage', alice);
     const after = namesAt(midnightMs + 30_000)('sendMessage', alice);
-    expect(after.former).toBe(before.current);
+    expect(after.previous).toBe(before.current);
     expect(after.current).not.toBe(before.current);
-    expect(namesAt(midnightMs + 200_000)('sendMessage', alice).former).toBeUndefined();
+    expect(namesAt(midnightMs + 200_000)('sendMessage', alice).previous).toBeUndefined();
   });
 });
 

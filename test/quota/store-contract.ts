@@ -12,7 +12,7 @@ let made = 0;
 /** A bucket that no other test has; `label` tells those of one test apart. */
 export function newBucket(label = ''): BucketNames {
   made += 1;
-  return { current: nameOf(`${made} ${label}`), former: undefined };
+  return { current: nameOf(`${made} ${label}`), previous: undefined };
 }
 
 /** Names are hex of 16 bytes, as HMACs are. */
@@ -116,10 +116,10 @@ export function describeStore(name: string, storeOf: () => QuotaStore): void {
       expect(await storeOf().charge(long, hourly, startMs + 3_661_000, 10)).toMatchObject({ allowed: true });
     });
 
-    test('finds what was charged under a former name, once, and keeps it under the new one', async () => {
+    test('finds what was charged under a previous name, once, and keeps it under the new one', async () => {
       const [old, current] = [newBucket('old'), newBucket('new')];
       await storeOf().charge(old, rule, startMs, 10);
-      const renamed = { current: current.current, former: old.current };
+      const renamed = { current: current.current, previous: old.current };
       expect(await storeOf().charge(renamed, rule, startMs + 1)).toMatchObject({ allowed: false });
       await storeOf().refund(renamed, rule, startMs, 4);
       expect(await storeOf().charge(current, rule, startMs + 2, 5)).toMatchObject({ allowed: false, remaining: 4 });

@@ -7,11 +7,11 @@ interface Waiter {
 }
 
 /**
- * Gives every piece of work the same time, with one timer for all of them: a timer each cost more than the work. Whoever is late
- * is so by up to a fifth more.
+ * Limits each call to `timeoutMs`, with one timer for all calls, because one timer per call costs more than the call. A
+ * timeout comes up to a fifth of `timeoutMs` late.
  */
 export function createTimeLimit(clock: Clock, timeoutMs: number): <T>(work: Awaitable<T>) => Promise<T> {
-  // In the order of their times.
+  // In the order of their deadlines.
   const waiting = new Set<Waiter>();
   let isWatching = false;
 
@@ -20,7 +20,7 @@ export function createTimeLimit(clock: Clock, timeoutMs: number): <T>(work: Awai
     while (waiting.size > 0) {
       await clock.sleep(timeoutMs / 5);
       const nowMs = clock.monotonicMs();
-      // An event loop that was busy runs timers before it reads answers that came long ago.
+      // After a delay of the event loop, timers run before responses that have already arrived are read.
       await clock.sleep(1);
       for (const waiter of waiting) {
         if (waiter.untilMs > nowMs) break;
@@ -36,7 +36,7 @@ export function createTimeLimit(clock: Clock, timeoutMs: number): <T>(work: Awai
     return new Promise<T>((resolve, reject) => {
       const waiter: Waiter = {
         untilMs: clock.monotonicMs() + timeoutMs,
-        expire: () => reject(new RangeError('it took too long')),
+        expire: () => reject(new RangeError('the call took too long')),
       };
       waiting.add(waiter);
       if (!isWatching) void watch();
