@@ -5,7 +5,7 @@ import type { JobQueue, JobSchedules } from '#jobs/queue/queue.ts';
 import { queueLocationOf } from '#jobs/queue/queue-location.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
 import { systemClock } from '#platform/clock.ts';
-import { forgetSecrets, readConfig } from '#platform/config/config.ts';
+import { removeSecrets, readConfig } from '#platform/config/config.ts';
 import type { Config } from '#platform/config/config.ts';
 import { createLogger, describeError } from '#platform/logging/logger.ts';
 import { createMetrics } from '#platform/metrics/metrics.ts';
@@ -119,7 +119,7 @@ async function start(config: Config, steps: StopStep[]): Promise<void> {
 /** The worker process: runs until SIGTERM or SIGINT, then lets running jobs end. */
 async function main(): Promise<void> {
   const config = readConfig(process.env, factsOfThisProcess());
-  forgetSecrets(process.env);
+  removeSecrets(process.env);
   const steps: StopStep[] = [];
   let isStopping = false;
   const stop = async (exitCode: number): Promise<void> => {

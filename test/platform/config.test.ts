@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ConfigError, forgetSecrets, readConfig } from '#platform/config/config.ts';
+import { ConfigError, removeSecrets, readConfig } from '#platform/config/config.ts';
 import { newSecret } from '#platform/ids.ts';
 import type { ProcessFacts } from '#platform/process/process-facts.ts';
 import { settings } from '#platform/config/settings.ts';
@@ -259,7 +259,7 @@ describe('secrets from files', () => {
 
   test('after reading, no secret is left in the environment', () => {
     const env: Record<string, string | undefined> = { ...production, PATH: '/bin' };
-    forgetSecrets(env);
+    removeSecrets(env);
     expect(Object.keys(env)).toEqual(['NODE_ENV', 'SERVICE_DID', 'PATH']);
   });
 });

@@ -71,7 +71,7 @@ test.for([
     const refusal = await checkServer(preset, { production: true }).catch((reason: unknown) => reason);
     await preset.close();
     expect(String(refusal)).toMatch(expected);
-    expect(refusal).toMatchObject({ mayPass: false });
+    expect(refusal).toMatchObject({ isTemporary: false });
   } finally {
     await database.sql.unsafe(`DROP ROLE ${role}`);
     await database.close();
@@ -91,7 +91,7 @@ test('when nothing answers, the error says what to do and shows no password', as
   try {
     const error: unknown = await checkServer(database, { production: true }).catch((reason: unknown) => reason);
     expect(String(error)).toContain('Start Postgres');
-    expect(error).toMatchObject({ mayPass: true });
+    expect(error).toMatchObject({ isTemporary: true });
     expect(String(error)).not.toContain('topsecret');
   } finally {
     await database.close();

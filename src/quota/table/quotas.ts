@@ -114,7 +114,8 @@ export const quotas = {
     scope: 'caller',
     setting: 'RATE_LIMIT_SEND_CHAT_REQUEST',
     burst: 'limit',
-    protects: 'People from getting requests of non-contacts in bulk; also counts blockChatSender, which stores a row each time.',
+    protects:
+      'People from getting requests of non-contacts in bulk; also counts blockChatSender, which stores a row each time.',
   },
   checkBlocks: {
     scope: 'caller',

@@ -39,11 +39,11 @@ export async function checkServer(database: Database, options: { readonly produc
   problems.push(...sessionProblems(row));
   if (options.production) problems.push(...productionProblems(row));
   // A standby may become the primary.
-  const mayPass = row.isStandby && problems.length === 1;
+  const isTemporary = row.isStandby && problems.length === 1;
   if (problems.length > 0)
     throw new ConfigError(
       problems.map((problem) => `DATABASE_URL: ${problem}`),
-      { mayPass },
+      { isTemporary },
     );
   return { versionMajor: Math.floor(row.version / 10_000) };
 }
@@ -97,7 +97,7 @@ async function readSettings({ sql }: Database): Promise<SettingsRow> {
       current_setting('zero_damaged_pages') as "zeroDamagedPages"`;
     if (row !== undefined) return row;
   } catch (error) {
-    throw new ConfigError([`DATABASE_URL: ${connectProblem(error)}`], { mayPass: isTransientError(error) });
+    throw new ConfigError([`DATABASE_URL: ${connectProblem(error)}`], { isTemporary: isTransientError(error) });
   }
   throw new ConfigError(['DATABASE_URL: the server gives no answer to a query. Is it a Postgres?']);
 }
