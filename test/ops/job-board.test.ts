@@ -17,8 +17,8 @@ let writableAdmin: AdminListener;
 
 beforeAll(async () => {
   database = await createTestDatabase({ poolSize: 2 });
-  const place = { backend: 'postgres', url: database.url } as const;
-  queue = await openJobQueue({ place, clock: systemClock, leaseMs: 1_000, onError: () => undefined });
+  const location = { backend: 'postgres', url: database.url } as const;
+  queue = await openJobQueue({ location, clock: systemClock, leaseMs: 1_000, onError: () => undefined });
   await queue.repairSchedules(systemClock.nowMs());
   const metrics = createMetrics({ methods: [], quotas: [], jobs: [] });
   admin = await startAdminListener({ port: 0, metrics });

@@ -65,10 +65,7 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
     }
   }
 
-  /**
-   * Both counts must have room. A probe calls the shared store in any case, but charges nothing when the local count
-   * refuses.
-   */
+  /** Both counts must have room. A probe always calls the shared store, but only peeks when the local count refuses. */
   async function chargeBoth(act: Act, mode: 'call' | 'probe', charge: Charge): Promise<Outcome> {
     const own = local.decide(act, charge);
     if (!own.allowed && mode === 'call') return own;
