@@ -1,4 +1,4 @@
-/** The only source of time besides the database, so that tests can control it. */
+/** The only source of time outside the database, so that tests can control it. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   nowMs(): number;

@@ -25,7 +25,7 @@ const highLimits = rows.map((row): [string, string] => [quotas[row].setting, '10
 const config = readConfig(Object.fromEntries(highLimits));
 
 // As long as an HMAC. Real HMACs would leave garbage that is unrelated to the number of keys.
-const nameOf = (_: QuotaName, whose: string) => ({ current: whose, previous: undefined });
+const nameOf = (_: QuotaName, subject: string) => ({ current: subject, previous: undefined });
 
 function openAlone(): QuotaCharger {
   return createQuota({ config, clock: systemClock, nameOf });

@@ -5,7 +5,7 @@ export interface SecretFile {
   /** The name of the variable with the path. */
   readonly variable: string;
   readonly path: string;
-  /** The folder of systemd credentials, which only the service can enter, whatever the file modes in it are. */
+  /** The folder of systemd credentials. Only the service can enter it, so file modes in it are not checked. */
   readonly credentialsFolder: string | undefined;
   /** Whether other users of this machine may be able to read the file. */
   readonly mayBeShared: boolean;

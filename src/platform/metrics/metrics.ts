@@ -2,7 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import { retentionMetrics } from './retention-metrics.ts';
 import type { RetentionMetrics } from './retention-metrics.ts';
 
-/** The allowed label values besides those in this file; any other value is counted as `unknown`. */
+/** The allowed label values that are not in this file; any other value is counted as `unknown`. */
 export interface MetricLabels {
   /** Method names without their namespace. */
   readonly methods: readonly string[];

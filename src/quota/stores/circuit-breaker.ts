@@ -36,7 +36,7 @@ export function createCircuitBreaker(onChange: (state: StoreState) => void): Cir
       onChange(state);
     },
     succeeded(mode, nowMs) {
-      // The success of a call that began before the failure says nothing about the present.
+      // A call that began before the failure may succeed although the store is now unavailable.
       if (state === 'shared' || mode === 'call') return;
       state = 'shared';
       repairedAtMs = nowMs;

@@ -76,7 +76,7 @@ function productionProblems(row: SettingsRow): string[] {
     problems.push('zero_damaged_pages is on. Damaged messages would vanish. Turn it off.');
   if (row.idleTimeout === '0') {
     problems.push(
-      "idle_in_transaction_session_timeout is 0. One forgotten transaction would stop delivery to everybody. Run: ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = '5s'",
+      "idle_in_transaction_session_timeout is 0. One idle transaction would stop the delivery of events. Run: ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = '5s'",
     );
   }
   return problems;

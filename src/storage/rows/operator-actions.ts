@@ -151,7 +151,7 @@ async function* linksOf(db: Db): AsyncGenerator<Link> {
   }
 }
 
-/** JSON separates the fields, whatever they contain. */
+/** JSON separates the fields unambiguously. */
 function digestOf(key: KeyObject, link: Omit<Link, 'digest'>): Buffer {
   const { actionNo, takenAt, action, subject, keyId, previousDigest } = link;
   const text = JSON.stringify([

@@ -22,7 +22,7 @@ export interface Tables {
   key_packages: KeyPackagesTable;
   used_key_packages: UsedKeyPackagesTable;
   conversation_list_changes: ConversationListChangesTable;
-  last_settlement: LastSettlementTable;
+  last_settlement: LastDeferredWritesTable;
   welcome_messages: WelcomeMessagesTable;
   welcomes: WelcomesTable;
   messages: MessagesTable;
@@ -35,7 +35,7 @@ export interface Tables {
   replay_birth: ReplayBirthTable;
   token_not_before: TokenNotBeforeTable;
   quota_rows: QuotaRowsTable;
-  job_turns: JobTurnsTable;
+  job_turns: JobLeasesTable;
   audit_events: AuditEventsTable;
   operator_actions: OperatorActionsTable;
 }
@@ -290,7 +290,7 @@ interface ConversationListChangesTable {
   member: Buffer;
 }
 
-interface LastSettlementTable {
+interface LastDeferredWritesTable {
   only_row: Generated<boolean>;
   settled_at: Date;
 }
@@ -383,7 +383,7 @@ interface QuotaRowsTable {
   expires_at: Date;
 }
 
-interface JobTurnsTable {
+interface JobLeasesTable {
   job: string;
   /** When the job was first seen; used instead of `succeeded_at` until the job succeeds. */
   registered_at: Generated<Date>;
