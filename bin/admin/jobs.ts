@@ -112,7 +112,7 @@ function fieldsOf(name: JobName, state: JobState | undefined): Record<string, st
     state: stateOf(state),
     lastSuccess: state?.succeededAt?.toISOString() ?? null,
     next: new Date(nextTimeMs(schedule, systemClock.nowMs())).toISOString(),
-    description,
+    touches: description,
   };
 }
 

@@ -11,7 +11,7 @@ import { nextTimeMs } from '../scheduled-time.ts';
 /** The job queue: every worker process opens it, and each scheduled run is given to one of them. */
 export interface JobQueue {
   /**
-   * Starts to process jobs once `resume` is called. When `run` returns `retryAtMs`, the same run is tried retry at that
+   * Starts to process jobs once `resume` is called. When `run` returns `retryAtMs`, the same run is tried again at that
    * time. `run` must not reject with an error whose message contains data, because the queue stores the message.
    */
   work(run: (name: JobName) => Promise<{ readonly retryAtMs: number } | undefined>): Promise<void>;
@@ -50,7 +50,7 @@ export interface JobQueueOptions {
 const queueName = 'nightjar';
 const retryDelayMs = 60_000;
 const runsStored = 50;
-/** A run that loses its worker is run retry; this limit is reached only if workers are killed all the time. */
+/** A run that loses its worker is run again; this limit is reached only if workers are killed all the time. */
 const stallsMax = 1_000;
 
 /** Opens the queue. @throws ConfigError when Redis is configured to evict keys. */
