@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from './clock.ts';
 import { AppError } from './errors.ts';
+import { createExpiryTimer } from './expiry-timer.ts';
 
 /**
  * The time that one request may wait for the database. Code that runs for the request reads it from the async context.
@@ -87,26 +88,21 @@ const timeoutMsDefault = 4_750;
  */
 export function createRequestDeadlines(clock: Clock, timeoutMs: number = timeoutMsDefault): RequestDeadlines {
   const waiting = new Set<ActiveDeadline>();
-  let isWatching = false;
-
-  async function watch(): Promise<void> {
-    isWatching = true;
-    while (waiting.size > 0) {
-      await clock.sleep(timeoutMs / checksPerTimeout);
-      const nowMs = clock.monotonicMs();
-      // After a delay of the event loop, timers run before responses that have already arrived are read.
-      await clock.sleep(1);
+  const startTimer = createExpiryTimer({
+    clock,
+    intervalMs: timeoutMs / checksPerTimeout,
+    isNeeded: () => waiting.size > 0,
+    expire(nowMs) {
       for (const deadline of waiting) if (deadline.waitedMs(nowMs) >= timeoutMs) deadline.expire();
-    }
-    isWatching = false;
-  }
+    },
+  });
 
   return {
     run(task) {
       const deadline = new ActiveDeadline(clock, {
         began: () => {
           waiting.add(deadline);
-          if (!isWatching) runOutsideRequest(() => void watch());
+          runOutsideRequest(startTimer);
         },
         ended: () => waiting.delete(deadline),
       });

@@ -1,4 +1,5 @@
 import type { Clock } from '#platform/clock.ts';
+import { createExpiryTimer } from '#platform/expiry-timer.ts';
 import type { Awaitable } from '../table/decision.ts';
 
 interface Waiter {
@@ -13,23 +14,18 @@ interface Waiter {
 export function createTimeLimit(clock: Clock, timeoutMs: number): <T>(work: Awaitable<T>) => Promise<T> {
   // In the order of their deadlines.
   const waiting = new Set<Waiter>();
-  let isWatching = false;
-
-  async function watch(): Promise<void> {
-    isWatching = true;
-    while (waiting.size > 0) {
-      await clock.sleep(timeoutMs / 5);
-      const nowMs = clock.monotonicMs();
-      // After a delay of the event loop, timers run before responses that have already arrived are read.
-      await clock.sleep(1);
+  const startTimer = createExpiryTimer({
+    clock,
+    intervalMs: timeoutMs / 5,
+    isNeeded: () => waiting.size > 0,
+    expire(nowMs) {
       for (const waiter of waiting) {
         if (waiter.untilMs > nowMs) break;
         waiting.delete(waiter);
         waiter.expire();
       }
-    }
-    isWatching = false;
-  }
+    },
+  });
 
   return async <T>(work: Awaitable<T>): Promise<T> => {
     if (!(work instanceof Promise)) return work;
@@ -39,7 +35,7 @@ export function createTimeLimit(clock: Clock, timeoutMs: number): <T>(work: Awai
         expire: () => reject(new RangeError('the call took too long')),
       };
       waiting.add(waiter);
-      if (!isWatching) void watch();
+      startTimer();
       work.then(resolve, reject).finally(() => waiting.delete(waiter));
     });
   };
