@@ -10,7 +10,7 @@ import type { Database } from '../connection/database.ts';
 
 /**
  * What a migration means for a server of the previous release. `expands`: that server continues to work. `contracts`:
- * it does not, so it must be stopped before, and refuses to start after (docs/decisions/0008).
+ * it does not, so it must be stopped before, and refuses to start after (docs/decisions/0010).
  */
 export type MigrationEffect = 'expands' | 'contracts';
 
