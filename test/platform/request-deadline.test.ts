@@ -154,10 +154,13 @@ test.for(['sql', 'kysely'] as const)(
       );
       const refused = running.then(() => 'stored', errorCode);
       await expect
-        .poll(async () => {
-          await advance(busy.clock, 100);
-          return busy.clock.monotonicMs() > 1.5 * timeoutMs;
-        })
+        .poll(
+          async () => {
+            await advance(busy.clock, 100);
+            return busy.clock.monotonicMs() > 1.5 * timeoutMs;
+          },
+          { timeout: 10_000 },
+        )
         .toBe(true);
       resume();
       expect(await refused).toBe('ServiceUnavailable');
