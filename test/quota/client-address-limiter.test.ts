@@ -4,7 +4,7 @@ import { createAddressList } from '#quota/client-address/address-lists.ts';
 import { createQuota } from '#quota/table/charge.ts';
 import { createClientAddress } from '#quota/client-address/client-address.ts';
 import { createClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
-import type { ClientAddressLimiter, Entry } from '#quota/client-address/client-address-limiter.ts';
+import type { ClientAddressLimiter, AdmissionResult } from '#quota/client-address/client-address-limiter.ts';
 import { createFailedAuth } from '#quota/failed-authentication/failed-auth.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
@@ -25,7 +25,7 @@ function setUp(env: Record<string, string> = {}): void {
 }
 beforeEach(() => setUp());
 
-function request(peer: string): Entry | Promise<Entry> {
+function request(peer: string): AdmissionResult | Promise<AdmissionResult> {
   return addressLimiter.admit({ peer, header: () => undefined });
 }
 
@@ -40,15 +40,15 @@ async function admitted(peers: readonly string[], perSecond: number): Promise<nu
 }
 
 async function failAuthentication(peer: string): Promise<string> {
-  const entry = await request(peer);
-  if (entry.outcome !== 'admitted') return 'refused';
-  return (await addressLimiter.countFailure(entry.addressCharge))?.allowed === true ? 'counted' : 'limited';
+  const result = await request(peer);
+  if (result.outcome !== 'admitted') return 'refused';
+  return (await addressLimiter.countFailure(result.addressCharge))?.allowed === true ? 'counted' : 'limited';
 }
 
 async function authenticate(peer: string): Promise<string> {
-  const entry = await request(peer);
-  if (entry.outcome === 'admitted') await addressLimiter.refund(entry.addressCharge);
-  return entry.outcome;
+  const result = await request(peer);
+  if (result.outcome === 'admitted') await addressLimiter.refund(result.addressCharge);
+  return result.outcome;
 }
 
 describe('IPv6 addresses', () => {
@@ -116,10 +116,10 @@ describe('failed authentications', () => {
     const results: string[] = [];
     for (let nth = 0; nth < 12; nth++) results.push(await failAuthentication('192.0.2.1'));
     expect(results).toEqual([...Array.from({ length: 10 }, () => 'counted'), 'limited', 'limited']);
-    const entry = await request('192.0.2.1');
-    expect(entry.outcome).toBe('admitted');
-    if (entry.outcome === 'admitted') {
-      expect(await addressLimiter.countFailure(entry.addressCharge)).toMatchObject({
+    const result = await request('192.0.2.1');
+    expect(result.outcome).toBe('admitted');
+    if (result.outcome === 'admitted') {
+      expect(await addressLimiter.countFailure(result.addressCharge)).toMatchObject({
         allowed: false,
         name: 'failedAuth',
         limit: 10,
@@ -130,8 +130,8 @@ describe('failed authentications', () => {
   test('end in a ban for exactly the time in Retry-After', async () => {
     for (let nth = 0; nth < 20; nth++) await failAuthentication('192.0.2.1');
     for (const minutes of [1, 2, 4]) {
-      const entry = await request('192.0.2.1');
-      expect(entry).toMatchObject({
+      const result = await request('192.0.2.1');
+      expect(result).toMatchObject({
         outcome: 'limited',
         decision: { name: 'failedAuth', remaining: 0, retryAfterSeconds: minutes * 60 },
       });

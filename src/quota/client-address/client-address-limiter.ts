@@ -19,7 +19,7 @@ export interface AddressCharge {
 }
 
 /** The result of admitting a request by its client address. */
-export type Entry =
+export type AdmissionResult =
   | { readonly outcome: 'admitted'; readonly addressCharge: AddressCharge; readonly decision: Decision | undefined }
   /** A quota is exhausted, or the address is banned. */
   | { readonly outcome: 'limited'; readonly decision: Decision }
@@ -30,7 +30,7 @@ export type Entry =
 
 /** Limits requests by client address before they are authenticated. */
 export interface ClientAddressLimiter {
-  admit(evidence: AddressEvidence): Awaitable<Entry>;
+  admit(evidence: AddressEvidence): Awaitable<AdmissionResult>;
   /** Refunds the charges of the address and of its network, because the request is authenticated. */
   refund(addressCharge: AddressCharge): Awaitable<void>;
   /**
@@ -59,7 +59,7 @@ export interface ClientAddressLimiterDeps {
 export function createClientAddressLimiter(deps: ClientAddressLimiterDeps): ClientAddressLimiter {
   const { quota, failedAuth } = deps;
 
-  async function charge(client: ClientAddress, chargedAtMs: number): Promise<Entry> {
+  async function charge(client: ClientAddress, chargedAtMs: number): Promise<AdmissionResult> {
     const { prefix, network } = client;
     const bucket = quota.nameOf('address', prefix);
     const addressCharge = { client, chargedAtMs, bucket };

@@ -46,7 +46,7 @@ interface FailureSource {
 const minuteMs = 60_000;
 const banMinutesMax = 60;
 /** A ban that begins this long after the end of the last one is short again. */
-const quietMs = banMinutesMax * minuteMs;
+const escalationResetMs = banMinutesMax * minuteMs;
 /** A /48 may have the failures of this many addresses, as in the quota `network`. */
 const addressesPerNetwork = 8;
 const prefixesMaxDefault = 20_000;
@@ -64,7 +64,7 @@ export function createFailedAuth(deps: FailedAuthDeps): FailedAuth {
   const failures = createLruMap<string, RecentCount>(prefixesMax);
   const successes = createLruMap<string, RecentCount>(prefixesMax);
   const bans = createLruMap<string, BanState>(prefixesMax);
-  const nameOf = createBucketNames(clock, { overlapMs: 2 * quietMs });
+  const nameOf = createBucketNames(clock, { overlapMs: 2 * escalationResetMs });
 
   function sourcesOf({ prefix, network }: ClientAddress): FailureSource[] {
     const address = { of: 'address', names: nameOf('failedAuth', prefix), failuresMax: banAfterFailures } as const;
@@ -75,7 +75,7 @@ export function createFailedAuth(deps: FailedAuthDeps): FailedAuth {
 
   function ban(source: FailureSource, nowMs: number): void {
     const last = find(bans, source.names);
-    const isFirst = last === undefined || nowMs >= last.untilMs + quietMs;
+    const isFirst = last === undefined || nowMs >= last.untilMs + escalationResetMs;
     const minutes = isFirst ? 1 : Math.min(2 * last.minutes, banMinutesMax);
     bans.set(source.names.current, { untilMs: nowMs + minutes * minuteMs, minutes });
     failures.delete(source.names.current);

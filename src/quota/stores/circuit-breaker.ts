@@ -5,7 +5,7 @@ export type StoreState = 'shared' | 'local';
 export interface CircuitBreaker {
   /** `probe`: the store is unavailable, but this call is made to check whether it has recovered. */
   next(nowMs: number): 'call' | 'probe' | 'skip';
-  isBroken(): boolean;
+  isOpen(): boolean;
   failed(): void;
   succeeded(mode: 'call' | 'probe', nowMs: number): void;
   /**
@@ -21,7 +21,7 @@ const probeEveryMs = 1_000;
 export function createCircuitBreaker(onChange: (state: StoreState) => void): CircuitBreaker {
   let state: StoreState = 'shared';
   let probedAtMs = -Infinity;
-  let repairedAtMs = -Infinity;
+  let recoveredAtMs = -Infinity;
   return {
     next(nowMs) {
       if (state === 'shared') return 'call';
@@ -29,7 +29,7 @@ export function createCircuitBreaker(onChange: (state: StoreState) => void): Cir
       probedAtMs = nowMs;
       return 'probe';
     },
-    isBroken: () => state === 'local',
+    isOpen: () => state === 'local',
     failed() {
       if (state === 'local') return;
       state = 'local';
@@ -39,10 +39,10 @@ export function createCircuitBreaker(onChange: (state: StoreState) => void): Cir
       // A call that began before the failure may succeed although the store is now unavailable.
       if (state === 'shared' || mode === 'call') return;
       state = 'shared';
-      repairedAtMs = nowMs;
+      recoveredAtMs = nowMs;
       onChange(state);
     },
     // A slot counts for up to a sixtieth longer than its window.
-    mayLackCharges: (nowMs, windowMs) => state === 'local' || nowMs - repairedAtMs < (windowMs * 61) / 60,
+    mayLackCharges: (nowMs, windowMs) => state === 'local' || nowMs - recoveredAtMs < (windowMs * 61) / 60,
   };
 }

@@ -96,7 +96,7 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
     async refund(bucket, rule, chargedAtMs, cost = 1) {
       refused.remove(bucket.current);
       local.refund({ bucket, rule, nowMs: chargedAtMs, cost });
-      if (breaker.isBroken()) return;
+      if (breaker.isOpen()) return;
       try {
         await parts.withTimeout(shared.refund(bucket, rule, chargedAtMs, cost));
       } catch {

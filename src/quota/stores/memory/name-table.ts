@@ -22,21 +22,21 @@ export function createNameTable(namesMax: number): NameTable {
   const heads = new Int32Array(mask + 1);
   const links = new Int32Array(namesMax);
   const words = new Uint32Array(namesMax * wordsPerName);
-  const wanted = new Uint32Array(wordsPerName);
-  const wantedBytes = Buffer.from(wanted.buffer);
+  const target = new Uint32Array(wordsPerName);
+  const targetBytes = Buffer.from(target.buffer);
   let everUsed = 0;
   let freed = 0;
   let count = 0;
 
   function read(name: string): number {
-    if (wantedBytes.write(name, 'hex') !== wantedBytes.length)
+    if (targetBytes.write(name, 'hex') !== targetBytes.length)
       throw new InvariantError('a bucket name is not 16 bytes in hex');
-    return (wanted[0] ?? 0) & mask;
+    return (target[0] ?? 0) & mask;
   }
 
-  function isWanted(index: number): boolean {
+  function isTarget(index: number): boolean {
     for (let word = 0; word < wordsPerName; word++) {
-      if (words[index * wordsPerName + word] !== wanted[word]) return false;
+      if (words[index * wordsPerName + word] !== target[word]) return false;
     }
     return true;
   }
@@ -44,7 +44,7 @@ export function createNameTable(namesMax: number): NameTable {
   return {
     find(name) {
       let link = heads[read(name)] ?? 0;
-      while (link !== 0 && !isWanted(link - 1)) link = links[link - 1] ?? 0;
+      while (link !== 0 && !isTarget(link - 1)) link = links[link - 1] ?? 0;
       return link - 1;
     },
     add(name) {
@@ -52,7 +52,7 @@ export function createNameTable(namesMax: number): NameTable {
       const hash = read(name);
       const index = freed === 0 ? everUsed++ : freed - 1;
       if (index === freed - 1) freed = links[index] ?? 0;
-      words.set(wanted, index * wordsPerName);
+      words.set(target, index * wordsPerName);
       links[index] = heads[hash] ?? 0;
       heads[hash] = index + 1;
       count += 1;
