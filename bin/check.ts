@@ -61,7 +61,7 @@ async function main(): Promise<void> {
   const piped: SpawnOptions = { stdio: 'pipe', env: environment };
   if (!(await passes(format, piped))) return;
   if ((await Promise.all(readers.map((step) => passes(step, piped)))).includes(false)) return;
-  // test/tidy/checkers.test.ts need not run the same programs on the same files again.
+  // test/conventions/checkers.test.ts need not run the same programs on the same files again.
   if (!(await passes(tests, { stdio: 'inherit', env: { ...environment, STATIC_CHECKS: 'passed' } }))) return;
   console.log(`check: all passed in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
 }

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
-import { compileCacheFolder } from './support/child-environment.ts';
+import { compileCacheFolder } from './support/processes/child-environment.ts';
 
 // The workers of vitest load the packages anew for each test file.
 process.env['NODE_COMPILE_CACHE'] ??= compileCacheFolder;

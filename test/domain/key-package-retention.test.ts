@@ -1,18 +1,18 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
+import { claimKeyPackages } from '#domain/key-packages/claiming/claim-key-packages.ts';
 import { cleanKeyPackages } from '#domain/key-packages/clean-key-packages.ts';
 import { keyPackageOwner, storedRef } from '#domain/key-packages/key-package.ts';
 import { selectExpired, selectSurplus } from '#domain/key-packages/past-packages.ts';
-import { takeTurn } from '#jobs/take-turn.ts';
-import { openTurn, TurnLostError } from '#jobs/turn.ts';
-import type { JobTurn } from '#jobs/turn.ts';
+import { acquireLease } from '#jobs/leases/acquire-lease.ts';
+import { openLease, LeaseLostError } from '#jobs/leases/lease.ts';
+import type { JobLease } from '#jobs/leases/lease.ts';
 import { required } from '#platform/errors.ts';
 import { newUuid } from '#platform/ids.ts';
 import { plantKeyPackages, randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
-import { holdTurn } from '../support/held-turn.ts';
-import { runJob } from '../support/run-job.ts';
+import { holdLease } from '../support/processes/held-lease.ts';
+import { runJob } from '../support/processes/run-job.ts';
 
 let harness: DomainHarness;
 let servers: readonly [TestServer, TestServer];
@@ -159,8 +159,8 @@ test('16 claimers while the job runs: no package is handed out twice or deleted 
     // On a fast machine the claimers end before it first has something to remove.
     while (!isOver || removed === 0) {
       const keyPackagesPerDeviceMax = Math.max(20, (await available(owner)) - 5);
-      const turn = await holdTurn(harness.database);
-      removed += (await cleanKeyPackages({ db, turn, keyPackagesPerDeviceMax, consumedTtlHours: 24 })).removed;
+      const lease = await holdLease(harness.database);
+      removed += (await cleanKeyPackages({ db, lease, keyPackagesPerDeviceMax, consumedTtlHours: 24 })).removed;
     }
     return removed;
   })();
@@ -193,21 +193,21 @@ test('16 claimers while the job runs: no package is handed out twice or deleted 
   expect(removed).toBeGreaterThan(0);
 });
 
-test('a worker that slept through its turn removes nothing', async () => {
+test('a worker that lost its lease removes nothing', async () => {
   const [owner = ''] = randomPeople(1);
   const past = await plantNames(harness.server, { did: owner, device: 'never registered' }, 3);
   await end(past, -1, -1);
   const { database } = harness;
-  const taken = await takeTurn(database.sql, { job: 'test', leaseMs: 0 });
+  const taken = await acquireLease(database.sql, { job: 'test', leaseMs: 0 });
   if ('refused' in taken) throw new Error(taken.refused);
-  const late = openTurn(
+  const late = openLease(
     { database, clock: harness.server.clock },
     { job: 'test', fence: taken.fence, budgetMs: 60_000 },
   );
-  await takeTurn(database.sql, { job: 'test', leaseMs: 0 });
+  await acquireLease(database.sql, { job: 'test', leaseMs: 0 });
   await expect(
-    cleanKeyPackages({ db: database.db, turn: late, keyPackagesPerDeviceMax: 1, consumedTtlHours: 24 }),
-  ).rejects.toThrow(TurnLostError);
+    cleanKeyPackages({ db: database.db, lease: late, keyPackagesPerDeviceMax: 1, consumedTtlHours: 24 }),
+  ).rejects.toThrow(LeaseLostError);
   expect(await left(past)).toEqual(hex(past));
 });
 
@@ -217,15 +217,15 @@ test('what a killed run has left is removed by the next', async () => {
   const { database } = harness;
   await database.sql`
     UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref IN ${database.sql(used)}`;
-  const turn = await holdTurn(database);
-  const killed: JobTurn = {
-    ...turn,
+  const lease = await holdLease(database);
+  const killed: JobLease = {
+    ...lease,
     inBatches: async (removeSome) => {
-      await turn.step((tx) => removeSome(tx, 1));
+      await lease.step((tx) => removeSome(tx, 1));
       throw new Error('killed');
     },
   };
-  const run = cleanKeyPackages({ db: database.db, turn: killed, keyPackagesPerDeviceMax: 200, consumedTtlHours: 24 });
+  const run = cleanKeyPackages({ db: database.db, lease: killed, keyPackagesPerDeviceMax: 200, consumedTtlHours: 24 });
   await expect(run).rejects.toThrow('killed');
   expect(await left(used)).toHaveLength(2);
   await clean();

@@ -1,24 +1,24 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
-import type { Outcome, QuotaRule } from '#quota/gcra.ts';
-import { createMemoryStore } from '#quota/memory-store.ts';
-import { createPostgresStore } from '#quota/postgres-store.ts';
-import type { PostgresStore } from '#quota/postgres-store.ts';
-import type { BucketNames } from '#quota/store.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
+import type { Outcome, QuotaRule } from '#quota/stores/gcra.ts';
+import { createMemoryStore } from '#quota/stores/memory/memory-store.ts';
+import { createPostgresStore } from '#quota/stores/postgres-store.ts';
+import type { PostgresStore } from '#quota/stores/postgres-store.ts';
+import type { BucketNames } from '#quota/stores/quota-store.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 import { describeStore, newBucket } from './store-contract.ts';
 
 let database: TestDatabase;
-let told: PostgresStore;
+let postgres: PostgresStore;
 beforeAll(async () => {
   database = await createTestDatabase({ poolSize: 6 });
-  told = createPostgresStore({ sql: database.sql, clock: systemClock, timeOf: 'caller' });
+  postgres = createPostgresStore({ sql: database.sql, clock: systemClock, timeOf: 'caller' });
 });
 afterAll(() => database.close());
 
-describeStore('Postgres', () => told);
+describeStore('Postgres', () => postgres);
 
 const nothing: Outcome = { allowed: true, remaining: 0, waitMs: 0, restoredInMs: 0 };
 
@@ -28,7 +28,7 @@ const rules = fc
 /** Gaps in thousandths of the window, costs in hundredths of the limit. */
 const steps = fc.array(
   fc.record({
-    act: fc.constantFrom<('charge' | 'peek' | 'giveBack')[]>('charge', 'charge', 'charge', 'peek', 'giveBack'),
+    act: fc.constantFrom<('charge' | 'peek' | 'refund')[]>('charge', 'charge', 'charge', 'peek', 'refund'),
     which: fc.nat(30),
     share: fc.oneof(fc.constant(0), fc.nat(100)),
     gap: fc.oneof(
@@ -48,19 +48,22 @@ interface Made {
   readonly cost: number;
 }
 
-/** Asked at once, so that what Postgres is asked goes there in one batch; the answers of both, side by side. */
-function askBoth(rule: QuotaRule, startMs: number, sequence: readonly Step[]): Promise<[Outcome, Outcome][]> {
+/**
+ * Runs the steps on both stores without waiting, so that Postgres gets them in one batch; returns pairs of their
+ * outcomes.
+ */
+function runBoth(rule: QuotaRule, startMs: number, sequence: readonly Step[]): Promise<[Outcome, Outcome][]> {
   const memory = createMemoryStore(1_000);
   const buckets = [newBucket(), newBucket(), newBucket()];
   const made: Made[] = [];
-  const answers: Promise<[Outcome, Outcome]>[] = [];
+  const outcomes: Promise<[Outcome, Outcome]>[] = [];
   let nowMs = Date.UTC(2026, 0, 1) + startMs;
   for (const { act, which, share, gap } of sequence) {
     nowMs += (gap * rule.windowMs) / 1_000 + gap / 7;
-    if (act === 'giveBack') {
+    if (act === 'refund') {
       for (const { bucket, atMs, cost } of made.splice(which % Math.max(1, made.length), 1)) {
-        memory.giveBack(bucket, rule, atMs, cost);
-        answers.push(told.giveBack(bucket, rule, atMs, cost).then(() => [nothing, nothing]));
+        memory.refund(bucket, rule, atMs, cost);
+        outcomes.push(postgres.refund(bucket, rule, atMs, cost).then(() => [nothing, nothing]));
       }
       continue;
     }
@@ -68,15 +71,15 @@ function askBoth(rule: QuotaRule, startMs: number, sequence: readonly Step[]): P
     const cost = 1 + Math.floor((share * (rule.limit - 1)) / 100);
     const expected = memory[act](bucket, rule, nowMs, cost);
     if (act === 'charge' && expected.allowed) made.push({ bucket, atMs: nowMs, cost });
-    answers.push(told[act](bucket, rule, nowMs, cost).then((actual) => [actual, expected]));
+    outcomes.push(postgres[act](bucket, rule, nowMs, cost).then((actual) => [actual, expected]));
   }
-  return Promise.all(answers);
+  return Promise.all(outcomes);
 }
 
-test('whatever comes, memory and Postgres say the same', async () => {
+test('memory and Postgres return the same outcomes for any sequence of charges', async () => {
   await fc.assert(
     fc.asyncProperty(rules, fc.nat(100_000), steps, async (rule, startMs, sequence) => {
-      for (const [actual, expected] of await askBoth(rule, startMs, sequence)) {
+      for (const [actual, expected] of await runBoth(rule, startMs, sequence)) {
         expect({ ...actual, waitMs: 0, restoredInMs: 0 }).toEqual({ ...expected, waitMs: 0, restoredInMs: 0 });
         expect(actual.waitMs).toBeCloseTo(expected.waitMs, 3);
         expect(actual.restoredInMs).toBeCloseTo(expected.restoredInMs, 3);

@@ -1,5 +1,5 @@
-import { withdrawOfDevices } from '#domain/key-packages/stock-of-devices.ts';
-import type { JobTurn } from '#jobs/turn.ts';
+import { withdrawOfDevices } from '#domain/key-packages/available-key-packages.ts';
+import type { JobLease } from '#jobs/leases/lease.ts';
 import { deleteFlagged, flagUnseen } from './store.ts';
 
 /** Each may have hundreds of key packages: so few that a step stays as short as those of other jobs. */
@@ -12,13 +12,13 @@ const devicesPerStep = 10;
  * Safe to run twice and on several workers at once.
  */
 export async function retireDevices(deps: {
-  readonly turn: JobTurn;
+  readonly lease: JobLease;
   readonly inactiveDays: number;
   readonly removalDays: number;
 }): Promise<{ flagged: number; removed: number }> {
-  const { turn, inactiveDays, removalDays } = deps;
-  const flagged = await turn.inBatches((tx, rowsMax) => flagUnseen(tx, inactiveDays, rowsMax));
-  const removed = await turn.inBatches(async (tx, rowsMax) => {
+  const { lease, inactiveDays, removalDays } = deps;
+  const flagged = await lease.inBatches((tx, rowsMax) => flagUnseen(tx, inactiveDays, rowsMax));
+  const removed = await lease.inBatches(async (tx, rowsMax) => {
     const tags = await deleteFlagged(tx, removalDays, Math.min(rowsMax, devicesPerStep));
     return tags.length + (await withdrawOfDevices({ db: tx }, tags));
   });

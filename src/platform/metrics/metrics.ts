@@ -1,0 +1,271 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { retentionMetrics } from './retention-metrics.ts';
+import type { RetentionMetrics } from './retention-metrics.ts';
+
+/** The allowed label values that are not in this file; any other value is counted as `unknown`. */
+export interface MetricLabels {
+  /** Method names without their namespace. */
+  readonly methods: readonly string[];
+  readonly quotas: readonly string[];
+  readonly jobs: readonly string[];
+  /** Absent in a process without a worker. */
+  readonly retentionClasses?: readonly string[];
+}
+
+export type StatusClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx';
+
+/** Connections of the database pool, and the number of those that wait for a lock. */
+export interface PoolUse {
+  readonly open: number;
+  readonly busy: number;
+  readonly waiting: number;
+}
+
+/** The metrics, with one function per event. No label can contain a name, an address or an id. */
+export interface Metrics extends RetentionMetrics {
+  requestFinished(method: string, statusClass: StatusClass, durationMs: number): void;
+  quotaRefused(quota: string): void;
+  requestsInProgress(count: number): void;
+  /**
+   * A request was refused without being read: all slots were in use, or the slots left by a delayed event loop were.
+   */
+  requestShed(reason: 'full' | 'late'): void;
+  sendFinished(result: 'stored' | 'duplicate' | 'refused'): void;
+  /** The number of sends that one statement stored together. */
+  batchStored(sendCount: number): void;
+  /** How long the oldest open transaction has delayed delivery of events. */
+  eventHorizonLag(lagMs: number): void;
+  subscribers(transport: 'websocket' | 'sse', count: number): void;
+  databasePool(use: PoolUse): void;
+  /**
+   * `local`: the shared store is unavailable, and each server counts on its own. `memory`: there is no shared store.
+   */
+  quotaStore(state: 'memory' | 'shared' | 'local'): void;
+  signatureBackend(backend: 'secp256k1-native' | 'node-crypto'): void;
+  /** `not_run`: the job was paused, run by another worker, or the database was not ready for it. */
+  jobFinished(job: string, result: 'succeeded' | 'failed' | 'not_run', durationMs: number): void;
+  jobRemoved(job: string, removed: { readonly rows: number; readonly sizeBytes: number }): void;
+  /** The time between the scheduled time of a run and its start. */
+  jobStarted(job: string, lagMs: number): void;
+  /** The time between two scheduled runs. */
+  jobInterval(job: string, intervalMs: number): void;
+  /** When a job last succeeded, in any process; before its first success, when it was first registered. */
+  jobLastSucceeded(job: string, atMs: number): void;
+  /** All metrics in the text format of Prometheus. */
+  read(): Promise<string>;
+  /** The HTTP content type of the result of `read`. */
+  readonly contentType: string;
+}
+
+const prefix = 'nightjar_';
+const requestBucketsSeconds = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const jobBucketsSeconds = [0.01, 0.1, 1, 10, 60, 300];
+const batchBuckets = [1, 2, 4, 8, 16, 32, 64, 128];
+
+/** Creates metrics in a registry of their own, including those of the process (event loop lag, memory, CPU). */
+export function createMetrics(labels: MetricLabels): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return {
+    ...requestMetrics(registry, labels),
+    ...quotaMetrics(registry),
+    ...admissionMetrics(registry),
+    ...deliveryMetrics(registry),
+    ...jobMetrics(registry, labels),
+    ...retentionMetrics(registry, { classOf: closed(labels.retentionClasses ?? []), jobOf: closed(labels.jobs) }),
+    read: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}
+
+/** Maps a value that is not in the list to `unknown`. */
+function closed(words: readonly string[]): (word: string) => string {
+  const known = new Set(words);
+  return (word) => (known.has(word) ? word : 'unknown');
+}
+
+function quotaMetrics(registry: Registry): Pick<Metrics, 'quotaStore'> {
+  const store = new Gauge({
+    name: `${prefix}quota_store_info`,
+    help: 'Where requests of accounts are counted; always 1. local: the shared store is unavailable.',
+    labelNames: ['state'],
+    registers: [registry],
+  });
+  return {
+    quotaStore(state) {
+      store.reset();
+      store.set({ state }, 1);
+    },
+  };
+}
+
+function requestMetrics(
+  registry: Registry,
+  labels: MetricLabels,
+): Pick<Metrics, 'requestFinished' | 'quotaRefused' | 'signatureBackend'> {
+  const registers = [registry];
+  const methodOf = closed(labels.methods);
+  const quotaOf = closed(labels.quotas);
+  const requests = new Counter({
+    name: `${prefix}requests_total`,
+    help: 'Requests with a response.',
+    labelNames: ['method', 'status_class'],
+    registers,
+  });
+  const durations = new Histogram({
+    name: `${prefix}request_duration_seconds`,
+    help: 'Time from the first byte of a request to its response.',
+    labelNames: ['method'],
+    buckets: requestBucketsSeconds,
+    registers,
+  });
+  const refusals = new Counter({
+    name: `${prefix}quota_refusals_total`,
+    help: 'Requests refused by a quota.',
+    labelNames: ['quota'],
+    registers,
+  });
+  const backends = new Gauge({
+    name: `${prefix}signature_backend_info`,
+    help: 'The implementation that verifies signatures; always 1.',
+    labelNames: ['backend'],
+    registers,
+  });
+  return {
+    requestFinished(method, statusClass, durationMs) {
+      requests.inc({ method: methodOf(method), status_class: statusClass });
+      durations.observe({ method: methodOf(method) }, durationMs / 1000);
+    },
+    quotaRefused: (quota) => refusals.inc({ quota: quotaOf(quota) }),
+    signatureBackend: (backend) => {
+      backends.reset();
+      backends.set({ backend }, 1);
+    },
+  };
+}
+
+function admissionMetrics(registry: Registry): Pick<Metrics, 'requestsInProgress' | 'requestShed'> {
+  const registers = [registry];
+  const inProgress = new Gauge({
+    name: `${prefix}requests_in_progress`,
+    help: 'Requests that the server is processing.',
+    registers,
+  });
+  const shed = new Counter({
+    name: `${prefix}requests_shed_total`,
+    help: 'Requests refused at once because the server had no free slot.',
+    labelNames: ['reason'],
+    registers,
+  });
+  return {
+    requestsInProgress: (count) => inProgress.set(count),
+    requestShed: (reason) => shed.inc({ reason }),
+  };
+}
+
+function deliveryMetrics(
+  registry: Registry,
+): Pick<Metrics, 'sendFinished' | 'batchStored' | 'eventHorizonLag' | 'subscribers' | 'databasePool'> {
+  const registers = [registry];
+  const sends = new Counter({
+    name: `${prefix}sends_total`,
+    help: 'Messages sent.',
+    labelNames: ['result'],
+    registers,
+  });
+  const batches = new Histogram({
+    name: `${prefix}send_batch_size`,
+    help: 'Sends that one statement stored together.',
+    buckets: batchBuckets,
+    registers,
+  });
+  const lag = new Gauge({
+    name: `${prefix}event_horizon_lag_seconds`,
+    help: 'How long the oldest open transaction that writes events has delayed delivery.',
+    registers,
+  });
+  const open = new Gauge({
+    name: `${prefix}subscribers`,
+    help: 'Open subscriptions.',
+    labelNames: ['transport'],
+    registers,
+  });
+  const pool = new Gauge({
+    name: `${prefix}database_pool`,
+    help: 'Database connections by state.',
+    labelNames: ['state'],
+    registers,
+  });
+  return {
+    sendFinished: (result) => sends.inc({ result }),
+    batchStored: (sendCount) => batches.observe(sendCount),
+    eventHorizonLag: (lagMs) => lag.set(lagMs / 1000),
+    subscribers: (transport, count) => open.set({ transport }, count),
+    databasePool(use) {
+      pool.set({ state: 'open' }, use.open);
+      pool.set({ state: 'busy' }, use.busy);
+      pool.set({ state: 'waiting' }, use.waiting);
+    },
+  };
+}
+
+function jobMetrics(
+  registry: Registry,
+  labels: MetricLabels,
+): Pick<Metrics, 'jobStarted' | 'jobFinished' | 'jobRemoved' | 'jobInterval' | 'jobLastSucceeded'> {
+  const registers = [registry];
+  const jobOf = closed(labels.jobs);
+  const runs = new Counter({
+    name: `${prefix}job_runs_total`,
+    help: 'Runs of jobs.',
+    labelNames: ['job', 'result'],
+    registers,
+  });
+  const durations = new Histogram({
+    name: `${prefix}job_duration_seconds`,
+    help: 'Duration of job runs.',
+    labelNames: ['job'],
+    buckets: jobBucketsSeconds,
+    registers,
+  });
+  const lastSuccess = new Gauge({
+    name: `${prefix}job_last_success_timestamp_seconds`,
+    help: 'Unix time of the last run that succeeded in any process, or of the registration of the job.',
+    labelNames: ['job'],
+    registers,
+  });
+  const lag = new Gauge({
+    name: `${prefix}job_lag_seconds`,
+    help: 'Time between the scheduled time of the last run and its start.',
+    labelNames: ['job'],
+    registers,
+  });
+  const interval = new Gauge({
+    name: `${prefix}job_interval_seconds`,
+    help: 'The time between two scheduled runs.',
+    labelNames: ['job'],
+    registers,
+  });
+  const [rows, sizeBytes] = (['rows', 'bytes'] as const).map(
+    (unit) =>
+      new Counter({
+        name: `${prefix}job_removed_${unit}_total`,
+        help: `Data removed by jobs, in ${unit}.`,
+        labelNames: ['job'],
+        registers,
+      }),
+  );
+  return {
+    jobFinished(job, result, durationMs) {
+      runs.inc({ job: jobOf(job), result });
+      if (result !== 'not_run') durations.observe({ job: jobOf(job) }, durationMs / 1000);
+    },
+    jobRemoved(job, removed) {
+      rows?.inc({ job: jobOf(job) }, removed.rows);
+      sizeBytes?.inc({ job: jobOf(job) }, removed.sizeBytes);
+    },
+    jobStarted: (job, lagMs) => lag.set({ job: jobOf(job) }, lagMs / 1000),
+    jobInterval: (job, intervalMs) => interval.set({ job: jobOf(job) }, intervalMs / 1000),
+    jobLastSucceeded: (job, atMs) => lastSuccess.set({ job: jobOf(job) }, atMs / 1000),
+  };
+}

@@ -1,0 +1,132 @@
+import { createLruMap } from '#identity/lru-map.ts';
+import type { Clock } from '#platform/clock.ts';
+import { createBucketNames } from '../stores/bucket-names.ts';
+import type { ClientAddress } from '../client-address/client-address.ts';
+import { countNow, countOne } from './recent-count.ts';
+import type { RecentCount } from './recent-count.ts';
+import type { BucketNames } from '../stores/quota-store.ts';
+
+/** A ban that begins; it contains no address. */
+export interface Ban {
+  readonly of: 'address' | 'network';
+  readonly minutes: number;
+}
+
+/** Counts failed authentications that no honest client produces, and bans client addresses. */
+export interface FailedAuth {
+  /** Milliseconds until the client's ban ends; 0 without a ban. */
+  bannedForMs(client: ClientAddress): number;
+  recordSuccess(client: ClientAddress): void;
+  recordFailure(client: ClientAddress): void;
+  /** The number of stored address prefixes. */
+  prefixCounts(): { readonly failing: number; readonly succeeding: number; readonly banned: number };
+}
+
+export interface FailedAuthDeps {
+  readonly clock: Clock;
+  /** Failures within a minute that ban one address; 0 disables bans. */
+  readonly banAfterFailures: number;
+  readonly onBan?: (ban: Ban) => void;
+  /** The maximum number of stored prefixes per map; default 20,000. */
+  readonly prefixesMax?: number;
+}
+
+interface BanState {
+  readonly untilMs: number;
+  readonly minutes: number;
+}
+
+/** An address or a network that a failure counts against. */
+interface FailureSource {
+  readonly of: Ban['of'];
+  readonly names: BucketNames;
+  readonly failuresMax: number;
+}
+
+const minuteMs = 60_000;
+const banMinutesMax = 60;
+/** A ban that begins this long after the end of the last one is short again. */
+const escalationResetMs = banMinutesMax * minuteMs;
+/** A /48 may have the failures of this many addresses, as in the quota `network`. */
+const addressesPerNetwork = 8;
+const prefixesMaxDefault = 20_000;
+
+/**
+ * Bans an address, or the /48 of an IPv6 address, for 1, 2, 4 … 60 minutes after too many failures within a minute, but
+ * only when they outnumber the successful authentications from there. All users of a PDS, a company or a mobile network
+ * may share an address, and one bad client must not block the others; its failures still cost the quotas `address` and
+ * `failedAuth`.
+ *
+ * All counts are in memory only, under names that are HMACs, in maps of bounded size that evict the oldest entry first.
+ */
+export function createFailedAuth(deps: FailedAuthDeps): FailedAuth {
+  const { clock, banAfterFailures, prefixesMax = prefixesMaxDefault } = deps;
+  const failures = createLruMap<string, RecentCount>(prefixesMax);
+  const successes = createLruMap<string, RecentCount>(prefixesMax);
+  const bans = createLruMap<string, BanState>(prefixesMax);
+  const nameOf = createBucketNames(clock, { overlapMs: 2 * escalationResetMs });
+
+  function sourcesOf({ prefix, network }: ClientAddress): FailureSource[] {
+    const address = { of: 'address', names: nameOf('failedAuth', prefix), failuresMax: banAfterFailures } as const;
+    if (network === undefined) return [address];
+    const failuresMax = banAfterFailures * addressesPerNetwork;
+    return [address, { of: 'network', names: nameOf('failedAuth', network), failuresMax }];
+  }
+
+  function ban(source: FailureSource, nowMs: number): void {
+    const last = find(bans, source.names);
+    const isFirst = last === undefined || nowMs >= last.untilMs + escalationResetMs;
+    const minutes = isFirst ? 1 : Math.min(2 * last.minutes, banMinutesMax);
+    bans.set(source.names.current, { untilMs: nowMs + minutes * minuteMs, minutes });
+    failures.delete(source.names.current);
+    deps.onBan?.({ of: source.of, minutes });
+  }
+
+  return {
+    bannedForMs(client) {
+      // Computing the names is the most expensive step, and usually no client is banned.
+      if (bans.size === 0) return 0;
+      const nowMs = clock.monotonicMs();
+      return sourcesOf(client).reduce(
+        (longestMs, { names }) => Math.max(longestMs, (find(bans, names)?.untilMs ?? nowMs) - nowMs),
+        0,
+      );
+    },
+    recordSuccess(client) {
+      if (banAfterFailures === 0) return;
+      const nowMs = clock.monotonicMs();
+      for (const { names } of sourcesOf(client)) {
+        successes.set(names.current, countOne(find(successes, names), nowMs));
+      }
+    },
+    recordFailure(client) {
+      if (banAfterFailures === 0) return;
+      const nowMs = clock.monotonicMs();
+      for (const source of sourcesOf(client)) {
+        const { names, failuresMax } = source;
+        // A request that was already running when the ban began must not cause the next ban.
+        if ((find(bans, names)?.untilMs ?? nowMs) > nowMs) continue;
+        const failed = countOne(find(failures, names), nowMs);
+        failures.set(names.current, failed);
+        const failedCount = countNow(failed, nowMs, 'atMost');
+        if (failedCount < failuresMax || failedCount <= countNow(find(successes, names), nowMs, 'atLeast')) continue;
+        ban(source, nowMs);
+      }
+    },
+    prefixCounts: () => ({ failing: failures.size, succeeding: successes.size, banned: bans.size }),
+  };
+}
+
+/** Finds an entry, and moves an entry under the name of yesterday's salt to today's name. */
+function find<Value>(
+  map: ReturnType<typeof createLruMap<string, Value>>,
+  { current, previous }: BucketNames,
+): Value | undefined {
+  const entry = map.peek(current);
+  if (entry !== undefined || previous === undefined) return entry;
+  const moved = map.peek(previous);
+  if (moved === undefined) return undefined;
+  map.delete(previous);
+  map.set(current, moved);
+  return moved;
+}

@@ -1,0 +1,34 @@
+/** The number of events in the last minute, in slots of two seconds; the newest slot is first. */
+export interface RecentCount {
+  readonly slot: number;
+  readonly counts: readonly number[];
+}
+
+const slotMs = 2_000;
+const slotsPerMinute = 60_000 / slotMs;
+/** A whole minute and the slot that has not ended. */
+const slotsMax = slotsPerMinute + 1;
+
+/** Adds one event at `nowMs`. */
+export function countOne(recent: RecentCount | undefined, nowMs: number): RecentCount {
+  const { slot, counts } = shifted(recent, nowMs);
+  return { slot, counts: [(counts[0] ?? 0) + 1, ...counts.slice(1)] };
+}
+
+/**
+ * The number of events in the last 58 to 60 seconds (`atMost` a minute) or in the last 60 to 62 seconds (`atLeast`).
+ */
+export function countNow(recent: RecentCount | undefined, nowMs: number, minute: 'atMost' | 'atLeast'): number {
+  const slots = minute === 'atMost' ? slotsPerMinute : slotsMax;
+  return shifted(recent, nowMs)
+    .counts.slice(0, slots)
+    .reduce((sum, count) => sum + count, 0);
+}
+
+function shifted(recent: RecentCount | undefined, nowMs: number): RecentCount {
+  const slot = Math.floor(nowMs / slotMs);
+  if (recent === undefined || recent.slot >= slot) return recent ?? { slot, counts: [] };
+  const passed = Math.min(slot - recent.slot, slotsMax);
+  const empty = Array.from({ length: passed }, () => 0);
+  return { slot, counts: [...empty, ...recent.counts].slice(0, slotsMax) };
+}

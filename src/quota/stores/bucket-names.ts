@@ -1,0 +1,51 @@
+import { createHmac, createSecretKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import type { Clock } from '#platform/clock.ts';
+import { newSecret } from '#platform/ids.ts';
+import type { Quota, QuotaName } from '../table/quotas.ts';
+import { quotas, windowSecondsOf } from '../table/quotas.ts';
+import type { BucketNames } from './quota-store.ts';
+
+/** Names the bucket of one row of the quota table for one address, account or conversation. */
+export type NameBucket = (quota: QuotaName, subject: string) => BucketNames;
+
+const saltLifetimeMs = 86_400_000;
+/** Twice the widest window: after this time no charge under the old salt counts. */
+const windowsOverlapMs = 2000 * Math.max(...Object.values<Quota>(quotas).map(windowSecondsOf));
+const saltSizeBytes = 32;
+
+/**
+ * Names buckets after an address or a DID without storing either: an HMAC under a random salt that is in memory only,
+ * for one day. For twice the widest window (or `overlapMs`) after a change of salt the previous name is returned too,
+ * so that the change refills no quota.
+ */
+export function createBucketNames(
+  clock: Clock,
+  { overlapMs = windowsOverlapMs }: { readonly overlapMs?: number } = {},
+): NameBucket {
+  let salt = newSalt();
+  let previousSalt: KeyObject | undefined;
+  let changedAtMs = clock.monotonicMs();
+  return (quota, subject) => {
+    const ageMs = clock.monotonicMs() - changedAtMs;
+    if (ageMs >= saltLifetimeMs) {
+      previousSalt = salt;
+      salt = newSalt();
+      changedAtMs = clock.monotonicMs();
+    } else if (previousSalt !== undefined && ageMs >= overlapMs) {
+      previousSalt = undefined;
+    }
+    return {
+      current: nameUnder(salt, quota, subject),
+      previous: previousSalt === undefined ? undefined : nameUnder(previousSalt, quota, subject),
+    };
+  };
+}
+
+function newSalt(): KeyObject {
+  return createSecretKey(newSecret(saltSizeBytes));
+}
+
+function nameUnder(salt: KeyObject, quota: QuotaName, subject: string): string {
+  return createHmac('sha256', salt).update(`${quota}\0${subject}`).digest('hex').slice(0, 32);
+}

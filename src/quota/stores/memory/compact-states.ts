@@ -1,0 +1,46 @@
+import type { QuotaState } from '../gcra.ts';
+
+/** Quota states by index. */
+export interface CompactStates {
+  read(index: number): QuotaState;
+  write(index: number, state: QuotaState): void;
+  remove(index: number): void;
+}
+
+/**
+ * A state with all charges in one slot (a client with a single request) takes 20 bytes in typed arrays; only states
+ * with more slots are objects. So a flood of new keys leaves no long-lived garbage.
+ */
+export function createCompactStates(statesMax: number): CompactStates {
+  const dueAtMs = new Float64Array(statesMax);
+  const firstSlots = new Float64Array(statesMax);
+  const counts = new Uint32Array(statesMax);
+  const longer = new Map<number, QuotaState>();
+  return {
+    read: (index) =>
+      longer.get(index) ?? {
+        dueAtMs: dueAtMs[index] ?? 0,
+        firstSlot: firstSlots[index] ?? 0,
+        counts: [counts[index] ?? 0],
+      },
+    write(index, state) {
+      const only = onlySlot(state.counts);
+      if (only === -1) {
+        longer.set(index, state);
+        return;
+      }
+      longer.delete(index);
+      dueAtMs[index] = state.dueAtMs;
+      firstSlots[index] = state.firstSlot + only;
+      counts[index] = state.counts[only] ?? 0;
+    },
+    remove: (index) => void longer.delete(index),
+  };
+}
+
+/** The index of the only count that is not zero; the last index when all are zero; -1 when several are not zero. */
+function onlySlot(counts: readonly number[]): number {
+  const newest = counts.findLastIndex((count) => count > 0);
+  if (newest === -1) return Math.max(0, counts.length - 1);
+  return counts.findIndex((count) => count > 0) === newest ? newest : -1;
+}

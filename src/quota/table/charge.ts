@@ -1,0 +1,129 @@
+import type { Clock } from '#platform/clock.ts';
+import type { Config } from '#platform/config/config.ts';
+import { createBucketNames } from '../stores/bucket-names.ts';
+import type { NameBucket } from '../stores/bucket-names.ts';
+import type { Awaitable, Decision } from './decision.ts';
+import type { Outcome, QuotaRule } from '../stores/gcra.ts';
+import { createMemoryStore } from '../stores/memory/memory-store.ts';
+import type { MemoryStore } from '../stores/memory/memory-store.ts';
+import { quotas, unitOf, windowSecondsOf } from './quotas.ts';
+import type { CallerQuotaName, Quota, QuotaName, QuotaScope } from './quotas.ts';
+import type { BucketNames, QuotaStore } from '../stores/quota-store.ts';
+
+/** Charges requests to the quotas of the table. */
+export interface QuotaCharger {
+  /**
+   * Charges `cost` (default 1) to a row of the table. `subject` is an address, a network, a DID or a conversation id,
+   * depending on the scope of the row.
+   * @throws RangeError unless `cost` is a whole number from 1 to the limit of the row.
+   */
+  take(quota: QuotaName, subject: string | BucketNames, cost?: number): Awaitable<Decision>;
+  /** Returns what `take` would return, and charges nothing. */
+  peek(quota: QuotaName, subject: string | BucketNames, cost?: number): Awaitable<Decision>;
+  /** Refunds a charge of `cost` (default 1) made `agoMs` (default 0) ago. */
+  refund(quota: QuotaName, subject: string | BucketNames, cost?: number, agoMs?: number): Awaitable<void>;
+  /**
+   * Computes the bucket names of `subject`, which the functions above accept for the duration of a request: computing
+   * the names costs more than a charge.
+   */
+  nameOf(quota: QuotaName, subject: string): BucketNames;
+  /** The limit of a row in its window. */
+  limitOf(quota: QuotaName): number;
+  /** Charges a request that is not authenticated. `address` comes from `client-address.ts`. */
+  takeAddress(address: string): Awaitable<Decision>;
+  /** Refunds that charge once the token is verified: users behind one PDS or NAT share an address. */
+  refundAddress(address: string): Awaitable<void>;
+  /** Charges a request of the account `did` to a row of the table. */
+  takeCaller(did: string, quota: CallerQuotaName): Awaitable<Decision>;
+}
+
+export interface QuotaDeps {
+  readonly config: Pick<Config, Quota['setting']>;
+  readonly clock: Clock;
+  /** Separate for each scope, so that a flood of addresses takes no room from accounts. Default: in memory. */
+  readonly stores?: QuotaStores;
+  /** Default: under a salt of this process, for stores that are not shared. */
+  readonly nameOf?: NameBucket;
+}
+
+export type QuotaStores = Readonly<Record<QuotaScope, QuotaStore>>;
+
+/** The maximum number of buckets of one server. */
+const bucketsMax = { address: 100_000, caller: 100_000, target: 50_000, conversation: 50_000 } as const;
+
+/** Creates a separate in-memory store for each scope. */
+export function createMemoryStores(): Readonly<Record<QuotaScope, MemoryStore>> {
+  return {
+    address: createMemoryStore(bucketsMax.address),
+    caller: createMemoryStore(bucketsMax.caller),
+    target: createMemoryStore(bucketsMax.target),
+    conversation: createMemoryStore(bucketsMax.conversation),
+  };
+}
+
+/** Creates a charger that counts in memory unless `stores` is given. */
+export function createQuota(deps: QuotaDeps): QuotaCharger {
+  const { clock } = deps;
+  const stores = deps.stores ?? createMemoryStores();
+  const nameOf = deps.nameOf ?? createBucketNames(clock);
+  const namesOf = (quota: QuotaName, subject: string | BucketNames): BucketNames =>
+    typeof subject === 'string' ? nameOf(quota, subject) : subject;
+  const rules = rulesOf(deps.config);
+
+  function decide(
+    act: 'charge' | 'peek',
+    quota: QuotaName,
+    subject: string | BucketNames,
+    cost?: number,
+  ): Awaitable<Decision> {
+    const rule = rules[quota];
+    const outcome = stores[quotas[quota].scope][act](namesOf(quota, subject), rule, clock.monotonicMs(), cost);
+    return outcome instanceof Promise
+      ? outcome.then((resolved) => decisionOf({ quota, rule, outcome: resolved }, clock.nowMs()))
+      : decisionOf({ quota, rule, outcome }, clock.nowMs());
+  }
+
+  const take: QuotaCharger['take'] = (quota, subject, cost) => decide('charge', quota, subject, cost);
+  const refund: QuotaCharger['refund'] = (quota, subject, cost, agoMs = 0) =>
+    stores[quotas[quota].scope].refund(namesOf(quota, subject), rules[quota], clock.monotonicMs() - agoMs, cost);
+
+  return {
+    take,
+    peek: (quota, subject, cost) => decide('peek', quota, subject, cost),
+    refund,
+    nameOf,
+    limitOf: (quota) => rules[quota].limit,
+    takeAddress: (address) => take('address', address),
+    refundAddress: (address) => refund('address', address),
+    takeCaller: (did, quota) => take(quota, did),
+  };
+}
+
+function rulesOf(config: QuotaDeps['config']): Readonly<Record<QuotaName, QuotaRule>> {
+  const rules = Object.entries<Quota>(quotas).map(([name, row]): [string, QuotaRule] => [
+    name,
+    {
+      name,
+      limit: config[row.setting],
+      burst: config[row.burst === 'limit' ? row.setting : row.burst],
+      windowMs: windowSecondsOf(row) * 1000,
+    },
+  ]);
+  return Object.fromEntries(rules) as Record<QuotaName, QuotaRule>;
+}
+
+function decisionOf(
+  { quota, rule, outcome }: { quota: QuotaName; rule: QuotaRule; outcome: Outcome },
+  nowMs: number,
+): Decision {
+  return {
+    allowed: outcome.allowed,
+    name: rule.name,
+    limit: rule.limit,
+    unit: unitOf(quotas[quota]),
+    remaining: outcome.remaining,
+    windowSeconds: rule.windowMs / 1000,
+    resetAtSeconds: Math.ceil((nowMs + outcome.restoredInMs) / 1000),
+    retryAfterSeconds: outcome.allowed ? 0 : Math.max(1, Math.ceil(outcome.waitMs / 1000)),
+  };
+}

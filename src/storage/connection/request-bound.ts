@@ -1,0 +1,129 @@
+import { currentRequest, outcomeUnknown, waitForDatabase } from '#platform/request-deadline.ts';
+import type { RequestDeadline } from '#platform/request-deadline.ts';
+
+/** The part of a postgres.js statement that is used here. The driver sends a statement when it is awaited. */
+interface Statement {
+  handle: () => Promise<unknown>;
+  resolve: (value: unknown) => void;
+  reject: (error: unknown) => void;
+  readonly executed: boolean;
+  /** The connection on which the statement was sent; null before. */
+  readonly state: unknown;
+  strings: readonly string[] & { raw?: readonly string[] };
+  args: readonly unknown[];
+}
+
+type Callable = (...args: unknown[]) => unknown;
+
+const noOperation = Object.assign(['SELECT 1'], { raw: ['SELECT 1'] });
+
+/**
+ * Wraps a pool or transaction so that its statements end with the request that they belong to: after the request is
+ * abandoned, no statement of it is sent, and its open transaction is rolled back. A statement that has already been
+ * sent may still take effect.
+ */
+export function requestBound<Sql extends object>(sql: Sql): Sql {
+  return new Proxy(sql, {
+    apply(target, receiver, args) {
+      return bound(Reflect.apply(target as Callable, receiver, args));
+    },
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== 'function') return value;
+      switch (name) {
+        case 'unsafe':
+          return (...args: unknown[]) => bound(Reflect.apply(value, target, args), isRollback(args[0]));
+        case 'begin':
+          return (...args: unknown[]) =>
+            waitForDatabase(() => Reflect.apply(value, target, args.map(boundCallback)) as Promise<unknown>);
+        case 'savepoint':
+          return (...args: unknown[]) => Reflect.apply(value, target, args.map(boundCallback)) as unknown;
+        case 'reserve':
+          return () => reserve(value.bind(target) as () => Promise<Reserved>);
+        default:
+          return value;
+      }
+    },
+  });
+}
+
+interface Reserved {
+  release(): void;
+}
+
+function isRollback(text: unknown): boolean {
+  return typeof text === 'string' && /^rollback\b/i.test(text);
+}
+
+/** Rolls back a transaction whose request was abandoned. */
+function boundCallback(argument: unknown): unknown {
+  if (typeof argument !== 'function') return argument;
+  const deadline = currentRequest();
+  return async (transaction: object): Promise<unknown> => {
+    assertNotExpired(deadline);
+    const result: unknown = await Reflect.apply(argument, undefined, [requestBound(transaction)]);
+    assertNotExpired(deadline);
+    return result;
+  };
+}
+
+function assertNotExpired(deadline: RequestDeadline | undefined): void {
+  if (deadline?.isExpired === true) throw outcomeUnknown();
+}
+
+/** Reserves a connection, and releases one that arrives after the request was abandoned. */
+async function reserve(take: () => Promise<Reserved>): Promise<Reserved> {
+  const deadline = currentRequest();
+  return waitForDatabase(async () => {
+    const reserved = await take();
+    if (deadline?.isExpired === true) reserved.release();
+    return requestBound(reserved);
+  });
+}
+
+function isStatement(value: unknown): value is Statement {
+  return value instanceof Promise && 'handle' in value && 'executed' in value;
+}
+
+function bound(value: unknown, isExempt = false): unknown {
+  const deadline = currentRequest();
+  if (deadline === undefined || isExempt || !isStatement(value)) return value;
+  const { handle, resolve, reject } = value;
+  let finish = (): void => undefined;
+  value.resolve = (result) => {
+    finish();
+    resolve(result);
+  };
+  value.reject = (error) => {
+    finish();
+    reject(error);
+  };
+  value.handle = function send(this: Statement) {
+    if (value.executed) return Reflect.apply(handle, value, []);
+    if (deadline.isExpired) {
+      expire(value);
+      return Promise.resolve();
+    }
+    const endWait = deadline.beginWait();
+    const removeListener = deadline.onExpired(() => expire(value));
+    finish = () => {
+      finish = () => undefined;
+      removeListener();
+      endWait();
+    };
+    return Reflect.apply(handle, value, []);
+  };
+  return value;
+}
+
+/**
+ * Expires a statement. One that waits for a connection cannot be removed from the driver's queue, so it becomes a
+ * no-op.
+ */
+function expire(statement: Statement): void {
+  if (statement.state === null) {
+    statement.strings = noOperation;
+    statement.args = [];
+  }
+  statement.reject(outcomeUnknown());
+}

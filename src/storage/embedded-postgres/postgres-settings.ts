@@ -1,0 +1,30 @@
+/**
+ * Settings of the embedded Postgres, as `name=value`. Its log must contain no statement, parameter or row: errors are
+ * logged without detail, and otherwise only server events.
+ */
+export function postgresSettings(port: number, durability: 'crash-safe' | 'fast'): readonly string[] {
+  return [
+    'listen_addresses=127.0.0.1',
+    `port=${port}`,
+    'unix_socket_directories=',
+    'max_connections=200',
+    'shared_buffers=128MB',
+    'wal_level=minimal',
+    // A recycled WAL segment would keep expired data after its new end.
+    'wal_recycle=off',
+    'max_wal_senders=0',
+    'max_logical_replication_workers=0',
+    'timezone=UTC',
+    'log_timezone=UTC',
+    'idle_in_transaction_session_timeout=60000',
+    'logging_collector=off',
+    'log_min_messages=log',
+    'log_min_error_statement=panic',
+    'log_error_verbosity=terse',
+    'log_parameter_max_length=0',
+    'log_parameter_max_length_on_error=0',
+    'log_checkpoints=off',
+    'log_autovacuum_min_duration=-1',
+    ...(durability === 'fast' ? ['fsync=off', 'full_page_writes=off'] : []),
+  ];
+}
