@@ -44,7 +44,7 @@ export const refusalReasons = {
       'The credential in the path of the external commit must be a Basic credential with exactly your DID, without a device part. Make the commit with such a credential.',
     externalRemovesOther:
       'The external commit removes a leaf that is not one of yours. Remove only an old leaf of your own, or none.',
-    newcomerNotAdded:
+    listedMemberNotAdded:
       'The commit does not add everybody in didList who is no member yet. Add a key package of each, or leave them out of didList.',
     notBase64: 'The commit is not base64. Encode it in base64 (RFC 4648), with or without padding.',
     notExternal:

@@ -125,7 +125,7 @@ const contents: readonly Content[] = [
   {
     name: 'does not add the newcomer',
     instead: { addMembers: () => [] },
-    outcome: (method) => (method === 'addMembers' ? 'newcomerNotAdded' : undefined),
+    outcome: (method) => (method === 'addMembers' ? 'listedMemberNotAdded' : undefined),
     byReference: 'no',
   },
   {

@@ -7,7 +7,7 @@ import { applyListChanges } from '#domain/accounts/apply-list-changes.ts';
 import { claimKeyPackages } from '#domain/key-packages/claiming/claim-key-packages.ts';
 import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
 import { countPackages, listConsumedPackages } from '#domain/key-packages/history/list-package-uses.ts';
-import { applyKeyPackageUses } from '#domain/key-packages/claiming/apply-key-package-uses.ts';
+import { applyKeyPackageUses } from '#domain/key-packages/single-use/apply-key-package-uses.ts';
 import { addMembers } from '#domain/membership/add-members.ts';
 import { leaveConversation } from '#domain/membership/leave-conversation.ts';
 import { listRosters } from '#domain/membership/members/list-rosters.ts';

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compareLogPositions, positionBefore } from '#domain/events/event.ts';
 import type { EventRow, LogPosition } from '#domain/events/event.ts';
 import { readLogEnd, readReplay, readTail } from '#domain/events/read-events.ts';
-import { memberPseudonym } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import type { Sql, SqlTx } from '#storage/connection/database.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';

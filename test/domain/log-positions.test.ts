@@ -3,7 +3,7 @@ import type { EventRow, LogPosition } from '#domain/events/event.ts';
 import { positionBefore } from '#domain/events/event.ts';
 import { readHorizonLag } from '#domain/events/read-horizon-lag.ts';
 import { readLogEnd, readTail } from '#domain/events/read-events.ts';
-import { memberPseudonym } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import type { Sql } from '#storage/connection/database.ts';
 import { randomPeople, startDomainHarness } from '../support/domain-harness.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { memberPseudonym } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
 import { systemClock } from '#platform/clock.ts';
 import { newUuid } from '#platform/ids.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';

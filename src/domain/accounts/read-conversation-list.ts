@@ -1,5 +1,5 @@
 import { readMemberStates } from '#domain/membership/members/read-member-states.ts';
-import { memberPseudonym } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { accountPseudonym } from './account.ts';

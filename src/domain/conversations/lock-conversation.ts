@@ -21,7 +21,7 @@ export async function lockConversation(
 ): Promise<{ locked: LockedConversation; membership: Membership }> {
   const source = { privacy: deps.privacy, db: tx };
   await requireMember(source, caller, groupId);
-  const locked = await lockForJoiner(tx, groupId);
+  const locked = await lockWithoutMembershipCheck(tx, groupId);
   return { locked, membership: await requireMember(source, caller, groupId) };
 }
 
@@ -29,7 +29,7 @@ export async function lockConversation(
  * As `lockConversation`, for those who need not be members: the caller has to find out what they may, before this and again after.
  * @throws AppError ConvoNotFound.
  */
-export async function lockForJoiner(tx: Tx, groupId: Buffer): Promise<LockedConversation> {
+export async function lockWithoutMembershipCheck(tx: Tx, groupId: Buffer): Promise<LockedConversation> {
   const locked = await lockCounters(tx, groupId);
   if (locked === undefined) throw domainError('ConvoNotFound');
   return locked;

@@ -3,7 +3,7 @@ import {
   coarsenClaimTimes,
   hasExactClaimTimes,
   applyKeyPackageUses,
-} from '#domain/key-packages/claiming/apply-key-package-uses.ts';
+} from '#domain/key-packages/single-use/apply-key-package-uses.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { hasUnshuffledRows, shuffledTables, shuffleRows, vacuumShuffledTables } from '#storage/rows/shuffled-rows.ts';

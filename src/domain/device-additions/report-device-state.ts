@@ -2,7 +2,7 @@ import { readConversationList } from '#domain/accounts/read-conversation-list.ts
 import type { Caller } from '#domain/caller.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
 import { readWaitingDevice } from '#domain/devices/waiting-devices.ts';
-import { countAvailableOfDevices } from '#domain/key-packages/available-key-packages.ts';
+import { countAvailableOfDevices } from '#domain/key-packages/count-available-key-packages.ts';
 import { entitlementKey, readEntitlements } from '#domain/membership/members/read-entitlements.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';

@@ -1,5 +1,5 @@
 import { replenishThreshold } from '#domain/key-packages/report-available-key-packages.ts';
-import { countAvailableByDeviceTag } from '#domain/key-packages/available-key-packages.ts';
+import { countAvailableByDeviceTag } from '#domain/key-packages/count-available-key-packages.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { deviceOwner } from './device.ts';

@@ -1,5 +1,5 @@
 import type { Caller } from '#domain/caller.ts';
-import { countAvailableOfDevices } from '#domain/key-packages/available-key-packages.ts';
+import { countAvailableOfDevices } from '#domain/key-packages/count-available-key-packages.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { deviceDid, deviceOwner, openDeviceDetails } from './device.ts';

@@ -1,4 +1,4 @@
-import { withdrawOfDevices } from '#domain/key-packages/available-key-packages.ts';
+import { withdrawOfDevices } from '#domain/key-packages/withdraw-key-packages.ts';
 import type { JobLease } from '#jobs/leases/lease.ts';
 import { deleteFlagged, flagUnseen } from './store.ts';
 

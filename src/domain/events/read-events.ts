@@ -3,7 +3,7 @@ import type { EventRow, LogPosition } from './event.ts';
 import { selectGeneration, selectLogEnd, selectReplay, selectTail } from './store.ts';
 import type { Message } from '#domain/messages/message.ts';
 import { openMessage } from '#domain/messages/list-messages.ts';
-import { selectMessagesBySeq } from '#domain/messages/select-messages.ts';
+import { readMessagesBySeq } from '#domain/messages/read-messages-by-seq.ts';
 import type { MessageRow } from '#domain/messages/message-row.ts';
 import { readWarnings, warningKey } from '#domain/warnings/read-warnings.ts';
 import type { Warning } from '#domain/warnings/warning.ts';
@@ -98,7 +98,7 @@ export async function openEvents(
   rows: readonly EventRow[],
 ): Promise<OpenedEvents> {
   const ofMessages = rows.filter((row) => row.kind === eventKinds.message && row.seq !== null);
-  const messages = await selectMessagesBySeq(deps, {
+  const messages = await readMessagesBySeq(deps, {
     groupIds: ofMessages.map((row) => row.groupId),
     seqs: ofMessages.map((row) => row.seq ?? 0),
     sizeBytesMax: openSizeBytesMax,

@@ -3,7 +3,7 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { keyPackageOwner, keyPackageStates, storedRef } from './key-package.ts';
 import { selectStates } from './store.ts';
-import { readUses } from './claiming/used-packages.ts';
+import { readUses } from './single-use/used-key-packages-store.ts';
 
 /** One of the caller's own packages among `refs`, one that is not used up if there is such; others' packages are passed over. */
 export async function findOwnKeyPackage(

@@ -1,7 +1,8 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { judgeMember, memberPseudonym } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
+import { refuseNonMember } from '#domain/membership/members/refuse-non-member.ts';
 import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Sql } from '#storage/connection/database.ts';
@@ -50,7 +51,7 @@ export async function listMessages(
     limit: input.limit,
     ttlDays: deps.messageTtlDays,
   });
-  const membership = judgeMember(page.membership);
+  const membership = refuseNonMember(page.membership);
   const messages = page.rows.map((row) => openMessage(deps.privacy, row));
   return {
     messages,
@@ -93,7 +94,7 @@ export async function listCommits(
     limit: limits.commitsPerPageMax,
     ttlDays: deps.messageTtlDays,
   });
-  judgeMember(page.membership);
+  refuseNonMember(page.membership);
   if (input.fromEpoch > toEpoch) throw domainError('InvalidEpochRange');
   return page.rows.map((row) => openMessage(deps.privacy, row));
 }

@@ -1,7 +1,8 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { memberPseudonym, requireMember } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
+import { requireMember } from '#domain/membership/members/require-member.ts';
 import { handshakesInForce } from '#domain/policies/handshakes.ts';
 import { loadPolicy } from '#domain/policies/load-policy.ts';
 import { refusalByReader, refusalFor } from '#domain/refusal-reasons.ts';

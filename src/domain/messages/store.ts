@@ -170,7 +170,7 @@ function toPage(rows: readonly PageRow[]): MessagePage {
 }
 
 /** A message, or that it is left for the next read: it is there, but those before it filled this one. */
-export type MessageRowOrRest = MessageRow | { readonly groupId: Buffer; readonly seq: number; readonly body: null };
+export type MessageRowOrOmitted = MessageRow | { readonly groupId: Buffer; readonly seq: number; readonly body: null };
 
 /**
  * The messages with these numbers, in the order asked for; `seqs[i]` belongs to `groupIds[i]`. Bodies stop once those before
@@ -179,9 +179,9 @@ export type MessageRowOrRest = MessageRow | { readonly groupId: Buffer; readonly
 export async function selectBySeq(
   sql: Sql,
   wanted: { groupIds: readonly Buffer[]; seqs: readonly number[]; sizeBytesMax: number },
-): Promise<MessageRowOrRest[]> {
+): Promise<MessageRowOrOmitted[]> {
   if (wanted.seqs.length === 0) return [];
-  return sql<MessageRowOrRest[]>`
+  return sql<MessageRowOrOmitted[]>`
     SELECT "groupId", seq, epoch, kind, "msgId", "receivedAt",
            CASE WHEN bytes_before < ${wanted.sizeBytesMax} THEN body END AS body
     FROM (

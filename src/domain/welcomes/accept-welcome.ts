@@ -1,5 +1,5 @@
 import type { Caller } from '#domain/caller.ts';
-import { consumeKeyPackages } from '#domain/key-packages/claiming/consume-key-packages.ts';
+import { consumeKeyPackages } from '#domain/key-packages/single-use/consume-key-packages.ts';
 import { refusalFor, refusalWithText } from '#domain/refusal-reasons.ts';
 import { MlsFormatError } from '#mls/encoding/mls-format-error.ts';
 import { readWelcome } from '#mls/messages/welcome.ts';

@@ -1,4 +1,4 @@
-import type { ConsumedKeyPackage } from '#domain/key-packages/claiming/consume-key-packages.ts';
+import type { ConsumedKeyPackage } from '#domain/key-packages/single-use/consume-key-packages.ts';
 import { padToBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/connection/database.ts';

@@ -1,6 +1,6 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { findAdmission } from '#domain/membership/members/find-admission.ts';
+import { findJoinPermission } from '#domain/membership/members/find-join-permission.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { parseConversationId } from '../conversation.ts';
@@ -22,8 +22,8 @@ export async function getGroupInfo(
   pskHash?: Buffer,
 ): Promise<{ groupInfo: Buffer; epoch: number; expiresAt: Date }> {
   const groupId = parseConversationId(conversationId);
-  const admission = await findAdmission(deps, caller, groupId, pskHash === undefined ? [] : [pskHash]);
-  if (admission.kind === 'returning' && !admission.membership.needsRejoin) throw domainError('NotMember');
+  const permission = await findJoinPermission(deps, caller, groupId, pskHash === undefined ? [] : [pskHash]);
+  if (permission.kind === 'returning' && !permission.membership.needsRejoin) throw domainError('NotMember');
   const stored = await loadGroupInfo(deps, groupId);
   if (stored === undefined) throw domainError('GroupInfoUnavailable');
   const expiresAt = new Date(stored.updatedAt.getTime() + groupInfoLifetimeMs);

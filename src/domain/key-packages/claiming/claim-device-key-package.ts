@@ -4,7 +4,7 @@ import type { Tx } from '#storage/connection/database.ts';
 import { keyPackageClaimer, keyPackageOwner, openKeyPackage } from '../key-package.ts';
 import type { HandedOutKeyPackage } from '../key-package.ts';
 import { claimOfDevice, selectHandedOut } from '../store.ts';
-import { readUses } from './used-packages.ts';
+import { readUses } from '../single-use/used-key-packages-store.ts';
 
 /**
  * One package of one device, by the rules of `claimKeyPackages`: to this caller for good, the same one again for ten minutes.

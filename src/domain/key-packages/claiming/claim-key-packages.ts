@@ -13,7 +13,7 @@ import { keyPackageClaimer, keyPackageOwner, openKeyPackage } from '../key-packa
 import type { HandedOutKeyPackage } from '../key-package.ts';
 import { claim, selectHandedOut } from '../store.ts';
 import type { ClaimedRow, ClaimRequest } from '../store.ts';
-import { readUses } from './used-packages.ts';
+import { readUses } from '../single-use/used-key-packages-store.ts';
 
 type ClaimDeps = VisibilityDeps & {
   readonly sql: Sql;

@@ -5,11 +5,11 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { keyPackageOwner, openKeyPackage } from '../key-package.ts';
 import { openPackageCursor, sealPackageCursor } from './page-cursor.ts';
-import { countByState, selectPackagePage } from './package-pages.ts';
-import type { PackagePageRow } from './package-pages.ts';
+import { countByState, selectPackagePage } from './package-history-store.ts';
+import type { PackagePageRow } from './package-history-store.ts';
 import { selectHandedOut } from '../store.ts';
-import { readUses } from '../claiming/used-packages.ts';
-import type { PackageUsed } from '../claiming/used-packages.ts';
+import { readUses } from '../single-use/used-key-packages-store.ts';
+import type { PackageUsed } from '../single-use/used-key-packages-store.ts';
 
 interface UsesDeps {
   readonly db: Db;

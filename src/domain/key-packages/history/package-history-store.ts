@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { byteaArray } from '#storage/sql/bytea-array.ts';
 import type { Db } from '#storage/connection/database.ts';
-import type { PackageUsed } from '../claiming/used-packages.ts';
+import type { PackageUsed } from '../single-use/used-key-packages-store.ts';
 
 /** Counts of one owner's packages by what their rows say; a used one is counted as handed out until its row says so. */
 export async function countByState(

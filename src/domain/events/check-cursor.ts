@@ -11,7 +11,7 @@ import type { CursorCodec } from './cursor.ts';
  * service keeps none.
  * @throws AppError ConvoNotFound, NotMember, InvalidCursor.
  */
-export async function acceptCursor(
+export async function checkCursor(
   deps: { db: Db; privacy: Privacy; codec: CursorCodec },
   caller: Caller,
   input: { conversationId: string; cursor: string },

@@ -1,22 +1,11 @@
 import type { Caller } from '#domain/caller.ts';
-import type { LockedConversation } from '#domain/conversations/conversation.ts';
-import { domainError } from '#domain/domain-error.ts';
-import { commitId, findStoredCommit } from '#domain/messages/store-commit.ts';
-import type { AcceptedCommit } from '#domain/messages/store-commit.ts';
 import { refusalByReader, refusalFor } from '#domain/refusal-reasons.ts';
 import { readCommit } from '#mls/messages/framing.ts';
 import type { CommitContent, CommitFraming } from '#mls/messages/framing.ts';
 import { MlsFormatError } from '#mls/encoding/mls-format-error.ts';
 import { limits } from '#platform/limits.ts';
-import type { Privacy } from '#privacy/privacy.ts';
-import type { Tx } from '#storage/connection/database.ts';
 
-/** A commit that may be stored, or one that was stored before by the same bytes. */
-export type CommitDecision =
-  | { readonly kind: 'accepted'; readonly commit: AcceptedCommit }
-  | { readonly kind: 'retry'; readonly epoch: number };
-
-/** What a commit's framing says; checked before any lock is taken. */
+/** A commit whose framing was read; no lock is needed for that. */
 export interface FramedCommit {
   readonly bytes: Buffer;
   /** The epoch that the commit ends. */
@@ -31,7 +20,7 @@ export interface FramedMemberCommit extends FramedCommit {
 
 /**
  * Reads a commit by a member of the group.
- * @throws AppError InvalidCommit for anything else, external commits included.
+ * @throws AppError InvalidCommit for any other bytes, external commits included.
  */
 export function parseMemberCommit(bytes: Buffer, groupId: Buffer): FramedMemberCommit {
   const { external, epoch, content } = parseCommit(bytes, groupId);
@@ -46,8 +35,8 @@ export interface FramedExternalCommit extends FramedCommit {
 }
 
 /**
- * Reads a commit by which the caller joins. The credential must be the caller's bare DID, as in key packages; whether the signature
- * is right, the members check (RFC 9420 section 12.4.3.2).
+ * Reads an external commit. Its credential must be the caller's bare DID, as in key packages. The signature is checked by the members,
+ * not by the service (RFC 9420 section 12.4.3.2).
  * @throws AppError InvalidCommit.
  */
 export function parseExternalCommit(bytes: Buffer, groupId: Buffer, caller: Caller): FramedExternalCommit {
@@ -69,22 +58,4 @@ function parseCommit(bytes: Buffer, groupId: Buffer): CommitFraming {
     if (error instanceof MlsFormatError) throw refusalByReader('InvalidCommit', error);
     throw error;
   }
-}
-
-/**
- * Compare-and-set on the epoch (RFC 9420 section 14): under the conversation's lock, of all commits that end one epoch
- * exactly the first is accepted. A retry of a stored commit is recognised before the comparison.
- * @throws AppError EpochMismatch with `currentEpoch` when another commit won.
- */
-export async function decideCommit(
-  deps: { privacy: Privacy },
-  tx: Tx,
-  locked: LockedConversation,
-  commit: FramedCommit,
-): Promise<CommitDecision> {
-  const id = commitId(deps.privacy, locked.groupId, commit.bytes);
-  const madeEpoch = await findStoredCommit(tx, locked.groupId, id);
-  if (madeEpoch !== undefined) return { kind: 'retry', epoch: madeEpoch };
-  if (commit.epoch !== locked.epoch) throw domainError('EpochMismatch', { currentEpoch: locked.epoch });
-  return { kind: 'accepted', commit: { bytes: commit.bytes, id } };
 }

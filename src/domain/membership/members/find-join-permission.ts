@@ -7,29 +7,29 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { memberStates } from '../member.ts';
 import type { Membership } from '../member.ts';
-import { memberPseudonym } from './require-member.ts';
+import { memberPseudonym } from './member-pseudonym.ts';
 import { selectMembership } from '../store.ts';
 
-/** Why somebody may enter the MLS group by external commit. */
-export type Admission =
+/** Why a person may join the MLS group by external commit. */
+export type JoinPermission =
   | { readonly kind: 'member' }
-  /** Left on their own account, and may come back. */
+  /** The person left and was not removed. */
   | { readonly kind: 'returning'; readonly membership: Membership; readonly policy: Policy }
   | { readonly kind: 'invited'; readonly inviteId: string; readonly policy: Policy };
 
 /**
- * Whether the caller may enter by external commit: members with another device or without their state, people who left, and
- * strangers with an invite. Exact when `db` is a transaction that holds the conversation's lock.
- * @param pskHashes invites that the caller shows, by the hash of their secret.
- * @throws AppError ConvoNotFound for strangers without a usable invite, whether or not the conversation exists; NotMember for those
- *   who were removed; PolicyViolation.
+ * Finds why the caller may join by external commit: active members may, with another device or without the group's state, people who
+ * left, and non-members with an invite. Exact when `db` is a transaction that holds the conversation's lock.
+ * @param pskHashes hashes of the secrets of invites that the caller presents.
+ * @throws AppError ConvoNotFound for non-members without a usable invite, whether or not the conversation exists; NotMember for
+ *   removed members; PolicyViolation.
  */
-export async function findAdmission(
+export async function findJoinPermission(
   deps: { db: Db; privacy: Privacy },
   caller: Caller,
   groupId: Buffer,
   pskHashes: readonly Uint8Array[],
-): Promise<Admission> {
+): Promise<JoinPermission> {
   const { did } = caller;
   const membership = await selectMembership(deps.db, groupId, memberPseudonym(deps.privacy, groupId, did));
   if (membership?.state === memberStates.active) return { kind: 'member' };

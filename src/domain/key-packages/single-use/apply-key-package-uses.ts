@@ -3,8 +3,8 @@ import type { Privacy } from '#privacy/privacy.ts';
 import { byteaArray } from '#storage/sql/bytea-array.ts';
 import type { Db, Tx } from '#storage/connection/database.ts';
 import { beginShuffle } from '#storage/rows/shuffled-rows.ts';
-import { deleteUses, selectUses } from './used-packages.ts';
-import type { PackageUsed } from './used-packages.ts';
+import { deleteUses, selectUses } from './used-key-packages-store.ts';
+import type { PackageUsed } from './used-key-packages-store.ts';
 
 const usesPerBatchMax = 512;
 /** So many rows are rewritten at once, if there are as many that look alike. */

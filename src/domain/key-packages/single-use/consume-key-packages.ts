@@ -6,7 +6,7 @@ import type { Tx } from '#storage/connection/database.ts';
 import { keyPackageClaimer, keyPackageStates, storedRef } from '../key-package.ts';
 import type { ReadKeyPackage } from '../store.ts';
 import { selectByRefs, selectStates } from '../store.ts';
-import { insertUses } from './used-packages.ts';
+import { insertUses } from './used-key-packages-store.ts';
 
 /** The owner and client of a package that a Welcome uses. */
 export interface ConsumedKeyPackage {
