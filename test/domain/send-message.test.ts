@@ -121,10 +121,10 @@ test('in one statement every item gets its own verdict and its own bytes', async
   await Promise.all(busy);
   expect(results.map(({ outcome }) => outcome)).toEqual([
     'stored',
-    'stranger',
+    'nonMember',
     'stored',
     'stale',
-    'stranger',
+    'nonMember',
     'stored',
     'stored',
   ]);

@@ -2,7 +2,7 @@ import type { Db, Tx } from '#storage/connection/database.ts';
 import { bucketedNow } from '#storage/sql/bucketed-now.ts';
 import type { LockedConversation } from './conversation.ts';
 
-/** False when the group id is taken. The primary key decides between two creators at once. */
+/** Inserts a conversation and its counters. @returns false when the group id is taken; of two concurrent inserts the primary key lets one win. */
 export async function insertConversation(
   tx: Tx,
   row: { groupId: Buffer; cipherSuite: number; epoch: number; sealedCreator: Buffer; sealedMetadata: Buffer | null },
@@ -72,7 +72,7 @@ export async function selectConversations(
     .execute();
 }
 
-/** False when a row of the same epoch says another context; a row without a digest is of a former release. */
+/** @returns false when a row of the same epoch has another context digest; rows of an earlier release have none and are replaced. */
 export async function upsertGroupInfo(
   tx: Tx,
   row: { groupId: Buffer; epoch: number; sealedGroupInfo: Buffer; contextDigest: Buffer },
@@ -103,7 +103,7 @@ export async function upsertGroupInfo(
   return numInsertedOrUpdatedRows === 1n;
 }
 
-/** In one statement with the epoch, so that a commit in between cannot make it look out of date, or pass for current. */
+/** Selects the GroupInfo if it is of the current epoch; one statement reads both, so that a commit cannot come between them. */
 export async function selectGroupInfo(
   db: Db,
   groupId: Buffer,

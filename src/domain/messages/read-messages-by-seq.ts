@@ -3,8 +3,8 @@ import { selectBySeq } from './store.ts';
 import type { MessageRowOrOmitted } from './store.ts';
 
 /**
- * Stored messages by number, for those who have been found entitled; `seqs[i]` belongs to `groupIds[i]`. At most
- * `sizeBytesMax` of bodies and one more; the others come without theirs.
+ * Reads stored messages by number, without a membership check; `seqs[i]` belongs to `groupIds[i]`. Bodies are left out once the bodies
+ * before them have `sizeBytesMax` bytes together.
  */
 export async function readMessagesBySeq(
   deps: { sql: Sql },
