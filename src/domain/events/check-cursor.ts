@@ -7,8 +7,7 @@ import type { Db } from '#storage/connection/database.ts';
 import type { CursorCodec } from './cursor.ts';
 
 /**
- * Tells a client whether its cursor still leads somewhere. It is not stored: where a person has read to is a receipt, and the
- * service keeps none.
+ * Checks that a cursor can still be used. The cursor is not stored, because it would be a read receipt and the service stores none.
  * @throws AppError ConvoNotFound, NotMember, InvalidCursor.
  */
 export async function checkCursor(
