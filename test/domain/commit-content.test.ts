@@ -131,13 +131,13 @@ const contents: readonly Content[] = [
   {
     name: 'removes nobody',
     instead: { removeMember: () => [] },
-    outcome: (method) => (method === 'removeMember' ? 'removesNobody' : undefined),
+    outcome: (method) => (method === 'removeMember' ? 'targetNotRemoved' : undefined),
     byReference: 'no',
   },
   {
     name: 'removes one device of two',
     instead: { removeMember: () => removes(leavesOfGroup.gina[1]) },
-    outcome: (method) => (method === 'removeMember' ? 'removesNotAll' : undefined),
+    outcome: (method) => (method === 'removeMember' ? 'targetPartlyRemoved' : undefined),
     byReference: 'no',
   },
   { name: 'has the path of somebody else', path: stranger, outcome: 'pathIdentity', byReference: 'no' },
@@ -271,7 +271,7 @@ describe('where no GroupInfo of the epoch is stored', () => {
       expect(await ruleOf(call(method, cast.dids[self], group, commit)), `${method} by ${self}`).toBe('unknownLeaves');
     }
     const empty = commitOf(group, 'dave');
-    expect(await ruleOf(call('removeMember', cast.dids.dave, group, empty))).toBe('removesNobody');
+    expect(await ruleOf(call('removeMember', cast.dids.dave, group, empty))).toBe('targetNotRemoved');
     const commit = commitOf(group, 'dave', ...removes(...leavesOfGroup.gina));
     expect(await ruleOf(call('removeMember', cast.dids.dave, group, commit))).toBe('none');
   });

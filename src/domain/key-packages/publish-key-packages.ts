@@ -210,7 +210,7 @@ export async function publishAllOrNothing(
   refuseFirst(prepared);
   const isOther = (item: PreparedPackage | AppError): boolean =>
     !(item instanceof AppError || item.row.device_tag.equals(tag));
-  if (prepared.some(isOther)) throw refusalFor('InvalidSignatureKey', 'notOfKeyPackages');
+  if (prepared.some(isOther)) throw refusalFor('InvalidSignatureKey', 'otherThanKeyPackages');
   refuseFirst(await storePrepared(deps, prepared));
 }
 

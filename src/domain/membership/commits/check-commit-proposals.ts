@@ -160,10 +160,10 @@ function checkCompleteness(
   }
   if (change.method !== 'removeMember') return;
   if (leaves === undefined) {
-    if (removed.size === 0) throw refusalFor('InvalidCommit', 'removesNobody');
+    if (removed.size === 0) throw refusalFor('InvalidCommit', 'targetNotRemoved');
     return;
   }
   const remaining = leaves.filter((leaf, index) => leaf?.did === change.target && !removed.has(index)).length;
   if (remaining === 0) return;
-  throw refusalFor('InvalidCommit', removed.size === 0 ? 'removesNobody' : 'removesNotAll');
+  throw refusalFor('InvalidCommit', removed.size === 0 ? 'targetNotRemoved' : 'targetPartlyRemoved');
 }
