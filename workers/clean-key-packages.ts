@@ -5,7 +5,7 @@ import type { JobRun } from './start-worker.ts';
 export const cleanKeyPackagesJob: JobRun = ({ config, database: { db }, turn }) =>
   cleanKeyPackages({
     db,
-    turn,
+    lease: turn,
     keyPackagesPerDeviceMax: config.MAX_KEY_PACKAGES_PER_DEVICE,
     consumedTtlHours: config.CONSUMED_KEY_PACKAGE_TTL_HOURS,
   });

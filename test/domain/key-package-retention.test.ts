@@ -159,8 +159,8 @@ test('16 claimers while the job runs: no package is handed out twice or deleted 
     // On a fast machine the claimers end before it first has something to remove.
     while (!isOver || removed === 0) {
       const keyPackagesPerDeviceMax = Math.max(20, (await available(owner)) - 5);
-      const turn = await holdTurn(harness.database);
-      removed += (await cleanKeyPackages({ db, turn, keyPackagesPerDeviceMax, consumedTtlHours: 24 })).removed;
+      const lease = await holdTurn(harness.database);
+      removed += (await cleanKeyPackages({ db, lease, keyPackagesPerDeviceMax, consumedTtlHours: 24 })).removed;
     }
     return removed;
   })();
@@ -206,7 +206,7 @@ test('a worker that slept through its turn removes nothing', async () => {
   );
   await acquireLease(database.sql, { job: 'test', leaseMs: 0 });
   await expect(
-    cleanKeyPackages({ db: database.db, turn: late, keyPackagesPerDeviceMax: 1, consumedTtlHours: 24 }),
+    cleanKeyPackages({ db: database.db, lease: late, keyPackagesPerDeviceMax: 1, consumedTtlHours: 24 }),
   ).rejects.toThrow(LeaseLostError);
   expect(await left(past)).toEqual(hex(past));
 });
@@ -217,15 +217,15 @@ test('what a killed run has left is removed by the next', async () => {
   const { database } = harness;
   await database.sql`
     UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref IN ${database.sql(used)}`;
-  const turn = await holdTurn(database);
+  const lease = await holdTurn(database);
   const killed: JobLease = {
-    ...turn,
+    ...lease,
     inBatches: async (removeSome) => {
-      await turn.step((tx) => removeSome(tx, 1));
+      await lease.step((tx) => removeSome(tx, 1));
       throw new Error('killed');
     },
   };
-  const run = cleanKeyPackages({ db: database.db, turn: killed, keyPackagesPerDeviceMax: 200, consumedTtlHours: 24 });
+  const run = cleanKeyPackages({ db: database.db, lease: killed, keyPackagesPerDeviceMax: 200, consumedTtlHours: 24 });
   await expect(run).rejects.toThrow('killed');
   expect(await left(used)).toHaveLength(2);
   await clean();

@@ -259,7 +259,7 @@ test('the clean-up never deletes a package that is being handed out, and deletes
   const clean = async (): Promise<{ removed: number }> =>
     cleanKeyPackages({
       db,
-      turn: await holdTurn(harness.database),
+      lease: await holdTurn(harness.database),
       keyPackagesPerDeviceMax: 1,
       consumedTtlHours: 24,
     });

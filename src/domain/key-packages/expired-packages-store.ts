@@ -3,12 +3,12 @@ import { byteaArray } from '#storage/sql/bytea-array.ts';
 import type { Db, Tx } from '#storage/connection/database.ts';
 import { expiredKeyPackages } from './retention.ts';
 
-/** Found and held in memory at once; the next run takes the rest. */
+/** How many refs one run reads into memory at most; the next run continues. */
 const refsPerRunMax = 50_000;
 
 /**
- * Refs of packages that may go because their time is over. Looked for outside of a transaction: those that are kept for a living
- * device are read again each time, and a transaction that has written keeps its locks for as long as it reads.
+ * Selects the refs of expired packages. Call it outside of a transaction that writes: it also reads the expired packages that stay for a
+ * registered device, which takes time, and the transaction would keep its locks meanwhile.
  */
 export async function selectExpired(db: Db): Promise<Buffer[]> {
   const { rows } = await sql<{ ref: Buffer }>`
@@ -17,8 +17,8 @@ export async function selectExpired(db: Db): Promise<Buffer[]> {
 }
 
 /**
- * Refs of the oldest available one-time packages above `perDeviceMax` of a device, never the newest of a suite; last-resort ones
- * are not counted, nor those past their time. Reads all packages, so outside of a transaction too.
+ * Selects the refs of the oldest available one-time packages above `perDeviceMax` of a device, but never the newest of a cipher suite.
+ * Last-resort and expired packages are not counted. It reads all packages, so call it outside of a transaction that writes.
  */
 export async function selectSurplus(db: Db, perDeviceMax: number): Promise<Buffer[]> {
   const { rows } = await sql<{ ref: Buffer }>`
@@ -36,7 +36,7 @@ export async function selectSurplus(db: Db, perDeviceMax: number): Promise<Buffe
   return rows.map(({ ref }) => ref);
 }
 
-/** Deletes those of `refs` that may still go; one that somebody is at stays for the next run. */
+/** Deletes those of `refs` that are still expired; a row that another transaction has locked stays until the next run. */
 export async function deleteExpired(tx: Tx, refs: readonly Buffer[]): Promise<number> {
   if (refs.length === 0) return 0;
   const { numAffectedRows } = await sql`
@@ -46,7 +46,7 @@ export async function deleteExpired(tx: Tx, refs: readonly Buffer[]): Promise<nu
   return Number(numAffectedRows ?? 0);
 }
 
-/** Deletes those of `refs` that are still available; one that somebody is at stays for the next run. */
+/** Deletes those of `refs` that are still available; a row that another transaction has locked stays until the next run. */
 export async function deleteSurplus(tx: Tx, refs: readonly Buffer[]): Promise<number> {
   if (refs.length === 0) return 0;
   const { numAffectedRows } = await sql`

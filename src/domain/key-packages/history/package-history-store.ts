@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import { byteaArray } from '#storage/sql/bytea-array.ts';
 import type { Db } from '#storage/connection/database.ts';
-import type { PackageUsed } from '../single-use/used-key-packages-store.ts';
+import type { DeferredUse } from '../single-use/used-key-packages-store.ts';
 
-/** Counts of one owner's packages by what their rows say; a used one is counted as handed out until its row says so. */
+/** Counts one owner's packages by the state in their rows; a package with a deferred use is counted as handed out. */
 export async function countByState(
   db: Db,
   owner: Buffer,
@@ -22,15 +22,15 @@ export interface PackagePageRow {
   readonly cipherSuite: number;
   readonly sealedPackage: Buffer;
   readonly publishedAt: Date;
-  /** The day, if a Welcome used it. */
+  /** The day (UTC) on which a Welcome used it, else null. */
   readonly usedOn: Date | null;
-  /** The time that the list is ordered by. */
+  /** The time by which the list is ordered. */
   readonly at: Date;
 }
 
 /**
- * A page behind `after`, latest first; packages of one time follow each other by ref, so that none is passed over. `uses` are those
- * that the rows do not tell of yet.
+ * Selects a page after `after`, the latest first. Packages with the same time are ordered by ref, so that none is left out between pages.
+ * `uses` are the owner's deferred uses.
  */
 export async function selectPackagePage(
   db: Db,
@@ -38,7 +38,7 @@ export async function selectPackagePage(
     owner: Buffer;
     deviceTag: Buffer | undefined;
     order: 'consumed' | 'published';
-    uses: readonly PackageUsed[];
+    uses: readonly DeferredUse[];
     after: { at: Date; ref: Buffer } | undefined;
     limit: number;
   },
@@ -46,7 +46,7 @@ export async function selectPackagePage(
   const usedOn = sql`CASE WHEN u.ref IS NOT NULL THEN u.used_on WHEN k.state = 3 THEN k.claimed_at END`;
   const at = page.order === 'consumed' ? usedOn : sql`k.published_at`;
   const isListed = page.order === 'consumed' ? sql`(k.state = 3 OR u.ref IS NOT NULL)` : sql`true`;
-  const isBehind =
+  const isAfter =
     page.after === undefined
       ? sql`true`
       : sql`(${at}, k.ref) < (${page.after.at}::timestamptz, ${page.after.ref}::bytea)`;
@@ -58,7 +58,7 @@ export async function selectPackagePage(
     LEFT JOIN unnest(${byteaArray(page.uses.map(({ ref }) => ref))}::bytea[], ${days}::timestamptz[]) AS u(ref, used_on)
       ON u.ref = k.ref
     WHERE k.owner = ${page.owner} AND k.device_tag = coalesce(${page.deviceTag ?? null}::bytea, k.device_tag)
-      AND ${isListed} AND ${isBehind}
+      AND ${isListed} AND ${isAfter}
     ORDER BY at DESC, k.ref DESC LIMIT ${page.limit}`.execute(db);
   return rows;
 }

@@ -4,25 +4,25 @@ import { byteaArray } from '#storage/sql/bytea-array.ts';
 import type { Db, Tx } from '#storage/connection/database.ts';
 import { beginShuffle } from '#storage/rows/shuffled-rows.ts';
 import { deleteUses, selectUses } from './used-key-packages-store.ts';
-import type { PackageUsed } from './used-key-packages-store.ts';
+import type { DeferredUse } from './used-key-packages-store.ts';
 
 const usesPerBatchMax = 512;
-/** So many rows are rewritten at once, if there are as many that look alike. */
+/** A batch rewrites at least this many rows, if the table has enough rows that were used on the same days. */
 const rowsPerBatchMin = 512;
 
 /**
- * Carries uses of packages over into the packages' rows, together with others that were used on the same day and are rewritten as
- * they are, so that the transaction ids in the data folder tell no more than the day. What stays of a use is that day:
- * `consumed_at` is its end, so that a row stays for at least the 24 hours that the clean-up allows it. The notes are deleted in a
- * later transaction; if the process dies before, the next batch does the same again, which changes nothing.
- * @returns how many uses were carried over.
+ * Writes deferred uses into the rows of their packages. Rows that were used on the same days are rewritten unchanged in the same
+ * transaction, so that transaction ids in the data folder show no more than the day. Only the day of a use is stored: `consumed_at` is
+ * its end, so that the row stays for at least the hours of CONSUMED_KEY_PACKAGE_TTL_HOURS. The rows of `used_key_packages` are deleted in
+ * a later transaction; after a crash between the two, the next batch repeats the writes, which changes nothing.
+ * @returns how many uses were written.
  */
 export async function applyKeyPackageUses(deps: { readonly db: Db; readonly privacy: Privacy }): Promise<number> {
   const { db, privacy } = deps;
   const uses = await selectUses(db, privacy, usesPerBatchMax);
   if (uses.length === 0) return 0;
   await db.transaction().execute(async (tx) => {
-    const others = await selectUsedOnDaysOf(tx, uses, Math.max(0, rowsPerBatchMin - uses.length));
+    const others = await selectAppliedOnDaysOf(tx, uses, Math.max(0, rowsPerBatchMin - uses.length));
     await beginShuffle(tx);
     await rewriteUsed(tx, uses, others);
   });
@@ -33,8 +33,8 @@ export async function applyKeyPackageUses(deps: { readonly db: Db; readonly priv
   return uses.length;
 }
 
-/** At random. Only few uses wait where it reads many rows: a busy server has no need of others. */
-async function selectUsedOnDaysOf(tx: Tx, uses: readonly PackageUsed[], max: number): Promise<Buffer[]> {
+/** Selects random packages whose use on one of the same days is written already, `max` at most. A full batch of uses needs none of them. */
+async function selectAppliedOnDaysOf(tx: Tx, uses: readonly DeferredUse[], max: number): Promise<Buffer[]> {
   const days = [...new Set(uses.map(({ usedOn }) => usedOn.toISOString()))];
   const { rows } = await sql<{ ref: Buffer }>`
     SELECT ref FROM key_packages
@@ -43,8 +43,8 @@ async function selectUsedOnDaysOf(tx: Tx, uses: readonly PackageUsed[], max: num
   return rows.map(({ ref }) => ref);
 }
 
-/** Rows are locked in the order of their refs, as everywhere. */
-async function rewriteUsed(tx: Tx, uses: readonly PackageUsed[], others: readonly Buffer[]): Promise<void> {
+/** Writes both groups of rows in one statement, which locks them in the order of refs, so that it cannot deadlock with others. */
+async function rewriteUsed(tx: Tx, uses: readonly DeferredUse[], others: readonly Buffer[]): Promise<void> {
   const refs = [...uses.map(({ ref }) => ref), ...others];
   const days = [...uses.map(({ usedOn }) => usedOn.toISOString()), ...others.map(() => 'NULL')];
   await sql`
@@ -60,8 +60,8 @@ async function rewriteUsed(tx: Tx, uses: readonly PackageUsed[], others: readonl
 }
 
 /**
- * Makes a day of the time at which packages were handed out that nobody has used, once the caller can no longer ask for the same one
- * again: that minute would lead to the conversation that was made in it.
+ * Rounds the claim time of unused packages down to the day (UTC), once a repeated claim cannot return them any more. The exact minute would
+ * link the package to a conversation that was created in it.
  * @returns how many rows were rewritten, `max` at most.
  */
 export async function coarsenClaimTimes(db: Db, max: number): Promise<number> {
@@ -71,11 +71,11 @@ export async function coarsenClaimTimes(db: Db, max: number): Promise<number> {
   return Number(numAffectedRows ?? 0);
 }
 
-/** As the partial index of migrations/0018. */
+/** The condition of the partial index in migrations/0018. */
 const isExactClaimTime = sql<boolean>`state = 2 AND (claimed_at AT TIME ZONE 'UTC')::time <> '00:00'
   AND claimed_at < now() - interval '20 minutes'`;
 
-/** Whether anything waits for `coarsenClaimTimes`. */
+/** Whether `coarsenClaimTimes` has rows to rewrite. */
 export async function hasExactClaimTimes(db: Db): Promise<boolean> {
   const { rows } = await sql<{ found: boolean }>`
     SELECT EXISTS (SELECT 1 FROM key_packages WHERE ${isExactClaimTime}) AS found`.execute(db);

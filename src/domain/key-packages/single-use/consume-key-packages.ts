@@ -8,7 +8,7 @@ import type { ReadKeyPackage } from '../store.ts';
 import { selectByRefs, selectStates } from '../store.ts';
 import { insertUses } from './used-key-packages-store.ts';
 
-/** The owner and client of a package that a Welcome uses. */
+/** A package that a Welcome uses, with its owner and device. */
 export interface ConsumedKeyPackage {
   /** KeyPackageRef. */
   readonly ref: Buffer;
@@ -16,14 +16,15 @@ export interface ConsumedKeyPackage {
   readonly deviceTag: Buffer;
 }
 
-/** More packages that others fetched are not looked up in one Welcome: each is compared with every member of the conversation. */
-const packagesOfOthersMax = 16;
+/** A Welcome may use this many packages that were handed out to other members, because each is compared with every member. */
+const claimedByOthersMax = 16;
 
 /**
- * Uses up the packages that a Welcome names, in the transaction of its commit. Each must have been handed out to the
- * caller, or to one of `otherClaimers` whose proposal the caller commits, and not be used yet; a last-resort package may be used again. The rows of the packages are read without a lock, which
- * would join them to the conversation; the primary key of `used_key_packages` makes a package single-use.
- * @throws AppError KeyPackageNotFound, the same for packages that never existed, are somebody else's claim, or are used.
+ * Marks the packages of a Welcome as used, in the transaction of its commit. Each package must be unused and handed out to the caller, or
+ * to one of `otherClaimers`, whose proposal the caller commits; a last-resort package may be used again. The primary key of
+ * `used_key_packages` makes a package single-use. The package rows are read without a lock, because a lock would link them to the
+ * conversation.
+ * @throws AppError KeyPackageNotFound, without a distinction between packages that do not exist, were handed out to others, or are used.
  */
 export async function consumeKeyPackages(
   deps: { privacy: Privacy },
@@ -32,25 +33,25 @@ export async function consumeKeyPackages(
   use: {
     refs: readonly Buffer[];
     cipherSuite: number;
-    /** DIDs of people who may have fetched a package for the same group; asked only where the caller did not. */
+    /** Loads the DIDs of people who may have claimed a package for this group; called only for packages that the caller did not claim. */
     otherClaimers: () => Promise<readonly string[]>;
   },
 ): Promise<ConsumedKeyPackage[]> {
   const { privacy } = deps;
   const refOf = new Map(use.refs.map((ref) => [storedRef(privacy, ref).toString('hex'), ref]));
-  const names = [...refOf.keys()].map((hex) => Buffer.from(hex, 'hex'));
-  const rows = await selectByRefs(tx, names);
+  const storedRefs = [...refOf.keys()].map((hex) => Buffer.from(hex, 'hex'));
+  const rows = await selectByRefs(tx, storedRefs);
   if (rows.length !== refOf.size || rows.length !== use.refs.length) throw domainError('KeyPackageNotFound');
   if (!rows.every((row) => row.cipherSuite === use.cipherSuite)) throw domainError('KeyPackageNotFound');
-  const ofOthers = rows.filter((row) => !mayUse(privacy, [caller.did], row));
-  if (ofOthers.length > packagesOfOthersMax) throw domainError('KeyPackageNotFound');
-  if (ofOthers.length > 0) {
+  const claimedByOthers = rows.filter((row) => !isUsableBy(privacy, [caller.did], row));
+  if (claimedByOthers.length > claimedByOthersMax) throw domainError('KeyPackageNotFound');
+  if (claimedByOthers.length > 0) {
     const claimers = await use.otherClaimers();
-    if (!ofOthers.every((row) => mayUse(privacy, claimers, row))) throw domainError('KeyPackageNotFound');
+    if (!claimedByOthers.every((row) => isUsableBy(privacy, claimers, row))) throw domainError('KeyPackageNotFound');
   }
   const oneTime = rows.filter((row) => !row.lastResort).map((row) => row.ref);
   if ((await insertUses(tx, privacy, oneTime)) !== oneTime.length) throw domainError('KeyPackageNotFound');
-  // An earlier use may have been carried over into the row since it was read, and its note be gone: this statement sees that.
+  // `applyKeyPackageUses` may have moved an earlier use into the package row since the first read; this statement sees it.
   const states = await selectStates(tx, oneTime);
   if (states.filter(({ state }) => state === keyPackageStates.handedOut).length !== oneTime.length) {
     throw domainError('KeyPackageNotFound');
@@ -63,7 +64,7 @@ export async function consumeKeyPackages(
 }
 
 /** Whether the package is a last-resort one, or was handed out to one of `dids`. */
-function mayUse(privacy: Privacy, dids: readonly string[], row: ReadKeyPackage): boolean {
+function isUsableBy(privacy: Privacy, dids: readonly string[], row: ReadKeyPackage): boolean {
   if (row.lastResort) return row.state === keyPackageStates.available;
   const { claimer, owner } = row;
   if (row.state !== keyPackageStates.handedOut || claimer === null) return false;

@@ -7,25 +7,25 @@ import type { Db, Tx } from '#storage/connection/database.ts';
 const secondsPerDay = 86_400;
 
 /*
- * That a package was used is written twice: at once into `used_key_packages`, by the transaction of the Welcome, under a pseudonym
- * that stands nowhere else; and later into the package's own row, by `settleKeyPackages` together with many others. A transaction
- * that wrote or locked both rows would join them for whoever reads the data folder.
+ * The use of a package is written twice: by the Welcome's transaction into `used_key_packages`, under a pseudonym that no other table
+ * has, and later by `applyKeyPackageUses` into the package's own row, together with many others. One transaction that writes or locks both
+ * rows would link them for a reader of the data folder.
  */
 
-/** Under which name the use of a package is noted. */
-function packageUse(privacy: Privacy, ref: Buffer): Buffer {
+/** The primary key of a package's row in `used_key_packages`. */
+function usePseudonym(privacy: Privacy, ref: Buffer): Buffer {
   return privacy.pseudonym('key-package-use', [], ref);
 }
 
 /**
- * Notes that packages are used. The primary key makes each use happen once: a second transaction waits for the first, and then
- * inserts nothing. The order of the names keeps two transactions from deadlocking.
+ * Marks packages as used. The primary key makes a package single-use: a second transaction waits for the first and then inserts nothing.
+ * Rows are inserted in key order, so that two transactions cannot deadlock.
  * @param refs stored refs, each once.
- * @returns how many of them were not noted before.
+ * @returns how many packages were not marked before.
  */
 export async function insertUses(tx: Tx, privacy: Privacy, refs: readonly Buffer[]): Promise<number> {
   if (refs.length === 0) return 0;
-  const uses = refs.map((ref) => packageUse(privacy, ref));
+  const uses = refs.map((ref) => usePseudonym(privacy, ref));
   const sealedRefs = refs.map((ref, index) => privacy.seal('used-key-package', [uses[index] ?? ''], ref));
   const { numAffectedRows } = await sql`
     INSERT INTO used_key_packages (use, sealed_ref, used_on)
@@ -35,21 +35,21 @@ export async function insertUses(tx: Tx, privacy: Privacy, refs: readonly Buffer
   return Number(numAffectedRows ?? 0);
 }
 
-/** A use that does not stand in the package's row yet. */
-export interface PackageUsed {
+/** A use that is not written into the package's row yet. */
+export interface DeferredUse {
   /** Stored ref. */
   readonly ref: Buffer;
-  /** A day. */
+  /** The start of the day (UTC). */
   readonly usedOn: Date;
 }
 
-/** Those of `refs` (stored refs) that are used although their rows do not say so yet. */
-export async function readUses(
+/** Reads the deferred uses of `refs` (stored refs). */
+export async function readDeferredUses(
   deps: { readonly db: Db; readonly privacy: Privacy },
   refs: readonly Buffer[],
-): Promise<PackageUsed[]> {
+): Promise<DeferredUse[]> {
   if (refs.length === 0) return [];
-  const refOf = new Map(refs.map((ref) => [packageUse(deps.privacy, ref).toString('hex'), ref]));
+  const refOf = new Map(refs.map((ref) => [usePseudonym(deps.privacy, ref).toString('hex'), ref]));
   const { rows } = await sql<{ use: Buffer; usedOn: Date }>`
     SELECT use, used_on AS "usedOn" FROM used_key_packages
     WHERE use = ANY (${byteaArray([...refOf.keys()].map((hex) => Buffer.from(hex, 'hex')))}::bytea[])`.execute(deps.db);
@@ -59,8 +59,8 @@ export async function readUses(
   });
 }
 
-/** Uses that wait to be carried over, `max` at most. */
-export async function selectUses(db: Db, privacy: Privacy, max: number): Promise<(PackageUsed & { use: Buffer })[]> {
+/** Selects deferred uses, `max` at most. */
+export async function selectUses(db: Db, privacy: Privacy, max: number): Promise<(DeferredUse & { use: Buffer })[]> {
   const { rows } = await sql<{ use: Buffer; sealedRef: Buffer; usedOn: Date }>`
     SELECT use, sealed_ref AS "sealedRef", used_on AS "usedOn" FROM used_key_packages LIMIT ${max}`.execute(db);
   return rows.map(({ use, sealedRef, usedOn }) => ({
