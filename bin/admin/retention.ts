@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty';
-import { readRetentionAges } from '#domain/retention/read-ages.ts';
+import { readRetentionAges } from '#domain/retention/read-retention-ages.ts';
 import { retentionClasses, retentionClassNames } from '#domain/retention/retention-classes.ts';
 import type { RetentionClassName } from '#domain/retention/retention-classes.ts';
 import { readConfig } from '#platform/config/config.ts';

@@ -1,4 +1,4 @@
-import { retainedTables } from '#domain/retention/retained-tables.ts';
+import { nonExpiringTables } from '#domain/retention/non-expiring-tables.ts';
 import { retentionClasses } from '#domain/retention/retention-classes.ts';
 import type { RetentionClass } from '#domain/retention/retention-class.ts';
 import { jobs } from '#jobs/catalogue.ts';
@@ -26,7 +26,7 @@ export function retentionPage(current: string): string {
     '',
     '| Table | Why no time ends it |',
     '| --- | --- |',
-    ...Object.entries(retainedTables).map(([table, reason]) => `| \`${table}\` | ${reason} |`),
+    ...Object.entries(nonExpiringTables).map(([table, reason]) => `| \`${table}\` | ${reason} |`),
   ];
   return `${head}${begin}\n\n${lines.join('\n')}\n\n${end}${tail}`;
 }

@@ -7,13 +7,13 @@ import { oldestPartitionAge } from '#storage/expiry/partitions.ts';
 import { retentionClasses, retentionClassNames } from './retention-classes.ts';
 import type { RetentionClassName } from './retention-classes.ts';
 
-/** How a class stands at the moment. */
+/** The age of a retention class's oldest row. */
 export interface RetentionAge {
   readonly name: RetentionClassName;
   readonly job: JobName;
-  /** Since the time from which the oldest row's retention counts; undefined without a row, or where rows only know their end. */
+  /** Time since the start of the oldest row's retention; undefined without a row, or when rows only store the end of their retention. */
   readonly oldestMs: number | undefined;
-  /** For how long the oldest row could have been gone; 0 when nothing is past its time. */
+  /** Time since the end of the oldest row's retention; 0 when no row has expired. */
   readonly overdueMs: number;
 }
 
@@ -21,7 +21,7 @@ interface AgeSource extends FirstRow, Pick<ExpiringRows, 'table'> {
   readonly name: RetentionClassName;
 }
 
-/** Every row of a class whose first row an index shows. */
+/** Lists the first rows that an index can find, for each class that expires by row. */
 export function ageSources(config: Config): readonly AgeSource[] {
   return retentionClassNames.flatMap((name) => {
     const expiring = retentionClasses[name].expiring(config);
@@ -31,7 +31,7 @@ export function ageSources(config: Config): readonly AgeSource[] {
   });
 }
 
-/** Looks at the first row of each class by which one can tell whether its job keeps up; reads no more than that row. */
+/** Reads the oldest row of each class, which shows whether the class's job keeps up; no other rows are read. */
 export async function readRetentionAges(database: Database, config: Config): Promise<RetentionAge[]> {
   const sources = ageSources(config);
   const { rows } = await firstRowAges(sources).execute(database.db);
@@ -54,7 +54,7 @@ export async function readRetentionAges(database: Database, config: Config): Pro
   return [...byPartition, ...byRow];
 }
 
-/** Not below 0: what is still to come is not old. */
+/** The greatest value, at least 0, because a row that expires in the future is not overdue. */
 function greatest(valuesMs: readonly number[]): number | undefined {
   return valuesMs.length === 0 ? undefined : Math.max(0, ...valuesMs);
 }
