@@ -42,7 +42,7 @@ async function age(deviceId: string, days: number): Promise<void> {
     .execute();
 }
 
-test('a device waits for 30 days; then it is not shown, and the clean-up removes what it waited for and who claimed it', async () => {
+test('a device waits for 30 days; then it is not listed, and the clean-up deletes its waiting list and the claims on it', async () => {
   const [alice = '', bob = ''] = randomPeople(2);
   await harness.createConversation([alice, bob]);
   const old = await register(alice);
@@ -85,7 +85,7 @@ test('the list ends at its limit, and named conversations are looked through alo
   expect(found.map(({ groupId }) => groupId)).toEqual([named?.groupId]);
 });
 
-test('whoever comes back is told of devices since then, only in the conversations named, or that there were too many', async () => {
+test('a returning subscriber gets the devices added since, of the named conversations only, or the note that there are too many', async () => {
   const [alice = '', bob = ''] = randomPeople(2);
   const [first, second] = [
     await harness.createConversation([alice, bob]),
@@ -110,7 +110,7 @@ test('whoever comes back is told of devices since then, only in the conversation
     additions: [],
     isComplete: false,
   });
-  // Where so many wait, the list goes by the rosters; the devices that were put in are nobody's there.
+  // With many waiting devices the list is made from the rosters; the inserted devices belong to no member.
   await harness.database
     .sql`UPDATE devices SET owner = decode(md5(device_id::text), 'hex') WHERE device_id <> ${deviceId}`;
   const listed = await pending(bob);

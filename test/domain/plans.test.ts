@@ -8,7 +8,7 @@ import type { DomainHarness } from '../support/domain-harness.ts';
 
 let harness: DomainHarness;
 beforeAll(async () => {
-  // One session, so that its counters can be flushed, and its plans are those of its first calls.
+  // With one session its counters can be flushed, and its plans are those of its first calls.
   harness = await startDomainHarness({ poolSize: 1 });
 });
 afterAll(() => harness.close());
@@ -21,7 +21,7 @@ async function sequentialScans(): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ name, scans }) => [name, scans]));
 }
 
-test('plans that a session makes while a partition is nearly empty never read whole tables', async () => {
+test('plans that a session makes while a partition is nearly empty use indexes only', async () => {
   const [alice = ''] = randomPeople(1);
   const conversations = await Promise.all(Array.from({ length: 5 }, () => harness.createConversation([alice])));
   const caller = { did: alice };
