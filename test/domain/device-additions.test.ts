@@ -72,16 +72,16 @@ test('a device waits for 30 days; then it is not listed, and the clean-up delete
   expect((await pending(bob)).map(({ deviceId }) => deviceId)).toEqual([young]);
 });
 
-test('the list ends at its limit, and named conversations are looked through alone', async () => {
+test('the list ends at its limit, and covers only the named conversations', async () => {
   const [alice = '', bob = ''] = randomPeople(2);
   const conversations = await Promise.all(Array.from({ length: 5 }, () => harness.createConversation([alice, bob])));
   await register(alice);
-  const ask = (conversationIds: string[] | undefined, limit: number): Promise<PendingAddition[]> =>
+  const list = (conversationIds: string[] | undefined, limit: number): Promise<PendingAddition[]> =>
     listPendingAdditions(harness.server, { did: bob }, { conversationIds, limit });
-  expect((await ask(undefined, 100)).length).toBe(5);
-  expect((await ask(undefined, 3)).length).toBe(3);
+  expect((await list(undefined, 100)).length).toBe(5);
+  expect((await list(undefined, 3)).length).toBe(3);
   const [named] = conversations;
-  const found = await ask([named?.id.toUpperCase() ?? '', 'ff'], 100);
+  const found = await list([named?.id.toUpperCase() ?? '', 'ff'], 100);
   expect(found.map(({ groupId }) => groupId)).toEqual([named?.groupId]);
 });
 

@@ -233,7 +233,10 @@ test('tails that read during the work of 24 writers, some of which roll back, ge
       expect(seqs).toEqual(seqs.map((_, index) => index + 1));
     }
   }
-  expect(naive.passed, 'no event came behind a later one; the test proved little').toBeGreaterThan(50);
+  expect(
+    naive.passed,
+    'too few events became visible after a later one, so the test has proved little',
+  ).toBeGreaterThan(50);
 });
 
 test('a replay of some conversations between two log positions equals what the tail delivered of them', async () => {

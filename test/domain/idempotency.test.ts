@@ -11,27 +11,27 @@ afterAll(() => harness?.close());
 
 /** A call whose transaction stays open until `end` is called. */
 interface OpenCall {
-  readonly answer: Promise<string>;
+  readonly result: Promise<string>;
   readonly started: Promise<void>;
   readonly hasStarted: () => boolean;
-  end(how: 'answer' | 'throw'): void;
+  end(how: 'result' | 'throw'): void;
 }
 
-function openCall(server: TestServer, key: string, did: string, answer: string): OpenCall {
+function openCall(server: TestServer, key: string, did: string, result: string): OpenCall {
   const started = Promise.withResolvers<void>();
-  const ended = Promise.withResolvers<'answer' | 'throw'>();
+  const ended = Promise.withResolvers<'result' | 'throw'>();
   let hasStarted = false;
   const call = { caller: { did }, method: 'addMembers', key, input: { convoId: 'aa' } } as const;
   const running = server.db.transaction().execute((tx) =>
     withIdempotency(server, tx, call, async () => {
       hasStarted = true;
       started.resolve();
-      if ((await ended.promise) === 'throw') throw new RangeError('no such luck');
-      return answer;
+      if ((await ended.promise) === 'throw') throw new RangeError('the call failed');
+      return result;
     }),
   );
   running.catch(() => undefined);
-  return { answer: running, started: started.promise, hasStarted: () => hasStarted, end: ended.resolve };
+  return { result: running, started: started.promise, hasStarted: () => hasStarted, end: ended.resolve };
 }
 
 /** Waits until another connection of this database waits for a lock. */
@@ -50,9 +50,9 @@ test('a concurrent duplicate on another server waits, and gets the result of the
   await first.started;
   const second = openCall(harness.addServer(2), key, did, 'second');
   await waitForBlockedConnection();
-  first.end('answer');
-  expect(await second.answer).toBe('first');
-  expect([await first.answer, second.hasStarted()]).toEqual(['first', false]);
+  first.end('result');
+  expect(await second.result).toBe('first');
+  expect([await first.result, second.hasStarted()]).toEqual(['first', false]);
 });
 
 test('when the first call fails, the waiting duplicate is run', async () => {
@@ -62,10 +62,10 @@ test('when the first call fails, the waiting duplicate is run', async () => {
   const second = openCall(harness.addServer(2), key, did, 'second');
   await waitForBlockedConnection();
   first.end('throw');
-  await expect(first.answer).rejects.toThrow('no such luck');
+  await expect(first.result).rejects.toThrow('the call failed');
   await second.started;
-  second.end('answer');
-  expect(await second.answer).toBe('second');
+  second.end('result');
+  expect(await second.result).toBe('second');
 });
 
 test('another key, another caller and a call without a key do not wait', async () => {
@@ -78,9 +78,9 @@ test('another key, another caller and a call without a key do not wait', async (
     ['', did],
   ] as const) {
     const other = openCall(harness.server, otherKey, otherDid, 'other');
-    other.end('answer');
-    expect(await other.answer).toBe('other');
+    other.end('result');
+    expect(await other.result).toBe('other');
   }
-  first.end('answer');
-  await first.answer;
+  first.end('result');
+  await first.result;
 });

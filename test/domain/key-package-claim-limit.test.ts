@@ -59,7 +59,7 @@ const left = (did: string): Promise<number> =>
     harness.privacy.pseudonym('device-tag', [did], 'phone'),
   );
 
-// The newest package of a snapshot is not handed out, so of two claimers who lock the last two packages one gets none of them.
+// The newest package in a claim's snapshot is not handed out, so one one-time package is left after any number of claims.
 test.each([2, 3, 40])(
   '100 claimers on two servers leave one of %i one-time packages and the last-resort package',
   async (oneTime) => {

@@ -56,6 +56,7 @@ export function decodeGroupId(hex: string): Buffer | undefined {
   return lower.length <= limits.groupIdHexLengthMax && groupIdHex.test(lower) ? Buffer.from(lower, 'hex') : undefined;
 }
 
+/** The conversation id of an MLS group id: its lower-case hex. */
 export function formatConversationId(groupId: Uint8Array): string {
   return Buffer.from(groupId.buffer, groupId.byteOffset, groupId.byteLength).toString('hex');
 }

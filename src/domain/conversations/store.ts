@@ -25,6 +25,7 @@ export async function insertConversation(
   return true;
 }
 
+/** Locks the conversation's row of counters until `tx` ends; this is the conversation's lock. */
 export async function lockCounters(tx: Tx, groupId: Buffer): Promise<LockedConversation | undefined> {
   const row = await tx
     .selectFrom('conversation_counters')
@@ -118,6 +119,7 @@ export async function selectGroupInfo(
     .executeTakeFirst();
 }
 
+/** Selects the stored GroupInfo of any epoch. */
 export async function selectLastGroupInfo(
   db: Db,
   groupId: Buffer,

@@ -17,6 +17,7 @@ export interface CursorCodec {
 
 const headSizeBytes = 8 + 8 + 8;
 
+/** @param generation the database's cursor generation, which is bound into every cursor. */
 export function createCursorCodec(privacy: Privacy, generation: Buffer): CursorCodec {
   return {
     encode(cursor) {

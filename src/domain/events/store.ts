@@ -112,6 +112,7 @@ export async function selectReplay(
     ORDER BY e.position, e.group_id, e.event_no LIMIT ${range.limit}`;
 }
 
+/** Selects the database's cursor generation, 16 bytes. */
 export async function selectGeneration(sql: Sql): Promise<Buffer> {
   const rows = await sql<{ generation: Buffer }[]>`SELECT generation FROM cursor_generation`;
   return rows[0]?.generation ?? Buffer.alloc(16);

@@ -49,6 +49,7 @@ export async function countAvailable(db: Db, owner: Buffer, tag: Buffer): Promis
   return Number(row.count);
 }
 
+/** A package that a claim handed out. */
 export interface ClaimedRow {
   readonly owner: Buffer;
   readonly ref: Buffer;
@@ -172,6 +173,7 @@ export async function selectAvailableCounts(
   return rows.rows;
 }
 
+/** Counts one owner's available packages by device tag, expired ones included. */
 export async function countAvailableByTag(db: Db, owner: Buffer): Promise<{ tag: Buffer; count: number }[]> {
   const rows = await db
     .selectFrom('key_packages')
@@ -183,6 +185,7 @@ export async function countAvailableByTag(db: Db, owner: Buffer): Promise<{ tag:
   return rows.map(({ tag, count }) => ({ tag, count: Number(count) }));
 }
 
+/** Counts the available, unexpired packages of several owners by device tag. */
 export async function countUsableByTag(db: Db, owners: readonly Buffer[]): Promise<{ tag: Buffer; count: number }[]> {
   const { rows } = await sql<{ tag: Buffer; count: number }>`
     SELECT device_tag AS tag, count(*)::integer AS count FROM key_packages

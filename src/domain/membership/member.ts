@@ -2,6 +2,7 @@
 export const roles = { member: 1, moderator: 2, admin: 3 } as const;
 export type Role = (typeof roles)[keyof typeof roles];
 
+/** States, as stored: a person who left may rejoin by external commit, a removed person may not. */
 export const memberStates = { active: 1, left: 2, removed: 3 } as const;
 export type MemberState = (typeof memberStates)[keyof typeof memberStates];
 

@@ -56,6 +56,7 @@ export async function selectMembershipPairs(
   return rows.rows;
 }
 
+/** Selects the sealed DIDs and states of memberships; each row once, also for repeated pairs. */
 export async function selectSealedMembers(
   db: Db,
   pairs: { groupIds: readonly Buffer[]; members: readonly Buffer[] },
@@ -77,6 +78,7 @@ export interface RosterRow {
   readonly promotedAt: Date | null;
 }
 
+/** Selects the rosters of conversations, in the order of joins. */
 export async function selectRosters(db: Db, groupIds: readonly Buffer[]): Promise<RosterRow[]> {
   if (groupIds.length === 0) return [];
   return db
@@ -169,6 +171,7 @@ export async function upsertMembers(
     .execute();
 }
 
+/** Ends a membership. `removal`: whether a commit has removed the person's leaves already. */
 export async function updateDeparture(
   tx: Tx,
   groupId: Buffer,

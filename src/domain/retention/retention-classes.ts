@@ -165,7 +165,7 @@ export const retentionClasses = {
   },
   'refused-tokens': {
     what: 'Accounts whose older tokens an operator refuses',
-    keptFor: '10 minutes, longer than such a token can live; those of suspended accounts until they are resumed',
+    keptFor: '10 minutes, longer than the lifetime of a token; those of suspended accounts until they are resumed',
     settings: [],
     table: 'token_not_before',
     job: 'clean-replay-entries',

@@ -9,6 +9,7 @@ export interface Leaf {
 /** The leaves of an epoch by leaf index; undefined is a blank leaf. */
 export type Leaves = readonly (Leaf | undefined)[];
 
+/** Reads the leaves of a ratchet tree. */
 export function leavesOf({ leaves }: Pick<RatchetTree, 'leaves'>): Leaves {
   return leaves.map((leaf) => leaf && { did: didOfIdentity(leaf.basicIdentity) });
 }

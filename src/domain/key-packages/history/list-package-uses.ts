@@ -42,6 +42,7 @@ export interface PackageCounts {
   readonly consumed: number;
 }
 
+/** Counts the caller's stored packages, of one device (by its tag) or all; deferred uses count as consumed. */
 export async function countPackages(
   deps: UsesDeps,
   caller: Caller,

@@ -14,6 +14,7 @@ export interface Listener {
 /** Memberships by `entitlementKey`; a listener without an entry may read no event. */
 export type Entitlements = ReadonlyMap<string, Membership>;
 
+/** The key of a person in a conversation in `Entitlements`. */
 export function entitlementKey(groupId: Buffer, did: string): string {
   return `${groupId.toString('hex')} ${did}`;
 }
