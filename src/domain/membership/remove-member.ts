@@ -29,7 +29,7 @@ export interface MemberToRemove {
 
 /**
  * Removes a member, together with the commit that removes their leaves if the call has one. Removing a removed member again changes
- * nothing, and a person who left becomes a removed member, who cannot rejoin. While leaves of the person are still in the MLS group,
+ * nothing, and a person who left becomes a removed member, who cannot rejoin by external commit. While leaves of the person are still in the MLS group,
  * every member may send the commit. The person can read no event after the one of their removal.
  * @returns the epoch after the change.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin, CannotRemoveSelf, TargetNotMember, InvalidCommit, InvalidGroupInfo,

@@ -114,9 +114,7 @@ export async function loadLastGroupInfo(
   groupId: Buffer,
 ): Promise<{ bytes: Buffer; epoch: number } | undefined> {
   const row = await selectLastGroupInfo(deps.db, groupId);
-  if (row === undefined) return undefined;
-  const bytes = unpadFromBucket(deps.privacy.unseal('group-info', [groupId, row.epoch], row.sealedGroupInfo));
-  return { bytes, epoch: row.epoch };
+  return row && { bytes: openGroupInfo(deps.privacy, groupId, row), epoch: row.epoch };
 }
 
 /** Loads the stored GroupInfo if it is of the current epoch. */
@@ -125,7 +123,9 @@ export async function loadGroupInfo(
   groupId: Buffer,
 ): Promise<{ bytes: Buffer; epoch: number; updatedAt: Date } | undefined> {
   const row = await selectGroupInfo(deps.db, groupId);
-  if (row === undefined) return undefined;
-  const bytes = unpadFromBucket(deps.privacy.unseal('group-info', [groupId, row.epoch], row.sealedGroupInfo));
-  return { bytes, epoch: row.epoch, updatedAt: row.updatedAt };
+  return row && { bytes: openGroupInfo(deps.privacy, groupId, row), epoch: row.epoch, updatedAt: row.updatedAt };
+}
+
+function openGroupInfo(privacy: Privacy, groupId: Buffer, row: { epoch: number; sealedGroupInfo: Buffer }): Buffer {
+  return unpadFromBucket(privacy.unseal('group-info', [groupId, row.epoch], row.sealedGroupInfo));
 }
