@@ -2,8 +2,8 @@ import { AppError } from '#platform/errors.ts';
 import type { ErrorDetail } from '#platform/errors.ts';
 
 /**
- * Every refusal of the domain with the fixed text that the caller gets, which says what to do next. A method may send only the names that
- * its lexicon declares; `src/xrpc/respond.ts` has the HTTP status of each.
+ * Every refusal of the domain with the fixed text that the caller gets, which says what to do next. A method may send
+ * only the names that its lexicon declares; `src/xrpc/respond.ts` has the HTTP status of each.
  */
 export const domainErrors = {
   AlreadyAdmin: 'That person is an admin already. Nothing is left to do.',

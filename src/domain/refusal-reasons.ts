@@ -3,8 +3,8 @@ import { AppError } from '#platform/errors.ts';
 import type { DomainErrorCode } from './domain-error.ts';
 
 /**
- * Texts for error names that cover several rules. Each text is fixed, has no data of the request, and says which field or part breaks
- * which rule and what to do next. The key names the rule and is not sent.
+ * Texts for error names that cover several rules. Each text is fixed, has no data of the request, and says which field
+ * or part breaks which rule and what to do next. The key names the rule and is not sent.
  */
 export const refusalReasons = {
   InvalidAsset: {

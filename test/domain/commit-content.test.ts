@@ -21,7 +21,8 @@ import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
 import { blankLeaf, createKnownGroup, gatherKnownCast, leavesOfGroup } from '../support/mls/known-group.ts';
 import type { Cast, KnownGroup, Name } from '../support/mls/known-group.ts';
 
-// Commits in clear are compared with the change that the call declares: every method, every role, every content, by value and by reference.
+// Commits in clear are compared with the change that the call declares: every method, every role, every content, by
+// value and by reference.
 
 let harness: DomainHarness;
 let server: TestServer;

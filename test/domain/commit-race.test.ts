@@ -154,7 +154,8 @@ test('a commit of another group, or with trailing bytes, changes nothing', async
   expect(await readEverything(harness.server, alice, conversation.id)).toEqual([]);
 });
 
-// Senders and committers take the same row lock, so the epoch that a send is compared with is the one in force at its seq.
+// Senders and committers take the same row lock, so the epoch that a send is compared with is the one in force at its
+// seq.
 test('of messages sent during commits each is stored in the epoch in force at its seq', async () => {
   const people = randomPeople(12);
   const conversation = await harness.createConversation(people);

@@ -351,7 +351,8 @@ test('a written row is marked, and then shuffled with a fixed number of other ro
   const rows = await sql<{ account: Buffer }[]>`SELECT account FROM accounts ORDER BY ctid`;
   const stored = rows.flatMap(({ account }) => order.get(account.toString('hex')) ?? []);
   const ascents = stored.filter((index, nth) => nth > 0 && index === (stored[nth - 1] ?? 0) + 1).length;
-  // A new row version stays on its page if there is room, so some neighbours stay near; in the order of writing there would be 599.
+  // A new row version stays on its page if there is room, so some neighbours stay near; in the order of writing there
+  // would be 599.
   expect(ascents).toBeLessThan(300);
 
   const account = accountPseudonym(harness.privacy, people[0] ?? '');

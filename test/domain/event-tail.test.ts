@@ -56,7 +56,8 @@ function seqsOf(events: readonly EventRow[], conversation: TestConversation): (n
   return events.filter((event) => event.groupId.equals(conversation.groupId)).map(({ seq }) => seq);
 }
 
-// Safe because a writer's lock contains a position below its own, and readers stop at the lowest position in a lock (migrations/0017).
+// Safe because a writer's lock contains a position below its own, and readers stop at the lowest position in a lock
+// (migrations/0017).
 test('events of an open transaction are not skipped, although later events are visible', async () => {
   const [alice = ''] = randomPeople(1);
   const slow = await harness.createConversation([alice]);
@@ -167,7 +168,9 @@ test('the unused position of a rolled back writer does not stop the tail, and it
   expect(seqsOf(await readUntil(from, 1), conversation)).toEqual([1]);
 });
 
-/** Counts the events that appeared at or before a position that a reader which ignores open writers would have passed. */
+/**
+ * Counts the events that appeared at or before a position that a reader which ignores open writers would have passed.
+ */
 function countPassed(sql: Sql): { sample(): Promise<void>; readonly passed: number } {
   let seen = { end: 0, count: 0 };
   let passed = 0;

@@ -59,7 +59,8 @@ const left = (did: string): Promise<number> =>
     harness.privacy.pseudonym('device-tag', [did], 'phone'),
   );
 
-// The newest package in a claim's snapshot is not handed out, so one one-time package is left after any number of claims.
+// The newest package in a claim's snapshot is not handed out, so one one-time package is left after any number of
+// claims.
 test.each([2, 3, 40])(
   '100 claimers on two servers leave one of %i one-time packages and the last-resort package',
   async (oneTime) => {

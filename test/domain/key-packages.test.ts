@@ -40,7 +40,8 @@ const inRowOrder = (a: Buffer, b: Buffer): number => Buffer.compare(storedRefOf(
 
 const serverFor = (index: number): TestServer => servers[index % 2] ?? harness.server;
 
-// Safe because a package leaves state 1 only under FOR UPDATE, and a search that skipped locked rows is followed by one that waits.
+// Safe because a package leaves state 1 only under FOR UPDATE, and a search that skipped locked rows is followed by one
+// that waits.
 test('16 claimers claim all of 500 packages: none is handed out twice, and every claim gets one while packages are left', async () => {
   const [owner = '', ...callers] = randomPeople(501);
   const planted = await plantKeyPackages(harness.server, { did: owner }, 500);
@@ -77,7 +78,8 @@ test('when the only available package is locked by another transaction, a claim 
   expect(await claiming).toEqual({ refs: [ref?.toString('hex')], missing: [] });
 });
 
-// The last-resort package is searched only after a search for one-time packages that neither found one nor skipped a locked one.
+// The last-resort package is searched only after a search for one-time packages that neither found one nor skipped a
+// locked one.
 test('the last-resort package is handed out only when one one-time package is left, and then to every caller', async () => {
   const [owner = '', ...callers] = randomPeople(41);
   const planted = await plantKeyPackages(harness.server, { did: owner }, 31);

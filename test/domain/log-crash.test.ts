@@ -37,7 +37,10 @@ async function lastPosition(): Promise<number> {
   return row?.last ?? 0;
 }
 
-/** Kills one backend with SIGKILL, so that Postgres ends all others and recovers. @returns the last position before and after. */
+/**
+ * Kills one backend with SIGKILL, so that Postgres ends all others and recovers.
+ * @returns the last position before and after.
+ */
 async function crash(): Promise<{ before: number; after: number }> {
   const before = await lastPosition();
   const [backend] = await database.sql<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
@@ -65,7 +68,8 @@ async function openBobs(cursor?: string): Promise<EventStream> {
   return stream ?? expect.fail('no stream');
 }
 
-// Safe because a cursor has the position of an event that was read, and an event that can be read is on disk with its position.
+// Safe because a cursor has the position of an event that was read, and an event that can be read is on disk with its
+// position.
 test(
   'after a crash of Postgres every new event comes after the cursors of earlier streams, although positions are used again',
   { timeout: 120_000 },

@@ -11,8 +11,8 @@ import type { DomainHarness, TestConversation } from '../support/domain-harness.
 import { errorCode } from '../support/error-code.ts';
 
 /*
- * The statements of migrations/0017 are tried one by one: a lock that the test holds stops a writer or a reader between two statements,
- * so that every order of the two is run.
+ * The statements of migrations/0017 are tried one by one: a lock that the test holds stops a writer or a reader between
+ * two statements, so that every order of the two is run.
  */
 const alice = randomPeople(1)[0] ?? '';
 const gateKey = 77;

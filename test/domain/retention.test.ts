@@ -28,7 +28,10 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-/** Creates a partition of `widthDays` days that began `daysAgo` days ago, with the name and bounds that the service would have chosen. */
+/**
+ * Creates a partition of `widthDays` days that began `daysAgo` days ago, with the name and bounds that the service
+ * would have chosen.
+ */
 async function makeOldPartition(table: PartitionedTable, daysAgo: number, widthDays: number): Promise<void> {
   const todayMs = Math.floor(harness.server.clock.nowMs() / dayMs) * dayMs;
   const [from, to] = [todayMs - daysAgo * dayMs, todayMs - (daysAgo - widthDays) * dayMs].map((timeMs) =>

@@ -52,7 +52,8 @@ test('messages of 32 senders on two servers get the seqs 1, 2, 3, …, and every
   }
 });
 
-// Safe because duplicates are searched in a statement after the lock, whose snapshot includes the earlier holders of the lock.
+// Safe because duplicates are searched in a statement after the lock, whose snapshot includes the earlier holders of
+// the lock.
 test('one msgId sent 16 times at once through two servers is one message, and all 16 get its response', async () => {
   const [alice = '', bob = ''] = randomPeople(2);
   const conversation = await harness.createConversation([alice, bob]);

@@ -19,7 +19,10 @@ export interface Conversation {
   readonly createdAt: Date;
   readonly metadata: ConversationMetadata | undefined;
   readonly members: readonly ConversationMember[];
-  /** DIDs of people who left or were removed and whose leaves are still in the MLS group; every member may commit their removal. */
+  /**
+   * DIDs of people who left or were removed and whose leaves are still in the MLS group; every member may commit their
+   * removal.
+   */
   readonly needsRemovalCommit: readonly string[];
 }
 
@@ -50,7 +53,10 @@ export function parseConversationId(conversationId: string): Buffer {
   return groupId;
 }
 
-/** Decodes a group id from hex of either case; undefined for text that is not hex or is longer than `limits.groupIdHexLengthMax`. */
+/**
+ * Decodes a group id from hex of either case; undefined for text that is not hex or is longer than
+ * `limits.groupIdHexLengthMax`.
+ */
 export function decodeGroupId(hex: string): Buffer | undefined {
   const lower = hex.toLowerCase();
   return lower.length <= limits.groupIdHexLengthMax && groupIdHex.test(lower) ? Buffer.from(lower, 'hex') : undefined;

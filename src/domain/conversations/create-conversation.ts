@@ -40,9 +40,10 @@ interface CreateDeps extends BlockDeps {
 }
 
 /**
- * Creates a conversation with the caller as its admin. The epoch starts at `currentEpoch` if given, else at 1 if there is a Welcome
- * (the creator's own commit made it), else at 0. A retry by the creator returns the existing conversation. A person who blocks the
- * caller is refused with KeyPackageNotFound, because the caller cannot claim a key package of theirs.
+ * Creates a conversation with the caller as its admin. The epoch starts at `currentEpoch` if given, else at 1 if there
+ * is a Welcome (the creator's own commit made it), else at 0. A retry by the creator returns the existing conversation.
+ * A person who blocks the caller is refused with KeyPackageNotFound, because the caller cannot claim a key package of
+ * theirs.
  * @throws AppError InvalidCipherSuite, InvalidGroupId, TooManyMembers, ConvoAlreadyExists, InvalidWelcome,
  *   KeyPackageNotFound, InvalidGroupInfo, TooManyConversations, IdempotencyKeyReused.
  */

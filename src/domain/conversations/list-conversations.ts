@@ -7,7 +7,10 @@ import type { Db } from '#storage/connection/database.ts';
 import type { Conversation } from './conversation.ts';
 import { loadConversations } from './load-conversations.ts';
 
-/** A page ends early once its conversations have this many members, so that its cost does not grow with the groups' sizes. */
+/**
+ * A page ends early once its conversations have this many members, so that its cost does not grow with the groups'
+ * sizes.
+ */
 const membersPerPageMax = 2_000;
 const loadAtOnceMax = 10;
 

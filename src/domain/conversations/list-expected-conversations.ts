@@ -10,7 +10,10 @@ import type { Db } from '#storage/connection/database.ts';
 import { openMetadata } from './open-metadata.ts';
 import { selectConversations } from './store.ts';
 
-/** A conversation of the caller, and whether one of their devices still has to join its MLS group (lexicon `expectedConversation`). */
+/**
+ * A conversation of the caller, and whether one of their devices still has to join its MLS group (lexicon
+ * `expectedConversation`).
+ */
 export interface ExpectedConversation {
   readonly groupId: Buffer;
   /** Empty when clients have sent the service no name. */
@@ -69,7 +72,9 @@ async function loadChunk(
   });
 }
 
-/** By conversation id (hex): false while a Welcome waits for the device, true once the device has confirmed all of them. */
+/**
+ * By conversation id (hex): false while a Welcome waits for the device, true once the device has confirmed all of them.
+ */
 async function readDeviceStates(
   deps: ExpectedDeps,
   caller: Caller,

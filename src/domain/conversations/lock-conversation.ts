@@ -8,9 +8,10 @@ import type { LockedConversation } from './conversation.ts';
 import { lockCounters } from './store.ts';
 
 /**
- * Locks the conversation until `tx` ends and then reads the caller's membership. Every change of members, epoch or messages holds this
- * lock, and the membership is read by a later statement, so counters and membership are exact. The membership is also read before the
- * lock: a non-member who had to wait for it could tell that the conversation exists, and would make members wait.
+ * Locks the conversation until `tx` ends and then reads the caller's membership. Every change of members, epoch or
+ * messages holds this lock, and the membership is read by a later statement, so counters and membership are exact. The
+ * membership is also read before the lock: a non-member who had to wait for it could tell that the conversation exists,
+ * and would make members wait.
  * @throws AppError ConvoNotFound or NotMember, as `requireMember`.
  */
 export async function lockConversation(
@@ -26,8 +27,8 @@ export async function lockConversation(
 }
 
 /**
- * Locks the conversation until `tx` ends, for operations of people who need not be active members. The operation must check the
- * person's permission before the lock and again under it.
+ * Locks the conversation until `tx` ends, for operations of people who need not be active members. The operation must
+ * check the person's permission before the lock and again under it.
  * @throws AppError ConvoNotFound.
  */
 export async function lockWithoutMembershipCheck(tx: Tx, groupId: Buffer): Promise<LockedConversation> {

@@ -2,7 +2,10 @@ import type { Db, Tx } from '#storage/connection/database.ts';
 import { bucketedNow } from '#storage/sql/bucketed-now.ts';
 import type { LockedConversation } from './conversation.ts';
 
-/** Inserts a conversation and its counters. @returns false when the group id is taken; of two concurrent inserts the primary key lets one win. */
+/**
+ * Inserts a conversation and its counters.
+ * @returns false when the group id is taken; of two concurrent inserts the primary key lets one win.
+ */
 export async function insertConversation(
   tx: Tx,
   row: { groupId: Buffer; cipherSuite: number; epoch: number; sealedCreator: Buffer; sealedMetadata: Buffer | null },
@@ -73,7 +76,10 @@ export async function selectConversations(
     .execute();
 }
 
-/** @returns false when a row of the same epoch has another context digest; rows of an earlier release have none and are replaced. */
+/**
+ * @returns false when a row of the same epoch has another context digest; rows of an earlier release have none and are
+ *   replaced.
+ */
 export async function upsertGroupInfo(
   tx: Tx,
   row: { groupId: Buffer; epoch: number; sealedGroupInfo: Buffer; contextDigest: Buffer },
@@ -104,7 +110,10 @@ export async function upsertGroupInfo(
   return numInsertedOrUpdatedRows === 1n;
 }
 
-/** Selects the GroupInfo if it is of the current epoch; one statement reads both, so that a commit cannot come between them. */
+/**
+ * Selects the GroupInfo if it is of the current epoch; one statement reads both, so that a commit cannot come between
+ * them.
+ */
 export async function selectGroupInfo(
   db: Db,
   groupId: Buffer,

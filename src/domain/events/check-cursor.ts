@@ -7,7 +7,8 @@ import type { Db } from '#storage/connection/database.ts';
 import type { CursorCodec } from './cursor.ts';
 
 /**
- * Checks that a cursor can still be used. The cursor is not stored, because it would be a read receipt and the service stores none.
+ * Checks that a cursor can still be used. The cursor is not stored, because it would be a read receipt and the service
+ * stores none.
  * @throws AppError ConvoNotFound, NotMember, InvalidCursor.
  */
 export async function checkCursor(

@@ -38,9 +38,9 @@ const helpKinds: ReadonlyMap<number, HelpKind> = new Map([
 ]);
 
 /**
- * Reads final events after `after`, which is the position of an event that was read before. `isHeld`: later positions were taken by
- * transactions that are still open or that wrote no event. With gaps `pass` the latter are skipped, which costs more; with `await` the
- * page ends before both.
+ * Reads final events after `after`, which is the position of an event that was read before. `isHeld`: later positions
+ * were taken by transactions that are still open or that wrote no event. With gaps `pass` the latter are skipped, which
+ * costs more; with `await` the page ends before both.
  */
 export async function readTail(
   deps: { sql: Sql },
@@ -50,7 +50,10 @@ export async function readTail(
   return selectTail(deps.sql, after, page);
 }
 
-/** Reads unexpired events of some conversations after `after` and up to `upTo`, which is a position that was read before. */
+/**
+ * Reads unexpired events of some conversations after `after` and up to `upTo`, which is a position that was read
+ * before.
+ */
 export async function readReplay(
   deps: { sql: Sql; eventTtlDays: number },
   range: { groupIds: readonly Buffer[]; after: LogPosition; upTo: LogPosition; limit: number },
@@ -58,7 +61,10 @@ export async function readReplay(
   return selectReplay(deps.sql, { ...range, ttlDays: deps.eventTtlDays });
 }
 
-/** Reads the present end of the log: every event up to it is visible and final, and events that are committed later come after it. */
+/**
+ * Reads the present end of the log: every event up to it is visible and final, and events that are committed later come
+ * after it.
+ */
 export async function readLogEnd(deps: { sql: Sql }): Promise<LogPosition> {
   return positionBefore((await selectLogEnd(deps.sql)) + 1);
 }
@@ -93,7 +99,10 @@ export function concerns(event: StreamEvent, did: string): boolean {
   return event.kind !== 'warning' || event.did === did;
 }
 
-/** Adds messages and warnings to event rows, up to a total size, in the same order. Events whose message or warning has expired are left out. */
+/**
+ * Adds messages and warnings to event rows, up to a total size, in the same order. Events whose message or warning has
+ * expired are left out.
+ */
 export async function openEvents(
   deps: { sql: Sql; privacy: Privacy },
   rows: readonly EventRow[],

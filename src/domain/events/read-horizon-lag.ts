@@ -7,7 +7,10 @@ export interface HorizonLag {
   readonly pid: number;
 }
 
-/** Reads how long the oldest open transaction with a log position has delayed later events; other transactions delay none. */
+/**
+ * Reads how long the oldest open transaction with a log position has delayed later events; other transactions delay
+ * none.
+ */
 export async function readHorizonLag(deps: { sql: Sql }): Promise<HorizonLag> {
   const rows = await deps.sql<HorizonLag[]>`
     SELECT extract(epoch FROM clock_timestamp() - x.since)::float8 * 1000 AS "lagMs", x.pid

@@ -11,8 +11,8 @@ export interface EventToRecord {
 }
 
 /**
- * Updates the conversation's counters and writes its events at one log position, numbered from `firstEvent` on; `tx` holds the
- * conversation's lock.
+ * Updates the conversation's counters and writes its events at one log position, numbered from `firstEvent` on; `tx`
+ * holds the conversation's lock.
  */
 export async function recordEvents(
   deps: { privacy: Privacy; timeBucketSeconds: number },

@@ -35,7 +35,10 @@ export async function insertEvents(
     .execute();
 }
 
-/** Updates the counters of a conversation whose lock `tx` holds. @returns the log position of this transaction's events (migrations/0017). */
+/**
+ * Updates the counters of a conversation whose lock `tx` holds.
+ * @returns the log position of this transaction's events (migrations/0017).
+ */
 export async function advanceCounters(
   tx: Tx,
   groupId: Buffer,
@@ -67,7 +70,9 @@ interface TailRow {
   readonly sealedDid: Buffer | null;
 }
 
-/** Selects the final events after `after`: no event can appear later at or before the last of them (migrations/0017). */
+/**
+ * Selects the final events after `after`: no event can appear later at or before the last of them (migrations/0017).
+ */
 export async function selectTail(
   sql: Sql,
   after: LogPosition,

@@ -14,8 +14,8 @@ export interface CleanKeyPackagesDeps {
 
 /**
  * Deletes expired packages, packages consumed more than `consumedTtlHours` ago, and the oldest available ones above
- * `keyPackagesPerDeviceMax` of a device. The last usable one-time package and the last-resort package of a registered device stay. Safe to
- * run twice and on several workers at once, because each DELETE checks its condition again.
+ * `keyPackagesPerDeviceMax` of a device. The last usable one-time package and the last-resort package of a registered
+ * device stay. Safe to run twice and on several workers at once, because each DELETE checks its condition again.
  */
 export async function cleanKeyPackages(deps: CleanKeyPackagesDeps): Promise<{ removed: number }> {
   const { db, lease, keyPackagesPerDeviceMax, consumedTtlHours } = deps;

@@ -7,8 +7,8 @@ import { expiredKeyPackages } from './retention.ts';
 const refsPerRunMax = 50_000;
 
 /**
- * Selects the refs of expired packages. Call it outside of a transaction that writes: it also reads the expired packages that stay for a
- * registered device, which takes time, and the transaction would keep its locks meanwhile.
+ * Selects the refs of expired packages. Call it outside of a transaction that writes: it also reads the expired
+ * packages that stay for a registered device, which takes time, and the transaction would keep its locks meanwhile.
  */
 export async function selectExpired(db: Db): Promise<Buffer[]> {
   const { rows } = await sql<{ ref: Buffer }>`
@@ -17,8 +17,9 @@ export async function selectExpired(db: Db): Promise<Buffer[]> {
 }
 
 /**
- * Selects the refs of the oldest available one-time packages above `perDeviceMax` of a device, but never the newest of a cipher suite.
- * Last-resort and expired packages are not counted. It reads all packages, so call it outside of a transaction that writes.
+ * Selects the refs of the oldest available one-time packages above `perDeviceMax` of a device, but never the newest of
+ * a cipher suite. Last-resort and expired packages are not counted. It reads all packages, so call it outside of a
+ * transaction that writes.
  */
 export async function selectSurplus(db: Db, perDeviceMax: number): Promise<Buffer[]> {
   const { rows } = await sql<{ ref: Buffer }>`
@@ -36,7 +37,9 @@ export async function selectSurplus(db: Db, perDeviceMax: number): Promise<Buffe
   return rows.map(({ ref }) => ref);
 }
 
-/** Deletes those of `refs` that are still expired; a row that another transaction has locked stays until the next run. */
+/**
+ * Deletes those of `refs` that are still expired; a row that another transaction has locked stays until the next run.
+ */
 export async function deleteExpired(tx: Tx, refs: readonly Buffer[]): Promise<number> {
   if (refs.length === 0) return 0;
   const { numAffectedRows } = await sql`
@@ -46,7 +49,9 @@ export async function deleteExpired(tx: Tx, refs: readonly Buffer[]): Promise<nu
   return Number(numAffectedRows ?? 0);
 }
 
-/** Deletes those of `refs` that are still available; a row that another transaction has locked stays until the next run. */
+/**
+ * Deletes those of `refs` that are still available; a row that another transaction has locked stays until the next run.
+ */
 export async function deleteSurplus(tx: Tx, refs: readonly Buffer[]): Promise<number> {
   if (refs.length === 0) return 0;
   const { numAffectedRows } = await sql`

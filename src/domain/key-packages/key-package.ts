@@ -3,7 +3,10 @@ import { required } from '#platform/errors.ts';
 import { unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 
-/** States, as stored: a package is handed out to one caller only, and consumed by the Welcome that uses it (RFC 9420 section 10). */
+/**
+ * States, as stored: a package is handed out to one caller only, and consumed by the Welcome that uses it (RFC 9420
+ * section 10).
+ */
 export const keyPackageStates = { available: 1, handedOut: 2, consumed: 3 } as const;
 
 /** A package that is handed out to a caller who wants to add its owner (lexicon `keyPackageRef`). */
@@ -18,7 +21,10 @@ export function keyPackageOwner(privacy: Privacy, did: string): Buffer {
   return privacy.pseudonym('key-package-owner', [], did);
 }
 
-/** The pseudonym of the caller who got a package; scoped to the owner, so that claims of two owners' packages cannot be linked. */
+/**
+ * The pseudonym of the caller who got a package; scoped to the owner, so that claims of two owners' packages cannot be
+ * linked.
+ */
 export function keyPackageClaimer(privacy: Privacy, owner: Buffer, callerDid: string): Buffer {
   return privacy.pseudonym('key-package-claimer', [owner], callerDid);
 }
@@ -28,7 +34,10 @@ export function deviceTag(privacy: Privacy, did: string, signatureKey: Uint8Arra
   return privacy.pseudonym('device-tag', [did], signatureKey);
 }
 
-/** The pseudonym under which a package is stored, because every caller who once claimed the package has its KeyPackageRef. */
+/**
+ * The pseudonym under which a package is stored, because every caller who once claimed the package has its
+ * KeyPackageRef.
+ */
 export function storedRef(privacy: Privacy, ref: Uint8Array): Buffer {
   return privacy.pseudonym('key-package-ref', [], ref);
 }

@@ -52,10 +52,10 @@ interface PreparedPackage {
 export type PublishOutcome = AppError | undefined;
 
 /**
- * Checks and stores the caller's key packages one by one. A package that is stored already and available counts as stored; with the same
- * idempotency key it counts as stored in every state. `method` is the called method.
- * @returns one result for each upload, in their order. Refusals of single packages are values: InvalidKeyPackage, InvalidCipherSuite,
- *   TooManyKeyPackages, IdempotencyKeyReused.
+ * Checks and stores the caller's key packages one by one. A package that is stored already and available counts as
+ * stored; with the same idempotency key it counts as stored in every state. `method` is the called method.
+ * @returns one result for each upload, in their order. Refusals of single packages are values: InvalidKeyPackage,
+ *   InvalidCipherSuite, TooManyKeyPackages, IdempotencyKeyReused.
  */
 export async function publishKeyPackages(
   deps: PublishDeps,
@@ -118,7 +118,8 @@ async function storePrepared(
 }
 
 /**
- * Checks one upload by the rules of RFC 9420 section 10.1 and compares it with the caller's identity; also used to register a device.
+ * Checks one upload by the rules of RFC 9420 section 10.1 and compares it with the caller's identity; also used to
+ * register a device.
  * @param registered tags of the devices whose packages are accepted; when empty, packages of every device are.
  */
 async function prepareOrError(
@@ -136,7 +137,9 @@ async function prepareOrError(
   }
 }
 
-/** Refuses a package of another signature key than the device's, because only the MLS client with that key could use it. */
+/**
+ * Refuses a package of another signature key than the device's, because only the MLS client with that key could use it.
+ */
 function findDeviceMismatch(
   { deviceTag: named }: KeyPackageUpload,
   tag: Buffer,
@@ -185,7 +188,10 @@ async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUplo
   };
 }
 
-/** How many packages each device may still publish; twice `keyPackagesPerDeviceMax`, because the clean-up job deletes surplus ones later. */
+/**
+ * How many packages each device may still publish; twice `keyPackagesPerDeviceMax`, because the clean-up job deletes
+ * surplus ones later.
+ */
 async function remainingPerDevice(deps: PublishDeps, ready: readonly PreparedPackage[]): Promise<Map<string, number>> {
   const remaining = new Map<string, number>();
   for (const { row } of ready) {
@@ -199,7 +205,8 @@ async function remainingPerDevice(deps: PublishDeps, ready: readonly PreparedPac
 
 /**
  * Publishes all packages or none, when the device with this tag is registered.
- * @throws AppError InvalidKeyPackages when a package cannot be stored, InvalidSignatureKey when one has another device's key.
+ * @throws AppError InvalidKeyPackages when a package cannot be stored, InvalidSignatureKey when one has another
+ *   device's key.
  */
 export async function publishAllOrNothing(
   deps: PublishDeps,

@@ -11,7 +11,9 @@ import type { AvailableCountRow } from './store.ts';
 export const replenishThreshold = 5;
 const hourMs = 3_600_000;
 
-/** The caller's available key packages and their use (lexicon `getKeyPackageStats`); consumed means handed out or used. */
+/**
+ * The caller's available key packages and their use (lexicon `getKeyPackageStats`); consumed means handed out or used.
+ */
 export interface AvailableKeyPackages {
   readonly available: number;
   readonly threshold: number;

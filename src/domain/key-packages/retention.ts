@@ -2,9 +2,10 @@ import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 /**
- * Packages past their retention, except the last ones of a registered device: in each cipher suite its newest last-resort package, and its
- * newest one-time package until the end of that package's lifetime. Packages are only handed out before the end of their lifetime, because
- * members of a group refuse them afterwards (RFC 9420 section 7.3).
+ * Packages past their retention, except the last ones of a registered device: in each cipher suite its newest
+ * last-resort package, and its newest one-time package until the end of that package's lifetime. Packages are only
+ * handed out before the end of their lifetime, because members of a group refuse them afterwards (RFC 9420 section
+ * 7.3).
  */
 export const expiredKeyPackages: ExpiringRows = {
   table: 'key_packages',

@@ -8,7 +8,10 @@ import { keyPackageStates } from './key-package.ts';
 
 export type NewKeyPackageRow = Omit<Insertable<KeyPackagesTable>, 'state' | 'published_at'>;
 
-/** Inserts packages that are not stored yet, in the order of refs, so that two uploads of the same packages cannot deadlock. */
+/**
+ * Inserts packages that are not stored yet, in the order of refs, so that two uploads of the same packages cannot
+ * deadlock.
+ */
 export async function insertKeyPackages(
   db: Db,
   rows: readonly NewKeyPackageRow[],
@@ -195,7 +198,10 @@ export async function countUsableByTag(db: Db, owners: readonly Buffer[]): Promi
   return rows;
 }
 
-/** Deletes a device's available packages; packages that were handed out stay until they expire, because a Welcome may use them. */
+/**
+ * Deletes a device's available packages; packages that were handed out stay until they expire, because a Welcome may
+ * use them.
+ */
 export async function deleteAvailable(db: Db, owner: Buffer, tag: Buffer): Promise<number> {
   const result = await db
     .deleteFrom('key_packages')
@@ -207,8 +213,8 @@ export async function deleteAvailable(db: Db, owner: Buffer, tag: Buffer): Promi
 }
 
 /**
- * Deletes the available packages of devices of different owners. A package that another transaction has locked stays, because waiting
- * for it could deadlock with a claim of several people's packages.
+ * Deletes the available packages of devices of different owners. A package that another transaction has locked stays,
+ * because waiting for it could deadlock with a claim of several people's packages.
  */
 export async function deleteAvailableByTags(db: Db, tags: readonly Buffer[]): Promise<number> {
   const { numAffectedRows } = await sql`
@@ -239,8 +245,8 @@ export async function selectAvailable(db: Db, owner: Buffer, tag: Buffer): Promi
 }
 
 /**
- * Deletes those of `refs` that are still available. Rows are locked in the order of refs; a package that another transaction claims
- * meanwhile stays.
+ * Deletes those of `refs` that are still available. Rows are locked in the order of refs; a package that another
+ * transaction claims meanwhile stays.
  * @returns the deleted refs.
  */
 export async function deleteAvailableByRefs(tx: Tx, refs: readonly Buffer[]): Promise<Buffer[]> {

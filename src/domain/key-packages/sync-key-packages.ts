@@ -6,7 +6,10 @@ import type { Db } from '#storage/connection/database.ts';
 import { keyPackageOwner, openKeyPackage } from './key-package.ts';
 import { deleteAvailableByRefs, selectAvailable } from './store.ts';
 
-/** A device's available packages after a sync (`remaining`) and the withdrawn ones (`orphaned`), as KeyPackageRefs in lower-case hex. */
+/**
+ * A device's available packages after a sync (`remaining`) and the withdrawn ones (`orphaned`), as KeyPackageRefs in
+ * lower-case hex.
+ */
 export interface KeyPackageSync {
   readonly remaining: readonly string[];
   readonly orphaned: readonly string[];
@@ -21,12 +24,14 @@ interface OwnPackage {
 }
 
 /**
- * Withdraws the available packages of a device whose private keys the device no longer has. Packages that were handed out stay, because
- * a Welcome may use them. Welcomes for a withdrawn last-resort package are ended.
+ * Withdraws the available packages of a device whose private keys the device no longer has. Packages that were handed
+ * out stay, because a Welcome may use them. Welcomes for a withdrawn last-resort package are ended.
  *
- * Packages and Welcomes are changed in separate transactions, because one transaction would link the packages to conversations. Welcomes
- * are ended first, so that a call after a crash can repeat it, and once more afterwards, for Welcomes that arrived in between.
- * @param local.hashes the packages that the device still has, in hex: KeyPackageRefs, or SHA-256 of the bytes as some clients send.
+ * Packages and Welcomes are changed in separate transactions, because one transaction would link the packages to
+ * conversations. Welcomes are ended first, so that a call after a crash can repeat it, and once more afterwards, for
+ * Welcomes that arrived in between.
+ * @param local.hashes the packages that the device still has, in hex: KeyPackageRefs, or SHA-256 of the bytes as some
+ *   clients send.
  */
 export async function syncKeyPackages(
   deps: { db: Db; privacy: Privacy; timeBucketSeconds: number },

@@ -12,7 +12,10 @@ export async function withdrawKeyPackages(
   return deleteAvailable(deps.db, keyPackageOwner(deps.privacy, did), tag);
 }
 
-/** Deletes the available packages of devices by their tags; a package that another transaction has locked stays until it expires. */
+/**
+ * Deletes the available packages of devices by their tags; a package that another transaction has locked stays until it
+ * expires.
+ */
 export async function withdrawOfDevices(deps: { db: Db }, tags: readonly Buffer[]): Promise<number> {
   return tags.length === 0 ? 0 : deleteAvailableByTags(deps.db, tags);
 }

@@ -43,9 +43,9 @@ export interface MembershipDeps {
 }
 
 /**
- * Adds people together with the commit that adds their clients, its Welcome and the new GroupInfo, in one transaction. Members may be
- * listed again, to add further devices. A person who blocks the caller is refused with KeyPackageNotFound, because the caller
- * cannot claim a key package of theirs.
+ * Adds people together with the commit that adds their clients, its Welcome and the new GroupInfo, in one transaction.
+ * Members may be listed again, to add further devices. A person who blocks the caller is refused with
+ * KeyPackageNotFound, because the caller cannot claim a key package of theirs.
  * @returns the epoch after the change.
  * @throws AppError ConvoNotFound, NotMember, InvalidCommit, EpochMismatch, InvalidWelcome, KeyPackageNotFound,
  *   InvalidGroupInfo, PolicyViolation, TooManyMembers, TooManyConversations, IdempotencyKeyReused.
@@ -57,7 +57,8 @@ export async function addMembers(
 ): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
   const call = { caller, method: 'addMembers', key: input.idempotencyKey, input } as const;
-  // Block records are fetched from other servers for members only; the check under the lock below decides about the call.
+  // Block records are fetched from other servers for members only; the check under the lock below decides about the
+  // call.
   const membership = await selectMembership(deps.db, groupId, memberPseudonym(deps.privacy, groupId, caller.did));
   const isMember = membership?.state === memberStates.active;
   const blockers = await readKnownBlockers(deps, caller.did, isMember ? [...new Set(input.dids)] : []);

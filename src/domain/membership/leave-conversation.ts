@@ -25,11 +25,11 @@ export interface Departure {
 }
 
 /**
- * Ends the caller's membership, or another person's as `removeMember` does. The only admin cannot leave while other members stay;
- * the last member can.
+ * Ends the caller's membership, or another person's as `removeMember` does. The only admin cannot leave while other
+ * members stay; the last member can.
  * @returns the epoch after the change.
- * @throws AppError ConvoNotFound, NotMember, LastAdmin, InvalidCommit, InvalidGroupInfo, EpochMismatch, PolicyViolation; for another
- *   person also NotAdmin, TargetNotMember.
+ * @throws AppError ConvoNotFound, NotMember, LastAdmin, InvalidCommit, InvalidGroupInfo, EpochMismatch,
+ *   PolicyViolation; for another person also NotAdmin, TargetNotMember.
  */
 export async function leaveConversation(deps: MembershipDeps, caller: Caller, input: Departure): Promise<number> {
   if (input.targetDid !== undefined && input.targetDid !== caller.did) {

@@ -28,12 +28,13 @@ export interface MemberToRemove {
 }
 
 /**
- * Removes a member, together with the commit that removes their leaves if the call has one. Removing a removed member again changes
- * nothing, and a person who left becomes a removed member, who cannot rejoin by external commit. While leaves of the person are still in the MLS group,
- * every member may send the commit. The person can read no event after the one of their removal.
+ * Removes a member, together with the commit that removes their leaves if the call has one. Removing a removed member
+ * again changes nothing, and a person who left becomes a removed member, who cannot rejoin by external commit. While
+ * leaves of the person are still in the MLS group, every member may send the commit. The person can read no event after
+ * the one of their removal.
  * @returns the epoch after the change.
- * @throws AppError ConvoNotFound, NotMember, NotAdmin, CannotRemoveSelf, TargetNotMember, InvalidCommit, InvalidGroupInfo,
- *   EpochMismatch, PolicyViolation, IdempotencyKeyReused.
+ * @throws AppError ConvoNotFound, NotMember, NotAdmin, CannotRemoveSelf, TargetNotMember, InvalidCommit,
+ *   InvalidGroupInfo, EpochMismatch, PolicyViolation, IdempotencyKeyReused.
  */
 export async function removeMember(deps: MembershipDeps, caller: Caller, input: MemberToRemove): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
@@ -91,8 +92,8 @@ async function removeInTransaction(
 }
 
 /**
- * Reads the target's membership and checks that the caller may remove it. `isFollowUp`: the call only brings the commit for a person
- * who left or was removed before.
+ * Reads the target's membership and checks that the caller may remove it. `isFollowUp`: the call only brings the commit
+ * for a person who left or was removed before.
  * @throws AppError CannotRemoveSelf, NotAdmin, TargetNotMember.
  */
 async function requireTarget(

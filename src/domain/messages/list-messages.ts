@@ -34,8 +34,8 @@ export interface MessageList {
 }
 
 /**
- * Lists a page of messages and commits after `sinceSeq` in the order of `seq`, starting with the caller's join. Numbers have no gaps, so
- * numbers that are missing after `sinceSeq` have expired; `gap` lists them.
+ * Lists a page of messages and commits after `sinceSeq` in the order of `seq`, starting with the caller's join. Numbers
+ * have no gaps, so numbers that are missing after `sinceSeq` have expired; `gap` lists them.
  * @throws AppError ConvoNotFound, NotMember.
  */
 export async function listMessages(

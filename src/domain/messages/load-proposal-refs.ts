@@ -17,8 +17,8 @@ export interface KnownProposals {
 export const noProposals: KnownProposals = { byRef: new Map(), upToSeq: 0 };
 
 /**
- * Adds to `known` the proposals of the commit's epoch that were stored since, if the commit refers to any proposal. The result is complete
- * when `deps.db` is a transaction that holds the conversation's lock, or when the epoch has ended.
+ * Adds to `known` the proposals of the commit's epoch that were stored since, if the commit refers to any proposal. The
+ * result is complete when `deps.db` is a transaction that holds the conversation's lock, or when the epoch has ended.
  */
 export async function loadProposalRefs(
   deps: { readonly db: Db; readonly privacy: Privacy },

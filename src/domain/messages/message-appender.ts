@@ -61,8 +61,9 @@ const waitingSizeBytesMax = 67_108_864;
 const statementsMax = 2;
 
 /**
- * Creates an appender with group commit: messages that arrive while statements run go into the next statement together, so that one disk
- * flush serves many sends. The SQL function append_messages (migrations/0017) makes each append correct; this code only forms batches.
+ * Creates an appender with group commit: messages that arrive while statements run go into the next statement together,
+ * so that one disk flush serves many sends. The SQL function append_messages (migrations/0017) makes each append
+ * correct; this code only forms batches.
  */
 export function createMessageAppender(deps: {
   sql: Sql;
@@ -117,7 +118,10 @@ export function createMessageAppender(deps: {
   };
 }
 
-/** Takes the messages that fit into one statement; a second message with the same id stays, because its statement must see the first. */
+/**
+ * Takes the messages that fit into one statement; a second message with the same id stays, because its statement must
+ * see the first.
+ */
 function takeBatch(waiting: Waiting[]): Waiting[] {
   const batch: Waiting[] = [];
   const later: Waiting[] = [];

@@ -1,6 +1,6 @@
 /**
- * Kinds of messages, as stored. Commits and proposals in clear are sealed at rest, because a PublicMessage shows leaves. Encrypted
- * proposals are stored as `app`, because the service cannot distinguish them from other messages.
+ * Kinds of messages, as stored. Commits and proposals in clear are sealed at rest, because a PublicMessage shows
+ * leaves. Encrypted proposals are stored as `app`, because the service cannot distinguish them from other messages.
  */
 export const messageKinds = { app: 1, commit: 2, proposal: 3 } as const;
 

@@ -3,8 +3,8 @@ import { selectBySeq } from './store.ts';
 import type { MessageRowOrOmitted } from './store.ts';
 
 /**
- * Reads stored messages by number, without a membership check; `seqs[i]` belongs to `groupIds[i]`. Bodies are left out once the bodies
- * before them have `sizeBytesMax` bytes together.
+ * Reads stored messages by number, without a membership check; `seqs[i]` belongs to `groupIds[i]`. Bodies are left out
+ * once the bodies before them have `sizeBytesMax` bytes together.
  */
 export async function readMessagesBySeq(
   deps: { sql: Sql },

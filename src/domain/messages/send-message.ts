@@ -29,8 +29,10 @@ export interface MessageToSend {
 }
 
 /**
- * Stores a message with the conversation's next `seq`. For a msgId that is stored already, the first result is returned.
- * @throws AppError ConvoNotFound, NotMember, InvalidAsset, MessageTooLarge, EpochMismatch with `currentEpoch`, PolicyViolation.
+ * Stores a message with the conversation's next `seq`. For a msgId that is stored already, the first result is
+ * returned.
+ * @throws AppError ConvoNotFound, NotMember, InvalidAsset, MessageTooLarge, EpochMismatch with `currentEpoch`,
+ *   PolicyViolation.
  */
 export async function sendMessage(
   deps: ProposalDeps & { appender: MessageAppender; requireFraming: boolean },
@@ -108,7 +110,10 @@ function wireFormatOf(padded: Buffer): MlsMessageHeader['wireFormat'] | undefine
   }
 }
 
-/** Refuses an encrypted proposal where plaintext handshakes are required; no lock is needed, because a proposal changes nothing until it is committed. */
+/**
+ * Refuses an encrypted proposal where plaintext handshakes are required; no lock is needed, because a proposal changes
+ * nothing until it is committed.
+ */
 async function refuseEncryptedProposal(deps: ProposalDeps, caller: Caller, groupId: Buffer): Promise<void> {
   await requireMember(deps, caller, groupId);
   if (handshakesInForce(deps.handshakes, await loadPolicy(deps.db, groupId)) === 'plaintext') {

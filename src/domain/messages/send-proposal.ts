@@ -36,8 +36,9 @@ export interface ProposalToSend {
 }
 
 /**
- * Stores a proposal that was sent as a PublicMessage, with the conversation's next `seq`. The conversation's lock makes `seq`, the epoch
- * and the number of proposals of the epoch exact. For a msgId that is stored already, the first result is returned.
+ * Stores a proposal that was sent as a PublicMessage, with the conversation's next `seq`. The conversation's lock makes
+ * `seq`, the epoch and the number of proposals of the epoch exact. For a msgId that is stored already, the first result
+ * is returned.
  * @throws AppError ConvoNotFound, NotMember, EpochMismatch, InvalidAsset, PolicyViolation.
  */
 export async function sendProposal(deps: ProposalDeps, caller: Caller, input: ProposalToSend): Promise<SentMessage> {
@@ -81,8 +82,8 @@ async function sendInTransaction(
 }
 
 /**
- * Checks that the proposal can be the caller's: it is signed by a leaf of theirs, an Update keeps its identity, and an Add by a new member
- * adds a device of their own.
+ * Checks that the proposal can be the caller's: it is signed by a leaf of theirs, an Update keeps its identity, and an
+ * Add by a new member adds a device of their own.
  * @throws AppError InvalidAsset.
  */
 function checkProposal(caller: Caller, message: ClearProposal, leaves: Leaves | undefined): void {

@@ -4,7 +4,8 @@ import { messageKinds } from './message.ts';
 import { insertMessage, selectProposals, sumProposals } from './store.ts';
 
 /**
- * Stores a proposal in clear, sealed to its conversation and epoch because it shows leaves; `tx` holds the conversation's lock.
+ * Stores a proposal in clear, sealed to its conversation and epoch because it shows leaves; `tx` holds the
+ * conversation's lock.
  * @returns the stored time of receipt.
  */
 export async function storeProposal(

@@ -111,8 +111,8 @@ interface PageRow {
 export type PageRange = { readonly sinceSeq: number } | { readonly fromEpoch: number; readonly toEpoch: number };
 
 /**
- * Selects the messages of `range` from the reader's join on that have not expired, at most `limit` and 16 MiB of bodies.
- * Rows of people who are not active members have no messages.
+ * Selects the messages of `range` from the reader's join on that have not expired, at most `limit` and 16 MiB of
+ * bodies. Rows of people who are not active members have no messages.
  */
 export async function selectPage(
   sql: Sql,
@@ -160,8 +160,8 @@ function toPage(rows: readonly PageRow[]): MessagePage {
 export type MessageRowOrOmitted = MessageRow | { readonly groupId: Buffer; readonly seq: number; readonly body: null };
 
 /**
- * Selects messages by number, in the order of `seqs`; `seqs[i]` belongs to `groupIds[i]`. A body is left out once the bodies before it
- * have `sizeBytesMax` bytes together, so the first is always there.
+ * Selects messages by number, in the order of `seqs`; `seqs[i]` belongs to `groupIds[i]`. A body is left out once the
+ * bodies before it have `sizeBytesMax` bytes together, so the first is always there.
  */
 export async function selectBySeq(
   sql: Sql,

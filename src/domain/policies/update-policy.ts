@@ -24,8 +24,8 @@ interface PolicyDeps {
 }
 
 /**
- * Changes the policy under the conversation's lock. Every change of members holds the same lock, so the policy cannot change between
- * the check of a member change and its write.
+ * Changes the policy under the conversation's lock. Every change of members holds the same lock, so the policy cannot
+ * change between the check of a member change and its write.
  * @throws AppError NoFieldsProvided, ConvoNotFound, NotMember, NotAdmin, InvalidMaxMembers.
  */
 export async function updatePolicy(

@@ -15,8 +15,8 @@ export interface ExpiredCount {
 }
 
 /**
- * Counts the rows of a class that its job would delete now. Each count is a read-only transaction of at most `timeoutMs`, which gets no
- * transaction id and therefore delays no delivery.
+ * Counts the rows of a class that its job would delete now. Each count is a read-only transaction of at most
+ * `timeoutMs`, which gets no transaction id and therefore delays no delivery.
  */
 export async function countExpired(
   deps: { readonly database: Database; readonly config: Config; readonly timeoutMs: number },

@@ -11,7 +11,10 @@ import type { RetentionClassName } from './retention-classes.ts';
 export interface RetentionAge {
   readonly name: RetentionClassName;
   readonly job: JobName;
-  /** Time since the start of the oldest row's retention; undefined without a row, or when rows only store the end of their retention. */
+  /**
+   * Time since the start of the oldest row's retention; undefined without a row, or when rows only store the end of
+   * their retention.
+   */
   readonly oldestMs: number | undefined;
   /** Time since the end of the oldest row's retention; 0 when no row has expired. */
   readonly overdueMs: number;

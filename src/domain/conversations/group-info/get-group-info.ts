@@ -10,8 +10,8 @@ import { loadGroupInfo } from './group-info.ts';
 const groupInfoLifetimeMs = 6 * 3_600_000;
 
 /**
- * Reads the GroupInfo of the current epoch for a caller who may join by external commit; one of an older epoch is never served. It
- * shows the members, so people who left get it only after they have requested to rejoin.
+ * Reads the GroupInfo of the current epoch for a caller who may join by external commit; one of an older epoch is never
+ * served. It shows the members, so people who left get it only after they have requested to rejoin.
  * @param pskHash the hash of the secret of an invite that a non-member presents.
  * @throws AppError ConvoNotFound, NotMember, PolicyViolation, GroupInfoUnavailable.
  */

@@ -29,8 +29,8 @@ export interface CheckedGroupInfo {
 export type PreparedGroupInfo = CheckedGroupInfo | AppError;
 
 /**
- * Checks a GroupInfo and seals it, because its ratchet tree shows the members. For 1,000 leaves with post-quantum keys this takes tens of
- * milliseconds of computation, in slices, so call it before a lock is taken.
+ * Checks a GroupInfo and seals it, because its ratchet tree shows the members. For 1,000 leaves with post-quantum keys
+ * this takes tens of milliseconds of computation, in slices, so call it before a lock is taken.
  * @throws AppError InvalidGroupInfo.
  */
 export async function checkGroupInfo(
@@ -61,7 +61,10 @@ function parseGroupInfo(bytes: Buffer): GroupInfo {
   }
 }
 
-/** Covers GroupContext, confirmation tag and external_pub, which depend on the epoch only; the signer and other extensions may differ. */
+/**
+ * Covers GroupContext, confirmation tag and external_pub, which depend on the epoch only; the signer and other
+ * extensions may differ.
+ */
 function contextDigestOf(info: GroupInfo): Buffer {
   const hash = createHash('sha256');
   for (const part of [info.contextBytes, info.confirmationTag, readExternalPub(info) ?? '']) {
@@ -71,10 +74,10 @@ function contextDigestOf(info: GroupInfo): Buffer {
 }
 
 /**
- * Runs `checkGroupInfo` before the lock, for calls whose permission is checked under the lock. A refusal is returned and thrown later, so
- * that permission errors come first and a retry gets its first response.
- * @param mayWrite false for callers that seem to have no permission. Nothing is checked for them, because the time of the check would
- *   show that the conversation exists; the prepared refusal is ConvoNotFound.
+ * Runs `checkGroupInfo` before the lock, for calls whose permission is checked under the lock. A refusal is returned
+ * and thrown later, so that permission errors come first and a retry gets its first response.
+ * @param mayWrite false for callers that seem to have no permission. Nothing is checked for them, because the time of
+ *   the check would show that the conversation exists; the prepared refusal is ConvoNotFound.
  */
 export async function prepareGroupInfo(
   deps: { db: Db; privacy: Privacy },
@@ -92,8 +95,8 @@ export async function prepareGroupInfo(
 }
 
 /**
- * Stores a GroupInfo of the epoch that the conversation has when `tx` ends. A stored one of the same epoch is only replaced if the
- * context digests are equal; the `WHERE` of the upsert compares them while it holds the row lock.
+ * Stores a GroupInfo of the epoch that the conversation has when `tx` ends. A stored one of the same epoch is only
+ * replaced if the context digests are equal; the `WHERE` of the upsert compares them while it holds the row lock.
  * @throws AppError InvalidGroupInfo, or the refusal that `prepareGroupInfo` returned.
  */
 export async function storeGroupInfo(

@@ -34,7 +34,10 @@ export function changeOf(proposals: readonly ProposalShape[]): LeafChange {
   };
 }
 
-/** Computes the leaves after a commit: Removes come first, then each Add takes the leftmost blank leaf (RFC 9420 section 12.1.1). */
+/**
+ * Computes the leaves after a commit: Removes come first, then each Add takes the leftmost blank leaf (RFC 9420 section
+ * 12.1.1).
+ */
 export function applyToLeaves(leaves: Leaves, { removed, added }: LeafChange): Leaves {
   const after = leaves.map((leaf, index) => (removed.has(index) ? undefined : leaf));
   let at = 0;

@@ -7,7 +7,8 @@ import { claimOfDevice, selectHandedOut } from '../store.ts';
 import { readDeferredUses } from '../single-use/used-key-packages-store.ts';
 
 /**
- * Hands out one package of one device, by the rules of `claimKeyPackages`: to this caller only, and the same one again within ten minutes.
+ * Hands out one package of one device, by the rules of `claimKeyPackages`: to this caller only, and the same one again
+ * within ten minutes.
  * @returns undefined when the device has no available package.
  */
 export async function claimDeviceKeyPackage(

@@ -24,9 +24,10 @@ type ClaimDeps = VisibilityDeps & {
 };
 
 /**
- * Hands out one package per device of each person, each to this caller only. A repeated call within ten minutes gets the same packages.
- * When a person's claim limit is exhausted, their last-resort packages are handed out. `missing` lists people without an available
- * package; people who have opted out or block the caller are in it too, so that the caller cannot distinguish them.
+ * Hands out one package per device of each person, each to this caller only. A repeated call within ten minutes gets
+ * the same packages. When a person's claim limit is exhausted, their last-resort packages are handed out. `missing`
+ * lists people without an available package; people who have opted out or block the caller are in it too, so that the
+ * caller cannot distinguish them.
  * @throws AppError InvalidCipherSuite.
  */
 export async function claimKeyPackages(
@@ -77,8 +78,9 @@ async function claimForPeople(
 }
 
 /**
- * Claims packages. A package that the caller got within the last ten minutes is returned again, unless it has been used. The row of a
- * package does not show a deferred use, so if there is one, the claim is repeated without used packages.
+ * Claims packages. A package that the caller got within the last ten minutes is returned again, unless it has been
+ * used. The row of a package does not show a deferred use, so if there is one, the claim is repeated without used
+ * packages.
  */
 async function claimUnused(deps: ClaimDeps, request: Omit<ClaimRequest, 'used'>): Promise<ClaimedRow[]> {
   const rows = await claim(deps.sql, { ...request, used: [] });

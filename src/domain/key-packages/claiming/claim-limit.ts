@@ -9,9 +9,9 @@ export interface ClaimLimit {
 }
 
 /**
- * Charges one claim for each of `ownerDids` and runs `claim` with the owners whose limit is exhausted. Charges are refunded for owners who
- * are not in `charged` of the result, which lists the owners of newly handed out one-time packages. Packages of the caller's own devices
- * are not charged.
+ * Charges one claim for each of `ownerDids` and runs `claim` with the owners whose limit is exhausted. Charges are
+ * refunded for owners who are not in `charged` of the result, which lists the owners of newly handed out one-time
+ * packages. Packages of the caller's own devices are not charged.
  */
 export async function claimWithinLimit<Claimed extends { readonly charged: ReadonlySet<string> }>(
   limit: ClaimLimit,

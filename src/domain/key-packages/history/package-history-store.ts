@@ -29,8 +29,8 @@ export interface PackagePageRow {
 }
 
 /**
- * Selects a page after `after`, the latest first. Packages with the same time are ordered by ref, so that none is left out between pages.
- * `uses` are the owner's deferred uses.
+ * Selects a page after `after`, the latest first. Packages with the same time are ordered by ref, so that none is left
+ * out between pages. `uses` are the owner's deferred uses.
  */
 export async function selectPackagePage(
   db: Db,

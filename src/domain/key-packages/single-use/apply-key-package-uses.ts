@@ -11,10 +11,11 @@ const usesPerBatchMax = 512;
 const rowsPerBatchMin = 512;
 
 /**
- * Writes deferred uses into the rows of their packages. Rows that were used on the same days are rewritten unchanged in the same
- * transaction, so that transaction ids in the data folder show no more than the day. Only the day of a use is stored: `consumed_at` is
- * its end, so that the row stays for at least the hours of CONSUMED_KEY_PACKAGE_TTL_HOURS. The rows of `used_key_packages` are deleted in
- * a later transaction; after a crash between the two, the next batch repeats the writes, which changes nothing.
+ * Writes deferred uses into the rows of their packages. Rows that were used on the same days are rewritten unchanged in
+ * the same transaction, so that transaction ids in the data folder show no more than the day. Only the day of a use is
+ * stored: `consumed_at` is its end, so that the row stays for at least the hours of CONSUMED_KEY_PACKAGE_TTL_HOURS. The
+ * rows of `used_key_packages` are deleted in a later transaction; after a crash between the two, the next batch repeats
+ * the writes, which changes nothing.
  * @returns how many uses were written.
  */
 export async function applyKeyPackageUses(deps: { readonly db: Db; readonly privacy: Privacy }): Promise<number> {
@@ -33,7 +34,10 @@ export async function applyKeyPackageUses(deps: { readonly db: Db; readonly priv
   return uses.length;
 }
 
-/** Selects random packages whose use on one of the same days is written already, `max` at most. A full batch of uses needs none of them. */
+/**
+ * Selects random packages whose use on one of the same days is written already, `max` at most. A full batch of uses
+ * needs none of them.
+ */
 async function selectAppliedOnDaysOf(tx: Tx, uses: readonly DeferredUse[], max: number): Promise<Buffer[]> {
   const days = [...new Set(uses.map(({ usedOn }) => usedOn.toISOString()))];
   const { rows } = await sql<{ ref: Buffer }>`
@@ -43,7 +47,10 @@ async function selectAppliedOnDaysOf(tx: Tx, uses: readonly DeferredUse[], max: 
   return rows.map(({ ref }) => ref);
 }
 
-/** Writes both groups of rows in one statement, which locks them in the order of refs, so that it cannot deadlock with others. */
+/**
+ * Writes both groups of rows in one statement, which locks them in the order of refs, so that it cannot deadlock with
+ * others.
+ */
 async function rewriteUsed(tx: Tx, uses: readonly DeferredUse[], others: readonly Buffer[]): Promise<void> {
   const refs = [...uses.map(({ ref }) => ref), ...others];
   const days = [...uses.map(({ usedOn }) => usedOn.toISOString()), ...others.map(() => 'NULL')];
@@ -60,8 +67,8 @@ async function rewriteUsed(tx: Tx, uses: readonly DeferredUse[], others: readonl
 }
 
 /**
- * Rounds the claim time of unused packages down to the day (UTC), once a repeated claim cannot return them any more. The exact minute would
- * link the package to a conversation that was created in it.
+ * Rounds the claim time of unused packages down to the day (UTC), once a repeated claim cannot return them any more.
+ * The exact minute would link the package to a conversation that was created in it.
  * @returns how many rows were rewritten, `max` at most.
  */
 export async function coarsenClaimTimes(db: Db, max: number): Promise<number> {

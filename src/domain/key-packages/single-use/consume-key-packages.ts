@@ -16,15 +16,19 @@ export interface ConsumedKeyPackage {
   readonly deviceTag: Buffer;
 }
 
-/** A Welcome may use this many packages that were handed out to other members, because each is compared with every member. */
+/**
+ * A Welcome may use this many packages that were handed out to other members, because each is compared with every
+ * member.
+ */
 const claimedByOthersMax = 16;
 
 /**
- * Marks the packages of a Welcome as used, in the transaction of its commit. Each package must be unused and handed out to the caller, or
- * to one of `otherClaimers`, whose proposal the caller commits; a last-resort package may be used again. The primary key of
- * `used_key_packages` makes a package single-use. The package rows are read without a lock, because a lock would link them to the
- * conversation.
- * @throws AppError KeyPackageNotFound, without a distinction between packages that do not exist, were handed out to others, or are used.
+ * Marks the packages of a Welcome as used, in the transaction of its commit. Each package must be unused and handed out
+ * to the caller, or to one of `otherClaimers`, whose proposal the caller commits; a last-resort package may be used
+ * again. The primary key of `used_key_packages` makes a package single-use. The package rows are read without a lock,
+ * because a lock would link them to the conversation.
+ * @throws AppError KeyPackageNotFound, without a distinction between packages that do not exist, were handed out to
+ *   others, or are used.
  */
 export async function consumeKeyPackages(
   deps: { privacy: Privacy },
@@ -33,7 +37,10 @@ export async function consumeKeyPackages(
   use: {
     refs: readonly Buffer[];
     cipherSuite: number;
-    /** Loads the DIDs of people who may have claimed a package for this group; called only for packages that the caller did not claim. */
+    /**
+     * Loads the DIDs of people who may have claimed a package for this group; called only for packages that the caller
+     * did not claim.
+     */
     otherClaimers: () => Promise<readonly string[]>;
   },
 ): Promise<ConsumedKeyPackage[]> {
@@ -51,7 +58,8 @@ export async function consumeKeyPackages(
   }
   const oneTime = rows.filter((row) => !row.lastResort).map((row) => row.ref);
   if ((await insertUses(tx, privacy, oneTime)) !== oneTime.length) throw domainError('KeyPackageNotFound');
-  // `applyKeyPackageUses` may have moved an earlier use into the package row since the first read; this statement sees it.
+  // `applyKeyPackageUses` may have moved an earlier use into the package row since the first read; this statement sees
+  // it.
   const states = await selectStates(tx, oneTime);
   if (states.filter(({ state }) => state === keyPackageStates.handedOut).length !== oneTime.length) {
     throw domainError('KeyPackageNotFound');

@@ -7,9 +7,9 @@ import type { Db, Tx } from '#storage/connection/database.ts';
 const secondsPerDay = 86_400;
 
 /*
- * The use of a package is written twice: by the Welcome's transaction into `used_key_packages`, under a pseudonym that no other table
- * has, and later by `applyKeyPackageUses` into the package's own row, together with many others. One transaction that writes or locks both
- * rows would link them for a reader of the data folder.
+ * The use of a package is written twice: by the Welcome's transaction into `used_key_packages`, under a pseudonym that
+ * no other table has, and later by `applyKeyPackageUses` into the package's own row, together with many others. One
+ * transaction that writes or locks both rows would link them for a reader of the data folder.
  */
 
 /** The primary key of a package's row in `used_key_packages`. */
@@ -18,8 +18,8 @@ function usePseudonym(privacy: Privacy, ref: Buffer): Buffer {
 }
 
 /**
- * Marks packages as used. The primary key makes a package single-use: a second transaction waits for the first and then inserts nothing.
- * Rows are inserted in key order, so that two transactions cannot deadlock.
+ * Marks packages as used. The primary key makes a package single-use: a second transaction waits for the first and then
+ * inserts nothing. Rows are inserted in key order, so that two transactions cannot deadlock.
  * @param refs stored refs, each once.
  * @returns how many packages were not marked before.
  */

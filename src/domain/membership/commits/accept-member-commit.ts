@@ -20,8 +20,8 @@ export interface MemberCommit {
 }
 
 /**
- * Accepts or refuses a member's commit under the conversation's lock: first the epoch is compared, then the content is checked. A retry
- * of a stored commit is found before both.
+ * Accepts or refuses a member's commit under the conversation's lock: first the epoch is compared, then the content is
+ * checked. A retry of a stored commit is found before both.
  * @returns undefined when the call has no commit.
  * @throws AppError InvalidCommit, EpochMismatch, PolicyViolation.
  */

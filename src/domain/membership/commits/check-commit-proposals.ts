@@ -33,8 +33,9 @@ export interface ProposalCheck {
 }
 
 /**
- * Compares a member's commit in clear with the change that the call declares, the member list and the policy; RFC 9420 section 12.2 has
- * the rules of MLS itself. A person who is in the MLS group and in the member list must stay in both, except the target of removeMember.
+ * Compares a member's commit in clear with the change that the call declares, the member list and the policy; RFC 9420
+ * section 12.2 has the rules of MLS itself. A person who is in the MLS group and in the member list must stay in both,
+ * except the target of removeMember.
  * @returns the leaf indices that the commit removes.
  * @throws AppError InvalidCommit with the text of the broken rule.
  */
@@ -65,7 +66,10 @@ function checkCommitter({ caller, content, leaves }: ProposalCheck): void {
   if (leaves !== undefined && leaves[senderLeafIndex]?.did !== caller) throw refusalFor('InvalidCommit', 'senderLeaf');
 }
 
-/** An Add may bring in further devices of active members and people whom addMembers lists, but no device of a person who leaves by the call. */
+/**
+ * An Add may bring in further devices of active members and people whom addMembers lists, but no device of a person who
+ * leaves by the call.
+ */
 function checkAdd({ caller, change, statusOf }: ProposalCheck, did: string | undefined): string {
   if (did === undefined || !did.startsWith('did:')) throw refusalFor('InvalidCommit', 'addIdentity');
   const isDeclared = change.method === 'addMembers' && change.dids.includes(did);
@@ -114,7 +118,8 @@ function checkRemove(check: ProposalCheck, proposal: ResolvedProposal, removal: 
   const { content, leaves, change, isAdmin, handshakes } = check;
   if (removal.leafIndex === content.senderLeafIndex) throw refusalFor('InvalidCommit', 'removesCommitter');
   if (leaves === undefined) {
-    // Without the leaves the Remove cannot be compared with the target, so admins are trusted unless plaintext handshakes are required.
+    // Without the leaves the Remove cannot be compared with the target, so admins are trusted unless plaintext
+    // handshakes are required.
     if (isAdmin && change.method === 'removeMember' && handshakes !== 'plaintext') return;
     throw refusalFor('InvalidCommit', 'unknownLeaves');
   }
@@ -150,7 +155,9 @@ function isProposedByOwner(
   return leaves.some((leaf, index) => leaf?.did === did && !removed.has(index));
 }
 
-/** Checks that no declared Add or Remove is missing, which is only possible when every proposal of the commit is known. */
+/**
+ * Checks that no declared Add or Remove is missing, which is only possible when every proposal of the commit is known.
+ */
 function checkCompleteness(
   { change, leaves }: ProposalCheck,
   { added, removed }: { added: ReadonlySet<string>; removed: ReadonlySet<number> },

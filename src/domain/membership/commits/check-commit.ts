@@ -37,9 +37,9 @@ interface CheckDeps {
 }
 
 /**
- * Compares a commit with the policy and, if it is in clear, with the change that the call declares and the member list. `tx` holds the
- * conversation's lock, so that member list, policy and proposals cannot change meanwhile. Clears `removal_pending` of people whose last
- * leaf the commit removes.
+ * Compares a commit with the policy and, if it is in clear, with the change that the call declares and the member list.
+ * `tx` holds the conversation's lock, so that member list, policy and proposals cannot change meanwhile. Clears
+ * `removal_pending` of people whose last leaf the commit removes.
  * @throws AppError PolicyViolation, InvalidCommit.
  */
 export async function checkCommit(
@@ -87,8 +87,8 @@ export async function checkCommit(
 }
 
 /**
- * Checks that a GroupInfo has the leaves that its commit makes. Otherwise a member could present leaves of others as their own and
- * remove them with the next commit.
+ * Checks that a GroupInfo has the leaves that its commit makes. Otherwise a member could present leaves of others as
+ * their own and remove them with the next commit.
  * @throws AppError InvalidGroupInfo.
  */
 export function compareGroupInfo(groupInfo: PreparedGroupInfo | undefined, leaves: Leaves): void {

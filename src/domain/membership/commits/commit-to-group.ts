@@ -23,11 +23,11 @@ export interface CommitToStore {
 }
 
 /**
- * Stores a member's commit that adds and removes no member. The epoch is compared under the conversation's lock, as for every commit.
- * The same bytes sent again get the first response.
+ * Stores a member's commit that adds and removes no member. The epoch is compared under the conversation's lock, as for
+ * every commit. The same bytes sent again get the first response.
  * @returns the epoch after the commit.
- * @throws AppError ConvoNotFound, NotMember, InvalidCommit, EpochMismatch, InvalidWelcome, KeyPackageNotFound, InvalidGroupInfo,
- *   PolicyViolation, IdempotencyKeyReused.
+ * @throws AppError ConvoNotFound, NotMember, InvalidCommit, EpochMismatch, InvalidWelcome, KeyPackageNotFound,
+ *   InvalidGroupInfo, PolicyViolation, IdempotencyKeyReused.
  */
 export async function commitToGroup(deps: MembershipDeps, caller: Caller, input: CommitToStore): Promise<number> {
   const groupId = parseConversationId(input.conversationId);

@@ -12,8 +12,9 @@ export type EpochComparison =
   | { readonly kind: 'retry'; readonly epoch: number };
 
 /**
- * Compares a commit's epoch with the conversation's (RFC 9420 section 14). `tx` holds the conversation's lock, so of all commits that
- * end one epoch exactly the first is accepted. A retry of a stored commit is found before the comparison.
+ * Compares a commit's epoch with the conversation's (RFC 9420 section 14). `tx` holds the conversation's lock, so of
+ * all commits that end one epoch exactly the first is accepted. A retry of a stored commit is found before the
+ * comparison.
  * @throws AppError EpochMismatch with `currentEpoch` when another commit ended the epoch.
  */
 export async function compareEpoch(

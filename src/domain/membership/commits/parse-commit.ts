@@ -35,8 +35,8 @@ export interface FramedExternalCommit extends FramedCommit {
 }
 
 /**
- * Reads an external commit. Its credential must be the caller's bare DID, as in key packages. The signature is checked by the members,
- * not by the service (RFC 9420 section 12.4.3.2).
+ * Reads an external commit. Its credential must be the caller's bare DID, as in key packages. The signature is checked
+ * by the members, not by the service (RFC 9420 section 12.4.3.2).
  * @throws AppError InvalidCommit.
  */
 export function parseExternalCommit(bytes: Buffer, groupId: Buffer, caller: Caller): FramedExternalCommit {

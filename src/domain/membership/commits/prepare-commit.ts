@@ -21,7 +21,10 @@ export interface CommitFacts {
 /** A commit of a call, read before the conversation's lock is taken. */
 export type PreparedCommit =
   | { readonly kind: 'read'; readonly commit: FramedMemberCommit; readonly facts: CommitFacts }
-  /** The bytes are no commit of this group. The refusal is thrown after the membership check, so that non-members cannot see it. */
+  /**
+   * The bytes are no commit of this group. The refusal is thrown after the membership check, so that non-members cannot
+   * see it.
+   */
   | { readonly kind: 'unreadable'; readonly refusal: AppError };
 
 interface FactsDeps {
@@ -32,9 +35,9 @@ interface FactsDeps {
 const noFacts: CommitFacts = { leaves: undefined, known: noProposals };
 
 /**
- * Reads a member's commit and, if it is in clear, loads the leaves and proposals that it is checked against. Call it before the
- * conversation's lock is taken, because opening a large GroupInfo takes time; proposals that arrive meanwhile are added under the lock.
- * Nothing is loaded for non-members.
+ * Reads a member's commit and, if it is in clear, loads the leaves and proposals that it is checked against. Call it
+ * before the conversation's lock is taken, because opening a large GroupInfo takes time; proposals that arrive
+ * meanwhile are added under the lock. Nothing is loaded for non-members.
  */
 export async function prepareCommit(
   deps: FactsDeps,

@@ -40,11 +40,11 @@ export interface ExternalJoin {
 }
 
 /**
- * Stores an external commit, by which the caller joins the MLS group (RFC 9420 section 12.4.3.2). The epoch is compared as for every
- * commit. A non-member becomes a member, and the use of an invite is counted, in the same transaction.
+ * Stores an external commit, by which the caller joins the MLS group (RFC 9420 section 12.4.3.2). The epoch is compared
+ * as for every commit. A non-member becomes a member, and the use of an invite is counted, in the same transaction.
  * @returns the epoch after the commit, and the time of the join, rounded down to the time bucket.
- * @throws AppError InvalidCommit, ConvoNotFound, NotMember, PolicyViolation, EpochMismatch, InvalidGroupInfo, TooManyMembers,
- *   TooManyConversations, IdempotencyKeyReused.
+ * @throws AppError InvalidCommit, ConvoNotFound, NotMember, PolicyViolation, EpochMismatch, InvalidGroupInfo,
+ *   TooManyMembers, TooManyConversations, IdempotencyKeyReused.
  */
 export async function processExternalCommit(
   deps: MembershipDeps & { readonly clock: Clock },
@@ -125,7 +125,10 @@ async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, i
   return epoch;
 }
 
-/** The Remove in an external commit must be for an old leaf of the joiner (RFC 9420 section 12.4.3.2). Without the leaves, only members can check it. */
+/**
+ * The Remove in an external commit must be for an old leaf of the joiner (RFC 9420 section 12.4.3.2). Without the
+ * leaves, only members can check it.
+ */
 function checkRemovedLeaf(
   caller: Caller,
   { removedLeafIndex }: FramedExternalCommit,

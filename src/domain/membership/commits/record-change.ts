@@ -21,8 +21,8 @@ export interface GroupChange {
 }
 
 /**
- * Writes a change in `tx`, which holds the conversation's lock: the commit with the next `seq`, the member rows, the changes to the
- * members' conversation lists, and one event each for the commit, every join and every departure.
+ * Writes a change in `tx`, which holds the conversation's lock: the commit with the next `seq`, the member rows, the
+ * changes to the members' conversation lists, and one event each for the commit, every join and every departure.
  * @returns the epoch after the change.
  */
 export async function recordChange(
@@ -44,7 +44,8 @@ export async function recordChange(
   }
   await upsertMembers(
     tx,
-    // The first message that a new member may read is the commit that added them, or the next message if there is no commit.
+    // The first message that a new member may read is the commit that added them, or the next message if there is no
+    // commit.
     { groupId, joinedSeq: locked.lastSeq + 1, keyId: privacy.keyId, bucketSeconds: deps.timeBucketSeconds },
     change.joined.map(({ did, role }) => {
       const member = memberPseudonym(privacy, groupId, did);
@@ -55,8 +56,8 @@ export async function recordChange(
   for (const [index, { did, kind }] of change.departed.entries()) {
     const member = memberPseudonym(privacy, groupId, did);
     const leftEvent = departedFrom + index + 1;
-    // The leaves stay in the MLS group if there is no commit, and if the person leaves by their own commit, because a commit cannot
-    // remove the leaf that made it (RFC 9420 section 12.2). Another member has to commit the removal.
+    // The leaves stay in the MLS group if there is no commit, and if the person leaves by their own commit, because a
+    // commit cannot remove the leaf that made it (RFC 9420 section 12.2). Another member has to commit the removal.
     const removal = change.commit === undefined || kind === 'left' ? 'pending' : 'committed';
     await updateDeparture(tx, groupId, { member, state: memberStates[kind], leftEvent, removal });
   }

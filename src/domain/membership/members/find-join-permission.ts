@@ -18,11 +18,12 @@ export type JoinPermission =
   | { readonly kind: 'invited'; readonly inviteId: string; readonly policy: Policy };
 
 /**
- * Finds why the caller may join by external commit: active members may, with another device or without the group's state, people who
- * left, and non-members with an invite. Exact when `db` is a transaction that holds the conversation's lock.
+ * Finds why the caller may join by external commit: active members may, with another device or without the group's
+ * state, people who left, and non-members with an invite. Exact when `db` is a transaction that holds the
+ * conversation's lock.
  * @param pskHashes hashes of the secrets of invites that the caller presents.
- * @throws AppError ConvoNotFound for non-members without a usable invite, whether or not the conversation exists; NotMember for
- *   removed members; PolicyViolation.
+ * @throws AppError ConvoNotFound for non-members without a usable invite, whether or not the conversation exists;
+ *   NotMember for removed members; PolicyViolation.
  */
 export async function findJoinPermission(
   deps: { db: Db; privacy: Privacy },

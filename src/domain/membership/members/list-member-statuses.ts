@@ -11,7 +11,9 @@ export interface MemberStatus {
   readonly needsRejoin: boolean;
 }
 
-/** Lists statuses by conversation id (hex), for the conversations of `groupIds` in which the caller is an active member. */
+/**
+ * Lists statuses by conversation id (hex), for the conversations of `groupIds` in which the caller is an active member.
+ */
 export async function listMemberStatuses(
   deps: { db: Db; privacy: Privacy },
   caller: Caller,

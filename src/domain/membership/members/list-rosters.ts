@@ -17,7 +17,10 @@ export interface Roster {
   readonly needsRemovalCommit: string[];
 }
 
-/** Lists rosters by conversation id (hex); members are in the order in which they joined, then in the order of their pseudonyms. */
+/**
+ * Lists rosters by conversation id (hex); members are in the order in which they joined, then in the order of their
+ * pseudonyms.
+ */
 export async function listRosters(
   deps: { db: Db; privacy: Privacy },
   groupIds: readonly Buffer[],

@@ -8,7 +8,8 @@ import { refuseNonMember } from './refuse-non-member.ts';
 
 /**
  * Reads the caller's membership; exact when `db` is a transaction that holds the conversation's lock.
- * @throws AppError ConvoNotFound for non-members, whether or not the conversation exists; NotMember for people who left or were removed.
+ * @throws AppError ConvoNotFound for non-members, whether or not the conversation exists; NotMember for people who left
+ *   or were removed.
  */
 export async function requireMember(
   deps: { privacy: Privacy; db: Db },

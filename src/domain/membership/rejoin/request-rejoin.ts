@@ -21,8 +21,9 @@ export interface RejoinRequest {
 }
 
 /**
- * Handles a caller who lost the group's state: publishes the key package, marks the membership until the caller has rejoined, and
- * requests readdition from the members. The service cannot see whether a device has its state, so it believes active members.
+ * Handles a caller who lost the group's state: publishes the key package, marks the membership until the caller has
+ * rejoined, and requests readdition from the members. The service cannot see whether a device has its state, so it
+ * believes active members.
  * @returns the id of the request, which is the same for every request of the caller in this conversation.
  * @throws AppError ConvoNotFound, NotMember, DeviceNotFound, InvalidKeyPackage, TooManyKeyPackages.
  */

@@ -13,7 +13,10 @@ import { recordHelpRequest } from './help-requests-store.ts';
 import type { HelpRequest } from './help-requests-store.ts';
 import { countActiveMembers } from '../store.ts';
 
-/** `activeMembers`: the number of other active members. A repeated request within ten minutes has the same result and records no event. */
+/**
+ * `activeMembers`: the number of other active members. A repeated request within ten minutes has the same result and
+ * records no event.
+ */
 export interface HelpRequestResult {
   readonly requested: boolean;
   readonly activeMembers: number;
@@ -25,8 +28,9 @@ const eventOf = {
 } as const satisfies Record<HelpRequest, number>;
 
 /**
- * Records an event by which the caller requests a fresh GroupInfo or readdition from the other members. It is for members who lost the
- * group's state and for people who left; at most one event of a kind per person and conversation in ten minutes.
+ * Records an event by which the caller requests a fresh GroupInfo or readdition from the other members. It is for
+ * members who lost the group's state and for people who left; at most one event of a kind per person and conversation
+ * in ten minutes.
  * @throws AppError ConvoNotFound, NotMember; NoActiveMembers when no other member could add the caller.
  */
 export async function sendHelpRequest(
