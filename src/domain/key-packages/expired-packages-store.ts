@@ -18,8 +18,8 @@ export async function selectExpired(db: Db): Promise<Buffer[]> {
 
 /**
  * Selects the refs of the oldest available one-time packages above `perDeviceMax` of a device, but never the newest of
- * a cipher suite. Last-resort and expired packages are not counted. It reads all packages, so call it outside of a
- * transaction that writes.
+ * a cipher suite. Last-resort and expired packages are not counted. The query reads all packages, so call it outside of
+ * a transaction that writes.
  */
 export async function selectSurplus(db: Db, perDeviceMax: number): Promise<Buffer[]> {
   const { rows } = await sql<{ ref: Buffer }>`

@@ -11,7 +11,7 @@ const groupInfoLifetimeMs = 6 * 3_600_000;
 
 /**
  * Reads the GroupInfo of the current epoch for a caller who may join by external commit; one of an older epoch is never
- * served. It shows the members, so people who left get it only after they have requested to rejoin.
+ * served. A GroupInfo shows the members, so people who left get it only after they have requested to rejoin.
  * @param pskHash the hash of the secret of an invite that a non-member presents.
  * @throws AppError ConvoNotFound, NotMember, PolicyViolation, GroupInfoUnavailable.
  */

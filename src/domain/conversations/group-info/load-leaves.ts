@@ -20,7 +20,7 @@ const commitsMax = 32;
 
 /**
  * Loads the leaves of `epoch`: from the stored GroupInfo if it is of that epoch, else from an earlier one and the
- * commits since, if all of them are in clear. It opens large values, so call it before a lock is taken.
+ * commits since, if all of them are in clear. Opening the values takes time, so call it before a lock is taken.
  * @returns undefined when there is no such GroupInfo, or a commit or a proposal is missing or encrypted.
  */
 export async function loadLeaves(deps: LeavesDeps, groupId: Buffer, epoch: number): Promise<Leaves | undefined> {

@@ -28,7 +28,7 @@ const eventOf = {
 } as const satisfies Record<HelpRequest, number>;
 
 /**
- * Records an event by which the caller requests a fresh GroupInfo or readdition from the other members. It is for
+ * Records an event by which the caller requests a fresh GroupInfo or readdition from the other members, for
  * members who lost the group's state and for people who left; at most one event of a kind per person and conversation
  * in ten minutes.
  * @throws AppError ConvoNotFound, NotMember; NoActiveMembers when no other member could add the caller.
