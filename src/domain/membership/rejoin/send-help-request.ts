@@ -28,9 +28,9 @@ const eventOf = {
 } as const satisfies Record<HelpRequest, number>;
 
 /**
- * Records an event by which the caller requests a fresh GroupInfo or readdition from the other members, for
- * members who lost the group's state and for people who left; at most one event of a kind per person and conversation
- * in ten minutes.
+ * Records an event by which the caller requests a fresh GroupInfo or readdition from the other members. The caller is a
+ * member who lost the group's state or a person who left. At most one event of a kind per person and conversation is
+ * recorded in ten minutes.
  * @throws AppError ConvoNotFound, NotMember; NoActiveMembers when no other member could add the caller.
  */
 export async function sendHelpRequest(
