@@ -62,7 +62,7 @@ const left = (did: string): Promise<number> =>
 // The newest package in a claim's snapshot is not handed out, so one one-time package is left after any number of
 // claims.
 test.each([2, 3, 40])(
-  '100 claimers on two servers leave one of %i one-time packages and the last-resort package',
+  '100 claimers on two servers leave the reserve of %i one-time packages, and the last-resort package',
   async (oneTime) => {
     const owner = await newOwner({ oneTime, lastResort: true });
     const responses = await Promise.all(
@@ -75,7 +75,7 @@ test.each([2, 3, 40])(
   },
 );
 
-test('the reserved last one-time package is handed out once a newer one is published', async () => {
+test('the reserve is handed out once a newer one-time package is published', async () => {
   const owner = await newOwner({ oneTime: 1, lastResort: true });
   const [first = '', second = ''] = randomPeople(2);
   expect(await claim(harness.server, first, [owner.did])).toEqual([owner.lastResort]);
@@ -83,7 +83,7 @@ test('the reserved last one-time package is handed out once a newer one is publi
   expect(await claim(harness.server, second, [owner.did])).not.toEqual([owner.lastResort]);
 });
 
-test('without a last-resort package, or when it has expired, the last one-time package is handed out too', async () => {
+test('without a last-resort package, or when it has expired, the reserve is handed out too', async () => {
   const [first = '', second = ''] = randomPeople(2);
   const bare = await newOwner({ oneTime: 1 });
   expect(await claim(harness.server, first, [bare.did])).toHaveLength(1);
@@ -103,7 +103,7 @@ test('when the limit is exhausted, new callers get the last-resort package, and 
   expect(await left(owner.did)).toBe(9 + 1);
 });
 
-test('when the limit is exhausted, a device without a last-resort package keeps its last one-time package', async () => {
+test('when the limit is exhausted, a device without a last-resort package keeps its newest one-time package', async () => {
   const owner = await newOwner({ oneTime: 5 });
   const responses = await Promise.all(
     randomPeople(20).map((caller, index) =>

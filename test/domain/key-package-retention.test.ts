@@ -86,7 +86,7 @@ test('of expired packages only the newest usable and the newest last-resort pack
     required(refs.toSorted((a, b) => Buffer.compare(a, b)).at(-1), 'a ref');
   const expected = hex([newest(oneTime), newest(lastResort)]);
   expect(await left([...oneTime, ...lastResort, ...goneDevice])).toEqual(expected);
-  // Both are still handed out: first the last-resort package, and after its deletion the last one-time package.
+  // Both are still handed out: first the last-resort package, and after its deletion the reserve.
   expect(await claimed(owner)).toEqual(hex([newest(lastResort)]));
   await harness.database.sql`DELETE FROM key_packages WHERE ref = ${newest(lastResort)}`;
   expect(await claimed(owner)).toEqual(hex([newest(oneTime)]));

@@ -64,7 +64,7 @@ test('16 claimers claim all of 500 packages: none is handed out twice, and every
 
 test('when the only available package is locked by another transaction, a claim waits for it', async () => {
   const [owner = '', caller = ''] = randomPeople(2);
-  // The second package is the last one-time package of the device, which is not handed out.
+  // The second package is the reserve.
   const [ref] = (await plantKeyPackages(harness.server, { did: owner }, 2)).toSorted(inRowOrder);
   await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
   const held = await servers[1].sql.reserve();
@@ -80,7 +80,7 @@ test('when the only available package is locked by another transaction, a claim 
 
 // The last-resort package is searched only after a search for one-time packages that neither found one nor skipped a
 // locked one.
-test('the last-resort package is handed out only when one one-time package is left, and then to every caller', async () => {
+test('the last-resort package is handed out only when just the reserve is left, and then to every caller', async () => {
   const [owner = '', ...callers] = randomPeople(41);
   const planted = await plantKeyPackages(harness.server, { did: owner }, 31);
   const ordinary = planted.toSorted(inRowOrder).slice(0, 30);

@@ -11,7 +11,7 @@ export function mayModerate({ role }: { readonly role: number }): boolean {
   return role === roles.admin || role === roles.moderator;
 }
 
-/** A person's row in the member list of one conversation. */
+/** A person's row in the roster of one conversation. */
 export interface Membership {
   readonly member: Buffer;
   readonly role: number;

@@ -1,6 +1,6 @@
 /**
  * The form of members' commits and proposals: `plaintext` is PublicMessage, so that the service can compare them with
- * the member list; `encrypted` is PrivateMessage, so that the service sees none of their content; `any` allows both.
+ * the roster; `encrypted` is PrivateMessage, so that the service sees none of their content; `any` allows both.
  */
 export type Handshakes = 'any' | 'plaintext' | 'encrypted';
 

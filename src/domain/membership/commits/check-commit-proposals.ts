@@ -11,7 +11,7 @@ export type DeclaredChange =
   | { readonly method: 'removeMember'; readonly target: string }
   | { readonly method: 'leaveConvo' | 'commit' };
 
-/** A person's state in the member list. */
+/** A person's state in the roster. */
 export interface MemberStatus {
   readonly isActive: boolean;
   /** The person lost the group's state and requested readdition within the last seven days. */
@@ -33,8 +33,8 @@ export interface ProposalCheck {
 }
 
 /**
- * Compares a member's commit in clear with the change that the call declares, the member list and the policy; RFC 9420
- * section 12.2 has the rules of MLS itself. A person who is in the MLS group and in the member list must stay in both,
+ * Compares a member's commit in clear with the change that the call declares, the roster and the policy; RFC 9420
+ * section 12.2 has the rules of MLS itself. A person who is in the MLS group and in the roster must stay in both,
  * except the target of removeMember.
  * @returns the leaf indices that the commit removes.
  * @throws AppError InvalidCommit with the text of the broken rule.

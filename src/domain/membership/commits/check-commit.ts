@@ -37,8 +37,8 @@ interface CheckDeps {
 }
 
 /**
- * Compares a commit with the policy and, if it is in clear, with the change that the call declares and the member list.
- * `tx` holds the conversation's lock, so that member list, policy and proposals cannot change meanwhile. Clears
+ * Compares a commit with the policy and, if it is in clear, with the change that the call declares and the roster.
+ * `tx` holds the conversation's lock, so that roster, policy and proposals cannot change meanwhile. Clears
  * `removal_pending` of people whose last leaf the commit removes.
  * @throws AppError PolicyViolation, InvalidCommit.
  */
