@@ -8,5 +8,6 @@ export const readdition = (deps: Parameters<typeof sendHelpRequest>[0]): MethodE
     lexicon,
     auth: 'service-token',
     quota: 'callerDefault',
-    handler: ({ caller, input }) => sendHelpRequest(deps, caller, { conversationId: input.convoId, request: 'readdition' }),
+    handler: ({ caller, input }) =>
+      sendHelpRequest(deps, caller, { conversationId: input.convoId, request: 'readdition' }),
   });
