@@ -11,7 +11,7 @@ import { required } from '#platform/errors.ts';
 import { newUuid } from '#platform/ids.ts';
 import { plantKeyPackages, randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
-import { holdTurn } from '../support/processes/held-lease.ts';
+import { holdLease } from '../support/processes/held-lease.ts';
 import { runJob } from '../support/processes/run-job.ts';
 
 let harness: DomainHarness;
@@ -159,7 +159,7 @@ test('16 claimers during the clean-up: no package is handed out twice or deleted
     // On a fast machine the claimers end before the job has anything to delete.
     while (!isOver || removed === 0) {
       const keyPackagesPerDeviceMax = Math.max(20, (await available(owner)) - 5);
-      const lease = await holdTurn(harness.database);
+      const lease = await holdLease(harness.database);
       removed += (await cleanKeyPackages({ db, lease, keyPackagesPerDeviceMax, consumedTtlHours: 24 })).removed;
     }
     return removed;
@@ -217,7 +217,7 @@ test('the rows that a killed run has left are deleted by the next run', async ()
   const { database } = harness;
   await database.sql`
     UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref IN ${database.sql(used)}`;
-  const lease = await holdTurn(database);
+  const lease = await holdLease(database);
   const killed: JobLease = {
     ...lease,
     inBatches: async (removeSome) => {

@@ -50,10 +50,10 @@ afterAll(async () => {
 
 test('a notification at one server reaches its own readers at once, and the other server', async () => {
   const before = { here: notifiedHere, there: notifiedThere };
-  here.ring();
+  here.notify();
   expect(notifiedHere).toBe(before.here + 1);
   await until(() => notifiedThere > before.there);
-  there.ring();
+  there.notify();
   await until(() => notifiedHere > before.here + 1);
   await systemClock.sleep(50);
   expect(notifiedHere, 'a server received its own notification').toBe(before.here + 2);
@@ -61,12 +61,12 @@ test('a notification at one server reaches its own readers at once, and the othe
 
 test('many calls within a few milliseconds become few notifications, and the last one is not lost', async () => {
   const before = notifiedThere;
-  for (let index = 0; index < 1_000; index++) here.ring();
+  for (let index = 0; index < 1_000; index++) here.notify();
   await until(() => notifiedThere > before);
   await systemClock.sleep(50);
   expect(notifiedThere - before).toBeLessThanOrEqual(2);
   const last = notifiedThere;
-  here.ring();
+  here.notify();
   await until(() => notifiedThere > last);
 });
 
