@@ -21,7 +21,7 @@ export async function getChatRequestSettings(deps: SettingsDeps, caller: Caller)
   return settingsOf((await readAccountSettings(deps, [caller.did])).get(caller.did) ?? defaultAccountSettings);
 }
 
-/** Changes what is named. `autoExpireDays` counts for requests made from now on. */
+/** Changes the fields that are not undefined. `autoExpireDays` applies to requests made from now on. */
 export async function updateChatRequestSettings(
   deps: SettingsDeps,
   caller: Caller,

@@ -1,6 +1,6 @@
 import { pastChatRequests, unfetchableRequestMessages } from '#domain/chat-requests/retention.ts';
 import { expiredAdditionClaims } from '#domain/device-additions/retention.ts';
-import { pastWaiting, removable } from '#domain/devices/retention.ts';
+import { expiredWaitingLists, removableDevices } from '#domain/devices/retention.ts';
 import { expiredIdempotencyKeys } from '#domain/idempotency/retention.ts';
 import { endedInvites } from '#domain/invites/retention.ts';
 import { selectSurplus } from '#domain/key-packages/past-packages.ts';
@@ -74,7 +74,7 @@ export const retentionClasses = {
     settings: ['DEVICE_INACTIVE_DAYS', 'DEVICE_REMOVAL_DAYS'],
     table: 'devices',
     job: 'retire-devices',
-    expiring: (config) => byRow(removable(config.DEVICE_REMOVAL_DAYS)),
+    expiring: (config) => byRow(removableDevices(config.DEVICE_REMOVAL_DAYS)),
   },
   'key-packages-of-inactive-devices': {
     what: 'What such devices have left of key packages',
@@ -82,7 +82,8 @@ export const retentionClasses = {
     settings: ['DEVICE_INACTIVE_DAYS', 'DEVICE_REMOVAL_DAYS'],
     table: 'key_packages',
     job: 'retire-devices',
-    expiring: (config) => byRow(besides(keyPackagesOf(removable(config.DEVICE_REMOVAL_DAYS)), expiredKeyPackages)),
+    expiring: (config) =>
+      byRow(besides(keyPackagesOf(removableDevices(config.DEVICE_REMOVAL_DAYS)), expiredKeyPackages)),
   },
   'consumed-welcomes': {
     what: 'Who a Welcome was for and that it was used, by pseudonyms of the conversation',
@@ -144,7 +145,7 @@ export const retentionClasses = {
     settings: ['DEVICE_WAIT_DAYS'],
     table: 'devices',
     job: 'clean-device-additions',
-    expiring: (config) => byRow(pastWaiting(config.DEVICE_WAIT_DAYS)),
+    expiring: (config) => byRow(expiredWaitingLists(config.DEVICE_WAIT_DAYS)),
   },
   'device-addition-claims': {
     what: 'Sealed notes of who adds a new device, so that two do not',

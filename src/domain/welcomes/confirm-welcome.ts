@@ -9,7 +9,8 @@ import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
 import { markConsumed } from './store.ts';
 
 /**
- * Says that the fetched Welcome worked, so that it is not served again; a failure leaves it there for another try.
+ * Confirms that the fetched Welcome worked, so that it is not returned again; with `success: false` it stays available
+ * for another attempt.
  * @throws AppError ConvoNotFound, NotMember, DeviceNotFound.
  */
 export async function confirmWelcome(

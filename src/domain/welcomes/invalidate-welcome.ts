@@ -9,9 +9,9 @@ import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
 import { markInvalid } from './store.ts';
 
 /**
- * Throws away the Welcomes that wait for the caller, or for one device of theirs, so that getWelcome serves none of them again; the
- * client then goes in by external commit or asks to be added anew.
- * @throws AppError ConvoNotFound, NotMember, DeviceNotFound, NotFound when none waits.
+ * Discards the Welcomes that wait for the caller, or for one of their devices, so that getWelcome no longer returns
+ * them; the client then joins by external commit or asks to be added again.
+ * @throws AppError ConvoNotFound, NotMember, DeviceNotFound, NotFound when no Welcome waits.
  */
 export async function invalidateWelcome(
   deps: { db: Db; privacy: Privacy; timeBucketSeconds: number },

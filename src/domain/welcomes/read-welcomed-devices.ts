@@ -10,7 +10,7 @@ export interface DeviceInConversation {
   readonly tag: Buffer;
 }
 
-/** Whether a Welcome was made for each of these devices, as far as it is still stored; in the order given. */
+/** Whether a Welcome for each of these devices is stored, in the order given. */
 export async function readWelcomedDevices(
   deps: { db: Db; privacy: Privacy },
   devices: readonly DeviceInConversation[],

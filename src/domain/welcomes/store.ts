@@ -39,7 +39,7 @@ export async function insertWelcomes(
         created_at: createdAt,
       })),
     )
-    // A last-resort package may bring its owner into the same group again; the newer Welcome counts.
+    // A last-resort package may add its owner to the same group again; the newer Welcome replaces the older one.
     .onConflict((conflict) =>
       conflict.columns(['group_id', 'ref']).doUpdateSet((eb) => ({
         epoch: eb.ref('excluded.epoch'),
@@ -60,8 +60,8 @@ export interface PendingWelcome {
 }
 
 /**
- * The recipient's next Welcome: the newest epoch first, unfetched before fetched. The lock makes two fetches at once mark one
- * after the other.
+ * The recipient's next Welcome: unfetched before fetched, then the newest epoch. The row lock serializes concurrent
+ * fetches.
  */
 export async function lockNextWelcome(
   tx: Tx,
@@ -95,7 +95,7 @@ export async function markFetched(tx: Tx, groupId: Buffer, ref: Buffer, bucketSe
     .execute();
 }
 
-/** Those of `devices` for which a Welcome of that conversation is stored, whatever its state; as device pseudonyms. */
+/** The device pseudonyms among `devices` for which a Welcome of that conversation is stored, in any state. */
 export async function selectWelcomedDevices(
   db: Db,
   devices: readonly { groupId: Buffer; recipient: Buffer; device: Buffer }[],
@@ -110,7 +110,7 @@ export async function selectWelcomedDevices(
   return rows.rows.map(({ device }) => device);
 }
 
-/** Consumes the recipient's fetched Welcomes, of one device or of all that were fetched. */
+/** Consumes the recipient's fetched Welcomes, of one device or of all. */
 export async function markConsumed(
   db: Db,
   query: { groupId: Buffer; recipient: Buffer; device: Buffer | undefined; bucketSeconds: number },
@@ -125,7 +125,7 @@ export async function markConsumed(
   await update.execute();
 }
 
-/** Consumes Welcomes by conversation and key package, whatever their state. */
+/** Consumes Welcomes by conversation and key package, in any state. */
 export async function consumeByRefs(
   db: Db,
   welcomes: readonly { groupId: Buffer; ref: Buffer }[],
@@ -163,7 +163,10 @@ export interface WelcomeRow {
   readonly state: number;
 }
 
-/** The Welcomes of one person in many conversations, newest first; `recipients[i]` is the person in `groupIds[i]`. */
+/**
+ * The Welcomes of one person in many conversations, newest first; `recipients[i]` is the person's pseudonym in
+ * `groupIds[i]`.
+ */
 export async function selectOfRecipient(
   db: Db,
   query: { groupIds: readonly Buffer[]; recipients: readonly Buffer[] },
