@@ -92,7 +92,7 @@ test('an answer counts as what it is: a refusal of a token, of a limit or of an 
     ['RateLimitExceeded', 'did:plc:somebody'],
     ['did:plc:somebody'],
   ];
-  for (const [error, quota] of answers) log.recordAnswer({ error, quota });
+  for (const [error, quota] of answers) log.recordRefusal({ error, quota });
   await log.stop();
   expect(await totals()).toEqual({
     'address_refused UnknownAddress': 1,
