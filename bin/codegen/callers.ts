@@ -1,24 +1,24 @@
-const anybody = 'Anybody with an account, for themselves.';
+const anybody = 'Every person with an account, for themselves.';
 const member = 'Members of the conversation.';
 const admin = 'Admins of the conversation.';
 const moderator = 'Admins and moderators of the conversation.';
 const owner = 'The owner of the device.';
-const ownPackages = 'Anybody, about their own key packages.';
-const recipient = 'The person that the request was made to.';
+const ownPackages = 'Every person with an account, for their own key packages.';
+const recipient = 'The recipient of the request.';
 const addingMember = 'Other members of the conversation that the device waits for.';
 
-/** Who may call each method; everybody else gets the refusal of something that does not exist. */
+/** Who may call each method; other callers get the refusal for something that does not exist. */
 export const callers: Readonly<Record<string, string>> = {
   acceptChatRequest: recipient,
-  addMembers: 'Members, where the policy lets them add others; otherwise admins.',
+  addMembers: 'Members if the policy lets them add others; otherwise admins.',
   blockChatSender: recipient,
-  checkBlocks: 'Anybody, about themselves and others.',
+  checkBlocks: 'Every person with an account, for blocks between themselves and others.',
   claimPendingDeviceAddition: addingMember,
   commit: member,
-  completePendingDeviceAddition: 'The member who holds the claim.',
-  confirmWelcome: 'The member that the Welcome is for.',
+  completePendingDeviceAddition: 'The member who claimed the addition.',
+  confirmWelcome: 'The recipient of the Welcome.',
   createConvo: anybody,
-  createInvite: 'Admins of the conversation, and members where the policy lets them.',
+  createInvite: 'Admins of the conversation, and members if the policy lets them.',
   declineChatRequest: recipient,
   deleteDevice: owner,
   demoteAdmin: admin,
@@ -34,25 +34,25 @@ export const callers: Readonly<Record<string, string>> = {
   getKeyPackageHistory: ownPackages,
   getKeyPackageStats: ownPackages,
   getKeyPackageStatus: ownPackages,
-  getKeyPackages: 'Anybody, about anybody who published key packages.',
+  getKeyPackages: 'Every person with an account, for every person who published key packages.',
   getMessages: member,
-  getOptInStatus: 'Anybody, about anybody.',
-  getPendingDeviceAdditions: 'Anybody, about conversations that they are a member of.',
+  getOptInStatus: 'Every person with an account, for every person.',
+  getPendingDeviceAdditions: 'Every person with an account, for their own conversations.',
   getPolicy: member,
   getReports: moderator,
   getRequestCount: anybody,
-  getSubscriptionTicket: 'Anybody; for one conversation, its members.',
-  getWelcome: 'The member that the Welcome is for.',
+  getSubscriptionTicket: 'Every person with an account; for one conversation, its members.',
+  getWelcome: 'The recipient of the Welcome.',
   groupInfoRefresh: member,
-  handleBlockChange: 'The person who blocks.',
-  invalidateWelcome: 'The member that the Welcome is for.',
+  handleBlockChange: 'The person whose block was created or removed.',
+  invalidateWelcome: 'The recipient of the Welcome.',
   leaveConvo: 'Members, for themselves; admins, for others.',
-  listChatRequests: 'Anybody, about requests made to them.',
+  listChatRequests: 'Every person with an account, for requests to them.',
   listDevices: anybody,
   listInvites: admin,
   optIn: anybody,
   optOut: anybody,
-  processExternalCommit: 'Members, for a device or after losing the group state; holders of an invite.',
+  processExternalCommit: 'Members, for a new device or after losing the group state; people with an invite.',
   promoteAdmin: admin,
   promoteModerator: admin,
   publishKeyPackage: anybody,
@@ -61,14 +61,14 @@ export const callers: Readonly<Record<string, string>> = {
   registerDevice: anybody,
   registerDeviceToken: owner,
   rejoin: member,
-  removeMember: 'Admins; members, where the policy lets them remove others or a removal only needs its commit.',
+  removeMember: 'Admins; members if the policy lets them remove others, or if a removal only needs its commit.',
   reportMember: member,
   resolveReport: admin,
   revokeInvite: admin,
   sendChatRequest: anybody,
   sendMessage: member,
-  streamConvoEvents: 'Anybody; for one conversation, its members.',
-  subscribeConvoEvents: 'Holders of a ticket; for one conversation, its members.',
+  streamConvoEvents: 'Every person with an account; for one conversation, its members.',
+  subscribeConvoEvents: 'Clients with a ticket; for one conversation, its members.',
   syncKeyPackages: owner,
   unregisterDeviceToken: owner,
   updateChatRequestSettings: anybody,
@@ -76,6 +76,6 @@ export const callers: Readonly<Record<string, string>> = {
   updateGroupInfo: member,
   updatePolicy: admin,
   validateDeviceState: owner,
-  validateWelcome: 'Anybody, about a Welcome for themselves.',
+  validateWelcome: 'Every person with an account, for a Welcome to them.',
   warnMember: moderator,
 };

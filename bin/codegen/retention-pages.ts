@@ -10,21 +10,21 @@ const end = '<!-- … to here. -->';
 const allSettings: Readonly<Record<string, Setting>> = settings;
 
 /**
- * The page with the part between its marks made anew: every class of expiring rows, then every table that is kept.
- * @throws Error when a mark is missing.
+ * The page with its generated part replaced: every retention class, then every table without expiry.
+ * @throws Error when a marker is missing.
  */
 export function retentionPage(current: string): string {
   const [head, rest, ...more] = current.split(`${begin}\n`);
   const tail = rest?.split(end)[1];
-  if (head === undefined || tail === undefined || more.length > 0) throw new Error('docs/retention.md has lost a mark');
+  if (head === undefined || tail === undefined || more.length > 0) throw new Error('docs/retention.md lacks a marker');
   const lines = [
-    '| Class | What it is | Kept for | Leaves with | Job, and when it runs (UTC) |',
+    '| Class | Contents | Retention time | Deleted with | Job and its schedule (UTC) |',
     '| --- | --- | --- | --- | --- |',
     ...Object.entries<RetentionClass>(retentionClasses).map(([name, row]) => classLine(name, row)),
     '',
-    '## Kept until somebody removes it',
+    '## Which tables have no retention time?',
     '',
-    '| Table | Why no time ends it |',
+    '| Table | Why its rows do not expire |',
     '| --- | --- |',
     ...Object.entries(retainedTables).map(([table, reason]) => `| \`${table}\` | ${reason} |`),
   ];
@@ -32,19 +32,19 @@ export function retentionPage(current: string): string {
 }
 
 function classLine(name: string, row: RetentionClass): string {
-  const leaves = row.table === 'messages' || row.table === 'events' ? 'its partition' : 'its row';
+  const deletedWith = row.table === 'messages' || row.table === 'events' ? 'its partition' : 'its row';
   const job = `\`${row.job}\`, ${scheduleInWords(jobs[row.job].schedule)}`;
-  return `| \`${name}\` | ${row.what} | ${withDefaults(row)} | ${leaves} | ${job} |`;
+  return `| \`${name}\` | ${row.what} | ${withDefaults(row)} | ${deletedWith} | ${job} |`;
 }
 
-/** Each name of a setting with its default behind it. */
+/** Adds its default to each setting name in the text. */
 function withDefaults({ keptFor, settings: names }: RetentionClass): string {
   let text = keptFor;
   for (const name of names) text = text.replace(name, `\`${name}\` (${allSettings[name]?.fallback ?? 'unset'})`);
   return text;
 }
 
-/** The cron patterns that the catalogue has: every so many minutes, hourly or daily. */
+/** The schedules of the job catalogue: every few minutes, hourly or daily. */
 export function scheduleInWords(pattern: string): string {
   const [minute = '', hour = ''] = pattern.split(' ');
   if (minute.startsWith('*/')) return `every ${minute.slice(2)} minutes`;

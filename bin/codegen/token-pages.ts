@@ -9,13 +9,13 @@ const end = '<!-- … to here. -->';
 const names: Readonly<Record<Oracle, string>> = { atproto: '`@atproto/xrpc-server`', atcute: '`@atcute/xrpc-server`' };
 
 /**
- * The page with the part between its marks made anew: where the service and the reference verifiers differ.
- * @throws Error when a mark is missing.
+ * The page with its generated part replaced: where the service and the reference verifiers differ.
+ * @throws Error when a marker is missing.
  */
 export function tokenPage(current: string): string {
   const [head, rest, ...more] = current.split(`${begin}\n`);
   const tail = rest?.split(end)[1];
-  if (head === undefined || tail === undefined || more.length > 0) throw new Error('docs/tokens.md has lost a mark');
+  if (head === undefined || tail === undefined || more.length > 0) throw new Error('docs/tokens.md lacks a marker');
   const parts = [...stricter(), '', '### Accepted here and refused by a reference verifier', '', ...looser()];
   return `${head}${begin}\n\n${parts.join('\n')}\n\n${end}${tail}`;
 }

@@ -33,8 +33,8 @@ beforeAll(async () => {
       return token;
     };
   }
-  const narrate = createDemoOutput((line) => void told.push(line));
-  facts = await runScenario({ server: bed.server(), people, narrate });
+  const output = createDemoOutput((line) => void told.push(line));
+  facts = await runScenario({ server: bed.server(), people, output });
 });
 afterAll(() => bed.stop());
 
@@ -51,7 +51,7 @@ function tellTales(): string[] {
 }
 
 test('the scene plays: add, talk, catch up by cursor, remove', () => {
-  expect(told.join('\n')).toMatch(/Bob comes back with his cursor and gets:[^]*"Page ninety!"[^]*"Too late\."/);
+  expect(told.join('\n')).toMatch(/Bob reconnects with his cursor and gets:[^]*"Page ninety!"[^]*"Too late\."/);
   expect(told.every((line) => line.length <= 100)).toBe(true);
   expect(tokens.length).toBeGreaterThan(25);
 });
@@ -89,7 +89,7 @@ test('npm run demo exits 0 and leaves no folder behind', { timeout: 60_000 }, as
   const child = spawn(process.execPath, ['bin/demo.ts'], { cwd: projectRoot, stdio: ['ignore', 'pipe', 'pipe'] });
   const [output, errors, [exitCode]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
   expect([exitCode, errors]).toEqual([0, '']);
-  expect(output).toContain('Everything went as told');
+  expect(output).toContain('Every step succeeded');
   expect(output.split('\n').every((line) => line.length <= 100)).toBe(true);
   expect((await demoFolders()).filter((name) => !before.includes(name))).toEqual([]);
 });

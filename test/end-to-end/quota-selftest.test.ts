@@ -140,7 +140,7 @@ test('what is no Nightjar, or answers nothing, is said plainly', async () => {
   const nobody = await runSelftest('http://127.0.0.1:9');
   expect([nobody.code, nobody.stderr.trim()]).toEqual([
     1,
-    'The server does not answer. Is the address right, and is it running?',
+    'The server does not respond. Check the address, and that the server is running.',
   ]);
   expect((await runSelftest('mls.example.org')).stderr).toContain('Give the address of the service');
 });
