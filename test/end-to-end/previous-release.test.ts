@@ -27,15 +27,15 @@ import { noteTurns, turnsDone, WorkerProcesses } from '../support/processes/work
 import { createXrpcClient } from '../support/clients/xrpc-client.ts';
 import type { ServerAddress, XrpcClient } from '../support/clients/xrpc-client.ts';
 
-/** What the former release serves; its clients ask for nothing else. */
+/** The methods of the previous release; its clients call no others. */
 let formerMethods: ReadonlySet<string>;
 const identityKey = newKeyRingText();
 let release: PreviousRelease;
 let plc: LoopbackPlc;
 let database: TestDatabase;
-/** Runs since before the migrations of today. */
+/** Has run since before the current migrations. */
 let former: ChildServer;
-/** Of the former release too, started on the schema of today. */
+/** A second server of the previous release, started on the current schema. */
 let formerAgain: ChildServer;
 let today: TestServer;
 
@@ -53,7 +53,7 @@ function serviceDid(): string {
   return testEnvironment({ plcUrl: plc.url })['SERVICE_DID'] ?? '';
 }
 
-/** Sends each request to the other release than the one before, as a load balancer does. */
+/** Alternates between the two releases from request to request, like a load balancer. */
 function wandering(account: Account, streamsFrom: 'former' | 'today'): XrpcClient {
   const clients = { former: clientOf('former', account), today: clientOf('today', account) };
   let turn = 0;
@@ -67,7 +67,7 @@ function wandering(account: Account, streamsFrom: 'former' | 'today'): XrpcClien
   };
 }
 
-/** The people of a test; who listens does so at the server named. */
+/** Registers the people of a test; a stream opens at the named server. */
 async function register(
   ...streamsFrom: ('former' | 'today')[]
 ): Promise<[ScriptedClient, ScriptedClient, ScriptedClient]> {
@@ -100,8 +100,8 @@ afterAll(async () => {
   await release?.remove();
 });
 
-describe.skipIf(!hasPreviousRelease)('beside the former release (git history needed)', () => {
-  test('its server stays ready while the schema is brought up to date, and no message is lost', async () => {
+describe.skipIf(!hasPreviousRelease)('next to the previous release (git history needed)', () => {
+  test('its server stays ready during the migrations, and no message is lost', async () => {
     const server: ServerAddress = { url: former.url, serviceDid: serviceDid() };
     const [alice, bob] = [createAccount(plc), createAccount(plc)].map((account) =>
       createXrpcClient({ server, account }),
@@ -129,7 +129,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     expect((await fetch(`${former.url}/readyz`)).status).toBe(200);
   });
 
-  test('the schema that came of it is the same as that of a new database', async () => {
+  test('the migrated schema is the same as that of a new database', async () => {
     const fresh = await createTestDatabase({ poolSize: 1 });
     try {
       expect(await readShape(database.sql)).toEqual(await readShape(fresh.sql));
@@ -145,7 +145,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     today = await startTestServer({ databaseUrl: database.url, plcUrl: plc.url, identityKey });
   }, 20_000);
 
-  test('people whose requests go to both in turn meet, talk, come and go', async () => {
+  test('people whose requests alternate between both can join, send, add and remove', async () => {
     const [alice, bob, carol] = await register('former', 'today', 'former');
     for (const person of [alice, bob, carol]) await person.keepPackages();
     await bob.connect();
@@ -171,7 +171,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     for (const person of [alice, bob, carol]) await person.disconnect();
   }, 20_000);
 
-  test('a cursor, a ticket and a repeated message of one are good at the other', async () => {
+  test('a cursor, a ticket and a repeated message of one release are valid at the other', async () => {
     const [account, other] = [createAccount(plc), createAccount(plc)];
     const [sender, reader] = [clientOf('former', account), clientOf('today', account)];
     const [there, here] = [clientOf('former', other), clientOf('today', other)];
@@ -194,7 +194,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     }
   });
 
-  test('messages that are not stored reach listeners of the other', async () => {
+  test('ephemeral messages reach subscribers of the other release', async () => {
     const [account, other] = [createAccount(plc), createAccount(plc)];
     const conversation = await createCraftedConversation(clientOf('today', account), [clientOf('today', other)]);
     for (const [sender, listener] of [
@@ -202,7 +202,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
       ['former', 'today'],
     ] as const) {
       const stream = await openEventStream(clientOf(listener, other));
-      // Until a stored message has come the stream may still be opening, and what is not stored is not kept for it.
+      // The stream may still be opening until a stored message arrives, and ephemeral messages are not kept for it.
       const { seq } = await sendCrafted(clientOf(sender, account), conversation);
       await stream.next('messageEvent', ({ message }) => message.seq === seq);
       const { messageId } = await sendCrafted(clientOf(sender, account), conversation, { delivery: 'ephemeral' });
@@ -211,7 +211,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     }
   });
 
-  test('its streams go on past events that it does not know', async () => {
+  test('its streams continue after unknown events', async () => {
     const [account, other] = [createAccount(plc), createAccount(plc)];
     const conversation = await createCraftedConversation(clientOf('today', account), [clientOf('today', other)]);
     const stream = await openEventStream(clientOf('former', other));
@@ -224,7 +224,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     await stream.close();
   });
 
-  test('its claims of key packages leave the reserve of a device alone', async () => {
+  test('its claims of key packages do not use up the reserve of a device', async () => {
     const owner = clientOf('former', createAccount(plc));
     const device = await registerTestDevice(owner, { packages: 3 });
     const lastResort = await publishTestPackage(owner, device, { lastResort: 'extension' });
@@ -239,7 +239,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     expect(claimed.slice(0, 2)).not.toContain(lastResort);
   });
 
-  test('workers of both do each of their jobs once per interval, and only what is past its time goes', async () => {
+  test('workers of both run each job once per interval, and delete only expired rows', async () => {
     const { sql } = database;
     const living = await countMessages();
     expect(living).toBeGreaterThan(20);
@@ -263,7 +263,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     expect(turns.map(({ job }) => job)).toEqual([...jobNames].toSorted());
     expect(turns.filter(({ count, turns: different }) => count !== different)).toEqual([]);
     for (const { count } of turns) {
-      // The first and the last interval are watched in part; a machine under load may be late with one.
+      // The first and the last interval are only partly watched, and a busy machine may be late with one.
       expect(count).toBeGreaterThanOrEqual(watchedSeconds / intervalSeconds - 2);
       expect(count).toBeLessThanOrEqual(watchedSeconds / intervalSeconds + 2);
     }
