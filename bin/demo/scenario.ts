@@ -56,7 +56,7 @@ export async function runScenario({ server, people, output }: ScenarioParts): Pr
   await register(people, output, stored);
   const convoId = await begin(people, output, stored);
   const state: DemoState = { ...people, output, stored, convoId };
-  await talk(state);
+  await exchangeMessages(state);
   await addCarol(state);
   await reconnectBob(state);
   await removeCarol(state);
@@ -108,7 +108,7 @@ async function begin({ alice, bob }: People, output: DemoOutput, stored: StoredR
   return convoId;
 }
 
-async function talk({ alice, bob, output, stored, convoId }: DemoState): Promise<void> {
+async function exchangeMessages({ alice, bob, output, stored, convoId }: DemoState): Promise<void> {
   output.chapter('They exchange messages');
   const lines = [
     await exchange(convoId, alice, 'Have you started the new book?', bob),

@@ -15,7 +15,7 @@ import type { OpenStream } from '#stream/serve-stream.ts';
 export interface BackgroundTasksDeps {
   readonly database: Database;
   readonly privacy: Privacy;
-  readonly settleIntervalSeconds: number;
+  readonly applyIntervalSeconds: number;
   /** Whether to remove old WAL; true for the embedded Postgres only. */
   readonly removesOldWal: boolean;
   readonly clock: Clock;
@@ -91,10 +91,10 @@ async function every(deps: BackgroundTasksDeps, signal: AbortSignal, task: Backg
 async function applyWrites({
   database,
   privacy,
-  settleIntervalSeconds,
+  applyIntervalSeconds,
   removesOldWal,
 }: BackgroundTasksDeps): Promise<void> {
-  const isApplied = await applyDeferredWritesWhenDue({ db: database.db, privacy }, settleIntervalSeconds);
+  const isApplied = await applyDeferredWritesWhenDue({ db: database.db, privacy }, applyIntervalSeconds);
   if (isApplied && removesOldWal) await removeOldWal(database.db);
 }
 

@@ -168,7 +168,7 @@ async function openOperations(
     database,
     privacy,
     refusedAccount: (did) => refusedAccount(privacy, did),
-    settleIntervalSeconds: config.SETTLE_INTERVAL_SECONDS,
+    applyIntervalSeconds: config.SETTLE_INTERVAL_SECONDS,
     removesOldWal: parts.isEmbedded,
     clock,
     logger,

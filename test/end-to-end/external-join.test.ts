@@ -227,8 +227,8 @@ describe('an external commit', () => {
     const idempotencyKey = newUuid();
     const externalCommit = base64(craftExternalCommit({ groupId, epoch: 0, did: bob.client.did }));
     const input = { convoId, externalCommit, idempotencyKey };
-    const answers = await Promise.all(Array.from({ length: 4 }, () => bob.client.call('processExternalCommit', input)));
-    expect(new Set(answers.map(({ epoch }) => epoch))).toEqual(new Set([1]));
+    const results = await Promise.all(Array.from({ length: 4 }, () => bob.client.call('processExternalCommit', input)));
+    expect(new Set(results.map(({ epoch }) => epoch))).toEqual(new Set([1]));
     expect(await bob.client.call('processExternalCommit', { convoId, externalCommit })).toMatchObject({ epoch: 1 });
     const another = base64(craftExternalCommit({ groupId, epoch: 1, did: bob.client.did }));
     const refusal = bob.client.refusal('processExternalCommit', { ...input, externalCommit: another });

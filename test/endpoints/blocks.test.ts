@@ -169,11 +169,11 @@ describe('a blocked person learns nothing about the blocker', () => {
     await alice.call('optIn', {});
     pds.block(alice.did, bob.did);
     for (const name of ['getKeyPackages', 'getOptInStatus']) {
-      const answers = [alice.did, noAccount.did].map(async (did) => {
+      const responses = [alice.did, noAccount.did].map(async (did) => {
         const { status, text } = await bob.raw(name, { search: `?dids=${did}` });
         return [status, text.replaceAll(did, 'did')];
       });
-      expect(await answers[0]).toEqual(await answers[1]);
+      expect(await responses[0]).toEqual(await responses[1]);
     }
     const { missing } = await person().call('getKeyPackages', { dids: [alice.did] });
     expect(missing).toBeUndefined();

@@ -25,10 +25,10 @@ const newConversation = (): Promise<CraftedConversation> => createCraftedConvers
 /** Joins with an invite at this epoch. @returns the new epoch, or the error name. */
 async function join(who: XrpcClient, to: CraftedConversation, pskHash: string, epoch = 0): Promise<number | string> {
   const externalCommit = craftExternalCommit({ groupId: to.groupId, epoch, did: who.did }).toString('base64');
-  const answer = await who
+  const result = await who
     .call('processExternalCommit', { convoId: to.convoId, externalCommit, pskHash })
     .catch((error: { error: string }) => error);
-  return 'epoch' in answer ? answer.epoch : answer.error;
+  return 'epoch' in result ? result.epoch : result.error;
 }
 
 describe('an invite', () => {

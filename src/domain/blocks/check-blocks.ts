@@ -13,7 +13,7 @@ export interface CheckedBlocks {
 
 /**
  * Blocks between the caller and `dids`, in both directions, without blocks among the others. A person whose PDS does
- * not respond counts as blocking no one; the caller's own blocks are read anew.
+ * not respond counts as blocking no one; the caller's own blocks are read again.
  * @throws AppError BlueskyServiceUnavailable when the caller's own PDS cannot be read.
  */
 export async function checkBlocks(

@@ -21,10 +21,10 @@ export async function listPendingAdditions(
   caller: Caller,
   query: { conversationIds: readonly string[] | undefined; limit: number },
 ): Promise<PendingAddition[]> {
-  const wanted =
+  const namedIds =
     query.conversationIds && new Set(query.conversationIds.map((id) => decodeGroupId(id)?.toString('hex')));
   const groupIds = (await readConversationList(deps, caller.did)).filter(
-    (groupId) => wanted === undefined || wanted.has(groupId.toString('hex')),
+    (groupId) => namedIds === undefined || namedIds.has(groupId.toString('hex')),
   );
   if (groupIds.length === 0) return [];
   const devices = await readDevicesWaitingSince(deps, always, limits.devicesPerCatchUpMax);

@@ -20,7 +20,7 @@ export function sealWaiting(privacy: Privacy, deviceId: string, groupIds: readon
   return privacy.seal('device-waiting', [deviceId], encodeConversationList(groupIds));
 }
 
-/** The device with this id if it waits for any conversation, whoever owns it. */
+/** The device with this id, of any owner, if it waits for a conversation. */
 export async function readWaitingDevice(deps: WaitingDeps, deviceId: string): Promise<WaitingDevice | undefined> {
   if (!isUuid(deviceId)) return undefined;
   const [row] = await selectWaiting(deps.db, { deviceId }, deps.deviceWaitDays);

@@ -16,12 +16,12 @@ export async function readWelcomedDevices(
   devices: readonly DeviceInConversation[],
 ): Promise<boolean[]> {
   const { privacy } = deps;
-  const wanted = devices.map(({ groupId, did, tag }) => ({
+  const pseudonyms = devices.map(({ groupId, did, tag }) => ({
     groupId,
     recipient: welcomeRecipient(privacy, groupId, did),
     device: welcomeDevice(privacy, groupId, tag),
   }));
-  const found = await selectWelcomedDevices(deps.db, wanted);
+  const found = await selectWelcomedDevices(deps.db, pseudonyms);
   const keys = new Set(found.map((device) => device.toString('hex')));
-  return wanted.map(({ device }) => keys.has(device.toString('hex')));
+  return pseudonyms.map(({ device }) => keys.has(device.toString('hex')));
 }
