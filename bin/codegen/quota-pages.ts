@@ -2,10 +2,10 @@ import { settings } from '#platform/config/settings.ts';
 import type { Setting } from '#platform/config/settings.ts';
 import { quotas, unitOf, windowSecondsOf } from '#quota/table/quotas.ts';
 import type { Quota, QuotaName } from '#quota/table/quotas.ts';
+import { replaceGeneratedPart } from './generated-part.ts';
 import { quotaAdvice } from './quota-advice.ts';
 
-const begin = '<!-- Written by `npm run codegen` from src/quota/table/quotas.ts; do not edit from here … -->';
-const end = '<!-- … to here. -->';
+const part = { path: 'docs/quotas.md', source: 'src/quota/table/quotas.ts' };
 const allSettings: Readonly<Record<string, Setting>> = settings;
 
 const scopeTexts: Readonly<Record<Quota['scope'], string>> = {
@@ -20,11 +20,8 @@ const scopeTexts: Readonly<Record<Quota['scope'], string>> = {
  * @throws Error when a marker is missing.
  */
 export function quotaPage(current: string): string {
-  const [head, rest, ...more] = current.split(`${begin}\n`);
-  const tail = rest?.split(end)[1];
-  if (head === undefined || tail === undefined || more.length > 0) throw new Error('docs/quotas.md lacks a marker');
   const sections = Object.entries<Quota>(quotas).map(([name, row]) => section(name as QuotaName, row));
-  return `${head}${begin}\n\n${sections.join('\n\n')}\n\n${end}${tail}`;
+  return replaceGeneratedPart(current, part, sections.join('\n\n'));
 }
 
 function section(name: QuotaName, row: Quota): string {

@@ -4,9 +4,9 @@ import type { RetentionClass } from '#domain/retention/retention-class.ts';
 import { jobs } from '#jobs/catalogue.ts';
 import { settings } from '#platform/config/settings.ts';
 import type { Setting } from '#platform/config/settings.ts';
+import { replaceGeneratedPart } from './generated-part.ts';
 
-const begin = '<!-- Written by `npm run codegen` from src/domain/retention; do not edit from here … -->';
-const end = '<!-- … to here. -->';
+const part = { path: 'docs/retention.md', source: 'src/domain/retention' };
 const allSettings: Readonly<Record<string, Setting>> = settings;
 
 /**
@@ -14,9 +14,6 @@ const allSettings: Readonly<Record<string, Setting>> = settings;
  * @throws Error when a marker is missing.
  */
 export function retentionPage(current: string): string {
-  const [head, rest, ...more] = current.split(`${begin}\n`);
-  const tail = rest?.split(end)[1];
-  if (head === undefined || tail === undefined || more.length > 0) throw new Error('docs/retention.md lacks a marker');
   const lines = [
     '| Class | Contents | Retention time | Deleted with | Job and its schedule (UTC) |',
     '| --- | --- | --- | --- | --- |',
@@ -28,7 +25,7 @@ export function retentionPage(current: string): string {
     '| --- | --- |',
     ...Object.entries(retainedTables).map(([table, reason]) => `| \`${table}\` | ${reason} |`),
   ];
-  return `${head}${begin}\n\n${lines.join('\n')}\n\n${end}${tail}`;
+  return replaceGeneratedPart(current, part, lines.join('\n'));
 }
 
 function classLine(name: string, row: RetentionClass): string {

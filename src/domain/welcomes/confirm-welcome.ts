@@ -6,7 +6,7 @@ import { requireMember } from '#domain/membership/members/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
-import { markConsumed } from './store.ts';
+import { consumeOfRecipient } from './store.ts';
 
 /**
  * Confirms that the fetched Welcome worked, so that it is not returned again; with `success: false` it stays available
@@ -23,7 +23,8 @@ export async function confirmWelcome(
   const tag = input.deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, input.deviceId);
   await requireMember(deps, caller, groupId);
   if (!input.success) return;
-  await markConsumed(deps.db, {
+  await consumeOfRecipient(deps.db, {
+    which: 'fetched',
     groupId,
     recipient: welcomeRecipient(privacy, groupId, caller.did),
     device: tag && welcomeDevice(privacy, groupId, tag),

@@ -63,10 +63,7 @@ export interface PendingWelcome {
  * The recipient's next Welcome: unfetched before fetched, then the newest epoch. The row lock serializes concurrent
  * fetches.
  */
-export async function lockNextWelcome(
-  tx: Tx,
-  query: { groupId: Buffer; recipient: Buffer; device: Buffer | undefined },
-): Promise<PendingWelcome | undefined> {
+export async function lockNextWelcome(tx: Tx, query: RecipientQuery): Promise<PendingWelcome | undefined> {
   let pending = tx
     .selectFrom('welcomes as w')
     .innerJoin('welcome_messages as m', (join) =>
@@ -110,19 +107,35 @@ export async function selectWelcomedDevices(
   return rows.rows.map(({ device }) => device);
 }
 
-/** Consumes the recipient's fetched Welcomes, of one device or of all. */
-export async function markConsumed(
+/** The Welcomes of one recipient in one conversation, of one device or of all. */
+export interface RecipientQuery {
+  readonly groupId: Buffer;
+  readonly recipient: Buffer;
+  readonly device: Buffer | undefined;
+}
+
+/** Consumes the recipient's fetched Welcomes, or all that wait, fetched or not. @returns how many. */
+export async function consumeOfRecipient(
   db: Db,
-  query: { groupId: Buffer; recipient: Buffer; device: Buffer | undefined; bucketSeconds: number },
-): Promise<void> {
+  {
+    groupId,
+    recipient,
+    device,
+    which,
+    bucketSeconds,
+  }: RecipientQuery & { which: 'fetched' | 'waiting'; bucketSeconds: number },
+): Promise<number> {
   let update = db
     .updateTable('welcomes')
-    .set({ state: welcomeStates.consumed, consumed_at: bucketedNow(query.bucketSeconds) })
-    .where('group_id', '=', query.groupId)
-    .where('recipient', '=', query.recipient)
-    .where('state', '=', welcomeStates.fetched);
-  if (query.device !== undefined) update = update.where('device', '=', query.device);
-  await update.execute();
+    .set({ state: welcomeStates.consumed, consumed_at: bucketedNow(bucketSeconds) })
+    .where('group_id', '=', groupId)
+    .where('recipient', '=', recipient);
+  update =
+    which === 'fetched'
+      ? update.where('state', '=', welcomeStates.fetched)
+      : update.where('state', '!=', welcomeStates.consumed);
+  if (device !== undefined) update = update.where('device', '=', device);
+  return Number((await update.executeTakeFirst()).numUpdatedRows);
 }
 
 /** Consumes Welcomes by conversation and key package, in any state. */
@@ -137,21 +150,6 @@ export async function consumeByRefs(
     FROM unnest(${byteaArray(welcomes.map(({ groupId }) => groupId))}::bytea[],
                 ${byteaArray(welcomes.map(({ ref }) => ref))}::bytea[]) AS i(group_id, ref)
     WHERE w.group_id = i.group_id AND w.ref = i.ref AND w.state <> ${welcomeStates.consumed}`.execute(db);
-}
-
-/** Consumes the recipient's waiting Welcomes, fetched or not, of one device or of all. @returns how many. */
-export async function markInvalid(
-  db: Db,
-  query: { groupId: Buffer; recipient: Buffer; device: Buffer | undefined; bucketSeconds: number },
-): Promise<number> {
-  let update = db
-    .updateTable('welcomes')
-    .set({ state: welcomeStates.consumed, consumed_at: bucketedNow(query.bucketSeconds) })
-    .where('group_id', '=', query.groupId)
-    .where('recipient', '=', query.recipient)
-    .where('state', '!=', welcomeStates.consumed);
-  if (query.device !== undefined) update = update.where('device', '=', query.device);
-  return Number((await update.executeTakeFirst()).numUpdatedRows);
 }
 
 /** A Welcome without its bytes. */
