@@ -8,7 +8,6 @@ import type { BenchServer } from './bench-server.ts';
 
 const clients = 16;
 
-/** The rate of bare writes and the tool that measured it. */
 export interface BareWrites {
   readonly perSecond: number;
   readonly tool: 'pgbench' | 'postgres.js';

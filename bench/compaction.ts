@@ -14,7 +14,6 @@ export interface CompactionPlan {
   readonly deletedRows?: number;
 }
 
-/** The cost of removing expired messages. */
 export interface Removal {
   readonly rows: number;
   readonly seconds: number;

@@ -49,7 +49,6 @@ function parseResponse(bytes: Buffer): LoadResponse | undefined {
   return body.length < sizeBytes ? undefined : { status: Number(head.slice(9, 12)), body: body.subarray(0, sizeBytes) };
 }
 
-/** The bytes of a POST with a JSON body. */
 export function postRequest(method: string, token: string, body: string): Buffer {
   return Buffer.from(
     `POST /xrpc/blue.catbird.mls.${method} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n` +
@@ -57,14 +56,12 @@ export function postRequest(method: string, token: string, body: string): Buffer
   );
 }
 
-/** The bytes of a GET. */
 export function getRequest(method: string, token: string, query: string): Buffer {
   return Buffer.from(
     `GET /xrpc/blue.catbird.mls.${method}?${query} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n\r\n`,
   );
 }
 
-/** The rate and latencies of a series of requests. */
 export interface LoadResult {
   readonly perSecond: number;
   readonly p50Ms: number;

@@ -42,7 +42,6 @@ const plans = {
 type Plan = Omit<(typeof plans)[keyof typeof plans], 'compaction'> & { readonly compaction: CompactionPlan };
 
 const sendConnections = 64;
-/** The measurements; `--only` chooses one. */
 const parts = ['throughput', 'overload', 'compaction'] as const;
 type Part = (typeof parts)[number];
 

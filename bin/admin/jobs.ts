@@ -21,7 +21,6 @@ import { command, UsageError } from './command.ts';
 
 type JobCommand = Extract<OperatorCommand, `jobs.${string}`>;
 
-/** A command for one job. */
 interface JobTask {
   readonly action: JobCommand;
   readonly description: string;

@@ -20,7 +20,6 @@ const countTimeoutMs = 30_000;
 
 type Fields = Readonly<Record<string, string | number | null>>;
 
-/** One step: an action and its report. */
 interface Step {
   readonly name: string;
   run(): Promise<{ readonly fields: Fields; readonly text: string }>;

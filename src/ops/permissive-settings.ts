@@ -16,7 +16,6 @@ export type PermissiveSetting = keyof typeof isPermissive;
 // The compiler does not exclude further keys of an object; this one is a literal.
 export const permissiveSettingNames = Object.keys(isPermissive) as PermissiveSetting[];
 
-/** The permissive settings of a configuration. */
 export function permissiveSettingsOf(config: Config): PermissiveSetting[] {
   return permissiveSettingNames.filter((name) => isPermissive[name](config));
 }

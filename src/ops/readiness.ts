@@ -5,7 +5,6 @@ export type DependencyCheck = () => Promise<unknown>;
 
 export interface ReadinessDeps {
   readonly clock: Clock;
-  /** Whether the database responds. */
   readonly database: DependencyCheck;
   /** Whether the schema is the one that this version needs. */
   readonly migrations: DependencyCheck;

@@ -40,7 +40,6 @@ import { listen } from './listen.ts';
 import { auditKeyCheck, startAudit } from './start-audit.ts';
 import { version } from '#platform/process/version.ts';
 
-/** A running server. */
 export interface RunningServer {
   /** The URL under which clients reach it, without a path. */
   readonly url: string;
@@ -130,7 +129,6 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   return { url, port: listener.port, adminPort, showJobs, serviceDid, databaseUrl, database, metrics };
 }
 
-/** The service DID and the public URL. */
 function identityOf(config: Config, host: string, port: number): { serviceDid: string; publicUrl: string } {
   const localUrl = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return {

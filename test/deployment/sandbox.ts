@@ -80,7 +80,6 @@ export interface SandboxedProcess {
   readonly child: ChildProcess;
   /** The process id of the sandboxed program outside its namespace. */
   pid(): Promise<number>;
-  /** All output so far. */
   readonly output: { out: string; err: string };
   readonly ended: Promise<number | null>;
 }

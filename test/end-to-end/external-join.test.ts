@@ -15,7 +15,6 @@ afterAll(() => bed.stop());
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
-/** A person with one MLS client. */
 interface Person {
   readonly client: XrpcClient;
   readonly mls: MlsMember;
@@ -50,7 +49,6 @@ async function newGroup(members: readonly Person[] = []): Promise<Group> {
   return { convoId, groupId, creator };
 }
 
-/** How a person joins. */
 interface JoinOptions {
   readonly mode?: 'join' | 'resync';
   readonly pskHash?: string;

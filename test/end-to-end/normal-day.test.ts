@@ -254,7 +254,6 @@ function ticketIn(answer: string): string {
   return (JSON.parse(answer) as { ticket: string }).ticket;
 }
 
-/** The default quotas of a server. */
 const defaultQuotas: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries<Setting>(settings).flatMap(([name, { fallback }]) =>
     name.startsWith('RATE_LIMIT_') && fallback !== undefined ? [[name, fallback]] : [],

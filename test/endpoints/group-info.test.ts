@@ -22,7 +22,6 @@ interface Fixture {
   readonly group: GrownGroup;
   readonly creator: XrpcClient;
   readonly anna: XrpcClient;
-  /** The epoch of the conversation. */
   readonly epoch: number;
 }
 

@@ -21,7 +21,6 @@ let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed({ env })));
 afterAll(() => bed?.stop());
 
-/** The hours between two times. */
 async function hoursBetween(table: string, from: string, to: string): Promise<number> {
   const [row] = await bed.database.sql.unsafe<{ hours: number }[]>(
     `SELECT round(extract(epoch FROM max(${to}) - max(${from})) / 3600)::integer AS hours FROM ${table}`,

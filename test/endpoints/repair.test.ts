@@ -33,7 +33,6 @@ async function keyPackageOf(client: XrpcClient, device?: MlsDevice): Promise<str
   return base64((await maker.createKeyPackage()).bytes);
 }
 
-/** Removes a member from a conversation of Alice's. */
 async function removeFrom(convoId: string, { did }: XrpcClient): Promise<void> {
   await alice.call('removeMember', { convoId, targetDid: did, idempotencyKey: newUuid() });
 }

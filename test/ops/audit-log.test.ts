@@ -62,7 +62,11 @@ test('it writes once a minute, and not earlier', async () => {
 });
 
 test('while the database is unavailable, one count per subject stays in memory and is written later', async () => {
-  const unavailable = openDatabase({ url: 'postgres://nobody@127.0.0.1:1/none', poolSize: 1, applicationName: 'unavailable' });
+  const unavailable = openDatabase({
+    url: 'postgres://nobody@127.0.0.1:1/none',
+    poolSize: 1,
+    applicationName: 'unavailable',
+  });
   let { sql } = unavailable;
   // Uses the current value of `sql`, so that the test can switch databases.
   const currentSql = ((...args: Parameters<typeof sql>) => sql(...args)) as typeof sql;

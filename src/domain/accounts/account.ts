@@ -8,7 +8,6 @@ export function accountPseudonym(privacy: Privacy, did: string): Buffer {
   return privacy.pseudonym('account', [], did);
 }
 
-/** The values of a new row of `accounts`. */
 export interface NewAccount {
   readonly account: Buffer;
   readonly sealedDid: Buffer;

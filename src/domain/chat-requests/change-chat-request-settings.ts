@@ -16,7 +16,6 @@ interface SettingsDeps {
   readonly privacy: Privacy;
 }
 
-/** The caller's settings, or the defaults. */
 export async function getChatRequestSettings(deps: SettingsDeps, caller: Caller): Promise<ChatRequestSettings> {
   return settingsOf((await readAccountSettings(deps, [caller.did])).get(caller.did) ?? defaultAccountSettings);
 }

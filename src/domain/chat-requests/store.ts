@@ -125,7 +125,6 @@ const storedStates = {
   blocked: chatRequestStates.blocked,
 } as const satisfies Record<ChatRequestStatus, ChatRequestState>;
 
-/** The last request of a page. */
 export interface PagePosition {
   readonly createdAt: Date;
   readonly requestId: string;

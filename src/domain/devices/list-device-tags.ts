@@ -4,7 +4,6 @@ import type { Db } from '#storage/connection/database.ts';
 import { deviceOwner } from './device.ts';
 import { selectDevices } from './store.ts';
 
-/** The tags of all of the caller's registered devices. */
 export async function listDeviceTags(deps: { db: Db; privacy: Privacy }, caller: Caller): Promise<Buffer[]> {
   const devices = await selectDevices(deps.db, deviceOwner(deps.privacy, caller.did));
   return devices.map(({ tag }) => tag);

@@ -7,11 +7,9 @@ import type { WaitingDevice } from './device.ts';
 import { clearWaiting, selectWaiting } from './store.ts';
 import type { WaitingRow } from './store.ts';
 
-/** What the functions that read waiting devices need. */
 export interface WaitingDeps {
   readonly db: Db;
   readonly privacy: Privacy;
-  /** How many days a device waits. */
   readonly deviceWaitDays: number;
 }
 
@@ -27,7 +25,6 @@ export async function readWaitingDevice(deps: WaitingDeps, deviceId: string): Pr
   return row && openWaiting(deps.privacy, row);
 }
 
-/** Waiting devices of these people. */
 export async function readWaitingDevices(deps: WaitingDeps, dids: readonly string[]): Promise<WaitingDevice[]> {
   if (dids.length === 0) return [];
   const owners = dids.map((did) => deviceOwner(deps.privacy, did));

@@ -3,7 +3,6 @@ import type { Sql } from '#storage/connection/database.ts';
 import { selectWarnings } from './store.ts';
 import type { Warning } from './warning.ts';
 
-/** The position of a warning in the event log. */
 export interface WarningPosition {
   readonly groupId: Buffer;
   readonly eventNo: number;

@@ -3,7 +3,6 @@ import type { Db } from '#storage/connection/database.ts';
 import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
 import { selectWelcomedDevices } from './store.ts';
 
-/** One device of a person in one conversation. */
 export interface DeviceInConversation {
   readonly groupId: Buffer;
   readonly did: string;

@@ -150,7 +150,6 @@ type Intersection<Union> = (Union extends unknown ? (deps: Union) => void : neve
 /** The names of the methods without their namespace, for metrics. */
 export const methodNames: readonly string[] = Object.keys(factories);
 
-/** The dependencies of all methods. */
 export type EndpointDeps = Intersection<Parameters<Factories>[0]>;
 
 export function createEndpoints(deps: EndpointDeps): Endpoint[] {
