@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimAddition } from '#domain/device-additions/claim-addition.ts';
 import { listPendingAdditions } from '#domain/device-additions/list-pending-additions.ts';
 import type { PendingAddition } from '#domain/device-additions/device-addition.ts';
-import { readMissedAdditions } from '#domain/device-additions/read-new-devices.ts';
+import { readMissedAdditions } from '#domain/device-additions/read-pending-additions.ts';
 import { registerDevice } from '#domain/devices/register-device.ts';
 import { limits } from '#platform/limits.ts';
 import { randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';

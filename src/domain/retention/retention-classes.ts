@@ -1,6 +1,6 @@
 import { pastChatRequests, unfetchableRequestMessages } from '#domain/chat-requests/retention.ts';
 import { expiredAdditionClaims } from '#domain/device-additions/retention.ts';
-import { pastWaiting, removable } from '#domain/devices/retention.ts';
+import { expiredWaitingLists, removableDevices } from '#domain/devices/retention.ts';
 import { expiredIdempotencyKeys } from '#domain/idempotency/retention.ts';
 import { endedInvites } from '#domain/invites/retention.ts';
 import { selectSurplus } from '#domain/key-packages/expired-packages-store.ts';
@@ -74,7 +74,7 @@ export const retentionClasses = {
     settings: ['DEVICE_INACTIVE_DAYS', 'DEVICE_REMOVAL_DAYS'],
     table: 'devices',
     job: 'retire-devices',
-    expiring: (config) => byRow(removable(config.DEVICE_REMOVAL_DAYS)),
+    expiring: (config) => byRow(removableDevices(config.DEVICE_REMOVAL_DAYS)),
   },
   'key-packages-of-inactive-devices': {
     what: 'Available key packages of inactive devices',
@@ -82,7 +82,8 @@ export const retentionClasses = {
     settings: ['DEVICE_INACTIVE_DAYS', 'DEVICE_REMOVAL_DAYS'],
     table: 'key_packages',
     job: 'retire-devices',
-    expiring: (config) => byRow(excluding(keyPackagesOf(removable(config.DEVICE_REMOVAL_DAYS)), expiredKeyPackages)),
+    expiring: (config) =>
+      byRow(excluding(keyPackagesOf(removableDevices(config.DEVICE_REMOVAL_DAYS)), expiredKeyPackages)),
   },
   'consumed-welcomes': {
     what: 'The recipient of a used Welcome, by pseudonyms of the conversation',
@@ -145,7 +146,7 @@ export const retentionClasses = {
     settings: ['DEVICE_WAIT_DAYS'],
     table: 'devices',
     job: 'clean-device-additions',
-    expiring: (config) => byRow(pastWaiting(config.DEVICE_WAIT_DAYS)),
+    expiring: (config) => byRow(expiredWaitingLists(config.DEVICE_WAIT_DAYS)),
   },
   'device-addition-claims': {
     what: 'Sealed claims on adding a new device, so that two members do not add it at once',

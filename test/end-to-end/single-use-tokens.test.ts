@@ -10,7 +10,7 @@ beforeAll(async () => void (bed = await startTestBed({ servers: 2 })));
 afterAll(() => bed.stop());
 
 // Safe because first use is an insert under a unique key in the one database that both servers share.
-test('one token shown 100 times at once to two servers passes once', async () => {
+test('one token sent 100 times concurrently to two servers is accepted once', async () => {
   const account = bed.account();
   const [first, second] = [0, 1].map((index) => createXrpcClient({ server: bed.server(index), account })) as [
     XrpcClient,
@@ -19,17 +19,17 @@ test('one token shown 100 times at once to two servers passes once', async () =>
   const { convoId } = await createCraftedConversation(first, []);
   for (let round = 0; round < 3; round++) {
     const token = first.token('getEpoch');
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 100 }, (_, nth) =>
         (nth % 2 === 0 ? first : second).raw('getEpoch', { token, search: `?convoId=${convoId}` }),
       ),
     );
-    const refused = answers.filter(({ status }) => status !== 200);
+    const refused = responses.filter(({ status }) => status !== 200);
     expect(refused.map(errorNameOf)).toEqual(Array.from({ length: 99 }, () => 'JwtReplayed'));
   }
 });
 
-test('a token is good for its method and its audience only', async () => {
+test('a token is valid for its method and its audience only', async () => {
   const client = bed.client();
   const sent = await client.raw('getConvos', { token: client.token('getEpoch') });
   expect([sent.status, errorNameOf(sent)]).toEqual([401, 'BadJwtLexiconMethod']);

@@ -21,7 +21,6 @@ let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed({ env })));
 afterAll(() => bed?.stop());
 
-/** How long after the first time the second one is, in hours. */
 async function hoursBetween(table: string, from: string, to: string): Promise<number> {
   const [row] = await bed.database.sql.unsafe<{ hours: number }[]>(
     `SELECT round(extract(epoch FROM max(${to}) - max(${from})) / 3600)::integer AS hours FROM ${table}`,
@@ -29,7 +28,7 @@ async function hoursBetween(table: string, from: string, to: string): Promise<nu
   return row?.hours ?? 0;
 }
 
-test('KEY_PACKAGE_TTL_DAYS bounds how long a package is kept, and not its own lifetime', async () => {
+test('KEY_PACKAGE_TTL_DAYS limits how long a package is stored, not its own lifetime', async () => {
   const client = bed.client();
   const device = await registerTestDevice(client);
   const notAfter = BigInt(Math.floor(Date.now() / 1_000) + 40 * 86_400);
@@ -44,7 +43,7 @@ test('KEY_PACKAGE_TTL_DAYS bounds how long a package is kept, and not its own li
   expect(await hoursBetween('key_packages', 'published_at', 'expires_at')).toBe(40 * 24);
 });
 
-test('DEVICE_WAIT_DAYS ends the waiting of a new device, for readers and on disk', async () => {
+test('DEVICE_WAIT_DAYS ends the waiting of a new device, in responses and in the database', async () => {
   const [alice, bob] = [bed.client(), bed.client()];
   await createCraftedConversation(alice, [bob]);
   const { deviceId } = await registerTestDevice(bob);
@@ -74,7 +73,7 @@ test('CHAT_REQUEST_TTL_DAYS counts from the end of a request, CHAT_MESSAGE_TTL_H
   expect(await runJob(bed.database, 'clean-chat-requests', env)).toBe(1);
 });
 
-test('IDEMPOTENCY_TTL_HOURS says for how long an answer is remembered', async () => {
+test('IDEMPOTENCY_TTL_HOURS sets how long a result is stored', async () => {
   const alice = bed.client();
   const groupId = newSecret(16).toString('hex');
   await alice.call('createConvo', {

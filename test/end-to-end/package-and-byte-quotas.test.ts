@@ -28,7 +28,10 @@ beforeAll(async () => {
 });
 afterAll(() => bed.stop());
 
-/** Somebody with one device, its one-time packages and a last-resort package. @returns the reference of the latter. */
+/**
+ * A person with one device, one-time packages and a last-resort package. @returns the reference of the last-resort
+ * package.
+ */
 async function newTarget(oneTime: number): Promise<{ client: XrpcClient; lastResort: string }> {
   const client = bed.client();
   const device = await MlsDevice.create(client.did, craftedSuite);
@@ -49,7 +52,7 @@ async function newTarget(oneTime: number): Promise<{ client: XrpcClient; lastRes
   return { client, lastResort: last.ref };
 }
 
-/** Tries again where a busy machine sheds load. */
+/** Repeats the call when a busy machine sheds load. */
 async function claim(caller: XrpcClient, target: XrpcClient): Promise<string | undefined> {
   for (;;) {
     try {
@@ -65,33 +68,36 @@ async function claim(caller: XrpcClient, target: XrpcClient): Promise<string | u
 test.each([
   [80, 50],
   [20, 19],
-])('of %i one-time packages, 100 drainers get %i; the others get the last resort', async (stock, handedOut) => {
-  const { client: target, lastResort } = await newTarget(stock);
-  const drainers = Array.from({ length: 100 }, () => bed.client());
-  const refs = await Promise.all(drainers.map((drainer) => claim(drainer, target)));
-  const oneTime = refs.filter((ref) => ref !== lastResort);
-  expect([oneTime.length, new Set(oneTime).size, refs.includes(undefined)]).toEqual([handedOut, handedOut, false]);
-  const { available, needsReplenish } = await target.call('getKeyPackageStats', {});
-  expect(available).toBe(stock - handedOut + 1);
-  expect(needsReplenish, 'the owner sees a low stock').toBe(stock - handedOut < 5);
-});
+])(
+  'of %i one-time packages, 100 callers get %i; the others get the last-resort package',
+  async (packageCount, handedOut) => {
+    const { client: target, lastResort } = await newTarget(packageCount);
+    const callers = Array.from({ length: 100 }, () => bed.client());
+    const refs = await Promise.all(callers.map((caller) => claim(caller, target)));
+    const oneTime = refs.filter((ref) => ref !== lastResort);
+    expect([oneTime.length, new Set(oneTime).size, refs.includes(undefined)]).toEqual([handedOut, handedOut, false]);
+    const { available, needsReplenish } = await target.call('getKeyPackageStats', {});
+    expect(available).toBe(packageCount - handedOut + 1);
+    expect(needsReplenish, 'the owner sees few available packages').toBe(packageCount - handedOut < 5);
+  },
+);
 
-test('one caller gets five in an hour; asking again within ten minutes is free and gives the same', async () => {
+test('one caller gets five in an hour; a repeated call within ten minutes returns the same package and is not counted', async () => {
   const { client: target, lastResort } = await newTarget(10);
   const caller = bed.client();
-  const got: (string | undefined)[] = [];
+  const refs: (string | undefined)[] = [];
   for (let claims = 0; claims < 6; claims++) {
     const ref = await claim(caller, target);
-    got.push(ref);
+    refs.push(ref);
     for (let retries = 0; retries < 3; retries++) expect(await claim(caller, target)).toBe(ref);
     await bed.database
       .sql`UPDATE key_packages SET claimed_at = claimed_at - interval '11 minutes 1 second' WHERE state = 2`;
   }
-  expect(new Set(got.slice(0, 5)).size).toBe(5);
-  expect(got.indexOf(lastResort)).toBe(5);
+  expect(new Set(refs.slice(0, 5)).size).toBe(5);
+  expect(refs.indexOf(lastResort)).toBe(5);
 });
 
-test('made-up people look like those without packages, and cost their asker the same', async () => {
+test('invented DIDs look like people without packages, and are charged the same', async () => {
   const caller = bed.client();
   const withoutPackages = bed.client();
   await withoutPackages.call('optIn', {});
@@ -106,8 +112,8 @@ test('made-up people look like those without packages, and cost their asker the 
   expect(costs).toEqual([0, 1, 2].map((later) => (costs[0] ?? 0) - later));
 });
 
-test('a conversation takes so many bytes a minute, from all its members, and strangers do not see it', async () => {
-  const [alice, bob, stranger] = [bed.client(), bed.client(), bed.client()];
+test('a conversation has a limit of bytes a minute for all its members, which non-members do not see', async () => {
+  const [alice, bob, nonMember] = [bed.client(), bed.client(), bed.client()];
   const conversation = await createCraftedConversation(alice, [bob]);
   await sendCrafted(alice, conversation, { sizeBytes: eightMebiBytes });
   const message = craftMessage(conversation, { sizeBytes: eightMebiBytes });
@@ -119,11 +125,11 @@ test('a conversation takes so many bytes a minute, from all its members, and str
   ]);
   expect(refusal.body['message']).toContain('conversationBytes');
   expect(Number(refusal.headers.get('Retry-After'))).toBeGreaterThan(1);
-  expect((await stranger.refusal('sendMessage', message)).error).toBe('ConvoNotFound');
+  expect((await nonMember.refusal('sendMessage', message)).error).toBe('ConvoNotFound');
   await sendCrafted(bob, conversation, { sizeBytes: 512 });
 });
 
-test('an account sends so many bytes a minute, into all its conversations', async () => {
+test('an account has a limit of bytes a minute for all its conversations', async () => {
   const alice = bed.client();
   const conversations = [];
   for (let made = 0; made < 3; made++) conversations.push(await createCraftedConversation(alice, []));

@@ -7,7 +7,7 @@ import { additionId, additionKey, openClaim } from './device-addition.ts';
 import type { AdditionClaim, Candidate, PendingAddition } from './device-addition.ts';
 import { selectClaims } from './store.ts';
 
-/** The stored claim of each of these additions, if there is one; in the order given. */
+/** The stored claim of each of these additions, or undefined, in the order given. */
 export async function readClaims(
   deps: { db: Db; privacy: Privacy },
   candidates: readonly Candidate[],
@@ -21,15 +21,18 @@ export async function readClaims(
   });
 }
 
-export interface OpenDeps {
+export interface AdditionDeps {
   readonly db: Db;
   readonly privacy: Privacy;
   readonly clock: Clock;
   readonly deviceWaitDays: number;
 }
 
-/** As `openAdditions`, without the conversations that the device's owner has left since. */
-export async function openThoseOfMembers(deps: OpenDeps, candidates: readonly Candidate[]): Promise<PendingAddition[]> {
+/** As `filterPendingAdditions`, without the conversations that the device's owner has left since. */
+export async function filterPendingOfMembers(
+  deps: AdditionDeps,
+  candidates: readonly Candidate[],
+): Promise<PendingAddition[]> {
   const owners = await readEntitlements(
     deps,
     candidates.map(({ device: { did }, groupId }) => ({ groupId, did })),
@@ -38,11 +41,14 @@ export async function openThoseOfMembers(deps: OpenDeps, candidates: readonly Ca
     const membership = owners.get(entitlementKey(groupId, did));
     return membership !== undefined && isActive(membership);
   });
-  return openAdditions(deps, present);
+  return filterPendingAdditions(deps, present);
 }
 
-/** Those of `candidates` that still wait: nobody has completed them, and no Welcome was made for the device. */
-export async function openAdditions(deps: OpenDeps, candidates: readonly Candidate[]): Promise<PendingAddition[]> {
+/** Those of `candidates` that are not completed and whose device has no Welcome in the conversation. */
+export async function filterPendingAdditions(
+  deps: AdditionDeps,
+  candidates: readonly Candidate[],
+): Promise<PendingAddition[]> {
   if (candidates.length === 0) return [];
   const [claims, welcomed] = await Promise.all([
     readClaims(deps, candidates),

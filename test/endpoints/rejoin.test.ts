@@ -15,25 +15,24 @@ import type { AnswerOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 const publishesPerMinute = 6;
 let bed: TestBed;
 let alice: XrpcClient;
-let stranger: XrpcClient;
+let nonMember: XrpcClient;
 
 beforeAll(async () => {
   bed = await startTestBed({
     env: { RATE_LIMIT_PUBLISH_KEY_PACKAGE: String(publishesPerMinute), MAX_KEY_PACKAGES_PER_DEVICE: '2' },
   });
-  [alice, stranger] = [bed.client(), bed.client()];
+  [alice, nonMember] = [bed.client(), bed.client()];
 });
 afterAll(() => bed.stop());
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
-/** A key package of a device of the client's, of a new one by default. */
+/** A key package of the client's device, by default a new one. */
 async function keyPackageOf(client: XrpcClient, device?: MlsDevice): Promise<string> {
   const maker = device ?? (await MlsDevice.create(client.did, craftedSuite));
   return base64((await maker.createKeyPackage()).bytes);
 }
 
-/** Removes somebody from a conversation of Alice's. */
 async function removeFrom(convoId: string, { did }: XrpcClient): Promise<void> {
   await alice.call('removeMember', { convoId, targetDid: did, idempotencyKey: newUuid() });
 }
@@ -45,7 +44,7 @@ async function expectedOf(client: XrpcClient, convoId: string, deviceId?: string
   return conversations.find((conversation) => conversation.convoId === convoId);
 }
 
-/** Alice adds a device of somebody's with a Welcome; she has fetched the package that it uses. */
+/** Alice fetches a package of `owner` and adds its device with a Welcome. */
 async function welcome(
   to: CraftedConversation,
   owner: XrpcClient,
@@ -64,16 +63,16 @@ async function welcome(
 }
 
 describe('rejoin', () => {
-  test('marks the caller until they are in again, publishes the package, and asks the members once', async () => {
+  test('marks the caller until they rejoined, publishes the package, and sends one event to the members', async () => {
     const bob = bed.client();
     const { convoId, groupId } = await createCraftedConversation(alice, [bob]);
     const stream = await openEventStream(alice, { convoId });
     const keyPackage = await keyPackageOf(bob);
-    const asked = await bob.call('rejoin', { convoId, keyPackage, reason: 'lost my telephone' });
+    const response = await bob.call('rejoin', { convoId, keyPackage, reason: 'lost my phone' });
     const warning = expect.stringContaining('No device of yours is registered');
-    expect(asked).toEqual({ requestId: expect.stringMatching(/^[0-9a-f]{32}$/), pending: true, warning });
+    expect(response).toEqual({ requestId: expect.stringMatching(/^[0-9a-f]{32}$/), pending: true, warning });
     expect(await stream.next('readditionRequestedEvent')).toMatchObject({ convoId, userDid: bob.did });
-    expect(await bob.call('rejoin', { convoId, keyPackage })).toEqual(asked);
+    expect(await bob.call('rejoin', { convoId, keyPackage })).toEqual(response);
     expect(await expectedOf(bob, convoId)).toMatchObject({ needsRejoin: true });
     expect(await expectedOf(alice, convoId)).toMatchObject({ needsRejoin: false });
     const { keyPackages } = await alice.call('getKeyPackages', { dids: [bob.did], cipherSuite: craftedSuite });
@@ -84,18 +83,18 @@ describe('rejoin', () => {
     expect(await expectedOf(bob, convoId)).toMatchObject({ needsRejoin: false });
     await stream.next('messageEvent');
     const events = stream.events.filter(({ $type }) => $type.endsWith('readditionRequestedEvent'));
-    expect(events, 'asked again within ten minutes').toHaveLength(1);
+    expect(events, 'requested again within ten minutes').toHaveLength(1);
     await stream.close();
   });
 
-  test('is for members and people who left, with a package of theirs', async () => {
+  test('is for members and people who left, with a package of their own', async () => {
     const [bob, carol] = [bed.client(), bed.client()];
     const { convoId } = await createCraftedConversation(alice, [bob, carol]);
     await removeFrom(convoId, carol);
     const refusalOf = async (client: XrpcClient, keyPackage: string): Promise<string> =>
       (await client.refusal('rejoin', { convoId, keyPackage })).error;
     expect(await refusalOf(carol, await keyPackageOf(carol))).toBe('NotMember');
-    expect(await refusalOf(stranger, await keyPackageOf(stranger))).toBe('ConvoNotFound');
+    expect(await refusalOf(nonMember, await keyPackageOf(nonMember))).toBe('ConvoNotFound');
     for (const keyPackage of [base64(newSecret(200)), '!', await keyPackageOf(alice)]) {
       expect(await refusalOf(bob, keyPackage)).toBe('InvalidKeyPackage');
     }
@@ -107,20 +106,20 @@ describe('rejoin', () => {
     expect(await expectedOf(bob, convoId)).toMatchObject({ needsRejoin: false, memberCount: 2 });
   });
 
-  test('names a device of the caller, keeps to its stock, and costs what publishing costs', async () => {
+  test('accepts only a device of the caller, and applies its package limit and the quota of publishing', async () => {
     const bob = bed.client();
     const { convoId } = await createCraftedConversation(alice, [bob]);
     const { deviceId, device } = await registerTestDevice(bob, { packages: 2 });
-    const ask = async (id = deviceId): Promise<string> => {
+    const rejoin = async (id = deviceId): Promise<string> => {
       const input = { convoId, keyPackage: await keyPackageOf(bob, device), deviceId: id };
       return bob.call('rejoin', input).then(
-        () => 'answered',
+        () => 'ok',
         ({ error }: { error: string }) => error,
       );
     };
-    expect(await ask(newUuid())).toBe('DeviceNotFound');
-    expect([await ask(), await ask(), await ask()]).toEqual(['answered', 'answered', 'TooManyKeyPackages']);
-    const outcomes = [await ask(newUuid()), await ask(newUuid()), await ask()];
+    expect(await rejoin(newUuid())).toBe('DeviceNotFound');
+    expect([await rejoin(), await rejoin(), await rejoin()]).toEqual(['ok', 'ok', 'TooManyKeyPackages']);
+    const outcomes = [await rejoin(newUuid()), await rejoin(newUuid()), await rejoin()];
     expect(outcomes).toEqual(['DeviceNotFound', 'DeviceNotFound', 'RateLimitExceeded']);
   });
 });
@@ -129,7 +128,7 @@ describe.each([
   ['readdition', 'readditionRequestedEvent', 'userDid'],
   ['groupInfoRefresh', 'groupInfoRefreshRequestedEvent', 'requestedBy'],
 ] as const)('%s', (method, kind, field) => {
-  test('asks the other members, once in ten minutes, and says how many they are', async () => {
+  test('sends an event to the other members, once in ten minutes, and returns their number', async () => {
     const [bob, carol] = [bed.client(), bed.client()];
     const { convoId } = await createCraftedConversation(alice, [bob, carol]);
     const stream = await openEventStream(alice, { convoId });
@@ -150,13 +149,13 @@ describe.each([
     await stream.close();
   });
 
-  test('is for members and people who left; nobody removed, and no stranger, can make the others listen', async () => {
+  test('is for members and people who left; removed members and non-members cannot send the event', async () => {
     const [bob, carol] = [bed.client(), bed.client()];
     const { convoId } = await createCraftedConversation(alice, [bob, carol]);
     await removeFrom(convoId, carol);
     await bob.call('leaveConvo', { convoId });
     expect((await carol.refusal(method, { convoId })).error).toBe('NotMember');
-    expect((await stranger.refusal(method, { convoId })).error).toBe('ConvoNotFound');
+    expect((await nonMember.refusal(method, { convoId })).error).toBe('ConvoNotFound');
     expect(await bob.call(method, { convoId })).toEqual({ requested: true, activeMembers: 1 });
     const { count } = required(
       (
@@ -168,7 +167,7 @@ describe.each([
     expect(count).toBe(1);
   });
 
-  test('tells somebody who is alone that nobody was asked', async () => {
+  test('reports to the only member that no event was sent', async () => {
     const { convoId } = await createCraftedConversation(alice, []);
     if (method === 'groupInfoRefresh') {
       expect(await alice.call(method, { convoId })).toEqual({ requested: false, activeMembers: 0 });
@@ -203,10 +202,10 @@ describe('a Welcome', () => {
     const another = craftWelcome([Buffer.from(ref, 'hex')]);
     const reserved = await bob.refusal('validateWelcome', { welcomeMessage: another });
     expect([reserved.status, reserved.error]).toEqual([409, 'KeyPackageReserved']);
-    // Of other people's packages it is not told that there are any.
+    // The refusal does not show whether other people's packages exist.
     const refusals = await Promise.all([
-      stranger.refusal('validateWelcome', { welcomeMessage: bytes }),
-      stranger.refusal('validateWelcome', { welcomeMessage: craftWelcome([newSecret(32)]) }),
+      nonMember.refusal('validateWelcome', { welcomeMessage: bytes }),
+      nonMember.refusal('validateWelcome', { welcomeMessage: craftWelcome([newSecret(32)]) }),
       alice.refusal('validateWelcome', { welcomeMessage: unclaimed }),
     ]);
     expect(refusals.map(({ body }) => body)).toEqual([refusals[0].body, refusals[0].body, refusals[0].body]);
@@ -215,7 +214,7 @@ describe('a Welcome', () => {
     expect([broken.status, broken.error]).toEqual([400, 'InvalidWelcome']);
   });
 
-  test('is thrown away by its recipient, who is then expected to be in by another way', async () => {
+  test('is discarded by its recipient, who can then join by external commit', async () => {
     const { convoId, groupId } = conversation;
     const { deviceId } = phone;
     expect(await expectedOf(bob, convoId, deviceId)).toMatchObject({ deviceInGroup: false, shouldBeInGroup: true });
@@ -228,7 +227,7 @@ describe('a Welcome', () => {
     const notIts = await bob.refusal('invalidateWelcome', { ...invalid, deviceId: laptop.deviceId });
     expect([notIts.status, notIts.error]).toEqual([404, 'NotFound']);
     expect((await alice.refusal('invalidateWelcome', invalid)).error).toBe('NotFound');
-    expect((await stranger.refusal('invalidateWelcome', invalid)).error).toBe('ConvoNotFound');
+    expect((await nonMember.refusal('invalidateWelcome', invalid)).error).toBe('ConvoNotFound');
     const { welcome: stored } = await bob.call('getWelcome', { convoId });
     expect(await bob.call('invalidateWelcome', { ...invalid, deviceId })).toEqual({ invalidated: true });
     expect((await bob.refusal('getWelcome', { convoId })).error).toBe('WelcomeNotFound');
@@ -239,7 +238,7 @@ describe('a Welcome', () => {
     expect(await bob.call('processExternalCommit', { convoId, externalCommit })).toMatchObject({ epoch: 2 });
   });
 
-  test('that worked puts its device into the group, and ends a request to be added anew', async () => {
+  test('that was confirmed marks its device as in the group, and ends a rejoin request', async () => {
     const carol = bed.client();
     const { deviceId, device } = await registerTestDevice(carol, { packages: 1 });
     const to = await createCraftedConversation(alice, [carol]);
@@ -253,7 +252,7 @@ describe('a Welcome', () => {
   });
 });
 
-test('getExpectedConversations lists all own conversations and no others, with what the service knows of them', async () => {
+test('getExpectedConversations lists all conversations of the caller and no others, with their stored state', async () => {
   const [bob, carol] = [bed.client(), bed.client()];
   const groupId = newSecret(16).toString('hex');
   const metadata = { name: 'Choir' };
@@ -273,7 +272,7 @@ test('getExpectedConversations lists all own conversations and no others, with w
       { convoId: plain, name: '', memberCount: 2, ...facts },
     ].toSorted((a, b) => (a.convoId < b.convoId ? -1 : 1)),
   );
-  expect((await stranger.call('getExpectedConversations', {})).conversations).toEqual([]);
+  expect((await nonMember.call('getExpectedConversations', {})).conversations).toEqual([]);
   const refusal = await bob.refusal('getExpectedConversations', { deviceId: newUuid() });
   expect([refusal.status, refusal.error]).toEqual([404, 'DeviceNotFound']);
 });

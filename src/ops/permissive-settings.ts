@@ -1,7 +1,7 @@
 import type { Config } from '#platform/config/config.ts';
 
-/** Settings that make the service less strict, each with the values that do. */
-const isLoose = {
+/** Settings that make the service less strict, each with the test for its permissive values. */
+const isPermissive = {
   NODE_ENV: ({ NODE_ENV }) => NODE_ENV !== 'production',
   ENFORCE_LXM: ({ ENFORCE_LXM }) => !ENFORCE_LXM,
   ENFORCE_JTI: ({ ENFORCE_JTI }) => !ENFORCE_JTI,
@@ -11,12 +11,11 @@ const isLoose = {
   AUTH_BAN_AFTER_FAILURES: ({ AUTH_BAN_AFTER_FAILURES }) => AUTH_BAN_AFTER_FAILURES === 0,
 } as const satisfies Partial<Record<keyof Config, (config: Config) => boolean>>;
 
-export type LooseSetting = keyof typeof isLoose;
+export type PermissiveSetting = keyof typeof isPermissive;
 
-// The compiler cannot know that an object has no further keys; this one is a literal.
-export const looseSettingNames = Object.keys(isLoose) as LooseSetting[];
+// The compiler does not exclude further keys of an object; this one is a literal.
+export const permissiveSettingNames = Object.keys(isPermissive) as PermissiveSetting[];
 
-/** Which of them this configuration uses. */
-export function looseSettingsOf(config: Config): LooseSetting[] {
-  return looseSettingNames.filter((name) => isLoose[name](config));
+export function permissiveSettingsOf(config: Config): PermissiveSetting[] {
+  return permissiveSettingNames.filter((name) => isPermissive[name](config));
 }

@@ -24,7 +24,7 @@ interface Person {
   readonly mls: MlsMember;
 }
 
-/** Registered, with one key package published. */
+/** A person with a registered device and one published key package. */
 async function person(): Promise<Person> {
   const client = bed.client();
   const mls = await MlsMember.create({ did: client.did, cipherSuite: craftedSuite });
@@ -37,7 +37,7 @@ async function packageOf({ client }: Person, owner: Person): Promise<Buffer> {
   return Buffer.from(keyPackages[0]?.keyPackage ?? '', 'base64');
 }
 
-/** Joins by what getWelcome serves; it must begin as an MLSMessage. */
+/** Joins with the Welcome that getWelcome returns, and expects it to start as an MLSMessage. */
 async function join({ client, mls }: Person, convoId: string): Promise<Buffer> {
   const served = Buffer.from((await client.call('getWelcome', { convoId })).welcome, 'base64');
   expect([...served.subarray(0, 4)]).toEqual(wire.welcome);
@@ -52,7 +52,7 @@ async function servedGroupInfo({ client }: Person, convoId: string): Promise<Buf
 describe.each([
   ['wrapped', wrapped],
   ['bare', bare],
-])('a Welcome or GroupInfo that comes %s is served in an MLSMessage', (_name, form) => {
+])('a Welcome or GroupInfo sent %s is returned in an MLSMessage', (_name, form) => {
   test('by createConvo, updateGroupInfo, addMembers and processExternalCommit', async () => {
     const [alice, bob, carol] = [await person(), await person(), await person()];
     const groupId = newSecret(16);
@@ -129,7 +129,7 @@ describe.each([
   ['bare', (bytes: Uint8Array) => Buffer.from(bytes)],
   ['in an MLSMessage', inMessage],
 ])(
-  'a key package that comes %s is served bare, as clients of the contract read it, or in an MLSMessage on request, under the same reference',
+  'a key package sent %s is returned bare, as clients of the contract read it, or in an MLSMessage on request, with the same reference',
   (_name, form) => {
     const expires = (): `${string}Z` => new Date(Date.now() + 86_400_000).toISOString() as `${string}Z`;
 
@@ -177,7 +177,7 @@ describe.each([
   },
 );
 
-test('what is neither form is refused with what was expected', async () => {
+test('other bytes are refused with a text that names the expected form', async () => {
   const [alice, bob] = [await person(), await person()];
   const groupId = newSecret(16);
   const convoId = groupId.toString('hex');
@@ -186,27 +186,27 @@ test('what is neither form is refused with what was expected', async () => {
   const { welcome, groupInfo, commit } = await alice.mls.addMembers([forBob]);
   const welcomeBytes = required(welcome, 'a Welcome');
   const toCreate = { groupId: convoId, cipherSuite: craftedSuite, initialMembers: [bob.client.did] };
-  const says = async (refusal: Promise<XrpcFailure>, error: string, expected: string): Promise<void> => {
+  const expectRefusal = async (refusal: Promise<XrpcFailure>, error: string, expected: string): Promise<void> => {
     const { body } = await refusal;
     expect([body['error'], String(body['message']).includes(expected)], String(body['message'])).toEqual([error, true]);
   };
   const create = (fields: { welcomeMessage?: string; groupInfo?: string }): Promise<XrpcFailure> =>
     alice.client.refusal('createConvo', { ...toCreate, ...fields });
-  // Each in the place of another, wrapped twice, cut, and of another protocol version.
+  // Each form in the field of another, wrapped twice, truncated, and of another protocol version.
   const version = (bytes: Uint8Array): Buffer => Buffer.concat([Buffer.of(0, 2), bytes.subarray(2)]);
   const twice = (head: readonly number[], bytes: Uint8Array): Buffer => Buffer.concat([Buffer.from(head), bytes]);
   const notWelcomes = [groupInfo, commit, inMessage(forBob), version(welcomeBytes), twice(wire.welcome, welcomeBytes)];
   for (const bytes of [...notWelcomes, welcomeBytes.subarray(0, -1), newSecret(200)]) {
-    await says(create({ welcomeMessage: base64(bytes) }), 'InvalidWelcome', 'in an MLSMessage or bare');
+    await expectRefusal(create({ welcomeMessage: base64(bytes) }), 'InvalidWelcome', 'in an MLSMessage or bare');
   }
   const notGroupInfos = [welcomeBytes, commit, inMessage(forBob), version(groupInfo), twice(wire.groupInfo, groupInfo)];
   for (const bytes of [...notGroupInfos, groupInfo.subarray(0, -1), newSecret(200)]) {
-    await says(create({ groupInfo: base64(bytes) }), 'InvalidGroupInfo', 'in an MLSMessage or bare');
+    await expectRefusal(create({ groupInfo: base64(bytes) }), 'InvalidGroupInfo', 'in an MLSMessage or bare');
   }
   const notPackages = [welcomeBytes, groupInfo, commit, version(forBob), twice(wire.keyPackage, inMessage(forBob))];
   for (const bytes of [...notPackages, forBob.subarray(0, -1), newSecret(200)]) {
     const item = { keyPackage: base64(bytes), cipherSuite: craftedSuite };
     const refusal = bob.client.refusal('publishKeyPackage', item);
-    await says(refusal, 'InvalidKeyPackage', 'bare KeyPackage or one in an MLSMessage');
+    await expectRefusal(refusal, 'InvalidKeyPackage', 'bare KeyPackage or one in an MLSMessage');
   }
 });

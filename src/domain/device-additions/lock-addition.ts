@@ -15,9 +15,9 @@ export interface LockedAddition {
 }
 
 /**
- * The addition with this id, under the lock of its conversation; undefined where there is none, which is also what somebody
- * hears who was never in that conversation.
- * @throws AppError NotMember for former members.
+ * The addition with this id, under the lock of its conversation. Undefined when it does not exist or the caller was
+ * never in that conversation.
+ * @throws AppError NotMember for removed members.
  */
 export async function lockAddition(
   deps: { privacy: Privacy; deviceWaitDays: number },

@@ -3,25 +3,26 @@ import { limits } from '#platform/limits.ts';
 import { timeBucketMs } from '#privacy/buckets.ts';
 import { candidatesOf } from './device-addition.ts';
 import type { PendingAddition } from './device-addition.ts';
-import { openThoseOfMembers } from './open-additions.ts';
-import type { OpenDeps } from './open-additions.ts';
+import { filterPendingOfMembers } from './filter-pending-additions.ts';
+import type { AdditionDeps } from './filter-pending-additions.ts';
 
-/** The additions of one device in those conversations for which `wants` holds (by hex id). */
+/** The pending additions of one device in the conversations (hex id) that pass `isWanted`. */
 export async function readAdditionsOfDevice(
-  deps: OpenDeps,
+  deps: AdditionDeps,
   deviceId: string,
-  wants: (conversationId: string) => boolean,
+  isWanted: (conversationId: string) => boolean,
 ): Promise<PendingAddition[]> {
   const device = await readWaitingDevice(deps, deviceId);
-  return device === undefined ? [] : openThoseOfMembers(deps, candidatesOf([device], wants));
+  return device === undefined ? [] : filterPendingOfMembers(deps, candidatesOf([device], isWanted));
 }
 
 /**
- * What a subscriber missed: additions in these conversations (hex) of devices that are newer than `sinceMs`, give or take a
- * time bucket. `isComplete` is false where so many devices are new that they were not looked through.
+ * The additions that a subscriber missed: in these conversations (hex), of devices registered since the start of the
+ * time bucket of `sinceMs`. `isComplete` is false when too many devices are new (`limits.devicesPerCatchUpMax`); the
+ * list is then empty.
  */
 export async function readMissedAdditions(
-  deps: OpenDeps & { timeBucketSeconds: number },
+  deps: AdditionDeps & { timeBucketSeconds: number },
   conversationIds: ReadonlySet<string>,
   sinceMs: number,
 ): Promise<{ additions: PendingAddition[]; isComplete: boolean }> {
@@ -29,5 +30,5 @@ export async function readMissedAdditions(
   const devices = await readDevicesWaitingSince(deps, since, limits.devicesPerCatchUpMax);
   if (devices === undefined) return { additions: [], isComplete: false };
   const candidates = candidatesOf(devices, (conversationId) => conversationIds.has(conversationId));
-  return { additions: await openThoseOfMembers(deps, candidates), isComplete: true };
+  return { additions: await filterPendingOfMembers(deps, candidates), isComplete: true };
 }
