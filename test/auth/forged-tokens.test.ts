@@ -34,7 +34,7 @@ beforeEach(() => {
   authenticate = createAuthenticator({
     documents: createDidDocuments({ fetchDidDocument, clock, network, entriesMax: 1_000 }),
     // Every token of this test is new, and nobody has a record of used ones here.
-    replayGuard: { firstUse: async () => 'first', isRevoked: async () => false, ensureBorn: async () => undefined },
+    replayGuard: { firstUse: async () => 'first', isRevoked: async () => false, ensureRecord: async () => undefined },
     clock,
     audiences: [service],
     enforceLxm: true,
@@ -49,7 +49,7 @@ function mint(signer: Account, as = signer): string {
 
 /** The DID that is let in, or the code of the refusal. */
 async function present(from: string, token: string): Promise<unknown> {
-  return authenticate(`Bearer ${token}`, lxm, { current: from }).then(({ did }) => did, errorCode);
+  return authenticate(`Bearer ${token}`, lxm, { current: from, former: undefined }).then(({ did }) => did, errorCode);
 }
 
 /** Calls in the name of `as` with a token that `signer` has signed. */

@@ -166,14 +166,14 @@ describe('after the record was lost', () => {
     await forgetAll();
     const clock = createManualClock(Date.now());
     const guard = createReplayGuard({ sql: database.sql, clock, digest, account, ttlSeconds: 300 });
-    const born = guard.ensureBorn();
+    const born = guard.ensureRecord();
     await expect.poll(() => clock.sleeping()).toHaveLength(1);
     const [birth] = await database.sql<{ born_at: Date }[]>`select born_at from replay_birth`;
     const bornAtMs = birth?.born_at.getTime() ?? 0;
     expect((bornAtMs + (clock.sleeping()[0] ?? 0)) % 1_000).toBe(0);
     clock.advance(1_000);
     await born;
-    await guard.ensureBorn();
+    await guard.ensureRecord();
     expect(clock.sleeping()).toEqual([]);
     expect(await use(guard, 'minted-after-start', Math.ceil((bornAtMs + 1) / 1_000))).toBe('first');
   });
