@@ -3,7 +3,7 @@ import { encodeGroupInfo } from 'ts-mls/groupInfo.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
-import { findGroupInfoFault, type GroupInfoFault } from '#mls/group-info/group-info-mismatch.ts';
+import { findGroupInfoMismatch, type GroupInfoMismatch } from '#mls/group-info/group-info-mismatch.ts';
 import { readGroupInfo } from '#mls/group-info/group-info.ts';
 import { MlsFormatError } from '#mls/encoding/mls-format-error.ts';
 import { WIRE_FORMAT, wrapInMlsMessage } from '#mls/encoding/wrapped-structure.ts';
@@ -27,11 +27,11 @@ const suites = [
 
 type Group = GrownGroup & { readonly cipherSuite: number };
 
-type Judgement = GroupInfoFault | 'format' | 'valid';
+type Judgement = GroupInfoMismatch | 'format' | 'valid';
 
 async function judge(bytes: Uint8Array, group: { groupId: Uint8Array; cipherSuite: number }): Promise<Judgement> {
   try {
-    return (await findGroupInfoFault(readGroupInfo(bytes), group)) ?? 'valid';
+    return (await findGroupInfoMismatch(readGroupInfo(bytes), group)) ?? 'valid';
   } catch (error) {
     if (error instanceof MlsFormatError) return 'format';
     throw error;

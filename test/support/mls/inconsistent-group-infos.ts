@@ -1,7 +1,7 @@
 import type { GroupInfoTBS } from 'ts-mls/groupInfo.js';
 import { decodeRatchetTree, encodeRatchetTree, type Node, type RatchetTree } from 'ts-mls/ratchetTree.js';
 
-import type { GroupInfoFault } from '#mls/group-info/group-info-mismatch.ts';
+import type { GroupInfoMismatch } from '#mls/group-info/group-info-mismatch.ts';
 
 import { decodeMessage } from './mls-decoding.ts';
 
@@ -9,7 +9,7 @@ import { decodeMessage } from './mls-decoding.ts';
 export interface Lie {
   readonly name: string;
   /** The fault that must be found; `format` is one of the structure. */
-  readonly fault: GroupInfoFault | 'format';
+  readonly fault: GroupInfoMismatch | 'format';
   readonly tell: (truth: GroupInfoTBS) => GroupInfoTBS;
 }
 
