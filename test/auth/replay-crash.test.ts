@@ -5,7 +5,7 @@ import { createAccount } from '../support/clients/account.ts';
 import type { LoopbackPlc } from '../support/network/loopback-plc.ts';
 import type { TestServer } from '../support/test-server.ts';
 import { createXrpcClient, errorNameOf } from '../support/clients/xrpc-client.ts';
-import type { RawAnswer } from '../support/clients/xrpc-client.ts';
+import type { RawResponse } from '../support/clients/xrpc-client.ts';
 import { startOwnPostgresServer } from '../support/postgres/own-postgres-server.ts';
 import type { OwnPostgresServer } from '../support/postgres/own-postgres-server.ts';
 
@@ -32,7 +32,7 @@ async function rowsLeft(): Promise<unknown> {
   return counts;
 }
 
-function nameOf(answer: RawAnswer): unknown {
+function nameOf(answer: RawResponse): unknown {
   return answer.status === 200 ? 200 : errorNameOf(answer);
 }
 

@@ -6,7 +6,7 @@ import type { CraftedConversation } from '../support/mls/crafted-conversation.ts
 import { openEventStream } from '../support/clients/event-stream.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { RawAnswer, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { RawResponse, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 const placesMax = 4;
 
@@ -32,7 +32,7 @@ async function untilInProgress(count: number): Promise<void> {
   while ((await readMetric('requests_in_progress')) !== count) await sleep(5);
 }
 
-function send(msgId: string): Promise<RawAnswer> {
+function send(msgId: string): Promise<RawResponse> {
   const { ciphertext, ...rest } = craftMessage(conversation, { msgId });
   const bytes = { $bytes: Buffer.from(ciphertext).toString('base64') };
   return sender.raw('sendMessage', { body: JSON.stringify({ ...rest, ciphertext: bytes }) });
@@ -41,7 +41,7 @@ function send(msgId: string): Promise<RawAnswer> {
 /** Sends `count` messages while their conversation is locked by somebody else, and gives them to `whileHeld` unanswered. */
 async function whileSendsHang(
   ids: readonly string[],
-  whileHeld: (answers: Promise<RawAnswer>[]) => Promise<void>,
+  whileHeld: (answers: Promise<RawResponse>[]) => Promise<void>,
 ): Promise<void> {
   await bed.database.sql.begin(async (tx) => {
     await tx`SELECT 1 FROM conversation_counters WHERE group_id = ${conversation.groupId} FOR UPDATE`;
@@ -57,7 +57,7 @@ const idOf = (group: number, place: number): string =>
 test('with all places taken everything else is refused at once, those at work end well, and nothing is half done', async () => {
   const working = Array.from({ length: placesMax }, (_, place) => idOf(1, place));
   const late = Array.from({ length: 20 }, (_, place) => idOf(2, place));
-  let hanging: Promise<RawAnswer>[] = [];
+  let hanging: Promise<RawResponse>[] = [];
   await whileSendsHang(working, async (answers) => {
     hanging = answers;
     const refused = await Promise.all(late.map(send));

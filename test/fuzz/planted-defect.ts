@@ -13,7 +13,7 @@ import type { FuzzMethod, Json } from './lexicon-schema.ts';
 
 const nsid = 'com.example.store';
 
-/** What the planted service promises; its own schema may fall behind. */
+/** The contract of the planted service; the schema that it enforces may differ. */
 export const storeMethod: FuzzMethod = methodOf(new Map(), nsid, {
   type: 'procedure',
   input: {
@@ -59,13 +59,13 @@ export const soundFields = {
   owners: l.optional(l.array(l.string({ format: 'did' }), { minLength: 1, maxLength: 3 })),
 };
 
-/** How the service departs from what it promises. */
+/** How the service violates its contract. */
 export interface Defect {
-  /** Other checks than `soundFields` has. */
+  /** Checks that replace those of `soundFields`. */
   readonly fields?: Readonly<Record<string, l.Validator>>;
   /** Runs in place of the handler; may throw. */
   readonly handle?: (input: Readonly<Record<string, unknown>>) => unknown;
-  /** Answers by itself. */
+  /** Responds in place of the whole service. */
   readonly answer?: (response: ServerResponse, body: Buffer) => void;
 }
 
@@ -74,7 +74,7 @@ export interface PlantedService {
   stop(): Promise<void>;
 }
 
-/** One method on a port, checked and refused by the parts that the real service uses, with a defect. */
+/** Serves one method with a defect, with the request checks and error responses of the real service. */
 export async function startPlantedService(defect: Defect): Promise<PlantedService> {
   const schema = l.object({ ...soundFields, ...defect.fields });
   const endpoint = procedure({

@@ -22,7 +22,7 @@ export type RequestOf<Name extends MethodName> =
     : MainOf<Name> extends Query
       ? WireValue<InferInput<MainOf<Name>['parameters']>>
       : never;
-export type AnswerOf<Name extends MethodName> =
+export type ResponseOf<Name extends MethodName> =
   MainOf<Name> extends Query | Procedure ? InferOutput<BodyOf<MainOf<Name>['output']>> : never;
 
 /** A refusal as it came over the wire. */
@@ -33,7 +33,7 @@ export class XrpcFailure extends Error {
   readonly body: Readonly<Record<string, unknown>>;
   readonly headers: Headers;
 
-  constructor(method: string, answer: RawAnswer) {
+  constructor(method: string, answer: RawResponse) {
     const body = JSON.parse(answer.text) as Record<string, unknown>;
     super(`${method} was refused: ${answer.status} ${String(body['error'])}`);
     this.status = answer.status;
@@ -44,11 +44,11 @@ export class XrpcFailure extends Error {
 }
 
 /** The error name in a refusal. */
-export function errorNameOf(answer: Pick<RawAnswer, 'text'>): unknown {
+export function errorNameOf(answer: Pick<RawResponse, 'text'>): unknown {
   return (JSON.parse(answer.text) as Record<string, unknown>)['error'];
 }
 
-export interface RawAnswer {
+export interface RawResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
@@ -70,11 +70,11 @@ export interface XrpcClient {
   readonly did: string;
   readonly server: ServerAddress;
   /** Calls a method with a fresh token; `$bytes` become Uint8Array both ways. @throws XrpcFailure for a refusal. */
-  call<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<AnswerOf<Name>>;
+  call<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<ResponseOf<Name>>;
   /** The refusal that a call must end with. @throws Error when it is answered. */
   refusal<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<XrpcFailure>;
   /** Sends anything. */
-  raw(name: string, request?: RawRequest): Promise<RawAnswer>;
+  raw(name: string, request?: RawRequest): Promise<RawResponse>;
   /** A fresh token for this method. */
   token(name: string): string;
 }
@@ -105,11 +105,11 @@ export function createXrpcClient({ server, account }: { server: ServerAddress; a
     if (answer.status !== 200 && answer.text.startsWith('{')) noteRefusal(name, String(errorNameOf(answer)));
     return answer;
   };
-  async function call<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<AnswerOf<Name>> {
+  async function call<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<ResponseOf<Name>> {
     const answer = await raw(name, rawRequest(name, request));
     if (answer.status !== 200) throw new XrpcFailure(name, answer);
     // The server checks each answer against the lexicon that this type comes from.
-    return lexParse(answer.text) as AnswerOf<Name>;
+    return lexParse(answer.text) as ResponseOf<Name>;
   }
   return {
     account,

@@ -1,6 +1,6 @@
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { craftApplication } from './crafted-mls.ts';
-import type { AnswerOf, RequestOf, XrpcClient } from '../clients/xrpc-client.ts';
+import type { ResponseOf, RequestOf, XrpcClient } from '../clients/xrpc-client.ts';
 
 /** A conversation at epoch 0 whose messages are framed as MLS and hold random bytes: for tests without cryptography. */
 export interface CraftedConversation {
@@ -42,6 +42,6 @@ export function sendCrafted(
   sender: XrpcClient,
   conversation: CraftedConversation,
   message: CraftedMessage = {},
-): Promise<AnswerOf<'sendMessage'>> {
+): Promise<ResponseOf<'sendMessage'>> {
   return sender.call('sendMessage', craftMessage(conversation, message));
 }

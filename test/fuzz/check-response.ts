@@ -7,16 +7,16 @@ import type { FuzzCase } from './fuzz-case.ts';
 import type { FuzzMethod, Json } from './lexicon-schema.ts';
 import { canary } from './wild-values.ts';
 
-/** What came back; `status` 0 when nothing did. */
-export interface FuzzAnswer {
+/** The response to a case; `status` is 0 if there was none. */
+export interface FuzzResponse {
   readonly status: number;
   readonly contentType: string | undefined;
   readonly text: string;
   readonly durationMs: number;
 }
 
-export interface AnswerRules {
-  /** Whether a parsed answer fits the output lexicon of the method. */
+export interface ResponseRules {
+  /** Whether a parsed response fits the output lexicon of the method. */
   readonly outputFits: (output: unknown) => boolean;
   readonly durationMsMax: number;
 }
@@ -26,7 +26,7 @@ const refusalBody = z.strictObject({
   message: z.string().min(1),
   currentEpoch: z.int().min(0).optional(),
 });
-/** The lexicon check's own words: it names where in the input. */
+/** Matches the message of a lexicon check, which begins with the path in the input. */
 const lexiconRefusal = /^(input|params)\b.* (must|is required|is not valid)/;
 const echoLengthMin = 8;
 const general: ReadonlySet<string> = new Set([...Object.keys(generalErrors), 'BadTicket']);
@@ -34,8 +34,8 @@ const statusOk = 200;
 const statusSwitching = 101;
 const statusTooMany = 429;
 
-/** Everything that is wrong with an answer; empty for a good one. */
-export function violationsOf(method: FuzzMethod, sent: FuzzCase, answer: FuzzAnswer, rules: AnswerRules): string[] {
+/** Returns every violation in a response; an empty list for a correct one. */
+export function violationsOf(method: FuzzMethod, sent: FuzzCase, answer: FuzzResponse, rules: ResponseRules): string[] {
   const slow = answer.durationMs > rules.durationMsMax ? [`slow: ${Math.round(answer.durationMs)} ms`] : [];
   if (answer.status === 0) return [...slow, `no answer: ${answer.text}`];
   if (answer.status >= 500) return [...slow, `status ${answer.status}: ${answer.text.slice(0, 200)}`];
@@ -44,13 +44,13 @@ export function violationsOf(method: FuzzMethod, sent: FuzzCase, answer: FuzzAns
   return [...slow, ...wrong];
 }
 
-function acceptanceProblems(method: FuzzMethod, sent: FuzzCase, answer: FuzzAnswer, rules: AnswerRules): string[] {
+function acceptanceProblems(method: FuzzMethod, sent: FuzzCase, answer: FuzzResponse, rules: ResponseRules): string[] {
   const accepted = sent.expected === 'refused' ? ['accepted what breaks the schema'] : [];
   if (method.kind === 'eventStream' || method.kind === 'subscription') return accepted;
   return [...accepted, ...(outputFits(answer, rules) ? [] : ['the output does not fit its lexicon'])];
 }
 
-function outputFits(answer: FuzzAnswer, rules: AnswerRules): boolean {
+function outputFits(answer: FuzzResponse, rules: ResponseRules): boolean {
   if (answer.contentType?.startsWith('application/json') !== true) return false;
   try {
     return rules.outputFits(lexParse(answer.text));
@@ -59,7 +59,7 @@ function outputFits(answer: FuzzAnswer, rules: AnswerRules): boolean {
   }
 }
 
-function refusalProblems(method: FuzzMethod, sent: FuzzCase, answer: FuzzAnswer): string[] {
+function refusalProblems(method: FuzzMethod, sent: FuzzCase, answer: FuzzResponse): string[] {
   if (answer.status < 400) return [`status ${answer.status} is neither an answer nor a refusal`];
   const parsed = refusalBody.safeParse(parseJson(answer.text));
   if (!parsed.success) return [`a refusal that is not {error, message}: ${answer.text.slice(0, 200)}`];
@@ -81,7 +81,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Short texts and the schema's own words may stand in a message for other reasons. */
+/** Whether the response repeats a text of the input. Short texts and plain words may be in a message for other reasons. */
 function isEchoed({ input, request }: FuzzCase, text: string): boolean {
   if (text.includes(canary)) return true;
   const sent = input === undefined ? [...new URLSearchParams(request.search).values()] : textsIn(input);
