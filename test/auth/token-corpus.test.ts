@@ -6,7 +6,7 @@ import { runCase } from '../edge/http-case.ts';
 import type { Answer } from '../edge/http-case.ts';
 import { createCraftedConversation } from '../support/mls/crafted-conversation.ts';
 import { registerTestDevice } from '../support/clients/register-device.ts';
-import { noteRefusal } from '../support/seen-refusals.ts';
+import { noteRefusal } from '../support/recorded-refusals.ts';
 import { startTestBed, startTestServer } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { createXrpcClient } from '../support/clients/xrpc-client.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { seenRefusals } from '../support/seen-refusals.ts';
+import { seenRefusals } from '../support/recorded-refusals.ts';
 import { declaredErrors, isNeverSent, refusalProblems } from './declared-errors.ts';
 import { neverSent } from './never-sent.ts';
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { noteRefusalsIn, seenRefusals } from '../support/seen-refusals.ts';
+import { noteRefusalsIn, seenRefusals } from '../support/recorded-refusals.ts';
 import { declaredErrors, refusalProblems } from './declared-errors.ts';
 import { neverSent } from './never-sent.ts';
 

@@ -11,7 +11,7 @@ import { required } from '#platform/errors.ts';
 import { newUuid } from '#platform/ids.ts';
 import { plantKeyPackages, randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
-import { holdTurn } from '../support/processes/held-lease.ts';
+import { acquireTestLease } from '../support/processes/test-lease.ts';
 import { runJob } from '../support/processes/run-job.ts';
 
 let harness: DomainHarness;
@@ -159,7 +159,7 @@ test('16 claimers while the job runs: no package is handed out twice or deleted 
     // On a fast machine the claimers end before it first has something to remove.
     while (!isOver || removed === 0) {
       const keyPackagesPerDeviceMax = Math.max(20, (await available(owner)) - 5);
-      const turn = await holdTurn(harness.database);
+      const turn = await acquireTestLease(harness.database);
       removed += (await cleanKeyPackages({ db, turn, keyPackagesPerDeviceMax, consumedTtlHours: 24 })).removed;
     }
     return removed;
@@ -217,7 +217,7 @@ test('what a killed run has left is removed by the next', async () => {
   const { database } = harness;
   await database.sql`
     UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref IN ${database.sql(used)}`;
-  const turn = await holdTurn(database);
+  const turn = await acquireTestLease(database);
   const killed: JobLease = {
     ...turn,
     inBatches: async (removeSome) => {

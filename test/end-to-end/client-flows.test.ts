@@ -36,13 +36,13 @@ function expectSameGroup(convoId: string, ...clients: readonly ScriptedClient[])
 
 test('1, 2: registers, and keeps the service stocked with packages that the device knows', async () => {
   const [alice] = await people('alice');
-  const stocked = await alice.keepPackages();
+  const stocked = await alice.replenishPackages();
   expect(stocked).toBeGreaterThan(2);
-  expect(await alice.keepPackages()).toBe(stocked);
+  expect(await alice.replenishPackages()).toBe(stocked);
   alice.forgetPackages();
   expect(await alice.syncPackages()).toMatchObject({ orphanedCount: stocked, deletedCount: stocked });
   expect((await alice.syncPackages()).serverHashes).toEqual([]);
-  expect(await alice.keepPackages()).toBe(stocked);
+  expect(await alice.replenishPackages()).toBe(stocked);
 });
 
 test('3, 5, 6: creates a conversation; the others join with the Welcome, and all read each other', async () => {

@@ -89,7 +89,7 @@ test('a member who has missed a commit that is gone is told so, and comes back b
 
 test('offline for 100 days: the last-resort package without an end is still there, and the device is only flagged', async () => {
   const [alice, frank] = [await arrive(), await arrive()];
-  await frank.scripted.keepLastResort();
+  await frank.scripted.publishLastResort();
   await pass(100);
   const [device] = await bed.database.sql<{ inactive: boolean }[]>`
     SELECT inactive_since IS NOT NULL AS inactive FROM devices WHERE device_id = ${frank.scripted.deviceId}`;
@@ -102,7 +102,7 @@ test('offline for 100 days: the last-resort package without an end is still ther
 
 test('offline for 200 days: the device is gone, its owner registers it again and can be added', async () => {
   const [alice, frank] = [await arrive(), await arrive()];
-  await frank.scripted.keepLastResort();
+  await frank.scripted.publishLastResort();
   await pass(100);
   await pass(100);
   const { missing } = await alice.raw.call('getKeyPackages', { dids: [frank.raw.did] });

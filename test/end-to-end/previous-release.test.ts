@@ -23,7 +23,7 @@ import { readShape } from '../support/postgres/schema-shape.ts';
 import { ScriptedClient } from '../support/clients/scripted-client.ts';
 import { startTestServer, testEnvironment } from '../support/test-server.ts';
 import type { TestServer } from '../support/test-server.ts';
-import { noteTurns, turnsDone, WorkerProcesses } from '../support/processes/worker-processes.ts';
+import { recordRuns, recordedRuns, WorkerProcesses } from '../support/processes/worker-processes.ts';
 import { createXrpcClient } from '../support/clients/xrpc-client.ts';
 import type { ServerAddress, XrpcClient } from '../support/clients/xrpc-client.ts';
 
@@ -147,7 +147,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
 
   test('people whose requests go to both in turn meet, talk, come and go', async () => {
     const [alice, bob, carol] = await register('former', 'today', 'former');
-    for (const person of [alice, bob, carol]) await person.keepPackages();
+    for (const person of [alice, bob, carol]) await person.replenishPackages();
     await bob.connect();
     const convoId = await alice.create('Birds', [bob]);
     expect(await bob.join(convoId)).toBe('welcome');
@@ -251,7 +251,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     const SCHEDULE = `*/${intervalSeconds} * * * * *`;
     const theirs = new WorkerProcesses({ ...release.settingsOf(env), SCHEDULE }, release.workerScript);
     const ours = new WorkerProcesses({ ...env, SCHEDULE });
-    await noteTurns(sql);
+    await recordRuns(sql);
     try {
       await Promise.all([theirs.start(), ours.start(), theirs.start(), ours.start()]);
       await systemClock.sleep(watchedSeconds * 1_000);
@@ -259,7 +259,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     } finally {
       await Promise.all([theirs.killAll(), ours.killAll()]);
     }
-    const turns = await turnsDone(sql);
+    const turns = await recordedRuns(sql);
     expect(turns.map(({ job }) => job)).toEqual([...jobNames, ...retiredJobs].toSorted());
     expect(turns.filter(({ count, turns: different }) => count !== different)).toEqual([]);
     for (const { count } of turns) {

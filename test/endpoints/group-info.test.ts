@@ -3,9 +3,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { refusalReasons } from '#domain/refusal-reasons.ts';
 import { craftedSuite } from '../support/mls/crafted-conversation.ts';
-import { growGroup } from '../support/mls/grown-group.ts';
-import type { GrownGroup } from '../support/mls/grown-group.ts';
-import { decodeGroupInfo, lies } from '../support/mls/inconsistent-group-infos.ts';
+import { createGroupWithHistory } from '../support/mls/group-with-history.ts';
+import type { GroupWithHistory } from '../support/mls/group-with-history.ts';
+import { decodeGroupInfo, inconsistentGroupInfos } from '../support/mls/inconsistent-group-infos.ts';
 import { MlsMember } from '../support/mls/mls-member.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
@@ -19,7 +19,7 @@ const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base6
 
 interface Scene {
   readonly convoId: string;
-  readonly group: GrownGroup;
+  readonly group: GroupWithHistory;
   readonly creator: XrpcClient;
   readonly anna: XrpcClient;
   /** The epoch of the conversation. */
@@ -29,7 +29,7 @@ interface Scene {
 async function newScene({ stored = true } = {}): Promise<Scene> {
   const creator = bed.client();
   const anna = bed.client();
-  const group = await growGroup(craftedSuite, { creatorDid: creator.did, annaDid: anna.did });
+  const group = await createGroupWithHistory(craftedSuite, { creatorDid: creator.did, annaDid: anna.did });
   const convoId = group.groupId.toString('hex');
   const { epoch } = group.creator;
   await creator.call('createConvo', {
@@ -43,14 +43,14 @@ async function newScene({ stored = true } = {}): Promise<Scene> {
 }
 
 /** The message of `member`'s GroupInfo, changed before it is signed. */
-async function forged(member: MlsMember, tell: (truth: GroupInfoTBS) => GroupInfoTBS): Promise<Buffer> {
-  return Buffer.from(await member.signGroupInfo(tell(decodeGroupInfo(await member.exportGroupInfo()))));
+async function forged(member: MlsMember, make: (truth: GroupInfoTBS) => GroupInfoTBS): Promise<Buffer> {
+  return Buffer.from(await member.signGroupInfo(make(decodeGroupInfo(await member.exportGroupInfo()))));
 }
 
-/** All lies of `member`, and bytes that are no GroupInfo, by name. */
+/** All inconsistentGroupInfos of `member`, and bytes that are no GroupInfo, by name. */
 async function badGroupInfos(member: MlsMember): Promise<Map<string, string>> {
   const bad = new Map<string, string>();
-  for (const { name, tell } of lies) bad.set(name, base64(await forged(member, tell)));
+  for (const { name, make } of inconsistentGroupInfos) bad.set(name, base64(await forged(member, make)));
   const truth = Buffer.from(await member.exportGroupInfo());
   const broken = Buffer.from(truth);
   broken[broken.length - 5] = (broken.at(-5) ?? 0) ^ 1;
@@ -81,8 +81,8 @@ test('updateGroupInfo refuses what a lying member signs, each by its rule, and t
     expectNamed(name, refusal);
     refusals.set(name, refusal.body['message']);
   }
-  for (const { name, fault } of lies) {
-    if (fault !== 'format') expect(refusals.get(name), name).toBe(refusalReasons.InvalidGroupInfo[fault]);
+  for (const { name, mismatch } of inconsistentGroupInfos) {
+    if (mismatch !== 'format') expect(refusals.get(name), name).toBe(refusalReasons.InvalidGroupInfo[mismatch]);
   }
   expect(refusals.get('no ratchet tree')).toContain('has no ratchet_tree extension');
   expect(await anna.call('getGroupInfo', { convoId })).toEqual(good);
@@ -91,7 +91,7 @@ test('updateGroupInfo refuses what a lying member signs, each by its rule, and t
 test('createConvo, addMembers and processExternalCommit refuse the same, and nothing else of the call happens', async () => {
   const { convoId, group, creator, anna, epoch } = await newScene();
   const unborn = bed.client();
-  const ofUnborn = await growGroup(craftedSuite, { creatorDid: unborn.did });
+  const ofUnborn = await createGroupWithHistory(craftedSuite, { creatorDid: unborn.did });
   const toCreate = {
     groupId: ofUnborn.groupId.toString('hex'),
     cipherSuite: craftedSuite,
@@ -159,8 +159,8 @@ test('another one of the same epoch replaces it only if it says the same context
       ),
     }),
   };
-  for (const [name, tell] of Object.entries(others)) {
-    const groupInfo = base64(await forged(group.carl, tell));
+  for (const [name, make] of Object.entries(others)) {
+    const groupInfo = base64(await forged(group.carl, make));
     const refusal = await creator.refusal('updateGroupInfo', { convoId, groupInfo, epoch });
     expect(refusal.body['message'], name).toBe(refusalReasons.InvalidGroupInfo.otherContext);
   }

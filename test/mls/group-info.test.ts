@@ -9,8 +9,8 @@ import { MlsFormatError } from '#mls/encoding/mls-format-error.ts';
 import { WIRE_FORMAT, wrapInMlsMessage } from '#mls/encoding/wrapped-structure.ts';
 import { required } from '#platform/errors.ts';
 
-import { growGroup, type GrownGroup } from '../support/mls/grown-group.ts';
-import { decodeGroupInfo, lies, treeOf } from '../support/mls/inconsistent-group-infos.ts';
+import { createGroupWithHistory, type GroupWithHistory } from '../support/mls/group-with-history.ts';
+import { decodeGroupInfo, inconsistentGroupInfos, treeOf } from '../support/mls/inconsistent-group-infos.ts';
 import { decodeMessage, didOf } from '../support/mls/mls-decoding.ts';
 
 const suites = [
@@ -25,7 +25,7 @@ const suites = [
   'MLS_256_MLKEM1024_AES256GCM_SHA512_MLDSA87',
 ] as const;
 
-type Group = GrownGroup & { readonly cipherSuite: number };
+type Group = GroupWithHistory & { readonly cipherSuite: number };
 
 type Judgement = GroupInfoMismatch | 'format' | 'valid';
 
@@ -48,11 +48,11 @@ describe.each(suites)('%s', (suiteName) => {
   let group: Group;
   beforeAll(async () => {
     const cipherSuite = required(cipherSuiteNumber(suiteName), 'the suite');
-    group = { ...(await growGroup(suiteName)), cipherSuite };
+    group = { ...(await createGroupWithHistory(suiteName)), cipherSuite };
   }, 60_000);
 
   it('takes what members export in every epoch, and reads the tree as ts-mls does', async () => {
-    for (const message of group.honest) {
+    for (const message of group.groupInfos) {
       expect(await judge(message, group)).toBe('valid');
       const theirs = treeOf(decodeGroupInfo(message));
       const { tree } = readGroupInfo(message);
@@ -65,7 +65,7 @@ describe.each(suites)('%s', (suiteName) => {
   });
 
   it('reads both forms, and wraps both into the same MLSMessage', async () => {
-    for (const message of group.honest) {
+    for (const message of group.groupInfos) {
       const bare = bareForm(message);
       expect(await judge(bare, group)).toBe('valid');
       for (const bytes of [bare, message]) {
@@ -91,16 +91,16 @@ describe.each(suites)('%s', (suiteName) => {
     expect(tree.some((node, at) => at % 2 === 0 && node === undefined)).toBe(true);
     expect(tree.some((node) => node?.nodeType === 'parent' && node.parent.unmergedLeaves.length > 0)).toBe(true);
     const found: Record<string, Judgement> = {};
-    for (const { name, tell } of lies) {
-      found[name] = await judge(await group.creator.signGroupInfo(tell(truth)), group);
+    for (const { name, make } of inconsistentGroupInfos) {
+      found[name] = await judge(await group.creator.signGroupInfo(make(truth)), group);
     }
-    expect(found).toEqual(Object.fromEntries(lies.map(({ name, fault }) => [name, fault])));
+    expect(found).toEqual(Object.fromEntries(inconsistentGroupInfos.map(({ name, mismatch }) => [name, mismatch])));
   });
 
   it('refuses a signature by somebody else, of another epoch or of nothing', async () => {
     const truth = decodeGroupInfo(await group.creator.exportGroupInfo());
     const byOther = await group.anna.signGroupInfo(truth);
-    const former = required(group.honest.at(-4), 'a former epoch');
+    const former = required(group.groupInfos.at(-4), 'a former epoch');
     const signatureOf = (message: Uint8Array): Uint8Array => {
       const decoded = decodeMessage(message);
       return decoded.wireformat === 'mls_group_info' ? decoded.groupInfo.signature : new Uint8Array();

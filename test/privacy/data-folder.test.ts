@@ -5,8 +5,8 @@ import { chatBlockPair, chatRecipient } from '#domain/chat-requests/chat-request
 import { deviceOwner } from '#domain/devices/device.ts';
 import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
 import { applyDeferredWrites } from '#domain/deferred-writes/apply-deferred-writes.ts';
-import { liveAWhile } from '../support/mls/lived-conversations.ts';
-import type { Life, LivedConversation } from '../support/mls/lived-conversations.ts';
+import { simulateUse } from '../support/mls/simulated-use.ts';
+import type { SimulatedUse, SimulatedConversation } from '../support/mls/simulated-use.ts';
 import { randomPeople, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
 import { guesses, mean, measure, measureLinks } from '../support/privacy/tie-attacks.ts';
@@ -17,7 +17,7 @@ import type { ConversationRows, GuessName, HeaderRow, Measured } from '../suppor
  * their places (ctid). Nobody else uses the service and one call follows the other, which is the best case for the thief. WAL is
  * another matter: test/privacy/wal-order.test.ts.
  */
-const size = { people: 60, conversations: 120, settleEvery: 10 };
+const size = { people: 60, conversations: 120, applyEvery: 10 };
 const idlePeopleCount = 300;
 const unsettledCount = 40;
 
@@ -39,7 +39,7 @@ const conversationTables = [
 type PeopleTable = 'accounts' | 'devices' | 'key_packages' | 'chat_requests' | 'chat_sender_blocks';
 
 let harness: DomainHarness;
-let life: Life;
+let life: SimulatedUse;
 let settled: Folder;
 
 /** The rows of the tables, as they lay there at one time. */
@@ -93,7 +93,7 @@ function namesOf(table: PeopleTable): { column: string; didOf: ReadonlyMap<strin
   }
 }
 
-async function readFolder(conversations: readonly LivedConversation[]): Promise<Folder> {
+async function readFolder(conversations: readonly SimulatedConversation[]): Promise<Folder> {
   const people = new Map<PeopleTable, readonly HeaderRow[]>();
   for (const table of ['accounts', 'devices', 'key_packages', 'chat_requests', 'chat_sender_blocks'] as const) {
     const { column, didOf } = namesOf(table);
@@ -161,7 +161,7 @@ const tooGood = (found: readonly Finding[]): readonly Finding[] =>
 beforeAll(async () => {
   harness = await startDomainHarness();
   for (const did of randomPeople(idlePeopleCount)) await ensureAccount(harness.server, did);
-  life = await liveAWhile(harness.server, size, () => applyDeferredWrites(harness.server));
+  life = await simulateUse(harness.server, size, () => applyDeferredWrites(harness.server));
   settled = await readFolder(life.conversations);
 }, 300_000);
 afterAll(() => harness.close());
@@ -259,9 +259,9 @@ test('a row of idempotency_keys shares its transaction with what it stands for, 
 });
 
 test('what has not been carried over yet is measured, and is carried over by the next settlement', async () => {
-  const later = await liveAWhile(
+  const later = await simulateUse(
     harness.server,
-    { people: 60, conversations: unsettledCount, settleEvery: 1_000 },
+    { people: 60, conversations: unsettledCount, applyEvery: 1_000 },
     () => Promise.resolve(),
   );
   life = { ...later, people: [...life.people, ...later.people] };

@@ -14,7 +14,7 @@ import { firstRowAges } from '#storage/expiry/expiring-rows.ts';
 import type { FirstRow } from '#storage/expiry/expiring-rows.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
-import { plantExpiring } from '../support/postgres/expiring-classes.ts';
+import { insertExpiringClasses } from '../support/postgres/expiring-classes.ts';
 import { plantRows } from '../support/postgres/expiring-rows.ts';
 import { runJob } from '../support/processes/run-job.ts';
 import { startWorkers } from '../../workers/main.ts';
@@ -59,7 +59,7 @@ test('every job that removes something has its classes, and every class a job', 
 test('what is counted beforehand is what each job then removes, also where one row goes after another', async () => {
   await plantRows(database.sql, 'living', 5);
   await plantRows(database.sql, 'expired', 20);
-  await plantExpiring(database.sql);
+  await insertExpiringClasses(database.sql);
   const seen = new Set<RetentionClassName>();
   for (const job of jobNames.filter((name) => !otherJobs.includes(name))) {
     for (const name of classesOf(job)) {

@@ -11,15 +11,15 @@ import type { MethodName, RawRequest } from './xrpc-client.ts';
 type MethodCall = (fixture: ConversationFixture, role: Role) => RawRequest | Promise<RawRequest>;
 
 const commitAt = ({ groupId }: ConversationFixture, epoch: number): string => base64(craftCommit(groupId, epoch));
-/** The secret that the invited person has, and nobody else. */
+/** Returns the hash of the invite's secret for the invited person, and nothing for other roles. */
 async function pskHashOf(role: Role, { pskHash }: ConversationFixture): Promise<{ pskHash?: string }> {
   return role === 'invited' ? { pskHash: await pskHash() } : {};
 }
 
-/** A person for whom it is the first time. */
+/** Returns the DID of a new person. */
 const newDid = ({ participants }: ConversationFixture): string => participants.newPerson().did;
 
-/** How each method is called about a fixture: a request that succeeds for those who may make it. Streams are opened, not called. */
+/** The request of each method about a fixture; it succeeds for authorized callers. Streams are opened by other functions. */
 export const methodCalls = {
   acceptChatRequest: async ({ chatRequest }) =>
     rawRequest('acceptChatRequest', { requestId: (await chatRequest()).requestId }),
@@ -103,7 +103,7 @@ export const methodCalls = {
   promoteModerator: ({ convoId, participants }) =>
     rawRequest('promoteModerator', { convoId, targetDid: participants.otherMember.did }),
   publishKeyPackage: async ({ deviceId, participants }, role) =>
-    // The device is the member's, whose other device may publish for it.
+    // The device belongs to the member, so the member's other device may publish for it.
     rawRequest('publishKeyPackage', {
       ...(await keyPackageOf(participants.mls[role === 'otherDevice' ? 'member' : role])),
       deviceId,

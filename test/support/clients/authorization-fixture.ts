@@ -10,46 +10,46 @@ import type { XrpcClient } from './xrpc-client.ts';
 export const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const weekMs = 7 * 86_400_000;
 
-/** The people of every fixture. */
+/** The people of all fixtures. */
 export interface Participants {
   readonly bed: TestBed;
   readonly pds: LoopbackPds;
-  /** Who plays each role; the other device is the member's. */
+  /** The client of each role; `otherDevice` is a second device of the member. */
   readonly clients: Readonly<Record<Role, XrpcClient>>;
-  /** Another admin, and another member, whom things are done to. */
+  /** Another admin and another member, the targets of calls. */
   readonly otherAdmin: XrpcClient;
   readonly otherMember: XrpcClient;
-  /** Of the member. */
+  /** A device of the member. */
   readonly deviceId: string;
-  /** Opens nothing by itself. */
+  /** A cursor of another conversation. */
   readonly cursor: string;
-  /** The MLS client of each. */
+  /** The MLS client of each role. */
   readonly mls: Readonly<Record<Role, MlsMember>>;
   readonly newPerson: () => XrpcClient;
 }
 
-/** A conversation with its people in their roles, or one that does not exist, and things in it, made when asked for. */
+/** A conversation with people in all roles, or one that does not exist. Its invites, reports and so on are created at first use. */
 export interface ConversationFixture {
   readonly participants: Participants;
   readonly convoId: string;
   readonly groupId: Buffer;
-  /** Of the group's epoch 0; stored for the conversation. */
+  /** The GroupInfo of epoch 0, also stored for the conversation. */
   readonly groupInfo: () => Promise<Uint8Array>;
-  /** Of the secret of an invite. */
+  /** The hash of an invite's secret. */
   readonly pskHash: () => Promise<string>;
   readonly inviteId: () => Promise<string>;
   readonly reportId: () => Promise<string>;
-  /** A device of somebody in the conversation that waits to be added to it. */
+  /** A device of a member that waits to be added to the conversation. */
   readonly additionId: () => Promise<string>;
   /** A Welcome for the member. */
   readonly welcome: () => Promise<Uint8Array>;
-  /** Somebody who asked the member to chat. */
+  /** A chat request to the member. */
   readonly chatRequest: () => Promise<{ requestId: string; senderDid: string }>;
   /** A block that the member made. */
   readonly block: () => { blockedDid: string; blockUri: string };
-  /** The member's. */
+  /** A device of the member. */
   readonly deviceId: string;
-  /** A further device of the member. */
+  /** Another device of the member. */
   readonly newDeviceId: () => Promise<string>;
 }
 
@@ -103,7 +103,7 @@ export async function createParticipants(
   return { bed, pds, clients, mls, otherAdmin, otherMember, deviceId, cursor: await cursorOf(otherAdmin), newPerson };
 }
 
-/** A new conversation at epoch 0 with everybody in their role. */
+/** Creates a conversation at epoch 0 with people in all roles. */
 export async function createConversationFixture(participants: Participants): Promise<ConversationFixture> {
   const { clients, otherAdmin, otherMember } = participants;
   const { admin, moderator, member, left, removed } = clients;
@@ -140,7 +140,7 @@ export async function createConversationFixture(participants: Participants): Pro
       await admin.call('addMembers', { convoId, didList: [owner.did] });
       await registerNewDevice(owner);
       const { pendingAdditions } = await admin.call('getPendingDeviceAdditions', { convoIds: [convoId] });
-      return pendingAdditions.find(({ userDid }) => userDid === owner.did)?.id ?? 'none waits';
+      return pendingAdditions.find(({ userDid }) => userDid === owner.did)?.id ?? 'no pending addition';
     }),
     welcome: once(() => welcomeMember(participants, ids)),
     chatRequest: once(async () => {
@@ -156,7 +156,7 @@ export async function createConversationFixture(participants: Participants): Pro
   };
 }
 
-/** The same calls can be made about this fixture, and nothing in it exists. */
+/** Returns a fixture for the same calls whose conversation, devices and so on do not exist. */
 export function missingConversationFixture(participants: Participants): ConversationFixture {
   const ids = newConversationIds();
   return {
@@ -188,14 +188,14 @@ function newConversationIds(): ConversationIds {
   return { groupId, convoId: groupId.toString('hex') };
 }
 
-/** @returns the GroupInfo of a new MLS group of the admin. */
+/** Creates an MLS group of the admin. @returns its GroupInfo. */
 async function makeGroup({ mls }: Participants, groupId: Buffer): Promise<Uint8Array> {
   const group = mls.admin.inAnotherGroup();
   await group.createGroup(groupId);
   return group.exportGroupInfo();
 }
 
-/** One after the other: a caller who asks twice within ten minutes gets the same key packages. */
+/** Welcomes are made one after the other, because two claims of a caller within ten minutes return the same key packages. */
 let lastWelcome: Promise<unknown> = Promise.resolve();
 
 function welcomeMember(participants: Participants, ids: ConversationIds): Promise<Uint8Array> {
@@ -206,7 +206,7 @@ function welcomeMember(participants: Participants, ids: ConversationIds): Promis
 
 async function welcomeNow({ clients, mls }: Participants, { convoId, groupId }: ConversationIds): Promise<Uint8Array> {
   const { admin, member } = clients;
-  // They may have tried optOut meanwhile, and would not be found.
+  // Another test may have called optOut for the member.
   await member.call('optIn', {});
   await member.call('publishKeyPackages', { keyPackages: [await keyPackageOf(mls.member)] });
   const { keyPackages } = await admin.call('getKeyPackages', { dids: [member.did], cipherSuite });

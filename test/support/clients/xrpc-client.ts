@@ -4,12 +4,12 @@ import type { InferInput, InferOutput, LexValue, Payload, Query, Schema } from '
 import * as mls from '#xrpc/lexicon/blue/catbird/mls.ts';
 import type { WireValue } from '#xrpc/wire-value.ts';
 import type { Account } from './account.ts';
-import { noteRefusal } from '../seen-refusals.ts';
+import { noteRefusal } from '../recorded-refusals.ts';
 
 type Lexicons = typeof mls;
 type MainOf<Name extends keyof Lexicons> = Lexicons[Name] extends { readonly main: infer Main } ? Main : never;
 
-/** Every method of the contract but the subscription. */
+/** Every method of the contract except the subscription. */
 export type MethodName = {
   [Name in keyof Lexicons]: MainOf<Name> extends never ? never : MainOf<Name> extends Query | Procedure ? Name : never;
 }[keyof Lexicons];
@@ -25,7 +25,7 @@ export type RequestOf<Name extends MethodName> =
 export type ResponseOf<Name extends MethodName> =
   MainOf<Name> extends Query | Procedure ? InferOutput<BodyOf<MainOf<Name>['output']>> : never;
 
-/** A refusal as it came over the wire. */
+/** An error response. */
 export class XrpcFailure extends Error {
   override readonly name = 'XrpcFailure';
   readonly status: number;
@@ -43,7 +43,7 @@ export class XrpcFailure extends Error {
   }
 }
 
-/** The error name in a refusal. */
+/** Returns the error name of an error response. */
 export function errorNameOf(answer: Pick<RawResponse, 'text'>): unknown {
   return (JSON.parse(answer.text) as Record<string, unknown>)['error'];
 }
@@ -54,13 +54,13 @@ export interface RawResponse {
   readonly text: string;
 }
 
-/** What to send instead of what the lexicon asks for. */
+/** A request that need not fit the lexicon. */
 export interface RawRequest {
   readonly verb?: 'GET' | 'POST';
   readonly search?: string;
   readonly body?: string | Uint8Array<ArrayBuffer>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Default: a fresh one for this method. */
+  /** Default: a new token for this method. */
   readonly token?: string;
 }
 
@@ -69,13 +69,13 @@ export interface XrpcClient {
   readonly account: Account;
   readonly did: string;
   readonly server: ServerAddress;
-  /** Calls a method with a fresh token; `$bytes` become Uint8Array both ways. @throws XrpcFailure for a refusal. */
+  /** Calls a method with a new token; `$bytes` are Uint8Array in request and response. @throws XrpcFailure for an error response. */
   call<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<ResponseOf<Name>>;
-  /** The refusal that a call must end with. @throws Error when it is answered. */
+  /** Returns the refusal of a call. @throws Error when the call succeeds. */
   refusal<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<XrpcFailure>;
-  /** Sends anything. */
+  /** Sends a request without any check. */
   raw(name: string, request?: RawRequest): Promise<RawResponse>;
-  /** A fresh token for this method. */
+  /** Mints a new token for this method. */
   token(name: string): string;
 }
 
@@ -108,7 +108,7 @@ export function createXrpcClient({ server, account }: { server: ServerAddress; a
   async function call<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<ResponseOf<Name>> {
     const answer = await raw(name, rawRequest(name, request));
     if (answer.status !== 200) throw new XrpcFailure(name, answer);
-    // The server checks each answer against the lexicon that this type comes from.
+    // The server checks each response against the lexicon that this type is generated from.
     return lexParse(answer.text) as ResponseOf<Name>;
   }
   return {
@@ -120,13 +120,13 @@ export function createXrpcClient({ server, account }: { server: ServerAddress; a
     call,
     async refusal(name, request) {
       const answer = await raw(name, rawRequest(name, request));
-      if (answer.status === 200) throw new Error(`${name} was answered, not refused`);
+      if (answer.status === 200) throw new Error(`${name} succeeded instead of being refused`);
       return new XrpcFailure(name, answer);
     },
   };
 }
 
-/** The request that the method's lexicon asks for. */
+/** Encodes a request as the method's lexicon requires. */
 export function rawRequest<Name extends MethodName>(name: Name, request: RequestOf<Name>): RawRequest {
   const fields = Object.entries(request as object).filter(([, value]) => value !== undefined);
   if (lexicons[name].main instanceof Procedure) {

@@ -2,7 +2,7 @@ import { newSecret, newUuid } from '#platform/ids.ts';
 import { craftApplication } from './crafted-mls.ts';
 import type { ResponseOf, RequestOf, XrpcClient } from '../clients/xrpc-client.ts';
 
-/** A conversation at epoch 0 whose messages are framed as MLS and hold random bytes: for tests without cryptography. */
+/** A conversation at epoch 0 whose messages have MLS framing and random ciphertexts, for tests without cryptography. */
 export interface CraftedConversation {
   readonly convoId: string;
   readonly groupId: Buffer;
@@ -28,7 +28,7 @@ export interface CraftedMessage {
   readonly delivery?: 'persistent' | 'ephemeral';
 }
 
-/** The body of a sendMessage. */
+/** Makes the body of a sendMessage request. */
 export function craftMessage(
   conversation: CraftedConversation,
   message: CraftedMessage = {},
