@@ -20,7 +20,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => bed.stop());
 
-/** Kill -9 of one backend: Postgres then ends all others and recovers, which empties unlogged tables. */
+/** Kills one backend with SIGKILL. Postgres then ends all others and recovers, which empties unlogged tables. */
 async function crash(): Promise<void> {
   const [backend] = await database.sql<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
   process.kill(backend?.pid ?? 0, 'SIGKILL');
@@ -37,7 +37,7 @@ function nameOf(answer: RawResponse): unknown {
 }
 
 test(
-  'a used token is not good again after kill -9 of Postgres, which forgets the used ones',
+  'a used token is refused again after a crash of Postgres, which empties the record of used tokens',
   { timeout: 60_000 },
   async () => {
     const account = createAccount(plc);
@@ -52,7 +52,7 @@ test(
     for (const token of [...recent, ...older]) expect(await ask(token)).toBe(200);
     const unused = [mint(0), mint(60)] as const;
     await crash();
-    // Whatever is answered on the way to recovery, no used token passes.
+    // During the recovery no used token may be accepted.
     await expect.poll(() => rowsLeft(), { timeout: 30_000 }).toEqual({ entries: 0, births: 0 });
     const outcomes = new Set<unknown>();
     await expect
@@ -74,7 +74,7 @@ test(
 );
 
 test(
-  'a client that gets a new token for every try is never told 401 over crashes of Postgres',
+  'a client that gets a new token for every try never gets a 401 because of crashes of Postgres',
   { timeout: 90_000 },
   async () => {
     const answers = new Map<string, number>();
@@ -89,14 +89,14 @@ test(
         isServed[at] = answer.status === 200;
         if (answer.status === 503) {
           expect(Number(answer.headers.get('Retry-After'))).toBeGreaterThanOrEqual(1);
-          // More often than a patient client, so that every moment is met.
+          // More often than real clients, so that requests meet every phase of the recovery.
           await systemClock.sleep(50);
         }
       }
     });
     for (let crashes = 0; crashes < 3; crashes++) {
       await expect.poll(() => isServed.every(Boolean), { timeout: 20_000 }).toBe(true);
-      // The birth falls into different parts of a second.
+      // The record is created in different parts of a second.
       await systemClock.sleep(1_000 + 300 * crashes);
       isServed.fill(false);
       await crash().catch(() => undefined);

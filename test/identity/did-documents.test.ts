@@ -7,7 +7,7 @@ import { eventually, freshMs, minuteMs, useDidDocuments } from './did-documents-
 
 const fixture = useDidDocuments();
 
-describe('every way to write a key is read', () => {
+describe('every form of a key is read', () => {
   const forms = (['secp256k1', 'p256'] as const).flatMap((curve) =>
     (['multikey', 'legacy', 'jwk'] as const).map((keyForm) => ({ curve, keyForm })),
   );
@@ -29,7 +29,7 @@ describe('every way to write a key is read', () => {
   });
 });
 
-describe('the key is chosen by name', () => {
+describe('kid selects the key', () => {
   test('kid may name a key of the same document by fragment or full id', async () => {
     const other = createAccount(fixture.plc, { fragment: 'other' });
     for (const kid of ['#other', 'other', `${other.did}#other`])
@@ -37,24 +37,24 @@ describe('the key is chosen by name', () => {
     await expect(fixture.documents.signingKey(other.did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
   });
 
-  test('kid cannot lead to another document', async () => {
-    const [account, stranger] = [createAccount(fixture.plc), createAccount(fixture.plc)];
-    await fixture.documents.signingKey(stranger.did);
-    const kid = `${stranger.did}#atproto`;
+  test('kid cannot name a key of another document', async () => {
+    const [account, other] = [createAccount(fixture.plc), createAccount(fixture.plc)];
+    await fixture.documents.signingKey(other.did);
+    const kid = `${other.did}#atproto`;
     await expect(fixture.documents.signingKey(account.did, { kid })).rejects.toMatchObject({
       code: 'SigningKeyMissing',
     });
   });
 
-  test("a document that lists another document's key does not make it its own", async () => {
-    const stranger = createAccount(fixture.plc);
+  test("a key with another document's id is ignored", async () => {
+    const other = createAccount(fixture.plc);
     const did = randomPlcDid();
-    fixture.plc.register({ ...stranger.document(), id: did });
-    const kid = `${stranger.did}#atproto`;
+    fixture.plc.register({ ...other.document(), id: did });
+    const kid = `${other.did}#atproto`;
     await expect(fixture.documents.signingKey(did, { kid })).rejects.toMatchObject({ code: 'SigningKeyMissing' });
   });
 
-  test('two keys of one name are ambiguous, so neither counts', async () => {
+  test('two keys with the same id are ambiguous, so both are ignored', async () => {
     const [account, other] = [createAccount(fixture.plc), createAccount(fixture.plc)];
     const [first] = account.document().verificationMethod ?? [];
     const [second] = other.document().verificationMethod ?? [];
@@ -70,7 +70,7 @@ describe('the key is chosen by name', () => {
       'a Multikey of another curve',
       { type: 'Multikey', publicKeyMultibase: 'z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK' },
     ],
-    ['a type that signs nothing', { type: 'X25519KeyAgreementKey2020', publicKeyMultibase: zQ3 }],
+    ['a type without signatures', { type: 'X25519KeyAgreementKey2020', publicKeyMultibase: zQ3 }],
     ['a very long key', { type: 'Multikey', publicKeyMultibase: `z${'2'.repeat(20_000)}` }],
     ['a JWK that is no EC key', { type: 'JsonWebKey2020', publicKeyJwk: { kty: 'oct', k: 'AAAA' } }],
     [
@@ -81,13 +81,13 @@ describe('the key is chosen by name', () => {
       'a JWK with short coordinates',
       { type: 'JsonWebKey2020', publicKeyJwk: { kty: 'EC', crv: 'P-256', x: 'AAAA', y: 'AAAA' } },
     ],
-  ])('%s is no key', async ([, fields]) => {
+  ])('%s is ignored', async ([, fields]) => {
     const did = randomPlcDid();
     fixture.plc.register({ id: did, verificationMethod: [{ id: `${did}#atproto`, controller: did, ...fields }] });
     await expect(fixture.documents.signingKey(did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
   });
 
-  test('the positive control of the broken keys is read', async () => {
+  test('the valid key that the invalid keys are made from is read', async () => {
     const did = randomPlcDid();
     const fields = { type: 'Multikey', publicKeyMultibase: zQ3 };
     fixture.plc.register({ id: did, verificationMethod: [{ id: `${did}#atproto`, controller: did, ...fields }] });
@@ -95,22 +95,22 @@ describe('the key is chosen by name', () => {
   });
 });
 
-describe('the directory is asked as little as possible', () => {
-  test('50 lookups at once make one request, and share one parsed key', async () => {
+describe('the directory gets few requests', () => {
+  test('50 concurrent lookups make one request and share one parsed key', async () => {
     const { did } = createAccount(fixture.plc);
     const keys = await Promise.all(Array.from({ length: 50 }, () => fixture.documents.signingKey(did)));
     expect(fixture.plc.requests(did)).toBe(1);
     expect(new Set(keys).size).toBe(1);
   });
 
-  test('50 lookups at once of an absent DID make one request', async () => {
+  test('50 concurrent lookups of an absent DID make one request', async () => {
     const did = randomPlcDid();
     const answers = await Promise.allSettled(Array.from({ length: 50 }, () => fixture.documents.signingKey(did)));
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 50 }, () => 'rejected'));
     expect(fixture.plc.requests(did)).toBe(1);
   });
 
-  test('an absent DID is asked for again after a minute', async () => {
+  test('an absent DID is requested again after a minute', async () => {
     const did = randomPlcDid();
     const isAbsent = (): Promise<void> =>
       expect(fixture.documents.signingKey(did)).rejects.toMatchObject({ code: 'DidNotFound' });
@@ -124,7 +124,7 @@ describe('the directory is asked as little as possible', () => {
     expect(fixture.plc.requests(did)).toBe(2);
   });
 
-  test('at most 16 fetches of a method run at once, and who waits too long is told to come back', async () => {
+  test('at most 16 fetches of a DID method run at once, and a lookup that waits too long gets IdentityUnavailable', async () => {
     const dids = Array.from({ length: 300 }, () => createAccount(fixture.plc).did);
     for (const did of dids) fixture.plc.misbehave(did, 'hang');
     const answers = Promise.allSettled(dids.map((did) => fixture.documents.signingKey(did)));
@@ -171,7 +171,7 @@ describe('a directory that misbehaves', () => {
     ['endless-body', 'IdentityUnavailable'],
     ['drip-body', 'IdentityUnavailable'],
     ['many-keys', 'IdentityUnavailable'],
-  ])('%s is answered with %s in time', async ([how, code]) => {
+  ])('%s gives %s in time', async ([how, code]) => {
     const { did } = createAccount(fixture.plc);
     fixture.plc.misbehave(did, how);
     const startMs = performance.now();
@@ -180,14 +180,14 @@ describe('a directory that misbehaves', () => {
     fixture.plc.release();
   });
 
-  test('a document that would change every object changes none, and its key counts', async () => {
+  test('a document with keys such as __proto__ changes no prototype, and its signing key is used', async () => {
     const account = createAccount(fixture.plc);
     fixture.plc.misbehave(account.did, 'polluting');
     expect(await fixture.verifies(account)).toBe(true);
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
   });
 
-  test('of very many keys those behind the first 32 do not count', async () => {
+  test('keys after the first 32 of a document are ignored', async () => {
     const account = createAccount(fixture.plc);
     const [key = {}] = account.document().verificationMethod ?? [];
     const list = (others: number): void => {
@@ -201,7 +201,7 @@ describe('a directory that misbehaves', () => {
     await expect(fixture.documents.signingKey(account.did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
   });
 
-  test('an error says nothing about whom it concerns', async () => {
+  test('an error does not contain the DID', async () => {
     const { did } = createAccount(fixture.plc);
     fixture.plc.misbehave(did, 'error');
     const error: unknown = await fixture.documents.signingKey(did).catch((reason: unknown) => reason);

@@ -5,8 +5,8 @@ import { eventually, freshMs, minuteMs, useDidDocuments } from './did-documents-
 
 const fixture = useDidDocuments();
 
-describe('documents grow old', () => {
-  test('after four minutes one is refreshed behind the requests, which do not wait', async () => {
+describe('cached documents expire', () => {
+  test('after four minutes a document is refreshed in the background, and requests do not wait', async () => {
     const account = createAccount(fixture.plc);
     const before = await fixture.documents.signingKey(account.did);
     account.rotateKey();
@@ -24,7 +24,7 @@ describe('documents grow old', () => {
     expect(fixture.plc.requests(account.did)).toBe(2);
   });
 
-  test.for([5, 59, 600])('after %i minutes without a request the old key is not used once more', async (minutes) => {
+  test.for([5, 59, 600])('after %i minutes without a request the old key is not used again', async (minutes) => {
     const account = createAccount(fixture.plc);
     const before = await fixture.documents.signingKey(account.did);
     account.rotateKey();
@@ -35,7 +35,7 @@ describe('documents grow old', () => {
     expect(fixture.plc.requests(account.did)).toBe(2);
   });
 
-  test('the five minutes count from the question, not from the answer', async () => {
+  test('the five minutes count from the request, not from the response', async () => {
     const account = createAccount(fixture.plc);
     fixture.plc.misbehave(account.did, 'hang');
     const first = fixture.documents.signingKey(account.did);
@@ -49,7 +49,7 @@ describe('documents grow old', () => {
     expect(await fixture.documents.signingKey(account.did)).not.toBe(before);
   });
 
-  test('when the directory is down one serves for an hour, and the directory is asked less and less', async () => {
+  test('while the directory is down, a document is used for an hour, and the time between requests doubles', async () => {
     const account = createAccount(fixture.plc);
     const known = await fixture.documents.signingKey(account.did);
     fixture.plc.misbehave(account.did, 'error');
@@ -70,7 +70,7 @@ describe('documents grow old', () => {
     expect(await fixture.verifies(account)).toBe(true);
   });
 
-  test('a tombstone takes the key away within five minutes', async () => {
+  test('after a tombstone the key is refused within five minutes', async () => {
     const [used, unused] = [createAccount(fixture.plc), createAccount(fixture.plc)];
     for (const { did } of [used, unused]) {
       await fixture.documents.signingKey(did);
@@ -85,7 +85,7 @@ describe('documents grow old', () => {
 });
 
 describe('a forced refresh', () => {
-  test('finds a rotated key at once, and happens every five seconds for a DID', async () => {
+  test('finds a rotated key at once, and is allowed every five seconds for a DID', async () => {
     const account = createAccount(fixture.plc);
     await fixture.documents.signingKey(account.did);
     account.rotateKey();
@@ -105,7 +105,7 @@ describe('a forced refresh', () => {
     expect(fixture.plc.requests(account.did)).toBe(3);
   });
 
-  test('of many people at once happens ten times a second at most, and those who rotated are served soon', async () => {
+  test('is made ten times a second at most for all DIDs, and rotated keys are found soon', async () => {
     const accounts = Array.from({ length: 40 }, () => createAccount(fixture.plc));
     for (const { did } of accounts) await fixture.documents.signingKey(did);
     fixture.clock.advance(2_000);
@@ -124,14 +124,14 @@ describe('a forced refresh', () => {
     expect(Math.max(...accounts.map(({ did }) => fixture.plc.requests(did)))).toBe(2);
   });
 
-  test('does not fetch a document twice for one junk token', async () => {
+  test('does not fetch a document twice for one forged token', async () => {
     const { did } = createAccount(fixture.plc);
     await fixture.documents.signingKey(did);
     await fixture.documents.signingKey(did, { refresh: 'force' });
     expect(fixture.plc.requests(did)).toBe(1);
   });
 
-  test('that fails leaves the known key in use', async () => {
+  test('that fails leaves the cached key in use', async () => {
     const account = createAccount(fixture.plc);
     const known = await fixture.documents.signingKey(account.did);
     fixture.clock.advance(2_000);

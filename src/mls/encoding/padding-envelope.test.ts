@@ -41,7 +41,7 @@ describe('unwrapPadded', () => {
   });
 
   it.each([65_537, 65_538, 65_541])(
-    'recognizes an envelope whose length has the same bytes as an MLS header (%i)',
+    'detects an envelope whose length has the same bytes as an MLS header (%i)',
     (n) => {
       const message = privateMessage(n);
       expect(unwrapPadded(envelope(message, 73_728))).toEqual(message);

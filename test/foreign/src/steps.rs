@@ -1,4 +1,4 @@
-//! What the devices do, step by step.
+//! The steps that the devices run.
 
 use std::rc::Rc;
 
@@ -265,7 +265,7 @@ fn join_externally(scenario: &mut Scenario) {
     });
 }
 
-/// Somebody who left on their own account asks to come back, and does.
+/// A person who has left requests to rejoin, and rejoins.
 pub fn come_back(scenario: &mut Scenario, at: usize) -> Outcome<String> {
     let convo = scenario.convo.clone();
     let device = &mut scenario.devices[at];
