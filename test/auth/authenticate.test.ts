@@ -195,12 +195,12 @@ test('a token that expires while the document of its issuer is fetched is refuse
   plc.misbehave(account.did, 'hang');
   const patient = openAuthenticator({}, 5_000);
   const token = fixture.mintOf(account, { exp: nowSeconds() + 3 });
-  const asked = outcome(`Bearer ${token}`, patient);
+  const pending = outcome(`Bearer ${token}`, patient);
   await expect.poll(() => plc.pending()).toBe(1);
   clock.advance(3_000);
   plc.misbehave(account.did, undefined);
   plc.release();
-  expect(await asked).toBe('JwtExpired');
+  expect(await pending).toBe('JwtExpired');
   expect(await outcome(`Bearer ${fixture.mintOf(account)}`, patient)).toBe(account.did);
 });
 

@@ -81,7 +81,7 @@ const attacks: readonly Attack[] = [1, 30].flatMap((addresses) =>
   ),
 );
 
-async function prepare(attack: Attack): Promise<{ victim: Account; junk: () => Promise<unknown[]> }> {
+async function prepare(attack: Attack): Promise<{ victim: Account; sendForged: () => Promise<unknown[]> }> {
   const [victim, forger] = [createAccount(plc), createAccount(plc)];
   const others = Array.from({ length: attack.others }, () => createAccount(plc));
   const from = Array.from({ length: attack.addresses }, (_, at) => `attacker-${at}`);
@@ -91,17 +91,17 @@ async function prepare(attack: Attack): Promise<{ victim: Account; junk: () => P
   clock.advance(2_000);
   // Forged once and sent repeatedly until they expire, because refused tokens are not recorded.
   const forged = [victim, ...others].map((as) => mint(forger, as));
-  const junk = (): Promise<unknown[]> =>
+  const sendForged = (): Promise<unknown[]> =>
     Promise.all(forged.map((token, at) => present(from[at % from.length] ?? '', token)));
-  return { victim, junk };
+  return { victim, sendForged };
 }
 
 describe('forged tokens in the name of a victim', () => {
   test.for(attacks)('do not delay a rotated key: $name', async (attack) => {
-    const { victim, junk } = await prepare(attack);
+    const { victim, sendForged } = await prepare(attack);
     const before = { all: plc.requests(), victim: plc.requests(victim.did) };
     for (let passedMs = 0; passedMs < attackMs; passedMs += stepMs) {
-      const refusals = new Set(await junk());
+      const refusals = new Set(await sendForged());
       expect([...refusals]).toEqual(['BadJwtSignature']);
       clock.advance(stepMs);
       // Each rotation follows soon after a fetch that the forged tokens caused, and the distance exceeds that of owners' refreshes.
@@ -120,13 +120,13 @@ describe('forged tokens in the name of a victim', () => {
 
   test('delay an owner at a new address by 15 seconds at most', async () => {
     const attack = { name: '', addresses: 1, isProven: false, others: 0, isVictimKnown: false };
-    const { victim, junk } = await prepare(attack);
+    const { victim, sendForged } = await prepare(attack);
     clock.advance(15_000);
-    await junk();
+    await sendForged();
     victim.rotateKey();
     let passedMs = 0;
     for (; (await call('new', victim)) !== victim.did; passedMs += stepMs) {
-      await junk();
+      await sendForged();
       clock.advance(stepMs);
     }
     expect(passedMs).toBeLessThanOrEqual(15_000);
@@ -152,12 +152,12 @@ describe('forged tokens in the name of a victim', () => {
     clock.advance(20_000);
     const oldDocument = victim.document();
     plc.misbehave(victim.did, 'hang');
-    const junk = call('attacker', forger, victim);
+    const forgedCall = call('attacker', forger, victim);
     await expect.poll(() => plc.pending()).toBe(1);
     victim.rotateKey();
     const newDocument = victim.document();
     clock.advance(10);
-    const answer = call('home', victim);
+    const response = call('home', victim);
     // The directory responds with the document of the time of the request.
     plc.register(oldDocument);
     plc.misbehave(victim.did, undefined);
@@ -165,8 +165,8 @@ describe('forged tokens in the name of a victim', () => {
       plc.release();
       setImmediate(() => plc.register(newDocument));
     });
-    expect(await answer).toBe(victim.did);
-    expect(await junk).toBe('BadJwtSignature');
+    expect(await response).toBe(victim.did);
+    expect(await forgedCall).toBe('BadJwtSignature');
   });
 });
 
@@ -175,24 +175,24 @@ test('over HTTP: hundreds of forged tokens a second from another address do not 
   try {
     const [victim, forger] = [bed.account(), bed.account()];
     const client = createXrpcClient({ server: bed.server(), account: victim });
-    const ask = async (address: string, token: string): Promise<number> => {
-      const answer = await client.raw('getConvos', { token, headers: { 'X-Forwarded-For': address } });
-      return answer.status;
+    const send = async (address: string, token: string): Promise<number> => {
+      const response = await client.raw('getConvos', { token, headers: { 'X-Forwarded-For': address } });
+      return response.status;
     };
-    expect(await ask('203.0.113.9', client.token('getConvos'))).toBe(200);
+    expect(await send('203.0.113.9', client.token('getConvos'))).toBe(200);
     const forged = (): string =>
       forger.mintToken({ aud: bed.server().serviceDid, lxm: 'blue.catbird.mls.getConvos', iss: victim.did });
-    const junk = async (): Promise<void> => {
-      const statuses = await Promise.all(Array.from({ length: 50 }, () => ask('198.51.100.7', forged())));
+    const sendForged = async (): Promise<void> => {
+      const statuses = await Promise.all(Array.from({ length: 50 }, () => send('198.51.100.7', forged())));
       expect(new Set(statuses)).toEqual(new Set([401]));
     };
     const fetchesBefore = bed.plc.requests(victim.did);
     const startedMs = performance.now();
     let sent = 0;
-    for (; sent < 200 || performance.now() - startedMs < 2_000; sent += 50) await junk();
+    for (; sent < 200 || performance.now() - startedMs < 2_000; sent += 50) await sendForged();
     victim.rotateKey();
-    const during = junk();
-    expect(await ask('203.0.113.9', client.token('getConvos'))).toBe(200);
+    const during = sendForged();
+    expect(await send('203.0.113.9', client.token('getConvos'))).toBe(200);
     await during;
     expect(bed.plc.requests(victim.did) - fetchesBefore).toBeLessThanOrEqual(4);
   } finally {

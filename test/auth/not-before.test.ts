@@ -52,8 +52,8 @@ function refuse(did: string, notBefore: Date | 'now' | 'forever'): Promise<unkno
 async function call(client: XrpcClient, issuedAtSeconds: number, claims: { iat?: undefined } = {}): Promise<unknown> {
   const target = { aud: client.server.serviceDid, lxm: `blue.catbird.mls.${method}` };
   const times = { iat: issuedAtSeconds, exp: issuedAtSeconds + 240 };
-  const answer = await client.raw(method, { token: client.account.mintToken({ ...target, ...times, ...claims }) });
-  return answer.status === 200 ? 200 : errorNameOf(answer);
+  const response = await client.raw(method, { token: client.account.mintToken({ ...target, ...times, ...claims }) });
+  return response.status === 200 ? 200 : errorNameOf(response);
 }
 
 const secondsNow = (): number => Math.floor(Date.now() / 1_000);

@@ -32,8 +32,8 @@ async function rowsLeft(): Promise<unknown> {
   return counts;
 }
 
-function nameOf(answer: RawResponse): unknown {
-  return answer.status === 200 ? 200 : errorNameOf(answer);
+function nameOf(response: RawResponse): unknown {
+  return response.status === 200 ? 200 : errorNameOf(response);
 }
 
 test(
@@ -42,14 +42,14 @@ test(
   async () => {
     const account = createAccount(plc);
     const client = createXrpcClient({ server, account });
-    const ask = async (token: string): Promise<unknown> => nameOf(await client.raw('getConvos', { token }));
+    const send = async (token: string): Promise<unknown> => nameOf(await client.raw('getConvos', { token }));
     const mint = (secondsAgo: number): string => {
       const iat = Math.floor(Date.now() / 1_000) - secondsAgo;
       return account.mintToken({ aud: server.serviceDid, lxm: 'blue.catbird.mls.getConvos', iat, exp: iat + 280 });
     };
     const recent = Array.from({ length: 10 }, () => mint(0));
     const older = Array.from({ length: 10 }, () => mint(60));
-    for (const token of [...recent, ...older]) expect(await ask(token)).toBe(200);
+    for (const token of [...recent, ...older]) expect(await send(token)).toBe(200);
     const unused = [mint(0), mint(60)] as const;
     await crash();
     // During the recovery no used token may be accepted.
@@ -58,18 +58,18 @@ test(
     await expect
       .poll(
         async () => {
-          for (const token of [...recent, ...older]) outcomes.add(await ask(token));
+          for (const token of [...recent, ...older]) outcomes.add(await send(token));
           return [...outcomes];
         },
         { timeout: 30_000 },
       )
       .toContain('JwtTooOld');
     expect(outcomes).toEqual(new Set(['JwtTooOld', 'ServiceUnavailable']));
-    expect(await ask(unused[0]), 'nobody knows whether this one was used').toBe('ServiceUnavailable');
-    expect(await ask(unused[1])).toBe('JwtTooOld');
-    await expect.poll(() => ask(client.token('getConvos')), { timeout: 10_000 }).toBe(200);
-    for (const token of recent) expect(await ask(token)).toBe('ServiceUnavailable');
-    for (const token of older) expect(await ask(token)).toBe('JwtTooOld');
+    expect(await send(unused[0]), 'an earlier use cannot be excluded').toBe('ServiceUnavailable');
+    expect(await send(unused[1])).toBe('JwtTooOld');
+    await expect.poll(() => send(client.token('getConvos')), { timeout: 10_000 }).toBe(200);
+    for (const token of recent) expect(await send(token)).toBe('ServiceUnavailable');
+    for (const token of older) expect(await send(token)).toBe('JwtTooOld');
   },
 );
 
@@ -77,18 +77,18 @@ test(
   'a client that gets a new token for every try never gets a 401 because of crashes of Postgres',
   { timeout: 90_000 },
   async () => {
-    const answers = new Map<string, number>();
+    const responses = new Map<string, number>();
     const stopping = new AbortController();
     const clients = Array.from({ length: 12 }, () => createXrpcClient({ server, account: createAccount(plc) }));
     const isServed = clients.map(() => false);
     const running = clients.map(async (client, at) => {
       while (!stopping.signal.aborted) {
-        const answer = await client.raw('getConvos');
-        const name = String(nameOf(answer));
-        answers.set(name, (answers.get(name) ?? 0) + 1);
-        isServed[at] = answer.status === 200;
-        if (answer.status === 503) {
-          expect(Number(answer.headers.get('Retry-After'))).toBeGreaterThanOrEqual(1);
+        const response = await client.raw('getConvos');
+        const name = String(nameOf(response));
+        responses.set(name, (responses.get(name) ?? 0) + 1);
+        isServed[at] = response.status === 200;
+        if (response.status === 503) {
+          expect(Number(response.headers.get('Retry-After'))).toBeGreaterThanOrEqual(1);
           // More often than real clients, so that requests meet every phase of the recovery.
           await systemClock.sleep(50);
         }
@@ -104,6 +104,6 @@ test(
     await expect.poll(() => isServed.every(Boolean), { timeout: 20_000 }).toBe(true);
     stopping.abort();
     await Promise.all(running);
-    expect(new Set(answers.keys())).toEqual(new Set(['200', 'ServiceUnavailable']));
+    expect(new Set(responses.keys())).toEqual(new Set(['200', 'ServiceUnavailable']));
   },
 );

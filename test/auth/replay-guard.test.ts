@@ -146,7 +146,7 @@ describe('after the record was lost', () => {
     const guard = openGuard();
     expect(await use(guard, 'old-token')).toBe('first');
     await forgetAll();
-    expect(await use(guard, 'old-token'), 'its entry is gone, yet it must not pass').toBe('just-before-record');
+    expect(await use(guard, 'old-token'), 'its entry is lost, and it must be refused').toBe('just-before-record');
     expect(await use(guard, 'older-token', nowSeconds() - 29)).toBe('just-before-record');
     expect(await use(guard, 'oldest-token', nowSeconds() - 31)).toBe('before-record');
     expect(await use(guard, 'late-token', nowSeconds() + 2)).toBe('first');

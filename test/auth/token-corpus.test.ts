@@ -41,7 +41,7 @@ interface Sent {
 }
 
 /** Sends the header lines unchanged, which HTTP clients cannot do. */
-async function ask({ headers, search = '', verb = 'GET' }: Sent, server = 0): Promise<Answer> {
+async function send({ headers, search = '', verb = 'GET' }: Sent, server = 0): Promise<Answer> {
   const lines = [
     `${verb} /xrpc/${fixture.lxm}${search} HTTP/1.1`,
     'Host: localhost',
@@ -87,7 +87,7 @@ test('the corpus has at least 220 cases with different names', () => {
 
 describe('an invalid token is refused over HTTP with an error name and a challenge', () => {
   test.for(tokenCases)('$name: $error', async ({ token, error, http }) => {
-    const answer = await ask(bearer(token(fixture)));
+    const answer = await send(bearer(token(fixture)));
     if (http === undefined) expectRefusal(answer, error);
     else expect([answer.status, errorOf(answer)]).toEqual([http.status, http.error]);
   });
@@ -95,7 +95,7 @@ describe('an invalid token is refused over HTTP with an error name and a challen
 
 describe('a token in the wrong part of the request is refused', () => {
   test.for(authHeaderCases)('$name: $error', async ({ sent, error }) => {
-    const answer = await ask(sent(() => fixture.mint()));
+    const answer = await send(sent(() => fixture.mint()));
     if (error === 'InvalidRequest') expect([answer.status, errorOf(answer)]).toEqual([400, error]);
     else expectRefusal(answer, error);
   });
@@ -104,8 +104,8 @@ describe('a token in the wrong part of the request is refused', () => {
 describe('a token is accepted once', () => {
   test('across two servers, and after a restart of both', { timeout: 30_000 }, async () => {
     const token = fixture.mint();
-    expect(errorOf(await ask(bearer(token)))).toBe(200);
-    for (const server of [0, 1]) expectRefusal(await ask(bearer(token), server), 'JwtReplayed');
+    expect(errorOf(await send(bearer(token)))).toBe(200);
+    for (const server of [0, 1]) expectRefusal(await send(bearer(token), server), 'JwtReplayed');
     const { identityKey, database, plc } = bed;
     const restarted = await startTestServer({ databaseUrl: database.url, plcUrl: plc.url, identityKey });
     try {
@@ -123,35 +123,35 @@ describe('a token is accepted once', () => {
   test('also if it is mirrored, signed again or encoded again', async () => {
     const jti = 'the-same-jti-in-every-form';
     const token = fixture.mint({ jti });
-    expect(errorOf(await ask(bearer(token)))).toBe(200);
+    expect(errorOf(await send(bearer(token)))).toBe(200);
     for (const again of [
       mirrorS(token),
       fixture.mint({ jti }),
       fixture.mint({ jti }, { typ: 'jwt' }),
       fixture.mint({ jti, a: 1 }),
     ]) {
-      expectRefusal(await ask(bearer(again)), 'JwtReplayed');
+      expectRefusal(await send(bearer(again)), 'JwtReplayed');
     }
-    expectRefusal(await ask(bearer(replaceSegment(token, 2, (text) => `${text}=`))), 'BadJwt');
+    expectRefusal(await send(bearer(replaceSegment(token, 2, (text) => `${text}=`))), 'BadJwt');
   });
 
   test('a forgery with its jti does not use it up', async () => {
     const jti = 'a-jti-that-was-guessed';
     const forged = replaceSegment(fixture.mint({ jti }), 2, () => Buffer.alloc(64, 1).toString('base64url'));
-    expectRefusal(await ask(bearer(forged)), 'BadJwtSignature');
-    expect(errorOf(await ask(bearer(fixture.mint({ jti }))))).toBe(200);
+    expectRefusal(await send(bearer(forged)), 'BadJwtSignature');
+    expect(errorOf(await send(bearer(fixture.mint({ jti }))))).toBe(200);
   });
 });
 
 test('a key that was rotated between two calls is accepted at once, and the old key is refused', async () => {
   const account = bed.account();
-  expect(errorOf(await ask(bearer(fixture.mintOf(account))))).toBe(200);
+  expect(errorOf(await send(bearer(fixture.mintOf(account))))).toBe(200);
   const old = fixture.mintOf(account);
   account.rotateKey();
   // A document that was fetched within the last second counts as fresh.
   await systemClock.sleep(1_100);
-  expect(errorOf(await ask(bearer(fixture.mintOf(account))))).toBe(200);
-  expectRefusal(await ask(bearer(old)), 'BadJwtSignature');
+  expect(errorOf(await send(bearer(fixture.mintOf(account))))).toBe(200);
+  expectRefusal(await send(bearer(old)), 'BadJwtSignature');
 });
 
 test('the caller is the issuer of the token, also if the body names another person', async () => {
@@ -167,7 +167,7 @@ test('the caller is the issuer of the token, also if the body names another pers
 });
 
 test('after all cases both servers are ready, and their logs contain no token and no DID', async () => {
-  for (const server of [0, 1]) expect(errorOf(await ask(bearer(fixture.mint()), server))).toBe(200);
+  for (const server of [0, 1]) expect(errorOf(await send(bearer(fixture.mint()), server))).toBe(200);
   const logged = bed.servers.flatMap(({ logLines }) => logLines).join('');
   expect(logged).not.toMatch(/request_failed|background_failed|did:plc|eyJ/);
 });

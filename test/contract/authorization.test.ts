@@ -65,14 +65,14 @@ async function callOnce(method: AuthorizedMethod, fixture: ConversationFixture, 
   const client = participants.clients[role];
   if (isStream(method)) return callStream(method, client, fixture.convoId);
   const request: RawRequest = await methodCalls[method](fixture, role);
-  const answer = await client.raw(method, request);
-  return { outcome: outcomeOf(answer), shown: comparable(answer) };
+  const response = await client.raw(method, request);
+  return { outcome: outcomeOf(response), shown: comparable(response) };
 }
 
 /** Returns the outcome. Two methods report refusals in the body of a 200 response. */
-function outcomeOf(answer: RawResponse): Outcome {
-  if (answer.status !== 200) return String(errorNameOf(answer));
-  const { claimed, success } = JSON.parse(answer.text) as Record<string, unknown>;
+function outcomeOf(response: RawResponse): Outcome {
+  if (response.status !== 200) return String(errorNameOf(response));
+  const { claimed, success } = JSON.parse(response.text) as Record<string, unknown>;
   return claimed === false || success === false ? 'nothing' : 'ok';
 }
 

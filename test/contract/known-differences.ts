@@ -82,7 +82,7 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ *.main.errors.ConsumerTooSlow': 'a subscriber that is cut must learn why',
   '+ *.main.errors.DeviceNotFound': 'the device that was named may not be there',
   '+ *.main.errors.EpochMismatch': 'a lost race for an epoch needs a name, and the epoch now',
-  '+ *.main.errors.IdempotencyKeyReused': 'the first answer would be wrong for another input',
+  '+ *.main.errors.IdempotencyKeyReused': 'the first response would be wrong for another input',
   '+ *.main.errors.InvalidAsset': 'held messages fill a size bucket',
   '+ *.main.errors.JwtRevoked': 'a subscriber whose tokens an operator refuses must learn why',
   '+ *.main.errors.KeyPackageNotFound': 'a Welcome may name packages that are not there',

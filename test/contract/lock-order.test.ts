@@ -53,15 +53,15 @@ async function callUnderLock(method: Method, role: Role): Promise<string> {
   await holder`BEGIN`;
   await holder`SET LOCAL idle_in_transaction_session_timeout = 0`;
   await holder`SELECT 1 FROM conversation_counters WHERE group_id = ${fixture.groupId} FOR UPDATE`;
-  let answer: RawResponse | undefined;
-  const calling = participants.clients[role].raw(method, request).then((given) => (answer = given));
+  let response: RawResponse | undefined;
+  const calling = participants.clients[role].raw(method, request).then((given) => (response = given));
   let waited = false;
-  while (answer === undefined && !waited) waited = await endWaiter();
+  while (response === undefined && !waited) waited = await endWaiter();
   await holder`ROLLBACK`;
   await calling;
   if (waited) return 'waits';
-  if (answer?.status !== 200) return answer === undefined ? 'no answer' : String(errorNameOf(answer));
-  const { claimed, success } = JSON.parse(answer.text) as Record<string, unknown>;
+  if (response?.status !== 200) return response === undefined ? 'no response' : String(errorNameOf(response));
+  const { claimed, success } = JSON.parse(response.text) as Record<string, unknown>;
   return claimed === false || success === false ? 'nothing' : 'ok';
 }
 

@@ -9,7 +9,7 @@ export const neverSent: Readonly<Record<string, string>> = {
   ConversationNotFound: 'ConvoNotFound is sent in its place',
   'createConvo.TooManyMembers': 'the lexicon check responds with InvalidRequest first',
   ExpirationTooFar: 'longer lifetimes are shortened',
-  'getBlockStatus.NotAdmin': 'every member may ask about their own conflicts',
+  'getBlockStatus.NotAdmin': 'every member may read their own conflicts',
   'getKeyPackages.InvalidDid': 'the lexicon check responds with InvalidRequest first',
   'getMessages.InvalidCursor': 'every number is a valid cursor',
   'leaveConvo.LastMember': 'the last member may leave',

@@ -107,7 +107,7 @@ test('5: throws a Welcome away that it cannot open, and asks to be added when no
 
   await alice.connect();
   const lost = await register("bob's tablet", bob);
-  expect(await lost.askForReaddition(convoId)).toBe(1);
+  expect(await lost.requestReaddition(convoId)).toBe(1);
   await alice.stream.next('readditionRequestedEvent', ({ userDid }) => userDid === bob.did);
   const additions = await alice.pendingAdditions();
   const addition = additions.find(({ deviceId }) => deviceId === lost.deviceId);

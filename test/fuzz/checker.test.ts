@@ -77,23 +77,27 @@ describe('a response that does not follow the contract is reported', () => {
   test.for<readonly [string, Defect, string]>([
     ['a 5xx', { handle: () => refuse(new TypeError('secret') as never) }, 'status 500'],
     ['a limit tighter than the lexicon', { fields: { title: l.string({ maxLength: 19 }) } }, 'refused what fits'],
-    ['an undeclared name', answering(400, { error: 'Surprise', message: 'No.' }), 'undeclared error name Surprise'],
+    [
+      'an undeclared name',
+      respondingWith(400, { error: 'Surprise', message: 'No.' }),
+      'undeclared error name Surprise',
+    ],
     [
       'a name that gives away too much',
-      answering(403, { error: 'Unauthorized', message: 'No.' }),
+      respondingWith(403, { error: 'Unauthorized', message: 'No.' }),
       'should never be sent',
     ],
     [
       'a field too many',
-      answering(400, { error: 'InvalidRequest', message: 'No.', at: 'x.ts:1' }),
+      respondingWith(400, { error: 'InvalidRequest', message: 'No.', at: 'x.ts:1' }),
       'not {error, message}',
     ],
-    ['an answer without a field', answering(200, { title: 'x' }), 'does not fit its lexicon'],
-    ['a redirect', answering(302, {}), 'neither an answer nor a refusal'],
+    ['a response without a field', respondingWith(200, { title: 'x' }), 'does not fit its lexicon'],
+    ['a redirect', respondingWith(302, {}), 'neither a success nor a refusal'],
     [
       'an echo',
       {
-        answer: (response, sent) =>
+        respond: (response, sent) =>
           void response
             .writeHead(400, json)
             .end(JSON.stringify({ error: 'InvalidRequest', message: `No ${titleIn(sent)}` })),
@@ -102,10 +106,10 @@ describe('a response that does not follow the contract is reported', () => {
     ],
     [
       'HTML',
-      { answer: (response) => void response.writeHead(400, { 'Content-Type': 'text/html' }).end('<h1>No</h1>') },
+      { respond: (response) => void response.writeHead(400, { 'Content-Type': 'text/html' }).end('<h1>No</h1>') },
       'not {error, message}',
     ],
-    ['a cut connection', { answer: (response) => void response.destroy() }, 'no answer'],
+    ['a closed connection', { respond: (response) => void response.destroy() }, 'no response'],
   ])('%s', async ([, defect, problem]) => {
     expect(await problemsOf(defect)).toContain(problem);
   });
@@ -118,9 +122,9 @@ describe('a response that does not follow the contract is reported', () => {
   });
 });
 
-function answering(status: number, body: object): Defect {
+function respondingWith(status: number, body: object): Defect {
   return {
-    answer: (response) =>
+    respond: (response) =>
       void response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body)),
   };
 }

@@ -71,7 +71,7 @@ async function aCursor(client: XrpcClient): Promise<string> {
 async function callerOf(method: FuzzMethod, fixture: ConversationFixture, role: Role): Promise<FuzzCaller> {
   const client = fixture.participants.clients[role];
   const validInput = await validInputOf(method, fixture, role);
-  const everybody = [
+  const clients = [
     ...Object.values(fixture.participants.clients),
     fixture.participants.otherAdmin,
     fixture.participants.otherMember,
@@ -79,7 +79,7 @@ async function callerOf(method: FuzzMethod, fixture: ConversationFixture, role: 
   const caller = {
     validInput,
     pool: {
-      dids: everybody.map(({ did }) => did),
+      dids: clients.map(({ did }) => did),
       fields: {
         ...Object.fromEntries(Object.entries(validInput).map(([name, value]) => [name, [value]])),
         convoId: [fixture.convoId],

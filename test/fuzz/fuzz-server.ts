@@ -46,7 +46,7 @@ export async function startFuzzServer(database?: TestDatabase): Promise<FuzzServ
       const isStream = method.kind === 'subscription' || method.kind === 'eventStream';
       const report = await runCases(target, method, { ...options, inFlight: isStream ? streamsInFlight : inFlight });
       const unseen = watch.newProblems().map((problem): Violation => {
-        return { method: method.name, kind: 'process', about: 'meanwhile', problem, request: '', answer: '' };
+        return { method: method.name, kind: 'process', about: 'meanwhile', problem, request: '', response: '' };
       });
       return { ...report, violations: [...report.violations, ...unseen] };
     },

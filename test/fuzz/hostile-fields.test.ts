@@ -103,7 +103,7 @@ async function problemOf(method: FuzzMethod, caller: FuzzCaller, input: Json): P
     return text.includes(canary) ? `repeats the input: ${text}` : undefined;
   } catch (error) {
     const { name, cause } = error as Error;
-    return `no answer: ${name} ${String((cause as NodeJS.ErrnoException | undefined)?.code)}`;
+    return `no response: ${name} ${String((cause as NodeJS.ErrnoException | undefined)?.code)}`;
   }
 }
 

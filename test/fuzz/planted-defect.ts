@@ -66,7 +66,7 @@ export interface Defect {
   /** Runs in place of the handler; may throw. */
   readonly handle?: (input: Readonly<Record<string, unknown>>) => unknown;
   /** Responds in place of the whole service. */
-  readonly answer?: (response: ServerResponse, body: Buffer) => void;
+  readonly respond?: (response: ServerResponse, body: Buffer) => void;
 }
 
 export interface PlantedService {
@@ -90,7 +90,7 @@ export async function startPlantedService(defect: Defect): Promise<PlantedServic
   });
   const answerTo = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await buffer(request);
-    if (defect.answer !== undefined) return defect.answer(response, body);
+    if (defect.respond !== undefined) return defect.respond(response, body);
     const parsed = parseJson(body, { depthMax: 32, valuesMax: 20_000, keyLengthMax: 128 });
     const send = (status: number, text: string): void =>
       void response.writeHead(status, { 'Content-Type': 'application/json' }).end(text);

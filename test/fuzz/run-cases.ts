@@ -34,7 +34,7 @@ export interface Violation {
   readonly about: string;
   readonly problem: string;
   readonly request: string;
-  readonly answer: string;
+  readonly response: string;
 }
 
 /** The results of the cases of one method. */
@@ -86,9 +86,9 @@ interface CaseRun {
 
 async function runCase(run: CaseRun, sent: FuzzCase): Promise<void> {
   const { target, method, tally, maker } = run;
-  const answer = await sendCase(run, sent);
-  const problems = violationsOf(method, sent, answer, target.rules(method));
-  tally.count(answer);
+  const response = await sendCase(run, sent);
+  const problems = violationsOf(method, sent, response, target.rules(method));
+  tally.count(response);
   const [problem] = problems;
   if (problem === undefined || !tally.hasRoom()) return tally.addViolations(problems.length);
   const kindOf = (text: string): string => text.split(':', 1)[0] ?? '';
@@ -110,7 +110,7 @@ async function runCase(run: CaseRun, sent: FuzzCase): Promise<void> {
     request: shown(
       input === undefined ? `${sent.request.search}${String(sent.request.body ?? '')}` : JSON.stringify(input),
     ),
-    answer: shown(`${answer.status} ${answer.text}`),
+    response: shown(`${response.status} ${response.text}`),
   });
 }
 
@@ -140,12 +140,12 @@ class Tally {
     this.#method = method;
   }
 
-  count(answer: FuzzResponse): void {
+  count(response: FuzzResponse): void {
     this.#sent++;
-    this.#slowestMs = Math.max(this.#slowestMs, answer.durationMs);
-    if (answer.status === 200 || answer.status === 101) this.#accepted++;
+    this.#slowestMs = Math.max(this.#slowestMs, response.durationMs);
+    if (response.status === 200 || response.status === 101) this.#accepted++;
     else {
-      const name = /"error":"(\w+)"/.exec(answer.text)?.[1] ?? `status ${answer.status}`;
+      const name = /"error":"(\w+)"/.exec(response.text)?.[1] ?? `status ${response.status}`;
       this.#refusals.set(name, (this.#refusals.get(name) ?? 0) + 1);
     }
   }
@@ -167,7 +167,7 @@ class Tally {
     const more: Violation[] =
       this.#unshown === 0
         ? []
-        : [{ method: this.#method, kind: '', about: '', problem: `${this.#unshown} more`, request: '', answer: '' }];
+        : [{ method: this.#method, kind: '', about: '', problem: `${this.#unshown} more`, request: '', response: '' }];
     return {
       method: this.#method,
       sent: this.#sent,

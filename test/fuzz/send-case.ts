@@ -27,8 +27,8 @@ export function createCaseSender(origin: string, inFlight: number): CaseSender {
     send: (method, request, token) =>
       new Promise((resolve) => {
         const startedMs = performance.now();
-        const finish = (answer: Omit<FuzzResponse, 'durationMs'>): void =>
-          resolve({ ...answer, durationMs: performance.now() - startedMs });
+        const finish = (result: Omit<FuzzResponse, 'durationMs'>): void =>
+          resolve({ ...result, durationMs: performance.now() - startedMs });
         const body = request.body === undefined ? undefined : Buffer.from(request.body);
         const outgoing = httpRequest({
           agent,

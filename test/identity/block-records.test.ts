@@ -67,7 +67,7 @@ describe("a person's blocks are read from their own PDS", () => {
     expect(await blocks.blockAt(blocker, recordKey)).toEqual(record);
     pds.unblock(blocker, blocked);
     expect(await blocks.blockAt(blocker, recordKey)).toBe('absent');
-    expect(await blockedBy(blocker), 'what was asked about is read anew').toEqual([]);
+    expect(await blockedBy(blocker), 'the list is read again after blockAt').toEqual([]);
   });
 
   test('an invalid date, or one out of range, becomes 1970', async () => {
@@ -120,10 +120,10 @@ describe('requests to a PDS are limited in number and time', () => {
       pds.misbehave(blocker, how);
       expect(await blockedBy(blocker)).toBeUndefined();
       expect(await blocks.blockAt(blocker, '3k00000000001')).toBe('unreadable');
-      const asked = pds.requests(blocker);
+      const requests = pds.requests(blocker);
       pds.misbehave(blocker, undefined);
       expect(await blockedBy(blocker)).toBeUndefined();
-      expect(pds.requests(blocker)).toBe(asked);
+      expect(pds.requests(blocker)).toBe(requests);
       clock.advance(5_000);
       expect(await blockedBy(blocker)).toEqual([]);
     },

@@ -105,8 +105,8 @@ describe('the directory gets few requests', () => {
 
   test('50 concurrent lookups of an absent DID make one request', async () => {
     const did = randomPlcDid();
-    const answers = await Promise.allSettled(Array.from({ length: 50 }, () => fixture.documents.signingKey(did)));
-    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 50 }, () => 'rejected'));
+    const results = await Promise.allSettled(Array.from({ length: 50 }, () => fixture.documents.signingKey(did)));
+    expect(results.map(({ status }) => status)).toEqual(Array.from({ length: 50 }, () => 'rejected'));
     expect(fixture.plc.requests(did)).toBe(1);
   });
 
@@ -127,13 +127,13 @@ describe('the directory gets few requests', () => {
   test('at most 16 fetches of a DID method run at once, and a lookup that waits too long gets IdentityUnavailable', async () => {
     const dids = Array.from({ length: 300 }, () => createAccount(fixture.plc).did);
     for (const did of dids) fixture.plc.misbehave(did, 'hang');
-    const answers = Promise.allSettled(dids.map((did) => fixture.documents.signingKey(did)));
+    const results = Promise.allSettled(dids.map((did) => fixture.documents.signingKey(did)));
     await eventually(() => fixture.plc.pending() === 16);
     await systemClock.sleep(50);
     expect(fixture.plc.pending()).toBe(16);
     for (const did of dids) fixture.plc.misbehave(did, undefined);
     fixture.plc.release();
-    const codes = (await answers).map((answer) => (answer.status === 'fulfilled' ? 'key' : errorCode(answer.reason)));
+    const codes = (await results).map((result) => (result.status === 'fulfilled' ? 'key' : errorCode(result.reason)));
     expect(codes.filter((code) => code === 'key')).toHaveLength(16 + 256);
     expect(codes.filter((code) => code === 'IdentityUnavailable')).toHaveLength(300 - 16 - 256);
   });

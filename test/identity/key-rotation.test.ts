@@ -98,10 +98,10 @@ describe('a forced refresh', () => {
     for (let i = 0; i < 20; i++) expect(await fixture.verifies(account, { refresh: 'force' })).toBe(false);
     expect(fixture.plc.requests(account.did)).toBe(2);
     fixture.clock.advance(1);
-    const answers = await Promise.all(
+    const results = await Promise.all(
       Array.from({ length: 20 }, () => fixture.verifies(account, { refresh: 'force' })),
     );
-    expect(answers).toEqual(Array.from({ length: 20 }, () => true));
+    expect(results).toEqual(Array.from({ length: 20 }, () => true));
     expect(fixture.plc.requests(account.did)).toBe(3);
   });
 

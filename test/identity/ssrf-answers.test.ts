@@ -120,7 +120,7 @@ describe('no connection is made to a PDS in the private network or at an unusual
     const documents = openDocuments('private', plc.url);
     await documents.pdsEndpoint(did).catch(() => undefined);
     outbound.reset();
-    outbound.answerLookups(['127.0.0.1']);
+    outbound.setLookupResults(['127.0.0.1']);
     const fetchBlockRecords = createFetchBlockRecords({
       documents,
       clock: systemClock,

@@ -100,7 +100,7 @@ describe('a did:web that is not a plain public host name is refused without a re
     '',
     '__proto__',
   ])('%s', async (did) => {
-    outbound.answerLookups(['127.0.0.1']);
+    outbound.setLookupResults(['127.0.0.1']);
     expect(await refusal(openDocuments('public', 'https://plc.directory'), did)).toBe('DidUnsupported');
     expect(outbound.names).toEqual([]);
     expect(outbound.attempts).toEqual([]);
@@ -150,7 +150,7 @@ const insideAnswers: readonly (readonly string[])[] = [
 
 describe('no connection is made to a name that resolves to a private address', () => {
   test.for(insideAnswers)('%s', async (addresses) => {
-    outbound.answerLookups(addresses);
+    outbound.setLookupResults(addresses);
     const documents = openDocuments('public', 'https://plc.directory');
     expect(await refusal(documents, 'did:web:rebind.nightjar.dev')).toBe('IdentityUnavailable');
     expect(outbound.names, 'the lookup went through the guard').toContain('rebind.nightjar.dev');
@@ -160,7 +160,7 @@ describe('no connection is made to a name that resolves to a private address', (
 
 describe('a name whose DNS result changes', () => {
   test('is connected to at the checked address, without a second lookup', async () => {
-    outbound.answerLookups(['93.184.216.34'], ['127.0.0.1']);
+    outbound.setLookupResults(['93.184.216.34'], ['127.0.0.1']);
     const documents = openDocuments('public', 'https://plc.directory');
     expect(await refusal(documents, 'did:web:rebind.nightjar.dev')).toBe('IdentityUnavailable');
     expect(outbound.names).toEqual(['rebind.nightjar.dev']);
@@ -169,7 +169,7 @@ describe('a name whose DNS result changes', () => {
   });
 
   test('is refused when the new address is private', async () => {
-    outbound.answerLookups(['93.184.216.34'], ['127.0.0.1']);
+    outbound.setLookupResults(['93.184.216.34'], ['127.0.0.1']);
     for (const lookups of [1, 2]) {
       const documents = openDocuments('public', 'https://plc.directory');
       expect(await refusal(documents, 'did:web:rebind.nightjar.dev')).toBe('IdentityUnavailable');

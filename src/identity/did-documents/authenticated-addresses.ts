@@ -17,7 +17,7 @@ export type ProofLevel = 'owner' | 'proven' | 'unproven';
 /** All levels, the highest first. */
 export const proofLevels: readonly ProofLevel[] = ['owner', 'proven', 'unproven'];
 
-/** Stores in memory which addresses have authenticated as which DIDs, so that junk tokens cannot use up the fetches of a DID's owner. */
+/** Stores in memory which addresses have authenticated as which DIDs, so that forged tokens cannot use up the fetches of a DID's owner. */
 export interface AuthenticatedAddresses {
   /** Returns `owner` without an address: the request is the service's own, or its client is on the operator's allow list. */
   proofLevelOf(address: AddressPseudonym | undefined, did: string): ProofLevel;

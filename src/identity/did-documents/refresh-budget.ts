@@ -2,7 +2,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { AddressPseudonym, ProofLevel } from './authenticated-addresses.ts';
 import { createLruMap } from '../lru-map.ts';
 
-/** Limits the document fetches that a wrong signature causes, because any client can cause them with a junk token. */
+/** Limits the document fetches that a wrong signature causes, because any client can cause them with a forged token. */
 export interface RefreshBudget {
   /** Takes one refresh and returns true, or returns false if a limit is reached. Without an address only the total limit counts. */
   take(proofLevel: ProofLevel, address: AddressPseudonym | undefined): boolean;
@@ -30,7 +30,7 @@ export function createRefreshBudget(clock: Clock): RefreshBudget {
       recentMs = recentMs.filter((atMs) => nowMs - atMs < secondMs);
       if (recentMs.length >= perSecondMax[proofLevel]) return false;
       if (address !== undefined) {
-        // Owners have a separate count, so that junk tokens from a shared address do not use up their refreshes.
+        // Owners have a separate count, so that forged tokens from a shared address do not use up their refreshes.
         const key = proofLevel === 'owner' ? `owner ${address.current}` : address.current;
         const own = (byAddress.peek(key) ?? []).filter((atMs) => nowMs - atMs < addressWindowMs);
         if (own.length >= perAddressMax[proofLevel]) return false;

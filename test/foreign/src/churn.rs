@@ -64,8 +64,8 @@ fn change(it: &mut Scenario, people: &mut [Person]) -> Outcome<String> {
     let with =
         |standing| -> Vec<usize> { (1..people.len()).filter(|person| people[*person].standing == standing).collect() };
     let (outside, members, left) = (with(Standing::Outside), with(Standing::Member), with(Standing::Left));
-    let actor = any(&it.readers).ok_or("nobody is left")?;
-    let other = any(&it.readers).ok_or("nobody is left")?;
+    let actor = any(&it.readers).ok_or("no reader is left")?;
+    let other = any(&it.readers).ok_or("no reader is left")?;
     match below(10) {
         0 => update(it, actor),
         1 if other != actor => {
@@ -157,7 +157,7 @@ fn leave(it: &mut Scenario, person: usize, people: &mut [Person]) -> Outcome<Str
     it.devices[person].post("leaveConvo", &json!({ "convoId": it.convo }))?;
     it.readers.retain(|at| !gone.contains(at));
     it.agree()?;
-    let actor = any(&it.readers).ok_or("nobody is left")?;
+    let actor = any(&it.readers).ok_or("no reader is left")?;
     let leaves = it.devices[actor].leaves_of(&did)?;
     it.remove(actor, person, &removing(leaves))?;
     people[person].standing = Standing::Left;
@@ -189,7 +189,7 @@ fn new_device(it: &mut Scenario, actor: usize, person: usize, people: &mut [Pers
 /// One device of a person permanently removes another device of the same person.
 fn remove_own_device(it: &mut Scenario, actor: usize, people: &mut [Person]) -> Outcome<String> {
     let Some(person) = people.iter_mut().find(|person| person.devices.contains(&actor)) else {
-        return Err("a device of nobody".into());
+        return Err("a device without a person".into());
     };
     // The first device has the account's key in this program.
     let Some(gone) = person.devices[1..].iter().copied().find(|device| *device != actor) else {

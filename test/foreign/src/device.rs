@@ -1,4 +1,4 @@
-//! One device of a person: what it asks the service, and what it does with the answers.
+//! One device of a person: its requests to the service, and its handling of the responses.
 
 use std::collections::HashSet;
 use std::rc::Rc;

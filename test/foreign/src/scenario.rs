@@ -37,7 +37,7 @@ pub fn adding(key_package: &[u8]) -> Changes {
 
 pub fn expect_refusal<T>(outcome: Outcome<T>, name: &str) -> Outcome<()> {
     match outcome {
-        Ok(_) => Err(format!("was answered, not refused as {name}").into()),
+        Ok(_) => Err(format!("succeeded instead of being refused as {name}").into()),
         Err(error) if error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.name() == name) => Ok(()),
         Err(error) => Err(error),
     }
@@ -95,7 +95,7 @@ impl Scenario {
             device.catch_up().map_err(|error| format!("device {at} could not catch up: {error}"))?;
             states.push((device.engine.epoch()?, device.engine.epoch_authenticator()?));
         }
-        let Some(first) = states.first() else { return Ok("nobody reads".into()) };
+        let Some(first) = states.first() else { return Ok("no device reads".into()) };
         if states.iter().any(|state| state != first) {
             let epochs: Vec<_> = states.iter().map(|state| state.0).collect();
             return Err(format!("the devices differ; their epochs are {epochs:?}").into());

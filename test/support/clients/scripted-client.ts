@@ -310,7 +310,7 @@ export class ScriptedClient {
   }
 
   /** Requests to be added again. @returns the number of other active members. */
-  async askForReaddition(convoId: string): Promise<number> {
+  async requestReaddition(convoId: string): Promise<number> {
     return (await this.#post('readdition', responses.requested, { convoId })).activeMembers;
   }
 
@@ -455,13 +455,13 @@ export class ScriptedClient {
     }
   }
 
-  async #post<T>(method: string, answer: z.ZodType<T>, body: Fields): Promise<T> {
+  async #post<T>(method: string, schema: z.ZodType<T>, body: Fields): Promise<T> {
     const { status, text } = await this.#client.raw(method, { body: JSON.stringify(body) });
     if (status !== 200) throw new CallFailed(method, status);
-    return answer.parse(JSON.parse(text));
+    return schema.parse(JSON.parse(text));
   }
 
-  async #get<T>(method: string, answer: z.ZodType<T>, params: Search): Promise<T> {
+  async #get<T>(method: string, schema: z.ZodType<T>, params: Search): Promise<T> {
     const search = new URLSearchParams(
       Object.entries(params).flatMap(([key, value]) =>
         [value].flat().map((item): [string, string] => [key, String(item)]),
@@ -469,6 +469,6 @@ export class ScriptedClient {
     );
     const { status, text } = await this.#client.raw(method, { search: `?${search.toString()}` });
     if (status !== 200) throw new CallFailed(method, status);
-    return answer.parse(JSON.parse(text));
+    return schema.parse(JSON.parse(text));
   }
 }

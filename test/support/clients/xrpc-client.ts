@@ -33,19 +33,19 @@ export class XrpcFailure extends Error {
   readonly body: Readonly<Record<string, unknown>>;
   readonly headers: Headers;
 
-  constructor(method: string, answer: RawResponse) {
-    const body = JSON.parse(answer.text) as Record<string, unknown>;
-    super(`${method} was refused: ${answer.status} ${String(body['error'])}`);
-    this.status = answer.status;
+  constructor(method: string, response: RawResponse) {
+    const body = JSON.parse(response.text) as Record<string, unknown>;
+    super(`${method} was refused: ${response.status} ${String(body['error'])}`);
+    this.status = response.status;
     this.error = String(body['error']);
     this.body = body;
-    this.headers = answer.headers;
+    this.headers = response.headers;
   }
 }
 
 /** Returns the error name of an error response. */
-export function errorNameOf(answer: Pick<RawResponse, 'text'>): unknown {
-  return (JSON.parse(answer.text) as Record<string, unknown>)['error'];
+export function errorNameOf(response: Pick<RawResponse, 'text'>): unknown {
+  return (JSON.parse(response.text) as Record<string, unknown>)['error'];
 }
 
 export interface RawResponse {
@@ -91,7 +91,7 @@ const timeoutMs = 20_000;
 export function createXrpcClient({ server, account }: { server: ServerAddress; account: Account }): XrpcClient {
   const token = (name: string): string => account.mintToken({ aud: server.serviceDid, lxm: `${namespace}.${name}` });
   const raw: XrpcClient['raw'] = async (name, request = {}) => {
-    const response = await fetch(`${server.url}/xrpc/${namespace}.${name}${request.search ?? ''}`, {
+    const fetched = await fetch(`${server.url}/xrpc/${namespace}.${name}${request.search ?? ''}`, {
       method: request.verb ?? (request.body === undefined ? 'GET' : 'POST'),
       headers: {
         Authorization: `Bearer ${request.token ?? token(name)}`,
@@ -101,15 +101,15 @@ export function createXrpcClient({ server, account }: { server: ServerAddress; a
       ...(request.body === undefined ? {} : { body: request.body }),
       signal: AbortSignal.timeout(timeoutMs),
     });
-    const answer = { status: response.status, headers: response.headers, text: await response.text() };
-    if (answer.status !== 200 && answer.text.startsWith('{')) noteRefusal(name, String(errorNameOf(answer)));
-    return answer;
+    const response = { status: fetched.status, headers: fetched.headers, text: await fetched.text() };
+    if (response.status !== 200 && response.text.startsWith('{')) noteRefusal(name, String(errorNameOf(response)));
+    return response;
   };
   async function call<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<ResponseOf<Name>> {
-    const answer = await raw(name, rawRequest(name, request));
-    if (answer.status !== 200) throw new XrpcFailure(name, answer);
+    const response = await raw(name, rawRequest(name, request));
+    if (response.status !== 200) throw new XrpcFailure(name, response);
     // The server checks each response against the lexicon that this type is generated from.
-    return lexParse(answer.text) as ResponseOf<Name>;
+    return lexParse(response.text) as ResponseOf<Name>;
   }
   return {
     account,
@@ -119,9 +119,9 @@ export function createXrpcClient({ server, account }: { server: ServerAddress; a
     raw,
     call,
     async refusal(name, request) {
-      const answer = await raw(name, rawRequest(name, request));
-      if (answer.status === 200) throw new Error(`${name} succeeded instead of being refused`);
-      return new XrpcFailure(name, answer);
+      const response = await raw(name, rawRequest(name, request));
+      if (response.status === 200) throw new Error(`${name} succeeded instead of being refused`);
+      return new XrpcFailure(name, response);
     },
   };
 }

@@ -54,9 +54,9 @@ export async function startLoopbackPlc(): Promise<LoopbackPlc> {
   const server = createServer((request, response) => {
     const did = didOf(request);
     counts.set(did, (counts.get(did) ?? 0) + 1);
-    const answer = (): void => send(response, documents.get(did), misbehaviours.get(did));
-    if (misbehaviours.get(did) === 'hang') hanging.push(answer);
-    else answer();
+    const respond = (): void => send(response, documents.get(did), misbehaviours.get(did));
+    if (misbehaviours.get(did) === 'hang') hanging.push(respond);
+    else respond();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -74,7 +74,7 @@ export async function startLoopbackPlc(): Promise<LoopbackPlc> {
       did === undefined ? [...counts.values()].reduce((sum, count) => sum + count, 0) : (counts.get(did) ?? 0),
     pending: () => hanging.length,
     release: () => {
-      for (const answer of hanging.splice(0)) answer();
+      for (const respond of hanging.splice(0)) respond();
     },
     close: async () => {
       server.closeAllConnections();

@@ -12,7 +12,7 @@ export interface OutboundWatch {
   /** Names of all DNS lookups. */
   readonly names: readonly string[];
   /** Gives lookups these results one after the other, and then always the last one. */
-  answerLookups(...answers: readonly (readonly string[])[]): void;
+  setLookupResults(...results: readonly (readonly string[])[]): void;
   /** Clears the records and restores normal DNS lookups. */
   reset(): void;
   stop(): void;
@@ -44,8 +44,8 @@ export function watchOutbound(): OutboundWatch {
     attempts,
     resolved,
     names,
-    answerLookups(...answers) {
-      const left = [...answers];
+    setLookupResults(...results) {
+      const left = [...results];
       const fake = (name: string, options: unknown, done: (...results: unknown[]) => void): void => {
         names.push(name);
         const addresses = (left.length > 1 ? left.shift() : left[0]) ?? [];
