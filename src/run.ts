@@ -1,6 +1,6 @@
 import { flushCompileCache } from 'node:module';
 import { systemClock } from '#platform/clock.ts';
-import { forgetSecrets, readConfig } from '#platform/config/config.ts';
+import { removeSecrets, readConfig } from '#platform/config/config.ts';
 import type { Config } from '#platform/config/config.ts';
 import { createLogger, describeError } from '#platform/logging/logger.ts';
 import type { Logger } from '#platform/logging/logger.ts';
@@ -42,7 +42,7 @@ export async function run(argument: string | undefined): Promise<void> {
 
 async function main(role: Role): Promise<void> {
   const config = readConfig(process.env, factsOfThisProcess());
-  forgetSecrets(process.env);
+  removeSecrets(process.env);
   const logger = createLogger(config.LOG_LEVEL ?? (config.NODE_ENV === 'production' ? 'warn' : 'info'));
   const steps: StopStep[] = [];
   let stopping = false;

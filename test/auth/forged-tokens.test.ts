@@ -49,7 +49,7 @@ function mint(signer: Account, as = signer): string {
 
 /** Returns the authenticated DID, or the code of the refusal. */
 async function present(from: string, token: string): Promise<unknown> {
-  return authenticate(`Bearer ${token}`, lxm, { current: from, former: undefined }).then(({ did }) => did, errorCode);
+  return authenticate(`Bearer ${token}`, lxm, { current: from, previous: undefined }).then(({ did }) => did, errorCode);
 }
 
 /** Authenticates as `as` with a token that `signer` has signed. */

@@ -2,10 +2,10 @@ import type { Clock } from '#platform/clock.ts';
 import { createLruMap } from '../lru-map.ts';
 import type { LruMap } from '../lru-map.ts';
 
-/** The HMAC of a client's address under a key that changes. For a while after each change, `former` is the HMAC under the earlier key. */
+/** The HMAC of a client's address under a key that changes. For a while after each change, `previous` is the HMAC under the earlier key. */
 export interface AddressPseudonym {
   readonly current: string;
-  readonly former: string | undefined;
+  readonly previous: string | undefined;
 }
 
 /**
@@ -39,7 +39,7 @@ export function createAuthenticatedAddresses(deps: {
   return {
     proofLevelOf(address, did) {
       if (address === undefined) return 'owner';
-      const pseudonyms = address.former === undefined ? [address.current] : [address.current, address.former];
+      const pseudonyms = address.previous === undefined ? [address.current] : [address.current, address.previous];
       const ownPairs = pseudonyms.map((pseudonym) => pairKey(pseudonym, did));
       if (wasNoted(pairs, ownPairs, ownerMs)) return 'owner';
       return wasNoted(addresses, pseudonyms, provenMs) ? 'proven' : 'unproven';

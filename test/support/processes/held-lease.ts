@@ -5,7 +5,7 @@ import { systemClock } from '#platform/clock.ts';
 import type { Database } from '#storage/connection/database.ts';
 
 /** Acquires a lease as a worker does, without a schedule. */
-export async function acquireTestLease(database: Database): Promise<JobLease> {
+export async function holdLease(database: Database): Promise<JobLease> {
   const taken = await acquireLease(database.sql, { job: 'test', leaseMs: 0 });
   if ('refused' in taken) throw new Error(taken.refused);
   return openLease({ database, clock: systemClock }, { job: 'test', fence: taken.fence, budgetMs: 60_000 });
