@@ -93,12 +93,12 @@ export function createApp(parts: AppParts): App {
   const hub = new Hub();
   const codec = createCursorCodec(privacy, parts.cursorGeneration);
   const tail = startTail({ database, privacy, clock, hub, codec, onError: failed('tail') });
-  notifier.onNotify(() => tail.ring());
+  notifier.onNotify(() => tail.wake());
   const kept = keptOf(config);
   const streamParts = { database, privacy, clock, hub, codec, ...kept, onError: failed('stream') };
   const keyPackageWatch: KeyPackageWatch = createKeyPackageWatch({
     ...streamParts,
-    tellServers: (dids) => bus.sendClaims(dids),
+    broadcastClaims: (dids) => bus.sendClaims(dids),
   });
   const bus = createEphemeralBus({ ...streamParts, notifier, onClaims: (dids) => keyPackageWatch.checkPeople(dids) });
   const openStreams = new Set<OpenStream>();
@@ -134,7 +134,7 @@ export function createApp(parts: AppParts): App {
       tail,
       bus,
       openStreams,
-      places: createStreamSlots({ clock, perAccountMax: limits.subscriptionsPerAccountMax }),
+      slots: createStreamSlots({ clock, perAccountMax: limits.subscriptionsPerAccountMax }),
       onLive: (did) => keyPackageWatch.checkPeople([did]),
     },
   });
