@@ -20,7 +20,7 @@ function isInstalled(): boolean {
 }
 
 /** The script of a worker process. */
-export const workerScript = join(import.meta.dirname, 'worker-child.ts');
+const workerScript = join(import.meta.dirname, 'worker-child.ts');
 
 /** Worker processes on one database. Each runs every job every second, or by the pattern in SCHEDULE. */
 export class WorkerProcesses {
