@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { isAppError } from '#platform/errors.ts';
-import type { Decision } from '#quota/decision.ts';
-import type { Doorkeeper, Visitor } from '#quota/doorkeeper.ts';
+import type { Decision } from '#quota/table/decision.ts';
+import type { ClientAddressLimiter, AddressCharge } from '#quota/client-address/client-address-limiter.ts';
 import { generalError } from './general-error.ts';
 import { rateLimitExceeded } from './rate-limit.ts';
 
 /** A request whose sender is being looked at. */
 export interface AtTheDoor {
   readonly request: IncomingMessage;
-  visitor: Visitor | undefined;
+  addressCharge: AddressCharge | undefined;
   /** The last charge, for the headers of the answer. */
   decision: Decision | undefined;
 }
@@ -32,9 +32,9 @@ const guesses: ReadonlySet<string> = new Set([
  * Lets a request in as far as its address goes, before anything of it is parsed.
  * @throws AppError UnknownAddress, AddressRefused, RateLimitExceeded.
  */
-export async function admit(doorkeeper: Doorkeeper, request: AtTheDoor): Promise<void> {
+export async function admit(addressLimiter: ClientAddressLimiter, request: AtTheDoor): Promise<void> {
   const { socket, headersDistinct } = request.request;
-  const entry = await doorkeeper.admit({ peer: socket.remoteAddress, header: (name) => headersDistinct[name] });
+  const entry = await addressLimiter.admit({ peer: socket.remoteAddress, header: (name) => headersDistinct[name] });
   switch (entry.outcome) {
     case 'unknown':
       throw generalError('UnknownAddress');
@@ -43,7 +43,7 @@ export async function admit(doorkeeper: Doorkeeper, request: AtTheDoor): Promise
     case 'limited':
       return charge(request, entry.decision);
     case 'admitted':
-      request.visitor = entry.visitor;
+      request.addressCharge = entry.addressCharge;
       request.decision = entry.decision;
   }
 }
@@ -53,18 +53,18 @@ export async function admit(doorkeeper: Doorkeeper, request: AtTheDoor): Promise
  * @throws what `prove` throws, or AppError RateLimitExceeded when there was no room for another guess.
  */
 export async function identify<Proof>(
-  doorkeeper: Doorkeeper,
+  addressLimiter: ClientAddressLimiter,
   request: AtTheDoor,
   prove: () => Promise<Proof>,
 ): Promise<Proof> {
-  const { visitor } = request;
+  const { addressCharge } = request;
   try {
     const proof = await prove();
-    if (visitor !== undefined) await doorkeeper.recognise(visitor);
+    if (addressCharge !== undefined) await addressLimiter.refund(addressCharge);
     return proof;
   } catch (error) {
-    if (visitor === undefined || !isAppError(error) || !guesses.has(error.code)) throw error;
-    const decision = await doorkeeper.suspect(visitor);
+    if (addressCharge === undefined || !isAppError(error) || !guesses.has(error.code)) throw error;
+    const decision = await addressLimiter.countFailure(addressCharge);
     if (decision?.allowed === false) charge(request, decision);
     throw error;
   }

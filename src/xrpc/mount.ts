@@ -11,12 +11,12 @@ import type { Answerable, PlainAnswer } from '#edge/plain-answer.ts';
 import { InvariantError } from '#platform/errors.ts';
 import { newRequestId } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
-import { describeError } from '#platform/logger.ts';
-import type { Logger } from '#platform/logger.ts';
-import { currentRequest, outcomeUnknown } from '#platform/request-life.ts';
-import type { RequestDeadline } from '#platform/request-life.ts';
-import type { QuotaCharger } from '#quota/charge.ts';
-import type { Doorkeeper } from '#quota/doorkeeper.ts';
+import { describeError } from '#platform/logging/logger.ts';
+import type { Logger } from '#platform/logging/logger.ts';
+import { currentRequest, outcomeUnknown } from '#platform/request-deadline.ts';
+import type { RequestDeadlines } from '#platform/request-deadline.ts';
+import type { QuotaCharger } from '#quota/table/charge.ts';
+import type { ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
 import type { Admission } from './admission.ts';
 import { challengeOf } from './challenge.ts';
 import type { Endpoint, EventStreamEndpoint, MethodEndpoint, SubscriptionEndpoint } from './endpoint.ts';
@@ -37,11 +37,11 @@ export interface MountDeps {
   readonly authenticate: Authenticate;
   readonly quota: QuotaCharger;
   /** Counts what has not proven an identity. */
-  readonly doorkeeper: Doorkeeper;
+  readonly addressLimiter: ClientAddressLimiter;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Ends the waits of each request for the database; none without it. */
-  readonly deadline?: RequestDeadline;
+  readonly deadline?: RequestDeadlines;
   /** Called once for each answer. */
   readonly observe?: (observation: RequestObservation) => void;
 }
@@ -145,7 +145,7 @@ function exchangeOf(request: IncomingMessage): Exchange {
     request,
     requestId: newRequestId(),
     search: new URLSearchParams(queryAt === -1 ? '' : request.url?.slice(queryAt + 1)),
-    visitor: undefined,
+    addressCharge: undefined,
     endpoint: undefined,
     decision: undefined,
   };
@@ -157,7 +157,7 @@ async function answer(
   context: XrpcContext,
   exchange: Exchange,
 ): Promise<Answered> {
-  await admit(deps.doorkeeper, exchange);
+  await admit(deps.addressLimiter, exchange);
   if (isPreflight(context.env)) return { status: statusNoContent, headers: preflightHeaders, body: '' };
   if ((exchange.request.url?.length ?? 0) > limits.urlLengthMax) throw generalError('UriTooLong');
   const endpoint = registry.get(context.req.path.slice(prefix.length));
@@ -177,8 +177,8 @@ async function answer(
 
 async function callMethod(deps: MountDeps, exchange: Exchange, endpoint: MethodEndpoint): Promise<PlainAnswer> {
   const { request, search } = exchange;
-  const caller = await identify(deps.doorkeeper, exchange, () =>
-    deps.authenticate(request.headers.authorization, endpoint.nsid, exchange.visitor?.bucket),
+  const caller = await identify(deps.addressLimiter, exchange, () =>
+    deps.authenticate(request.headers.authorization, endpoint.nsid, exchange.addressCharge?.bucket),
   );
   await chargeCaller(deps, exchange, endpoint, caller);
   refuseLargeBody(request, endpoint.bodySizeBytesMax);
@@ -194,12 +194,12 @@ async function openEventStream(
   endpoint: EventStreamEndpoint,
 ): Promise<Response> {
   const { request, search } = exchange;
-  const caller = await identify(deps.doorkeeper, exchange, () =>
-    deps.authenticate(request.headers.authorization, endpoint.nsid, exchange.visitor?.bucket),
+  const caller = await identify(deps.addressLimiter, exchange, () =>
+    deps.authenticate(request.headers.authorization, endpoint.nsid, exchange.addressCharge?.bucket),
   );
   await chargeCaller(deps, exchange, endpoint, caller);
   const take = await endpoint.open({ caller, search, lastEventId: request.headers['last-event-id']?.toString() });
-  if (currentRequest()?.isGivenUp === true) throw outcomeUnknown();
+  if (currentRequest()?.isExpired === true) throw outcomeUnknown();
   context.env.outgoing.writeHead(statusOk, { ...headersOf(exchange), ...eventStreamHeaders });
   context.env.outgoing.flushHeaders();
   take(context.env.outgoing);
@@ -213,7 +213,7 @@ async function openSubscription(
   endpoint: SubscriptionEndpoint,
 ): Promise<Response> {
   if (!hasLeftHttp(context)) throw generalError('UpgradeRequired');
-  const admitted = await identify(deps.doorkeeper, exchange, () => endpoint.admit(exchange.search));
+  const admitted = await identify(deps.addressLimiter, exchange, () => endpoint.admit(exchange.search));
   await chargeCaller(deps, exchange, endpoint, admitted.caller);
   const take = await admitted.open();
   return upgrade(context, take, headersOf(exchange));

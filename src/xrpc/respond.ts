@@ -2,8 +2,8 @@ import { authErrors } from '#auth/auth-error.ts';
 import type { AuthErrorCode } from '#auth/auth-error.ts';
 import type { DomainErrorCode } from '#domain/domain-error.ts';
 import { isAppError } from '#platform/errors.ts';
-import { isPassing } from '#platform/passing-failure.ts';
-import { outcomeUnknown } from '#platform/request-life.ts';
+import { isTransientError } from '#platform/transient-error.ts';
+import { outcomeUnknown } from '#platform/request-deadline.ts';
 import { generalError, generalErrors } from './general-error.ts';
 import type { GeneralErrorCode } from './general-error.ts';
 
@@ -147,7 +147,7 @@ const defaultRetryAfterSeconds = 5;
  * fixed text, or ServiceUnavailable when it will pass; `unexpected` then holds the error.
  */
 export function refusalOf(error: unknown, declared: ReadonlySet<string>): Refusal {
-  if (!isAppError(error)) return isPassing(error) ? unavailable(error) : internalError(error);
+  if (!isAppError(error)) return isTransientError(error) ? unavailable(error) : internalError(error);
   const { code, message, detail } = error;
   const status = undeclared.has(code) || declared.has(code) ? statusByName.get(code) : undefined;
   if (status === undefined || status === statuses.InternalServerError) return internalError(error);

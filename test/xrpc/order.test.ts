@@ -7,8 +7,8 @@ import type { HttpBindings } from '@hono/node-server';
 import { afterEach, expect, test } from 'vitest';
 import { authErrors } from '#auth/auth-error.ts';
 import { systemClock } from '#platform/clock.ts';
-import { createLogger } from '#platform/logger.ts';
-import { createQuota } from '#quota/charge.ts';
+import { createLogger } from '#platform/logging/logger.ts';
+import { createQuota } from '#quota/table/charge.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createAdmission } from '#xrpc/admission.ts';
 import { mountXrpc } from '#xrpc/mount.ts';
@@ -129,7 +129,7 @@ test('an endpoint without lexicon, auth or quota, or with the name of another, d
       admission: createAdmission({ inProgressMax: 1 }),
       authenticate: () => Promise.reject(new Error('nobody')),
       quota,
-      doorkeeper: sampleDoorkeeper(quota),
+      addressLimiter: sampleDoorkeeper(quota),
       logger: createLogger('silent'),
       clock: systemClock,
     });
