@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { securityHeaders } from '#edge/security-headers.ts';
-import { version } from '../../src/version.ts';
+import { version } from '#platform/process/version.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 
 const ofBrowser = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8';
 let bed: TestBed;
