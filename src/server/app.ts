@@ -293,10 +293,7 @@ function blocksOf(
 }
 
 function observe(metrics: Metrics, { method, status, quota, durationMs }: RequestObservation): void {
-  metrics.requestFinished(
-    method.slice(method.lastIndexOf('.') + 1),
-    `${Math.floor(status / 100)}xx` as StatusClass,
-    durationMs,
-  );
+  const statusClass = `${Math.floor(status / 100)}xx` as StatusClass;
+  metrics.requestFinished(method.slice(method.lastIndexOf('.') + 1), statusClass, durationMs);
   if (quota !== undefined) metrics.quotaRefused(quota);
 }
