@@ -42,9 +42,9 @@ test('a server loads no queue, no page of jobs and no guard of fetches before it
 const cacheOf = (dataDir: string): Promise<string> =>
   printed(`
     import { getCompileCacheDir } from 'node:module';
-    import { enableCompileCacheIn } from './src/keep-compiled-code.ts';
+    import { enableCompileCacheIn } from './src/platform/process/compile-cache.ts';
     enableCompileCacheIn(${JSON.stringify(dataDir)});
-    await import('./src/platform/config.ts');
+    await import('./src/platform/config/config.ts');
     console.log(getCompileCacheDir() ?? 'none');`);
 
 test('compiled code is kept below the data folder', async () => {
