@@ -1,4 +1,4 @@
-// Runs before every npm script. Plain JavaScript: without the packages, the Node of the machine runs it, which may be Node 20.
+// Runs before every npm script. It is plain JavaScript because the Node of the machine, perhaps Node 20, runs it before npm ci.
 import { existsSync } from 'node:fs';
 
 // npm writes this file last, so it is missing after an interrupted install too.

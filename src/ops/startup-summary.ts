@@ -12,7 +12,7 @@ export interface StartedProcess {
 
 const parts = { all: 'the server and its workers', server: 'the server', worker: 'a worker' } as const;
 
-/** What a process tells the person who started it on a terminal, line by line. It holds no secret. */
+/** The lines that a process prints on a terminal after its start; they contain no secret. */
 export function startupSummary({ role, config, url, adminPort }: StartedProcess): readonly string[] {
   const isEmbedded = config.DATABASE_URL === undefined;
   const dataDir = resolve(config.DATA_DIR);

@@ -9,7 +9,7 @@ export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as
 
 interface LogEvent {
   readonly level: LogLevel;
-  /** The event on a terminal: `{field}` stands for a value, and what is in `[ ]` is left out without the fields in it. */
+  /** The event as text: a value replaces `{field}`, and a part in `[ ]` is omitted if one of its fields is absent. */
   readonly text: string;
   readonly fields: Readonly<Record<string, FieldKind>>;
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { projectRoot } from '../../conventions/source-tree.ts';
 
-/** What a command came to. */
+/** The outcome of a command. */
 export interface CommandResult {
   readonly exitCode: number;
   readonly stdout: string;
