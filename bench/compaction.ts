@@ -46,13 +46,13 @@ export async function measureCompaction(
   const taken = await acquireLease(stage.database.sql, { job: 'compact-messages', leaseMs: 60_000 });
   if ('refused' in taken) throw new Error(taken.refused);
   const held = { job: 'compact-messages', fence: taken.fence, budgetMs: 600_000 };
-  const turn = openLease({ database: stage.database, clock: systemClock }, held);
+  const lease = openLease({ database: stage.database, clock: systemClock }, held);
   const compaction = await measureRemoval(stage, seed, { partition, rows: plan.expiredRows }, async () => {
     const { sql } = stage.database;
     const { partitions } = await compactMessages({
       sql,
       clock: systemClock,
-      confirm: (tx) => turn.confirm(tx),
+      confirm: (tx) => lease.confirm(tx),
       messageTtlDays: ttlDays,
     });
     if (partitions !== 1) throw new Error(`${partitions} partitions were dropped, not one`);

@@ -1,6 +1,6 @@
 import { flushCompileCache } from 'node:module';
 import { systemClock } from '#platform/clock.ts';
-import { forgetSecrets, readConfig } from '#platform/config/config.ts';
+import { removeSecrets, readConfig } from '#platform/config/config.ts';
 import type { Config } from '#platform/config/config.ts';
 import { createProcessLogger, describeError } from '#platform/logging/logger.ts';
 import type { LogFormat, Logger } from '#platform/logging/logger.ts';
@@ -44,7 +44,7 @@ export async function run(argument: string | undefined): Promise<void> {
 
 async function main(role: Role): Promise<void> {
   const config = readConfig(process.env, factsOfThisProcess());
-  forgetSecrets(process.env);
+  removeSecrets(process.env);
   const format: LogFormat = config.LOG_FORMAT ?? (process.stdout.isTTY ? 'text' : 'json');
   const logger = createProcessLogger(format, config);
   const steps: StopStep[] = [];

@@ -6,7 +6,7 @@ import { queueLocationOf } from '#jobs/queue/queue-location.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
 import { startupSummary } from '#ops/startup-summary.ts';
 import { systemClock } from '#platform/clock.ts';
-import { forgetSecrets, readConfig } from '#platform/config/config.ts';
+import { removeSecrets, readConfig } from '#platform/config/config.ts';
 import type { Config } from '#platform/config/config.ts';
 import { createProcessLogger, describeError } from '#platform/logging/logger.ts';
 import type { LogFormat, Logger } from '#platform/logging/logger.ts';
@@ -53,11 +53,11 @@ export const jobRuns: JobRuns = {
 };
 
 export interface WorkersDeps extends WorkerDeps, JobReports {
-  /** Of Postgres itself, not of PgBouncer. */
+  /** The URL of Postgres itself, not of PgBouncer. */
   readonly databaseUrl: string;
-  /** Absent: the schedules of the catalogue. */
+  /** Default: the schedules of the catalogue. */
   readonly schedules?: JobSchedules;
-  /** Absent: the jobs of this project. */
+  /** Default: the jobs of this project. */
   readonly runs?: JobRuns;
 }
 
@@ -66,22 +66,22 @@ export async function startWorkers(
   deps: WorkersDeps,
 ): Promise<{ readonly queue: JobQueue['queue']; close(): Promise<void> }> {
   const { logger, schedules } = deps;
-  const given = schedules === undefined ? {} : { schedules };
+  const optional = schedules === undefined ? {} : { schedules };
   const onError = (error: unknown): void =>
     logger.log('background_failed', { part: 'worker', ...describeError(error) });
   const queue = await openJobQueue({
-    place: queueLocationOf(deps.config, deps.databaseUrl),
+    location: queueLocationOf(deps.config, deps.databaseUrl),
     clock: deps.clock,
     leaseMs: deps.config.JOB_LEASE_MS,
     onError,
-    ...given,
+    ...optional,
   });
   try {
-    const tending = await startWorker(queue, { runs: deps.runs ?? jobRuns, onError, ...given }, deps);
+    const maintenance = await startWorker(queue, { runs: deps.runs ?? jobRuns, onError, ...optional }, deps);
     return {
       queue: queue.queue,
       async close() {
-        await tending.stop();
+        await maintenance.stop();
         await queue.close();
       },
     };
@@ -91,17 +91,17 @@ export async function startWorkers(
   }
 }
 
-/** Starts the parts of a worker process; each adds to `steps` how it is stopped, the last one first. */
+/** Starts the parts of a worker process; each adds its stop step to the front of `steps`. */
 async function start(config: Config, logger: Logger, steps: StopStep[]): Promise<{ readonly adminPort: number }> {
   const clock = systemClock;
   const startedMs = clock.monotonicMs();
-  const given = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
+  const optional = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
   const embedded =
-    given === undefined
+    optional === undefined
       ? await startEmbeddedPostgres({ dataDir: config.DATA_DIR, clock, access: 'borrow' })
       : undefined;
   if (embedded !== undefined) steps.unshift({ name: 'postgres', run: () => embedded.stop() });
-  const databaseUrl = given ?? embedded?.url ?? '';
+  const databaseUrl = optional ?? embedded?.url ?? '';
   const database = openDatabase({ url: databaseUrl, poolSize: 2, applicationName: 'nightjar-worker' });
   steps.unshift({ name: 'database', run: () => database.close() });
   await checkServer(database, { production: config.NODE_ENV === 'production' });
@@ -121,7 +121,7 @@ async function start(config: Config, logger: Logger, steps: StopStep[]): Promise
 /** The worker process: runs until SIGTERM or SIGINT, then lets running jobs end. */
 async function main(): Promise<void> {
   const config = readConfig(process.env, factsOfThisProcess());
-  forgetSecrets(process.env);
+  removeSecrets(process.env);
   const format: LogFormat = config.LOG_FORMAT ?? (process.stdout.isTTY ? 'text' : 'json');
   const logger = createProcessLogger(format, config);
   const steps: StopStep[] = [];
@@ -140,10 +140,10 @@ async function main(): Promise<void> {
     process.exit(result === 'clean' ? exitCode : 1);
   };
   process.once('SIGTERM', () => void stop(0, 'SIGTERM')).once('SIGINT', () => void stop(0, 'SIGINT'));
-  // Node would print the error's text, which may hold data; only its place in the code may be said.
+  // Node would print the error's message, which may contain data; only the code position may be printed.
   process.on('uncaughtException', (error) => {
     report(error);
-    // postgres.js leaves the rejection of its own first query on a new connection to nobody (fetchArrayTypes).
+    // postgres.js does not handle the rejection of its own first query on a new connection (fetchArrayTypes).
     if (!isTransientError(error)) void stop(1, 'other');
   });
   try {
@@ -155,7 +155,10 @@ async function main(): Promise<void> {
   }
 }
 
-/** An operator's mistake in words; of anything else only where it arose, since its text may hold data. */
+/**
+ * Prints the text of an operator error; of any other error only its code position, because its message may contain
+ * data.
+ */
 function report(error: unknown): void {
   console.error(operatorMessage(error) ?? describeError(error));
 }

@@ -68,7 +68,7 @@ const tasks = {
     description: 'Let the failed runs of a job start again now',
     async run(name, { config, databaseUrl }) {
       const queue = await openJobQueue({
-        place: queueLocationOf(config, databaseUrl),
+        location: queueLocationOf(config, databaseUrl),
         clock: systemClock,
         leaseMs: config.JOB_LEASE_MS,
         onError: () => undefined,
@@ -105,21 +105,21 @@ async function showAll(): Promise<void> {
 }
 
 function fieldsOf(name: JobName, state: JobState | undefined): Record<string, string | boolean | null> {
-  const { schedule, touches } = jobs[name];
+  const { schedule, description } = jobs[name];
   return {
     job: name,
     schedule,
     state: stateOf(state),
     lastSuccess: state?.succeededAt?.toISOString() ?? null,
     next: new Date(nextTimeMs(schedule, systemClock.nowMs())).toISOString(),
-    touches,
+    touches: description,
   };
 }
 
 function lineOf(name: JobName, state: JobState | undefined): string {
-  const { schedule, touches } = jobs[name];
+  const { schedule, description } = jobs[name];
   const last = state?.succeededAt?.toISOString().slice(0, 16) ?? 'never';
-  return `${name.padEnd(26)}${schedule.padEnd(14)}${stateOf(state).padEnd(9)}${last.padEnd(18)}${touches}`;
+  return `${name.padEnd(26)}${schedule.padEnd(14)}${stateOf(state).padEnd(9)}${last.padEnd(18)}${description}`;
 }
 
 function stateOf(state: JobState | undefined): string {

@@ -47,10 +47,10 @@ export function createConnectionGate(deps: ConnectionGateDeps): ConnectionGate {
   const toleranceMs = (limits.perAddressMax - 1) * intervalMs;
 
   function find(address: string): AddressCharge | undefined {
-    const { current, former } = nameOf('address', hostPrefixOf(address));
-    const known = visitors.get(current) ?? visitors.get(former ?? '');
+    const { current, previous } = nameOf('address', hostPrefixOf(address));
+    const known = visitors.get(current) ?? visitors.get(previous ?? '');
     if (known !== undefined) {
-      if (former !== undefined) visitors.delete(former);
+      if (previous !== undefined) visitors.delete(previous);
       visitors.set(current, known);
       return known;
     }

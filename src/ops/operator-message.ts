@@ -17,7 +17,7 @@ const exitCodes = { defect: 1, tryAgain: 75, configuration: 78 } as const;
 /** The exit code that tells a supervisor whether starting again can help. */
 export function exitCodeOf(error: unknown): number {
   if (isPortTaken(error)) return exitCodes.tryAgain;
-  if (error instanceof ConfigError) return error.mayPass ? exitCodes.tryAgain : exitCodes.configuration;
+  if (error instanceof ConfigError) return error.isTemporary ? exitCodes.tryAgain : exitCodes.configuration;
   return error instanceof KeyRingError ? exitCodes.configuration : exitCodes.defect;
 }
 

@@ -118,13 +118,13 @@ export function createApp(parts: AppParts): App {
     ...budgetsOf(parts, quota),
     requireFraming: config.REQUIRE_MLS_FRAMING,
     handshakes: config.HANDSHAKES,
-    onEvents: () => notifier.ring(),
+    onEvents: () => notifier.notify(),
     onNewDevice: (deviceId) => bus.sendNewDevice(deviceId),
     onClaims: (dids) => keyPackageWatch.noteClaims(dids),
     appender: createMessageAppender({
       sql,
       ...kept,
-      onStored: () => notifier.ring(),
+      onStored: () => notifier.notify(),
       onBatch: (items) => metrics.batchStored(items),
     }),
     broadcast: (message) => bus.sendMessage(message),
@@ -238,7 +238,7 @@ function budgetsOf(
   quota: QuotaCharger,
 ): { claimLimit: ClaimLimit; byteBudget: ByteBudget } {
   return {
-    claimLimit: createClaimLimit({ quota, onSpent: (name) => metrics.quotaRefused(name) }),
+    claimLimit: createClaimLimit({ quota, onExhausted: (name) => metrics.quotaRefused(name) }),
     byteBudget: createByteBudget({ quota, db: database.db, privacy }),
   };
 }

@@ -11,7 +11,7 @@ import { required } from '#platform/errors.ts';
 import { newUuid } from '#platform/ids.ts';
 import { plantKeyPackages, randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
-import { holdTurn } from '../support/processes/held-lease.ts';
+import { holdLease } from '../support/processes/held-lease.ts';
 import { runJob } from '../support/processes/run-job.ts';
 
 let harness: DomainHarness;
@@ -159,8 +159,8 @@ test('16 claimers while the job runs: no package is handed out twice or deleted 
     // On a fast machine the claimers end before it first has something to remove.
     while (!isOver || removed === 0) {
       const keyPackagesPerDeviceMax = Math.max(20, (await available(owner)) - 5);
-      const turn = await holdTurn(harness.database);
-      removed += (await cleanKeyPackages({ db, turn, keyPackagesPerDeviceMax, consumedTtlHours: 24 })).removed;
+      const lease = await holdLease(harness.database);
+      removed += (await cleanKeyPackages({ db, lease, keyPackagesPerDeviceMax, consumedTtlHours: 24 })).removed;
     }
     return removed;
   })();
@@ -193,7 +193,7 @@ test('16 claimers while the job runs: no package is handed out twice or deleted 
   expect(removed).toBeGreaterThan(0);
 });
 
-test('a worker that slept through its turn removes nothing', async () => {
+test('a worker that lost its lease removes nothing', async () => {
   const [owner = ''] = randomPeople(1);
   const past = await plantNames(harness.server, { did: owner, device: 'never registered' }, 3);
   await end(past, -1, -1);
@@ -206,7 +206,7 @@ test('a worker that slept through its turn removes nothing', async () => {
   );
   await acquireLease(database.sql, { job: 'test', leaseMs: 0 });
   await expect(
-    cleanKeyPackages({ db: database.db, turn: late, keyPackagesPerDeviceMax: 1, consumedTtlHours: 24 }),
+    cleanKeyPackages({ db: database.db, lease: late, keyPackagesPerDeviceMax: 1, consumedTtlHours: 24 }),
   ).rejects.toThrow(LeaseLostError);
   expect(await left(past)).toEqual(hex(past));
 });
@@ -217,15 +217,15 @@ test('what a killed run has left is removed by the next', async () => {
   const { database } = harness;
   await database.sql`
     UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref IN ${database.sql(used)}`;
-  const turn = await holdTurn(database);
+  const lease = await holdLease(database);
   const killed: JobLease = {
-    ...turn,
+    ...lease,
     inBatches: async (removeSome) => {
-      await turn.step((tx) => removeSome(tx, 1));
+      await lease.step((tx) => removeSome(tx, 1));
       throw new Error('killed');
     },
   };
-  const run = cleanKeyPackages({ db: database.db, turn: killed, keyPackagesPerDeviceMax: 200, consumedTtlHours: 24 });
+  const run = cleanKeyPackages({ db: database.db, lease: killed, keyPackagesPerDeviceMax: 200, consumedTtlHours: 24 });
   await expect(run).rejects.toThrow('killed');
   expect(await left(used)).toHaveLength(2);
   await clean();

@@ -10,7 +10,7 @@ import { required } from '#platform/errors.ts';
 import { craftCommit, craftWelcome } from '../support/mls/crafted-mls.ts';
 import { plantKeyPackages, randomPeople, refusalOf, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness, TestConversation, TestServer } from '../support/domain-harness.ts';
-import { holdTurn } from '../support/processes/held-lease.ts';
+import { holdLease } from '../support/processes/held-lease.ts';
 import { runJob } from '../support/processes/run-job.ts';
 
 let harness: DomainHarness;
@@ -259,7 +259,7 @@ test('the clean-up never deletes a package that is being handed out, and deletes
   const clean = async (): Promise<{ removed: number }> =>
     cleanKeyPackages({
       db,
-      turn: await holdTurn(harness.database),
+      lease: await holdLease(harness.database),
       keyPackagesPerDeviceMax: 1,
       consumedTtlHours: 24,
     });

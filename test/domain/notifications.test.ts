@@ -50,10 +50,10 @@ afterAll(async () => {
 
 test('a ring at one server wakes the other, and its own readers at once', async () => {
   const before = { here: ringsHere, there: ringsThere };
-  here.ring();
+  here.notify();
   expect(ringsHere).toBe(before.here + 1);
   await until(() => ringsThere > before.there);
-  there.ring();
+  there.notify();
   await until(() => ringsHere > before.here + 1);
   await systemClock.sleep(50);
   expect(ringsHere, 'a server heard its own notification').toBe(before.here + 2);
@@ -61,12 +61,12 @@ test('a ring at one server wakes the other, and its own readers at once', async 
 
 test('many rings within a few milliseconds become few notifications, and the last one is not lost', async () => {
   const before = ringsThere;
-  for (let index = 0; index < 1_000; index++) here.ring();
+  for (let index = 0; index < 1_000; index++) here.notify();
   await until(() => ringsThere > before);
   await systemClock.sleep(50);
   expect(ringsThere - before).toBeLessThanOrEqual(2);
   const last = ringsThere;
-  here.ring();
+  here.notify();
   await until(() => ringsThere > last);
 });
 

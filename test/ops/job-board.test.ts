@@ -17,9 +17,9 @@ let writableAdmin: AdminListener;
 
 beforeAll(async () => {
   database = await createTestDatabase({ poolSize: 2 });
-  const place = { backend: 'postgres', url: database.url } as const;
-  queue = await openJobQueue({ place, clock: systemClock, leaseMs: 1_000, onError: () => undefined });
-  await queue.mendSchedules(systemClock.nowMs());
+  const location = { backend: 'postgres', url: database.url } as const;
+  queue = await openJobQueue({ location, clock: systemClock, leaseMs: 1_000, onError: () => undefined });
+  await queue.repairSchedules(systemClock.nowMs());
   const metrics = createMetrics({ methods: [], quotas: [], jobs: [] });
   admin = await startAdminListener({ port: 0, metrics });
   writableAdmin = await startAdminListener({ port: 0, metrics });

@@ -27,7 +27,7 @@ afterEach(async () => {
   redis = undefined;
 });
 
-/** So that kills find jobs at work. */
+/** Slows down deletion, so that kills hit running jobs. */
 async function slowDownDeletion(): Promise<void> {
   await database.sql.unsafe(`
     CREATE FUNCTION slow_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.0005); RETURN OLD; END $$`);
@@ -38,7 +38,7 @@ async function slowDownDeletion(): Promise<void> {
   }
 }
 
-/** Until every job has succeeded since now and nothing that expired is left. */
+/** Waits until every job has succeeded since the call and no expired row is left. */
 async function untilAllDone(): Promise<number> {
   const [now] = await database.sql<{ now: Date }[]>`SELECT clock_timestamp() AS now`;
   const startedMs = performance.now();
@@ -57,7 +57,7 @@ describe.each([
   ['redis', Math.ceil(killCount / 4)],
 ] as const)('workers on %s, killed %i times at random instants over all jobs', (backend, kills) => {
   test.skipIf(backend === 'redis' && !hasRedis)(
-    'lose no effect and double none, and every job is done within 10 s of a worker being back',
+    'lose no effect and double none, and every job is done within 10 s after a worker has started again',
     { timeout: 60_000 + kills * 4_000 },
     async () => {
       database = await createTestDatabase({ poolSize: 4 });
@@ -73,7 +73,7 @@ describe.each([
         await systemClock.sleep(Math.random() * 400);
         const victim = workers.running[Math.floor(Math.random() * workers.running.length)];
         if (victim !== undefined) await workers.kill(victim);
-        // Now and then there is nobody left for a while.
+        // Sometimes no worker is left for a while.
         if (workers.running.length < workersAtOnce - 1 || count % 3 > 0) await workers.start();
       }
       await workers.killAll();

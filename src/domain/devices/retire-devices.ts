@@ -12,13 +12,13 @@ const devicesPerStep = 10;
  * Safe to run twice and on several workers at once.
  */
 export async function retireDevices(deps: {
-  readonly turn: JobLease;
+  readonly lease: JobLease;
   readonly inactiveDays: number;
   readonly removalDays: number;
 }): Promise<{ flagged: number; removed: number }> {
-  const { turn, inactiveDays, removalDays } = deps;
-  const flagged = await turn.inBatches((tx, rowsMax) => flagUnseen(tx, inactiveDays, rowsMax));
-  const removed = await turn.inBatches(async (tx, rowsMax) => {
+  const { lease, inactiveDays, removalDays } = deps;
+  const flagged = await lease.inBatches((tx, rowsMax) => flagUnseen(tx, inactiveDays, rowsMax));
+  const removed = await lease.inBatches(async (tx, rowsMax) => {
     const tags = await deleteFlagged(tx, removalDays, Math.min(rowsMax, devicesPerStep));
     return tags.length + (await withdrawOfDevices({ db: tx }, tags));
   });

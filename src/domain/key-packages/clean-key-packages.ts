@@ -6,7 +6,7 @@ import { consumedKeyPackages } from './retention.ts';
 
 export interface CleanKeyPackagesDeps {
   readonly db: Db;
-  readonly turn: JobLease;
+  readonly lease: JobLease;
   /** One-time packages; last-resort ones are not counted. */
   readonly keyPackagesPerDeviceMax: number;
   readonly consumedTtlHours: number;
@@ -18,21 +18,21 @@ export interface CleanKeyPackagesDeps {
  * comes first, and judged again then.
  */
 export async function cleanKeyPackages(deps: CleanKeyPackagesDeps): Promise<{ removed: number }> {
-  const { db, turn, keyPackagesPerDeviceMax, consumedTtlHours } = deps;
-  const consumed = await removeExpired(turn, [consumedKeyPackages(consumedTtlHours)]);
-  const expired = await removeFound(turn, await selectExpired(db), deleteExpired);
-  const surplus = await removeFound(turn, await selectSurplus(db, keyPackagesPerDeviceMax), deleteSurplus);
+  const { db, lease, keyPackagesPerDeviceMax, consumedTtlHours } = deps;
+  const consumed = await removeExpired(lease, [consumedKeyPackages(consumedTtlHours)]);
+  const expired = await removeFound(lease, await selectExpired(db), deleteExpired);
+  const surplus = await removeFound(lease, await selectSurplus(db, keyPackagesPerDeviceMax), deleteSurplus);
   return { removed: consumed.removed + expired + surplus };
 }
 
 /** Goes on past a batch of which nothing could be removed. */
 async function removeFound(
-  turn: JobLease,
+  lease: JobLease,
   refs: Buffer[],
   removeThese: (tx: Tx, refs: readonly Buffer[]) => Promise<number>,
 ): Promise<number> {
   let removed = 0;
-  await turn.inBatches(async (tx, rowsMax) => {
+  await lease.inBatches(async (tx, rowsMax) => {
     const batch = refs.splice(0, rowsMax);
     removed += await removeThese(tx, batch);
     return batch.length;

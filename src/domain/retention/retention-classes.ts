@@ -10,7 +10,7 @@ import { oldReports } from '#domain/reports/retention.ts';
 import { expiredWarnings } from '#domain/warnings/retention.ts';
 import { consumedWelcomes, messagesOrphanedAfter, unclaimedWelcomes } from '#domain/welcomes/retention.ts';
 import { oldAuditEvents } from '#storage/rows/audit-events.ts';
-import { besides } from '#storage/expiry/expiring-rows.ts';
+import { excluding } from '#storage/expiry/expiring-rows.ts';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 import { oldOperatorActions } from '#storage/rows/operator-actions.ts';
 import { expiredQuotaRows } from '#storage/rows/quota-rows.ts';
@@ -54,7 +54,7 @@ export const retentionClasses = {
     table: 'key_packages',
     job: 'clean-key-packages',
     expiring: (config) =>
-      byRow(besides(expiredKeyPackages, consumedKeyPackages(config.CONSUMED_KEY_PACKAGE_TTL_HOURS))),
+      byRow(excluding(expiredKeyPackages, consumedKeyPackages(config.CONSUMED_KEY_PACKAGE_TTL_HOURS))),
   },
   'surplus-key-packages': {
     what: 'Unused key packages of a device, from the oldest on',
@@ -82,7 +82,7 @@ export const retentionClasses = {
     settings: ['DEVICE_INACTIVE_DAYS', 'DEVICE_REMOVAL_DAYS'],
     table: 'key_packages',
     job: 'retire-devices',
-    expiring: (config) => byRow(besides(keyPackagesOf(removable(config.DEVICE_REMOVAL_DAYS)), expiredKeyPackages)),
+    expiring: (config) => byRow(excluding(keyPackagesOf(removable(config.DEVICE_REMOVAL_DAYS)), expiredKeyPackages)),
   },
   'consumed-welcomes': {
     what: 'Who a Welcome was for and that it was used, by pseudonyms of the conversation',

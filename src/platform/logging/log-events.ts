@@ -1,6 +1,6 @@
 /**
- * Everything the service can log: a line is one of these events with its declared fields, and nothing else. A field is
- * a number, a truth value, a word of a closed list, a SQLSTATE, an id that we made ourselves, or code positions.
+ * Every event that the service can log: a line contains one event with its declared fields and nothing else. A field is
+ * a number, a boolean, a value of a closed list, a SQLSTATE, an id that the server generated, or code positions.
  */
 export type FieldKind = 'integer' | 'boolean' | 'sqlstate' | 'requestId' | 'frames' | readonly string[];
 
@@ -171,7 +171,7 @@ type FieldValue<Kind> = Kind extends 'integer'
       ? Word
       : string;
 
-/** The fields that a line of event `Name` may carry. */
+/** The fields that a line of event `Name` may contain. */
 export type LogFields<Name extends LogEventName> = {
   readonly [Field in keyof (typeof logEvents)[Name]['fields']]?: FieldValue<(typeof logEvents)[Name]['fields'][Field]>;
 };

@@ -5,7 +5,7 @@ import { logEvents } from './log-events.ts';
 import type { FieldKind, LogEventName, LogFields, LogLevel } from './log-events.ts';
 import { textDestination } from './text-format.ts';
 
-/** Writes declared events only; there is no way to log free text. */
+/** Writes declared events only; free text cannot be logged. */
 export interface Logger {
   log<Name extends LogEventName>(event: Name, fields: LogFields<Name>): void;
 }
@@ -28,7 +28,7 @@ export function createProcessLogger(
   return createLogger(level, format === 'text' ? textDestination(output) : output);
 }
 
-/** A JSON-lines logger at `level`; a value that does not fit its declared kind is written as `"invalid"`. */
+/** Creates a JSON-lines logger at `level`; a value that does not match its declared kind is written as `"invalid"`. */
 export function createLogger(level: LogLevel | 'silent', destination?: DestinationStream): Logger {
   const sink = pino(
     {
@@ -64,7 +64,9 @@ function checked(kind: FieldKind, value: unknown): string | number | boolean {
 type ErrorClass = NonNullable<LogFields<'request_failed'>['errorClass']>;
 const knownClasses: ReadonlySet<string> = new Set(logEvents.request_failed.fields.errorClass);
 
-/** What may be said of an unexpected error: its class, its SQLSTATE, and where in the code it arose; never its text. */
+/**
+ * Describes an unexpected error for the log: its class, its SQLSTATE, and its position in the code; never its message.
+ */
 export function describeError(error: unknown): { errorClass: ErrorClass; sqlstate?: string; at?: string } {
   if (!(error instanceof Error)) return { errorClass: 'other' };
   const errorClass = knownClasses.has(error.name) ? (error.name as ErrorClass) : 'other';

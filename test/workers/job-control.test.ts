@@ -41,16 +41,16 @@ test('every job is listed with its state, its last success and its next run', as
   expect(rows.find(({ job }) => job === 'clean-reports')).toMatchObject({ lastSuccess: null });
 });
 
-test('a paused job takes no scheduled turn in any worker until it is resumed', async () => {
-  const turn = { job: 'clean-invites', runAt: new Date(Date.now() + 60_000), leaseMs: 1_000 };
+test('no worker acquires the lease of a paused job until it is resumed', async () => {
+  const request = { job: 'clean-invites', runAt: new Date(Date.now() + 60_000), leaseMs: 1_000 };
   expect(await admin('pause', 'clean-invites')).toEqual([{ job: 'clean-invites', paused: true }]);
   expect(await stateOf('clean-invites')).toBe('paused');
-  expect(await acquireLease(database.sql, turn)).toEqual({ refused: 'paused' });
+  expect(await acquireLease(database.sql, request)).toEqual({ refused: 'paused' });
   expect(await admin('resume', 'clean-invites')).toEqual([{ job: 'clean-invites', paused: false }]);
-  expect(await acquireLease(database.sql, turn)).toHaveProperty('fence');
+  expect(await acquireLease(database.sql, request)).toHaveProperty('fence');
 });
 
-test('there is nothing to retry where nothing has failed, and every command is written down', async () => {
+test('retry without a failed run retries nothing, and every command is recorded as an operator action', async () => {
   expect(await admin('retry', 'clean-reports')).toEqual([{ job: 'clean-reports', retried: 0 }]);
   const actions = await database.sql<{ action: string }[]>`SELECT action FROM operator_actions ORDER BY action_no`;
   expect(actions.map(({ action }) => action)).toEqual(['jobs.run', 'jobs.pause', 'jobs.resume', 'jobs.retry']);
