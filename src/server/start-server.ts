@@ -197,9 +197,15 @@ async function openStorage(deps: ServerDeps): Promise<OpenStorage> {
   let databaseUrl = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
   const isEmbedded = databaseUrl === undefined;
   if (databaseUrl === undefined) {
-    const embedded = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, clock });
+    const embedded = await startEmbeddedPostgres({
+      dataDir: config.DATA_DIR,
+      clock,
+      // The creation takes seconds, so it is logged beforehand.
+      onCreate: () => logger.log('postgres_starting', { mode: 'created' }),
+    });
     steps.unshift({ name: 'postgres', run: () => embedded.stop() });
-    logger.log('postgres_starting', { mode: embedded.mode === 'borrowed' ? 'adopted' : embedded.mode });
+    const { mode } = embedded;
+    if (mode !== 'created') logger.log('postgres_starting', { mode: mode === 'borrowed' ? 'adopted' : mode });
     databaseUrl = embedded.url;
   }
   const database = openDatabase({
