@@ -1,4 +1,3 @@
-import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import { createAuthenticator, isFirstUse } from '#auth/authenticate.ts';
 import type { ReplayGuard } from '#auth/replay-guard.ts';
@@ -44,14 +43,14 @@ import { createStreamPlaces } from '#stream/stream-places.ts';
 import { startTail } from '#stream/tail.ts';
 import type { Tail } from '#stream/tail.ts';
 import { createTickets } from '#stream/ticket.ts';
-import { createAdmission } from '#xrpc/admission.ts';
-import type { Admission } from '#xrpc/admission.ts';
+import { createAdmission } from '#xrpc/overload/admission.ts';
+import type { Admission } from '#xrpc/overload/admission.ts';
 import { createByteBudget } from '#xrpc/byte-budget.ts';
 import type { ByteBudget } from '#xrpc/byte-budget.ts';
-import { mountXrpc } from '#xrpc/mount.ts';
-import type { RequestObservation } from '#xrpc/mount.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createEndpoints } from '#xrpc/mls/endpoints.ts';
+import { createXrpc } from '#xrpc/respond-to-xrpc.ts';
+import type { RequestObservation, RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
 
 /** The opened parts that an app is composed of. */
 export interface AppParts {
@@ -74,7 +73,9 @@ export interface AppParts {
 }
 
 export interface App {
-  readonly http: Hono<{ Bindings: HttpBindings }>;
+  readonly respondToXrpc: RespondToXrpc;
+  /** Every path that is not XRPC. */
+  readonly http: Hono;
   readonly endpoints: readonly Endpoint[];
   readonly hub: Hub;
   readonly tail: Tail;
@@ -135,8 +136,8 @@ export function createApp(parts: AppParts): App {
       onLive: (did) => stockWatch.lookAt([did]),
     },
   });
-  const http = httpOf(parts, { documents, endpoints, admission, quota });
-  return { http, endpoints, hub, tail, openStreams, stockWatch, admission };
+  const respondToXrpc = xrpcOf(parts, { documents, endpoints, admission, quota });
+  return { respondToXrpc, http: httpOf(parts), endpoints, hub, tail, openStreams, stockWatch, admission };
 }
 
 /** What the operator has set of how long and how much is kept. */
@@ -172,22 +173,20 @@ function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
   });
 }
 
-function httpOf(
+function httpOf({ version, readiness, serviceDid, publicUrl }: AppParts): Hono {
+  const http = new Hono();
+  mountHealth(http, { version, readiness });
+  mountDidDocument(http, { serviceDid, publicUrl });
+  return http;
+}
+
+function xrpcOf(
   parts: AppParts,
-  {
-    documents,
-    endpoints,
-    admission,
-    quota,
-  }: { documents: DidDocuments; endpoints: readonly Endpoint[]; admission: Admission; quota: QuotaCharger },
-): Hono<{ Bindings: HttpBindings }> {
+  used: { documents: DidDocuments; endpoints: readonly Endpoint[]; admission: Admission; quota: QuotaCharger },
+): RespondToXrpc {
   const { config, clock, logger, metrics } = parts;
-  const http = new Hono<{ Bindings: HttpBindings }>();
-  const ops = new Hono();
-  mountHealth(ops, { version: parts.version, readiness: parts.readiness });
-  mountDidDocument(ops, { serviceDid: parts.serviceDid, publicUrl: parts.publicUrl });
-  http.route('/', ops);
-  mountXrpc(http, {
+  const { documents, endpoints, admission, quota } = used;
+  return createXrpc({
     endpoints,
     admission,
     authenticate: createAuthenticator({
@@ -208,7 +207,6 @@ function httpOf(
       parts.audit.recordAnswer(observation);
     },
   });
-  return http;
 }
 
 function quotaOf({ config, clock, logger, metrics, database, privacy }: AppParts): QuotaCharger {

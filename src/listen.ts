@@ -1,19 +1,17 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { IncomingMessage, RequestListener, Server, ServerOptions } from 'node:http';
+import type { RequestListener, Server, ServerOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createAdaptorServer } from '@hono/node-server';
-import type { HttpBindings, WebSocketServerLike } from '@hono/node-server';
+import { getRequestListener } from '@hono/node-server';
+import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
-import { WebSocketServer } from 'ws';
 import { createConnectionGate } from '#edge/connection-gate.ts';
 import { createCorsPolicy } from '#edge/cors.ts';
-import { edgeRefusal } from '#edge/edge-error.ts';
+import { edgeErrorResponse } from '#edge/edge-error.ts';
 import type { EdgeErrorCode } from '#edge/edge-error.ts';
 import { Edge } from '#edge/edge.ts';
-import type { EdgeDeps } from '#edge/edge.ts';
-import { plainAnswer } from '#edge/plain-answer.ts';
-import type { Answerable } from '#edge/plain-answer.ts';
+import type { EdgeDeps, Routes } from '#edge/edge.ts';
+import type { HttpResponse } from '#edge/exchange.ts';
 import { SecuredResponse } from '#edge/security-headers.ts';
 import { edgeTimeouts } from '#edge/timeouts.ts';
 import type { EdgeTimeouts } from '#edge/timeouts.ts';
@@ -24,8 +22,8 @@ import { describeError } from '#platform/logger.ts';
 import type { Logger } from '#platform/logger.ts';
 import { createAddressList } from '#quota/address-lists.ts';
 import type { OpenStream } from '#stream/serve-stream.ts';
-import { shedRequest } from '#xrpc/shed-request.ts';
-import { refuseUpgrade, upgradeGate } from '#xrpc/upgrade.ts';
+import { createWebSocketServer, webSocketFilter, webSocketOpener } from '#xrpc/websocket-upgrade.ts';
+import { isXrpc } from '#xrpc/xrpc-request.ts';
 import type { App } from './app.ts';
 
 /** A listening HTTP server. */
@@ -35,8 +33,8 @@ export interface Listener {
   stop(): Promise<void>;
 }
 
-/** What is served. */
-export type Served = Pick<App, 'http' | 'endpoints' | 'openStreams' | 'admission'>;
+/** The parts of an app that serve requests. */
+export type Served = Pick<App, 'respondToXrpc' | 'http' | 'endpoints' | 'openStreams'>;
 
 export interface ListenOptions {
   readonly host: string;
@@ -70,53 +68,76 @@ export async function listen<Composed extends Served>(
   options: ListenOptions,
   compose: (port: number) => Composed,
 ): Promise<{ listener: Listener; app: Composed }> {
-  const served: { app?: Composed } = {};
   const { clock, logger, timeouts = edgeTimeouts } = options;
   const edge = new Edge({
     ...edgePolicy(options),
     clock,
     timeouts,
-    shed: (incoming, outgoing) => served.app !== undefined && shedRequest(served.app.admission, incoming, outgoing),
     onError: (error) => logFailure(logger, error),
   });
-  const mayUpgrade = (request: IncomingMessage): boolean =>
-    served.app !== undefined && upgradeGate(served.app.endpoints)(request) && edge.mayUpgrade(request);
-  const server = createAdaptorServer({
-    fetch: async (request, env) => {
-      const response = await (served.app?.http.fetch(request, env) ?? new Response(null, { status: 503 }));
-      const { incoming, outgoing, answer } = env as (HttpBindings | UpgradeBindings) & Answerable;
-      // A request that has left HTTP has nothing to answer with.
-      if (outgoing === undefined) return answerUpgrade(incoming, response);
-      if (answer !== undefined) await edge.answer({ incoming, outgoing }, answer);
-      else if (response !== RESPONSE_ALREADY_SENT) await edge.answer({ incoming, outgoing }, plainAnswer(response));
-      // The adapter gets nothing to write: an error that arose in it would be printed and sent with its text.
-      return RESPONSE_ALREADY_SENT;
-    },
-    // The edge reads what is left of a request that was answered, at the pace of the client.
-    autoCleanupIncoming: false,
-    createServer: ((serverOptions: ServerOptions, serve: RequestListener) => {
-      const inner = createServer(serverOptions);
-      edge.attach(inner, serve);
-      return inner;
-    }) as typeof createServer,
-    serverOptions: { ...serverOptions(timeouts), shouldUpgradeCallback: mayUpgrade },
-    // The types differ only in how they write an absent option.
-    websocket: { server: webSocketServer() as WebSocketServerLike },
-  }) as Server;
+  const server = createServer(serverOptions(timeouts, edge));
   server.maxConnections = options.config.MAX_CONNECTIONS;
   server.timeout = timeouts.drainMs;
   server.listen(options.port, options.host);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const app = compose(port);
-  answerStrangePaths(app.http, logger);
-  served.app = app;
+  edge.attach(server, routesOf(app, { edge, server, logger }));
   return { listener: { port, stop: () => stop(server, app.openStreams, clock) }, app };
 }
 
-interface UpgradeBindings {
-  readonly incoming: IncomingMessage;
-  readonly outgoing: undefined;
+/** XRPC requests go to `src/xrpc`, all others to Hono; the edge writes the responses of both. */
+function routesOf(app: Served, { edge, server, logger }: { edge: Edge; server: Server; logger: Logger }): Routes {
+  const serveWithHono = honoListener(app.http, edge, logger);
+  const webSockets = createWebSocketServer();
+  server.once('close', () => webSockets.close());
+  return {
+    serve(exchange) {
+      if (isXrpc(exchange.incoming)) void edge.respond(exchange, app.respondToXrpc(exchange));
+      else serveWithHono(exchange.incoming, exchange.outgoing);
+    },
+    mayUpgrade: webSocketFilter(app.endpoints),
+    upgrade({ incoming, outgoing }, socket, head) {
+      const openWebSocket = webSocketOpener(webSockets, { incoming, outgoing, socket, head });
+      void edge.respond({ incoming, outgoing }, app.respondToXrpc({ incoming, outgoing, openWebSocket }));
+    },
+  };
+}
+
+/** Serves with Hono. The edge writes the responses, because Hono's adapter sends the texts of errors that arise in writing. */
+function honoListener(http: Served['http'], edge: Edge, logger: Logger): RequestListener {
+  http.notFound(() => errorPage('NotFound'));
+  http.onError((error) => {
+    logFailure(logger, error);
+    return errorPage('InternalServerError');
+  });
+  const listener = getRequestListener(
+    async (request, env) => {
+      const { incoming, outgoing } = env as HttpBindings;
+      await edge.respond({ incoming, outgoing }, readResponse(http.fetch(request, env)));
+      return RESPONSE_ALREADY_SENT;
+    },
+    // The edge reads the rest of a request that was refused, at the pace of the client.
+    { autoCleanupIncoming: false },
+  );
+  return (incoming, outgoing) => {
+    // No route depends on the host, and the adapter refuses unusual ones without a body.
+    incoming.headers.host = 'localhost';
+    void listener(incoming, outgoing);
+  };
+}
+
+function errorPage(code: EdgeErrorCode): Response {
+  const { status, headers, body } = edgeErrorResponse(code);
+  const { Connection: _kept, ...kept } = headers;
+  return new Response(body, { status, headers: kept });
+}
+
+async function readResponse(pending: Response | Promise<Response>): Promise<HttpResponse> {
+  const response = await pending;
+  const body = Buffer.from(await response.arrayBuffer());
+  const { 'content-length': _counted, ...headers } = Object.fromEntries(response.headers);
+  return { status: response.status, headers, body };
 }
 
 /** Connections that carry many clients are not counted by address: those of trusted proxies, and outside production those of this machine. */
@@ -135,9 +156,10 @@ function edgePolicy({ config, clock }: ListenOptions): Pick<EdgeDeps, 'gate' | '
   };
 }
 
-function serverOptions(timeouts: EdgeTimeouts): ServerOptions {
+function serverOptions(timeouts: EdgeTimeouts, edge: Edge): ServerOptions {
   return {
     ServerResponse: SecuredResponse,
+    shouldUpgradeCallback: (incoming) => edge.mayUpgrade(incoming),
     insecureHTTPParser: false,
     maxHeaderSize: limits.urlLengthMax + limits.headersSizeBytesMax + requestLineSizeBytes,
     // A missing one is refused with the others, and with a body.
@@ -149,42 +171,8 @@ function serverOptions(timeouts: EdgeTimeouts): ServerOptions {
   };
 }
 
-/** Pings are answered as long as the answers are read: ws would keep them all for a peer that only writes. */
-function webSocketServer(): WebSocketServer {
-  const sockets = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
-    maxPayload: limits.clientFrameSizeBytesMax,
-    autoPong: false,
-  });
-  return sockets.on('connection', (socket) => {
-    socket.on('ping', (data) => {
-      if (socket.bufferedAmount > limits.subscriberBacklogSizeBytesMax) socket.terminate();
-      else socket.pong(data);
-    });
-  });
-}
-
-function answerStrangePaths(http: Served['http'], logger: Logger): void {
-  const refuseWith = (code: EdgeErrorCode): Response => {
-    const { status, headers, body } = edgeRefusal(code);
-    const { Connection: _kept, ...kept } = headers;
-    return new Response(body, { status, headers: kept });
-  };
-  http.notFound(() => refuseWith('NotFound'));
-  http.onError((error) => {
-    logFailure(logger, error);
-    return refuseWith('InternalServerError');
-  });
-}
-
 function logFailure(logger: Logger, error: unknown): void {
   logger.log('background_failed', { part: 'listener', ...describeError(error) });
-}
-
-async function answerUpgrade(request: IncomingMessage, response: Response): Promise<Response> {
-  if (!response.ok) await refuseUpgrade(request, response);
-  return response;
 }
 
 /** A peer that does not read would hold its socket open for as long as it likes. */

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Exchange, HttpResponse } from './exchange.ts';
 
 type CorsHeader = readonly [name: string, value: string];
 
@@ -19,12 +19,16 @@ const exposedHeaders = [
   'X-Request-Id',
 ].join(', ');
 
-/** Answers a preflight; the origin itself is in the headers of every answer. */
-export const preflightHeaders = {
-  'Access-Control-Allow-Methods': 'GET, POST',
-  'Access-Control-Allow-Headers': 'Authorization, Content-Type, Last-Event-ID',
-  'Access-Control-Max-Age': '7200',
-} as const;
+/** The response to a preflight; the edge adds the origin, as to every response. */
+export const preflightResponse: HttpResponse = {
+  status: 204,
+  headers: {
+    'Access-Control-Allow-Methods': 'GET, POST',
+    'Access-Control-Allow-Headers': 'Authorization, Content-Type, Last-Event-ID',
+    'Access-Control-Max-Age': '7200',
+  },
+  body: '',
+};
 
 /**
  * A policy of exact origins. There are no cookies, hence no credentials mode; `*` is never sent. Set on Node's response and not by
@@ -43,7 +47,7 @@ export function createCorsPolicy(origins: readonly string[]): CorsPolicy {
 }
 
 /** Whether a browser asks what a page of an allowed origin may send. */
-export function isPreflight({ incoming, outgoing }: { incoming: IncomingMessage; outgoing: ServerResponse }): boolean {
+export function isPreflight({ incoming, outgoing }: Exchange): boolean {
   const { method, headers } = incoming;
   const asks = method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
   return asks && outgoing.hasHeader('Access-Control-Allow-Origin');

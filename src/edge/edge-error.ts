@@ -18,7 +18,7 @@ export const edgeErrors = {
 export type EdgeErrorCode = keyof typeof edgeErrors;
 
 /** Status, headers and body of the refusal `code`; its connection ends with it. */
-export function edgeRefusal(code: EdgeErrorCode): {
+export function edgeErrorResponse(code: EdgeErrorCode): {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
@@ -36,8 +36,8 @@ export function edgeRefusal(code: EdgeErrorCode): {
 }
 
 /** The same as it goes over a connection whose request cannot be answered any other way. */
-export function edgeRefusalText(code: EdgeErrorCode): string {
-  const { status, headers, body } = edgeRefusal(code);
+export function edgeErrorText(code: EdgeErrorCode): string {
+  const { status, headers, body } = edgeErrorResponse(code);
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
   return [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines, '', body].join('\r\n');
 }

@@ -4,7 +4,7 @@ import { requireMember } from '#domain/membership/require-member.ts';
 import { isAppError } from '#platform/errors.ts';
 import type { QuotaCharger } from '#quota/charge.ts';
 import type { Decision } from '#quota/decision.ts';
-import { rateLimitExceeded } from './rate-limit.ts';
+import { rateLimitExceeded } from './response/rate-limit.ts';
 
 /** One call that writes to a conversation. */
 export interface ConversationWrite {

@@ -15,8 +15,8 @@ import { encodeJson } from '#platform/encode-json.ts';
 import { InvariantError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 import type { CallerQuotaName } from '#quota/quotas.ts';
-import { parseInput, parseParams } from './lexicon-input.ts';
-import type { WireValue } from './wire-value.ts';
+import { parseInput, parseParams } from './input/lexicon-input.ts';
+import type { WireValue } from './response/wire-value.ts';
 
 type ParamsOf<Lexicon extends Query | Procedure | Subscription> = InferOutput<Lexicon['parameters']>;
 type InputOf<Lexicon extends Procedure> =

@@ -1,14 +1,12 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Hono } from 'hono';
-import type { HttpBindings } from '@hono/node-server';
 import { afterEach, expect, test, vi } from 'vitest';
 import WebSocket from 'ws';
 import { edgeTimeouts } from '#edge/timeouts.ts';
 import { systemClock } from '#platform/clock.ts';
 import { readConfig } from '#platform/config.ts';
 import { createLogger } from '#platform/logger.ts';
-import { createAdmission } from '#xrpc/admission.ts';
 import { listen } from '../../src/listen.ts';
 import { startSampleApp } from '../xrpc/sample-app.ts';
 import { frame, upgradeTo } from './http-text.ts';
@@ -107,19 +105,16 @@ test('pings are answered, and a peer that sends them without reading the answers
   flood.destroy();
 });
 
-async function listenWith(
-  http: Hono<{ Bindings: HttpBindings }>,
-): Promise<{ origin: string; port: number; lines: string[] }> {
+async function listenWith(http: Hono): Promise<{ origin: string; port: number; lines: string[] }> {
   const lines: string[] = [];
   const logger = createLogger('trace', { write: (line) => void lines.push(line) });
   const where = { host: '127.0.0.1', port: 0, clock: systemClock, logger, config: readConfig({ NODE_ENV: 'test' }) };
   const timeouts = { ...edgeTimeouts, drainMs: 500 };
-  const admission = createAdmission({ inProgressMax: 10 });
   const { listener } = await listen({ ...where, timeouts }, () => ({
+    respondToXrpc: () => Promise.reject(new Error('no request for XRPC')),
     http,
     endpoints: [],
     openStreams: new Set(),
-    admission,
   }));
   closers.push(() => listener.stop());
   return { origin: `http://127.0.0.1:${listener.port}`, port: listener.port, lines };
@@ -127,7 +122,7 @@ async function listenWith(
 
 test('an answer that fails on its way out gives nothing of the error away, neither to the client nor to the log', async () => {
   const printed = [vi.spyOn(console, 'error'), vi.spyOn(console, 'info')];
-  const http = new Hono<{ Bindings: HttpBindings }>();
+  const http = new Hono();
   http.get('/throws', () => Promise.reject(new Error(secret)));
   http.get('/breaks', () => new Response(new ReadableStream({ pull: () => Promise.reject(new Error(secret)) })));
   http.get('/status', () => Object.defineProperty(new Response('x'), 'status', { value: secret }));
@@ -145,7 +140,7 @@ test('an answer that fails on its way out gives nothing of the error away, neith
 });
 
 test('an answer that sets no header of its own has the security headers', async () => {
-  const http = new Hono<{ Bindings: HttpBindings }>();
+  const http = new Hono();
   http.get('/plain', () => new Response('plain'));
   const { origin } = await listenWith(http);
   const answer = await fetch(`${origin}/plain`);
@@ -154,7 +149,7 @@ test('an answer that sets no header of its own has the security headers', async 
 });
 
 test('a connection ends with its thousandth answer', async () => {
-  const http = new Hono<{ Bindings: HttpBindings }>();
+  const http = new Hono();
   let asked = 0;
   http.get('/plain', () => new Response(`number ${(asked += 1)}`));
   const { port } = await listenWith(http);
@@ -167,7 +162,7 @@ test('a connection ends with its thousandth answer', async () => {
 });
 
 test('a peer that does not read its answer loses the connection', async () => {
-  const http = new Hono<{ Bindings: HttpBindings }>();
+  const http = new Hono();
   http.get('/large', () => new Response(Buffer.alloc(30_000_000)));
   const { port } = await listenWith(http);
   const socket = connect(port, '127.0.0.1').on('error', () => undefined);
@@ -184,7 +179,7 @@ test('a peer that does not read its answer loses the connection', async () => {
 });
 
 test('a peer that reads slowly but steadily gets its whole answer', async () => {
-  const http = new Hono<{ Bindings: HttpBindings }>();
+  const http = new Hono();
   http.get('/large', () => new Response(Buffer.alloc(12_000_000)));
   const { port } = await listenWith(http);
   const socket = connect(port, '127.0.0.1');

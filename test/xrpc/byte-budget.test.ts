@@ -5,7 +5,7 @@ import { limits } from '#platform/limits.ts';
 import { createQuota } from '#quota/charge.ts';
 import { createByteBudget } from '#xrpc/byte-budget.ts';
 import type { ByteBudget } from '#xrpc/byte-budget.ts';
-import { LimitReached } from '#xrpc/rate-limit.ts';
+import { LimitReached } from '#xrpc/response/rate-limit.ts';
 import { randomPeople, refusalOf, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness, TestConversation } from '../support/domain-harness.ts';
 import { createManualClock } from '../support/manual-clock.ts';

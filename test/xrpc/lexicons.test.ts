@@ -2,8 +2,8 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { domainErrors } from '#domain/domain-error.ts';
-import { generalErrors } from '#xrpc/general-error.ts';
-import { statuses } from '#xrpc/respond.ts';
+import { generalErrors } from '#xrpc/response/general-error.ts';
+import { statuses } from '#xrpc/response/statuses.ts';
 import { declaredErrors, isNeverSent } from '../contract/declared-errors.ts';
 import { neverSent } from '../contract/never-sent.ts';
 

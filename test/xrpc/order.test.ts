@@ -2,16 +2,15 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Hono } from 'hono';
-import type { HttpBindings } from '@hono/node-server';
 import { afterEach, expect, test } from 'vitest';
 import { authErrors } from '#auth/auth-error.ts';
 import { systemClock } from '#platform/clock.ts';
 import { createLogger } from '#platform/logger.ts';
 import { createQuota } from '#quota/charge.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
-import { createAdmission } from '#xrpc/admission.ts';
-import { mountXrpc } from '#xrpc/mount.ts';
+import { createAdmission } from '#xrpc/overload/admission.ts';
+import { createXrpc } from '#xrpc/respond-to-xrpc.ts';
+import type { RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
 import { sampleDoorkeeper, startSampleApp, sampleEndpoints } from './sample-app.ts';
 import type { SampleApp } from './sample-app.ts';
 
@@ -123,8 +122,8 @@ test('a client that goes away in the middle of its body leaves no error in the l
 test('an endpoint without lexicon, auth or quota, or with the name of another, does not mount', () => {
   const [endpoint, ...others] = sampleEndpoints([]);
   const quota = createQuota({ config: {} as Parameters<typeof createQuota>[0]['config'], clock: systemClock });
-  const mount = (endpoints: readonly Endpoint[]): void =>
-    mountXrpc(new Hono<{ Bindings: HttpBindings }>(), {
+  const mount = (endpoints: readonly Endpoint[]): RespondToXrpc =>
+    createXrpc({
       endpoints,
       admission: createAdmission({ inProgressMax: 1 }),
       authenticate: () => Promise.reject(new Error('nobody')),

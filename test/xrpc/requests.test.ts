@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { jsonProblems } from '#xrpc/json-text.ts';
-import type { JsonProblem } from '#xrpc/json-text.ts';
+import { jsonProblems } from '#xrpc/input/json-text.ts';
+import type { JsonProblem } from '#xrpc/input/json-text.ts';
 import { startSampleApp } from './sample-app.ts';
 import type { SampleApp } from './sample-app.ts';
 import { alice } from './sample-app.ts';

@@ -1,4 +1,3 @@
-import type { HttpBindings } from '@hono/node-server';
 import { l } from '@atproto/lex-schema';
 import { Hono } from 'hono';
 import type { WebSocket } from 'ws';
@@ -20,9 +19,9 @@ import { createFailedAuth } from '#quota/failed-auth.ts';
 import type { OpenStream } from '#stream/serve-stream.ts';
 import { procedure, query, subscription } from '#xrpc/endpoint.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
-import { createAdmission } from '#xrpc/admission.ts';
-import { mountXrpc } from '#xrpc/mount.ts';
-import type { RequestObservation } from '#xrpc/mount.ts';
+import { createAdmission } from '#xrpc/overload/admission.ts';
+import { createXrpc } from '#xrpc/respond-to-xrpc.ts';
+import type { RequestObservation } from '#xrpc/respond-to-xrpc.ts';
 import { listen } from '../../src/listen.ts';
 import type { ListenOptions } from '../../src/listen.ts';
 
@@ -105,13 +104,11 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
   const service = { handled: [] as string[], observed: [] as RequestObservation[], logLines: [] as string[] };
   const openStreams = new Set<OpenStream>();
   const endpoints = sampleEndpoints(service.handled, openStreams);
-  const http = new Hono<{ Bindings: HttpBindings }>();
   const quota = createQuota({ config: quotaSettings(options), clock: systemClock });
   const logger = createLogger('info', { write: (line) => void service.logLines.push(line) });
-  const admission = createAdmission({ inProgressMax: 1_000 });
-  mountXrpc(http, {
+  const respondToXrpc = createXrpc({
     endpoints,
-    admission,
+    admission: createAdmission({ inProgressMax: 1_000 }),
     authenticate,
     quota,
     doorkeeper: sampleDoorkeeper(quota),
@@ -122,7 +119,7 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
   const { env, listening, timeouts = edgeTimeouts } = options;
   const config = { ...readConfig({ NODE_ENV: 'test', ...env }), ...listening };
   const where = { host: '127.0.0.1', port: 0, clock: systemClock, logger, config, timeouts };
-  const { listener } = await listen(where, () => ({ http, endpoints, openStreams, admission }));
+  const { listener } = await listen(where, () => ({ respondToXrpc, http: new Hono(), endpoints, openStreams }));
   const { port } = listener;
   return { ...service, origin: `http://127.0.0.1:${port}`, port, stop: () => listener.stop() };
 }

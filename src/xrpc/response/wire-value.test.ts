@@ -1,5 +1,5 @@
 import { expectTypeOf, test } from 'vitest';
-import type { ConvoView, MessageView } from './lexicon/blue/catbird/mls/defs.defs.ts';
+import type { ConvoView, MessageView } from '../lexicon/blue/catbird/mls/defs.defs.ts';
 import type { WireValue } from './wire-value.ts';
 
 test('formats and open lists are plain strings, closed lists stay closed, optional fields may be undefined', () => {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { limits } from '#platform/limits.ts';
 import { parseJson } from './json-text.ts';
-import { generalError } from './general-error.ts';
+import { generalError } from '../response/general-error.ts';
 import { requestError } from './request-problems.ts';
 
 const bounds = {
