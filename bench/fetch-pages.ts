@@ -2,7 +2,7 @@ import { newSecret, newUuid } from '#platform/ids.ts';
 import { getRequest, runLoad } from './http-load.ts';
 import type { LoadResult } from './http-load.ts';
 import type { Seed } from './seed.ts';
-import type { Stage } from './stage.ts';
+import type { BenchServer } from './bench-server.ts';
 
 const connections = 16;
 const pageMessages = 50;
@@ -10,7 +10,7 @@ const bodySizeBytes = 1_024;
 const filledConversations = 50;
 
 /** Pages of 50 messages of 1 KiB, with 16 requests in flight. */
-export async function measureFetches(stage: Stage, seed: Seed, pages: number): Promise<LoadResult> {
+export async function measureFetches(stage: BenchServer, seed: Seed, pages: number): Promise<LoadResult> {
   const conversations = seed.conversations.slice(0, filledConversations);
   for (const { groupId } of conversations) await fill(stage, groupId);
   const requests = Array.from({ length: pages }, (_, index) => {
@@ -22,7 +22,7 @@ export async function measureFetches(stage: Stage, seed: Seed, pages: number): P
   return runLoad(stage.serverPort, connections, requests);
 }
 
-async function fill(stage: Stage, groupId: Buffer): Promise<void> {
+async function fill(stage: BenchServer, groupId: Buffer): Promise<void> {
   const { sql } = stage.database;
   await sql.begin(async (tx) => {
     const [counters] = await tx<{ lastSeq: number }[]>`

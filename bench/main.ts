@@ -10,8 +10,8 @@ import { measureOverload } from './overload.ts';
 import { seed } from './seed.ts';
 import type { Seed } from './seed.ts';
 import { readySends } from './send-requests.ts';
-import { openStage } from './stage.ts';
-import type { Stage } from './stage.ts';
+import { startBenchServer } from './bench-server.ts';
+import type { BenchServer } from './bench-server.ts';
 
 /** How much is measured; every figure of a run comes from the same minutes on the same machine. */
 const plans = {
@@ -78,7 +78,7 @@ type Figures = Record<string, number | string>;
 
 async function measure(plan: Plan, wanted: readonly Part[]): Promise<Figures> {
   progress('starting Postgres and the server');
-  const stage = await openStage();
+  const stage = await startBenchServer();
   try {
     progress(`making ${plan.conversations} conversations`);
     const seeded = await seed(stage, plan);
@@ -95,7 +95,7 @@ async function measure(plan: Plan, wanted: readonly Part[]): Promise<Figures> {
   }
 }
 
-async function throughputFigures(stage: Stage, seeded: Seed, plan: Plan): Promise<Figures> {
+async function throughputFigures(stage: BenchServer, seeded: Seed, plan: Plan): Promise<Figures> {
   progress('signing tokens');
   const sends = readySends(seeded, plan.sends).map(({ request }) => request);
   progress('sending');
@@ -123,7 +123,7 @@ async function throughputFigures(stage: Stage, seeded: Seed, plan: Plan): Promis
   };
 }
 
-async function overloadFigures(stage: Stage, seeded: Seed, plan: Plan): Promise<Figures> {
+async function overloadFigures(stage: BenchServer, seeded: Seed, plan: Plan): Promise<Figures> {
   progress('sending three times as much as can be done');
   const overload = await measureOverload(stage, seeded, plan.overload);
   return {
@@ -137,7 +137,7 @@ async function overloadFigures(stage: Stage, seeded: Seed, plan: Plan): Promise<
   };
 }
 
-async function compactionFigures(stage: Stage, seeded: Seed, plan: Plan): Promise<Figures> {
+async function compactionFigures(stage: BenchServer, seeded: Seed, plan: Plan): Promise<Figures> {
   progress(`compacting ${plan.compaction.expiredRows} expired messages`);
   const { compaction, deletion } = await measureCompaction(stage, seeded, plan.compaction);
   return { ...removalFigures('compaction', compaction), ...(deletion && removalFigures('deletion', deletion)) };

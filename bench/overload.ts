@@ -3,7 +3,7 @@ import { expectOk, openConnection, percentiles } from './http-load.ts';
 import type { LoadConnection } from './http-load.ts';
 import type { Seed } from './seed.ts';
 import { readySends } from './send-requests.ts';
-import type { Stage } from './stage.ts';
+import type { BenchServer } from './bench-server.ts';
 
 /** How the server does when three times as much comes as it can do. */
 export interface Overload {
@@ -45,7 +45,7 @@ interface Answered {
  * Sends at the server's peak, then for some seconds at three times that rate whatever comes back, then at half of it. The peak is
  * measured again at the end, since other programs on the machine may have slowed the first.
  */
-export async function measureOverload(stage: Stage, seed: Seed, plan: OverloadPlan): Promise<Overload> {
+export async function measureOverload(stage: BenchServer, seed: Seed, plan: OverloadPlan): Promise<Overload> {
   const peakBefore = await measurePeak(stage, seed, plan);
   const connections = await openConnections(stage, overloadConnections);
   // A refused request has spent nothing, so it goes back on the pile.
@@ -74,14 +74,14 @@ export async function measureOverload(stage: Stage, seed: Seed, plan: OverloadPl
 }
 
 /** The better rate of those, since more at once makes better use of a group commit. */
-async function measurePeak(stage: Stage, seed: Seed, plan: OverloadPlan): Promise<number> {
+async function measurePeak(stage: BenchServer, seed: Seed, plan: OverloadPlan): Promise<number> {
   const rates: number[] = [];
   for (const count of peakConnections) rates.push(await goodRate(stage, count, requestsOf(seed, plan.peakSends)));
   return Math.max(...rates);
 }
 
 /** Answers with 200 per second with so many requests in flight; on a busy machine even these may be too many at times. */
-async function goodRate(stage: Stage, connectionCount: number, pile: Buffer[]): Promise<number> {
+async function goodRate(stage: BenchServer, connectionCount: number, pile: Buffer[]): Promise<number> {
   const connections = await openConnections(stage, connectionCount);
   const startedMs = performance.now();
   let good = 0;
@@ -98,7 +98,7 @@ async function goodRate(stage: Stage, connectionCount: number, pile: Buffer[]): 
   return (good * 1_000) / (performance.now() - startedMs);
 }
 
-function openConnections(stage: Stage, count: number): Promise<LoadConnection[]> {
+function openConnections(stage: BenchServer, count: number): Promise<LoadConnection[]> {
   return Promise.all(Array.from({ length: count }, () => openConnection(stage.serverPort)));
 }
 

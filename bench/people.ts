@@ -2,8 +2,8 @@ import { createRequire } from 'node:module';
 import { createHash } from 'node:crypto';
 import { base58btc } from 'multiformats/bases/base58';
 import { newSecret } from '#platform/ids.ts';
-import { randomPlcDid } from '../test/support/account.ts';
-import type { Stage } from './stage.ts';
+import { randomPlcDid } from '../test/support/clients/account.ts';
+import type { BenchServer } from './bench-server.ts';
 
 interface Secp256k1 {
   publicKeyCreate(privateKey: Uint8Array): Uint8Array;
@@ -20,7 +20,7 @@ export interface Person {
 const secp256k1 = createRequire(import.meta.url)('secp256k1') as Secp256k1;
 const tokenLifetimeSeconds = 290;
 
-export function createPerson(stage: Pick<Stage, 'plc' | 'serviceDid'>): Person {
+export function createPerson(stage: Pick<BenchServer, 'plc' | 'serviceDid'>): Person {
   const did = randomPlcDid();
   const privateKey = newSecret(32);
   const publicKey = Buffer.concat([Buffer.of(0xe7, 0x01), secp256k1.publicKeyCreate(privateKey)]);

@@ -1,10 +1,10 @@
 import { createConversation } from '#domain/conversations/create-conversation.ts';
-import { noBlockRecords } from '#identity/block-records.ts';
+import { noBlockRecords } from '#identity/block-records/block-records.ts';
 import { systemClock } from '#platform/clock.ts';
 import { newSecret } from '#platform/ids.ts';
 import { createPerson } from './people.ts';
 import type { Person } from './people.ts';
-import type { Stage } from './stage.ts';
+import type { BenchServer } from './bench-server.ts';
 
 /** Conversations of two, made by the real operation. */
 export interface Seed {
@@ -22,7 +22,7 @@ export interface SeededConversation {
 const timeBucketSeconds = 60;
 const atOnce = 8;
 
-export async function seed(stage: Stage, size: { people: number; conversations: number }): Promise<Seed> {
+export async function seed(stage: BenchServer, size: { people: number; conversations: number }): Promise<Seed> {
   const people = Array.from({ length: size.people }, () => createPerson(stage));
   const pairs = Array.from({ length: size.conversations }, (_, index) => {
     const first = people[index % people.length];
@@ -38,7 +38,7 @@ export async function seed(stage: Stage, size: { people: number; conversations: 
   return { people, conversations };
 }
 
-async function createOne(stage: Stage, members: readonly [Person, Person]): Promise<SeededConversation> {
+async function createOne(stage: BenchServer, members: readonly [Person, Person]): Promise<SeededConversation> {
   const groupId = newSecret(16);
   const id = groupId.toString('hex');
   await createConversation(

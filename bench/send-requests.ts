@@ -1,9 +1,9 @@
 import { newUuid } from '#platform/ids.ts';
-import { craftApplication } from '../test/support/crafted-mls.ts';
+import { craftApplication } from '../test/support/mls/crafted-mls.ts';
 import { postRequest } from './http-load.ts';
 import type { Seed } from './seed.ts';
 
-/** A send that is ready to go, and the id by which subscribers recognise it. */
+/** A send that is ready to go, and the id by which subscribers refund it. */
 export interface ReadySend {
   readonly msgId: string;
   readonly request: Buffer;

@@ -3,15 +3,15 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '#platform/clock.ts';
-import { readConfig } from '#platform/config.ts';
-import { createLogger, describeError } from '#platform/logger.ts';
-import { stopInOrder } from '#platform/shutdown.ts';
-import type { StopStep } from '#platform/shutdown.ts';
-import { operatorMessage } from '../src/operator-message.ts';
-import { startServer } from '../src/start-server.ts';
-import { startLoopbackPlc } from '../test/support/loopback-plc.ts';
-import { createNarrator } from './demo/narrator.ts';
-import { createPeople, playScenario } from './demo/scenario.ts';
+import { readConfig } from '#platform/config/config.ts';
+import { createLogger, describeError } from '#platform/logging/logger.ts';
+import { stopInOrder } from '#platform/process/shutdown.ts';
+import type { StopStep } from '#platform/process/shutdown.ts';
+import { operatorMessage } from '#ops/operator-message.ts';
+import { startServer } from '../src/server/start-server.ts';
+import { startLoopbackPlc } from '../test/support/network/loopback-plc.ts';
+import { createDemoOutput } from './demo/output.ts';
+import { createPeople, runScenario } from './demo/scenario.ts';
 
 /** The whole demo, the creation of the database included. */
 const timeoutMs = 27_000;
@@ -32,8 +32,8 @@ async function play(dataDir: string, steps: StopStep[]): Promise<void> {
   });
   console.log('Starting a Nightjar of its own, with its own Postgres in a temporary folder ...');
   const server = await startServer({ config, clock: systemClock, logger: createLogger('silent'), steps });
-  const narrate = createNarrator((line) => console.log(line));
-  await playScenario({ server, people: await createPeople(server, plc), narrate });
+  const narrate = createDemoOutput((line) => console.log(line));
+  await runScenario({ server, people: await createPeople(server, plc), narrate });
 }
 
 /** Exits 0 when everything went as told, 1 with the reason otherwise; leaves nothing behind, also after Ctrl-C. */

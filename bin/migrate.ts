@@ -1,10 +1,10 @@
 import { defineCommand, runMain } from 'citty';
-import { readConfig } from '#platform/config.ts';
-import type { Config } from '#platform/config.ts';
-import type { Database } from '#storage/database.ts';
-import { migrateDown, migrateUp, migrationStatus } from '#storage/migrator.ts';
-import { describeError } from '#platform/logger.ts';
-import { exitCodeOf, operatorMessage } from '../src/operator-message.ts';
+import { readConfig } from '#platform/config/config.ts';
+import type { Config } from '#platform/config/config.ts';
+import type { Database } from '#storage/connection/database.ts';
+import { migrateDown, migrateUp, migrationStatus } from '#storage/schema/migrator.ts';
+import { describeError } from '#platform/logging/logger.ts';
+import { exitCodeOf, operatorMessage } from '#ops/operator-message.ts';
 import { recordAction } from './record-action.ts';
 import { withDatabase } from './with-database.ts';
 

@@ -1,9 +1,9 @@
 import { systemClock } from '#platform/clock.ts';
-import type { Config } from '#platform/config.ts';
-import { checkServer } from '#storage/check-server.ts';
-import { openDatabase } from '#storage/database.ts';
-import type { Database } from '#storage/database.ts';
-import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
+import type { Config } from '#platform/config/config.ts';
+import { checkServer } from '#storage/connection/check-server.ts';
+import { openDatabase } from '#storage/connection/database.ts';
+import type { Database } from '#storage/connection/database.ts';
+import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
 
 /**
  * Runs one command of an operator on the database: the one of the URLs, else the embedded one, which is borrowed from a

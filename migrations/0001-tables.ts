@@ -4,18 +4,18 @@ import type { Kysely } from 'kysely';
 export const effect = 'contracts';
 
 /**
- * The first schema. A person appears only as a keyed pseudonym for one purpose and scope, or sealed; `key_id` names the
- * key. All times but those of quota and replay rows are rounded down to the time bucket.
+ * The first schema. A person appears only as a keyed pseudonym for one purpose and scope, or encrypted; `key_id` names the key.
+ * All times except those of quota and replay rows are rounded down to the time bucket.
  */
 const statements = [
-  // Cursors carry the generation, so that cursors of a database that was restored or replaced are recognised.
+  // Cursors contain the generation, so that the service refuses cursors of a restored or replaced database.
   `CREATE TABLE cursor_generation (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     generation bytea NOT NULL DEFAULT decode(replace(gen_random_uuid()::text, '-', ''), 'hex')
   )`,
   'INSERT INTO cursor_generation DEFAULT VALUES',
 
-  // Fingerprints of the keys that pseudonyms were made with, so that a server with the wrong key refuses to start.
+  // Fingerprints of the keys of all pseudonyms. A server with another key refuses to start.
   'CREATE TABLE identity_keys (key_id smallint PRIMARY KEY, fingerprint bytea NOT NULL)',
 
   `CREATE TABLE conversations (
@@ -26,7 +26,8 @@ const statements = [
     created_at timestamptz NOT NULL
   )`,
 
-  // Narrow and alone, because every send rewrites its row; the free half of each page keeps the rewrite in place (HOT).
+  // Every send rewrites a row of this table, so the table has few columns. Half of each page is free, so that updates stay on the
+  // page (HOT).
   `CREATE TABLE conversation_counters (
     group_id bytea PRIMARY KEY,
     epoch bigint NOT NULL,
@@ -35,7 +36,7 @@ const statements = [
     last_position bigint NOT NULL DEFAULT 0
   ) WITH (fillfactor = 50)`,
 
-  // The GroupInfo's tree shows the roster, so it is sealed; it is served only while its epoch is the conversation's.
+  // The tree inside a GroupInfo shows the members, so it is encrypted. It is served only in its own epoch.
   `CREATE TABLE group_infos (
     group_id bytea PRIMARY KEY,
     epoch bigint NOT NULL,
@@ -43,7 +44,7 @@ const statements = [
     updated_at timestamptz NOT NULL
   )`,
 
-  // joined_* and left_* bound what this person may read: nothing before the join, nothing after the removal.
+  // joined_* and left_* limit what the person may read: nothing from before joining, nothing from after leaving.
   `CREATE TABLE members (
     group_id bytea NOT NULL,
     member bytea NOT NULL,
@@ -58,7 +59,7 @@ const statements = [
     PRIMARY KEY (group_id, member)
   ) WITH (fillfactor = 80)`,
 
-  // The list of a person's conversations is one sealed, padded value: rows of two conversations must not join.
+  // A person's list of conversations is one encrypted, padded value, so that it links no rows of two conversations.
   `CREATE TABLE accounts (
     account bytea PRIMARY KEY,
     key_id smallint NOT NULL,
@@ -78,7 +79,8 @@ const statements = [
   )`,
   'CREATE INDEX devices_by_owner ON devices (owner)',
 
-  // claimer: who got the package, as a pseudonym scoped to the owner. A consumed row stays a while to refuse its return.
+  // claimer: pseudonym of the person who claimed the package, scoped to the owner. A consumed row remains for a while, so that
+  // the same package is refused when it is published again.
   `CREATE TABLE key_packages (
     ref bytea PRIMARY KEY,
     owner bytea NOT NULL,
@@ -98,7 +100,7 @@ const statements = [
   'CREATE INDEX key_packages_by_owner ON key_packages (owner, cipher_suite, device_tag, published_at, ref)',
   'CREATE INDEX key_packages_by_expiry ON key_packages (expires_at)',
 
-  // One Welcome serves many joiners: the sealed bytes stand once.
+  // One Welcome is for many joiners, so its encrypted bytes are stored once.
   `CREATE TABLE welcome_messages (
     group_id bytea NOT NULL,
     epoch bigint NOT NULL,
@@ -106,7 +108,7 @@ const statements = [
     created_at timestamptz NOT NULL,
     PRIMARY KEY (group_id, epoch)
   )`,
-  // ref and device are keyed pseudonyms scoped to the conversation: the plain ref would join two conversations.
+  // ref and device are keyed pseudonyms scoped to the conversation: a plain ref would link two conversations.
   `CREATE TABLE welcomes (
     group_id bytea NOT NULL,
     ref bytea NOT NULL,
@@ -123,7 +125,7 @@ const statements = [
   )`,
   'CREATE INDEX welcomes_by_recipient ON welcomes (group_id, recipient, epoch)',
 
-  // Partitions are made ahead by servers and workers; there is no default partition, so a drop never scans.
+  // Servers and workers create partitions in advance. There is no default partition, so dropping one never scans rows.
   `CREATE TABLE messages (
     group_id bytea NOT NULL,
     seq bigint NOT NULL,
@@ -134,7 +136,7 @@ const statements = [
     body bytea NOT NULL,
     PRIMARY KEY (group_id, seq, received_at)
   ) PARTITION BY RANGE (received_at)`,
-  // Ciphertext does not compress; EXTERNAL saves the attempt.
+  // Ciphertext does not compress; EXTERNAL skips the attempt.
   'ALTER TABLE messages ALTER COLUMN body SET STORAGE EXTERNAL',
   'CREATE INDEX messages_by_msg_id ON messages (group_id, msg_id)',
   'CREATE INDEX commits_by_epoch ON messages (group_id, epoch) WHERE kind = 2',
@@ -152,14 +154,15 @@ const statements = [
   ) PARTITION BY RANGE (received_at)`,
   'CREATE INDEX events_by_position ON events (position, group_id, event_no)',
 
-  // Unlogged: entries live for minutes. A crash empties both tables; the missing birth row then says so.
+  // Unlogged: entries are needed for minutes only. A crash empties both tables, and then the row that marks the start of the
+  // record is missing.
   'CREATE UNLOGGED TABLE replay_entries (digest bytea PRIMARY KEY, expires_at timestamptz NOT NULL)',
   'CREATE INDEX replay_entries_by_expiry ON replay_entries (expires_at)',
   `CREATE UNLOGGED TABLE replay_birth (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     born_at timestamptz NOT NULL
   )`,
-  // Nothing can have been used before the first migration, so nothing is refused for having been issued earlier.
+  // No token was used before the first migration, so none is refused for having been issued earlier.
   "INSERT INTO replay_birth (born_at) VALUES (now() - interval '1 hour')",
 ] as const;
 

@@ -4,15 +4,15 @@ import type { Kysely } from 'kysely';
 export const effect = 'contracts';
 
 /**
- * The whole of a send for many messages at once, in one round trip.
+ * Stores many messages in one round trip: all steps of a send.
  *
- * Safe with any number of concurrent writers, in READ COMMITTED: the first statement locks the counter rows in group id
- * order (so two batches cannot deadlock); the second takes its snapshot after those locks are held, and a volatile
- * function's statements each take their own. Whoever changes members, epoch or messages of a conversation holds the
- * same lock, so membership, epoch and the duplicate probe are exact, `seq` is dense, and a bad item fails alone.
- * `position` is at least this transaction's id and never falls within a conversation; readers go only as far as
- * pg_snapshot_xmin, so nothing can appear behind a cursor that was already handed out.
- * A session keeps the plans of its first calls, which may see nearly empty partitions: hence no sequential scans.
+ * Safe with any number of concurrent writers in READ COMMITTED. The first statement locks the counter rows in the order of group
+ * ids, so that two batches cannot deadlock. The second statement takes its snapshot after it has these locks, and each statement
+ * of a volatile function takes its own. Every writer that changes members, epoch or messages of a conversation takes the same
+ * lock. So membership, epoch and the duplicate check are exact, `seq` has no gaps, and an invalid item fails alone. `position` is
+ * at least the id of this transaction and never decreases within a conversation; readers stop at pg_snapshot_xmin, so no event
+ * appears before a cursor that a client has. A session keeps the plans of its first calls, when partitions may be nearly empty,
+ * so sequential scans are disabled.
  */
 const createFunction = `
 CREATE FUNCTION append_messages(

@@ -4,13 +4,13 @@ import type { Kysely } from 'kysely';
 export const effect = 'contracts';
 
 /**
- * Hands out one key package of one device of an owner, each package to one caller for good (RFC 9420 section 10).
+ * Claims one key package of one device of an owner. Each package is given to one caller only (RFC 9420 section 10).
  *
- * Single use holds because a package leaves state 1 only through the row lock of `FOR UPDATE`: under SKIP LOCKED a row
- * that somebody else is claiming is passed over, and a waiting claimer re-reads the row's state after the wait. A pool
- * whose rows are all locked is not empty, so a miss is followed by a waiting look; only a look that neither finds nor
- * waits for a row may fall back to the last-resort package, which is read without a lock and never used up.
- * The advisory lock makes a caller's own retries see each other.
+ * Single use holds because a package leaves state 1 only under the row lock of `FOR UPDATE`. With SKIP LOCKED a row that another
+ * transaction is claiming is skipped, and a claimer that waits reads the state of the row again after the wait. If all rows are
+ * locked, the device may still have packages, so a miss is followed by a read that waits. Only if this read neither finds a row
+ * nor waits for one may the last-resort package be used, which is read without a lock and never used up. The advisory lock
+ * serializes retries of one caller.
  */
 const claimOfDevice = `
 CREATE FUNCTION claim_device_key_package(
@@ -61,7 +61,9 @@ BEGIN
   RETURN QUERY SELECT k.ref, k.sealed_package FROM key_packages k WHERE k.ref = v_ref;
 END $$`;
 
-/** At most one package per device of each owner; owners and devices are visited in order, so two callers cannot deadlock. */
+/**
+ * Claims at most one package per device of each owner. Owners and devices are processed in order, so two callers cannot deadlock.
+ */
 const claimOfOwners = `
 CREATE FUNCTION claim_key_packages(
   p_owner bytea[], p_claimer bytea[], p_suite integer, p_devices_max integer, p_bucket_seconds integer

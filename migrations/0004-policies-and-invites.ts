@@ -4,8 +4,9 @@ import type { Kysely } from 'kysely';
 export const effect = 'expands';
 
 /**
- * Policies, invites, and what a member who lost the group's state has asked for. Who changed a policy, made an invite or is meant
- * by one stands sealed. `secret` is a keyed pseudonym of the invite's PSK hash: the hash itself would open the door to a thief.
+ * Policies, invites, and requests of members who have lost the group state. The author of a policy, and the creator and target of
+ * an invite, are encrypted. `secret` is a keyed pseudonym of the invite's PSK hash: with the hash itself, an attacker with a copy
+ * of the database could join.
  */
 const statements = [
   `CREATE TABLE policies (
@@ -36,13 +37,13 @@ const statements = [
     UNIQUE (group_id, invite_no)
   )`,
 
-  // needs_rejoin: asked to be added anew. The times keep one person from asking the others again and again.
+  // needs_rejoin: the member has requested to be added again. The times limit how often one person may send such requests.
   `ALTER TABLE members
     ADD COLUMN needs_rejoin boolean NOT NULL DEFAULT false,
     ADD COLUMN readdition_asked_at timestamptz,
     ADD COLUMN group_info_asked_at timestamptz`,
 
-  // What an event is about, where a number of the conversation does not say it.
+  // Subject of an event, if no number of the conversation identifies it.
   'ALTER TABLE events ADD COLUMN reference uuid',
 ] as const;
 

@@ -4,9 +4,10 @@ import type { Kysely } from 'kysely';
 export const effect = 'expands';
 
 /**
- * A device that is new to its owner's conversations waits in each of them until a member adds it. Nothing is written in those
- * conversations, nor a row for each of them: rows and events written together would join one person's conversations
- * (docs/decisions/0004). `sealed_waiting` is the sealed, padded list of them, of the sizes that an account's list has.
+ * A new device of a member waits in each of the member's conversations until another member adds it. The migration adds no rows
+ * to these conversations and no row for each of them: rows and events written together would link the conversations of one person
+ * (docs/decisions/0004). `sealed_waiting` is the encrypted, padded list of conversations, with the same sizes as an account's
+ * list.
  */
 const statements = [
   `ALTER TABLE devices
@@ -16,8 +17,8 @@ const statements = [
     ADD COLUMN waiting_since timestamptz`,
   'CREATE INDEX devices_by_waiting ON devices (waiting_since) WHERE sealed_waiting IS NOT NULL',
 
-  // Exists from the first claim on. The key is a pseudonym of conversation, device and client; who claimed it until when, or
-  // that it is done, stands in the seal. expires_on is a day.
+  // A row exists from the first claim on. Its key is a pseudonym of conversation, device and client. The claimer and the end of
+  // the claim, or its completion, are encrypted. expires_on is a day.
   `CREATE TABLE device_additions (
     addition bytea PRIMARY KEY,
     key_id smallint NOT NULL,

@@ -4,16 +4,16 @@ import type { Kysely } from 'kysely';
 export const effect = 'expands';
 
 /**
- * Roles, leaves that wait for their commit, warnings and reports. Nothing here says who promoted, warned or removed whom;
- * both parties of a report are sealed together, so a report without the key names nobody and matches nothing.
+ * Roles, departures that still need a commit, warnings and reports. No row shows who promoted, warned or removed a member. Both
+ * parties of a report are encrypted together, so without the key a report names no person and matches no other row.
  */
 const statements = [
-  // removal_pending: no longer a member, but no commit has taken their leaves out of the group yet.
+  // removal_pending: the person is not a member any more, but no commit has removed their leaves from the group yet.
   `ALTER TABLE members
     ADD COLUMN promoted_at timestamptz,
     ADD COLUMN removal_pending boolean NOT NULL DEFAULT false`,
 
-  // How many were removed on which day, without whom: what getAdminStats counts.
+  // Number of removals per day, without names. getAdminStats counts these rows.
   `CREATE TABLE removal_counts (
     group_id bytea NOT NULL,
     day date NOT NULL,
@@ -21,7 +21,7 @@ const statements = [
     PRIMARY KEY (group_id, day)
   )`,
 
-  // The text of a warning, for the event with this number; the event alone says, sealed, to whom.
+  // Text of the warning that the event with this number delivers. Only the event names the recipient, encrypted.
   `CREATE TABLE warnings (
     group_id bytea NOT NULL,
     event_no bigint NOT NULL,
@@ -31,7 +31,8 @@ const statements = [
   )`,
   'CREATE INDEX warnings_by_expiry ON warnings (expires_at)',
 
-  // Parties apart from content, so that a list is filtered without opening what it may not show.
+  // The parties are stored apart from the content, so that a list can be filtered without decrypting content that it may not
+  // show.
   `CREATE TABLE reports (
     report_id uuid PRIMARY KEY,
     group_id bytea NOT NULL,

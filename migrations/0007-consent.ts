@@ -4,15 +4,14 @@ import type { Kysely } from 'kysely';
 export const effect = 'expands';
 
 /**
- * Opt-in and chat requests. Whom people block is in their own repositories and nowhere here; what an account has chosen is one
- * sealed value of one size, so that a row does not tell whether anything was chosen.
+ * Opt-in and chat requests. The people that a person blocks are in that person's own repository and not in this database. The
+ * settings of an account are one encrypted value of fixed size, so that a row does not show whether any were changed.
  */
 const statements = [
-  // Null in rows from before: nothing chosen. Every new row has one.
+  // Null in rows older than this migration: no settings were changed. Every new row has a value.
   'ALTER TABLE accounts ADD COLUMN sealed_settings bytea',
 
-  // recipient finds a person's own list; pair finds the request of one sender, and matches nothing else of theirs.
-  // state 5 is a request that the recipient never sees: its sender must not learn that, so it lives as long as any other.
+  // recipient finds the list of one person. pair finds the request of one sender, and matches no other row of the sender.
   `CREATE TABLE chat_requests (
     request_id uuid PRIMARY KEY,
     recipient bytea NOT NULL,
@@ -38,7 +37,8 @@ const statements = [
   )`,
   'ALTER TABLE chat_request_messages ALTER COLUMN sealed_message SET STORAGE EXTERNAL',
 
-  // Another pseudonym of the same two people, so that a block does not point at requests.
+  // State 5 is a request that the recipient never sees. The sender must not learn this, so the request expires at the same time
+  // as any other.
   `CREATE TABLE chat_sender_blocks (
     pair bytea PRIMARY KEY,
     key_id smallint NOT NULL,

@@ -4,11 +4,11 @@ import type { Kysely } from 'kysely';
 export const effect = 'expands';
 
 /**
- * Answers that a repeated call gets again. Both digests are keyed: a row names neither the caller nor the method nor the key,
- * and two rows share no value, so that standing beside the rows of one conversation it leads to no other.
+ * Responses for repeated calls. Both digests are keyed, so a row shows neither caller nor method nor key. Two rows share no
+ * value, so that a row written together with rows of one conversation links to no other conversation.
  */
 const statements = [
-  // The free half of each page takes the answer in place (HOT), a moment after the key was taken.
+  // Half of each page is free, so that the response is stored in place (HOT) right after the key.
   `CREATE TABLE idempotency_keys (
     digest bytea PRIMARY KEY,
     input_digest bytea NOT NULL,

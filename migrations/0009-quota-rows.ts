@@ -4,9 +4,9 @@ import type { Kysely } from 'kysely';
 export const effect = 'expands';
 
 /**
- * Counts of requests that all servers share. A name is an HMAC under a key of the day; a row without `due_at` only holds
- * its place while it is locked. After a crash of Postgres the table is empty: servers then know the last window themselves.
- * `expires_at` is rounded, so that most updates leave the index alone and stay on their page (HOT).
+ * Counts of requests that all servers share. A name is an HMAC under a key of the day. A row without `due_at` exists only to be
+ * locked. After a crash of Postgres the table is empty, and the servers use their own counts of the last window. `expires_at` is
+ * rounded, so that most updates change no index and stay on their page (HOT).
  */
 const createTable = `
 CREATE UNLOGGED TABLE quota_rows (
@@ -20,11 +20,11 @@ CREATE UNLOGGED TABLE quota_rows (
 const createIndex = 'CREATE INDEX quota_rows_by_expiry ON quota_rows (expires_at)';
 
 /**
- * The arithmetic of src/quota/gcra.ts for many charges at once, in one round trip. The first statement locks every row in name
- * order and makes those that are missing, so that two servers cannot deadlock; the time is read after that, so that it
- * never goes back from one holder of a row to the next. Acts: 1 charge, 2 look, 3 give back. Times in milliseconds; a
- * null time is the database's own, and what is given back was charged `ago` before it. While the day of the names changes a bucket has two names: the newer one counts
- * as soon as it exists, and what stands under the former one moves.
+ * The arithmetic of src/quota/stores/gcra.ts for many charges in one round trip. The first statement creates missing rows and
+ * locks all rows in the order of their names, so that two servers cannot deadlock. The time is read after that, so that it never
+ * decreases from one holder of a row to the next. Acts: 1 charge, 2 peek, 3 refund. Times are in milliseconds; null means the
+ * time of the database, and a refund subtracts `ago` from it. At a change of the day a bucket has two names: the newer name
+ * counts as soon as its row exists, and the count under the older name moves to it.
  */
 const createFunction = `
 CREATE FUNCTION charge_quotas(

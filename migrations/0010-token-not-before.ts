@@ -4,8 +4,8 @@ import type { Kysely } from 'kysely';
 export const effect = 'expands';
 
 /**
- * Accounts whose older tokens an operator has refused. The time is exact: rounded, it would refuse tokens that are good, or let
- * older ones pass. A row goes when no token from before its time can live; that of a suspended account stays.
+ * Accounts whose older tokens an operator has revoked. The time is exact: a rounded time would refuse valid tokens or accept
+ * older ones. A row is deleted when no token from before its time can be valid any more; the row of a suspended account stays.
  */
 const statements = [
   `CREATE TABLE token_not_before (

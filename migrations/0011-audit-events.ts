@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely';
 
 export const effect = 'expands';
 
-/** What happened to the service's safety: how often per minute, in words of a closed list that can spell no name or address. */
+/** Security events: how often each happened per minute. All words are from a closed list that contains no name or address. */
 const statements = [
   `CREATE TABLE audit_events (
     bucket timestamptz NOT NULL,
@@ -12,7 +12,7 @@ const statements = [
     count bigint NOT NULL CHECK (count > 0),
     PRIMARY KEY (bucket, kind, subject)
   )`,
-  // Each row's digest covers the row before it, so that one that is changed, added or taken out of the middle shows.
+  // The digest of each row covers the row before, so that a changed, added or removed row is detected.
   `CREATE TABLE operator_actions (
     action_no bigint PRIMARY KEY CHECK (action_no > 0),
     taken_at timestamptz NOT NULL,
@@ -23,7 +23,7 @@ const statements = [
     digest bytea NOT NULL
   )`,
   'CREATE INDEX operator_actions_by_time ON operator_actions (taken_at)',
-  // Against mistakes of our own: whoever owns the table can take this away, which is what the digests are for.
+  // Prevents mistakes in our own code. The owner of the table can drop this rule; the digests detect that.
   `CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
     RAISE EXCEPTION 'rows of this table are added and removed, never changed';

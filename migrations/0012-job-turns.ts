@@ -3,9 +3,11 @@ import type { Kysely } from 'kysely';
 
 export const effect = 'expands';
 
-/** Who does a job at the moment: the fence number rises with every holder, and every step of a run is checked against it. */
+/**
+ * The worker that runs a job at the moment. The fencing token `fence` rises with every holder, and every step of a run checks it.
+ */
 const statements = [
-  // Every step of a run rewrites its row, and the few rows fit one page.
+  // Every step of a run rewrites its row, and the few rows fit on one page.
   `CREATE TABLE job_turns (
     job text PRIMARY KEY,
     registered_at timestamptz NOT NULL DEFAULT now(),

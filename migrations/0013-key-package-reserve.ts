@@ -4,13 +4,14 @@ import type { Kysely } from 'kysely';
 export const effect = 'expands';
 
 /**
- * As in 0003, with a reserve and a budget. The newest one-time package of a device that has a last-resort package is never handed
- * out: it is there when the last-resort package expires or is withdrawn. It is the newest, not "the last", so that two claimers who
- * lock the last two at once cannot both go: whoever holds the newest of their snapshot would have to see a newer one.
+ * Replaces the functions of 0003 with a reserve and a claim limit. The newest one-time package of a device with a last-resort
+ * package is never claimed: it is needed when the last-resort package expires or is withdrawn. The rule names the newest and not
+ * the last package, so that two claimers who lock the last two at once cannot both succeed: the holder of the newest in its
+ * snapshot would have to see a newer one.
  *
- * Where the budget of the owner is used up (`p_in_budget` false), the last-resort package is handed out instead of a one-time one,
- * and a device without one goes on with its one-time packages down to the reserve. The caller's own package of the last ten minutes
- * is given again in any case. `fresh` tells that a one-time package has left the stock.
+ * If the owner's claim limit is exhausted (`p_in_budget` false), the last-resort package is returned instead of a one-time
+ * package. A device without a last-resort package gives one-time packages down to the reserve. A package that the caller claimed
+ * within the last ten minutes is returned again in any case. `fresh` reports that a one-time package was claimed.
  */
 const claimOfDevice = `
 CREATE FUNCTION claim_device_key_package(
@@ -79,7 +80,9 @@ BEGIN
   RETURN QUERY SELECT k.ref, k.sealed_package, v_fresh FROM key_packages k WHERE k.ref = v_ref;
 END $$`;
 
-/** At most one package per device of each owner; owners and devices are visited in order, so two callers cannot deadlock. */
+/**
+ * Claims at most one package per device of each owner. Owners and devices are processed in order, so two callers cannot deadlock.
+ */
 const claimOfOwners = `
 CREATE FUNCTION claim_key_packages(
   p_owner bytea[], p_claimer bytea[], p_in_budget boolean[], p_suite integer, p_devices_max integer, p_bucket_seconds integer

@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely';
 
 export const effect = 'expands';
 
-/** Leads every clean-up to the rows that may go, so that it never reads a whole table. */
+/** Indexes with which every clean-up finds the rows to delete, so that none reads a whole table. */
 const indexes = [
   'CREATE INDEX welcomes_by_consumption ON welcomes (consumed_at) WHERE state = 3',
   'CREATE INDEX welcomes_by_creation ON welcomes (created_at) WHERE state <> 3',

@@ -4,11 +4,11 @@ import type { Kysely } from 'kysely';
 export const effect = 'expands';
 
 /**
- * A device that was not seen for long is flagged (`inactive_since`, a day) and later removed with its key packages, which the
- * worker finds by the tag alone: it has no key to derive their owner with.
+ * A device that was not seen for a long time is flagged (`inactive_since`, a day) and later removed with its key packages. The
+ * worker finds them by the tag alone, because it has no key to derive the pseudonym of their owner.
  *
- * `expires_at` of a key package is the end of its own lifetime; `kept_until` is when the row goes, unless it is the last that a
- * living device has. Rows of former releases have none, and end with `expires_at`.
+ * `expires_at` of a key package is the end of its own lifetime. `kept_until` is when the row is deleted, unless it is the last
+ * package of a device in use. Rows of earlier releases have no `kept_until` and end with `expires_at`.
  */
 const statements = [
   'ALTER TABLE devices ADD COLUMN inactive_since timestamptz',

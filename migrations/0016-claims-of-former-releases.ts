@@ -4,9 +4,9 @@ import type { Kysely } from 'kysely';
 export const effect = 'expands';
 
 /**
- * The functions of 0003, by which servers of former releases claim key packages: they do now what those of 0013 do for an owner
- * within the budget, so that the reserve holds while such servers run. An early 0003 had other columns, and an early 0013
- * took these functions away: hence they are made anew.
+ * Servers of earlier releases claim key packages with the functions of 0003. These functions now do what those of 0013 do for an
+ * owner within the claim limit, so that the reserve holds beside such servers. Early versions of 0003 and 0013 had other columns
+ * or dropped these functions, so they are created again.
  */
 const drops = [
   'DROP FUNCTION IF EXISTS claim_key_packages(bytea[], bytea[], integer, integer, integer)',
@@ -31,7 +31,7 @@ const claims = [
   $$`,
 ] as const;
 
-/** As in 0003. */
+/** The function of 0003. */
 const claimsWithoutReserve = [
   `
 CREATE FUNCTION claim_device_key_package(

@@ -2,35 +2,36 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 
 /**
- * Servers of the former release number events by transaction id and read as far as pg_snapshot_xmin; both numberings cannot be in
- * use on one log. Nothing is released yet, so there is no service that would have to run both at once.
+ * Servers of the previous release number events by transaction id and read up to pg_snapshot_xmin. One log cannot use both
+ * numberings. No release has been published, so no service has to run both at once.
  */
 export const effect = 'contracts';
 
 /*
- * Positions in the event log, and how far it may be read (docs/decisions/0021).
+ * Positions in the event log, and the position up to which it may be read (docs/decisions/0021).
  *
- * A writer holds the locks of its conversations, then, in three statements: reads the sequence (`low`), takes a shared advisory
- * lock that names `low`, and takes its position from the sequence. A reader, in three statements: reads the sequence (`last`),
- * reads the locks of writers (pg_locks), and then reads the events up to least(last, lowest `low`), in a snapshot taken after that.
+ * A writer has the locks of its conversations. It then runs three statements: it reads the sequence (`low`), takes a shared
+ * advisory lock that contains `low`, and takes its position from the sequence. A reader runs three statements: it reads the
+ * sequence (`last`), reads the locks of writers (pg_locks), and reads the events up to least(last, lowest `low`) in a snapshot
+ * taken after that.
  *
- * Why no event at or below that horizon can appear later: take a writer whose position p is at most the horizon. p <= last, so it had
- * taken p before the reader read `last`, and its lock before that. When the reader then reads the locks, either the writer still
- * holds its own, and the horizon is at most its `low`, which is less than p: a contradiction. Or the writer has ended. Postgres
- * releases locks after a commit is visible to new snapshots, so the reader's third statement sees the events; a writer that
- * rolled back has none. Advisory locks never take the fast path, so pg_locks reads all of them from the shared lock table at one time.
- * PREPARE TRANSACTION hands the lock to the prepared transaction, which keeps it over a crash.
+ * Why no event at or below this limit can appear later: take a writer whose position p is at most the limit. p <= last, so the
+ * writer had taken p before the reader read `last`, and had taken its lock before p. When the reader reads the locks, there are
+ * two cases. If the writer still has its lock, the limit is at most its `low`, which is less than p: a contradiction. If the
+ * writer has ended, Postgres released the lock after the commit became visible to new snapshots, so the third statement sees the
+ * events; a writer that rolled back has none. Advisory locks never use the fast path, so pg_locks reads all of them from the
+ * shared lock table at one time. PREPARE TRANSACTION moves the lock to the prepared transaction, which keeps it over a crash.
  *
- * The sequence must not cache: a session's cached numbers would lie at or below another's `low`.
+ * The sequence must not cache numbers: cached numbers of one session could be at or below the `low` of another.
  *
- * A crash may take back numbers that no committed transaction has used. So a place that is handed out or remembered is that of
- * an event which was read, never the horizon: a commit is visible only after it is on disk, and the sequence's own record of the
- * number was written before it.
+ * A crash may take back numbers that no committed transaction has used. So every position that is sent or stored is that of an
+ * event which was read, never the limit. A commit is visible only after it is on disk, and the record of the sequence's number
+ * was written before it.
  */
 const lockNamespace = 0x4e_4a;
 const positionMax = 2 ** 48 - 1;
 
-/** Takes the position of this transaction's events. The caller holds the locks of their conversations. */
+/** Takes the position of the events of this transaction. The caller has the locks of their conversations. */
 const nextLogPosition = `
 CREATE FUNCTION next_log_position() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -45,7 +46,7 @@ BEGIN
   RETURN nextval('log_positions');
 END $$`;
 
-/** The transactions that may still write events, and the position which none of their events is at or below. */
+/** Lists the transactions that may still write events, with the position that all their events exceed. */
 const logWriters = `
 CREATE FUNCTION log_writers() RETURNS TABLE (pid integer, low bigint) LANGUAGE sql STABLE AS $$
   SELECT l.pid, ((l.classid::bigint & 65535) << 32) | l.objid::bigint
@@ -55,7 +56,7 @@ CREATE FUNCTION log_writers() RETURNS TABLE (pid integer, low bigint) LANGUAGE s
     AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 $$`;
 
-/** How far the log may be read by a statement that starts after this one. */
+/** Returns the position up to which a statement that starts after this one may read the log. */
 const logHorizon = `
 CREATE FUNCTION log_horizon() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -67,7 +68,7 @@ BEGIN
   RETURN least(v_last, v_low);
 END $$`;
 
-/** The position of the last event that may be read, or 0. */
+/** Returns the position of the last event that may be read, or 0. */
 const logEnd = `
 CREATE FUNCTION log_end() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -80,12 +81,13 @@ BEGIN
 END $$`;
 
 /**
- * The events after a place that was read before; one row without an event when there are none. `is_held`: positions beyond were taken.
+ * Returns the events after a position that was read before, or one row without an event if there are none. `is_held`: later
+ * positions are taken already.
  *
- * Up to the first position that no visible event has, nothing is missing: a position belongs to one transaction, whose events become
- * visible together. So the locks are read only where such a gap comes first, and only with p_past_gaps: mostly the
- * gap is a writer that is about to commit, and reading all locks of the cluster takes a quarter of a millisecond and more.
- * Every look has the same plan, and making it anew would cost more than the look.
+ * Nothing is missing up to the first position without a visible event: a position belongs to one transaction, whose events become
+ * visible together. So the locks are read only where such a gap comes first, and only with p_past_gaps. Usually the gap belongs
+ * to a writer that is about to commit, and reading all locks of the cluster takes 0.25 ms and more. Each read has the same plan,
+ * and planning again would cost more than the read.
  */
 const readLog = `
 CREATE FUNCTION read_log(p_position bigint, p_group bytea, p_event_no bigint, p_limit integer, p_past_gaps boolean)
@@ -127,11 +129,11 @@ BEGIN
 END $$`;
 
 /**
- * As in 0002, with two changes. The position comes from next_log_position, once the locks are held and if anything is stored: one
- * without events would be a gap that readers have to look into. And it looks before it locks:
- * the first statement reads who sends; only conversations of active members are locked, and everything is judged again in a
- * statement after the locks. Who was no member at the look gets that answer, for the same work whether the conversation exists or
- * not. A member who was added in between was added while the call was under way.
+ * The function of 0002 with two changes. First, the position comes from next_log_position after the locks are taken, and only if
+ * anything is stored: a position without events would be a gap that readers have to check. Second, a read comes before the locks:
+ * the first statement reads whether the sender is a member, only conversations of active members are locked, and a statement
+ * after the locks checks everything again. A sender who is not a member in the first read gets that response, after the same work
+ * whether the conversation exists or not. A member who was added in between was added during the call.
  */
 const appendLookingFirst = `
 CREATE OR REPLACE FUNCTION append_messages(
@@ -198,7 +200,7 @@ BEGIN
   FROM numbered n;
 END $$`;
 
-/** As in 0002. */
+/** The function of 0002. */
 const appendByTransactionId = `
 CREATE OR REPLACE FUNCTION append_messages(
   p_group bytea[], p_member bytea[], p_epoch bigint[], p_msg_id text[],
@@ -258,7 +260,7 @@ END $$`;
 
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql.raw(`CREATE SEQUENCE log_positions AS bigint MAXVALUE ${positionMax} NO CYCLE CACHE 1`).execute(db);
-  // Above every position and every cursor: those that were handed out are at most this transaction's id.
+  // Above every position and every cursor: those of earlier servers are at most the id of this transaction.
   await sql`
     SELECT setval('log_positions', greatest(
       pg_current_xact_id()::text::bigint,
@@ -266,15 +268,17 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       (SELECT max(position) FROM events)))`.execute(db);
   for (const statement of [nextLogPosition, logWriters, logHorizon, logEnd, readLog, appendLookingFirst])
     await sql.raw(statement).execute(db);
-  // Tells a dump that was restored elsewhere: positions no longer do. One that was restored before this migration has positions
-  // beyond the transaction ids here, and still has to be finished.
+  // Identifies a dump that was restored elsewhere, which positions do not show any more. A dump that was restored before this
+  // migration has positions above the transaction ids here and must still be finished with the restore command.
   await sql`ALTER TABLE cursor_generation ADD COLUMN cluster text`.execute(db);
   await sql`
     UPDATE cursor_generation SET cluster = (SELECT system_identifier::text FROM pg_control_system())
     WHERE NOT EXISTS (SELECT 1 FROM events WHERE position > pg_current_xact_id()::text::bigint)`.execute(db);
 }
 
-/** Positions are transaction ids again. They go on above the sequence's, each of which one transaction had taken. */
+/**
+ * Positions are transaction ids again. They continue above the numbers of the sequence, each of which one transaction had taken.
+ */
 export async function down(db: Kysely<unknown>): Promise<void> {
   await sql`ALTER TABLE cursor_generation DROP COLUMN cluster`.execute(db);
   await sql.raw(appendByTransactionId).execute(db);

@@ -4,15 +4,15 @@ import type { Kysely } from 'kysely';
 export const effect = 'contracts';
 
 /*
- * A stolen data folder shows the transaction of every row (xmin, xmax). From here on, no transaction writes or locks rows of a
- * person (accounts, key_packages) together with rows of a conversation; what belongs together waits in the two tables below, and
- * `settleWrites` of the servers carries it over in batches.
+ * A copied data folder shows the transaction of every row (xmin, xmax). From this migration on, no transaction writes or locks
+ * rows of a person (accounts, key_packages) together with rows of a conversation. Writes to rows of persons wait in the two
+ * tables below, and `applyDeferredWrites` of the servers applies them in batches.
  *
- * `key_packages.ref` becomes a keyed pseudonym of the KeyPackageRef. Migrations have no key, so the rows of before cannot be
- * converted here, and two forms side by side would have to be looked up twice for ever. No release has been made yet, so they are
- * deleted: clients are told that their stock is low and publish anew. `chat_requests.request_id` becomes a keyed pseudonym in the
- * same way, because an accepted request's id was the group id of its conversation in clear: pending requests are lost. For the same reason, servers of former commits cannot run
- * beside this schema: they would store plain references.
+ * `key_packages.ref` becomes a keyed pseudonym of the KeyPackageRef. Migrations have no key, so existing rows cannot be converted
+ * here, and with two forms every lookup would have to try both. No release has been published, so the rows are deleted, and
+ * clients are notified to publish key packages. `chat_requests.request_id` becomes a keyed pseudonym in the same way, because the
+ * id of an accepted request was the group id of its conversation in cleartext: pending requests are lost. For the same reason,
+ * servers of earlier commits cannot run on this schema: they would store plain references.
  */
 const tables = [
   'DELETE FROM key_packages',
@@ -27,18 +27,18 @@ const tables = [
     group_id bytea NOT NULL,
     member bytea NOT NULL
   )`,
-  // When the last batch was carried over, by whichever server.
+  // Time of the last batch, of any server.
   `CREATE TABLE last_settlement (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     settled_at timestamptz NOT NULL
   )`,
   "INSERT INTO last_settlement (settled_at) VALUES (date_trunc('minute', now()))",
-  // Of packages that were handed out, those whose time is finer than a day; see `settle-key-packages.ts`.
+  // Claimed packages with a time more exact than a day; see `apply-key-package-uses.ts`.
   `CREATE INDEX key_packages_by_claim ON key_packages (claimed_at)
     WHERE state = 2 AND (claimed_at AT TIME ZONE 'UTC')::time <> '00:00'`,
 ] as const;
 
-/** Tables about people across conversations; see src/storage/mixed-rows.ts. */
+/** Tables about people across conversations; see src/storage/rows/shuffled-rows.ts. */
 const mixed = [
   'accounts',
   'devices',
@@ -48,7 +48,7 @@ const mixed = [
   'chat_sender_blocks',
 ] as const;
 
-/** Marks every row that is written, but for those that are rewritten in order to mix them. */
+/** Marks every row that is written, except rows that are rewritten in order to shuffle them. */
 const markWritten = `
 CREATE FUNCTION mark_written() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -64,8 +64,8 @@ const formerClaims = [
 ] as const;
 
 /**
- * As in 0013, but the package that a caller is given again is none of `p_used`: that a package was used does not stand in its row at
- * once, and the caller (who has the key) knows which ones were. What is new stands in brackets.
+ * The function of 0013, but a package in `p_used` is not returned to its claimer again: the row of a package does not show at
+ * once that it was used, and only the caller, who has the key, can tell. The changed parts are in brackets.
  */
 const claimOfDevice = `
 CREATE FUNCTION claim_device_key_package(
@@ -136,7 +136,9 @@ BEGIN
   RETURN QUERY SELECT k.ref, k.sealed_package, v_fresh FROM key_packages k WHERE k.ref = v_ref;
 END $$`;
 
-/** At most one package per device of each owner; owners and devices are visited in order, so two callers cannot deadlock. */
+/**
+ * Claims at most one package per device of each owner. Owners and devices are processed in order, so two callers cannot deadlock.
+ */
 const claimOfOwners = `
 CREATE FUNCTION claim_key_packages(
   p_owner bytea[], p_claimer bytea[], p_in_budget boolean[], p_suite integer, p_devices_max integer, p_bucket_seconds integer
@@ -171,7 +173,7 @@ const parts = /\[(, p_used bytea\[\]|, p_used|AND k\.ref <> ALL \(p_used\))\]/g;
 const withUsed = (text: string): string => text.replace(parts, '$1');
 const without = (text: string): string => text.replace(parts, '');
 
-/** As in 0016. */
+/** The functions of 0016. */
 const claimsWithoutBudget = [
   `CREATE FUNCTION claim_device_key_package(
     p_owner bytea, p_claimer bytea, p_device bytea, p_suite integer, p_bucket_seconds integer

@@ -5,7 +5,7 @@ export const effect = 'expands';
 
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`ALTER TABLE policies ADD COLUMN handshakes text NOT NULL DEFAULT 'any'`.execute(db);
-  // Leads a commit to the proposals that it may refer to.
+  // Finds the proposals that a commit may refer to.
   await sql`CREATE INDEX proposals_by_epoch ON messages (group_id, epoch) WHERE kind = 3`.execute(db);
 }
 

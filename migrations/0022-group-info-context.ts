@@ -4,7 +4,7 @@ import type { Kysely } from 'kysely';
 export const effect = 'expands';
 
 /**
- * SHA-256 over what all GroupInfos of one epoch of a group have in common. Rows of former releases have none and may be replaced by
+ * SHA-256 of the parts that all GroupInfos of one epoch have in common. Rows of earlier releases have none and may be replaced by
  * any valid GroupInfo.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {

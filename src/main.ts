@@ -1,6 +1,6 @@
-import { keepCompiledCode } from './keep-compiled-code.ts';
+import { enableCompileCacheIn } from './platform/process/compile-cache.ts';
 
-keepCompiledCode(process.env['DATA_DIR'] ?? '.data');
+enableCompileCacheIn(process.env['DATA_DIR'] ?? '.data');
 // Only what is imported from here on is found there.
 const { run } = await import('./run.ts');
 await run(process.argv[2]);

@@ -1,15 +1,15 @@
 import { flushCompileCache } from 'node:module';
 import { systemClock } from '#platform/clock.ts';
-import { forgetSecrets, readConfig } from '#platform/config.ts';
-import type { Config } from '#platform/config.ts';
-import { createLogger, describeError } from '#platform/logger.ts';
-import type { Logger } from '#platform/logger.ts';
-import { isPassing } from '#platform/passing-failure.ts';
-import { factsOfThisProcess } from '#platform/process-facts.ts';
-import { stopInOrder } from '#platform/shutdown.ts';
-import type { StopStep } from '#platform/shutdown.ts';
-import { exitCodeOf, operatorMessage } from './operator-message.ts';
-import { startServer } from './start-server.ts';
+import { forgetSecrets, readConfig } from '#platform/config/config.ts';
+import type { Config } from '#platform/config/config.ts';
+import { createLogger, describeError } from '#platform/logging/logger.ts';
+import type { Logger } from '#platform/logging/logger.ts';
+import { isTransientError } from '#platform/transient-error.ts';
+import { factsOfThisProcess } from '#platform/process/process-facts.ts';
+import { stopInOrder } from '#platform/process/shutdown.ts';
+import type { StopStep } from '#platform/process/shutdown.ts';
+import { exitCodeOf, operatorMessage } from '#ops/operator-message.ts';
+import { startServer } from '#server/start-server.ts';
 
 /** `all`: server, workers and, without DATABASE_URL, Postgres in one process. `server`: the server alone. */
 type Role = 'all' | 'server';
@@ -64,7 +64,7 @@ async function main(role: Role): Promise<void> {
   process.on('uncaughtException', (error) => {
     logger.log('background_failed', { part: 'process', ...describeError(error) });
     // postgres.js leaves the rejection of its own first query on a new connection to nobody (fetchArrayTypes).
-    if (!isPassing(error)) void stop(1, 'other');
+    if (!isTransientError(error)) void stop(1, 'other');
   });
   try {
     await start(role, config, logger, steps);

@@ -1,6 +1,6 @@
 import { removeExpired } from '#jobs/remove-expired.ts';
-import { oldAuditEvents } from '#storage/audit-events.ts';
-import { oldOperatorActions } from '#storage/operator-actions.ts';
+import { oldAuditEvents } from '#storage/rows/audit-events.ts';
+import { oldOperatorActions } from '#storage/rows/operator-actions.ts';
 import type { JobRun } from './start-worker.ts';
 
 /** Daily: counts and operators' actions past the retention of the audit log. */

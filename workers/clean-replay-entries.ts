@@ -1,7 +1,7 @@
 import { removeExpired } from '#jobs/remove-expired.ts';
-import { expiredQuotaRows } from '#storage/quota-rows.ts';
-import { expiredReplayEntries } from '#storage/replay-entries.ts';
-import { expiredTokensNotBefore } from '#storage/token-not-before.ts';
+import { expiredQuotaRows } from '#storage/rows/quota-rows.ts';
+import { expiredReplayEntries } from '#storage/rows/replay-entries.ts';
+import { expiredTokensNotBefore } from '#storage/rows/token-not-before.ts';
 import type { JobRun } from './start-worker.ts';
 
 /** Every five minutes: used tokens and tickets that nobody can use again, and counts of requests that no longer count. */

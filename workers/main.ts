@@ -1,23 +1,23 @@
 import { retentionClassNames } from '#domain/retention/retention-classes.ts';
 import { jobNames } from '#jobs/catalogue.ts';
-import { openJobQueue } from '#jobs/queue.ts';
-import type { JobQueue, JobSchedules } from '#jobs/queue.ts';
-import { queuePlaceOf } from '#jobs/queue-place.ts';
+import { openJobQueue } from '#jobs/queue/queue.ts';
+import type { JobQueue, JobSchedules } from '#jobs/queue/queue.ts';
+import { queueLocationOf } from '#jobs/queue/queue-location.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
 import { systemClock } from '#platform/clock.ts';
-import { forgetSecrets, readConfig } from '#platform/config.ts';
-import type { Config } from '#platform/config.ts';
-import { createLogger, describeError } from '#platform/logger.ts';
-import { createMetrics } from '#platform/metrics.ts';
-import { isPassing } from '#platform/passing-failure.ts';
-import { factsOfThisProcess } from '#platform/process-facts.ts';
-import { stopInOrder } from '#platform/shutdown.ts';
-import type { StopStep } from '#platform/shutdown.ts';
-import { checkServer } from '#storage/check-server.ts';
-import { openDatabase } from '#storage/database.ts';
-import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
-import { assertMigrated } from '#storage/migrator.ts';
-import { exitCodeOf, operatorMessage } from '../src/operator-message.ts';
+import { forgetSecrets, readConfig } from '#platform/config/config.ts';
+import type { Config } from '#platform/config/config.ts';
+import { createLogger, describeError } from '#platform/logging/logger.ts';
+import { createMetrics } from '#platform/metrics/metrics.ts';
+import { isTransientError } from '#platform/transient-error.ts';
+import { factsOfThisProcess } from '#platform/process/process-facts.ts';
+import { stopInOrder } from '#platform/process/shutdown.ts';
+import type { StopStep } from '#platform/process/shutdown.ts';
+import { checkServer } from '#storage/connection/check-server.ts';
+import { openDatabase } from '#storage/connection/database.ts';
+import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
+import { assertMigrated } from '#storage/schema/migrator.ts';
+import { exitCodeOf, operatorMessage } from '#ops/operator-message.ts';
 import { cleanAuditEventsJob } from './clean-audit-events.ts';
 import { cleanChatRequestsJob } from './clean-chat-requests.ts';
 import { cleanDeviceAdditionsJob } from './clean-device-additions.ts';
@@ -32,14 +32,14 @@ import { compactMessagesJob } from './compact-messages.ts';
 import { retireDevicesJob } from './retire-devices.ts';
 import { startWorker } from './start-worker.ts';
 import type { JobReports, JobRuns, WorkerDeps } from './start-worker.ts';
-import { watchKeyPackageStockJob } from './watch-key-package-stock.ts';
+import { watchKeyPackagesJob } from './watch-key-packages.ts';
 
 export const jobRuns: JobRuns = {
   'compact-messages': compactMessagesJob,
   'compact-events': compactEventsJob,
   'clean-key-packages': cleanKeyPackagesJob,
   'retire-devices': retireDevicesJob,
-  'watch-key-package-stock': watchKeyPackageStockJob,
+  'watch-key-packages': watchKeyPackagesJob,
   'clean-welcomes': cleanWelcomesJob,
   'clean-invites': cleanInvitesJob,
   'clean-chat-requests': cleanChatRequestsJob,
@@ -68,7 +68,7 @@ export async function startWorkers(
   const onError = (error: unknown): void =>
     logger.log('background_failed', { part: 'worker', ...describeError(error) });
   const queue = await openJobQueue({
-    place: queuePlaceOf(deps.config, deps.databaseUrl),
+    place: queueLocationOf(deps.config, deps.databaseUrl),
     clock: deps.clock,
     leaseMs: deps.config.JOB_LEASE_MS,
     onError,
@@ -137,7 +137,7 @@ async function main(): Promise<void> {
   process.on('uncaughtException', (error) => {
     report(error);
     // postgres.js leaves the rejection of its own first query on a new connection to nobody (fetchArrayTypes).
-    if (!isPassing(error)) void stop(1);
+    if (!isTransientError(error)) void stop(1);
   });
   try {
     await start(config, steps);

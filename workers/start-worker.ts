@@ -3,20 +3,20 @@ import { jobNames, jobs } from '#jobs/catalogue.ts';
 import type { JobName } from '#jobs/catalogue.ts';
 import { createDatabaseWatch } from '#jobs/database-state.ts';
 import type { DatabaseState } from '#jobs/database-state.ts';
-import { catalogueSchedules } from '#jobs/queue.ts';
-import type { JobQueue, JobSchedules } from '#jobs/queue.ts';
+import { catalogueSchedules } from '#jobs/queue/queue.ts';
+import type { JobQueue, JobSchedules } from '#jobs/queue/queue.ts';
 import { intervalMs, scheduledTime } from '#jobs/scheduled-time.ts';
-import { endTurn, readJobStates, registerJobs, takeTurn } from '#jobs/take-turn.ts';
-import { startTending } from '#jobs/tend-queue.ts';
-import { openTurn, TurnLostError } from '#jobs/turn.ts';
-import type { JobTurn } from '#jobs/turn.ts';
+import { releaseLease, readJobStates, registerJobs, acquireLease } from '#jobs/leases/acquire-lease.ts';
+import { startQueueMaintenance } from '#jobs/queue/maintain-queue.ts';
+import { openLease, LeaseLostError } from '#jobs/leases/lease.ts';
+import type { JobLease } from '#jobs/leases/lease.ts';
 import type { Clock } from '#platform/clock.ts';
-import type { Config } from '#platform/config.ts';
+import type { Config } from '#platform/config/config.ts';
 import { InvariantError } from '#platform/errors.ts';
-import { describeError } from '#platform/logger.ts';
-import type { Logger } from '#platform/logger.ts';
-import type { Metrics } from '#platform/metrics.ts';
-import type { Database } from '#storage/database.ts';
+import { describeError } from '#platform/logging/logger.ts';
+import type { Logger } from '#platform/logging/logger.ts';
+import type { Metrics } from '#platform/metrics/metrics.ts';
+import type { Database } from '#storage/connection/database.ts';
 
 /** What a worker has. */
 export interface WorkerDeps {
@@ -27,7 +27,7 @@ export interface WorkerDeps {
 
 /** What a job may use; everything that it changes goes through its turn. */
 export interface JobDeps extends WorkerDeps {
-  readonly turn: JobTurn;
+  readonly turn: JobLease;
 }
 
 /** What a run came to: rows that went, and the bytes that the disk got back as far as they are known. */
@@ -109,8 +109,8 @@ export async function startWorker(
     const state = await readState();
     try {
       fitState(state);
-      const turnAt = scheduledTime(patterns[name], state.nowMs);
-      await runJob(name, { run: runs[name], turnAt }, deps);
+      const runAt = scheduledTime(patterns[name], state.nowMs);
+      await runJob(name, { run: runs[name], runAt }, deps);
     } catch (error) {
       if (!(error instanceof JobNotRunError)) throw error;
       deps.logger.log('job_not_run', { job: name, reason: error.reason });
@@ -119,7 +119,14 @@ export async function startWorker(
     }
     return undefined;
   });
-  return startTending({ queue, readState, clock: deps.clock, intervalMs: deps.config.JOB_LEASE_MS, observe, onError });
+  return startQueueMaintenance({
+    queue,
+    readState,
+    clock: deps.clock,
+    intervalMs: deps.config.JOB_LEASE_MS,
+    observe,
+    onError,
+  });
 }
 
 async function observeJobs({ database, metrics }: WorkerDeps & JobReports): Promise<void> {
@@ -146,7 +153,7 @@ function retentionObserver({ database, clock, config, metrics }: WorkerDeps & Jo
  */
 export async function runJobByHand(name: JobName, run: JobRun, deps: WorkerDeps & JobReports): Promise<JobResult> {
   fitState(await createDatabaseWatch({ sql: deps.database.sql, clock: deps.clock })());
-  return runJob(name, { run, turnAt: undefined }, deps);
+  return runJob(name, { run, runAt: undefined }, deps);
 }
 
 /** @throws JobNotRunError */
@@ -157,20 +164,20 @@ function fitState(state: DatabaseState): void {
 /** Runs one job within its time if its turn is free, and reports how it went. @throws JobFailedError, JobNotRunError */
 async function runJob(
   name: JobName,
-  what: { run: JobRun; turnAt: Date | undefined },
+  what: { run: JobRun; runAt: Date | undefined },
   deps: WorkerDeps & JobReports,
 ): Promise<JobResult> {
   const { database, clock, config, logger, metrics } = deps;
   const { timeoutMs } = jobs[name];
-  const taken = await takeTurn(database.sql, { job: name, turnAt: what.turnAt, leaseMs: config.JOB_LEASE_MS });
+  const taken = await acquireLease(database.sql, { job: name, runAt: what.runAt, leaseMs: config.JOB_LEASE_MS });
   if ('refused' in taken) throw new JobNotRunError(taken.refused);
   const held = { job: name, fence: taken.fence, budgetMs: timeoutMs * budgetShare };
   const startedMs = clock.monotonicMs();
-  if (what.turnAt !== undefined) metrics.jobStarted(name, clock.nowMs() - what.turnAt.getTime());
+  if (what.runAt !== undefined) metrics.jobStarted(name, clock.nowMs() - what.runAt.getTime());
   try {
-    const turn = openTurn({ database, clock }, held);
+    const turn = openLease({ database, clock }, held);
     const result = await withinMs(timeoutMs, clock, what.run({ database, config, clock, turn }));
-    await endTurn(database.sql, held, 'succeeded');
+    await releaseLease(database.sql, held, 'succeeded');
     const durationMs = clock.monotonicMs() - startedMs;
     const { removed, removedSizeBytes = 0 } = result;
     logger.log('job_finished', { job: name, durationMs, removed, removedSizeBytes });
@@ -179,10 +186,10 @@ async function runJob(
     metrics.jobLastSucceeded(name, clock.nowMs());
     return result;
   } catch (error) {
-    if (error instanceof TurnLostError) throw new JobNotRunError('lost');
+    if (error instanceof LeaseLostError) throw new JobNotRunError('lost');
     logger.log('job_failed', { job: name, ...describeError(error) });
     metrics.jobFinished(name, 'failed', clock.monotonicMs() - startedMs);
-    await endTurn(database.sql, held, 'failed').catch(() => undefined);
+    await releaseLease(database.sql, held, 'failed').catch(() => undefined);
     throw new JobFailedError('The job failed; the log says why.');
   }
 }

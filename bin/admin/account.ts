@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty';
 import { acceptTokens, refuseTokens } from '#auth/refuse-tokens.ts';
 import type { OperatorCommand } from '#ops/operator-actions.ts';
-import { readConfig } from '#platform/config.ts';
+import { readConfig } from '#platform/config/config.ts';
 import { isAppError } from '#platform/errors.ts';
 import { loadKeyRing } from '#privacy/load-key-ring.ts';
 import { createPrivacy } from '#privacy/privacy.ts';

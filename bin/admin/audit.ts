@@ -1,8 +1,8 @@
 import { defineCommand } from 'citty';
-import { readConfig } from '#platform/config.ts';
+import { readConfig } from '#platform/config/config.ts';
 import { loadKeyRing } from '#privacy/load-key-ring.ts';
-import { readAuditEvents } from '#storage/audit-events.ts';
-import { readOperatorActions, verifyOperatorActions } from '#storage/operator-actions.ts';
+import { readAuditEvents } from '#storage/rows/audit-events.ts';
+import { readOperatorActions, verifyOperatorActions } from '#storage/rows/operator-actions.ts';
 import { withDatabase } from '../with-database.ts';
 import { command, UsageError } from './command.ts';
 

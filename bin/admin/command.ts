@@ -1,5 +1,5 @@
-import { describeError } from '#platform/logger.ts';
-import { exitCodeOf, operatorMessage } from '../../src/operator-message.ts';
+import { describeError } from '#platform/logging/logger.ts';
+import { exitCodeOf, operatorMessage } from '#ops/operator-message.ts';
 import { JobFailedError, JobNotRunError } from '../../workers/start-worker.ts';
 
 /** A fault of the operator's: the message says what to do. */

@@ -1,10 +1,10 @@
 import { defineCommand } from 'citty';
-import { readConfig } from '#platform/config.ts';
-import type { Config } from '#platform/config.ts';
-import { factsOfThisProcess } from '#platform/process-facts.ts';
-import { settings } from '#platform/settings.ts';
-import type { Setting } from '#platform/settings.ts';
-import { assertMigrated } from '#storage/migrator.ts';
+import { readConfig } from '#platform/config/config.ts';
+import type { Config } from '#platform/config/config.ts';
+import { factsOfThisProcess } from '#platform/process/process-facts.ts';
+import { settings } from '#platform/config/settings.ts';
+import type { Setting } from '#platform/config/settings.ts';
+import { assertMigrated } from '#storage/schema/migrator.ts';
 import { withDatabase } from '../with-database.ts';
 import { command } from './command.ts';
 

@@ -1,18 +1,18 @@
 import { defineCommand } from 'citty';
 import { isJobName, jobNames, jobs } from '#jobs/catalogue.ts';
 import type { JobName } from '#jobs/catalogue.ts';
-import { openJobQueue } from '#jobs/queue.ts';
-import { queuePlaceOf } from '#jobs/queue-place.ts';
+import { openJobQueue } from '#jobs/queue/queue.ts';
+import { queueLocationOf } from '#jobs/queue/queue-location.ts';
 import { nextTimeMs } from '#jobs/scheduled-time.ts';
-import { pauseJob, readJobStates, resumeJob } from '#jobs/take-turn.ts';
-import type { JobState } from '#jobs/take-turn.ts';
+import { pauseJob, readJobStates, resumeJob } from '#jobs/leases/acquire-lease.ts';
+import type { JobState } from '#jobs/leases/acquire-lease.ts';
 import type { OperatorCommand } from '#ops/operator-actions.ts';
 import { systemClock } from '#platform/clock.ts';
-import { readConfig } from '#platform/config.ts';
-import type { Config } from '#platform/config.ts';
-import { createLogger } from '#platform/logger.ts';
-import { createMetrics } from '#platform/metrics.ts';
-import type { Database } from '#storage/database.ts';
+import { readConfig } from '#platform/config/config.ts';
+import type { Config } from '#platform/config/config.ts';
+import { createLogger } from '#platform/logging/logger.ts';
+import { createMetrics } from '#platform/metrics/metrics.ts';
+import type { Database } from '#storage/connection/database.ts';
 import { jobRuns } from '../../workers/main.ts';
 import { runJobByHand } from '../../workers/start-worker.ts';
 import { recordAction } from '../record-action.ts';
@@ -68,7 +68,7 @@ const tasks = {
     description: 'Let the failed runs of a job start again now',
     async run(name, { config, databaseUrl }) {
       const queue = await openJobQueue({
-        place: queuePlaceOf(config, databaseUrl),
+        place: queueLocationOf(config, databaseUrl),
         clock: systemClock,
         leaseMs: config.JOB_LEASE_MS,
         onError: () => undefined,

@@ -5,11 +5,11 @@ import { retentionClasses, retentionClassNames } from '#domain/retention/retenti
 import { jobNames } from '#jobs/catalogue.ts';
 import type { JobName } from '#jobs/catalogue.ts';
 import { systemClock } from '#platform/clock.ts';
-import { readConfig } from '#platform/config.ts';
-import type { Config } from '#platform/config.ts';
-import { createLogger } from '#platform/logger.ts';
-import { createMetrics } from '#platform/metrics.ts';
-import type { Database } from '#storage/database.ts';
+import { readConfig } from '#platform/config/config.ts';
+import type { Config } from '#platform/config/config.ts';
+import { createLogger } from '#platform/logging/logger.ts';
+import { createMetrics } from '#platform/metrics/metrics.ts';
+import type { Database } from '#storage/connection/database.ts';
 import { jobRuns } from '../../workers/main.ts';
 import { JobFailedError, JobNotRunError, runJobByHand } from '../../workers/start-worker.ts';
 import { recordAction } from '../record-action.ts';

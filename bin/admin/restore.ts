@@ -1,8 +1,8 @@
 import { defineCommand } from 'citty';
 import { preparePartitions } from '#domain/events/prepare-partitions.ts';
-import { readConfig } from '#platform/config.ts';
-import { DatabaseInUseError, finishRestore } from '#storage/finish-restore.ts';
-import { assertMigrated } from '#storage/migrator.ts';
+import { readConfig } from '#platform/config/config.ts';
+import { DatabaseInUseError, finishRestore } from '#storage/schema/finish-restore.ts';
+import { assertMigrated } from '#storage/schema/migrator.ts';
 import { recordAction } from '../record-action.ts';
 import { withDatabase } from '../with-database.ts';
 import { command, UsageError } from './command.ts';

@@ -2,10 +2,10 @@ import { defineCommand } from 'citty';
 import { readRetentionAges } from '#domain/retention/read-ages.ts';
 import { retentionClasses, retentionClassNames } from '#domain/retention/retention-classes.ts';
 import type { RetentionClassName } from '#domain/retention/retention-classes.ts';
-import { readConfig } from '#platform/config.ts';
-import type { Config } from '#platform/config.ts';
+import { readConfig } from '#platform/config/config.ts';
+import type { Config } from '#platform/config/config.ts';
 import { systemClock } from '#platform/clock.ts';
-import { estimateRows } from '#storage/estimate-rows.ts';
+import { estimateRows } from '#storage/expiry/estimate-rows.ts';
 import { withDatabase } from '../with-database.ts';
 import { command } from './command.ts';
 

@@ -1,5 +1,5 @@
 import { glob, readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { authErrors } from '#auth/auth-error.ts';
 import { domainErrors } from '#domain/domain-error.ts';
 import { readerPhrases, refusalReasons } from '#domain/refusal-reasons.ts';
@@ -81,9 +81,11 @@ function named(texts: Texts): string[] {
  * @throws Error when a text is none of these, for then the page would be without it.
  */
 export async function readerTexts(folder: string): Promise<string[]> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'));
+  const files = (await readdir(folder, { recursive: true })).filter(
+    (path) => path.endsWith('.ts') && !path.endsWith('.test.ts') && basename(path) !== 'mls-format-error.ts',
+  );
   const found = new Set<string>();
-  for (const file of files.filter((name) => name !== 'mls-format-error.ts')) {
+  for (const file of files) {
     const source = await readFile(join(folder, file), 'utf8');
     for (const text of textsOf(file, source)) found.add(text);
   }

@@ -1,4 +1,4 @@
-import type { QuotaName } from '#quota/quotas.ts';
+import type { QuotaName } from '#quota/table/quotas.ts';
 
 /** What an operator sees when a limit does not fit, and what to do. */
 export interface QuotaAdvice {

@@ -1,10 +1,10 @@
-import { settings } from '#platform/settings.ts';
-import type { Setting } from '#platform/settings.ts';
-import { quotas, unitOf, windowSecondsOf } from '#quota/quotas.ts';
-import type { Quota, QuotaName } from '#quota/quotas.ts';
+import { settings } from '#platform/config/settings.ts';
+import type { Setting } from '#platform/config/settings.ts';
+import { quotas, unitOf, windowSecondsOf } from '#quota/table/quotas.ts';
+import type { Quota, QuotaName } from '#quota/table/quotas.ts';
 import { quotaAdvice } from './quota-advice.ts';
 
-const begin = '<!-- Written by `npm run codegen` from src/quota/quotas.ts; do not edit from here … -->';
+const begin = '<!-- Written by `npm run codegen` from src/quota/table/quotas.ts; do not edit from here … -->';
 const end = '<!-- … to here. -->';
 const allSettings: Readonly<Record<string, Setting>> = settings;
 

@@ -1,9 +1,9 @@
-import { keptTables } from '#domain/retention/kept-tables.ts';
+import { retainedTables } from '#domain/retention/retained-tables.ts';
 import { retentionClasses } from '#domain/retention/retention-classes.ts';
 import type { RetentionClass } from '#domain/retention/retention-class.ts';
 import { jobs } from '#jobs/catalogue.ts';
-import { settings } from '#platform/settings.ts';
-import type { Setting } from '#platform/settings.ts';
+import { settings } from '#platform/config/settings.ts';
+import type { Setting } from '#platform/config/settings.ts';
 
 const begin = '<!-- Written by `npm run codegen` from src/domain/retention; do not edit from here … -->';
 const end = '<!-- … to here. -->';
@@ -26,7 +26,7 @@ export function retentionPage(current: string): string {
     '',
     '| Table | Why no time ends it |',
     '| --- | --- |',
-    ...Object.entries(keptTables).map(([table, reason]) => `| \`${table}\` | ${reason} |`),
+    ...Object.entries(retainedTables).map(([table, reason]) => `| \`${table}\` | ${reason} |`),
   ];
   return `${head}${begin}\n\n${lines.join('\n')}\n\n${end}${tail}`;
 }

@@ -1,5 +1,5 @@
-import { settingGroups, settings } from '#platform/settings.ts';
-import type { Setting } from '#platform/settings.ts';
+import { settingGroups, settings } from '#platform/config/settings.ts';
+import type { Setting } from '#platform/config/settings.ts';
 
 const rows = Object.entries<Setting>(settings);
 
@@ -8,7 +8,7 @@ export function envExample(): string {
   const lines = [
     '# Every setting of Nightjar. Nothing here is required to try it: `npm start` works without this file.',
     '# Copy to .env and uncomment what you change. A setting marked [secret] may come from a file instead: <NAME>_FILE=/path.',
-    '# Written by `npm run codegen` from src/platform/settings.ts; do not edit.',
+    '# Written by `npm run codegen` from src/platform/config/settings.ts; do not edit.',
   ];
   for (const group of settingGroups) {
     lines.push('', `# --- ${group} ---`);
@@ -28,7 +28,7 @@ export function settingsPage(): string {
     'Every setting is an environment variable; `npm` scripts also read `.env`. A bad value stops the start, and all',
     'problems are reported at once. A **secret** may come from a file instead: set `<NAME>_FILE` to its path.',
     '',
-    'Written by `npm run codegen` from `src/platform/settings.ts`; do not edit.',
+    'Written by `npm run codegen` from `src/platform/config/settings.ts`; do not edit.',
   ];
   for (const group of settingGroups) {
     lines.push('', `## ${group}`, '', '| Name | Default | Meaning |', '| --- | --- | --- |');

@@ -1,12 +1,12 @@
 import { newSecret, newUuid } from '#platform/ids.ts';
-import { createAccount } from '../../test/support/account.ts';
-import type { AccountOptions } from '../../test/support/account.ts';
-import { openEventStream } from '../../test/support/event-stream.ts';
-import type { EventStream } from '../../test/support/event-stream.ts';
-import type { LoopbackPlc } from '../../test/support/loopback-plc.ts';
-import { MlsMember } from '../../test/support/mls-member.ts';
-import { createXrpcClient } from '../../test/support/xrpc-client.ts';
-import type { ServerAddress, XrpcClient } from '../../test/support/xrpc-client.ts';
+import { createAccount } from '../../test/support/clients/account.ts';
+import type { AccountOptions } from '../../test/support/clients/account.ts';
+import { openEventStream } from '../../test/support/clients/event-stream.ts';
+import type { EventStream } from '../../test/support/clients/event-stream.ts';
+import type { LoopbackPlc } from '../../test/support/network/loopback-plc.ts';
+import { MlsMember } from '../../test/support/mls/mls-member.ts';
+import { createXrpcClient } from '../../test/support/clients/xrpc-client.ts';
+import type { ServerAddress, XrpcClient } from '../../test/support/clients/xrpc-client.ts';
 
 export const demoSuite = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519';
 

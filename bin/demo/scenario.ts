@@ -1,9 +1,9 @@
 import { newUuid } from '#platform/ids.ts';
-import type { Sql } from '#storage/database.ts';
-import { XrpcFailure } from '../../test/support/xrpc-client.ts';
-import type { ServerAddress } from '../../test/support/xrpc-client.ts';
-import type { LoopbackPlc } from '../../test/support/loopback-plc.ts';
-import type { Narrator } from './narrator.ts';
+import type { Sql } from '#storage/connection/database.ts';
+import { XrpcFailure } from '../../test/support/clients/xrpc-client.ts';
+import type { ServerAddress } from '../../test/support/clients/xrpc-client.ts';
+import type { LoopbackPlc } from '../../test/support/network/loopback-plc.ts';
+import type { DemoOutput } from './output.ts';
 import { demoSuite, Person } from './person.ts';
 import { readStoredRows } from './stored-rows.ts';
 import type { StoredRows } from './stored-rows.ts';
@@ -14,20 +14,20 @@ export interface People {
   readonly carol: Person;
 }
 
-export interface SceneParts {
+export interface ScenarioParts {
   readonly server: ServerAddress & { readonly database: { readonly sql: Sql } };
   readonly people: People;
-  readonly narrate: Narrator;
+  readonly narrate: DemoOutput;
 }
 
 /** What was called what, for a test that looks for these names in the database. */
-export interface SceneFacts {
+export interface ScenarioFacts {
   readonly convoId: string;
   readonly groupName: string;
 }
 
 interface Scene extends People {
-  readonly narrate: Narrator;
+  readonly narrate: DemoOutput;
   readonly stored: StoredRows;
   readonly convoId: string;
 }
@@ -51,7 +51,7 @@ export async function createPeople(server: ServerAddress, plc: LoopbackPlc): Pro
 }
 
 /** Plays the whole story against a running server; a step that goes otherwise than told throws. */
-export async function playScenario({ server, people, narrate }: SceneParts): Promise<SceneFacts> {
+export async function runScenario({ server, people, narrate }: ScenarioParts): Promise<ScenarioFacts> {
   const stored = readStoredRows(server.database.sql);
   await register(people, narrate, stored);
   const convoId = await begin(people, narrate, stored);
@@ -68,7 +68,7 @@ export async function playScenario({ server, people, narrate }: SceneParts): Pro
   return { convoId, groupName };
 }
 
-async function register({ alice, bob, carol }: People, narrate: Narrator, stored: StoredRows): Promise<void> {
+async function register({ alice, bob, carol }: People, narrate: DemoOutput, stored: StoredRows): Promise<void> {
   narrate.chapter('Three people register a device each');
   for (const person of [alice, bob, carol]) {
     await person.register();
@@ -83,7 +83,7 @@ async function register({ alice, bob, carol }: People, narrate: Narrator, stored
   );
 }
 
-async function begin({ alice, bob }: People, narrate: Narrator, stored: StoredRows): Promise<string> {
+async function begin({ alice, bob }: People, narrate: DemoOutput, stored: StoredRows): Promise<string> {
   narrate.chapter('Alice starts a group with Bob');
   const convoId = await alice.startGroup();
   const pending = await alice.mls.addMembers(await alice.fetchKeyPackages(bob));

@@ -1,4 +1,4 @@
-import type { Sql } from '#storage/database.ts';
+import type { Sql } from '#storage/connection/database.ts';
 
 /** What the tables hold of the scene, as lines to read: pseudonyms shortened, sealed values by their size. */
 export interface StoredRows {

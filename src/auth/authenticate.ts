@@ -1,13 +1,13 @@
 import type { Caller } from '#domain/caller.ts';
-import type { DidDocuments, KeyQuestion } from '#identity/did-documents.ts';
+import type { DidDocuments, KeyRequest } from '#identity/did-documents/did-documents.ts';
 import { isIdentityError } from '#identity/identity-error.ts';
 import type { IdentityErrorCode } from '#identity/identity-error.ts';
-import type { AddressName } from '#identity/known-addresses.ts';
-import type { SigningKey } from '#identity/signing-key.ts';
+import type { AddressName } from '#identity/did-documents/authenticated-addresses.ts';
+import type { SigningKey } from '#identity/signatures/signing-key.ts';
 import type { Clock } from '#platform/clock.ts';
 import { authError, recordJustBegun } from './auth-error.ts';
 import type { AuthErrorCode } from './auth-error.ts';
-import type { ReplayGuard, ReplayVerdict, TokenTimes } from './replay-guard.ts';
+import type { ReplayGuard, ReplayResult, TokenTimes } from './replay-guard.ts';
 import { checkClaims, parseServiceJwt } from './service-jwt.ts';
 import type { ServiceJwt } from './service-jwt.ts';
 
@@ -64,7 +64,7 @@ function tokenOf(authorization: string | undefined): string {
   return token;
 }
 
-type Asker = Pick<KeyQuestion, 'address' | 'sinceMs'>;
+type Asker = Pick<KeyRequest, 'address' | 'sinceMs'>;
 
 /**
  * A wrong signature or unknown key may mean that the key was changed, so the document is fetched once more. A fetch that was under
@@ -85,7 +85,7 @@ async function checkSignature(documents: DidDocuments, jwt: ServiceJwt, asker: A
 async function keyOf(
   documents: DidDocuments,
   { claims, kid }: ServiceJwt,
-  question: KeyQuestion,
+  question: KeyRequest,
 ): Promise<SigningKey | undefined> {
   try {
     return await documents.signingKey(claims.iss, { ...question, kid });
@@ -119,7 +119,7 @@ async function checkFirstUse(
   const verdict = await guard.firstUse(claims.iss, jti, times);
   if (verdict === 'replayed') throw authError('JwtReplayed');
   if (isFirstUse(verdict)) return;
-  if (verdict === 'before-birth') throw authError('JwtTooOld');
+  if (verdict === 'before-record') throw authError('JwtTooOld');
   if (verdict === 'revoked') throw authError('JwtRevoked');
 }
 
@@ -127,7 +127,7 @@ async function checkFirstUse(
  * Whether what was used is good, when nothing else is to be said of it.
  * @throws AppError ServiceUnavailable while nobody can know.
  */
-export function isFirstUse(verdict: ReplayVerdict): boolean {
-  if (verdict === 'just-before-birth') throw recordJustBegun();
+export function isFirstUse(verdict: ReplayResult): boolean {
+  if (verdict === 'just-before-record') throw recordJustBegun();
   return verdict === 'first';
 }

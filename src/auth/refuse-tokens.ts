@@ -1,9 +1,9 @@
-import { resolvableMethod } from '#identity/did.ts';
+import { resolvableMethod } from '#identity/did-documents/did.ts';
 import { AppError } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Sql } from '#storage/database.ts';
-import { clearTokenNotBefore, setTokenNotBefore } from '#storage/token-not-before.ts';
-import type { TokenNotBefore } from '#storage/token-not-before.ts';
+import type { Sql } from '#storage/connection/database.ts';
+import { clearTokenNotBefore, setTokenNotBefore } from '#storage/rows/token-not-before.ts';
+import type { TokenNotBefore } from '#storage/rows/token-not-before.ts';
 
 interface Deps {
   readonly sql: Sql;

@@ -2,16 +2,16 @@ import { createBatcher } from '#platform/batcher.ts';
 import type { Clock } from '#platform/clock.ts';
 import { required } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
-import type { Sql } from '#storage/database.ts';
-import { bearReplayRecord, claimReplayEntries } from '#storage/replay-entries.ts';
-import type { ReplayEntry, TokenAge } from '#storage/replay-entries.ts';
-import { isTokenRevoked } from '#storage/token-not-before.ts';
+import type { Sql } from '#storage/connection/database.ts';
+import { createReplayRecord, claimReplayEntries } from '#storage/rows/replay-entries.ts';
+import type { ReplayEntry, TokenAge } from '#storage/rows/replay-entries.ts';
+import { isTokenRevoked } from '#storage/rows/token-not-before.ts';
 
 /**
- * `before-birth`: the record of used tokens is younger than the token, so nobody knows. `just-before-birth`: the same, and the token
+ * `before-record`: the record of used tokens is younger than the token, so nobody knows. `just-before-record`: the same, and the token
  * is so new that its sender could not know. `revoked`: an operator refuses tokens of this age to the account.
  */
-export type ReplayVerdict = 'first' | 'replayed' | 'before-birth' | 'just-before-birth' | 'revoked';
+export type ReplayResult = 'first' | 'replayed' | 'before-record' | 'just-before-record' | 'revoked';
 
 export interface TokenTimes {
   readonly issuedAtSeconds: number | undefined;
@@ -26,7 +26,7 @@ export interface ReplayGuard {
    * Call after the signature was verified, so that forged tokens cannot fill the record.
    * @throws whatever the store throws: a token that cannot be checked is not accepted.
    */
-  firstUse(issuer: string, jti: string, token: TokenTimes): Promise<ReplayVerdict>;
+  firstUse(issuer: string, jti: string, token: TokenTimes): Promise<ReplayResult>;
   /** For servers that let tokens be used again: whether an operator refuses this one. */
   isRevoked(did: string, token: TokenTimes): Promise<boolean>;
   /** Starts the record, for a server to await before it listens; waits out the second in which it was made. */
@@ -64,7 +64,7 @@ export function createReplayGuard(deps: ReplayGuardDeps): ReplayGuard {
     },
     isRevoked: (did, token) => isTokenRevoked(deps.sql, deps.account(did), earliestIssueSeconds(token)),
     async ensureBorn() {
-      const { bornAt, isNew } = await bearReplayRecord(deps.sql);
+      const { bornAt, isNew } = await createReplayRecord(deps.sql);
       // A token's iat has whole seconds: one minted right after the birth would seem older than it.
       if (isNew) await deps.clock.sleep(1_000 - (bornAt.getTime() % 1_000));
     },
@@ -81,17 +81,17 @@ function keepUntilSeconds({ clock, ttlSeconds }: ReplayGuardDeps, token: TokenTi
   return Math.max(ttlEnd, token.expiresAtSeconds + 2 * limits.clockLeewaySeconds);
 }
 
-async function judge({ sql, clock }: ReplayGuardDeps, questions: readonly Question[]): Promise<ReplayVerdict[]> {
+async function judge({ sql, clock }: ReplayGuardDeps, questions: readonly Question[]): Promise<ReplayResult[]> {
   const byDigest = new Map(questions.map((question) => [question.digest.toString('hex'), question]));
   const entries = [...byDigest.values()].toSorted((a, b) => a.digest.compare(b.digest));
   const claimed = await claimReplayEntries(sql, entries, questions);
-  const bornAtMs = (claimed.bornAt ?? (await bearReplayRecord(sql)).bornAt).getTime();
+  const bornAtMs = (claimed.bornAt ?? (await createReplayRecord(sql)).bornAt).getTime();
   const unclaimed = new Set(claimed.first);
   return questions.map((question, place) => {
     const isFirst = unclaimed.delete(question.digest.toString('hex'));
     if (claimed.revoked.has(place)) return 'revoked';
     const issuedAtMs = 1_000 * question.issuedAtSeconds;
-    if (issuedAtMs < bornAtMs) return clock.nowMs() - issuedAtMs <= newTokenMs ? 'just-before-birth' : 'before-birth';
+    if (issuedAtMs < bornAtMs) return clock.nowMs() - issuedAtMs <= newTokenMs ? 'just-before-record' : 'before-record';
     return isFirst ? 'first' : 'replayed';
   });
 }

@@ -1,4 +1,4 @@
-import type { MlsFormatError } from '#mls/mls-format-error.ts';
+import type { MlsFormatError } from '#mls/encoding/mls-format-error.ts';
 import { AppError } from '#platform/errors.ts';
 import type { DomainErrorCode } from './domain-error.ts';
 

@@ -1,6 +1,6 @@
 import type { Clock } from '#platform/clock.ts';
-import { createBucketNames } from '#quota/bucket-names.ts';
-import { canonicalAddress, hostPrefixOf } from '#quota/ip-address.ts';
+import { createBucketNames } from '#quota/stores/bucket-names.ts';
+import { canonicalAddress, hostPrefixOf } from '#quota/client-address/ip-address.ts';
 
 export interface ConnectionLimits {
   /** Open ones of one IPv4 address or IPv6 /64. */
@@ -24,7 +24,7 @@ export interface ConnectionGate {
   prefixCount(): number;
 }
 
-interface Visitor {
+interface AddressCharge {
   open: number;
   /** When the next connection would come at an even rate. */
   dueAtMs: number;
@@ -41,12 +41,12 @@ const letThrough = (): void => undefined;
 export function createConnectionGate(deps: ConnectionGateDeps): ConnectionGate {
   const { clock, limits } = deps;
   const nameOf = createBucketNames(clock);
-  const visitors = new Map<string, Visitor>();
+  const visitors = new Map<string, AddressCharge>();
   const intervalMs = 1000 / limits.perSecondMax;
   let sweptAtMs = -Infinity;
   const toleranceMs = (limits.perAddressMax - 1) * intervalMs;
 
-  function find(address: string): Visitor | undefined {
+  function find(address: string): AddressCharge | undefined {
     const { current, former } = nameOf('address', hostPrefixOf(address));
     const known = visitors.get(current) ?? visitors.get(former ?? '');
     if (known !== undefined) {
@@ -56,9 +56,9 @@ export function createConnectionGate(deps: ConnectionGateDeps): ConnectionGate {
     }
     if (visitors.size >= limits.prefixesMax) sweep();
     if (visitors.size >= limits.prefixesMax) return undefined;
-    const visitor = { open: 0, dueAtMs: clock.monotonicMs() };
-    visitors.set(current, visitor);
-    return visitor;
+    const addressCharge = { open: 0, dueAtMs: clock.monotonicMs() };
+    visitors.set(current, addressCharge);
+    return addressCharge;
   }
 
   function sweep(): void {
@@ -75,13 +75,13 @@ export function createConnectionGate(deps: ConnectionGateDeps): ConnectionGate {
       const address = canonicalAddress(peer?.replace(/%.*$/, '') ?? '');
       if (address === undefined) return turnedAway;
       if (deps.isExempt(address)) return letThrough;
-      const visitor = find(address);
+      const addressCharge = find(address);
       const nowMs = clock.monotonicMs();
-      if (visitor === undefined || visitor.open >= limits.perAddressMax) return turnedAway;
-      if (visitor.dueAtMs - toleranceMs > nowMs) return turnedAway;
-      visitor.open += 1;
-      visitor.dueAtMs = Math.max(nowMs, visitor.dueAtMs) + intervalMs;
-      return () => void (visitor.open -= 1);
+      if (addressCharge === undefined || addressCharge.open >= limits.perAddressMax) return turnedAway;
+      if (addressCharge.dueAtMs - toleranceMs > nowMs) return turnedAway;
+      addressCharge.open += 1;
+      addressCharge.dueAtMs = Math.max(nowMs, addressCharge.dueAtMs) + intervalMs;
+      return () => void (addressCharge.open -= 1);
     },
     prefixCount: () => visitors.size,
   };

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
-import { yieldToEventLoop } from '#platform/yield-to-event-loop.ts';
+import { yieldToEventLoop } from '#platform/process/yield-to-event-loop.ts';
 
 /**
  * How long the server reads from a client that already has its response. Closing while the client still sends would reset the

@@ -37,7 +37,7 @@ export const jobs = {
     touches:
       'Flags devices that were not seen for DEVICE_INACTIVE_DAYS; removes those flagged for DEVICE_REMOVAL_DAYS, with their key packages.',
   },
-  'watch-key-package-stock': {
+  'watch-key-packages': {
     schedule: '*/15 * * * *',
     retries: 0,
     timeoutMs: 30_000,
@@ -95,7 +95,7 @@ export const jobs = {
 } as const satisfies Record<string, JobRow>;
 
 /** Names of jobs that former releases had; their schedules are removed. */
-export const retiredJobs: readonly string[] = [];
+export const retiredJobs: readonly string[] = ['watch-key-package-stock'];
 
 export type JobName = keyof typeof jobs;
 

@@ -1,5 +1,5 @@
 import type { Clock } from '#platform/clock.ts';
-import type { Sql } from '#storage/database.ts';
+import type { Sql } from '#storage/connection/database.ts';
 
 /**
  * Whether a job may run. `standby`: the database takes no writes. `clock`: its clock has jumped, so nobody knows what has

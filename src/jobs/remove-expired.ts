@@ -1,9 +1,9 @@
-import { removeExpiredRows } from '#storage/expiring-rows.ts';
-import type { ExpiringRows } from '#storage/expiring-rows.ts';
-import type { JobTurn } from './turn.ts';
+import { removeExpiredRows } from '#storage/expiry/expiring-rows.ts';
+import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
+import type { JobLease } from './leases/lease.ts';
 
-/** Removes what may go of each kind, in short transactions. @throws TurnLostError */
-export async function removeExpired(turn: JobTurn, kinds: readonly ExpiringRows[]): Promise<{ removed: number }> {
+/** Removes what may go of each kind, in short transactions. @throws LeaseLostError */
+export async function removeExpired(turn: JobLease, kinds: readonly ExpiringRows[]): Promise<{ removed: number }> {
   let removed = 0;
   for (const kind of kinds) removed += await turn.inBatches((tx, rowsMax) => removeExpiredRows(tx, kind, rowsMax));
   return { removed };

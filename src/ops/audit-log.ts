@@ -1,9 +1,9 @@
 import type { Clock } from '#platform/clock.ts';
-import { addAuditCounts } from '#storage/audit-events.ts';
-import type { AuditCount } from '#storage/audit-events.ts';
-import type { Sql } from '#storage/database.ts';
-import { isAuditSubject, unknownSubject } from './audit-words.ts';
-import type { AuditKind, AuditSubject } from './audit-words.ts';
+import { addAuditCounts } from '#storage/rows/audit-events.ts';
+import type { AuditCount } from '#storage/rows/audit-events.ts';
+import type { Sql } from '#storage/connection/database.ts';
+import { isAuditSubject, unknownSubject } from './audit-subjects.ts';
+import type { AuditKind, AuditSubject } from './audit-subjects.ts';
 
 /**
  * Counts what concerns the service's safety, in words of closed lists: never who, never from where. Counts are kept in memory and

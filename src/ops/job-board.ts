@@ -6,7 +6,7 @@ import { HonoAdapter } from '@bull-board/hono';
 import { serveStatic } from '@hono/node-server/serve-static';
 import { Hono } from 'hono';
 import { basicAuth } from 'hono/basic-auth';
-import type { JobQueue } from '#jobs/queue.ts';
+import type { JobQueue } from '#jobs/queue/queue.ts';
 import { jobBoardPath } from './job-board-path.ts';
 
 const jobBoardUser = 'admin';

@@ -1,4 +1,4 @@
-import type { Config } from '#platform/config.ts';
+import type { Config } from '#platform/config/config.ts';
 
 /** Settings that make the service less strict, each with the values that do. */
 const isLoose = {

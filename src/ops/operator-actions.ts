@@ -3,9 +3,9 @@ import type { JobName } from '#jobs/catalogue.ts';
 import { InvariantError } from '#platform/errors.ts';
 import type { KeyRing } from '#privacy/key-ring.ts';
 import { createPrivacy } from '#privacy/privacy.ts';
-import type { Database } from '#storage/database.ts';
-import { assertIdentityKey, identityKeyOf } from '#storage/identity-key-check.ts';
-import { appendOperatorAction } from '#storage/operator-actions.ts';
+import type { Database } from '#storage/connection/database.ts';
+import { assertIdentityKey, identityKeyOf } from '#storage/schema/identity-key-check.ts';
+import { appendOperatorAction } from '#storage/rows/operator-actions.ts';
 
 /** What operators do by command, each with the words for what it is done to: `none` where that is a person, or nothing. */
 export interface OperatorSubjects {

@@ -1,5 +1,5 @@
-import { currentRequest, runForAll, runForNobody, waitForDatabase } from './request-life.ts';
-import type { RequestLife } from './request-life.ts';
+import { currentRequest, runForRequests, runOutsideRequest, waitForDatabase } from './request-deadline.ts';
+import type { RequestDeadline } from './request-deadline.ts';
 
 const questionsPerBatchMax = 1_000;
 
@@ -15,7 +15,7 @@ export function createBatcher<Question, Answer>(
     readonly question: Question;
     readonly answer: (answer: Answer | undefined) => void;
     readonly fail: (error: unknown) => void;
-    readonly request: RequestLife | undefined;
+    readonly request: RequestDeadline | undefined;
   }
   const waiting: Waiting[] = [];
   let isRunning = false;
@@ -23,10 +23,10 @@ export function createBatcher<Question, Answer>(
   async function drain(): Promise<void> {
     isRunning = true;
     while (waiting.length > 0) {
-      const batch = waiting.splice(0, questionsPerBatchMax).filter(({ request }) => request?.isGivenUp !== true);
+      const batch = waiting.splice(0, questionsPerBatchMax).filter(({ request }) => request?.isExpired !== true);
       if (batch.length === 0) continue;
       try {
-        const answers = await runForAll(
+        const answers = await runForRequests(
           batch.map(({ request }) => request),
           () => answerAll(batch.map(({ question }) => question)),
         );
@@ -44,7 +44,7 @@ export function createBatcher<Question, Answer>(
       () =>
         new Promise((answer, fail) => {
           waiting.push({ question, answer, fail, request });
-          if (!isRunning) runForNobody(() => void drain());
+          if (!isRunning) runOutsideRequest(() => void drain());
         }),
     );
   };

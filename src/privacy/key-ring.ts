@@ -1,8 +1,8 @@
 import { createSecretKey, hkdfSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { required } from '#platform/errors.ts';
-import { readKeyText } from '#platform/key-text.ts';
-import type { KeyEntry } from '#platform/key-text.ts';
+import { readKeyText } from '#platform/config/key-text.ts';
+import type { KeyEntry } from '#platform/config/key-text.ts';
 
 /** One root key; everything else is derived from it, so that a key is never used for two jobs. */
 export interface RootKey {

@@ -1,5 +1,5 @@
-import type { Database } from '#storage/database.ts';
-import { readTokensNotBefore } from '#storage/token-not-before.ts';
+import type { Database } from '#storage/connection/database.ts';
+import { readTokensNotBefore } from '#storage/rows/token-not-before.ts';
 import type { OpenStream } from './serve-stream.ts';
 
 /** A stream opens a moment after its token was checked, and the database's clock is not ours. */

@@ -1,12 +1,12 @@
 import { decode, encode } from '@atproto/lex-cbor';
 import type { CursorCodec } from '#domain/events/cursor.ts';
-import { isActive, readEntitlements, entitlementKey } from '#domain/membership/read-entitlements.ts';
+import { isActive, readEntitlements, entitlementKey } from '#domain/membership/members/read-entitlements.ts';
 import type { EphemeralMessage } from '#domain/messages/send-ephemeral-message.ts';
 import type { Clock } from '#platform/clock.ts';
 import { SealError } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Database } from '#storage/database.ts';
-import type { Doorbell } from '#storage/doorbell.ts';
+import type { Database } from '#storage/connection/database.ts';
+import type { Notifier } from '#storage/notifications/notifier.ts';
 import { ephemeralFrame, typingFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
 import type { Hub } from './hub.ts';
@@ -19,7 +19,7 @@ export interface Typing {
   readonly isTyping: boolean;
 }
 
-/** What reaches only those who listen now, on any server: it goes over the doorbell, sealed, and is never stored. */
+/** What reaches only those who listen now, on any server: it goes over the notifier, sealed, and is never stored. */
 export interface EphemeralBus {
   sendMessage(message: EphemeralMessage): void;
   sendTyping(typing: Typing): void;
@@ -33,7 +33,7 @@ interface BusDeps {
   readonly database: Database;
   readonly privacy: Privacy;
   readonly clock: Clock;
-  readonly doorbell: Doorbell;
+  readonly notifier: Notifier;
   readonly hub: Hub;
   readonly codec: CursorCodec;
   readonly deviceWaitDays: number;
@@ -58,12 +58,12 @@ interface GroupRecord {
 }
 
 export function createEphemeralBus(deps: BusDeps): EphemeralBus {
-  deps.doorbell.onBroadcast((payload) => {
+  deps.notifier.onBroadcast((payload) => {
     const record = open(deps.privacy, payload);
     if (record !== undefined) deliver(deps, record).catch(deps.onError);
   });
   const send = (record: BusRecord): void =>
-    deps.doorbell.broadcast(deps.privacy.seal('bus', [], encode({ ...record })));
+    deps.notifier.broadcast(deps.privacy.seal('bus', [], encode({ ...record })));
   return {
     sendMessage: ({ id, groupId, epoch, receivedAt, ciphertext }) =>
       send({ kind: 'message', id, groupId, epoch, receivedAtMs: receivedAt.getTime(), ciphertext }),

@@ -2,7 +2,7 @@ import { encode } from '@atproto/lex-cbor';
 import type { LexValue } from '@atproto/lex-schema';
 import type { PendingAddition } from '#domain/device-additions/device-addition.ts';
 import { deviceDid } from '#domain/devices/device.ts';
-import type { DeviceStock } from '#domain/devices/read-device-stocks.ts';
+import type { DeviceKeyPackageCount } from '#domain/devices/count-device-key-packages.ts';
 import type { CursorCodec } from '#domain/events/cursor.ts';
 import type { StreamEvent } from '#domain/events/read-events.ts';
 import { encodeJson } from '#platform/encode-json.ts';
@@ -134,7 +134,7 @@ export function openingFrame(cursor: string, code: keyof typeof openings): Frame
 }
 
 /** A device of the subscriber's own has few key packages left; not stored, `cursor` as for ephemeral messages. */
-export function lowStockFrame(cursor: string, { deviceId, available }: DeviceStock): Frame {
+export function lowKeyPackagesFrame(cursor: string, { deviceId, available }: DeviceKeyPackageCount): Frame {
   const info = 'A device of yours is low on key packages. Publish more from it.';
   return frame('infoEvent', { cursor, info, code: 'keyPackagesLow', deviceId, available });
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { StreamEvent } from '#domain/events/read-events.ts';
-import { entitlementKey } from '#domain/membership/read-entitlements.ts';
-import type { Entitlements } from '#domain/membership/read-entitlements.ts';
+import { entitlementKey } from '#domain/membership/members/read-entitlements.ts';
+import type { Entitlements } from '#domain/membership/members/read-entitlements.ts';
 import { infoFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
 import { Hub } from './hub.ts';

@@ -1,10 +1,10 @@
-import { comparePlaces, placeBefore } from '#domain/events/event.ts';
-import type { LogPlace } from '#domain/events/event.ts';
+import { compareLogPositions, positionBefore } from '#domain/events/event.ts';
+import type { LogPosition } from '#domain/events/event.ts';
 import { concerns } from '#domain/events/read-events.ts';
 import type { StreamEvent } from '#domain/events/read-events.ts';
 import { isEntitled } from '#domain/membership/member.ts';
-import { entitlementKey } from '#domain/membership/read-entitlements.ts';
-import type { Entitlements, Listener } from '#domain/membership/read-entitlements.ts';
+import { entitlementKey } from '#domain/membership/members/read-entitlements.ts';
+import type { Entitlements, Listener } from '#domain/membership/members/read-entitlements.ts';
 import { limits } from '#platform/limits.ts';
 import type { Frame } from './frames.ts';
 
@@ -29,7 +29,7 @@ export interface Subscription {
   heldOverflow: boolean;
   attached: boolean;
   /** Where the subscriber has read to already: a cursor of another server may be ahead of this one's tail. */
-  readTo: LogPlace | undefined;
+  readTo: LogPosition | undefined;
 }
 
 /** A piece of the log with what is needed to hand it out. */
@@ -38,17 +38,17 @@ export interface Batch {
   /** Read after the events, for everyone who listens to their conversations or joins one of them. */
   readonly entitlements: Entitlements;
   /** The end of the piece. */
-  readonly upTo: LogPlace;
+  readonly upTo: LogPosition;
 }
 
 /** Who listens to what on this server, and where in the log they are: everything up to `place` has been dispatched. */
 export class Hub {
   readonly #byPerson = new Map<string, Set<Subscription>>();
   readonly #byConversation = new Map<string, Set<Subscription>>();
-  #place: LogPlace = placeBefore(0);
+  #place: LogPosition = positionBefore(0);
   #size = 0;
 
-  get place(): LogPlace {
+  get place(): LogPosition {
     return this.#place;
   }
 
@@ -123,7 +123,7 @@ export class Hub {
       this.#deliverEvent(event, batch.entitlements, frameOf);
       this.#unlistenIfGone(event);
     }
-    if (comparePlaces(batch.upTo, this.#place) > 0) this.#place = batch.upTo;
+    if (compareLogPositions(batch.upTo, this.#place) > 0) this.#place = batch.upTo;
   }
 
   /** Delivers something that is not in the log to the attached listeners for whom `mayHear` holds. */
@@ -169,7 +169,7 @@ export class Hub {
 }
 
 function mayReceive(subscription: Subscription, event: StreamEvent, entitlements: Entitlements): boolean {
-  if (subscription.readTo !== undefined && comparePlaces(event, subscription.readTo) <= 0) return false;
+  if (subscription.readTo !== undefined && compareLogPositions(event, subscription.readTo) <= 0) return false;
   if (!concerns(event, subscription.subscriber.did)) return false;
   const membership = entitlements.get(entitlementKey(event.groupId, subscription.subscriber.did));
   return membership !== undefined && isEntitled(membership, event.eventNo);

@@ -1,9 +1,9 @@
 import { readAdditionsOfDevice, readMissedAdditions } from '#domain/device-additions/read-new-devices.ts';
 import type { CursorCodec, EventCursor } from '#domain/events/cursor.ts';
-import { entitlementKey, isActive, readEntitlements } from '#domain/membership/read-entitlements.ts';
+import { entitlementKey, isActive, readEntitlements } from '#domain/membership/members/read-entitlements.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Database } from '#storage/database.ts';
+import type { Database } from '#storage/connection/database.ts';
 import { infoFrame, newDeviceFrame } from './frames.ts';
 import type { Hub, Subscriber, Subscription } from './hub.ts';
 

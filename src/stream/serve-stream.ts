@@ -4,7 +4,7 @@ import { limits } from '#platform/limits.ts';
 import { openingFrame } from './frames.ts';
 import type { Frame, StreamErrorName } from './frames.ts';
 import type { Subscription } from './hub.ts';
-import type { StreamPlace, StreamPlaces } from './stream-places.ts';
+import type { StreamSlot, StreamSlots } from './stream-slots.ts';
 import { subscribe } from './subscribe.ts';
 import type { PacedSubscriber, SubscribeDeps } from './subscribe.ts';
 
@@ -16,9 +16,9 @@ export interface StreamRequest {
 }
 
 /** A request with the end of the log at the time of the request, and its room among the account's streams. */
-export interface PlacedRequest extends StreamRequest {
+export interface AdmittedStreamRequest extends StreamRequest {
   readonly now: EventCursor;
-  readonly place: StreamPlace;
+  readonly place: StreamSlot;
 }
 
 /** An open stream as a stopping server sees it. */
@@ -49,7 +49,7 @@ export interface StreamDeps extends SubscribeDeps {
   readonly onError: (error: unknown) => void;
   /** Every open stream, so that a stopping server can say goodbye. */
   readonly openStreams: Set<OpenStream>;
-  readonly places: StreamPlaces;
+  readonly places: StreamSlots;
   /** Called when somebody's stream has gone live. */
   readonly onLive: (did: string) => void;
 }
@@ -67,7 +67,7 @@ const backlogSizeBytesMax = 33_554_432;
  * after the client sees its stream open reaches it.
  * @throws AppError TooManyConnections.
  */
-export async function placeRequest(deps: StreamDeps, request: StreamRequest): Promise<PlacedRequest> {
+export async function admitStreamRequest(deps: StreamDeps, request: StreamRequest): Promise<AdmittedStreamRequest> {
   const place = deps.places.take(request.did);
   try {
     const now = { ...(await readLogEnd(deps.database)), receivedAtMs: deps.clock.nowMs() };
@@ -81,7 +81,7 @@ export async function placeRequest(deps: StreamDeps, request: StreamRequest): Pr
 /** Serves an open stream until it ends. @returns how to ask for its subscription, which is undefined until it is live. */
 export function serveStream(
   deps: StreamDeps,
-  request: PlacedRequest,
+  request: AdmittedStreamRequest,
   outlet: Outlet,
 ): { readonly subscription: () => Subscription | undefined } {
   let live: Subscription | undefined;
@@ -116,7 +116,7 @@ export function serveStream(
  * Tells the client at once where its stream starts: with the first frame it has a cursor, so that a connection which is cut before
  * the first event loses nothing. A cursor that is not of this database starts the stream now.
  */
-function startOf(deps: StreamDeps, request: PlacedRequest, subscriber: PacedSubscriber): EventCursor {
+function startOf(deps: StreamDeps, request: AdmittedStreamRequest, subscriber: PacedSubscriber): EventCursor {
   const given = request.cursor === undefined ? undefined : deps.codec.decode(request.cursor);
   const start = given ?? request.now;
   const isUnknown = request.cursor !== undefined && given === undefined;

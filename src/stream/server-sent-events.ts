@@ -2,8 +2,8 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '#platform/clock.ts';
 import { infoFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
-import { placeRequest, serveStream } from './serve-stream.ts';
-import type { Outlet, PlacedRequest, StreamDeps, StreamRequest } from './serve-stream.ts';
+import { admitStreamRequest, serveStream } from './serve-stream.ts';
+import type { Outlet, AdmittedStreamRequest, StreamDeps, StreamRequest } from './serve-stream.ts';
 
 const keepaliveIntervalMs = 15_000;
 const keepalive = Buffer.from(': keepalive\n\n');
@@ -19,7 +19,7 @@ export async function openResponseStream(
   deps: StreamDeps,
   request: StreamRequest,
 ): Promise<(response: ServerResponse) => void> {
-  const placed = await placeRequest(deps, request);
+  const placed = await admitStreamRequest(deps, request);
   return (response) => {
     const outlet = outletOf(deps, placed, response);
     serveStream(deps, placed, outlet);
@@ -27,7 +27,7 @@ export async function openResponseStream(
   };
 }
 
-function outletOf(deps: StreamDeps, request: PlacedRequest, response: ServerResponse): Outlet {
+function outletOf(deps: StreamDeps, request: AdmittedStreamRequest, response: ServerResponse): Outlet {
   const closed = new AbortController();
   response.on('error', () => response.destroy());
   response.on('close', () => closed.abort());

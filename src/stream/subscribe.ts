@@ -1,13 +1,13 @@
 import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
 import type { CursorCodec, EventCursor } from '#domain/events/cursor.ts';
-import { comparePlaces } from '#domain/events/event.ts';
-import type { EventRow, LogPlace } from '#domain/events/event.ts';
+import { compareLogPositions } from '#domain/events/event.ts';
+import type { EventRow, LogPosition } from '#domain/events/event.ts';
 import { concerns, openEvents, readReplay } from '#domain/events/read-events.ts';
 import { isEntitled } from '#domain/membership/member.ts';
-import { entitlementKey, readEntitlements } from '#domain/membership/read-entitlements.ts';
+import { entitlementKey, readEntitlements } from '#domain/membership/members/read-entitlements.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Database } from '#storage/database.ts';
+import type { Database } from '#storage/connection/database.ts';
 import { eventFrame, infoFrame } from './frames.ts';
 import type { Hub, Subscriber, Subscription } from './hub.ts';
 import { deliverMissedDevices } from './new-devices.ts';
@@ -72,7 +72,7 @@ async function catchUp(
       infoFrame(here, 'Events behind the cursor have expired. Fetch what is missing with getMessages.'),
     );
   }
-  let reached: LogPlace = cursor;
+  let reached: LogPosition = cursor;
   subscription.readTo = cursor;
   for (let isFirst = true; ; isFirst = false) {
     const admittedAt = await deps.tail.admit(subscription);
@@ -83,7 +83,7 @@ async function catchUp(
       return true;
     }
     // Too much came meanwhile to hold it: read that from the log as well.
-    if (comparePlaces(admittedAt, reached) > 0) reached = admittedAt;
+    if (compareLogPositions(admittedAt, reached) > 0) reached = admittedAt;
   }
 }
 
@@ -97,10 +97,10 @@ async function replay(
   deps: SubscribeDeps,
   subscription: Subscription,
   subscriber: PacedSubscriber,
-  range: { after: LogPlace; upTo: LogPlace },
+  range: { after: LogPosition; upTo: LogPosition },
 ): Promise<boolean> {
   let { after } = range;
-  while (comparePlaces(after, range.upTo) < 0) {
+  while (compareLogPositions(after, range.upTo) < 0) {
     const groupIds = [...subscription.conversationIds].map((conversationId) => Buffer.from(conversationId, 'hex'));
     if (groupIds.length === 0) return subscriber.ready();
     const source = { sql: deps.database.sql, eventTtlDays: deps.eventTtlDays };

@@ -1,13 +1,13 @@
 import type { CursorCodec } from '#domain/events/cursor.ts';
 import { eventKinds } from '#domain/events/event.ts';
-import type { EventRow, LogPlace } from '#domain/events/event.ts';
+import type { EventRow, LogPosition } from '#domain/events/event.ts';
 import { openEvents, personOf, readLogEnd, readTail } from '#domain/events/read-events.ts';
-import { readEntitlements } from '#domain/membership/read-entitlements.ts';
-import type { Listener } from '#domain/membership/read-entitlements.ts';
+import { readEntitlements } from '#domain/membership/members/read-entitlements.ts';
+import type { Listener } from '#domain/membership/members/read-entitlements.ts';
 import type { Clock } from '#platform/clock.ts';
 import { required } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Database } from '#storage/database.ts';
+import type { Database } from '#storage/connection/database.ts';
 import { eventFrame } from './frames.ts';
 import type { Hub, Subscription } from './hub.ts';
 
@@ -16,7 +16,7 @@ export interface Tail {
   /** Something was written: look now. */
   ring(): void;
   /** Attaches the subscription between two batches. @returns the place from which on it hears everything. */
-  admit(subscription: Subscription): Promise<LogPlace>;
+  admit(subscription: Subscription): Promise<LogPosition>;
   stop(): Promise<void>;
 }
 
@@ -41,7 +41,7 @@ const errorPauseMs = 250;
 
 interface Admission {
   readonly subscription: Subscription;
-  readonly resolve: (place: LogPlace) => void;
+  readonly resolve: (place: LogPosition) => void;
 }
 
 /** Starts reading at the present end of the log. */

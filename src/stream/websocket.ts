@@ -4,7 +4,7 @@ import { decodeGroupId } from '#domain/conversations/conversation.ts';
 import type { EphemeralBus } from './ephemeral-bus.ts';
 import { errorFrame } from './frames.ts';
 import type { Subscription } from './hub.ts';
-import { placeRequest, serveStream } from './serve-stream.ts';
+import { admitStreamRequest, serveStream } from './serve-stream.ts';
 import type { Outlet, StreamDeps, StreamRequest } from './serve-stream.ts';
 
 export interface SocketDeps extends StreamDeps {
@@ -28,7 +28,7 @@ const nsid = 'blue.catbird.mls.subscribeConvoEvents';
  * @throws AppError TooManyConnections.
  */
 export async function openSocketStream(deps: SocketDeps, request: StreamRequest): Promise<(socket: WebSocket) => void> {
-  const placed = await placeRequest(deps, request);
+  const placed = await admitStreamRequest(deps, request);
   return (socket) => {
     const outlet = outletOf(deps, request, socket);
     const { subscription } = serveStream(deps, placed, outlet);

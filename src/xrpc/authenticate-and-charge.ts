@@ -1,8 +1,8 @@
 import { isAppError } from '#platform/errors.ts';
-import type { QuotaCharger } from '#quota/charge.ts';
-import type { Decision } from '#quota/decision.ts';
-import type { Doorkeeper } from '#quota/doorkeeper.ts';
-import type { CallerQuotaName } from '#quota/quotas.ts';
+import type { QuotaCharger } from '#quota/table/charge.ts';
+import type { Decision } from '#quota/table/decision.ts';
+import type { ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
+import type { CallerQuotaName } from '#quota/table/quotas.ts';
 import { generalError } from './response/general-error.ts';
 import { rateLimitExceeded } from './response/rate-limit.ts';
 import type { XrpcRequest } from './xrpc-request.ts';
@@ -26,9 +26,9 @@ const countedFailures: ReadonlySet<string> = new Set([
  * Charges the client address before anything of the request is parsed.
  * @throws AppError UnknownAddress, AddressRefused, RateLimitExceeded.
  */
-export async function chargeClientAddress(doorkeeper: Doorkeeper, request: XrpcRequest): Promise<void> {
+export async function chargeClientAddress(addressLimiter: ClientAddressLimiter, request: XrpcRequest): Promise<void> {
   const { socket, headersDistinct } = request.incoming;
-  const entry = await doorkeeper.admit({ peer: socket.remoteAddress, header: (name) => headersDistinct[name] });
+  const entry = await addressLimiter.admit({ peer: socket.remoteAddress, header: (name) => headersDistinct[name] });
   switch (entry.outcome) {
     case 'unknown':
       throw generalError('UnknownAddress');
@@ -37,7 +37,7 @@ export async function chargeClientAddress(doorkeeper: Doorkeeper, request: XrpcR
     case 'limited':
       return noteCharge(request, entry.decision);
     case 'admitted':
-      request.client = entry.visitor;
+      request.addressCharge = entry.addressCharge;
       request.decision = entry.decision;
   }
 }
@@ -48,18 +48,18 @@ export async function chargeClientAddress(doorkeeper: Doorkeeper, request: XrpcR
  * @throws what `verify` throws, or AppError RateLimitExceeded when the address has too many failed authentications.
  */
 export async function authenticate<Identity>(
-  doorkeeper: Doorkeeper,
+  addressLimiter: ClientAddressLimiter,
   request: XrpcRequest,
   verify: () => Promise<Identity>,
 ): Promise<Identity> {
-  const { client } = request;
+  const { addressCharge } = request;
   try {
     const identity = await verify();
-    if (client !== undefined) await doorkeeper.recognise(client);
+    if (addressCharge !== undefined) await addressLimiter.refund(addressCharge);
     return identity;
   } catch (error) {
-    if (client === undefined || !isAppError(error) || !countedFailures.has(error.code)) throw error;
-    const decision = await doorkeeper.suspect(client);
+    if (addressCharge === undefined || !isAppError(error) || !countedFailures.has(error.code)) throw error;
+    const decision = await addressLimiter.countFailure(addressCharge);
     if (decision?.allowed === false) noteCharge(request, decision);
     throw error;
   }

@@ -1,9 +1,9 @@
 import type { Caller } from '#domain/caller.ts';
 import { formatConversationId, parseConversationId } from '#domain/conversations/conversation.ts';
-import { requireMember } from '#domain/membership/require-member.ts';
+import { requireMember } from '#domain/membership/members/require-member.ts';
 import { isAppError } from '#platform/errors.ts';
-import type { QuotaCharger } from '#quota/charge.ts';
-import type { Decision } from '#quota/decision.ts';
+import type { QuotaCharger } from '#quota/table/charge.ts';
+import type { Decision } from '#quota/table/decision.ts';
 import { rateLimitExceeded } from './response/rate-limit.ts';
 
 /** One call that writes to a conversation. */

@@ -3,9 +3,9 @@ import type { Caller } from '#domain/caller.ts';
 import type { HttpResponse } from '#edge/exchange.ts';
 import type { Clock } from '#platform/clock.ts';
 import { limits } from '#platform/limits.ts';
-import { currentRequest, outcomeUnknown } from '#platform/request-life.ts';
-import type { QuotaCharger } from '#quota/charge.ts';
-import type { Doorkeeper } from '#quota/doorkeeper.ts';
+import { currentRequest, outcomeUnknown } from '#platform/request-deadline.ts';
+import type { QuotaCharger } from '#quota/table/charge.ts';
+import type { ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
 import { authenticate, chargeAccount } from './authenticate-and-charge.ts';
 import type { Endpoint, EventStreamEndpoint, MethodEndpoint, SubscriptionEndpoint } from './endpoint.ts';
 import { readJsonBody, refuseLargeBody } from './input/request-body.ts';
@@ -20,7 +20,7 @@ export interface CallDeps {
   readonly authenticate: Authenticate;
   readonly quota: QuotaCharger;
   /** Limits client addresses before their requests are authenticated. */
-  readonly doorkeeper: Doorkeeper;
+  readonly addressLimiter: ClientAddressLimiter;
   readonly clock: Clock;
 }
 
@@ -70,7 +70,7 @@ async function openEventStream(
   const caller = await authenticateByToken(deps, request, endpoint);
   await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
   const take = await endpoint.open({ caller, search, lastEventId: incoming.headers['last-event-id']?.toString() });
-  if (currentRequest()?.isGivenUp === true) throw outcomeUnknown();
+  if (currentRequest()?.isExpired === true) throw outcomeUnknown();
   outgoing.writeHead(statusOk, { ...responseHeaders(request), ...eventStreamHeaders });
   outgoing.flushHeaders();
   take(outgoing);
@@ -83,7 +83,7 @@ async function openSubscription(
 ): Promise<undefined> {
   const { openWebSocket, search } = request;
   if (openWebSocket === undefined) throw generalError('UpgradeRequired');
-  const admitted = await authenticate(deps.doorkeeper, request, () => endpoint.admit(search));
+  const admitted = await authenticate(deps.addressLimiter, request, () => endpoint.admit(search));
   await chargeAccount(deps.quota, request, { did: admitted.caller.did, quota: endpoint.quota });
   const take = await admitted.open();
   openWebSocket(responseHeaders(request), take);
@@ -91,5 +91,7 @@ async function openSubscription(
 
 function authenticateByToken(deps: CallDeps, request: XrpcRequest, { nsid }: Endpoint): Promise<Caller> {
   const { authorization } = request.incoming.headers;
-  return authenticate(deps.doorkeeper, request, () => deps.authenticate(authorization, nsid, request.client?.bucket));
+  return authenticate(deps.addressLimiter, request, () =>
+    deps.authenticate(authorization, nsid, request.addressCharge?.bucket),
+  );
 }

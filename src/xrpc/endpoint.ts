@@ -14,7 +14,7 @@ import type { Caller } from '#domain/caller.ts';
 import { encodeJson } from '#platform/encode-json.ts';
 import { InvariantError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
-import type { CallerQuotaName } from '#quota/quotas.ts';
+import type { CallerQuotaName } from '#quota/table/quotas.ts';
 import { parseInput, parseParams } from './input/lexicon-input.ts';
 import type { WireValue } from './response/wire-value.ts';
 

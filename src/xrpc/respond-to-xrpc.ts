@@ -1,9 +1,9 @@
 import { isPreflight, preflightResponse } from '#edge/cors.ts';
 import type { HttpResponse } from '#edge/exchange.ts';
 import { InvariantError } from '#platform/errors.ts';
-import { describeError } from '#platform/logger.ts';
-import type { Logger } from '#platform/logger.ts';
-import type { RequestDeadline } from '#platform/request-life.ts';
+import { describeError } from '#platform/logging/logger.ts';
+import type { Logger } from '#platform/logging/logger.ts';
+import type { RequestDeadlines } from '#platform/request-deadline.ts';
 import { chargeClientAddress } from './authenticate-and-charge.ts';
 import { callEndpoint } from './call-endpoint.ts';
 import type { CallDeps } from './call-endpoint.ts';
@@ -20,7 +20,7 @@ export interface XrpcDeps extends CallDeps {
   readonly endpoints: readonly Endpoint[];
   readonly logger: Logger;
   /** Ends the waits of each request for the database; without it they have no common end. */
-  readonly deadline?: RequestDeadline;
+  readonly deadline?: RequestDeadlines;
   /** Called once for each response. */
   readonly observe?: (observation: RequestObservation) => void;
 }
@@ -78,7 +78,7 @@ async function respond(
   let error = 'none';
   let response: HttpResponse | undefined;
   try {
-    await chargeClientAddress(deps.doorkeeper, request);
+    await chargeClientAddress(deps.addressLimiter, request);
     response = isPreflight(exchange) ? preflightResponse : await callEndpoint(deps, endpoints, request);
   } catch (thrown) {
     const refusal = refuse(deps, request, thrown);

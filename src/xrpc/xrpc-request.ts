@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { newRequestId } from '#platform/ids.ts';
 import type { Exchange } from '#edge/exchange.ts';
-import type { Decision } from '#quota/decision.ts';
-import type { Visitor } from '#quota/doorkeeper.ts';
+import type { Decision } from '#quota/table/decision.ts';
+import type { AddressCharge } from '#quota/client-address/client-address-limiter.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { OpenWebSocket } from './websocket-upgrade.ts';
 
@@ -18,8 +18,8 @@ export interface XrpcRequest extends XrpcExchange {
   /** The method that the request names, whether or not it exists. */
   readonly nsid: string;
   readonly search: URLSearchParams;
-  /** The client address and its charge; undefined until `chargeClientAddress`. */
-  client: Visitor | undefined;
+  /** The charge of the client address; undefined before it, and when the operator lists the address as allowed. */
+  addressCharge: AddressCharge | undefined;
   /** The last charge of a quota, for the rate limit headers. */
   decision: Decision | undefined;
   endpoint: Endpoint | undefined;
@@ -43,7 +43,7 @@ export function newXrpcRequest(exchange: XrpcExchange): XrpcRequest {
     requestId: newRequestId(),
     nsid: path.slice(prefix.length),
     search: new URLSearchParams(url.slice(path.length + 1)),
-    client: undefined,
+    addressCharge: undefined,
     decision: undefined,
     endpoint: undefined,
   };

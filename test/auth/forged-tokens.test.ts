@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '#auth/authenticate.ts';
 import type { Authenticate } from '#auth/authenticate.ts';
-import { createDidDocuments } from '#identity/did-documents.ts';
-import { createFetchDidDocument } from '#identity/fetch-did-document.ts';
+import { createDidDocuments } from '#identity/did-documents/did-documents.ts';
+import { createFetchDidDocument } from '#identity/did-documents/fetch-did-document.ts';
 import { newUuid } from '#platform/ids.ts';
-import { createAccount } from '../support/account.ts';
-import type { Account } from '../support/account.ts';
+import { createAccount } from '../support/clients/account.ts';
+import type { Account } from '../support/clients/account.ts';
 import { errorCode } from '../support/error-code.ts';
-import { startLoopbackPlc } from '../support/loopback-plc.ts';
-import type { LoopbackPlc } from '../support/loopback-plc.ts';
+import { startLoopbackPlc } from '../support/network/loopback-plc.ts';
+import type { LoopbackPlc } from '../support/network/loopback-plc.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 import { startTestBed } from '../support/test-server.ts';
-import { createXrpcClient } from '../support/xrpc-client.ts';
+import { createXrpcClient } from '../support/clients/xrpc-client.ts';
 
 const service = 'did:web:nightjar.test';
 const lxm = 'blue.catbird.mls.sendMessage';

@@ -1,5 +1,5 @@
 import type { Oracle } from './token-case.ts';
-import type { TokenScene } from './token-scene.ts';
+import type { TokenScene } from './token-fixture.ts';
 
 /** A token that is accepted here and not by every reference verifier. */
 export interface LooserCase {

@@ -1,7 +1,7 @@
 import type { AuthErrorCode } from '#auth/auth-error.ts';
-import { randomPlcDid } from '../support/account.ts';
-import { foreignToken, hmacToken, multibaseKey, ownJwk, replaceSegment } from './token-scene.ts';
-import type { TokenScene } from './token-scene.ts';
+import { randomPlcDid } from '../support/clients/account.ts';
+import { foreignToken, hmacToken, multibaseKey, ownJwk, replaceSegment } from './token-fixture.ts';
+import type { TokenScene } from './token-fixture.ts';
 import type { TokenCase } from './token-case.ts';
 
 type More = Omit<TokenCase, 'name' | 'error' | 'token'>;

@@ -5,17 +5,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { refuseTokens } from '#auth/refuse-tokens.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { createPrivacy } from '#privacy/privacy.ts';
-import { createAccount } from '../support/account.ts';
-import { startChildServer } from '../support/child-server.ts';
-import { openEventStream, StreamRefused } from '../support/event-stream.ts';
-import { createLeakScanner, dumpTables } from '../support/leak-scanner.ts';
-import { runJob } from '../support/run-job.ts';
-import { openServerSentEvents } from '../support/server-sent-events.ts';
+import { createAccount } from '../support/clients/account.ts';
+import { startChildServer } from '../support/processes/child-server.ts';
+import { openEventStream, StreamRefused } from '../support/clients/event-stream.ts';
+import { createLeakScanner, dumpTables } from '../support/privacy/leak-scanner.ts';
+import { runJob } from '../support/processes/run-job.ts';
+import { openServerSentEvents } from '../support/clients/server-sent-events.ts';
 import { startTestBed, testEnvironment } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { createXrpcClient, errorNameOf } from '../support/xrpc-client.ts';
-import type { XrpcClient } from '../support/xrpc-client.ts';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { createXrpcClient, errorNameOf } from '../support/clients/xrpc-client.ts';
+import type { XrpcClient } from '../support/clients/xrpc-client.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 
 const method = 'getConvos';
 /** Two polls, on a machine that is late. */

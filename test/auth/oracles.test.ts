@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createAccount } from '../support/account.ts';
-import type { Account } from '../support/account.ts';
+import { createAccount } from '../support/clients/account.ts';
+import type { Account } from '../support/clients/account.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { createXrpcClient } from '../support/xrpc-client.ts';
+import { createXrpcClient } from '../support/clients/xrpc-client.ts';
 import { looserTokens } from './looser-tokens.ts';
 import { malformedTokens } from './malformed-tokens.ts';
 import { createOracles } from './oracles.ts';
 import { reasons } from './token-case.ts';
 import type { Oracle } from './token-case.ts';
-import { createTokenScene, mirrorS, orders } from './token-scene.ts';
-import type { TokenScene } from './token-scene.ts';
+import { createTokenScene, mirrorS, orders } from './token-fixture.ts';
+import type { TokenScene } from './token-fixture.ts';
 import { wrongTokens } from './wrong-tokens.ts';
 
 const method = 'getConvos';

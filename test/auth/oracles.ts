@@ -1,6 +1,6 @@
 import { ServiceJwtVerifier } from '@atcute/xrpc-server/auth';
 import { verifyJwt } from '@atproto/xrpc-server';
-import type { DidDocumentJson, LoopbackPlc } from '../support/loopback-plc.ts';
+import type { DidDocumentJson, LoopbackPlc } from '../support/network/loopback-plc.ts';
 import type { Oracle } from './token-case.ts';
 
 /** Whether a reference verifier accepts a token for one of these audiences and this method. */

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
-import type { Database } from '#storage/database.ts';
-import { createAccount } from '../support/account.ts';
-import type { LoopbackPlc } from '../support/loopback-plc.ts';
+import type { Database } from '#storage/connection/database.ts';
+import { createAccount } from '../support/clients/account.ts';
+import type { LoopbackPlc } from '../support/network/loopback-plc.ts';
 import type { TestServer } from '../support/test-server.ts';
-import { createXrpcClient, errorNameOf } from '../support/xrpc-client.ts';
-import type { RawAnswer } from '../support/xrpc-client.ts';
-import { startOwnPostgresServer } from '../support/own-postgres-server.ts';
-import type { OwnPostgresServer } from '../support/own-postgres-server.ts';
+import { createXrpcClient, errorNameOf } from '../support/clients/xrpc-client.ts';
+import type { RawAnswer } from '../support/clients/xrpc-client.ts';
+import { startOwnPostgresServer } from '../support/postgres/own-postgres-server.ts';
+import type { OwnPostgresServer } from '../support/postgres/own-postgres-server.ts';
 
 let bed: OwnPostgresServer;
 let database: Database;

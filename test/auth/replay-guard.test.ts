@@ -1,14 +1,14 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createReplayGuard } from '#auth/replay-guard.ts';
-import type { ReplayGuard, ReplayVerdict } from '#auth/replay-guard.ts';
-import type { Sql } from '#storage/database.ts';
-import { openDatabase } from '#storage/database.ts';
+import type { ReplayGuard, ReplayResult } from '#auth/replay-guard.ts';
+import type { Sql } from '#storage/connection/database.ts';
+import { openDatabase } from '#storage/connection/database.ts';
 import { systemClock } from '#platform/clock.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 import { createManualClock } from '../support/manual-clock.ts';
-import { runJob } from '../support/run-job.ts';
+import { runJob } from '../support/processes/run-job.ts';
 
 const issuer = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 let database: TestDatabase;
@@ -45,11 +45,11 @@ function use(
   guard: ReplayGuard,
   jti: string,
   issuedAtSeconds: number | undefined = nowSeconds(),
-): Promise<ReplayVerdict> {
+): Promise<ReplayResult> {
   return guard.firstUse(issuer, jti, { issuedAtSeconds, expiresAtSeconds: nowSeconds() + 60 });
 }
 
-function countOf(verdicts: readonly ReplayVerdict[], wanted: ReplayVerdict): number {
+function countOf(verdicts: readonly ReplayResult[], wanted: ReplayResult): number {
   return verdicts.filter((verdict) => verdict === wanted).length;
 }
 
@@ -146,9 +146,9 @@ describe('after the record was lost', () => {
     const guard = openGuard();
     expect(await use(guard, 'old-token')).toBe('first');
     await forgetAll();
-    expect(await use(guard, 'old-token'), 'its entry is gone, yet it must not pass').toBe('just-before-birth');
-    expect(await use(guard, 'older-token', nowSeconds() - 29)).toBe('just-before-birth');
-    expect(await use(guard, 'oldest-token', nowSeconds() - 31)).toBe('before-birth');
+    expect(await use(guard, 'old-token'), 'its entry is gone, yet it must not pass').toBe('just-before-record');
+    expect(await use(guard, 'older-token', nowSeconds() - 29)).toBe('just-before-record');
+    expect(await use(guard, 'oldest-token', nowSeconds() - 31)).toBe('before-record');
     expect(await use(guard, 'late-token', nowSeconds() + 2)).toBe('first');
     expect(await use(guard, 'late-token', nowSeconds() + 2)).toBe('replayed');
   });
@@ -156,9 +156,9 @@ describe('after the record was lost', () => {
   test('a token without iat counts as old as its exp allows', async () => {
     await forgetAll();
     const guard = openGuard();
-    const useWithoutIat = (jti: string, expiresAtSeconds: number): Promise<ReplayVerdict> =>
+    const useWithoutIat = (jti: string, expiresAtSeconds: number): Promise<ReplayResult> =>
       guard.firstUse(issuer, jti, { issuedAtSeconds: undefined, expiresAtSeconds });
-    expect(await useWithoutIat('no-iat', nowSeconds() + 60)).toBe('before-birth');
+    expect(await useWithoutIat('no-iat', nowSeconds() + 60)).toBe('before-record');
     expect(await useWithoutIat('no-iat-2', nowSeconds() + 302)).toBe('first');
   });
 

@@ -1,5 +1,5 @@
 import type { AuthErrorCode } from '#auth/auth-error.ts';
-import type { TokenScene } from './token-scene.ts';
+import type { TokenScene } from './token-fixture.ts';
 
 /** A reference verifier. */
 export type Oracle = 'atproto' | 'atcute';

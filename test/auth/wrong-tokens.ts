@@ -1,7 +1,7 @@
 import type { AuthErrorCode } from '#auth/auth-error.ts';
-import { createAccount, randomPlcDid } from '../support/account.ts';
-import { bytes32, derSignature, orders, replaceSegment, replaceSignature } from './token-scene.ts';
-import type { TokenScene } from './token-scene.ts';
+import { createAccount, randomPlcDid } from '../support/clients/account.ts';
+import { bytes32, derSignature, orders, replaceSegment, replaceSignature } from './token-fixture.ts';
+import type { TokenScene } from './token-fixture.ts';
 import type { TokenCase } from './token-case.ts';
 
 type More = Omit<TokenCase, 'name' | 'error' | 'token'>;

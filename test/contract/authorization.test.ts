@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { methodNames } from '#xrpc/mls/endpoints.ts';
 import { required } from '#platform/errors.ts';
-import { sceneCalls } from '../support/authorization-calls.ts';
-import { gatherCast, newScene, sceneOfNothing } from '../support/authorization-scene.ts';
-import type { Cast, Scene } from '../support/authorization-scene.ts';
-import { createCraftedConversation, sendCrafted } from '../support/crafted-conversation.ts';
-import { openEventStream, StreamRefused } from '../support/event-stream.ts';
-import { startLoopbackPds } from '../support/loopback-pds.ts';
-import type { LoopbackPds } from '../support/loopback-pds.ts';
-import { openServerSentEvents, ServerSentEventsRefused } from '../support/server-sent-events.ts';
+import { sceneCalls } from '../support/clients/authorization-calls.ts';
+import { gatherCast, newScene, sceneOfNothing } from '../support/clients/authorization-fixture.ts';
+import type { Cast, Scene } from '../support/clients/authorization-fixture.ts';
+import { createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
+import { openEventStream, StreamRefused } from '../support/clients/event-stream.ts';
+import { startLoopbackPds } from '../support/network/loopback-pds.ts';
+import type { LoopbackPds } from '../support/network/loopback-pds.ts';
+import { openServerSentEvents, ServerSentEventsRefused } from '../support/clients/server-sent-events.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { errorNameOf } from '../support/xrpc-client.ts';
-import type { RawAnswer, RawRequest, XrpcClient } from '../support/xrpc-client.ts';
+import { errorNameOf } from '../support/clients/xrpc-client.ts';
+import type { RawAnswer, RawRequest, XrpcClient } from '../support/clients/xrpc-client.ts';
 import { authorization, notThere, roles } from './authorization.ts';
 import type { AuthorizedMethod, Outcome, Role } from './authorization.ts';
 

@@ -1,4 +1,4 @@
-import type { MethodName } from '../support/xrpc-client.ts';
+import type { MethodName } from '../support/clients/xrpc-client.ts';
 
 /**
  * Who somebody is to the conversation, device, report or request that a call is about. Devices and Welcomes are the member's,

@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 
 const lexicon = z.object({
   defs: z.object({ main: z.object({ errors: z.array(z.object({ name: z.string() })).default([]) }).optional() }),

@@ -1,6 +1,6 @@
 import { lexToJson } from '@atproto/lex-json';
 import type { LexValue } from '@atproto/lex-schema';
-import type { AnswerOf, MethodName, RequestOf, XrpcClient } from '../support/xrpc-client.ts';
+import type { AnswerOf, MethodName, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 import { createStandIns } from './stand-ins.ts';
 
 /** One call that a test has made, with stand-ins for what differs from run to run. */

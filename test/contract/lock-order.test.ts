@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Sql } from '#storage/database.ts';
-import { sceneCalls } from '../support/authorization-calls.ts';
-import { gatherCast, newScene } from '../support/authorization-scene.ts';
-import type { Cast, Scene } from '../support/authorization-scene.ts';
-import { startLoopbackPds } from '../support/loopback-pds.ts';
-import type { LoopbackPds } from '../support/loopback-pds.ts';
+import type { Sql } from '#storage/connection/database.ts';
+import { sceneCalls } from '../support/clients/authorization-calls.ts';
+import { gatherCast, newScene } from '../support/clients/authorization-fixture.ts';
+import type { Cast, Scene } from '../support/clients/authorization-fixture.ts';
+import { startLoopbackPds } from '../support/network/loopback-pds.ts';
+import type { LoopbackPds } from '../support/network/loopback-pds.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { errorNameOf } from '../support/xrpc-client.ts';
-import type { RawAnswer } from '../support/xrpc-client.ts';
+import { errorNameOf } from '../support/clients/xrpc-client.ts';
+import type { RawAnswer } from '../support/clients/xrpc-client.ts';
 import { authorization, notThere } from './authorization.ts';
 import type { Role } from './authorization.ts';
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 import { knownDifferences } from './known-differences.ts';
 import { lexiconDifferences } from './lexicon-difference.ts';
 import type { Json } from './lexicon-difference.ts';

@@ -4,14 +4,14 @@ import { readerPhrases, refusalReasons } from '#domain/refusal-reasons.ts';
 import { required } from '#platform/errors.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
-import { craftedSuite, createCraftedConversation, craftMessage } from '../support/crafted-conversation.ts';
-import type { CraftedConversation } from '../support/crafted-conversation.ts';
-import { craftApplication, craftCommit, craftExternalCommit, craftWelcome } from '../support/crafted-mls.ts';
-import { MlsMember } from '../support/mls-member.ts';
-import { registerTestDevice } from '../support/register-device.ts';
+import { craftedSuite, createCraftedConversation, craftMessage } from '../support/mls/crafted-conversation.ts';
+import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { craftApplication, craftCommit, craftExternalCommit, craftWelcome } from '../support/mls/crafted-mls.ts';
+import { MlsMember } from '../support/mls/mls-member.ts';
+import { registerTestDevice } from '../support/clients/register-device.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { RequestOf, XrpcClient } from '../support/xrpc-client.ts';
+import type { RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 /** Other inputs every day, the same all day long. */
 const seed = Number(process.env['FUZZ_SEED'] ?? new Date().toISOString().slice(0, 10).replaceAll('-', ''));

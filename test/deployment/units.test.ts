@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { settings } from '#platform/settings.ts';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { settings } from '#platform/config/settings.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 import { hasTools, readUnit, unitPaths } from './unit-file.ts';
 
 const units = Object.entries(unitPaths);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { addMembers } from '#domain/membership/add-members.ts';
-import { commitToGroup } from '#domain/membership/commit-to-group.ts';
+import { commitToGroup } from '#domain/membership/commits/commit-to-group.ts';
 import { leaveConversation } from '#domain/membership/leave-conversation.ts';
 import { removeMember } from '#domain/membership/remove-member.ts';
 import { sendMessage } from '#domain/messages/send-message.ts';
@@ -8,12 +8,18 @@ import { updatePolicy } from '#domain/policies/update-policy.ts';
 import { refusalReasons } from '#domain/refusal-reasons.ts';
 import { AppError } from '#platform/errors.ts';
 import { newUuid } from '#platform/ids.ts';
-import { randomPlcDid } from '../support/account.ts';
-import { byReference, byValue, craftClearCommit, craftClearProposal, proposals } from '../support/clear-handshakes.ts';
+import { randomPlcDid } from '../support/clients/account.ts';
+import {
+  byReference,
+  byValue,
+  craftClearCommit,
+  craftClearProposal,
+  proposals,
+} from '../support/mls/clear-handshakes.ts';
 import { startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
-import { blankLeaf, createKnownGroup, gatherKnownCast, leavesOfGroup } from '../support/known-group.ts';
-import type { Cast, KnownGroup, Name } from '../support/known-group.ts';
+import { blankLeaf, createKnownGroup, gatherKnownCast, leavesOfGroup } from '../support/mls/known-group.ts';
+import type { Cast, KnownGroup, Name } from '../support/mls/known-group.ts';
 
 // What a commit in clear really holds, against what the call says: every method, every role, every content, by value and by reference.
 

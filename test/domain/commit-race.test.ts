@@ -6,7 +6,7 @@ import { listCommits, listMessages } from '#domain/messages/list-messages.ts';
 import type { Message } from '#domain/messages/message.ts';
 import { systemClock } from '#platform/clock.ts';
 import { required } from '#platform/errors.ts';
-import { craftCommit } from '../support/crafted-mls.ts';
+import { craftCommit } from '../support/mls/crafted-mls.ts';
 import { randomPeople, refusalOf, sendRandom, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness, TestConversation, TestServer } from '../support/domain-harness.ts';
 

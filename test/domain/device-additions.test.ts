@@ -8,8 +8,8 @@ import { registerDevice } from '#domain/devices/register-device.ts';
 import { limits } from '#platform/limits.ts';
 import { randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
-import { MlsDevice } from '../support/mls-device.ts';
-import { runJob } from '../support/run-job.ts';
+import { MlsDevice } from '../support/mls/mls-device.ts';
+import { runJob } from '../support/processes/run-job.ts';
 
 let harness: DomainHarness;
 beforeAll(async () => void (harness = await startDomainHarness()));

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { comparePlaces, placeBefore } from '#domain/events/event.ts';
-import type { EventRow, LogPlace } from '#domain/events/event.ts';
+import { compareLogPositions, positionBefore } from '#domain/events/event.ts';
+import type { EventRow, LogPosition } from '#domain/events/event.ts';
 import { readLogEnd, readReplay, readTail } from '#domain/events/read-events.ts';
-import { memberPseudonym } from '#domain/membership/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/require-member.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
-import type { Sql, SqlTx } from '#storage/database.ts';
-import { createTestDatabase } from '../support/database.ts';
+import type { Sql, SqlTx } from '#storage/connection/database.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
 import { randomPeople, sendRandom, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness, TestConversation } from '../support/domain-harness.ts';
 
@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => harness.close());
 
 /** What a server's tail would deliver: every event after `from`, page by page, as far as it may be read now. */
-async function readOn(from: LogPlace, limit = 7, gaps: 'pass' | 'await' = 'pass'): Promise<EventRow[]> {
+async function readOn(from: LogPosition, limit = 7, gaps: 'pass' | 'await' = 'pass'): Promise<EventRow[]> {
   const events: EventRow[] = [];
   for (;;) {
     const page = await readTail(harness.server, events.at(-1) ?? from, { limit, gaps });
@@ -26,12 +26,12 @@ async function readOn(from: LogPlace, limit = 7, gaps: 'pass' | 'await' = 'pass'
 }
 
 /** The end of the log. */
-async function readToEnd(): Promise<LogPlace> {
-  return (await readOn(placeBefore(0), 500)).at(-1) ?? placeBefore(0);
+async function readToEnd(): Promise<LogPosition> {
+  return (await readOn(positionBefore(0), 500)).at(-1) ?? positionBefore(0);
 }
 
 /** Polls until `count` events after `from` have been read, or ten seconds are over. */
-async function readUntil(from: LogPlace, count: number): Promise<EventRow[]> {
+async function readUntil(from: LogPosition, count: number): Promise<EventRow[]> {
   const events: EventRow[] = [];
   const deadlineMs = harness.server.clock.monotonicMs() + 10_000;
   while (events.length < count && harness.server.clock.monotonicMs() < deadlineMs) {
@@ -79,7 +79,7 @@ test('events of a transaction whose commit is held back are not skipped by reade
   const events = await readUntil(from, 11);
   expect(seqsOf(events, slow)).toEqual([1]);
   expect(seqsOf(events, fast)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-  expect(events).toEqual(events.toSorted(comparePlaces));
+  expect(events).toEqual(events.toSorted(compareLogPositions));
 });
 
 // Safe because only writers of events hold a lock that readers look for.
@@ -227,7 +227,7 @@ test('tails that read all the time beside 24 writers, some of which roll back, g
     const events = [...delivered, ...(await readUntil(delivered.at(-1) ?? from, stored - delivered.length))];
     expect(events).toHaveLength(stored);
     expect(delivered.length, 'the tail read nothing while others wrote').toBeGreaterThan(stored / 4);
-    expect(events).toEqual(events.toSorted(comparePlaces));
+    expect(events).toEqual(events.toSorted(compareLogPositions));
     for (const conversation of conversations) {
       const seqs = seqsOf(events, conversation);
       expect(seqs).toEqual(seqs.map((_, index) => index + 1));

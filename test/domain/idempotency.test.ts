@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import { newUuid } from '#platform/ids.ts';
-import { randomPlcDid } from '../support/account.ts';
+import { randomPlcDid } from '../support/clients/account.ts';
 import { startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
 

@@ -1,18 +1,18 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
+import { claimKeyPackages } from '#domain/key-packages/claiming/claim-key-packages.ts';
 import { cleanKeyPackages } from '#domain/key-packages/clean-key-packages.ts';
 import { keyPackageOwner, storedRef } from '#domain/key-packages/key-package.ts';
 import { selectExpired, selectSurplus } from '#domain/key-packages/past-packages.ts';
-import { takeTurn } from '#jobs/take-turn.ts';
-import { openTurn, TurnLostError } from '#jobs/turn.ts';
-import type { JobTurn } from '#jobs/turn.ts';
+import { acquireLease } from '#jobs/leases/acquire-lease.ts';
+import { openLease, LeaseLostError } from '#jobs/leases/lease.ts';
+import type { JobLease } from '#jobs/leases/lease.ts';
 import { required } from '#platform/errors.ts';
 import { newUuid } from '#platform/ids.ts';
 import { plantKeyPackages, randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
-import { holdTurn } from '../support/held-turn.ts';
-import { runJob } from '../support/run-job.ts';
+import { holdTurn } from '../support/processes/held-lease.ts';
+import { runJob } from '../support/processes/run-job.ts';
 
 let harness: DomainHarness;
 let servers: readonly [TestServer, TestServer];
@@ -198,16 +198,16 @@ test('a worker that slept through its turn removes nothing', async () => {
   const past = await plantNames(harness.server, { did: owner, device: 'never registered' }, 3);
   await end(past, -1, -1);
   const { database } = harness;
-  const taken = await takeTurn(database.sql, { job: 'test', leaseMs: 0 });
+  const taken = await acquireLease(database.sql, { job: 'test', leaseMs: 0 });
   if ('refused' in taken) throw new Error(taken.refused);
-  const late = openTurn(
+  const late = openLease(
     { database, clock: harness.server.clock },
     { job: 'test', fence: taken.fence, budgetMs: 60_000 },
   );
-  await takeTurn(database.sql, { job: 'test', leaseMs: 0 });
+  await acquireLease(database.sql, { job: 'test', leaseMs: 0 });
   await expect(
     cleanKeyPackages({ db: database.db, turn: late, keyPackagesPerDeviceMax: 1, consumedTtlHours: 24 }),
-  ).rejects.toThrow(TurnLostError);
+  ).rejects.toThrow(LeaseLostError);
   expect(await left(past)).toEqual(hex(past));
 });
 
@@ -218,7 +218,7 @@ test('what a killed run has left is removed by the next', async () => {
   await database.sql`
     UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref IN ${database.sql(used)}`;
   const turn = await holdTurn(database);
-  const killed: JobTurn = {
+  const killed: JobLease = {
     ...turn,
     inBatches: async (removeSome) => {
       await turn.step((tx) => removeSome(tx, 1));

@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
+import { claimKeyPackages } from '#domain/key-packages/claiming/claim-key-packages.ts';
 import { cleanKeyPackages } from '#domain/key-packages/clean-key-packages.ts';
 import { storedRef } from '#domain/key-packages/key-package.ts';
 import { addMembers } from '#domain/membership/add-members.ts';
 import { leaveConversation } from '#domain/membership/leave-conversation.ts';
 import { getWelcome } from '#domain/welcomes/get-welcome.ts';
-import { keyPackageRef } from '#mls/key-package-ref.ts';
+import { keyPackageRef } from '#mls/key-packages/key-package-ref.ts';
 import { required } from '#platform/errors.ts';
-import { craftCommit, craftWelcome } from '../support/crafted-mls.ts';
+import { craftCommit, craftWelcome } from '../support/mls/crafted-mls.ts';
 import { plantKeyPackages, randomPeople, refusalOf, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness, TestConversation, TestServer } from '../support/domain-harness.ts';
-import { holdTurn } from '../support/held-turn.ts';
-import { runJob } from '../support/run-job.ts';
+import { holdTurn } from '../support/processes/held-lease.ts';
+import { runJob } from '../support/processes/run-job.ts';
 
 let harness: DomainHarness;
 let servers: readonly [TestServer, TestServer];

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
-import type { Database } from '#storage/database.ts';
-import { createAccount } from '../support/account.ts';
-import { craftMessage, createCraftedConversation } from '../support/crafted-conversation.ts';
-import type { CraftedConversation } from '../support/crafted-conversation.ts';
-import { openEventStream } from '../support/event-stream.ts';
-import type { EventStream } from '../support/event-stream.ts';
+import type { Database } from '#storage/connection/database.ts';
+import { createAccount } from '../support/clients/account.ts';
+import { craftMessage, createCraftedConversation } from '../support/mls/crafted-conversation.ts';
+import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
+import type { EventStream } from '../support/clients/event-stream.ts';
 import type { TestServer } from '../support/test-server.ts';
-import { createXrpcClient, rawRequest } from '../support/xrpc-client.ts';
-import type { XrpcClient } from '../support/xrpc-client.ts';
-import { startOwnPostgresServer } from '../support/own-postgres-server.ts';
-import type { OwnPostgresServer } from '../support/own-postgres-server.ts';
+import { createXrpcClient, rawRequest } from '../support/clients/xrpc-client.ts';
+import type { XrpcClient } from '../support/clients/xrpc-client.ts';
+import { startOwnPostgresServer } from '../support/postgres/own-postgres-server.ts';
+import type { OwnPostgresServer } from '../support/postgres/own-postgres-server.ts';
 
 let bed: OwnPostgresServer;
 let database: Database;

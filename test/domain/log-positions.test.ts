@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { EventRow, LogPlace } from '#domain/events/event.ts';
-import { placeBefore } from '#domain/events/event.ts';
+import type { EventRow, LogPosition } from '#domain/events/event.ts';
+import { positionBefore } from '#domain/events/event.ts';
 import { readHorizonLag } from '#domain/events/read-horizon-lag.ts';
 import { readLogEnd, readTail } from '#domain/events/read-events.ts';
-import { memberPseudonym } from '#domain/membership/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/require-member.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
-import type { Sql } from '#storage/database.ts';
+import type { Sql } from '#storage/connection/database.ts';
 import { randomPeople, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness, TestConversation } from '../support/domain-harness.ts';
 import { errorCode } from '../support/error-code.ts';
@@ -65,7 +65,7 @@ async function pidOf(session: Session): Promise<number> {
 const groupsOf = (events: readonly EventRow[]): number[] =>
   events.map(({ groupId }) => conversations.findIndex((conversation) => conversation.groupId.equals(groupId)));
 
-const everything = async (from: LogPlace): Promise<number[]> =>
+const everything = async (from: LogPosition): Promise<number[]> =>
   groupsOf((await readTail(harness.server, from, { limit: 100, gaps: 'pass' })).events);
 
 /** Leaves a position that no event has, so that readers look for the writer of it. */
@@ -196,7 +196,7 @@ test('the end of the log is that of an event, so that positions which nobody use
   await append(first, 0);
   await end(first, 'COMMIT');
   const [stored] = await sql<{ position: number }[]>`SELECT max(position) AS position FROM events`;
-  const place = placeBefore((stored?.position ?? 0) + 1);
+  const place = positionBefore((stored?.position ?? 0) + 1);
   for (let nth = 0; nth < 40; nth++) await leaveGap();
   expect(await readLogEnd(harness.server)).toEqual(place);
   // As after a crash that lost what was not on disk.

@@ -2,17 +2,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
 import { createConversation } from '#domain/conversations/create-conversation.ts';
 import { getEpoch } from '#domain/conversations/get-epoch.ts';
-import { getGroupInfo } from '#domain/conversations/get-group-info.ts';
+import { getGroupInfo } from '#domain/conversations/group-info/get-group-info.ts';
 import { listConversations } from '#domain/conversations/list-conversations.ts';
 import { addMembers } from '#domain/membership/add-members.ts';
 import { leaveConversation } from '#domain/membership/leave-conversation.ts';
-import { listRosters } from '#domain/membership/list-rosters.ts';
+import { listRosters } from '#domain/membership/members/list-rosters.ts';
 import { removeMember } from '#domain/membership/remove-member.ts';
 import { listCommits, listMessages } from '#domain/messages/list-messages.ts';
 import { getWelcome } from '#domain/welcomes/get-welcome.ts';
 import { required } from '#platform/errors.ts';
 import { newSecret } from '#platform/ids.ts';
-import { craftCommit } from '../support/crafted-mls.ts';
+import { craftCommit } from '../support/mls/crafted-mls.ts';
 import {
   createTestConversation,
   randomPeople,

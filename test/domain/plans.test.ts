@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { placeBefore } from '#domain/events/event.ts';
+import { positionBefore } from '#domain/events/event.ts';
 import { readLogEnd, readReplay, readTail } from '#domain/events/read-events.ts';
 import { selectMessagesBySeq } from '#domain/messages/select-messages.ts';
 import { listCommits, listMessages } from '#domain/messages/list-messages.ts';
@@ -33,12 +33,12 @@ test('plans that a session makes while a partition is nearly empty never read wh
       ).not.toEqual([]);
       await listCommits(harness.server, caller, { conversationId: id, fromEpoch: 0, toEpoch: undefined });
       await selectMessagesBySeq(harness.server, { groupIds: [groupId, groupId], seqs: [1, 2], sizeBytesMax: 1_000 });
-      await readTail(harness.server, placeBefore(0), { limit: 10, gaps: 'pass' });
+      await readTail(harness.server, positionBefore(0), { limit: 10, gaps: 'pass' });
       await readLogEnd(harness.server);
       await readReplay(harness.server, {
         groupIds: [groupId],
-        after: placeBefore(0),
-        upTo: placeBefore(Number.MAX_SAFE_INTEGER),
+        after: positionBefore(0),
+        upTo: positionBefore(Number.MAX_SAFE_INTEGER),
         limit: 10,
       });
     }

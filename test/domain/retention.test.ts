@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readReplay } from '#domain/events/read-events.ts';
-import { placeBefore } from '#domain/events/event.ts';
+import { positionBefore } from '#domain/events/event.ts';
 import { listMessages } from '#domain/messages/list-messages.ts';
 import type { MessageList } from '#domain/messages/list-messages.ts';
-import { openDatabase } from '#storage/database.ts';
+import { openDatabase } from '#storage/connection/database.ts';
 import {
   createPartitionsAhead,
   dropExpiredPartitions,
   listPartitions,
   partitionWidthDays,
-} from '#storage/partitions.ts';
-import type { PartitionedTable } from '#storage/partitions.ts';
-import { createTestDatabase } from '../support/database.ts';
+} from '#storage/expiry/partitions.ts';
+import type { PartitionedTable } from '#storage/expiry/partitions.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
 import { randomPeople, sendRandom, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
-import { runJob } from '../support/run-job.ts';
+import { runJob } from '../support/processes/run-job.ts';
 
 const dayMs = 86_400_000;
 let harness: DomainHarness;
@@ -108,8 +108,8 @@ test('an event is hidden at the exact end of its time too, and its partition goe
   const replay = () =>
     readReplay(harness.server, {
       groupIds: [groupId],
-      after: placeBefore(0),
-      upTo: placeBefore(Number.MAX_SAFE_INTEGER),
+      after: positionBefore(0),
+      upTo: positionBefore(Number.MAX_SAFE_INTEGER),
       limit: 10,
     });
   expect(await replay()).toHaveLength(3);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { listMessages } from '#domain/messages/list-messages.ts';
 import type { Message } from '#domain/messages/message.ts';
-import { memberPseudonym } from '#domain/membership/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/require-member.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { randomPeople, refusalOf, sendRandom, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness, TestServer } from '../support/domain-harness.ts';

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createCraftedConversation, craftMessage, sendCrafted } from '../support/crafted-conversation.ts';
-import { openEventStream } from '../support/event-stream.ts';
-import { openServerSentEvents } from '../support/server-sent-events.ts';
+import { createCraftedConversation, craftMessage, sendCrafted } from '../support/mls/crafted-conversation.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
+import { openServerSentEvents } from '../support/clients/server-sent-events.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { createXrpcClient } from '../support/xrpc-client.ts';
-import type { XrpcClient } from '../support/xrpc-client.ts';
+import { createXrpcClient } from '../support/clients/xrpc-client.ts';
+import type { XrpcClient } from '../support/clients/xrpc-client.ts';
 import { startSampleApp } from '../xrpc/sample-app.ts';
 import type { SampleApp } from '../xrpc/sample-app.ts';
 import { problemOf, runCase } from './http-case.ts';

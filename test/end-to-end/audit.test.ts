@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
-import { readAuditEvents } from '#storage/audit-events.ts';
-import { craftedSuite, createCraftedConversation } from '../support/crafted-conversation.ts';
-import { openEventStream } from '../support/event-stream.ts';
-import { createLeakScanner, dumpTables } from '../support/leak-scanner.ts';
+import { readAuditEvents } from '#storage/rows/audit-events.ts';
+import { craftedSuite, createCraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
+import { createLeakScanner, dumpTables } from '../support/privacy/leak-scanner.ts';
 import { startTestBed, startTestServer } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 
 let bed: TestBed | undefined;
 afterEach(async () => {

@@ -1,11 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
-import { createCraftedConversation, craftedSuite, craftMessage, sendCrafted } from '../support/crafted-conversation.ts';
-import { MlsDevice } from '../support/mls-device.ts';
+import {
+  createCraftedConversation,
+  craftedSuite,
+  craftMessage,
+  sendCrafted,
+} from '../support/mls/crafted-conversation.ts';
+import { MlsDevice } from '../support/mls/mls-device.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { XrpcFailure } from '../support/xrpc-client.ts';
-import type { XrpcClient } from '../support/xrpc-client.ts';
+import { XrpcFailure } from '../support/clients/xrpc-client.ts';
+import type { XrpcClient } from '../support/clients/xrpc-client.ts';
 
 const largestKib = 10_752;
 const eightMebiBytes = 8_388_608;

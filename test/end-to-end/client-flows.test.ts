@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ScriptedClient } from '../support/scripted-client.ts';
+import { ScriptedClient } from '../support/clients/scripted-client.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { required } from '#platform/errors.ts';
 import { newSecret } from '#platform/ids.ts';
-import { createCraftedConversation, sendCrafted } from '../support/crafted-conversation.ts';
-import { craftCommit, craftExternalCommit } from '../support/crafted-mls.ts';
-import { openEventStream } from '../support/event-stream.ts';
-import { openServerSentEvents } from '../support/server-sent-events.ts';
+import { createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
+import { craftCommit, craftExternalCommit } from '../support/mls/crafted-mls.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
+import { openServerSentEvents } from '../support/clients/server-sent-events.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { XrpcClient } from '../support/xrpc-client.ts';
+import type { XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 let alice: XrpcClient;

@@ -4,20 +4,20 @@ import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createNarrator } from '../../bin/demo/narrator.ts';
-import { createPeople, playScenario } from '../../bin/demo/scenario.ts';
-import type { People, SceneFacts } from '../../bin/demo/scenario.ts';
-import { createLeakScanner, dumpTables } from '../support/leak-scanner.ts';
+import { createDemoOutput } from '../../bin/demo/output.ts';
+import { createPeople, runScenario } from '../../bin/demo/scenario.ts';
+import type { People, ScenarioFacts } from '../../bin/demo/scenario.ts';
+import { createLeakScanner, dumpTables } from '../support/privacy/leak-scanner.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 
 const told: string[] = [];
 /** Sent with every request of the scene, and looked for afterwards. */
 const tokens: string[] = [];
 let bed: TestBed;
 let people: People;
-let facts: SceneFacts;
+let facts: ScenarioFacts;
 
 beforeAll(async () => {
   bed = await startTestBed();
@@ -33,8 +33,8 @@ beforeAll(async () => {
       return token;
     };
   }
-  const narrate = createNarrator((line) => void told.push(line));
-  facts = await playScenario({ server: bed.server(), people, narrate });
+  const narrate = createDemoOutput((line) => void told.push(line));
+  facts = await runScenario({ server: bed.server(), people, narrate });
 });
 afterAll(() => bed.stop());
 

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { required } from '#platform/errors.ts';
-import { craftedSuite } from '../support/crafted-conversation.ts';
-import { craftExternalCommit } from '../support/crafted-mls.ts';
-import { openEventStream } from '../support/event-stream.ts';
-import { MlsMember } from '../support/mls-member.ts';
+import { craftedSuite } from '../support/mls/crafted-conversation.ts';
+import { craftExternalCommit } from '../support/mls/crafted-mls.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
+import { MlsMember } from '../support/mls/mls-member.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, XrpcClient, XrpcFailure } from '../support/xrpc-client.ts';
+import type { AnswerOf, XrpcClient, XrpcFailure } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed({ servers: 2 })));

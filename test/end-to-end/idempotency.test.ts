@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newSecret, newUuid } from '#platform/ids.ts';
-import { craftCommit } from '../support/crafted-mls.ts';
-import { craftedSuite, createCraftedConversation } from '../support/crafted-conversation.ts';
-import { createLeakScanner, dumpTables } from '../support/leak-scanner.ts';
-import { MlsDevice } from '../support/mls-device.ts';
+import { craftCommit } from '../support/mls/crafted-mls.ts';
+import { craftedSuite, createCraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { createLeakScanner, dumpTables } from '../support/privacy/leak-scanner.ts';
+import { MlsDevice } from '../support/mls/mls-device.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, MethodName, RequestOf, XrpcClient } from '../support/xrpc-client.ts';
-import { runJob } from '../support/run-job.ts';
+import type { AnswerOf, MethodName, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import { runJob } from '../support/processes/run-job.ts';
 
 let bed: TestBed;
 let alice: XrpcClient;

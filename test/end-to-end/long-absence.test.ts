@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { jobNames } from '#jobs/catalogue.ts';
-import { ageDatabase } from '../support/age-database.ts';
-import { runJob } from '../support/run-job.ts';
-import { ScriptedClient } from '../support/scripted-client.ts';
+import { ageDatabase } from '../support/postgres/age-database.ts';
+import { runJob } from '../support/processes/run-job.ts';
+import { ScriptedClient } from '../support/clients/scripted-client.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { XrpcClient } from '../support/xrpc-client.ts';
+import type { XrpcClient } from '../support/clients/xrpc-client.ts';
 
 // Real MLS clients on the real server, with every job run when days have gone by. Time goes by for what is stored.
 

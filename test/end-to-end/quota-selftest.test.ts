@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
-import { startChildServer } from '../support/child-server.ts';
-import type { ChildServer } from '../support/child-server.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
+import { startChildServer } from '../support/processes/child-server.ts';
+import type { ChildServer } from '../support/processes/child-server.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 import { testEnvironment } from '../support/test-server.ts';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 
 let database: TestDatabase;
 const identityKey = newKeyRingText();

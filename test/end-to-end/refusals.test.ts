@@ -3,16 +3,21 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
-import { craftCommit, craftExternalCommit, craftWelcome } from '../support/crafted-mls.ts';
-import { craftedSuite, craftMessage, createCraftedConversation, sendCrafted } from '../support/crafted-conversation.ts';
-import type { CraftedConversation } from '../support/crafted-conversation.ts';
-import { MlsMember } from '../support/mls-member.ts';
-import { openEventStream, StreamRefused } from '../support/event-stream.ts';
+import { craftCommit, craftExternalCommit, craftWelcome } from '../support/mls/crafted-mls.ts';
+import {
+  craftedSuite,
+  craftMessage,
+  createCraftedConversation,
+  sendCrafted,
+} from '../support/mls/crafted-conversation.ts';
+import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { MlsMember } from '../support/mls/mls-member.ts';
+import { openEventStream, StreamRefused } from '../support/clients/event-stream.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { errorNameOf, rawRequest } from '../support/xrpc-client.ts';
-import type { MethodName, RawAnswer, XrpcClient } from '../support/xrpc-client.ts';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { errorNameOf, rawRequest } from '../support/clients/xrpc-client.ts';
+import type { MethodName, RawAnswer, XrpcClient } from '../support/clients/xrpc-client.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 
 let bed: TestBed;
 let alice: XrpcClient;

@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
-import { craftedSuite } from '../support/crafted-conversation.ts';
+import { craftedSuite } from '../support/mls/crafted-conversation.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { RawAnswer, XrpcClient } from '../support/xrpc-client.ts';
+import type { RawAnswer, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed | undefined;
 afterEach(async () => {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createCraftedConversation } from '../support/crafted-conversation.ts';
+import { createCraftedConversation } from '../support/mls/crafted-conversation.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { createXrpcClient, errorNameOf } from '../support/xrpc-client.ts';
-import type { XrpcClient } from '../support/xrpc-client.ts';
+import { createXrpcClient, errorNameOf } from '../support/clients/xrpc-client.ts';
+import type { XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed({ servers: 2 })));

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Account } from '../support/account.ts';
+import type { Account } from '../support/clients/account.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed, TestServer } from '../support/test-server.ts';
 

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newSecret, newUuid } from '#platform/ids.ts';
-import { createCraftedConversation, craftedSuite } from '../support/crafted-conversation.ts';
-import { craftCommit, craftWelcome } from '../support/crafted-mls.ts';
-import { startLoopbackPds } from '../support/loopback-pds.ts';
-import type { LoopbackPds } from '../support/loopback-pds.ts';
-import { publishPackages } from '../support/published-packages.ts';
+import { createCraftedConversation, craftedSuite } from '../support/mls/crafted-conversation.ts';
+import { craftCommit, craftWelcome } from '../support/mls/crafted-mls.ts';
+import { startLoopbackPds } from '../support/network/loopback-pds.ts';
+import type { LoopbackPds } from '../support/network/loopback-pds.ts';
+import { publishPackages } from '../support/mls/published-packages.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { XrpcClient, XrpcFailure } from '../support/xrpc-client.ts';
+import type { XrpcClient, XrpcFailure } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 let pds: LoopbackPds;

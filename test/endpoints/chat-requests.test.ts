@@ -5,15 +5,15 @@ import { newSecret, newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { createPrivacy } from '#privacy/privacy.ts';
-import { createCraftedConversation } from '../support/crafted-conversation.ts';
-import { craftWelcome } from '../support/crafted-mls.ts';
-import { startLoopbackPds } from '../support/loopback-pds.ts';
-import type { LoopbackPds } from '../support/loopback-pds.ts';
-import { publishPackages } from '../support/published-packages.ts';
+import { createCraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { craftWelcome } from '../support/mls/crafted-mls.ts';
+import { startLoopbackPds } from '../support/network/loopback-pds.ts';
+import type { LoopbackPds } from '../support/network/loopback-pds.ts';
+import { publishPackages } from '../support/mls/published-packages.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, RequestOf, XrpcClient, XrpcFailure } from '../support/xrpc-client.ts';
-import { runJob } from '../support/run-job.ts';
+import type { AnswerOf, RequestOf, XrpcClient, XrpcFailure } from '../support/clients/xrpc-client.ts';
+import { runJob } from '../support/processes/run-job.ts';
 
 const dayMs = 86_400_000;
 

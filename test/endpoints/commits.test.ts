@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { required } from '#platform/errors.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
-import { craftedSuite as cipherSuite, createCraftedConversation } from '../support/crafted-conversation.ts';
-import { craftCommit, craftExternalCommit } from '../support/crafted-mls.ts';
-import { openEventStream } from '../support/event-stream.ts';
-import { MlsMember } from '../support/mls-member.ts';
-import { wrapInEnvelope } from '../support/mls-padding.ts';
+import { craftedSuite as cipherSuite, createCraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { craftCommit, craftExternalCommit } from '../support/mls/crafted-mls.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
+import { MlsMember } from '../support/mls/mls-member.ts';
+import { wrapInEnvelope } from '../support/mls/mls-padding.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { XrpcClient, XrpcFailure } from '../support/xrpc-client.ts';
+import type { XrpcClient, XrpcFailure } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed({ servers: 2 })));

@@ -3,13 +3,13 @@ import { sql } from 'kysely';
 import { openClaim, sealClaim } from '#domain/device-additions/device-addition.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { createPrivacy } from '#privacy/privacy.ts';
-import { createCraftedConversation } from '../support/crafted-conversation.ts';
-import { craftCommit, craftWelcome } from '../support/crafted-mls.ts';
-import { openEventStream } from '../support/event-stream.ts';
-import { publishTestPackage, registerTestDevice } from '../support/register-device.ts';
+import { createCraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { craftCommit, craftWelcome } from '../support/mls/crafted-mls.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
+import { publishTestPackage, registerTestDevice } from '../support/clients/register-device.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, XrpcClient } from '../support/xrpc-client.ts';
+import type { AnswerOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed({ servers: 2 })));

@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { encodeKeyPackage } from 'ts-mls/keyPackage.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newSecret } from '#platform/ids.ts';
-import { craftedSuite, createCraftedConversation } from '../support/crafted-conversation.ts';
-import { craftWelcome } from '../support/crafted-mls.ts';
-import { publishTestPackage, registerTestDevice } from '../support/register-device.ts';
+import { craftedSuite, createCraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { craftWelcome } from '../support/mls/crafted-mls.ts';
+import { publishTestPackage, registerTestDevice } from '../support/clients/register-device.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, XrpcClient } from '../support/xrpc-client.ts';
+import type { AnswerOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed()));

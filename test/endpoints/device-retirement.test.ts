@@ -3,12 +3,12 @@ import { storedRef } from '#domain/key-packages/key-package.ts';
 import { limits } from '#platform/limits.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { createPrivacy } from '#privacy/privacy.ts';
-import { publishTestPackage, registerTestDevice } from '../support/register-device.ts';
-import type { RegisteredDevice } from '../support/register-device.ts';
-import { runJob } from '../support/run-job.ts';
+import { publishTestPackage, registerTestDevice } from '../support/clients/register-device.ts';
+import type { RegisteredDevice } from '../support/clients/register-device.ts';
+import { runJob } from '../support/processes/run-job.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { XrpcClient } from '../support/xrpc-client.ts';
+import type { XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed()));

@@ -3,9 +3,9 @@ import { storedRequestId } from '#domain/chat-requests/chat-request.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { createPrivacy } from '#privacy/privacy.ts';
-import { createCraftedConversation, craftedSuite } from '../support/crafted-conversation.ts';
-import { registerTestDevice } from '../support/register-device.ts';
-import { runJob } from '../support/run-job.ts';
+import { createCraftedConversation, craftedSuite } from '../support/mls/crafted-conversation.ts';
+import { registerTestDevice } from '../support/clients/register-device.ts';
+import { runJob } from '../support/processes/run-job.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
-import { findGroupInfoFault } from '#mls/group-info-fault.ts';
-import { readGroupInfo } from '#mls/group-info.ts';
+import { findGroupInfoFault } from '#mls/group-info/group-info-mismatch.ts';
+import { readGroupInfo } from '#mls/group-info/group-info.ts';
 import { required } from '#platform/errors.ts';
 import { newSecret } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
-import { makeLargeGroupInfo } from '../support/large-group-info.ts';
+import { makeLargeGroupInfo } from '../support/mls/large-group-info.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
-import { createCraftedConversation, sendCrafted } from '../support/crafted-conversation.ts';
-import type { CraftedConversation } from '../support/crafted-conversation.ts';
-import { openEventStream } from '../support/event-stream.ts';
-import { createLeakScanner, dumpTables } from '../support/leak-scanner.ts';
+import { createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
+import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
+import { createLeakScanner, dumpTables } from '../support/privacy/leak-scanner.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, RequestOf, XrpcClient } from '../support/xrpc-client.ts';
-import { runJob } from '../support/run-job.ts';
+import type { AnswerOf, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import { runJob } from '../support/processes/run-job.ts';
 
 let bed: TestBed;
 /** Admin, second admin, moderator and two members of every conversation here. */

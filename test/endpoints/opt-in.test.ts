@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newUuid } from '#platform/ids.ts';
-import { publishPackages } from '../support/published-packages.ts';
+import { publishPackages } from '../support/mls/published-packages.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 

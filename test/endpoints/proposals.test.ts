@@ -3,20 +3,20 @@ import { systemClock } from '#platform/clock.ts';
 import { limits } from '#platform/limits.ts';
 import { required } from '#platform/errors.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
-import { craftClearProposal, proposals } from '../support/clear-handshakes.ts';
+import { craftClearProposal, proposals } from '../support/mls/clear-handshakes.ts';
 import {
   craftedSuite as cipherSuite,
   createCraftedConversation,
   sendCrafted,
-} from '../support/crafted-conversation.ts';
-import type { CraftedConversation } from '../support/crafted-conversation.ts';
-import { craftCommit } from '../support/crafted-mls.ts';
-import { openEventStream } from '../support/event-stream.ts';
-import { MlsMember } from '../support/mls-member.ts';
-import { wrapInEnvelope } from '../support/mls-padding.ts';
+} from '../support/mls/crafted-conversation.ts';
+import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { craftCommit } from '../support/mls/crafted-mls.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
+import { MlsMember } from '../support/mls/mls-member.ts';
+import { wrapInEnvelope } from '../support/mls/mls-padding.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { RequestOf, XrpcClient } from '../support/xrpc-client.ts';
+import type { RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 let alice: XrpcClient;

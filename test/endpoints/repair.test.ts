@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { required } from '#platform/errors.ts';
-import { craftedSuite, createCraftedConversation } from '../support/crafted-conversation.ts';
-import type { CraftedConversation } from '../support/crafted-conversation.ts';
-import { craftCommit, craftExternalCommit, craftWelcome } from '../support/crafted-mls.ts';
-import { openEventStream } from '../support/event-stream.ts';
-import { MlsDevice } from '../support/mls-device.ts';
-import { registerTestDevice } from '../support/register-device.ts';
-import type { RegisteredDevice } from '../support/register-device.ts';
+import { craftedSuite, createCraftedConversation } from '../support/mls/crafted-conversation.ts';
+import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { craftCommit, craftExternalCommit, craftWelcome } from '../support/mls/crafted-mls.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
+import { MlsDevice } from '../support/mls/mls-device.ts';
+import { registerTestDevice } from '../support/clients/register-device.ts';
+import type { RegisteredDevice } from '../support/clients/register-device.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, XrpcClient } from '../support/xrpc-client.ts';
+import type { AnswerOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 const publishesPerMinute = 6;
 let bed: TestBed;

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { required } from '#platform/errors.ts';
-import { createCraftedConversation, sendCrafted } from '../support/crafted-conversation.ts';
-import type { CraftedConversation } from '../support/crafted-conversation.ts';
-import { craftCommit } from '../support/crafted-mls.ts';
+import { createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
+import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { craftCommit } from '../support/mls/crafted-mls.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, XrpcClient } from '../support/xrpc-client.ts';
+import type { AnswerOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 type RoleMethod = 'promoteAdmin' | 'demoteAdmin' | 'promoteModerator' | 'demoteModerator';
 const roleMethods = ['promoteAdmin', 'demoteAdmin', 'promoteModerator', 'demoteModerator'] as const;

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { l } from '@atproto/lex-schema';
 import { describe, expect, test } from 'vitest';
 import type { AppError } from '#platform/errors.ts';
-import { createLogger } from '#platform/logger.ts';
+import { createLogger } from '#platform/logging/logger.ts';
 import { fuzzFraming } from './framing-fuzz.ts';
 import { soundFields, startPlantedService, storeInput, storeMethod, storeOutputFits } from './planted-defect.ts';
 import type { Defect } from './planted-defect.ts';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { startLoopbackPds } from '../support/loopback-pds.ts';
-import type { TestDatabase } from '../support/database.ts';
+import { startLoopbackPds } from '../support/network/loopback-pds.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 import { startTestBed } from '../support/test-server.ts';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 import { answerRules, fuzzEnvironment, FuzzScenes } from './fuzz-scene.ts';
 import { readMethods } from './lexicon-schema.ts';
 import type { FuzzMethod } from './lexicon-schema.ts';

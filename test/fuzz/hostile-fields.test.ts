@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { join } from 'node:path';
 import { required } from '#platform/errors.ts';
-import { startLoopbackPds } from '../support/loopback-pds.ts';
-import type { LoopbackPds } from '../support/loopback-pds.ts';
+import { startLoopbackPds } from '../support/network/loopback-pds.ts';
+import type { LoopbackPds } from '../support/network/loopback-pds.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 import { fuzzEnvironment, FuzzScenes } from './fuzz-scene.ts';
 import { hostileStrings } from './hostile-strings.ts';
 import { readMethods } from './lexicon-schema.ts';

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { progress } from '@clack/prompts';
 import { defineCommand, runMain } from 'citty';
 import { systemClock } from '#platform/clock.ts';
-import { openDatabase } from '#storage/database.ts';
-import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
-import { migrateUp } from '#storage/migrator.ts';
-import type { TestDatabase } from '../support/database.ts';
+import { openDatabase } from '#storage/connection/database.ts';
+import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
+import { migrateUp } from '#storage/schema/migrator.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 import { fuzzFraming } from './framing-fuzz.ts';
 import { startFuzzStage } from './fuzz-stage.ts';
 

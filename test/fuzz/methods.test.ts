@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { methodNames } from '#xrpc/mls/endpoints.ts';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 import { startFuzzStage } from './fuzz-stage.ts';
 import type { FuzzStage } from './fuzz-stage.ts';
 import { readMethods } from './lexicon-schema.ts';

@@ -1,7 +1,7 @@
 import { newSecret } from '#platform/ids.ts';
-import { unwrapPadded } from '#mls/padding-envelope.ts';
-import { craftApplication, craftCommit, craftExternalCommit, craftWelcome } from '../support/crafted-mls.ts';
-import { MlsMember } from '../support/mls-member.ts';
+import { unwrapPadded } from '#mls/encoding/padding-envelope.ts';
+import { craftApplication, craftCommit, craftExternalCommit, craftWelcome } from '../support/mls/crafted-mls.ts';
+import { MlsMember } from '../support/mls/mls-member.ts';
 
 const suites = ['MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519', 'MLS_128_DHKEMP256_AES128GCM_SHA256_P256'];
 const crowd = 200;

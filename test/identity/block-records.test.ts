@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createBlockRecords } from '#identity/block-records.ts';
-import type { BlockRecords } from '#identity/block-records.ts';
-import { createDidDocuments } from '#identity/did-documents.ts';
-import type { IdentityNetwork } from '#identity/did.ts';
-import { blockUri, createFetchBlockRecords, recordKeyOf } from '#identity/fetch-block-records.ts';
-import { createFetchDidDocument } from '#identity/fetch-did-document.ts';
-import { readPdsEndpoint } from '#identity/pds-endpoint.ts';
-import { createAccount, randomPlcDid } from '../support/account.ts';
-import { startLoopbackPds } from '../support/loopback-pds.ts';
-import type { LoopbackPds, PdsMisbehaviour } from '../support/loopback-pds.ts';
-import { startLoopbackPlc } from '../support/loopback-plc.ts';
-import type { LoopbackPlc } from '../support/loopback-plc.ts';
+import { createBlockRecords } from '#identity/block-records/block-records.ts';
+import type { BlockRecords } from '#identity/block-records/block-records.ts';
+import { createDidDocuments } from '#identity/did-documents/did-documents.ts';
+import type { IdentityNetwork } from '#identity/did-documents/did.ts';
+import { blockUri, createFetchBlockRecords, recordKeyOf } from '#identity/block-records/fetch-block-records.ts';
+import { createFetchDidDocument } from '#identity/did-documents/fetch-did-document.ts';
+import { readPdsEndpoint } from '#identity/did-documents/pds-endpoint.ts';
+import { createAccount, randomPlcDid } from '../support/clients/account.ts';
+import { startLoopbackPds } from '../support/network/loopback-pds.ts';
+import type { LoopbackPds, PdsMisbehaviour } from '../support/network/loopback-pds.ts';
+import { startLoopbackPlc } from '../support/network/loopback-plc.ts';
+import type { LoopbackPlc } from '../support/network/loopback-plc.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createDidDocuments } from '#identity/did-documents.ts';
-import type { DidDocuments } from '#identity/did-documents.ts';
-import { createFetchDidDocument } from '#identity/fetch-did-document.ts';
+import { createDidDocuments } from '#identity/did-documents/did-documents.ts';
+import type { DidDocuments } from '#identity/did-documents/did-documents.ts';
+import { createFetchDidDocument } from '#identity/did-documents/fetch-did-document.ts';
 import { systemClock } from '#platform/clock.ts';
-import { createAccount } from '../support/account.ts';
-import type { Account } from '../support/account.ts';
+import { createAccount } from '../support/clients/account.ts';
+import type { Account } from '../support/clients/account.ts';
 import { errorCode } from '../support/error-code.ts';
-import { startLoopbackPlc } from '../support/loopback-plc.ts';
-import type { LoopbackPlc } from '../support/loopback-plc.ts';
+import { startLoopbackPlc } from '../support/network/loopback-plc.ts';
+import type { LoopbackPlc } from '../support/network/loopback-plc.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 

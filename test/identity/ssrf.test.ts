@@ -1,14 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
-import { createDidDocuments } from '#identity/did-documents.ts';
-import type { DidDocuments } from '#identity/did-documents.ts';
-import { createFetchDidDocument } from '#identity/fetch-did-document.ts';
-import type { IdentityNetwork } from '#identity/did.ts';
-import { createAccount } from '../support/account.ts';
+import { createDidDocuments } from '#identity/did-documents/did-documents.ts';
+import type { DidDocuments } from '#identity/did-documents/did-documents.ts';
+import { createFetchDidDocument } from '#identity/did-documents/fetch-did-document.ts';
+import type { IdentityNetwork } from '#identity/did-documents/did.ts';
+import { createAccount } from '../support/clients/account.ts';
 import { errorCode } from '../support/error-code.ts';
-import { startLoopbackPlc } from '../support/loopback-plc.ts';
-import type { LoopbackPlc } from '../support/loopback-plc.ts';
-import { watchOutbound } from '../support/outbound-watch.ts';
+import { startLoopbackPlc } from '../support/network/loopback-plc.ts';
+import type { LoopbackPlc } from '../support/network/loopback-plc.ts';
+import { watchOutbound } from '../support/network/outbound-watch.ts';
 
 const outbound = watchOutbound();
 let plc: LoopbackPlc;

@@ -1,13 +1,13 @@
 import { encodeMlsMessage, type Proposal } from 'ts-mls';
 import { beforeAll, expect, it } from 'vitest';
 
-import { readCommit } from '#mls/framing.ts';
-import { MlsFormatError } from '#mls/mls-format-error.ts';
+import { readCommit } from '#mls/messages/framing.ts';
+import { MlsFormatError } from '#mls/encoding/mls-format-error.ts';
 import { newSecret } from '#platform/ids.ts';
 
-import { craftedSuite } from '../support/crafted-conversation.ts';
-import { decodeMessage } from '../support/mls-decoding.ts';
-import { MlsMember } from '../support/mls-member.ts';
+import { craftedSuite } from '../support/mls/crafted-conversation.ts';
+import { decodeMessage } from '../support/mls/mls-decoding.ts';
+import { MlsMember } from '../support/mls/mls-member.ts';
 
 const did = 'did:web:outsider.example';
 let commit: Uint8Array;

@@ -5,15 +5,15 @@ import { encodeWelcome } from 'ts-mls/welcome.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
-import { readGroupMessage, readCommit } from '#mls/framing.ts';
-import { readGroupInfo } from '#mls/group-info.ts';
-import { MlsFormatError } from '#mls/mls-format-error.ts';
-import { type MlsMessageHeader, readMlsMessage } from '#mls/mls-message.ts';
-import { isMessageSizeBucket, unwrapPadded } from '#mls/padding-envelope.ts';
-import { readWelcome } from '#mls/welcome.ts';
+import { readGroupMessage, readCommit } from '#mls/messages/framing.ts';
+import { readGroupInfo } from '#mls/group-info/group-info.ts';
+import { MlsFormatError } from '#mls/encoding/mls-format-error.ts';
+import { type MlsMessageHeader, readMlsMessage } from '#mls/messages/mls-message.ts';
+import { isMessageSizeBucket, unwrapPadded } from '#mls/encoding/padding-envelope.ts';
+import { readWelcome } from '#mls/messages/welcome.ts';
 
-import { MlsMember } from '../support/mls-member.ts';
-import { wrapInEnvelope } from '../support/mls-padding.ts';
+import { MlsMember } from '../support/mls/mls-member.ts';
+import { wrapInEnvelope } from '../support/mls/mls-padding.ts';
 
 const SUITES = ['MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519', 'MLS_128_DHKEMP256_AES128GCM_SHA256_P256'];
 const JOINERS = 5;

@@ -3,15 +3,15 @@ import { encodeGroupInfo } from 'ts-mls/groupInfo.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
-import { findGroupInfoFault, type GroupInfoFault } from '#mls/group-info-fault.ts';
-import { readGroupInfo } from '#mls/group-info.ts';
-import { MlsFormatError } from '#mls/mls-format-error.ts';
-import { WIRE_FORMAT, wrapInMlsMessage } from '#mls/wrapped-structure.ts';
+import { findGroupInfoFault, type GroupInfoFault } from '#mls/group-info/group-info-mismatch.ts';
+import { readGroupInfo } from '#mls/group-info/group-info.ts';
+import { MlsFormatError } from '#mls/encoding/mls-format-error.ts';
+import { WIRE_FORMAT, wrapInMlsMessage } from '#mls/encoding/wrapped-structure.ts';
 import { required } from '#platform/errors.ts';
 
-import { growGroup, type GrownGroup } from '../support/grown-group.ts';
-import { decodeGroupInfo, lies, treeOf } from '../support/lying-group-infos.ts';
-import { decodeMessage, didOf } from '../support/mls-decoding.ts';
+import { growGroup, type GrownGroup } from '../support/mls/grown-group.ts';
+import { decodeGroupInfo, lies, treeOf } from '../support/mls/inconsistent-group-infos.ts';
+import { decodeMessage, didOf } from '../support/mls/mls-decoding.ts';
 
 const suites = [
   'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519',

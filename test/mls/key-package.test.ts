@@ -3,12 +3,12 @@ import { encodeKeyPackage, signKeyPackage } from 'ts-mls/keyPackage.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
-import { checkKeyPackage, type ExpectedKeyPackage } from '#mls/key-package.ts';
+import { checkKeyPackage, type ExpectedKeyPackage } from '#mls/key-packages/key-package.ts';
 import { systemClock } from '#platform/clock.ts';
 import { AppError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 
-import { type KeyPackageOptions, lifetimeAround, MlsDevice, type OwnKeyPackage } from '../support/mls-device.ts';
+import { type KeyPackageOptions, lifetimeAround, MlsDevice, type OwnKeyPackage } from '../support/mls/mls-device.ts';
 
 const DID = 'did:plc:ewvi7nxzyoun6zhxrhs64oiz';
 const SUITES = [

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { MlsMember } from '../support/mls-member.ts';
+import { MlsMember } from '../support/mls/mls-member.ts';
 
 const SUITES = ['MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519', 'MLS_128_DHKEMP256_AES128GCM_SHA256_P256'];
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newSecret, newUuid } from '#platform/ids.ts';
-import { MlsMember } from '../support/mls-member.ts';
-import { registerTestDevice } from '../support/register-device.ts';
+import { MlsMember } from '../support/mls/mls-member.ts';
+import { registerTestDevice } from '../support/clients/register-device.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { XrpcClient } from '../support/xrpc-client.ts';
+import type { XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed()));

@@ -3,7 +3,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createMetrics } from '#platform/metrics.ts';
+import { createMetrics } from '#platform/metrics/metrics.ts';
 
 const root = join(import.meta.dirname, '../..');
 const rules = join(root, 'docs/deployment/alerts.yml');

@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { startAuditLog } from '#ops/audit-log.ts';
 import type { AuditLog } from '#ops/audit-log.ts';
-import type { AuditSubject } from '#ops/audit-words.ts';
-import { openDatabase } from '#storage/database.ts';
-import { readAuditEvents } from '#storage/audit-events.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
+import type { AuditSubject } from '#ops/audit-subjects.ts';
+import { openDatabase } from '#storage/connection/database.ts';
+import { readAuditEvents } from '#storage/rows/audit-events.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 let database: TestDatabase;

@@ -1,13 +1,13 @@
 import { Agent, request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openJobQueue } from '#jobs/queue.ts';
-import type { JobQueue } from '#jobs/queue.ts';
+import { openJobQueue } from '#jobs/queue/queue.ts';
+import type { JobQueue } from '#jobs/queue/queue.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
 import type { AdminListener } from '#ops/admin-listener.ts';
 import { systemClock } from '#platform/clock.ts';
-import { createMetrics } from '#platform/metrics.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
+import { createMetrics } from '#platform/metrics/metrics.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 
 const key = 'a key of this test, long enough';
 let database: TestDatabase;

@@ -4,8 +4,8 @@ import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startAdminListener } from '#ops/admin-listener.ts';
 import type { AdminListener } from '#ops/admin-listener.ts';
-import { createMetrics } from '#platform/metrics.ts';
-import type { Metrics } from '#platform/metrics.ts';
+import { createMetrics } from '#platform/metrics/metrics.ts';
+import type { Metrics } from '#platform/metrics/metrics.ts';
 
 const labels = {
   methods: ['sendMessage', 'getMessages'],

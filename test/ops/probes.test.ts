@@ -8,10 +8,10 @@ import { mountHealth } from '#ops/health.ts';
 import { createReadiness } from '#ops/readiness.ts';
 import type { Readiness } from '#ops/readiness.ts';
 import { systemClock } from '#platform/clock.ts';
-import { openDatabase } from '#storage/database.ts';
-import { assertMigrated } from '#storage/migrator.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
+import { openDatabase } from '#storage/connection/database.ts';
+import { assertMigrated } from '#storage/schema/migrator.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 
 interface Served {
   readonly url: string;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
-import { stopInOrder } from '#platform/shutdown.ts';
-import type { StopStep } from '#platform/shutdown.ts';
+import { stopInOrder } from '#platform/process/shutdown.ts';
+import type { StopStep } from '#platform/process/shutdown.ts';
 
 async function stop(
   steps: StopStep[],

@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, inject, test } from 'vitest';
 import { newSecret } from '#platform/ids.ts';
-import { settings } from '#platform/settings.ts';
-import { createTestDatabase } from '../support/database.ts';
-import { onDatabase } from '../support/database-url.ts';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { settings } from '#platform/config/settings.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import { onDatabase } from '../support/postgres/database-url.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 
 interface Ended {
   readonly code: number | string;

@@ -2,11 +2,11 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ConfigError, forgetSecrets, readConfig } from '#platform/config.ts';
+import { ConfigError, forgetSecrets, readConfig } from '#platform/config/config.ts';
 import { newSecret } from '#platform/ids.ts';
-import type { ProcessFacts } from '#platform/process-facts.ts';
-import { settings } from '#platform/settings.ts';
-import type { Setting, SettingName } from '#platform/settings.ts';
+import type { ProcessFacts } from '#platform/process/process-facts.ts';
+import { settings } from '#platform/config/settings.ts';
+import type { Setting, SettingName } from '#platform/config/settings.ts';
 
 type Environment = Readonly<Record<string, string>>;
 

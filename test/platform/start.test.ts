@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { projectRoot } from '../tidy/source-tree.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
 
 const execute = promisify(execFile);
 let folder: string;
@@ -42,8 +42,8 @@ test('a server loads no queue, no page of jobs and no guard of fetches before it
 const cacheOf = (dataDir: string): Promise<string> =>
   printed(`
     import { getCompileCacheDir } from 'node:module';
-    import { keepCompiledCode } from './src/keep-compiled-code.ts';
-    keepCompiledCode(${JSON.stringify(dataDir)});
+    import { enableCompileCacheIn } from './src/keep-compiled-code.ts';
+    enableCompileCacheIn(${JSON.stringify(dataDir)});
     await import('./src/platform/config.ts');
     console.log(getCompileCacheDir() ?? 'none');`);
 

@@ -4,13 +4,13 @@ import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import { chatBlockPair, chatRecipient } from '#domain/chat-requests/chat-request.ts';
 import { deviceOwner } from '#domain/devices/device.ts';
 import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
-import { settleWrites } from '#domain/settlement/settle-writes.ts';
-import { liveAWhile } from '../support/lived-conversations.ts';
-import type { Life, LivedConversation } from '../support/lived-conversations.ts';
+import { applyDeferredWrites } from '#domain/deferred-writes/apply-deferred-writes.ts';
+import { liveAWhile } from '../support/mls/lived-conversations.ts';
+import type { Life, LivedConversation } from '../support/mls/lived-conversations.ts';
 import { randomPeople, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
-import { guesses, mean, measure, measureLinks } from '../support/tie-attacks.ts';
-import type { ConversationRows, GuessName, HeaderRow, Measured } from '../support/tie-attacks.ts';
+import { guesses, mean, measure, measureLinks } from '../support/privacy/tie-attacks.ts';
+import type { ConversationRows, GuessName, HeaderRow, Measured } from '../support/privacy/tie-attacks.ts';
 
 /*
  * What a thief of the data folder without the key can do with the transactions in the headers of the rows (xmin, xmax) and with
@@ -161,7 +161,7 @@ const tooGood = (found: readonly Finding[]): readonly Finding[] =>
 beforeAll(async () => {
   harness = await startDomainHarness();
   for (const did of randomPeople(idlePeopleCount)) await ensureAccount(harness.server, did);
-  life = await liveAWhile(harness.server, size, () => settleWrites(harness.server));
+  life = await liveAWhile(harness.server, size, () => applyDeferredWrites(harness.server));
   settled = await readFolder(life.conversations);
 }, 300_000);
 afterAll(() => harness.close());
@@ -267,6 +267,6 @@ test('what has not been carried over yet is measured, and is carried over by the
   life = { ...later, people: [...life.people, ...later.people] };
   const before = findings(await readFolder(later.conversations), measure);
   process.stdout.write(`before the settlement: ${JSON.stringify(best(before), null, 2)}\n`);
-  await settleWrites(harness.server);
+  await applyDeferredWrites(harness.server);
   expect(tooGood(findings(await readFolder(later.conversations), measure))).toEqual([]);
 }, 120_000);

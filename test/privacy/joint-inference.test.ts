@@ -3,15 +3,15 @@ import { createConversation } from '#domain/conversations/create-conversation.ts
 import { accountPseudonym } from '#domain/accounts/account.ts';
 import { acceptChatRequest } from '#domain/chat-requests/accept-chat-request.ts';
 import { sendChatRequest } from '#domain/chat-requests/send-chat-request.ts';
-import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
+import { claimKeyPackages } from '#domain/key-packages/claiming/claim-key-packages.ts';
 import { storedRef } from '#domain/key-packages/key-package.ts';
 import { publishKeyPackages } from '#domain/key-packages/publish-key-packages.ts';
-import { settleWrites } from '#domain/settlement/settle-writes.ts';
+import { applyDeferredWrites } from '#domain/deferred-writes/apply-deferred-writes.ts';
 import { newSecret } from '#platform/ids.ts';
-import { craftWelcome } from '../support/crafted-mls.ts';
+import { craftWelcome } from '../support/mls/crafted-mls.ts';
 import { plantKeyPackages, randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
-import { MlsDevice } from '../support/mls-device.ts';
+import { MlsDevice } from '../support/mls/mls-device.ts';
 
 /*
  * What somebody learns from a dump without the key. The dump is every row in the order in which it lies on disk (ctid),
@@ -110,7 +110,7 @@ beforeAll(async () => {
     await converse(creator, joiner);
   }
   await request();
-  await settleWrites(harness.server);
+  await applyDeferredWrites(harness.server);
   rows = await readDump();
 });
 afterAll(() => harness.close());

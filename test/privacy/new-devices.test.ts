@@ -5,7 +5,7 @@ import { listPendingAdditions } from '#domain/device-additions/list-pending-addi
 import { registerDevice } from '#domain/devices/register-device.ts';
 import { randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness, TestConversation } from '../support/domain-harness.ts';
-import { MlsDevice } from '../support/mls-device.ts';
+import { MlsDevice } from '../support/mls/mls-device.ts';
 
 /*
  * A new device concerns every conversation of its owner. Rows written for that in each of them, or one row for each anywhere,

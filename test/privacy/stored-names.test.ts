@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createConversation } from '#domain/conversations/create-conversation.ts';
 import { registerDevice } from '#domain/devices/register-device.ts';
-import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
+import { claimKeyPackages } from '#domain/key-packages/claiming/claim-key-packages.ts';
 import { publishKeyPackages } from '#domain/key-packages/publish-key-packages.ts';
 import { addMembers } from '#domain/membership/add-members.ts';
 import { leaveConversation } from '#domain/membership/leave-conversation.ts';
@@ -11,8 +11,8 @@ import { getWelcome } from '#domain/welcomes/get-welcome.ts';
 import { newUuid } from '#platform/ids.ts';
 import { randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
-import { createLeakScanner, dumpTables, formsOf } from '../support/leak-scanner.ts';
-import { MlsMember } from '../support/mls-member.ts';
+import { createLeakScanner, dumpTables, formsOf } from '../support/privacy/leak-scanner.ts';
+import { MlsMember } from '../support/mls/mls-member.ts';
 
 const [alice = '', bob = '', carol = '', dave = ''] = randomPeople(4);
 const eve = 'did:web:eve.example.com';

@@ -4,14 +4,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { accountPseudonym } from '#domain/accounts/account.ts';
 import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
-import { settleWrites } from '#domain/settlement/settle-writes.ts';
-import { liveAWhile } from '../support/lived-conversations.ts';
-import type { Life } from '../support/lived-conversations.ts';
-import { DebianPostgres, hasDebianPostgres } from '../support/debian-postgres.ts';
+import { applyDeferredWrites } from '#domain/deferred-writes/apply-deferred-writes.ts';
+import { liveAWhile } from '../support/mls/lived-conversations.ts';
+import type { Life } from '../support/mls/lived-conversations.ts';
+import { DebianPostgres, hasDebianPostgres } from '../support/postgres/debian-postgres.ts';
 import { randomPeople, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
-import { guesses, measure } from '../support/tie-attacks.ts';
-import type { ConversationRows, GuessName, HeaderRow } from '../support/tie-attacks.ts';
+import { guesses, measure } from '../support/privacy/tie-attacks.ts';
+import type { ConversationRows, GuessName, HeaderRow } from '../support/privacy/tie-attacks.ts';
 
 /*
  * What the WAL in a stolen data folder adds: it lists every version of every row with its transaction, in order, until its segment
@@ -103,7 +103,7 @@ beforeAll(async () => {
   harness = await startDomainHarness({ databaseUrl: await postgres.start('thief') });
   for (const did of randomPeople(200)) await ensureAccount(harness.server, did);
   life = await liveAWhile(harness.server, { people: 40, conversations: 60, settleEvery: 10 }, () =>
-    settleWrites(harness.server),
+    applyDeferredWrites(harness.server),
   );
   histories = readHistories(await dumpWal());
 }, 300_000);

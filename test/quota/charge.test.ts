@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '#platform/clock.ts';
-import { readConfig } from '#platform/config.ts';
-import { createMemoryStores, createQuota } from '#quota/charge.ts';
-import type { QuotaCharger } from '#quota/charge.ts';
-import type { Decision } from '#quota/decision.ts';
-import { createMemoryStore } from '#quota/memory-store.ts';
-import { quotas } from '#quota/quotas.ts';
-import type { CallerQuotaName } from '#quota/quotas.ts';
+import { readConfig } from '#platform/config/config.ts';
+import { createMemoryStores, createQuota } from '#quota/table/charge.ts';
+import type { QuotaCharger } from '#quota/table/charge.ts';
+import type { Decision } from '#quota/table/decision.ts';
+import { createMemoryStore } from '#quota/stores/memory/memory-store.ts';
+import { quotas } from '#quota/table/quotas.ts';
+import type { CallerQuotaName } from '#quota/table/quotas.ts';
 
 const dayMs = 86_400_000;
 const alice = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';

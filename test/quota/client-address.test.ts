@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createClientAddress } from '#quota/client-address.ts';
-import type { AddressEvidence } from '#quota/client-address.ts';
+import { createClientAddress } from '#quota/client-address/client-address.ts';
+import type { AddressEvidence } from '#quota/client-address/client-address.ts';
 
 const proxy = '10.0.0.1';
 const header = 'X-Forwarded-For';

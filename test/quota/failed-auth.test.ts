@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { ClientAddress } from '#quota/client-address.ts';
-import { createFailedAuth } from '#quota/failed-auth.ts';
-import type { Ban, FailedAuth, FailedAuthDeps } from '#quota/failed-auth.ts';
-import { hostPrefixOf, networkOf } from '#quota/ip-address.ts';
+import type { ClientAddress } from '#quota/client-address/client-address.ts';
+import { createFailedAuth } from '#quota/failed-authentication/failed-auth.ts';
+import type { Ban, FailedAuth, FailedAuthDeps } from '#quota/failed-authentication/failed-auth.ts';
+import { hostPrefixOf, networkOf } from '#quota/client-address/ip-address.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 const minuteMs = 60_000;

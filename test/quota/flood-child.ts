@@ -1,11 +1,11 @@
 import { systemClock } from '#platform/clock.ts';
-import { readConfig } from '#platform/config.ts';
-import { createMemoryStores, createQuota } from '#quota/charge.ts';
-import type { QuotaCharger } from '#quota/charge.ts';
-import { createFallbackStore } from '#quota/fallback-store.ts';
-import { createMemoryStore } from '#quota/memory-store.ts';
-import { quotas } from '#quota/quotas.ts';
-import type { Quota, QuotaName, QuotaScope } from '#quota/quotas.ts';
+import { readConfig } from '#platform/config/config.ts';
+import { createMemoryStores, createQuota } from '#quota/table/charge.ts';
+import type { QuotaCharger } from '#quota/table/charge.ts';
+import { createFallbackStore } from '#quota/stores/fallback-store.ts';
+import { createMemoryStore } from '#quota/stores/memory/memory-store.ts';
+import { quotas } from '#quota/table/quotas.ts';
+import type { Quota, QuotaName, QuotaScope } from '#quota/table/quotas.ts';
 
 /**
  * Charges as many keys as the first argument says to the stores of a server that counts alone, and as many as the second says

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { charge, giveBack, isSpent } from '#quota/gcra.ts';
-import type { QuotaRule, QuotaState } from '#quota/gcra.ts';
+import { charge, refund, isSpent } from '#quota/stores/gcra.ts';
+import type { QuotaRule, QuotaState } from '#quota/stores/gcra.ts';
 
 const windowMs = 60_000;
 const rules = fc
@@ -198,9 +198,9 @@ describe('charges of different cost', () => {
     const rule: QuotaRule = { name: 'tested', limit: 1_000, burst: 1_000, windowMs };
     const { state: first } = charge(rule, undefined, 0, 600);
     const { state: both } = charge(rule, first, 5_000, 300);
-    const left = giveBack(rule, both, 5_001, 600);
+    const left = refund(rule, both, 5_001, 600);
     expect(charge(rule, left, 5_002).outcome.remaining).toBe(699);
-    expect(charge(rule, giveBack(rule, left, 5_001, 1_000), 5_002).outcome.remaining).toBe(999);
+    expect(charge(rule, refund(rule, left, 5_001, 1_000), 5_002).outcome.remaining).toBe(999);
   });
 });
 
@@ -252,7 +252,7 @@ describe('a charge that is given back', () => {
     for (let nowMs = 0; nowMs < 10_000; nowMs++) {
       const charged = charge(rule, state, nowMs);
       expect(charged.outcome.allowed).toBe(true);
-      state = giveBack(rule, charged.state, nowMs);
+      state = refund(rule, charged.state, nowMs);
     }
   });
 
@@ -273,7 +273,7 @@ describe('a charge that is given back', () => {
           if (given !== null && recent.length > 0 && state !== undefined) {
             const timeMs = recent[given % recent.length];
             kept = kept.toSpliced(kept.lastIndexOf(timeMs ?? -1), 1);
-            state = giveBack(rule, state, timeMs ?? nowMs);
+            state = refund(rule, state, timeMs ?? nowMs);
           } else {
             const charged = charge(rule, state, nowMs);
             ({ state } = charged);
@@ -291,7 +291,7 @@ describe('a charge that is given back', () => {
     let state: QuotaState | undefined;
     for (let second = 0; second < 600; second++) {
       const proven = charge(rule, state, second * 1_000);
-      state = giveBack(rule, proven.state, second * 1_000);
+      state = refund(rule, proven.state, second * 1_000);
       if (second % 5 > 0) continue;
       const unproven = charge(rule, state, second * 1_000 + 500);
       ({ state } = unproven);
@@ -304,7 +304,7 @@ describe('a charge that is given back', () => {
   test('cannot lift a key above its limit', () => {
     const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs };
     let { state } = charge(rule, undefined, 0);
-    for (let again = 0; again < 50; again++) state = giveBack(rule, state, 0);
+    for (let again = 0; again < 50; again++) state = refund(rule, state, 0);
     const passed = Array.from({ length: 50 }, () => {
       const charged = charge(rule, state, 0);
       ({ state } = charged);

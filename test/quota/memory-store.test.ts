@@ -4,9 +4,9 @@ import { promisify } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import type { QuotaRule } from '#quota/gcra.ts';
-import { createMemoryStore } from '#quota/memory-store.ts';
-import type { BucketNames } from '#quota/store.ts';
+import type { QuotaRule } from '#quota/stores/gcra.ts';
+import { createMemoryStore } from '#quota/stores/memory/memory-store.ts';
+import type { BucketNames } from '#quota/stores/quota-store.ts';
 import { describeStore, nameOf } from './store-contract.ts';
 
 const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs: 60_000 };
@@ -56,7 +56,7 @@ test('a newcomer whose charge is given back leaves room for the next', () => {
   store.charge(bucket('first'), rule, 0);
   for (let key = 0; key < 100; key++) {
     expect(store.charge(bucket(`key-${key}`), rule, 1).allowed).toBe(true);
-    store.giveBack(bucket(`key-${key}`), rule, 1);
+    store.refund(bucket(`key-${key}`), rule, 1);
   }
 });
 

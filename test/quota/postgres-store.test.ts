@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
-import type { Outcome, QuotaRule } from '#quota/gcra.ts';
-import { createMemoryStore } from '#quota/memory-store.ts';
-import { createPostgresStore } from '#quota/postgres-store.ts';
-import type { PostgresStore } from '#quota/postgres-store.ts';
-import type { BucketNames } from '#quota/store.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
+import type { Outcome, QuotaRule } from '#quota/stores/gcra.ts';
+import { createMemoryStore } from '#quota/stores/memory/memory-store.ts';
+import { createPostgresStore } from '#quota/stores/postgres-store.ts';
+import type { PostgresStore } from '#quota/stores/postgres-store.ts';
+import type { BucketNames } from '#quota/stores/quota-store.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 import { describeStore, newBucket } from './store-contract.ts';
 
 let database: TestDatabase;
@@ -28,7 +28,7 @@ const rules = fc
 /** Gaps in thousandths of the window, costs in hundredths of the limit. */
 const steps = fc.array(
   fc.record({
-    act: fc.constantFrom<('charge' | 'peek' | 'giveBack')[]>('charge', 'charge', 'charge', 'peek', 'giveBack'),
+    act: fc.constantFrom<('charge' | 'peek' | 'refund')[]>('charge', 'charge', 'charge', 'peek', 'refund'),
     which: fc.nat(30),
     share: fc.oneof(fc.constant(0), fc.nat(100)),
     gap: fc.oneof(
@@ -57,10 +57,10 @@ function askBoth(rule: QuotaRule, startMs: number, sequence: readonly Step[]): P
   let nowMs = Date.UTC(2026, 0, 1) + startMs;
   for (const { act, which, share, gap } of sequence) {
     nowMs += (gap * rule.windowMs) / 1_000 + gap / 7;
-    if (act === 'giveBack') {
+    if (act === 'refund') {
       for (const { bucket, atMs, cost } of made.splice(which % Math.max(1, made.length), 1)) {
-        memory.giveBack(bucket, rule, atMs, cost);
-        answers.push(told.giveBack(bucket, rule, atMs, cost).then(() => [nothing, nothing]));
+        memory.refund(bucket, rule, atMs, cost);
+        answers.push(told.refund(bucket, rule, atMs, cost).then(() => [nothing, nothing]));
       }
       continue;
     }

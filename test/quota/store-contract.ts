@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import type { QuotaRule } from '#quota/gcra.ts';
-import type { BucketNames, QuotaStore } from '#quota/store.ts';
+import type { QuotaRule } from '#quota/stores/gcra.ts';
+import type { BucketNames, QuotaStore } from '#quota/stores/quota-store.ts';
 
 const windowMs = 60_000;
 const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs };
@@ -97,11 +97,11 @@ export function describeStore(name: string, storeOf: () => QuotaStore): void {
       const bucket = newBucket();
       await storeOf().charge(bucket, rule, startMs, 6);
       await storeOf().charge(bucket, rule, startMs + 5_000, 4);
-      await storeOf().giveBack(bucket, rule, startMs + 5_000, 4);
+      await storeOf().refund(bucket, rule, startMs + 5_000, 4);
       expect(await storeOf().peek(bucket, rule, startMs + 6_000, 4)).toMatchObject({ allowed: true, remaining: 0 });
       // Those of the first second leave the window at their own time.
       expect(await storeOf().peek(bucket, rule, startMs + 61_500, 10)).toMatchObject({ allowed: true });
-      await storeOf().giveBack(newBucket('never charged'), rule, startMs);
+      await storeOf().refund(newBucket('never charged'), rule, startMs);
     });
 
     test('holds rules whose windows differ, and forgets neither for the other', async () => {
@@ -121,7 +121,7 @@ export function describeStore(name: string, storeOf: () => QuotaStore): void {
       await storeOf().charge(old, rule, startMs, 10);
       const renamed = { current: current.current, former: old.current };
       expect(await storeOf().charge(renamed, rule, startMs + 1)).toMatchObject({ allowed: false });
-      await storeOf().giveBack(renamed, rule, startMs, 4);
+      await storeOf().refund(renamed, rule, startMs, 4);
       expect(await storeOf().charge(current, rule, startMs + 2, 5)).toMatchObject({ allowed: false, remaining: 4 });
       expect(await storeOf().charge(current, rule, startMs + 2, 4)).toMatchObject({ allowed: true });
       expect(await storeOf().charge(old, rule, startMs + 3, 10)).toMatchObject({ allowed: true });

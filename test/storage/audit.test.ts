@@ -1,17 +1,17 @@
 import { afterAll, beforeEach, beforeAll, expect, test } from 'vitest';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
-import { addAuditCounts, oldAuditEvents, readAuditEvents } from '#storage/audit-events.ts';
-import { removeExpiredRows } from '#storage/expiring-rows.ts';
+import { addAuditCounts, oldAuditEvents, readAuditEvents } from '#storage/rows/audit-events.ts';
+import { removeExpiredRows } from '#storage/expiry/expiring-rows.ts';
 import {
   appendOperatorAction,
   oldOperatorActions,
   readOperatorActions,
   verifyOperatorActions,
-} from '#storage/operator-actions.ts';
-import type { ChainReport } from '#storage/operator-actions.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
+} from '#storage/rows/operator-actions.ts';
+import type { ChainReport } from '#storage/rows/operator-actions.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 
 let database: TestDatabase;
 const ring = parseKeyRing(newKeyRingText());

@@ -3,31 +3,31 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { jobNames } from '#jobs/catalogue.ts';
-import type { JobSchedules } from '#jobs/queue.ts';
+import type { JobSchedules } from '#jobs/queue/queue.ts';
 import { systemClock } from '#platform/clock.ts';
-import { readConfig } from '#platform/config.ts';
-import { createLogger } from '#platform/logger.ts';
+import { readConfig } from '#platform/config/config.ts';
+import { createLogger } from '#platform/logging/logger.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
-import { openDatabase } from '#storage/database.ts';
-import type { Database } from '#storage/database.ts';
-import { migrateUp } from '#storage/migrator.ts';
+import { openDatabase } from '#storage/connection/database.ts';
+import type { Database } from '#storage/connection/database.ts';
+import { migrateUp } from '#storage/schema/migrator.ts';
 import { startWorkers } from '../../workers/main.ts';
-import { createAccount } from '../support/account.ts';
-import type { Account } from '../support/account.ts';
-import { craftMessage, createCraftedConversation, sendCrafted } from '../support/crafted-conversation.ts';
-import type { CraftedConversation } from '../support/crafted-conversation.ts';
-import { onDatabase } from '../support/database-url.ts';
-import { DebianPostgres, hasDebianPostgres } from '../support/debian-postgres.ts';
-import { openEventStream } from '../support/event-stream.ts';
-import { startLoopbackPlc } from '../support/loopback-plc.ts';
-import type { LoopbackPlc } from '../support/loopback-plc.ts';
-import { publishTestPackage, registerTestDevice } from '../support/register-device.ts';
-import type { RegisteredDevice } from '../support/register-device.ts';
+import { createAccount } from '../support/clients/account.ts';
+import type { Account } from '../support/clients/account.ts';
+import { craftMessage, createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
+import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { onDatabase } from '../support/postgres/database-url.ts';
+import { DebianPostgres, hasDebianPostgres } from '../support/postgres/debian-postgres.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
+import { startLoopbackPlc } from '../support/network/loopback-plc.ts';
+import type { LoopbackPlc } from '../support/network/loopback-plc.ts';
+import { publishTestPackage, registerTestDevice } from '../support/clients/register-device.ts';
+import type { RegisteredDevice } from '../support/clients/register-device.ts';
 import { startTestServer } from '../support/test-server.ts';
 import type { TestServer } from '../support/test-server.ts';
-import { projectRoot } from '../tidy/source-tree.ts';
-import { createXrpcClient, errorNameOf } from '../support/xrpc-client.ts';
-import type { XrpcClient } from '../support/xrpc-client.ts';
+import { projectRoot } from '../conventions/source-tree.ts';
+import { createXrpcClient, errorNameOf } from '../support/clients/xrpc-client.ts';
+import type { XrpcClient } from '../support/clients/xrpc-client.ts';
 
 /** As docs/backups.md gives them. */
 const commands = {
@@ -204,7 +204,7 @@ describe.skipIf(!hasDebianPostgres)("a restore on Debian's Postgres 15 (package 
     const { code, text } = await admin(sourceUrl, 'restore', 'finish');
     expect([code, text]).toEqual([
       1,
-      expect.stringContaining('The database is in use (nightjar-doorbell, nightjar-server)'),
+      expect.stringContaining('The database is in use (nightjar-notifier, nightjar-server)'),
     ]);
     await server.stop();
   });

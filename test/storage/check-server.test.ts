@@ -2,10 +2,10 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { expect, inject, test } from 'vitest';
 import { newSecret } from '#platform/ids.ts';
-import { checkServer } from '#storage/check-server.ts';
-import { openDatabase } from '#storage/database.ts';
-import type { Sql } from '#storage/database.ts';
-import { createTestDatabase } from '../support/database.ts';
+import { checkServer } from '#storage/connection/check-server.ts';
+import { openDatabase } from '#storage/connection/database.ts';
+import type { Sql } from '#storage/connection/database.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
 
 test('the Postgres of the tests is good enough for development', async () => {
   const database = await createTestDatabase({ poolSize: 1 });

@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
 import { sql as raw } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openDatabase } from '#storage/database.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
+import { openDatabase } from '#storage/connection/database.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 
 describe('a database pool', () => {
   let database: TestDatabase;

@@ -1,5 +1,5 @@
 import { systemClock } from '#platform/clock.ts';
-import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
+import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
 
 /** A small Nightjar for embedded-postgres.test.ts: owns the folder given, prints its URL, stops on SIGTERM. */
 const [dataDir = '', ending = 'stop'] = process.argv.slice(2);

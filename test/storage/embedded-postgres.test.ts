@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
-import { DataDirBusyError } from '#storage/data-dir-claim.ts';
-import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
-import type { EmbeddedPostgres, EmbeddedPostgresOptions } from '#storage/embedded-postgres.ts';
-import { identifyProcess } from '#storage/process-identity.ts';
+import { DataDirBusyError } from '#storage/embedded-postgres/data-dir-lock.ts';
+import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
+import type { EmbeddedPostgres, EmbeddedPostgresOptions } from '#storage/embedded-postgres/embedded-postgres.ts';
+import { identifyProcess } from '#storage/embedded-postgres/process-identity.ts';
 
 const cleanUps: (() => Promise<unknown>)[] = [];
 

@@ -5,12 +5,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { preparePartitions } from '#domain/events/prepare-partitions.ts';
 import { systemClock } from '#platform/clock.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
-import { openDatabase } from '#storage/database.ts';
-import type { Database } from '#storage/database.ts';
-import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
-import type { EmbeddedPostgres } from '#storage/embedded-postgres.ts';
-import { migrateUp } from '#storage/migrator.ts';
-import { runJob } from '../support/run-job.ts';
+import { openDatabase } from '#storage/connection/database.ts';
+import type { Database } from '#storage/connection/database.ts';
+import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
+import { migrateUp } from '#storage/schema/migrator.ts';
+import { runJob } from '../support/processes/run-job.ts';
 
 const dayMs = 86_400_000;
 let folder: string;

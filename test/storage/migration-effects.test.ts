@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Kysely } from 'kysely';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { migrationFolder } from '#storage/migrator.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
-import { harmDone, readShape } from '../support/schema-shape.ts';
+import { migrationFolder } from '#storage/schema/migrator.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
+import { harmDone, readShape } from '../support/postgres/schema-shape.ts';
 
 interface MigrationModule {
   readonly effect?: unknown;

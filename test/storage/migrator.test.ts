@@ -5,10 +5,10 @@ import { pathToFileURL } from 'node:url';
 import { Migrator } from 'kysely/migration';
 import type { Migration } from 'kysely/migration';
 import { afterEach, expect, test } from 'vitest';
-import { openDatabase } from '#storage/database.ts';
-import type { Database } from '#storage/database.ts';
-import { assertMigrated, migrateDown, migrateUp, migrationFolder, migrationStatus } from '#storage/migrator.ts';
-import { createTestDatabase } from '../support/database.ts';
+import { openDatabase } from '#storage/connection/database.ts';
+import type { Database } from '#storage/connection/database.ts';
+import { assertMigrated, migrateDown, migrateUp, migrationFolder, migrationStatus } from '#storage/schema/migrator.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
 
 const cleanUps: (() => Promise<unknown>)[] = [];
 

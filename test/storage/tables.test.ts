@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 
 interface Column {
   readonly table: string;
@@ -9,9 +9,9 @@ interface Column {
   readonly nullable: boolean;
 }
 
-/** Reads the row types of src/storage/tables.ts as text; types are gone at run time. */
+/** Reads the row types of src/storage/schema/tables.ts as text; types are gone at run time. */
 async function declaredColumns(): Promise<Column[]> {
-  const source = await readFile(new URL('../../src/storage/tables.ts', import.meta.url), 'utf8');
+  const source = await readFile(new URL('../../src/storage/schema/tables.ts', import.meta.url), 'utf8');
   const interfaces = new Map(
     [...source.matchAll(/interface (\w+) \{([^}]*)\}/g)].map(([, name = '', body = '']) => [name, fieldsOf(body)]),
   );

@@ -1,15 +1,15 @@
 import { formatConversationId } from '#domain/conversations/conversation.ts';
 import { createConversation } from '#domain/conversations/create-conversation.ts';
-import type { DrainBudget } from '#domain/key-packages/drain-budget.ts';
+import type { ClaimLimit } from '#domain/key-packages/claiming/claim-limit.ts';
 import { keyPackageOwner, storedRef } from '#domain/key-packages/key-package.ts';
 import { insertKeyPackages } from '#domain/key-packages/store.ts';
-import { noBlockRecords } from '#identity/block-records.ts';
-import type { BlockRecords } from '#identity/block-records.ts';
+import { noBlockRecords } from '#identity/block-records/block-records.ts';
+import type { BlockRecords } from '#identity/block-records/block-records.ts';
 import { createMessageAppender } from '#domain/messages/message-appender.ts';
 import type { MessageAppender } from '#domain/messages/message-appender.ts';
 import { sendMessage } from '#domain/messages/send-message.ts';
 import type { SentMessage } from '#domain/messages/message.ts';
-import { keyPackageRef } from '#mls/key-package-ref.ts';
+import { keyPackageRef } from '#mls/key-packages/key-package-ref.ts';
 import { systemClock } from '#platform/clock.ts';
 import type { Clock } from '#platform/clock.ts';
 import { AppError, required } from '#platform/errors.ts';
@@ -18,13 +18,13 @@ import { parseKeyRing } from '#privacy/key-ring.ts';
 import { padToBucket } from '#privacy/buckets.ts';
 import { createPrivacy } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import { openDatabase } from '#storage/database.ts';
-import type { Database, Db, Sql } from '#storage/database.ts';
-import { migrateUp } from '#storage/migrator.ts';
-import { createPartitionsAhead } from '#storage/partitions.ts';
-import { randomPlcDid } from './account.ts';
-import { createTestDatabase } from './database.ts';
-import type { TestDatabase } from './database.ts';
+import { openDatabase } from '#storage/connection/database.ts';
+import type { Database, Db, Sql } from '#storage/connection/database.ts';
+import { migrateUp } from '#storage/schema/migrator.ts';
+import { createPartitionsAhead } from '#storage/expiry/partitions.ts';
+import { randomPlcDid } from './clients/account.ts';
+import { createTestDatabase } from './postgres/database.ts';
+import type { TestDatabase } from './postgres/database.ts';
 
 export const testSuite = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519';
 const testSuiteNumber = 1;
@@ -47,7 +47,7 @@ export interface TestServer {
   readonly chatRequestTtlDays: number;
   readonly idempotencyTtlHours: number;
   /** Never used up. */
-  readonly drainBudget: DrainBudget;
+  readonly claimLimit: ClaimLimit;
   /** False: messages of these tests are random bytes. */
   readonly requireFraming: boolean;
   readonly handshakes: 'any';
@@ -116,7 +116,7 @@ export async function startDomainHarness(options: HarnessOptions = {}): Promise<
     deviceWaitDays: 30,
     chatRequestTtlDays: 7,
     idempotencyTtlHours: 24,
-    drainBudget: { take: () => true, giveBack: () => undefined },
+    claimLimit: { take: () => true, refund: () => undefined },
     requireFraming: false,
     handshakes: 'any',
     onEvents: () => undefined,

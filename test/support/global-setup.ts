@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { systemClock } from '#platform/clock.ts';
 import { newSecret } from '#platform/ids.ts';
-import { isDataDirClaimed } from '#storage/data-dir-claim.ts';
-import { openDatabase } from '#storage/database.ts';
-import { startEmbeddedPostgres } from '#storage/embedded-postgres.ts';
-import { migrateUp } from '#storage/migrator.ts';
-import { onDatabase } from './database-url.ts';
+import { isDataDirLocked } from '#storage/embedded-postgres/data-dir-lock.ts';
+import { openDatabase } from '#storage/connection/database.ts';
+import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
+import { migrateUp } from '#storage/schema/migrator.ts';
+import { onDatabase } from './postgres/database-url.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -60,7 +60,7 @@ async function startPrivatePostgres(): Promise<string> {
 async function removeAbandoned(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const folder = join(tmpdir(), name);
-    if (!name.startsWith(folderPrefix) || (await isDataDirClaimed(folder))) continue;
+    if (!name.startsWith(folderPrefix) || (await isDataDirLocked(folder))) continue;
     // Another run may have made its folder and not claimed it yet; and it may be another user's.
     const madeAtMs = await stat(folder).then(
       ({ mtimeMs }) => mtimeMs,

@@ -1,20 +1,20 @@
 import { systemClock } from '#platform/clock.ts';
 import type { Clock } from '#platform/clock.ts';
-import { readConfig } from '#platform/config.ts';
-import { createLogger } from '#platform/logger.ts';
-import { stopInOrder } from '#platform/shutdown.ts';
-import type { StopStep } from '#platform/shutdown.ts';
+import { readConfig } from '#platform/config/config.ts';
+import { createLogger } from '#platform/logging/logger.ts';
+import { stopInOrder } from '#platform/process/shutdown.ts';
+import type { StopStep } from '#platform/process/shutdown.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
-import { startServer } from '../../src/start-server.ts';
-import type { RunningServer } from '../../src/start-server.ts';
-import { createAccount } from './account.ts';
-import type { Account, AccountOptions } from './account.ts';
-import { createTestDatabase } from './database.ts';
-import type { TestDatabase } from './database.ts';
-import { startLoopbackPlc } from './loopback-plc.ts';
-import type { LoopbackPlc } from './loopback-plc.ts';
-import { createXrpcClient } from './xrpc-client.ts';
-import type { XrpcClient } from './xrpc-client.ts';
+import { startServer } from '../../src/server/start-server.ts';
+import type { RunningServer } from '../../src/server/start-server.ts';
+import { createAccount } from './clients/account.ts';
+import type { Account, AccountOptions } from './clients/account.ts';
+import { createTestDatabase } from './postgres/database.ts';
+import type { TestDatabase } from './postgres/database.ts';
+import { startLoopbackPlc } from './network/loopback-plc.ts';
+import type { LoopbackPlc } from './network/loopback-plc.ts';
+import { createXrpcClient } from './clients/xrpc-client.ts';
+import type { XrpcClient } from './clients/xrpc-client.ts';
 
 type Environment = Readonly<Record<string, string>>;
 

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { jobNames } from '#jobs/catalogue.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 
 const root = join(import.meta.dirname, '../..');
 const identityKey = newKeyRingText();

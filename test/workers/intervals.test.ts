@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { jobNames } from '#jobs/catalogue.ts';
 import { systemClock } from '#platform/clock.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
-import { hasRedis, startRedis } from '../support/redis.ts';
-import type { TestRedis } from '../support/redis.ts';
-import { hasFaketime, noteTurns, turnsDone, WorkerProcesses } from '../support/worker-processes.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
+import { hasRedis, startRedis } from '../support/processes/redis.ts';
+import type { TestRedis } from '../support/processes/redis.ts';
+import { hasFaketime, noteTurns, turnsDone, WorkerProcesses } from '../support/processes/worker-processes.ts';
 
 const intervalSeconds = 2;
 const watchedSeconds = 6;

@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { jobNames } from '#jobs/catalogue.ts';
 import { systemClock } from '#platform/clock.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
-import { countPlanted, plantedTables, plantRows } from '../support/expiring-rows.ts';
-import { hasRedis, startRedis } from '../support/redis.ts';
-import type { TestRedis } from '../support/redis.ts';
-import { noteTurns, turnsDone, WorkerProcesses } from '../support/worker-processes.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
+import { countPlanted, plantedTables, plantRows } from '../support/postgres/expiring-rows.ts';
+import { hasRedis, startRedis } from '../support/processes/redis.ts';
+import type { TestRedis } from '../support/processes/redis.ts';
+import { noteTurns, turnsDone, WorkerProcesses } from '../support/processes/worker-processes.ts';
 
 /** `npm run crash` sets it to 300. */
 const killCount = Number(process.env['KILLS'] ?? 60);

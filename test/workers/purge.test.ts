@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { retentionClasses, retentionClassNames } from '#domain/retention/retention-classes.ts';
-import { takeTurn } from '#jobs/take-turn.ts';
+import { acquireLease } from '#jobs/leases/acquire-lease.ts';
 import { systemClock } from '#platform/clock.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
-import { plantExpiring } from '../support/expiring-classes.ts';
-import { plantRows } from '../support/expiring-rows.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
+import { plantExpiring } from '../support/postgres/expiring-classes.ts';
+import { plantRows } from '../support/postgres/expiring-rows.ts';
 
 const adminScript = join(import.meta.dirname, '../../bin/admin.ts');
 const hasTerminals = canOpenTerminals();
@@ -106,7 +106,7 @@ test(
 );
 
 test('a job that another worker is at is left to it, and the others run', { timeout: 20_000 }, async () => {
-  await takeTurn(database.sql, { job: 'clean-invites', leaseMs: 60_000 });
+  await acquireLease(database.sql, { job: 'clean-invites', leaseMs: 60_000 });
   const { code, lines, stderr } = await admin('purge');
   expect(code).toBe(1);
   expect(stderr).toContain('Not done: clean-invites.');

@@ -1,28 +1,28 @@
 import { sql as kyselySql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { countExpired } from '#domain/retention/count-expired.ts';
-import { keptTables } from '#domain/retention/kept-tables.ts';
-import { placesToLook, readRetentionAges } from '#domain/retention/read-ages.ts';
+import { retainedTables } from '#domain/retention/retained-tables.ts';
+import { ageSources, readRetentionAges } from '#domain/retention/read-ages.ts';
 import { retentionClasses, retentionClassNames } from '#domain/retention/retention-classes.ts';
 import type { RetentionClassName } from '#domain/retention/retention-classes.ts';
 import { jobNames } from '#jobs/catalogue.ts';
 import { systemClock } from '#platform/clock.ts';
-import { readConfig } from '#platform/config.ts';
-import { createLogger } from '#platform/logger.ts';
-import { createMetrics } from '#platform/metrics.ts';
-import { firstRowAges } from '#storage/expiring-rows.ts';
-import type { FirstRow } from '#storage/expiring-rows.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
-import { plantExpiring } from '../support/expiring-classes.ts';
-import { plantRows } from '../support/expiring-rows.ts';
-import { runJob } from '../support/run-job.ts';
+import { readConfig } from '#platform/config/config.ts';
+import { createLogger } from '#platform/logging/logger.ts';
+import { createMetrics } from '#platform/metrics/metrics.ts';
+import { firstRowAges } from '#storage/expiry/expiring-rows.ts';
+import type { FirstRow } from '#storage/expiry/expiring-rows.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
+import { plantExpiring } from '../support/postgres/expiring-classes.ts';
+import { plantRows } from '../support/postgres/expiring-rows.ts';
+import { runJob } from '../support/processes/run-job.ts';
 import { startWorkers } from '../../workers/main.ts';
 
 const config = readConfig({});
 const timeoutMs = 10_000;
 /** Jobs that remove nothing which is stored. */
-const otherJobs = ['watch-key-package-stock'];
+const otherJobs = ['watch-key-packages'];
 let database: TestDatabase;
 
 beforeAll(async () => {
@@ -46,7 +46,7 @@ test('every table of the database has a class, or a reason to be kept until some
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
       AND relname NOT LIKE 'kysely_%' ORDER BY relname`;
   const known = [
-    ...new Set([...Object.values(retentionClasses).map(({ table }) => table), ...Object.keys(keptTables)]),
+    ...new Set([...Object.values(retentionClasses).map(({ table }) => table), ...Object.keys(retainedTables)]),
   ];
   expect(known.toSorted()).toEqual(tables.map(({ name }) => name));
 });
@@ -119,7 +119,7 @@ async function planOf(place: FirstRow & { table: 'reports' }): Promise<{ type: s
 }
 
 test('the first row of a class is read from an index, whatever the size of the table', async () => {
-  for (const place of placesToLook(config)) {
+  for (const place of ageSources(config)) {
     const reads = await planOf(place as FirstRow & { table: 'reports' });
     expect({ name: place.name, reads }).toEqual({
       name: place.name,

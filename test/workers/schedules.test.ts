@@ -1,18 +1,18 @@
 import { Writable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { jobNames } from '#jobs/catalogue.ts';
-import type { JobSchedules } from '#jobs/queue.ts';
+import type { JobSchedules } from '#jobs/queue/queue.ts';
 import { systemClock } from '#platform/clock.ts';
-import { readConfig } from '#platform/config.ts';
-import { createLogger } from '#platform/logger.ts';
-import { createMetrics } from '#platform/metrics.ts';
-import type { Metrics } from '#platform/metrics.ts';
+import { readConfig } from '#platform/config/config.ts';
+import { createLogger } from '#platform/logging/logger.ts';
+import { createMetrics } from '#platform/metrics/metrics.ts';
+import type { Metrics } from '#platform/metrics/metrics.ts';
 import type { JobRun, JobRuns } from '../../workers/start-worker.ts';
 import { jobRuns, startWorkers } from '../../workers/main.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
-import { hasRedis, startRedis } from '../support/redis.ts';
-import type { TestRedis } from '../support/redis.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
+import { hasRedis, startRedis } from '../support/processes/redis.ts';
+import type { TestRedis } from '../support/processes/redis.ts';
 
 const everySecond = schedulesOf('* * * * * *');
 const never = schedulesOf('0 0 1 1 *');

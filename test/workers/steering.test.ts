@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { jobNames } from '#jobs/catalogue.ts';
-import { takeTurn } from '#jobs/take-turn.ts';
-import { createTestDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
+import { acquireLease } from '#jobs/leases/acquire-lease.ts';
+import { createTestDatabase } from '../support/postgres/database.ts';
+import type { TestDatabase } from '../support/postgres/database.ts';
 
 const root = join(import.meta.dirname, '../..');
 let database: TestDatabase;
@@ -42,12 +42,12 @@ test('every job is listed with its state, its last success and its next run', as
 });
 
 test('a paused job takes no scheduled turn in any worker until it is resumed', async () => {
-  const turn = { job: 'clean-invites', turnAt: new Date(Date.now() + 60_000), leaseMs: 1_000 };
+  const turn = { job: 'clean-invites', runAt: new Date(Date.now() + 60_000), leaseMs: 1_000 };
   expect(await admin('pause', 'clean-invites')).toEqual([{ job: 'clean-invites', paused: true }]);
   expect(await stateOf('clean-invites')).toBe('paused');
-  expect(await takeTurn(database.sql, turn)).toEqual({ refused: 'paused' });
+  expect(await acquireLease(database.sql, turn)).toEqual({ refused: 'paused' });
   expect(await admin('resume', 'clean-invites')).toEqual([{ job: 'clean-invites', paused: false }]);
-  expect(await takeTurn(database.sql, turn)).toHaveProperty('fence');
+  expect(await acquireLease(database.sql, turn)).toHaveProperty('fence');
 });
 
 test('there is nothing to retry where nothing has failed, and every command is written down', async () => {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { leaveConversation } from '#domain/membership/leave-conversation.ts';
-import { readConfig } from '#platform/config.ts';
+import { readConfig } from '#platform/config/config.ts';
 import { limits } from '#platform/limits.ts';
-import { createQuota } from '#quota/charge.ts';
+import { createQuota } from '#quota/table/charge.ts';
 import { createByteBudget } from '#xrpc/byte-budget.ts';
 import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import { LimitReached } from '#xrpc/response/rate-limit.ts';

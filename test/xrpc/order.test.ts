@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { authErrors } from '#auth/auth-error.ts';
 import { systemClock } from '#platform/clock.ts';
-import { createLogger } from '#platform/logger.ts';
-import { createQuota } from '#quota/charge.ts';
+import { createLogger } from '#platform/logging/logger.ts';
+import { createQuota } from '#quota/table/charge.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createAdmission } from '#xrpc/overload/admission.ts';
 import { createXrpc } from '#xrpc/respond-to-xrpc.ts';
@@ -128,7 +128,7 @@ test('an endpoint without lexicon, auth or quota, or with the name of another, d
       admission: createAdmission({ inProgressMax: 1 }),
       authenticate: () => Promise.reject(new Error('nobody')),
       quota,
-      doorkeeper: sampleDoorkeeper(quota),
+      addressLimiter: sampleDoorkeeper(quota),
       logger: createLogger('silent'),
       clock: systemClock,
     });

@@ -7,23 +7,23 @@ import { domainError } from '#domain/domain-error.ts';
 import { edgeTimeouts } from '#edge/timeouts.ts';
 import type { EdgeTimeouts } from '#edge/timeouts.ts';
 import { systemClock } from '#platform/clock.ts';
-import { readConfig } from '#platform/config.ts';
+import { readConfig } from '#platform/config/config.ts';
 import { AppError } from '#platform/errors.ts';
-import { createLogger } from '#platform/logger.ts';
-import { createQuota } from '#quota/charge.ts';
-import type { QuotaCharger } from '#quota/charge.ts';
-import { createClientAddress } from '#quota/client-address.ts';
-import { createDoorkeeper } from '#quota/doorkeeper.ts';
-import type { Doorkeeper } from '#quota/doorkeeper.ts';
-import { createFailedAuth } from '#quota/failed-auth.ts';
+import { createLogger } from '#platform/logging/logger.ts';
+import { createQuota } from '#quota/table/charge.ts';
+import type { QuotaCharger } from '#quota/table/charge.ts';
+import { createClientAddress } from '#quota/client-address/client-address.ts';
+import { createClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
+import type { ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
+import { createFailedAuth } from '#quota/failed-authentication/failed-auth.ts';
 import type { OpenStream } from '#stream/serve-stream.ts';
 import { procedure, query, subscription } from '#xrpc/endpoint.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createAdmission } from '#xrpc/overload/admission.ts';
 import { createXrpc } from '#xrpc/respond-to-xrpc.ts';
 import type { RequestObservation } from '#xrpc/respond-to-xrpc.ts';
-import { listen } from '../../src/listen.ts';
-import type { ListenOptions } from '../../src/listen.ts';
+import { listen } from '../../src/server/listen.ts';
+import type { ListenOptions } from '../../src/server/listen.ts';
 
 const json = 'application/json';
 
@@ -111,7 +111,7 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
     admission: createAdmission({ inProgressMax: 1_000 }),
     authenticate,
     quota,
-    doorkeeper: sampleDoorkeeper(quota),
+    addressLimiter: sampleDoorkeeper(quota),
     logger,
     clock: systemClock,
     observe: (observation) => void service.observed.push(observation),
@@ -125,8 +125,8 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
 }
 
 /** Trusts no proxy and bans nobody. */
-export function sampleDoorkeeper(quota: QuotaCharger): Doorkeeper {
-  return createDoorkeeper({
+export function sampleDoorkeeper(quota: QuotaCharger): ClientAddressLimiter {
+  return createClientAddressLimiter({
     clock: systemClock,
     quota,
     failedAuth: createFailedAuth({ clock: systemClock, banAfterFailures: 0 }),

@@ -1,6 +1,6 @@
 import { required } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { accountPseudonym, newAccount, openSettings, sealSettings } from './account.ts';
 import type { AccountSettings } from './account-settings.ts';
 import { insertMissingAccounts, lockSettings, updateSettings } from './store.ts';

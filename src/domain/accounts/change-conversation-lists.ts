@@ -1,8 +1,8 @@
 import { domainError } from '#domain/domain-error.ts';
-import { memberPseudonym } from '#domain/membership/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/require-member.ts';
 import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Tx } from '#storage/database.ts';
+import type { Tx } from '#storage/connection/database.ts';
 import { accountPseudonym } from './account.ts';
 import { sealedListSizeBytes } from './conversation-list.ts';
 import { readConversationList } from './read-conversation-list.ts';
@@ -10,7 +10,7 @@ import { insertListChanges, selectLongLists } from './store.ts';
 
 /**
  * Notes in the transaction of a membership change that the lists of these people have changed. The accounts are neither written nor
- * locked: one transaction for both would join them to the conversation. `settleConversationLists` carries the change over.
+ * locked: one transaction for both would join them to the conversation. `applyListChanges` carries the change over.
  * @throws AppError TooManyConversations when somebody who joins is in as many conversations as an account may be. Changes that are
  *   made in the same moment do not see each other, so that a list can come to be a few longer than that.
  */

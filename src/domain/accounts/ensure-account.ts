@@ -1,5 +1,5 @@
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { newAccount } from './account.ts';
 import { insertMissingAccounts } from './store.ts';
 

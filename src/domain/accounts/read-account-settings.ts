@@ -1,5 +1,5 @@
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { accountPseudonym, openSettings } from './account.ts';
 import type { AccountSettings } from './account-settings.ts';
 import { selectSettings } from './store.ts';

@@ -1,14 +1,14 @@
-import { readMemberStates } from '#domain/membership/read-member-states.ts';
-import { memberPseudonym } from '#domain/membership/require-member.ts';
+import { readMemberStates } from '#domain/membership/members/read-member-states.ts';
+import { memberPseudonym } from '#domain/membership/members/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { accountPseudonym } from './account.ts';
 import { decodeConversationList } from './conversation-list.ts';
 import { selectListAndChanges } from './store.ts';
 
 /**
  * Group ids of the conversations that the person is an active member of: the list in their account, corrected by the changes that
- * wait to be carried over. Those of all people are looked through, since a change names nobody; `settleConversationLists` keeps them few.
+ * wait to be carried over. Those of all people are looked through, since a change names nobody; `applyListChanges` keeps them few.
  */
 export async function readConversationList(deps: { privacy: Privacy; db: Db }, did: string): Promise<Buffer[]> {
   const { privacy, db } = deps;

@@ -1,5 +1,5 @@
-import { blockUri } from '#identity/fetch-block-records.ts';
-import type { BlockRecord } from '#identity/fetch-block-records.ts';
+import { blockUri } from '#identity/block-records/fetch-block-records.ts';
+import type { BlockRecord } from '#identity/block-records/fetch-block-records.ts';
 
 /** One person's block of another, as the blocker publishes it. */
 export interface BlockRelationship {

@@ -1,9 +1,9 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
-import { listRosters } from '#domain/membership/list-rosters.ts';
-import { requireMember } from '#domain/membership/require-member.ts';
+import { listRosters } from '#domain/membership/members/list-rosters.ts';
+import { requireMember } from '#domain/membership/members/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { checkBlocks } from './check-blocks.ts';
 import type { CheckedBlocks } from './check-blocks.ts';
 import type { BlockDeps } from './read-blockers.ts';

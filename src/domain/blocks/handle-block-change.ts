@@ -1,9 +1,9 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { listSharedConversations } from '#domain/membership/list-shared-conversations.ts';
-import { recordKeyOf } from '#identity/fetch-block-records.ts';
+import { listSharedConversations } from '#domain/membership/members/list-shared-conversations.ts';
+import { recordKeyOf } from '#identity/block-records/fetch-block-records.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import type { BlockDeps } from './read-blockers.ts';
 
 export interface BlockChange {

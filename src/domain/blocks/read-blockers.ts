@@ -1,9 +1,9 @@
 import { readAccountSettings } from '#domain/accounts/read-account-settings.ts';
-import type { BlockRecord } from '#identity/fetch-block-records.ts';
-import type { BlockRecords } from '#identity/block-records.ts';
+import type { BlockRecord } from '#identity/block-records/fetch-block-records.ts';
+import type { BlockRecords } from '#identity/block-records/block-records.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 
 export interface BlockDeps {
   /** What people publish in their own repositories. */

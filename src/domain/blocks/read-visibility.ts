@@ -2,7 +2,7 @@ import { readAccountSettings } from '#domain/accounts/read-account-settings.ts';
 import type { AccountSettings } from '#domain/accounts/account-settings.ts';
 import type { Caller } from '#domain/caller.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { readBlockers } from './read-blockers.ts';
 import type { BlockDeps } from './read-blockers.ts';
 

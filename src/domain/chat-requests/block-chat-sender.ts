@@ -1,7 +1,7 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 import { chatBlockPair, chatPair, chatRecipient, isRequestId, storedRequestId } from './chat-request.ts';
 import { openContent } from './sealed-request.ts';
 import { blockPending, insertSenderBlock, lockPair, selectRequest } from './store.ts';

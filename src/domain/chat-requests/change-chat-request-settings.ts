@@ -4,7 +4,7 @@ import { changeAccountSettings } from '#domain/accounts/change-account-settings.
 import { readAccountSettings } from '#domain/accounts/read-account-settings.ts';
 import type { Caller } from '#domain/caller.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 
 export type ChatRequestSettings = Pick<
   AccountSettings,

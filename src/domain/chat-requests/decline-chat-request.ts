@@ -1,7 +1,7 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { chatRecipient, chatRequestStates, isRequestId, storedRequestId } from './chat-request.ts';
 import { answerRequest, deleteMessages, lockRequest } from './store.ts';
 

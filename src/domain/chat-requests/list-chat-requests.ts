@@ -2,7 +2,7 @@ import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { SealError } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { chatRecipient, isRequestId } from './chat-request.ts';
 import type { ChatRequest, ChatRequestStatus } from './chat-request.ts';
 import { openContent } from './sealed-request.ts';

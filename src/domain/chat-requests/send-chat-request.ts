@@ -7,15 +7,15 @@ import type { BlockDeps } from '#domain/blocks/read-blockers.ts';
 import type { Caller } from '#domain/caller.ts';
 import { formatConversationId, parseConversationId } from '#domain/conversations/conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { listSharedConversations } from '#domain/membership/list-shared-conversations.ts';
-import { requireMember } from '#domain/membership/require-member.ts';
+import { listSharedConversations } from '#domain/membership/members/list-shared-conversations.ts';
+import { requireMember } from '#domain/membership/members/require-member.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
-import { isMessageSizeBucket } from '#mls/padding-envelope.ts';
+import { isMessageSizeBucket } from '#mls/encoding/padding-envelope.ts';
 import { newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
 import { timeBucketMs } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 import {
   chatBlockPair,
   chatPair,

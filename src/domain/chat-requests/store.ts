@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { RawBuilder } from 'kysely';
-import { bucketedNow } from '#storage/bucketed-now.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import { bucketedNow } from '#storage/sql/bucketed-now.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 import { chatRequestStates, senderWindowDays } from './chat-request.ts';
 import type { ChatRequestState, ChatRequestStatus } from './chat-request.ts';
 

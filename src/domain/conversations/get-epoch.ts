@@ -1,8 +1,8 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { requireMember } from '#domain/membership/require-member.ts';
+import { requireMember } from '#domain/membership/members/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { parseConversationId } from './conversation.ts';
 import { selectConversations } from './store.ts';
 

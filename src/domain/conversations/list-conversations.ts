@@ -3,7 +3,7 @@ import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { SealError } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import type { Conversation } from './conversation.ts';
 import { loadConversations } from './load-conversations.ts';
 

@@ -1,12 +1,12 @@
 import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
 import type { Caller } from '#domain/caller.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
-import { listStandings } from '#domain/membership/list-standings.ts';
+import { listMemberStatuses } from '#domain/membership/members/list-member-statuses.ts';
 import { welcomeDevice } from '#domain/welcomes/deliver-welcome.ts';
 import { listWelcomes } from '#domain/welcomes/list-welcomes.ts';
 import { welcomeStates } from '#domain/welcomes/welcome.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { openMetadata } from './open-metadata.ts';
 import { selectConversations } from './store.ts';
 
@@ -54,15 +54,15 @@ async function loadPart(
   groupIds: readonly Buffer[],
   tag: Buffer | undefined,
 ): Promise<ExpectedConversation[]> {
-  const [conversations, standings, isInGroup] = await Promise.all([
+  const [conversations, statuses, isInGroup] = await Promise.all([
     selectConversations(deps.db, groupIds),
-    listStandings(deps, caller, groupIds),
+    listMemberStatuses(deps, caller, groupIds),
     tag === undefined ? new Map<string, boolean>() : readDevice(deps, caller, groupIds, tag),
   ]);
   const byId = new Map(conversations.map((row) => [row.groupId.toString('hex'), row]));
   return groupIds.flatMap((groupId) => {
     const id = groupId.toString('hex');
-    const [row, standing] = [byId.get(id), standings.get(id)];
+    const [row, standing] = [byId.get(id), statuses.get(id)];
     if (row === undefined || standing === undefined) return [];
     const name = openMetadata(deps.privacy, row)?.name ?? '';
     return [{ groupId, name, ...standing, deviceInGroup: isInGroup.get(id) }];

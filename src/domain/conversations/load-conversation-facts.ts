@@ -1,6 +1,6 @@
 import { cipherSuiteName } from '#mls/cipher-suites.ts';
 import { required } from '#platform/errors.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { selectConversations } from './store.ts';
 
 /** What never changes about a conversation, for callers that have been found to belong to it. */

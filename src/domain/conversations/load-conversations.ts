@@ -1,9 +1,9 @@
 import { roles } from '#domain/membership/member.ts';
-import { listRosters } from '#domain/membership/list-rosters.ts';
+import { listRosters } from '#domain/membership/members/list-rosters.ts';
 import { cipherSuiteName } from '#mls/cipher-suites.ts';
 import { required } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import type { Conversation } from './conversation.ts';
 import { openMetadata } from './open-metadata.ts';
 import { selectConversations } from './store.ts';

@@ -1,4 +1,4 @@
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { selectCipherSuite } from './store.ts';
 
 /** The wire number of the cipher suite of a conversation that exists. */

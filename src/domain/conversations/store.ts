@@ -1,5 +1,5 @@
-import type { Db, Tx } from '#storage/database.ts';
-import { bucketedNow } from '#storage/bucketed-now.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
+import { bucketedNow } from '#storage/sql/bucketed-now.ts';
 import type { LockedConversation } from './conversation.ts';
 
 /** False when the group id is taken. The primary key decides between two creators at once. */

@@ -1,14 +1,14 @@
 import type { Caller } from '#domain/caller.ts';
 import { readCipherSuite } from '#domain/conversations/read-cipher-suite.ts';
-import { claimDeviceKeyPackage } from '#domain/key-packages/claim-device-key-package.ts';
+import { claimDeviceKeyPackage } from '#domain/key-packages/claiming/claim-device-key-package.ts';
 import type { HandedOutKeyPackage } from '#domain/key-packages/key-package.ts';
-import { findActiveMember } from '#domain/membership/find-active-member.ts';
+import { findActiveMember } from '#domain/membership/members/find-active-member.ts';
 import { cipherSuiteName } from '#mls/cipher-suites.ts';
 import type { Clock } from '#platform/clock.ts';
 import { required } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 import { sealClaim } from './device-addition.ts';
 import type { Candidate } from './device-addition.ts';
 import { lockAddition } from './find-addition.ts';
@@ -54,7 +54,7 @@ export async function claimAddition(deps: ClaimDeps, caller: Caller, id: string)
     .transaction()
     .execute((tx) => claimDeviceKeyPackage(deps, tx, caller, { did, deviceTag, cipherSuite }));
   if (keyPackage === undefined) {
-    if (isFirst) await giveBack(deps, caller, id);
+    if (isFirst) await refund(deps, caller, id);
     return { kind: 'unavailable', candidate, by: undefined };
   }
   deps.onClaims(new Set([did]));
@@ -89,7 +89,7 @@ async function takeClaim(deps: ClaimDeps, tx: Tx, caller: Caller, id: string): P
 }
 
 /** Takes back a claim for which no package was left, unless somebody else has it by now. */
-async function giveBack(deps: ClaimDeps, caller: Caller, id: string): Promise<void> {
+async function refund(deps: ClaimDeps, caller: Caller, id: string): Promise<void> {
   await deps.db.transaction().execute(async (tx) => {
     const addition = await lockAddition(deps, tx, caller, id);
     if (addition === undefined) return;

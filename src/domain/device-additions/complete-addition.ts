@@ -3,7 +3,7 @@ import { domainError } from '#domain/domain-error.ts';
 import type { Clock } from '#platform/clock.ts';
 import { isAppError } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 import { sealClaim } from './device-addition.ts';
 import { lockAddition } from './find-addition.ts';
 import type { LockedAddition } from './find-addition.ts';

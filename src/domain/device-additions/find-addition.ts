@@ -4,7 +4,7 @@ import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { readWaitingDevice } from '#domain/devices/waiting-devices.ts';
 import { isAppError } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Tx } from '#storage/database.ts';
+import type { Tx } from '#storage/connection/database.ts';
 import { additionKey, parseAdditionId } from './device-addition.ts';
 import type { Candidate } from './device-addition.ts';
 

@@ -1,6 +1,6 @@
 import type { WaitingDevice } from '#domain/devices/device.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { additionKey } from './device-addition.ts';
 import { deleteClaims } from './store.ts';
 

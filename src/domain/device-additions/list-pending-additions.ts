@@ -2,7 +2,7 @@ import { readConversationList } from '#domain/accounts/read-conversation-list.ts
 import type { Caller } from '#domain/caller.ts';
 import { decodeGroupId } from '#domain/conversations/conversation.ts';
 import { readDevicesWaitingSince, readWaitingDevices } from '#domain/devices/waiting-devices.ts';
-import { listActiveMembers } from '#domain/membership/list-active-members.ts';
+import { listActiveMembers } from '#domain/membership/members/list-active-members.ts';
 import { limits } from '#platform/limits.ts';
 import { candidatesOf } from './device-addition.ts';
 import type { Candidate, PendingAddition } from './device-addition.ts';

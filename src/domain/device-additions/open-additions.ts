@@ -1,8 +1,8 @@
-import { entitlementKey, isActive, readEntitlements } from '#domain/membership/read-entitlements.ts';
+import { entitlementKey, isActive, readEntitlements } from '#domain/membership/members/read-entitlements.ts';
 import { readWelcomedDevices } from '#domain/welcomes/read-welcomed-devices.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { additionId, additionKey, openClaim } from './device-addition.ts';
 import type { AdditionClaim, Candidate, PendingAddition } from './device-addition.ts';
 import { selectClaims } from './store.ts';

@@ -2,10 +2,10 @@ import { readConversationList } from '#domain/accounts/read-conversation-list.ts
 import type { Caller } from '#domain/caller.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
 import { readWaitingDevice } from '#domain/devices/waiting-devices.ts';
-import { stockOfDevices } from '#domain/key-packages/stock-of-devices.ts';
-import { entitlementKey, readEntitlements } from '#domain/membership/read-entitlements.ts';
+import { countAvailableOfDevices } from '#domain/key-packages/available-key-packages.ts';
+import { entitlementKey, readEntitlements } from '#domain/membership/members/read-entitlements.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { openAdditions } from './open-additions.ts';
 import type { OpenDeps } from './open-additions.ts';
 
@@ -36,12 +36,12 @@ export async function reportDeviceState(
 ): Promise<DeviceState> {
   const tag = deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, deviceId);
   const groupIds = await readConversationList(deps, caller.did);
-  const stock = await stockOfDevices(deps, caller.did);
+  const stock = await countAvailableOfDevices(deps, caller.did);
   const perDevice = tag && (stock.get(tag.toString('hex')) ?? 0);
   const available = perDevice ?? [...stock.values()].reduce((total, count) => total + count, 0);
   return {
     conversations: groupIds.length,
-    waiting: deviceId === undefined ? 0 : await countWaiting(deps, deviceId, groupIds),
+    waiting: deviceId === undefined ? 0 : await countDeferredWrites(deps, deviceId, groupIds),
     available,
     target: tag === undefined ? targets.account : targets.device,
     perDevice,
@@ -61,7 +61,7 @@ async function rejoiningOf(
   return groupIds.filter((groupId) => own.get(entitlementKey(groupId, caller.did))?.needsRejoin === true);
 }
 
-async function countWaiting(deps: OpenDeps, deviceId: string, groupIds: readonly Buffer[]): Promise<number> {
+async function countDeferredWrites(deps: OpenDeps, deviceId: string, groupIds: readonly Buffer[]): Promise<number> {
   const device = await readWaitingDevice(deps, deviceId);
   if (device === undefined) return 0;
   const present = new Set(groupIds.map((groupId) => groupId.toString('hex')));

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { ExpiringRows } from '#storage/expiring-rows.ts';
+import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 /** Claims of additions of a day that is over. */
 export const expiredAdditionClaims: ExpiringRows = {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import type { Db, Tx } from '#storage/database.ts';
-import { byteaArray } from '#storage/bytea-array.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
+import { byteaArray } from '#storage/sql/bytea-array.ts';
 
 const secondsPerDay = 86_400;
 

@@ -1,7 +1,7 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { forgetAdditions } from '#domain/device-additions/forget-additions.ts';
-import { withdrawKeyPackages } from '#domain/key-packages/stock-of-devices.ts';
+import { withdrawKeyPackages } from '#domain/key-packages/available-key-packages.ts';
 import { deviceOwner } from './device.ts';
 import { isDeviceId } from './require-device.ts';
 import { deleteDeviceRow, selectDevice } from './store.ts';

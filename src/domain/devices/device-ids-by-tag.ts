@@ -1,6 +1,6 @@
 import type { Caller } from '#domain/caller.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { deviceOwner } from './device.ts';
 import { selectDevices } from './store.ts';
 

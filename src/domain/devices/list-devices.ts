@@ -1,7 +1,7 @@
 import type { Caller } from '#domain/caller.ts';
-import { stockOfDevices } from '#domain/key-packages/stock-of-devices.ts';
+import { countAvailableOfDevices } from '#domain/key-packages/available-key-packages.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { deviceDid, deviceOwner, openDeviceDetails } from './device.ts';
 import type { Device } from './device.ts';
 import { selectDevices } from './store.ts';
@@ -9,7 +9,7 @@ import { selectDevices } from './store.ts';
 /** The caller's own devices, oldest first. */
 export async function listDevices(deps: { db: Db; privacy: Privacy }, caller: Caller): Promise<Device[]> {
   const rows = await selectDevices(deps.db, deviceOwner(deps.privacy, caller.did));
-  const stock = await stockOfDevices(deps, caller.did);
+  const stock = await countAvailableOfDevices(deps, caller.did);
   return rows.map((row) => {
     const details = openDeviceDetails(deps.privacy, row.deviceId, row.sealedDevice);
     return {

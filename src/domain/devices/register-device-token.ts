@@ -2,7 +2,7 @@ import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { deviceOwner, openDeviceDetails, sealDeviceDetails } from './device.ts';
 import { isDeviceId } from './require-device.ts';
 import { lockOwner, selectDevice, updatePushToken } from './store.ts';

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { ExpiringRows } from '#storage/expiring-rows.ts';
+import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 const today = sql`date_trunc('day', now(), 'UTC')`;
 

@@ -1,5 +1,5 @@
-import { withdrawOfDevices } from '#domain/key-packages/stock-of-devices.ts';
-import type { JobTurn } from '#jobs/turn.ts';
+import { withdrawOfDevices } from '#domain/key-packages/available-key-packages.ts';
+import type { JobLease } from '#jobs/leases/lease.ts';
 import { deleteFlagged, flagUnseen } from './store.ts';
 
 /** Each may have hundreds of key packages: so few that a step stays as short as those of other jobs. */
@@ -12,7 +12,7 @@ const devicesPerStep = 10;
  * Safe to run twice and on several workers at once.
  */
 export async function retireDevices(deps: {
-  readonly turn: JobTurn;
+  readonly turn: JobLease;
   readonly inactiveDays: number;
   readonly removalDays: number;
 }): Promise<{ flagged: number; removed: number }> {

@@ -1,6 +1,6 @@
 import { decodeConversationList, encodeConversationList } from '#domain/accounts/conversation-list.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { deviceOwner, openDeviceDetails } from './device.ts';
 import type { WaitingDevice } from './device.ts';
 import { isDeviceId } from './require-device.ts';

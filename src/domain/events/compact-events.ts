@@ -1,5 +1,5 @@
-import type { DropDeps, DroppedPartitions } from '#storage/partitions.ts';
-import { createPartitionsAhead, dropExpiredPartitions } from '#storage/partitions.ts';
+import type { DropDeps, DroppedPartitions } from '#storage/expiry/partitions.ts';
+import { createPartitionsAhead, dropExpiredPartitions } from '#storage/expiry/partitions.ts';
 
 /** Drops the partitions of expired events and makes those of the days to come. Safe to run twice and on several workers. */
 export async function compactEvents(deps: DropDeps & { eventTtlDays: number }): Promise<DroppedPartitions> {

@@ -1,9 +1,9 @@
 import { SealError } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { LogPlace } from './event.ts';
+import type { LogPosition } from './event.ts';
 
 /** A place in the log as clients hold it: sealed, so that it tells nothing of the service's traffic. */
-export interface EventCursor extends LogPlace {
+export interface EventCursor extends LogPosition {
   /** When the event was received; older than the retention means that events may be missing behind it. */
   readonly receivedAtMs: number;
 }

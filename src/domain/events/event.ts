@@ -11,14 +11,14 @@ export const eventKinds = {
 export type EventKind = (typeof eventKinds)[keyof typeof eventKinds];
 
 /** A place in the event log: the order is (position, group id, event number), the same on every server. */
-export interface LogPlace {
+export interface LogPosition {
   readonly position: number;
   readonly groupId: Buffer;
   readonly eventNo: number;
 }
 
 /** The minimal envelope as stored. */
-export interface EventRow extends LogPlace {
+export interface EventRow extends LogPosition {
   readonly receivedAt: Date;
   readonly kind: number;
   readonly seq: number | null;
@@ -27,11 +27,11 @@ export interface EventRow extends LogPlace {
 }
 
 /** Negative, zero or positive as `a` stands before, at or after `b` in the log. */
-export function comparePlaces(a: LogPlace, b: LogPlace): number {
+export function compareLogPositions(a: LogPosition, b: LogPosition): number {
   return a.position - b.position || Buffer.compare(a.groupId, b.groupId) || a.eventNo - b.eventNo;
 }
 
 /** The place before every event at `position`. */
-export function placeBefore(position: number): LogPlace {
+export function positionBefore(position: number): LogPosition {
   return { position, groupId: Buffer.alloc(0), eventNo: 0 };
 }

@@ -1,5 +1,5 @@
-import type { Sql } from '#storage/database.ts';
-import { createPartitionsAhead } from '#storage/partitions.ts';
+import type { Sql } from '#storage/connection/database.ts';
+import { createPartitionsAhead } from '#storage/expiry/partitions.ts';
 
 /** Makes the partitions that messages and events of the days to come need. @returns how many were made. */
 export async function preparePartitions(

@@ -1,5 +1,5 @@
-import { eventKinds, placeBefore } from './event.ts';
-import type { EventRow, LogPlace } from './event.ts';
+import { eventKinds, positionBefore } from './event.ts';
+import type { EventRow, LogPosition } from './event.ts';
 import { selectGeneration, selectLogEnd, selectReplay, selectTail } from './store.ts';
 import type { Message } from '#domain/messages/message.ts';
 import { openMessage } from '#domain/messages/list-messages.ts';
@@ -8,8 +8,8 @@ import type { MessageRow } from '#domain/messages/message-row.ts';
 import { readWarnings, warningKey } from '#domain/warnings/read-warnings.ts';
 import type { Warning } from '#domain/warnings/warning.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Sql } from '#storage/database.ts';
-import { assertRestoreFinished } from '#storage/finish-restore.ts';
+import type { Sql } from '#storage/connection/database.ts';
+import { assertRestoreFinished } from '#storage/schema/finish-restore.ts';
 
 /** What membership events say happened (lexicon `membershipChangeEvent`). */
 export type MembershipAction = 'joined' | 'left' | 'removed';
@@ -18,7 +18,7 @@ export type MembershipAction = 'joined' | 'left' | 'removed';
 export type HelpKind = 'groupInfoRefreshRequested' | 'readditionRequested';
 
 /** An event with what a subscriber is told of it. */
-export type StreamEvent = LogPlace & { readonly receivedAt: Date } & (
+export type StreamEvent = LogPosition & { readonly receivedAt: Date } & (
     | { readonly kind: 'message'; readonly message: Message }
     | { readonly kind: 'membership'; readonly did: string; readonly action: MembershipAction; readonly epoch: number }
     | { readonly kind: HelpKind; readonly did: string }
@@ -43,7 +43,7 @@ const helpKinds: ReadonlyMap<number, HelpKind> = new Map([
  */
 export async function readTail(
   deps: { sql: Sql },
-  after: LogPlace,
+  after: LogPosition,
   page: { limit: number; gaps: 'pass' | 'await' },
 ): Promise<{ events: EventRow[]; isHeld: boolean }> {
   return selectTail(deps.sql, after, page);
@@ -52,14 +52,14 @@ export async function readTail(
 /** The events of some conversations in a range of the log that ends at a place which was read. */
 export async function readReplay(
   deps: { sql: Sql; eventTtlDays: number },
-  range: { groupIds: readonly Buffer[]; after: LogPlace; upTo: LogPlace; limit: number },
+  range: { groupIds: readonly Buffer[]; after: LogPosition; upTo: LogPosition; limit: number },
 ): Promise<EventRow[]> {
   return selectReplay(deps.sql, { ...range, ttlDays: deps.eventTtlDays });
 }
 
 /** The end of the log now: every event up to here is visible and final, and whatever is committed later comes after it. */
-export async function readLogEnd(deps: { sql: Sql }): Promise<LogPlace> {
-  return placeBefore((await selectLogEnd(deps.sql)) + 1);
+export async function readLogEnd(deps: { sql: Sql }): Promise<LogPosition> {
+  return positionBefore((await selectLogEnd(deps.sql)) + 1);
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Sql } from '#storage/database.ts';
+import type { Sql } from '#storage/connection/database.ts';
 
 /** The writer that has held back events for longest. */
 export interface HorizonLag {

@@ -1,5 +1,5 @@
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Tx } from '#storage/database.ts';
+import type { Tx } from '#storage/connection/database.ts';
 import type { EventKind } from './event.ts';
 import { advanceCounters, insertEvents } from './store.ts';
 

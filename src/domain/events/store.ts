@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import type { Sql, Tx } from '#storage/database.ts';
-import { bucketedNow } from '#storage/bucketed-now.ts';
-import { byteaArray } from '#storage/bytea-array.ts';
-import type { EventKind, EventRow, LogPlace } from './event.ts';
+import type { Sql, Tx } from '#storage/connection/database.ts';
+import { bucketedNow } from '#storage/sql/bucketed-now.ts';
+import { byteaArray } from '#storage/sql/bytea-array.ts';
+import type { EventKind, EventRow, LogPosition } from './event.ts';
 
 export interface NewEvent {
   readonly eventNo: number;
@@ -70,7 +70,7 @@ interface TailRow {
 /** The events after `after` that are final: none can appear at or before the last of these (migrations/0017). */
 export async function selectTail(
   sql: Sql,
-  after: LogPlace,
+  after: LogPosition,
   page: { limit: number; gaps: 'pass' | 'await' },
 ): Promise<{ events: EventRow[]; isHeld: boolean }> {
   const rows = await sql<TailRow[]>`
@@ -95,7 +95,7 @@ export async function selectLogEnd(sql: Sql): Promise<number> {
 /** Events of `groupIds` after `after` and up to `upTo`, both in log order; everything up to `upTo` is final. */
 export async function selectReplay(
   sql: Sql,
-  range: { groupIds: readonly Buffer[]; after: LogPlace; upTo: LogPlace; ttlDays: number; limit: number },
+  range: { groupIds: readonly Buffer[]; after: LogPosition; upTo: LogPosition; ttlDays: number; limit: number },
 ): Promise<EventRow[]> {
   return sql<EventRow[]>`
     SELECT e.position, e.group_id AS "groupId", e.event_no AS "eventNo", e.received_at AS "receivedAt",

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { ExpiringRows } from '#storage/expiring-rows.ts';
+import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 /** Answers that nobody can be given any more. */
 export const expiredIdempotencyKeys: ExpiringRows = {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { bucketedNow } from '#storage/bucketed-now.ts';
-import type { Tx } from '#storage/database.ts';
+import { bucketedNow } from '#storage/sql/bucketed-now.ts';
+import type { Tx } from '#storage/connection/database.ts';
 import type { KeyDigest } from './idempotency-key.ts';
 
 /**

@@ -3,7 +3,7 @@ import { domainError } from '#domain/domain-error.ts';
 import { InvariantError } from '#platform/errors.ts';
 import { padToBucket, unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Tx } from '#storage/database.ts';
+import type { Tx } from '#storage/connection/database.ts';
 import { keyDigestOf } from './idempotency-key.ts';
 import type { IdempotentCall } from './idempotency-key.ts';
 import { selectAnswers, takeKeys, updateAnswer } from './store.ts';

@@ -1,6 +1,6 @@
 import { domainError } from '#domain/domain-error.ts';
 import type { AppError } from '#platform/errors.ts';
-import type { Tx } from '#storage/database.ts';
+import type { Tx } from '#storage/connection/database.ts';
 import { keyDigestOf } from './idempotency-key.ts';
 import type { IdempotentCall, KeyDigest } from './idempotency-key.ts';
 import { deleteKeys, selectAnswers, takeKeys } from './store.ts';

@@ -9,7 +9,7 @@ import { newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
 import { timeBucketMs } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 import { decodePskHash, inviteSecret } from './invite.ts';
 import type { Invite, InviteDetails } from './invite.ts';
 import { openInvite } from './open-invite.ts';

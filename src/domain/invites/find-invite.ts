@@ -1,5 +1,5 @@
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { inviteSecret } from './invite.ts';
 import { openInviteDetails } from './open-invite.ts';
 import { selectUsable } from './store.ts';

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { ExpiringRows } from '#storage/expiring-rows.ts';
+import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 /**
  * Invites that ended `ttlDays` ago: until then admins can see what became of them. Of one that was used up the end is not

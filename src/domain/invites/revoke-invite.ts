@@ -4,7 +4,7 @@ import { domainError } from '#domain/domain-error.ts';
 import { roles } from '#domain/membership/member.ts';
 import type { Membership } from '#domain/membership/member.ts';
 import { isAppError } from '#platform/errors.ts';
-import type { Tx } from '#storage/database.ts';
+import type { Tx } from '#storage/connection/database.ts';
 import type { InviteDeps } from './create-invite.ts';
 import { openInviteDetails } from './open-invite.ts';
 import { selectInvite, updateRevoked } from './store.ts';

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { bucketedNow } from '#storage/bucketed-now.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import { bucketedNow } from '#storage/sql/bucketed-now.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 
 export interface InviteRow {
   readonly inviteId: string;

@@ -1,4 +1,4 @@
-import type { Tx } from '#storage/database.ts';
+import type { Tx } from '#storage/connection/database.ts';
 import { updateUsed } from './store.ts';
 
 /** Counts a use of an invite that `findInvite` found under the conversation's lock, which `tx` still holds. */

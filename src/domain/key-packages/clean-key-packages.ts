@@ -1,12 +1,12 @@
 import { removeExpired } from '#jobs/remove-expired.ts';
-import type { JobTurn } from '#jobs/turn.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import type { JobLease } from '#jobs/leases/lease.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 import { deleteExpired, deleteSurplus, selectExpired, selectSurplus } from './past-packages.ts';
 import { consumedKeyPackages } from './retention.ts';
 
 export interface CleanKeyPackagesDeps {
   readonly db: Db;
-  readonly turn: JobTurn;
+  readonly turn: JobLease;
   /** One-time packages; last-resort ones are not counted. */
   readonly keyPackagesPerDeviceMax: number;
   readonly consumedTtlHours: number;
@@ -27,7 +27,7 @@ export async function cleanKeyPackages(deps: CleanKeyPackagesDeps): Promise<{ re
 
 /** Goes on past a batch of which nothing could be removed. */
 async function removeFound(
-  turn: JobTurn,
+  turn: JobLease,
   refs: Buffer[],
   removeThese: (tx: Tx, refs: readonly Buffer[]) => Promise<number>,
 ): Promise<number> {

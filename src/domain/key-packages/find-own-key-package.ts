@@ -1,9 +1,9 @@
 import type { Caller } from '#domain/caller.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { keyPackageOwner, keyPackageStates, storedRef } from './key-package.ts';
 import { selectStates } from './store.ts';
-import { readUses } from './used-packages.ts';
+import { readUses } from './claiming/used-packages.ts';
 
 /** One of the caller's own packages among `refs`, one that is not used up if there is such; others' packages are passed over. */
 export async function findOwnKeyPackage(

@@ -1,4 +1,4 @@
-import { keyPackageRef } from '#mls/key-package-ref.ts';
+import { keyPackageRef } from '#mls/key-packages/key-package-ref.ts';
 import { required } from '#platform/errors.ts';
 import { unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { byteaArray } from '#storage/bytea-array.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import { byteaArray } from '#storage/sql/bytea-array.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 import { expiredKeyPackages } from './retention.ts';
 
 /** Found and held in memory at once; the next run takes the rest. */

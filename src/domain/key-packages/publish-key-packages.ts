@@ -1,19 +1,19 @@
 import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import type { Caller } from '#domain/caller.ts';
 import { listDeviceTags } from '#domain/devices/list-device-tags.ts';
-import { seeDevicesByTag } from '#domain/devices/see-devices.ts';
+import { recordDevicesSeenByTag } from '#domain/devices/record-devices-seen.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotentItems } from '#domain/idempotency/with-idempotent-items.ts';
 import { refusalFor, refusalWithText } from '#domain/refusal-reasons.ts';
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
-import { checkKeyPackage } from '#mls/key-package.ts';
-import type { CheckedKeyPackage } from '#mls/key-package.ts';
+import { checkKeyPackage } from '#mls/key-packages/key-package.ts';
+import type { CheckedKeyPackage } from '#mls/key-packages/key-package.ts';
 import type { Clock } from '#platform/clock.ts';
 import { AppError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 import { padToBucket, timeBucketMs } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { deviceTag, keyPackageOwner, keyPackageStates, storedRef } from './key-package.ts';
 import { countAvailable, insertKeyPackages, selectStates } from './store.ts';
 import type { NewKeyPackageRow } from './store.ts';
@@ -89,7 +89,7 @@ async function storePrepared(
       deps.db,
       ready.map((item) => item.row.ref),
     ),
-    seeDevicesByTag(
+    recordDevicesSeenByTag(
       deps,
       ready.map((item) => item.row.device_tag),
     ),

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import type { Insertable } from 'kysely';
-import type { Db, Sql, Tx } from '#storage/database.ts';
-import { bucketedNow } from '#storage/bucketed-now.ts';
-import { byteaArray } from '#storage/bytea-array.ts';
-import type { KeyPackagesTable } from '#storage/tables.ts';
+import type { Db, Sql, Tx } from '#storage/connection/database.ts';
+import { bucketedNow } from '#storage/sql/bucketed-now.ts';
+import { byteaArray } from '#storage/sql/bytea-array.ts';
+import type { KeyPackagesTable } from '#storage/schema/tables.ts';
 import { keyPackageStates } from './key-package.ts';
 
 export type NewKeyPackageRow = Omit<Insertable<KeyPackagesTable>, 'state' | 'published_at'>;
@@ -145,7 +145,7 @@ export async function selectHandedOut(
 }
 
 /** Counts of one owner's packages per suite. */
-export interface StockRow {
+export interface AvailableCountRow {
   readonly cipherSuite: number;
   readonly available: number;
   readonly used: number;
@@ -154,8 +154,12 @@ export interface StockRow {
   readonly oldestExpiresAt: Date | null;
 }
 
-export async function selectStock(db: Db, owner: Buffer, tag: Buffer | undefined): Promise<StockRow[]> {
-  const rows = await sql<StockRow>`
+export async function selectAvailableCounts(
+  db: Db,
+  owner: Buffer,
+  tag: Buffer | undefined,
+): Promise<AvailableCountRow[]> {
+  const rows = await sql<AvailableCountRow>`
     SELECT cipher_suite AS "cipherSuite",
            count(*) FILTER (WHERE state = 1 AND expires_at > now())::integer AS available,
            count(*) FILTER (WHERE state <> 1)::integer AS used,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Caller } from '#domain/caller.ts';
 import { endWelcomesOfPackages } from '#domain/welcomes/end-welcomes-of-packages.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { keyPackageOwner, openKeyPackage } from './key-package.ts';
 import { deleteAvailableByRefs, selectAvailable } from './store.ts';
 

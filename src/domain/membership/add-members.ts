@@ -2,8 +2,8 @@ import { readKnownBlockers } from '#domain/blocks/read-blockers.ts';
 import type { BlockDeps } from '#domain/blocks/read-blockers.ts';
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
-import { prepareGroupInfo } from '#domain/conversations/group-info.ts';
-import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
+import { prepareGroupInfo } from '#domain/conversations/group-info/group-info.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info/group-info.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
@@ -11,15 +11,15 @@ import type { Handshakes } from '#domain/policies/handshakes.ts';
 import { loadPolicy } from '#domain/policies/load-policy.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db, Tx } from '#storage/database.ts';
-import { acceptMemberCommit } from './accept-member-commit.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
+import { acceptMemberCommit } from './commits/accept-member-commit.ts';
 import { memberStates, roles } from './member.ts';
-import { prepareCommit } from './prepare-commit.ts';
-import type { PreparedCommit } from './prepare-commit.ts';
-import { recordChange } from './record-change.ts';
-import { refuseTooMany } from './refuse-too-many.ts';
-import { memberPseudonym } from './require-member.ts';
-import { storeAttachments } from './store-attachments.ts';
+import { prepareCommit } from './commits/prepare-commit.ts';
+import type { PreparedCommit } from './commits/prepare-commit.ts';
+import { recordChange } from './commits/record-change.ts';
+import { requireMemberCapacity } from './members/check-member-limit.ts';
+import { memberPseudonym } from './members/require-member.ts';
+import { storeAttachments } from './commits/store-attachments.ts';
 import { selectMembership, selectMemberships } from './store.ts';
 
 export interface MembersToAdd {
@@ -112,7 +112,7 @@ async function judgeNewcomers(
   const isOpen = policy.allowMemberAdd && !policy.requireAdminApproval;
   if (role !== roles.admin && !isOpen) throw domainError('PolicyViolation');
   if (newcomers.some((did) => blockers.has(did))) throw domainError('KeyPackageNotFound');
-  await refuseTooMany(tx, groupId, { newcomers: newcomers.length, policy });
+  await requireMemberCapacity(tx, groupId, { newcomers: newcomers.length, policy });
 }
 
 /** Those of `dids` who are not active members, once each. */

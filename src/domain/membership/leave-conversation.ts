@@ -1,18 +1,18 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
-import type { PreparedGroupInfo } from '#domain/conversations/group-info.ts';
+import type { PreparedGroupInfo } from '#domain/conversations/group-info/group-info.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
-import type { Tx } from '#storage/database.ts';
+import type { Tx } from '#storage/connection/database.ts';
 import type { MembershipDeps } from './add-members.ts';
-import { acceptMemberCommit } from './accept-member-commit.ts';
+import { acceptMemberCommit } from './commits/accept-member-commit.ts';
 import { roles } from './member.ts';
 import type { Membership } from './member.ts';
-import { prepareCommit } from './prepare-commit.ts';
-import type { PreparedCommit } from './prepare-commit.ts';
-import { recordChange } from './record-change.ts';
+import { prepareCommit } from './commits/prepare-commit.ts';
+import type { PreparedCommit } from './commits/prepare-commit.ts';
+import { recordChange } from './commits/record-change.ts';
 import { removeMember } from './remove-member.ts';
-import { attachmentsOf, prepareMembersGroupInfo, storeAttachments } from './store-attachments.ts';
+import { attachmentsOf, prepareMembersGroupInfo, storeAttachments } from './commits/store-attachments.ts';
 import { countActiveMembers, countOtherAdmins } from './store.ts';
 
 export interface Departure {

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { ExpiringRows } from '#storage/expiring-rows.ts';
+import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 /** Counts of removals on days that are `ttlDays` past. */
 export function oldRemovalCounts(ttlDays: number): ExpiringRows {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
-import type { Db, Tx } from '#storage/database.ts';
-import { bucketedNow } from '#storage/bucketed-now.ts';
-import { byteaArray } from '#storage/bytea-array.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
+import { bucketedNow } from '#storage/sql/bucketed-now.ts';
+import { byteaArray } from '#storage/sql/bytea-array.ts';
 import { memberStates, roles } from './member.ts';
 import type { Membership, MemberState, Role } from './member.ts';
 

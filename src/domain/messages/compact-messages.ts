@@ -1,5 +1,5 @@
-import type { DropDeps, DroppedPartitions } from '#storage/partitions.ts';
-import { createPartitionsAhead, dropExpiredPartitions } from '#storage/partitions.ts';
+import type { DropDeps, DroppedPartitions } from '#storage/expiry/partitions.ts';
+import { createPartitionsAhead, dropExpiredPartitions } from '#storage/expiry/partitions.ts';
 
 /**
  * Drops the partitions of expired messages and makes those of the days to come. Numbers go on afterwards, because `seq` comes

@@ -1,10 +1,10 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { judgeMember, memberPseudonym } from '#domain/membership/require-member.ts';
+import { judgeMember, memberPseudonym } from '#domain/membership/members/require-member.ts';
 import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Sql } from '#storage/database.ts';
+import type { Sql } from '#storage/connection/database.ts';
 import { messageKinds } from './message.ts';
 import type { Message } from './message.ts';
 import { openCommit } from './store-commit.ts';

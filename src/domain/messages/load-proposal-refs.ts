@@ -1,10 +1,10 @@
 import { readCipherSuite } from '#domain/conversations/read-cipher-suite.ts';
 import { cipherSuite } from '#mls/cipher-suites.ts';
-import { proposalRef, readClearProposal } from '#mls/framing.ts';
-import type { ClearProposal, CommitContent } from '#mls/framing.ts';
-import type { ProposalShape } from '#mls/handshake-structure.ts';
+import { proposalRef, readClearProposal } from '#mls/messages/framing.ts';
+import type { ClearProposal, CommitContent } from '#mls/messages/framing.ts';
+import type { ProposalShape } from '#mls/messages/handshake-structure.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { loadProposals } from './store-proposal.ts';
 
 /** Proposals of one epoch that were sent in clear, by the hex of their ProposalRef. */

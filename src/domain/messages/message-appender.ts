@@ -1,8 +1,8 @@
 import { AppError, required } from '#platform/errors.ts';
-import { currentRequest, runForAll, runForNobody, waitForDatabase } from '#platform/request-life.ts';
-import type { RequestLife } from '#platform/request-life.ts';
-import { byteaArray } from '#storage/bytea-array.ts';
-import type { Sql } from '#storage/database.ts';
+import { currentRequest, runForRequests, runOutsideRequest, waitForDatabase } from '#platform/request-deadline.ts';
+import type { RequestDeadline } from '#platform/request-deadline.ts';
+import { byteaArray } from '#storage/sql/bytea-array.ts';
+import type { Sql } from '#storage/connection/database.ts';
 
 /** One message on its way into a conversation. */
 export interface MessageToAppend {
@@ -37,7 +37,7 @@ export interface MessageAppender {
 interface Waiting {
   readonly message: MessageToAppend;
   readonly key: string;
-  readonly request: RequestLife | undefined;
+  readonly request: RequestDeadline | undefined;
   resolve(result: AppendResult): void;
   reject(error: unknown): void;
 }
@@ -76,11 +76,11 @@ export function createMessageAppender(deps: {
     while (waiting.length > 0) {
       const taken = takeBatch(waiting);
       waitingSizeBytes -= sizeOf(taken);
-      const batch = taken.filter(({ request }) => request?.isGivenUp !== true);
+      const batch = taken.filter(({ request }) => request?.isExpired !== true);
       if (batch.length === 0) continue;
       try {
         const messages = batch.map(({ message }) => message);
-        const results = await runForAll(
+        const results = await runForRequests(
           batch.map(({ request }) => request),
           () => appendBatch(deps.sql, messages, deps.timeBucketSeconds),
         );
@@ -107,7 +107,7 @@ export function createMessageAppender(deps: {
         new Promise((resolve, reject) => {
           waiting.push({ message, key, request, resolve, reject });
           waitingSizeBytes += message.body.length;
-          if (running < statementsMax) runForNobody(() => void runBatches());
+          if (running < statementsMax) runOutsideRequest(() => void runBatches());
         });
       return waitForDatabase(enqueue);
     },

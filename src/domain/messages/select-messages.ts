@@ -1,4 +1,4 @@
-import type { Sql } from '#storage/database.ts';
+import type { Sql } from '#storage/connection/database.ts';
 import { selectBySeq } from './store.ts';
 import type { MessageRowOrRest } from './store.ts';
 

@@ -1,6 +1,6 @@
 import { padToBucket, unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 import { messageKinds } from './message.ts';
 import { insertMessage, selectByMsgId, selectCommits } from './store.ts';
 

@@ -1,5 +1,5 @@
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 import { messageKinds } from './message.ts';
 import { insertMessage, selectProposals, sumProposals } from './store.ts';
 

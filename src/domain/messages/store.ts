@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import type { Db, Sql, Tx } from '#storage/database.ts';
+import type { Db, Sql, Tx } from '#storage/connection/database.ts';
 import type { MessageRow } from './message-row.ts';
-import { bucketedNow } from '#storage/bucketed-now.ts';
-import { byteaArray } from '#storage/bytea-array.ts';
+import { bucketedNow } from '#storage/sql/bucketed-now.ts';
+import { byteaArray } from '#storage/sql/bytea-array.ts';
 import { messageKinds } from './message.ts';
 
 /** Answers are cut at this many bytes of bodies, so that a page of large messages stays bounded. */

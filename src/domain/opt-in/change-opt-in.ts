@@ -4,7 +4,7 @@ import { requireDeviceTag } from '#domain/devices/require-device.ts';
 import type { Clock } from '#platform/clock.ts';
 import { timeBucketMs } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 
 export interface OptInDeps {
   readonly db: Db;

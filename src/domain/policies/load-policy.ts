@@ -1,4 +1,4 @@
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { defaultPolicy } from './policy.ts';
 import type { Policy } from './policy.ts';
 import { selectPolicy } from './store.ts';

@@ -1,5 +1,5 @@
-import { bucketedNow } from '#storage/bucketed-now.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import { bucketedNow } from '#storage/sql/bucketed-now.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 import type { Policy } from './policy.ts';
 
 export interface PolicyRow extends Policy {

@@ -1,11 +1,11 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { countRemovalsSince } from '#domain/membership/count-removals-since.ts';
+import { countRemovalsSince } from '#domain/membership/members/count-removals-since.ts';
 import { roles } from '#domain/membership/member.ts';
-import { requireMember } from '#domain/membership/require-member.ts';
+import { requireMember } from '#domain/membership/members/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { categories, reportStates } from './report.ts';
 import type { Category } from './report.ts';
 import { visibleReports } from './visible-reports.ts';

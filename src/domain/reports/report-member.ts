@@ -3,11 +3,11 @@ import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
-import { findActiveMember } from '#domain/membership/find-active-member.ts';
+import { findActiveMember } from '#domain/membership/members/find-active-member.ts';
 import { newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 import { categoryNumber, reportStates } from './report.ts';
 import { openParties, sealContent, sealParties } from './sealed-report.ts';
 import { insertReport, selectReportFacts } from './store.ts';
@@ -62,7 +62,7 @@ async function reportInTransaction(
   const reported = await findActiveMember({ privacy, db: tx }, groupId, reportedDid);
   if (reported === undefined) throw domainError('TargetNotMember');
   const others = await selectReportFacts(tx, groupId);
-  refuseTooMany(privacy, caller, others);
+  requireMemberCapacity(privacy, caller, others);
   const reportId = newUuid();
   const submittedAt = await insertReport(
     tx,
@@ -80,7 +80,7 @@ async function reportInTransaction(
 }
 
 /** One member alone must not fill the conversation's store of reports, nor all of them the disk. */
-function refuseTooMany(privacy: Privacy, caller: Caller, reports: readonly ReportFacts[]): void {
+function requireMemberCapacity(privacy: Privacy, caller: Caller, reports: readonly ReportFacts[]): void {
   const open = reports.filter(
     ({ state, reportId, sealedParties }) =>
       state === reportStates.pending && openParties(privacy, reportId, sealedParties).reporter === caller.did,

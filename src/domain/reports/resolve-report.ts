@@ -5,7 +5,7 @@ import { roles } from '#domain/membership/member.ts';
 import type { Membership } from '#domain/membership/member.ts';
 import { isAppError } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Tx } from '#storage/database.ts';
+import type { Tx } from '#storage/connection/database.ts';
 import type { ReportDeps } from './report-member.ts';
 import { reportStates } from './report.ts';
 import { openParties, sealResolution } from './sealed-report.ts';

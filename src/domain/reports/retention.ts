@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { ExpiringRows } from '#storage/expiring-rows.ts';
+import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 /** Reports that were made `ttlDays` ago, decided or not. */
 export function oldReports(ttlDays: number): ExpiringRows {

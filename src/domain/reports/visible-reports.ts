@@ -1,6 +1,6 @@
 import type { Caller } from '#domain/caller.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import type { ReportParties } from './report.ts';
 import { openParties } from './sealed-report.ts';
 import { selectReportFacts } from './store.ts';

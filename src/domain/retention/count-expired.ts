@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import type { Config } from '#platform/config.ts';
-import type { Database, Db } from '#storage/database.ts';
-import { countExpiredRows } from '#storage/expiring-rows.ts';
-import { listExpiredPartitions, partitionSize } from '#storage/partitions.ts';
+import type { Config } from '#platform/config/config.ts';
+import type { Database, Db } from '#storage/connection/database.ts';
+import { countExpiredRows } from '#storage/expiry/expiring-rows.ts';
+import { listExpiredPartitions, partitionSize } from '#storage/expiry/partitions.ts';
 import { retentionClasses } from './retention-classes.ts';
 import type { RetentionClassName } from './retention-classes.ts';
 

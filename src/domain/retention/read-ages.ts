@@ -1,9 +1,9 @@
 import type { JobName } from '#jobs/catalogue.ts';
-import type { Config } from '#platform/config.ts';
-import type { Database } from '#storage/database.ts';
-import { firstRowAges } from '#storage/expiring-rows.ts';
-import type { ExpiringRows, FirstRow } from '#storage/expiring-rows.ts';
-import { oldestPartitionAge } from '#storage/partitions.ts';
+import type { Config } from '#platform/config/config.ts';
+import type { Database } from '#storage/connection/database.ts';
+import { firstRowAges } from '#storage/expiry/expiring-rows.ts';
+import type { ExpiringRows, FirstRow } from '#storage/expiry/expiring-rows.ts';
+import { oldestPartitionAge } from '#storage/expiry/partitions.ts';
 import { retentionClasses, retentionClassNames } from './retention-classes.ts';
 import type { RetentionClassName } from './retention-classes.ts';
 
@@ -17,26 +17,26 @@ export interface RetentionAge {
   readonly overdueMs: number;
 }
 
-interface Place extends FirstRow, Pick<ExpiringRows, 'table'> {
+interface AgeSource extends FirstRow, Pick<ExpiringRows, 'table'> {
   readonly name: RetentionClassName;
 }
 
 /** Every row of a class whose first row an index shows. */
-export function placesToLook(config: Config): readonly Place[] {
+export function ageSources(config: Config): readonly AgeSource[] {
   return retentionClassNames.flatMap((name) => {
     const expiring = retentionClasses[name].expiring(config);
     if (expiring.by !== 'row') return [];
     const { table, first = [] } = expiring.rows;
-    return first.map((place) => ({ ...place, name, table }));
+    return first.map((source) => ({ ...source, name, table }));
   });
 }
 
 /** Looks at the first row of each class by which one can tell whether its job keeps up; reads no more than that row. */
 export async function readRetentionAges(database: Database, config: Config): Promise<RetentionAge[]> {
-  const places = placesToLook(config);
-  const { rows } = await firstRowAges(places).execute(database.db);
-  const byRow = [...new Set(places.map(({ name }) => name))].map((name) => {
-    const ages = rows.filter(({ place }) => places[place]?.name === name);
+  const sources = ageSources(config);
+  const { rows } = await firstRowAges(sources).execute(database.db);
+  const byRow = [...new Set(sources.map(({ name }) => name))].map((name) => {
+    const ages = rows.filter(({ place }) => sources[place]?.name === name);
     const oldestMs = greatest(ages.flatMap(({ ageMs }) => (ageMs === null ? [] : [ageMs])));
     const overdueMs = greatest(ages.flatMap((age) => (age.overdueMs === null ? [] : [age.overdueMs])));
     return { name, job: retentionClasses[name].job, oldestMs, overdueMs: overdueMs ?? 0 };

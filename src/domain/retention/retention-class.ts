@@ -1,10 +1,10 @@
 import type { JobName } from '#jobs/catalogue.ts';
-import type { Config } from '#platform/config.ts';
-import type { SettingName } from '#platform/settings.ts';
-import type { Db } from '#storage/database.ts';
-import type { ExpiringRows } from '#storage/expiring-rows.ts';
-import type { PartitionedTable } from '#storage/partitions.ts';
-import type { Tables } from '#storage/tables.ts';
+import type { Config } from '#platform/config/config.ts';
+import type { SettingName } from '#platform/config/settings.ts';
+import type { Db } from '#storage/connection/database.ts';
+import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
+import type { PartitionedTable } from '#storage/expiry/partitions.ts';
+import type { Tables } from '#storage/schema/tables.ts';
 
 /** How rows of a class are found when their time is over. */
 export type Expiring =

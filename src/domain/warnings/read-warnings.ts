@@ -1,10 +1,10 @@
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Sql } from '#storage/database.ts';
+import type { Sql } from '#storage/connection/database.ts';
 import { selectWarnings } from './store.ts';
 import type { Warning } from './warning.ts';
 
 /** Where a warning stands in the log. */
-export interface WarningPlace {
+export interface WarningPosition {
   readonly groupId: Buffer;
   readonly eventNo: number;
 }
@@ -12,7 +12,7 @@ export interface WarningPlace {
 /** The warnings at these places, by `warningKey`; those that have expired are left out. */
 export async function readWarnings(
   deps: { sql: Sql; privacy: Privacy },
-  places: readonly WarningPlace[],
+  places: readonly WarningPosition[],
 ): Promise<ReadonlyMap<string, Warning>> {
   const rows = await selectWarnings(deps.sql, {
     groupIds: places.map(({ groupId }) => groupId),
@@ -27,6 +27,6 @@ export async function readWarnings(
   );
 }
 
-export function warningKey({ groupId, eventNo }: WarningPlace): string {
+export function warningKey({ groupId, eventNo }: WarningPosition): string {
   return `${groupId.toString('hex')} ${eventNo}`;
 }

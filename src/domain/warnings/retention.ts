@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { ExpiringRows } from '#storage/expiring-rows.ts';
+import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 /** Warnings past the time that their admin gave them. */
 export const expiredWarnings: ExpiringRows = {

@@ -1,5 +1,5 @@
-import { byteaArray } from '#storage/bytea-array.ts';
-import type { Sql, Tx } from '#storage/database.ts';
+import { byteaArray } from '#storage/sql/bytea-array.ts';
+import type { Sql, Tx } from '#storage/connection/database.ts';
 
 export interface WarningRow {
   readonly groupId: Buffer;

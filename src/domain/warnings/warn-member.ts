@@ -5,13 +5,13 @@ import { domainError } from '#domain/domain-error.ts';
 import { eventKinds } from '#domain/events/event.ts';
 import { recordEvents } from '#domain/events/record-events.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
-import { findActiveMember } from '#domain/membership/find-active-member.ts';
+import { findActiveMember } from '#domain/membership/members/find-active-member.ts';
 import { mayModerate, roles } from '#domain/membership/member.ts';
 import type { Clock } from '#platform/clock.ts';
 import { newUuid } from '#platform/ids.ts';
 import { timeBucketMs } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db, Tx } from '#storage/database.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
 import { insertWarning } from './store.ts';
 import type { Warning } from './warning.ts';
 

@@ -1,12 +1,12 @@
 import type { Caller } from '#domain/caller.ts';
-import { consumeKeyPackages } from '#domain/key-packages/consume-key-packages.ts';
+import { consumeKeyPackages } from '#domain/key-packages/claiming/consume-key-packages.ts';
 import { refusalFor, refusalWithText } from '#domain/refusal-reasons.ts';
-import { MlsFormatError } from '#mls/mls-format-error.ts';
-import { readWelcome } from '#mls/welcome.ts';
-import type { Welcome } from '#mls/welcome.ts';
-import { WIRE_FORMAT, wrapInMlsMessage } from '#mls/wrapped-structure.ts';
+import { MlsFormatError } from '#mls/encoding/mls-format-error.ts';
+import { readWelcome } from '#mls/messages/welcome.ts';
+import type { Welcome } from '#mls/messages/welcome.ts';
+import { WIRE_FORMAT, wrapInMlsMessage } from '#mls/encoding/wrapped-structure.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Tx } from '#storage/database.ts';
+import type { Tx } from '#storage/connection/database.ts';
 import { deliverWelcome } from './deliver-welcome.ts';
 
 /**

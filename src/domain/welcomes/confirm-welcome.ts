@@ -1,10 +1,10 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
-import { clearRejoin } from '#domain/membership/clear-rejoin.ts';
-import { requireMember } from '#domain/membership/require-member.ts';
+import { clearRejoin } from '#domain/membership/rejoin/clear-rejoin.ts';
+import { requireMember } from '#domain/membership/members/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
 import { markConsumed } from './store.ts';
 

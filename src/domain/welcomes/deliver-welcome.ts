@@ -1,7 +1,7 @@
-import type { ConsumedKeyPackage } from '#domain/key-packages/consume-key-packages.ts';
+import type { ConsumedKeyPackage } from '#domain/key-packages/claiming/consume-key-packages.ts';
 import { padToBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Tx } from '#storage/database.ts';
+import type { Tx } from '#storage/connection/database.ts';
 import { insertWelcomes } from './store.ts';
 
 /**

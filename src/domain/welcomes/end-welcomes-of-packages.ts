@@ -1,7 +1,7 @@
 import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
 import type { Caller } from '#domain/caller.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { consumeByRefs } from './store.ts';
 
 /** Consumes the caller's waiting Welcomes that were made for these key packages, which nobody can open any more. */

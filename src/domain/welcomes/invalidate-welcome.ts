@@ -2,9 +2,9 @@ import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { requireMember } from '#domain/membership/require-member.ts';
+import { requireMember } from '#domain/membership/members/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
 import { markInvalid } from './store.ts';
 

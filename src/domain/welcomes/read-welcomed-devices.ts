@@ -1,5 +1,5 @@
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
 import { selectWelcomedDevices } from './store.ts';
 

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { RawBuilder } from 'kysely';
-import type { ExpiringRows } from '#storage/expiring-rows.ts';
+import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 import { welcomeStates } from './welcome.ts';
 
 /** Welcomes that were consumed `ttlDays` ago; no device will fetch them again. */

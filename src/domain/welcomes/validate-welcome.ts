@@ -4,7 +4,7 @@ import { domainError } from '#domain/domain-error.ts';
 import { findOwnKeyPackage } from '#domain/key-packages/find-own-key-package.ts';
 import { unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { Db } from '#storage/database.ts';
+import type { Db } from '#storage/connection/database.ts';
 import { parseWelcome } from './accept-welcome.ts';
 import { listWelcomes } from './list-welcomes.ts';
 import { selectWelcomeMessage } from './store.ts';

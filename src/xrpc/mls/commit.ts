@@ -1,4 +1,4 @@
-import { commitToGroup } from '#domain/membership/commit-to-group.ts';
+import { commitToGroup } from '#domain/membership/commits/commit-to-group.ts';
 import { limits } from '#platform/limits.ts';
 import { bufferOf, sizeOf } from '#xrpc/input/blob-input.ts';
 import type { ByteBudget } from '#xrpc/byte-budget.ts';

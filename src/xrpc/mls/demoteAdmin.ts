@@ -1,4 +1,4 @@
-import { demoteAdmin as demoteFromAdmin } from '#domain/membership/demote-admin.ts';
+import { demoteAdmin as demoteFromAdmin } from '#domain/membership/roles/demote-admin.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/demoteAdmin.defs.ts';

@@ -1,4 +1,4 @@
-import { demoteModerator as demoteFromModerator } from '#domain/membership/demote-moderator.ts';
+import { demoteModerator as demoteFromModerator } from '#domain/membership/roles/demote-moderator.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/demoteModerator.defs.ts';

@@ -69,7 +69,7 @@ import { validateDeviceState } from './validateDeviceState.ts';
 import { validateWelcome } from './validateWelcome.ts';
 import { warnMember } from './warnMember.ts';
 
-/** Every method that the service answers; `test/tidy` proves the list complete. */
+/** Every method that the service answers; `test/conventions` proves the list complete. */
 const factories = {
   acceptChatRequest,
   addMembers,

@@ -1,4 +1,4 @@
-import { getGroupInfo as readGroupInfo } from '#domain/conversations/get-group-info.ts';
+import { getGroupInfo as readGroupInfo } from '#domain/conversations/group-info/get-group-info.ts';
 import { decodePskHash } from '#domain/invites/invite.ts';
 import { query } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';

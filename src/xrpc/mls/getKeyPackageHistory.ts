@@ -1,6 +1,6 @@
 import { deviceIdsByTag } from '#domain/devices/device-ids-by-tag.ts';
-import { seeDevice } from '#domain/devices/see-devices.ts';
-import { listPackageHistory } from '#domain/key-packages/list-package-uses.ts';
+import { recordDeviceSeen } from '#domain/devices/record-devices-seen.ts';
+import { listPackageHistory } from '#domain/key-packages/history/list-package-uses.ts';
 import { query } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/getKeyPackageHistory.defs.ts';
@@ -12,7 +12,7 @@ export const getKeyPackageHistory = (deps: Parameters<typeof listPackageHistory>
     quota: 'callerDefault',
     handler: async ({ caller, params }) => {
       const { deviceId, limit, cursor } = params;
-      const deviceTag = deviceId === undefined ? undefined : await seeDevice(deps, caller, deviceId);
+      const deviceTag = deviceId === undefined ? undefined : await recordDeviceSeen(deps, caller, deviceId);
       const page = await listPackageHistory(deps, caller, { limit, cursor, deviceTag });
       const ids = await deviceIdsByTag(deps, caller);
       return {

@@ -1,11 +1,11 @@
-import { seeDevice } from '#domain/devices/see-devices.ts';
+import { recordDeviceSeen } from '#domain/devices/record-devices-seen.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { reportStock } from '#domain/key-packages/report-stock.ts';
+import { reportAvailableKeyPackages } from '#domain/key-packages/report-available-key-packages.ts';
 import { query } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/getKeyPackageStats.defs.ts';
 
-export const getKeyPackageStats = (deps: Parameters<typeof reportStock>[0]): MethodEndpoint =>
+export const getKeyPackageStats = (deps: Parameters<typeof reportAvailableKeyPackages>[0]): MethodEndpoint =>
   query({
     lexicon,
     auth: 'service-token',
@@ -14,7 +14,7 @@ export const getKeyPackageStats = (deps: Parameters<typeof reportStock>[0]): Met
       // Somebody else's stock would tell when they are active.
       if (params.did !== undefined && params.did !== caller.did) throw domainError('InvalidDid');
       const { cipherSuite, deviceId } = params;
-      const deviceTag = deviceId === undefined ? undefined : await seeDevice(deps, caller, deviceId);
-      return reportStock(deps, caller, { cipherSuite, deviceTag });
+      const deviceTag = deviceId === undefined ? undefined : await recordDeviceSeen(deps, caller, deviceId);
+      return reportAvailableKeyPackages(deps, caller, { cipherSuite, deviceTag });
     },
   });

@@ -1,5 +1,5 @@
-import { seeDevice } from '#domain/devices/see-devices.ts';
-import { countPackages, listConsumedPackages } from '#domain/key-packages/list-package-uses.ts';
+import { recordDeviceSeen } from '#domain/devices/record-devices-seen.ts';
+import { countPackages, listConsumedPackages } from '#domain/key-packages/history/list-package-uses.ts';
 import { query } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/getKeyPackageStatus.defs.ts';
@@ -11,7 +11,7 @@ export const getKeyPackageStatus = (deps: Parameters<typeof countPackages>[0]): 
     quota: 'callerDefault',
     handler: async ({ caller, params }) => {
       const { deviceId, limit, cursor } = params;
-      const deviceTag = deviceId === undefined ? undefined : await seeDevice(deps, caller, deviceId);
+      const deviceTag = deviceId === undefined ? undefined : await recordDeviceSeen(deps, caller, deviceId);
       const page = await listConsumedPackages(deps, caller, { limit, cursor, deviceTag });
       const counts = await countPackages(deps, caller, deviceTag);
       return {

@@ -1,4 +1,4 @@
-import { claimKeyPackages } from '#domain/key-packages/claim-key-packages.ts';
+import { claimKeyPackages } from '#domain/key-packages/claiming/claim-key-packages.ts';
 import { keyPackageText } from '#xrpc/response/key-package-text.ts';
 import { query } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';

@@ -1,5 +1,5 @@
 import { parseConversationId } from '#domain/conversations/conversation.ts';
-import { requireMember } from '#domain/membership/require-member.ts';
+import { requireMember } from '#domain/membership/members/require-member.ts';
 import type { Tickets } from '#stream/ticket.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';

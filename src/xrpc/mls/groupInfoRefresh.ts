@@ -1,4 +1,4 @@
-import { askMembers } from '#domain/membership/ask-members.ts';
+import { askMembers } from '#domain/membership/rejoin/ask-members.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/groupInfoRefresh.defs.ts';

@@ -1,5 +1,5 @@
 import { decodePskHash } from '#domain/invites/invite.ts';
-import { processExternalCommit as joinByCommit } from '#domain/membership/process-external-commit.ts';
+import { processExternalCommit as joinByCommit } from '#domain/membership/commits/process-external-commit.ts';
 import { limits } from '#platform/limits.ts';
 import { blob, optionalBlob, sizeOf } from '#xrpc/input/blob-input.ts';
 import type { ByteBudget } from '#xrpc/byte-budget.ts';

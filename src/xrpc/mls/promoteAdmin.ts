@@ -1,4 +1,4 @@
-import { promoteAdmin as promoteToAdmin } from '#domain/membership/promote-admin.ts';
+import { promoteAdmin as promoteToAdmin } from '#domain/membership/roles/promote-admin.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/promoteAdmin.defs.ts';

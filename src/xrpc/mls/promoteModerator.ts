@@ -1,4 +1,4 @@
-import { promoteModerator as promoteToModerator } from '#domain/membership/promote-moderator.ts';
+import { promoteModerator as promoteToModerator } from '#domain/membership/roles/promote-moderator.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/promoteModerator.defs.ts';

@@ -1,5 +1,5 @@
 import { warnUnregistered } from '#domain/devices/list-device-tags.ts';
-import { requestRejoin } from '#domain/membership/request-rejoin.ts';
+import { requestRejoin } from '#domain/membership/rejoin/request-rejoin.ts';
 import { limits } from '#platform/limits.ts';
 import { blob } from '#xrpc/input/blob-input.ts';
 import { procedure } from '#xrpc/endpoint.ts';

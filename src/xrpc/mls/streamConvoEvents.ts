@@ -1,5 +1,5 @@
 import { formatConversationId, parseConversationId } from '#domain/conversations/conversation.ts';
-import { requireMember } from '#domain/membership/require-member.ts';
+import { requireMember } from '#domain/membership/members/require-member.ts';
 import type { StreamDeps } from '#stream/serve-stream.ts';
 import { openResponseStream } from '#stream/server-sent-events.ts';
 import { eventStream } from '#xrpc/endpoint.ts';

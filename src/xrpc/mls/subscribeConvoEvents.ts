@@ -1,5 +1,5 @@
 import { parseConversationId, formatConversationId } from '#domain/conversations/conversation.ts';
-import { requireMember } from '#domain/membership/require-member.ts';
+import { requireMember } from '#domain/membership/members/require-member.ts';
 import type { Ticket, Tickets } from '#stream/ticket.ts';
 import { openSocketStream } from '#stream/websocket.ts';
 import type { SocketDeps } from '#stream/websocket.ts';

@@ -1,4 +1,4 @@
-import { seeDevice } from '#domain/devices/see-devices.ts';
+import { recordDeviceSeen } from '#domain/devices/record-devices-seen.ts';
 import { syncKeyPackages as withdrawOrphans } from '#domain/key-packages/sync-key-packages.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
@@ -11,7 +11,7 @@ export const syncKeyPackages = (deps: Parameters<typeof withdrawOrphans>[0]): Me
     quota: 'syncKeyPackages',
     handler: async ({ caller, input }) => {
       const { deviceId } = input;
-      const deviceTag = await seeDevice(deps, caller, deviceId);
+      const deviceTag = await recordDeviceSeen(deps, caller, deviceId);
       const { remaining, orphaned } = await withdrawOrphans(deps, caller, { deviceTag, hashes: input.localHashes });
       return {
         serverHashes: [...remaining],

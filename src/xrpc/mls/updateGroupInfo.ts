@@ -1,4 +1,4 @@
-import { updateGroupInfo as replaceGroupInfo } from '#domain/conversations/update-group-info.ts';
+import { updateGroupInfo as replaceGroupInfo } from '#domain/conversations/group-info/update-group-info.ts';
 import { limits } from '#platform/limits.ts';
 import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import { procedure } from '#xrpc/endpoint.ts';

@@ -1,8 +1,8 @@
 import { authErrors } from '#auth/auth-error.ts';
 import type { HttpResponse } from '#edge/exchange.ts';
 import { isAppError } from '#platform/errors.ts';
-import { isPassing } from '#platform/passing-failure.ts';
-import { outcomeUnknown } from '#platform/request-life.ts';
+import { isTransientError } from '#platform/transient-error.ts';
+import { outcomeUnknown } from '#platform/request-deadline.ts';
 import type { XrpcRequest } from '../xrpc-request.ts';
 import { generalError, generalErrors } from './general-error.ts';
 import { responseHeaders, verbOf } from './response-headers.ts';
@@ -38,7 +38,7 @@ const defaultRetryAfterSeconds = 5;
  * that may be sent becomes InternalServerError, or ServiceUnavailable when it will pass; `unexpected` then holds the error.
  */
 export function errorOf(thrown: unknown, declared: ReadonlySet<string> = noErrors): XrpcError {
-  if (!isAppError(thrown)) return isPassing(thrown) ? unavailable(thrown) : internalError(thrown);
+  if (!isAppError(thrown)) return isTransientError(thrown) ? unavailable(thrown) : internalError(thrown);
   const { code, message, detail } = thrown;
   const status = undeclared.has(code) || declared.has(code) ? statusByName.get(code) : undefined;
   if (status === undefined || status === statuses.InternalServerError) return internalError(thrown);

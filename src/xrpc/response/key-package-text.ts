@@ -1,4 +1,4 @@
-import { WIRE_FORMAT, wrapInMlsMessage } from '#mls/wrapped-structure.ts';
+import { WIRE_FORMAT, wrapInMlsMessage } from '#mls/encoding/wrapped-structure.ts';
 
 /**
  * A bare KeyPackage in base64, inside an MLSMessage where the caller asks for it: clients of the reference contract read the bare

@@ -1,5 +1,5 @@
 import { AppError } from '#platform/errors.ts';
-import type { Decision } from '#quota/decision.ts';
+import type { Decision } from '#quota/table/decision.ts';
 
 /** The headers by which atproto services tell a client where it stands. */
 export function rateLimitHeaders(decision: Decision | undefined): Record<string, string> {

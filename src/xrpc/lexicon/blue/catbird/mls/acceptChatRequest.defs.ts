@@ -38,7 +38,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Lets a stranger's request in and hands over the messages that waited with it. */
+/** Accepts a chat request and returns the messages that were stored with it. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'RequestNotFound',
   'RequestExpired',
@@ -57,7 +57,7 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** A message that waited for consent. */
+/** A message that the service stored until the recipient accepted the request. */
 type DeliveredMessage = {
   $type?: 'blue.catbird.mls.acceptChatRequest#deliveredMessage'
 
@@ -67,17 +67,17 @@ type DeliveredMessage = {
   id: string
 
   /**
-   * As it was sent.
+   * The bytes as the sender sent them.
    */
   ciphertext: Uint8Array
 
   /**
-   * Its length in bytes.
+   * Size of ciphertext in bytes.
    */
   paddedSize: number
 
   /**
-   * Its order among the held messages, from 1.
+   * Number of the message within the request, counted from 1.
    */
   sequence: number
 
@@ -89,7 +89,7 @@ type DeliveredMessage = {
 
 export type { DeliveredMessage }
 
-/** A message that waited for consent. */
+/** A message that the service stored until the recipient accepted the request. */
 const deliveredMessage = /*#__PURE__*/ l.typedObject<DeliveredMessage>(
   $nsid,
   'deliveredMessage',

@@ -47,7 +47,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Adds people to a conversation: the commit, the Welcome and the membership take effect together or not at all. */
+/** Adds people to a conversation. The commit, the Welcome and the changed membership take effect together or not at all. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'ConvoNotFound',
   'NotMember',
@@ -72,24 +72,24 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** Says which key package of a person the Welcome was made for. */
+/** Names the key package that the Welcome uses for one person. */
 type KeyPackageHashEntry = {
   $type?: 'blue.catbird.mls.addMembers#keyPackageHashEntry'
 
   /**
-   * Who the package belongs to.
+   * DID of the owner of the key package.
    */
   did: l.DidString
 
   /**
-   * KeyPackageRef (RFC 9420, 5.2) in lower-case hex, as getKeyPackages gave it.
+   * KeyPackageRef (RFC 9420 section 5.2) in lower-case hex, as getKeyPackages returned it.
    */
   hash: string
 }
 
 export type { KeyPackageHashEntry }
 
-/** Says which key package of a person the Welcome was made for. */
+/** Names the key package that the Welcome uses for one person. */
 const keyPackageHashEntry = /*#__PURE__*/ l.typedObject<KeyPackageHashEntry>(
   $nsid,
   'keyPackageHashEntry',

@@ -36,7 +36,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Refuses everything that a person asks now or later. */
+/** Refuses all present and future chat requests of one person. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'RequestNotFound',
 ])

@@ -32,7 +32,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Which of the named people block one another, as far as it concerns the caller. */
+/** Returns the blocks between the caller and the named people. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'TooManyDids',
   'BlueskyServiceUnavailable',
@@ -46,34 +46,34 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** One person's block of another. */
+/** A block of one person by another. */
 type BlockRelationship = {
   $type?: 'blue.catbird.mls.checkBlocks#blockRelationship'
 
   /**
-   * Who blocks.
+   * DID of the person who blocks.
    */
   blockerDid: l.DidString
 
   /**
-   * Who is blocked.
+   * DID of the person who is blocked.
    */
   blockedDid: l.DidString
 
   /**
-   * When the record says it was made.
+   * Creation time that the block record contains.
    */
   createdAt: l.DatetimeString
 
   /**
-   * Address of the record.
+   * AT URI of the block record.
    */
   blockUri?: undefined | l.AtUriString
 }
 
 export type { BlockRelationship }
 
-/** One person's block of another. */
+/** A block of one person by another. */
 const blockRelationship = /*#__PURE__*/ l.typedObject<BlockRelationship>(
   $nsid,
   'blockRelationship',

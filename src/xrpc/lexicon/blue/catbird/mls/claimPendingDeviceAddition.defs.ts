@@ -43,7 +43,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Takes on adding a new device to a conversation, for a minute, and hands out its key package. */
+/** Claims the task of adding a new device to a conversation for one minute, and returns a key package of the device. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotMember',
 ])

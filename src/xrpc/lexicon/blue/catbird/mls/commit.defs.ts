@@ -36,7 +36,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Puts a commit on the log that changes nobody on the list of members: fresh keys, proposals of others, group context, further devices of members. Everybody takes part in one compare-and-set on the epoch. */
+/** Stores a commit that changes no membership: new keys, proposals of other members, group context, more devices of members. It takes part in the same compare-and-set on the epoch as every other commit. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'ConvoNotFound',
   'NotMember',

@@ -33,7 +33,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Says that a claimed device was added by a commit. */
+/** Reports that a commit has added the device of a claimed addition. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotClaimed',
 ])

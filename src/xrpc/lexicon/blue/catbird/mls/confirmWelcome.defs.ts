@@ -36,7 +36,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Says whether the Welcome could be used. After success it is not offered to that device again. */
+/** Reports whether the device could use the Welcome. After a success the service does not return this Welcome to the device again. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'ConvoNotFound',
   'NotMember',

@@ -67,7 +67,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Opens a conversation around an MLS group that the caller has made. */
+/** Creates a conversation for an MLS group that the caller has created. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidCipherSuite',
   'KeyPackageNotFound',
@@ -89,24 +89,24 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** What members call the conversation. */
+/** Name and description of a conversation. */
 type MetadataInput = {
   $type?: 'blue.catbird.mls.createConvo#metadataInput'
 
   /**
-   * Display name.
+   * Name to display.
    */
   name?: undefined | string
 
   /**
-   * What it is about.
+   * Description of the conversation.
    */
   description?: undefined | string
 }
 
 export type { MetadataInput }
 
-/** What members call the conversation. */
+/** Name and description of a conversation. */
 const metadataInput = /*#__PURE__*/ l.typedObject<MetadataInput>(
   $nsid,
   'metadataInput',
@@ -120,24 +120,24 @@ const metadataInput = /*#__PURE__*/ l.typedObject<MetadataInput>(
 
 export { metadataInput }
 
-/** Says which key package of a person the Welcome was made for. */
+/** Names the key package that the Welcome uses for one person. */
 type KeyPackageHashEntry = {
   $type?: 'blue.catbird.mls.createConvo#keyPackageHashEntry'
 
   /**
-   * Who the package belongs to.
+   * DID of the owner of the key package.
    */
   did: l.DidString
 
   /**
-   * KeyPackageRef (RFC 9420, 5.2) in lower-case hex, as getKeyPackages gave it.
+   * KeyPackageRef (RFC 9420 section 5.2) in lower-case hex, as getKeyPackages returned it.
    */
   hash: string
 }
 
 export type { KeyPackageHashEntry }
 
-/** Says which key package of a person the Welcome was made for. */
+/** Names the key package that the Welcome uses for one person. */
 const keyPackageHashEntry = /*#__PURE__*/ l.typedObject<KeyPackageHashEntry>(
   $nsid,
   'keyPackageHashEntry',

@@ -41,7 +41,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Makes an invite: whoever holds its secret may join by external commit. For admins, or all members if the policy says so. */
+/** Creates an invite: a person who has its secret may join by external commit. For admins, and for all members if the policy allows it. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'Unauthorized',
   'InvalidPSKHash',
@@ -71,57 +71,57 @@ type InviteView = {
   inviteId: string
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 
   /**
-   * Who made it.
+   * DID of the person who created it.
    */
   createdBy: l.DidString
 
   /**
-   * When, coarsely.
+   * Time of the acceptance, rounded to a time bucket.
    */
   createdAt: l.DatetimeString
 
   /**
-   * SHA-256 of the secret, 64 hex digits; the secret itself stays with the clients.
+   * SHA-256 of the secret as 64 hex digits. The secret itself never reaches the service.
    */
   pskHash: string
 
   /**
-   * The only person it is for.
+   * DID of the only person who may use the invite.
    */
   targetDid?: undefined | l.DidString
 
   /**
-   * When it ends; never if left out.
+   * Time at which the invite expires. Without it the invite never expires.
    */
   expiresAt?: undefined | l.DatetimeString
 
   /**
-   * How often it works; any number of times if left out.
+   * How often the invite may be used. Without it there is no limit.
    */
   maxUses?: undefined | number
 
   /**
-   * How often it has worked.
+   * How often the invite was used.
    */
   useCount: number
 
   /**
-   * Whether it was taken back.
+   * True if the invite is revoked.
    */
   isRevoked: boolean
 
   /**
-   * When that was, coarsely.
+   * Time of the revocation, rounded to a time bucket.
    */
   revokedAt?: undefined | l.DatetimeString
 
   /**
-   * Who did that.
+   * DID of the person who revoked it.
    */
   revokedBy?: undefined | l.DidString
 }

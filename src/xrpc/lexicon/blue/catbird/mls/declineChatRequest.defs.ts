@@ -37,7 +37,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Turns a stranger's request down; the sender is not told. */
+/** Declines a chat request. The sender is not notified. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'RequestNotFound',
 ])

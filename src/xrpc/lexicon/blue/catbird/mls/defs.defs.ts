@@ -15,27 +15,27 @@ type ConvoView = {
   $type?: 'blue.catbird.mls.defs#convoView'
 
   /**
-   * MLS group id in hex, which is the conversation's id.
+   * MLS group id in hex. It is the id of the conversation.
    */
   groupId: string
 
   /**
-   * Who opened it.
+   * DID of the person who created it.
    */
   creator: l.DidString
 
   /**
-   * Who is in it.
+   * The members.
    */
   members: MemberView[]
 
   /**
-   * The epoch now.
+   * The current epoch.
    */
   epoch: number
 
   /**
-   * The group's suite.
+   * Cipher suite of the group.
    */
   cipherSuite:
     | 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519'
@@ -49,12 +49,12 @@ type ConvoView = {
     | l.UnknownString
 
   /**
-   * When it was opened, coarsely.
+   * Creation time, rounded to a time bucket.
    */
   createdAt: l.DatetimeString
 
   /**
-   * When the last message arrived, coarsely.
+   * Time of the last message, rounded to a time bucket.
    */
   lastMessageAt?: undefined | l.DatetimeString
 
@@ -64,7 +64,7 @@ type ConvoView = {
   metadata?: undefined | ConvoMetadata
 
   /**
-   * People who left or were removed and are still in the MLS group: any member may call removeMember with the commit that takes them out. Left out when there is nobody.
+   * DIDs of people who left or were removed and are still in the MLS group. Any member may call removeMember with the commit that removes them. Absent if there are none.
    */
   needsRemovalCommit?: undefined | l.DidString[]
 }
@@ -109,24 +109,24 @@ const convoView = /*#__PURE__*/ l.typedObject<ConvoView>(
 
 export { convoView }
 
-/** What members call the conversation. */
+/** Name and description of a conversation. */
 type ConvoMetadata = {
   $type?: 'blue.catbird.mls.defs#convoMetadata'
 
   /**
-   * Display name.
+   * Name to display.
    */
   name?: undefined | string
 
   /**
-   * What it is about.
+   * Description of the conversation.
    */
   description?: undefined | string
 }
 
 export type { ConvoMetadata }
 
-/** What members call the conversation. */
+/** Name and description of a conversation. */
 const convoMetadata = /*#__PURE__*/ l.typedObject<ConvoMetadata>(
   $nsid,
   'convoMetadata',
@@ -145,12 +145,12 @@ type MemberView = {
   $type?: 'blue.catbird.mls.defs#memberView'
 
   /**
-   * The member.
+   * DID of the member.
    */
   did: l.DidString
 
   /**
-   * The person behind the member.
+   * DID of the person, without a device id.
    */
   userDid: l.DidString
 
@@ -160,42 +160,42 @@ type MemberView = {
   deviceId?: undefined | string
 
   /**
-   * Its name.
+   * Name of the device.
    */
   deviceName?: undefined | string
 
   /**
-   * When they came, coarsely.
+   * Time of joining, rounded to a time bucket.
    */
   joinedAt: l.DatetimeString
 
   /**
-   * May remove and promote others.
+   * True if the member may remove and promote others.
    */
   isAdmin: boolean
 
   /**
-   * May warn others and see reports.
+   * True if the member may warn others and read reports.
    */
   isModerator?: undefined | boolean
 
   /**
-   * When they became admin or moderator, coarsely. Left out for those who joined as one.
+   * Time at which the member became admin or moderator, rounded to a time bucket. Absent if the member had the role from the start.
    */
   promotedAt?: undefined | l.DatetimeString
 
   /**
-   * Who made them admin. Never sent: it is not stored.
+   * Never sent: the service does not store who gave the role.
    */
   promotedBy?: undefined | l.DidString
 
   /**
-   * Leaf in the ratchet tree.
+   * Index of the member's leaf in the ratchet tree.
    */
   leafIndex?: undefined | number
 
   /**
-   * MLS credential.
+   * MLS credential of the member.
    */
   credential?: undefined | Uint8Array
 }
@@ -231,54 +231,54 @@ const memberView = /*#__PURE__*/ l.typedObject<MemberView>(
 
 export { memberView }
 
-/** A stored message. Process messages by ascending seq. */
+/** A stored message. Clients process messages in ascending order of seq. */
 type MessageView = {
   $type?: 'blue.catbird.mls.defs#messageView'
 
   /**
-   * The msgId its sender chose.
+   * The msgId that the sender chose.
    */
   id: string
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 
   /**
-   * The MLS message. Its sender is known only to who can decrypt it.
+   * The MLS message. Only members, who can decrypt it, learn its sender.
    */
   ciphertext: Uint8Array
 
   /**
-   * The epoch it belongs to.
+   * Epoch of the message.
    */
   epoch: number
 
   /**
-   * Its place in the conversation: it only grows and is never used twice.
+   * Sequence number of the message in the conversation. Numbers only grow, and none is used twice.
    */
   seq: number
 
   /**
-   * When it arrived, coarsely.
+   * Time of receipt, rounded to a time bucket.
    */
   createdAt: l.DatetimeString
 
   /**
-   * Whether it carries content or changes the group.
+   * Whether the message is an application message or a commit.
    */
   messageType?: undefined | 'app' | 'commit'
 
   /**
-   * Of a commit: SHA-256 of ciphertext, by which a client recognises the commit that it made.
+   * Only for commits: SHA-256 of ciphertext. With it a client identifies its own commit.
    */
   digest?: undefined | Uint8Array
 }
 
 export type { MessageView }
 
-/** A stored message. Process messages by ascending seq. */
+/** A stored message. Clients process messages in ascending order of seq. */
 const messageView = /*#__PURE__*/ l.typedObject<MessageView>(
   $nsid,
   'messageView',
@@ -298,12 +298,12 @@ const messageView = /*#__PURE__*/ l.typedObject<MessageView>(
 
 export { messageView }
 
-/** A key package to add somebody with. */
+/** A key package with which to add a person. */
 type KeyPackageRef = {
   $type?: 'blue.catbird.mls.defs#keyPackageRef'
 
   /**
-   * Whose package.
+   * DID of the owner of the key package.
    */
   did: l.DidString
 
@@ -313,12 +313,12 @@ type KeyPackageRef = {
   keyPackage: string
 
   /**
-   * Its KeyPackageRef in hex.
+   * KeyPackageRef of the key package in hex.
    */
   keyPackageHash?: undefined | string
 
   /**
-   * Its suite.
+   * Cipher suite of the key package.
    */
   cipherSuite:
     | 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519'
@@ -334,7 +334,7 @@ type KeyPackageRef = {
 
 export type { KeyPackageRef }
 
-/** A key package to add somebody with. */
+/** A key package with which to add a person. */
 const keyPackageRef = /*#__PURE__*/ l.typedObject<KeyPackageRef>(
   $nsid,
   'keyPackageRef',

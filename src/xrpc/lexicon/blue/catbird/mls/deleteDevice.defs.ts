@@ -32,7 +32,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Removes one of the caller's devices with its unused key packages and waiting Welcomes. */
+/** Deletes one of the caller's devices with its unused key packages and its pending Welcomes. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'DeviceNotFound',
   'Unauthorized',

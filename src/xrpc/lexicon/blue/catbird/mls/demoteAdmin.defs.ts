@@ -32,7 +32,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Makes an admin an ordinary member. Admins only; the last one stays. */
+/** Makes an admin an ordinary member. Only admins may call this, and the last admin keeps the role. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotAdmin',
   'NotMember',

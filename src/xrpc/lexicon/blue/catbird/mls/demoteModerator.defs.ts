@@ -32,7 +32,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Makes a moderator an ordinary member. Admins, or the moderator themselves. */
+/** Makes a moderator an ordinary member. Admins and the moderator may call this. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotAdmin',
   'NotMember',

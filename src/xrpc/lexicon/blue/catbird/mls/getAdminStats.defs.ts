@@ -31,7 +31,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Counts of what the moderation of one conversation did. Its admins only. */
+/** Counts the moderation events of one conversation. Only its admins may call this. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'NotAuthorized',
   'ConvoNotFound',
@@ -51,32 +51,32 @@ type ModerationStats = {
   $type?: 'blue.catbird.mls.getAdminStats#moderationStats'
 
   /**
-   * Reports made.
+   * Number of reports.
    */
   totalReports: number
 
   /**
-   * Those not decided yet.
+   * Number of reports without a decision.
    */
   pendingReports: number
 
   /**
-   * Those decided.
+   * Number of reports with a decision.
    */
   resolvedReports: number
 
   /**
-   * Members that admins removed.
+   * Number of members that admins removed.
    */
   totalRemovals: number
 
   /**
-   * Conflicts between members that block each other which have ended.
+   * Number of conflicts between members who block each other that have ended.
    */
   blockConflictsResolved: number
 
   /**
-   * Reports by kind.
+   * Number of reports by category.
    */
   reportsByCategory?: undefined | ReportCategoryCounts
 
@@ -111,7 +111,7 @@ const moderationStats = /*#__PURE__*/ l.typedObject<ModerationStats>(
 
 export { moderationStats }
 
-/** Reports by kind. */
+/** Number of reports by category. */
 type ReportCategoryCounts = {
   $type?: 'blue.catbird.mls.getAdminStats#reportCategoryCounts'
 
@@ -146,19 +146,19 @@ type ReportCategoryCounts = {
   impersonation?: undefined | number
 
   /**
-   * Violated privacy.
+   * Violation of privacy.
    */
   privacyViolation?: undefined | number
 
   /**
-   * Anything else.
+   * Any other reason.
    */
   otherCategory?: undefined | number
 }
 
 export type { ReportCategoryCounts }
 
-/** Reports by kind. */
+/** Number of reports by category. */
 const reportCategoryCounts = /*#__PURE__*/ l.typedObject<ReportCategoryCounts>(
   $nsid,
   'reportCategoryCounts',

@@ -37,7 +37,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Blocks among the members of a conversation that concern the caller; an admin sees whether there are any. */
+/** Returns the blocks between the caller and other members of a conversation. An admin also learns whether two members block each other. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'ConvoNotFound',
   'NotMember',

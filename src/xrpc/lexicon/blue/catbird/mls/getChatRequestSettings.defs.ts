@@ -35,7 +35,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Who may write to the caller without asking. */
+/** Returns the caller's settings for chat requests. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output)
 
 export { main }

@@ -31,7 +31,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** The commits of a conversation between two epochs, both included, in order. */
+/** Returns the commits of a conversation from one epoch to another, both included, in order. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'ConvoNotFound',
   'NotMember',
@@ -46,17 +46,17 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** One change of the group. */
+/** A commit. */
 type CommitMessage = {
   $type?: 'blue.catbird.mls.getCommits#commitMessage'
 
   /**
-   * The epoch the commit began.
+   * The epoch that the commit began.
    */
   epoch: number
 
   /**
-   * Never sent: the service does not know it. The commit itself names its sender to members.
+   * Never sent: the service does not store the sender. Members learn it from the commit.
    */
   sender?: undefined | string
 
@@ -66,19 +66,19 @@ type CommitMessage = {
   commitData: Uint8Array
 
   /**
-   * SHA-256 of commitData, by which a client recognises the commit that it made.
+   * SHA-256 of commitData. With it a client identifies its own commit.
    */
   digest?: undefined | Uint8Array
 
   /**
-   * When it arrived, coarsely.
+   * Time of receipt, rounded to a time bucket.
    */
   createdAt: l.DatetimeString
 }
 
 export type { CommitMessage }
 
-/** One change of the group. */
+/** A commit. */
 const commitMessage = /*#__PURE__*/ l.typedObject<CommitMessage>(
   $nsid,
   'commitMessage',

@@ -36,7 +36,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** The conversations the caller is in, page by page. */
+/** Lists the caller's conversations, page by page. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, ['InvalidCursor'])
 
 export { main }

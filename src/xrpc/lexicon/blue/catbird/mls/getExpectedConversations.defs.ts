@@ -30,7 +30,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** The conversations the caller belongs to, and whether a device still has to get into them. */
+/** Lists the conversations of the caller, and whether a device still has to join each of them. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'Unauthorized',
   'DeviceNotFound',
@@ -44,49 +44,49 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** A conversation the caller belongs to. */
+/** A conversation of the caller. */
 type ExpectedConversation = {
   $type?: 'blue.catbird.mls.getExpectedConversations#expectedConversation'
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 
   /**
-   * Its name, empty if it has none.
+   * Name of the conversation; empty if it has none.
    */
   name: string
 
   /**
-   * How many members it has.
+   * Number of members.
    */
   memberCount: number
 
   /**
-   * Whether the caller's devices belong into its MLS group.
+   * True if the caller's devices should be in the MLS group.
    */
   shouldBeInGroup: boolean
 
   /**
-   * When something last arrived, coarsely.
+   * Time of the last event, rounded to a time bucket.
    */
   lastActivity?: undefined | l.DatetimeString
 
   /**
-   * Whether the device asked to be added again.
+   * True if the device has requested to be added again.
    */
   needsRejoin?: undefined | boolean
 
   /**
-   * Whether the device has got in, as far as the service can know.
+   * True if the device has joined, as far as the service can see.
    */
   deviceInGroup?: undefined | boolean
 }
 
 export type { ExpectedConversation }
 
-/** A conversation the caller belongs to. */
+/** A conversation of the caller. */
 const expectedConversation = /*#__PURE__*/ l.typedObject<ExpectedConversation>(
   $nsid,
   'expectedConversation',

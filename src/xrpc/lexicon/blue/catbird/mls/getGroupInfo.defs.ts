@@ -31,7 +31,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** The GroupInfo of the current epoch, to join by external commit. For members, people who left and have called rejoin, and holders of an invite. */
+/** Returns the GroupInfo of the current epoch, with which to join by external commit. For members, for people who left and have called rejoin, and for people with an invite. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'NotFound',
   'Unauthorized',

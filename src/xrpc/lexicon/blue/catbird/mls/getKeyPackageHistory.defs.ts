@@ -38,7 +38,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** What became of the caller's own key packages, newest first. */
+/** Lists the caller's own key packages and what happened to them, newest first. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'InvalidCursor',
   'DeviceNotFound',
@@ -52,7 +52,7 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** The life of one package. */
+/** A key package and what happened to it. */
 type KeyPackageHistoryEntry = {
   $type?: 'blue.catbird.mls.getKeyPackageHistory#keyPackageHistoryEntry'
 
@@ -62,27 +62,27 @@ type KeyPackageHistoryEntry = {
   packageId: string
 
   /**
-   * When it was published, coarsely.
+   * Time of publication, rounded to a time bucket.
    */
   createdAt: l.DatetimeString
 
   /**
-   * When it was used, coarsely.
+   * Time of use, rounded to a time bucket.
    */
   consumedAt?: undefined | l.DatetimeString
 
   /**
-   * Never sent: the service does not link packages to conversations.
+   * Never sent: the service does not store which conversation used a key package.
    */
   consumedForConvo?: undefined | string
 
   /**
-   * Never sent, for the same reason.
+   * Never sent: the service does not store which conversation used a key package.
    */
   consumedForConvoName?: undefined | string
 
   /**
-   * Never sent, for the same reason.
+   * Never sent: the service does not store which conversation used a key package.
    */
   consumedByDevice?: undefined | string
 
@@ -92,14 +92,14 @@ type KeyPackageHistoryEntry = {
   deviceId?: undefined | string
 
   /**
-   * Its suite.
+   * Cipher suite of the key package.
    */
   cipherSuite: string
 }
 
 export type { KeyPackageHistoryEntry }
 
-/** The life of one package. */
+/** A key package and what happened to it. */
 const keyPackageHistoryEntry =
   /*#__PURE__*/ l.typedObject<KeyPackageHistoryEntry>(
     $nsid,

@@ -44,7 +44,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** How many key packages the caller has left, to know when to publish more. */
+/** Counts the caller's available key packages. A client uses the counts to decide when to publish more. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'InvalidDid',
   'DeviceNotFound',
@@ -62,17 +62,17 @@ type CipherSuiteStats = {
   $type?: 'blue.catbird.mls.getKeyPackageStats#cipherSuiteStats'
 
   /**
-   * Name of the suite.
+   * Name of the cipher suite.
    */
   cipherSuite: string
 
   /**
-   * Packages that others can take.
+   * Number of available key packages.
    */
   available: number
 
   /**
-   * Packages handed out or used.
+   * Number of key packages that were claimed or used.
    */
   consumed?: undefined | number
 }

@@ -44,7 +44,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** The state of the caller's own key packages in numbers, and those that were used. */
+/** Counts the caller's own key packages by state, and lists the used ones. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'InvalidCursor',
   'DeviceNotFound',
@@ -58,7 +58,7 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** A package that was used. */
+/** A used key package. */
 type ConsumedPackageView = {
   $type?: 'blue.catbird.mls.getKeyPackageStatus#consumedPackageView'
 
@@ -68,17 +68,17 @@ type ConsumedPackageView = {
   keyPackageHash: string
 
   /**
-   * Never sent: the service does not link packages to conversations.
+   * Never sent: the service does not store which conversation used a key package.
    */
   usedInGroup?: undefined | string
 
   /**
-   * When it was used, coarsely.
+   * Time of use, rounded to a time bucket.
    */
   consumedAt: l.DatetimeString
 
   /**
-   * Its suite.
+   * Cipher suite of the key package.
    */
   cipherSuite?:
     | undefined
@@ -95,7 +95,7 @@ type ConsumedPackageView = {
 
 export type { ConsumedPackageView }
 
-/** A package that was used. */
+/** A used key package. */
 const consumedPackageView = /*#__PURE__*/ l.typedObject<ConsumedPackageView>(
   $nsid,
   'consumedPackageView',

@@ -52,7 +52,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Takes one key package for each device of the named people. A package is given to one caller only, once. */
+/** Claims one key package of each device of the named people. The service gives each key package to one caller only. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'TooManyDids',
   'InvalidDid',

@@ -42,7 +42,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Messages and commits of a conversation in their order. */
+/** Lists the messages and commits of a conversation in order. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'ConvoNotFound',
   'NotMember',
@@ -57,29 +57,29 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** Which seqs a client need not wait for. */
+/** Sequence numbers for which a client need not wait. */
 type GapInfo = {
   $type?: 'blue.catbird.mls.getMessages#gapInfo'
 
   /**
-   * Whether any seq is missing.
+   * True if a sequence number is missing.
    */
   hasGaps: boolean
 
   /**
-   * Which, as far as they can be listed.
+   * The missing sequence numbers, as far as they can be listed.
    */
   missingSeqs: number[]
 
   /**
-   * Messages that are stored.
+   * Number of stored messages.
    */
   totalMessages: number
 }
 
 export type { GapInfo }
 
-/** Which seqs a client need not wait for. */
+/** Sequence numbers for which a client need not wait. */
 const gapInfo = /*#__PURE__*/ l.typedObject<GapInfo>(
   $nsid,
   'gapInfo',

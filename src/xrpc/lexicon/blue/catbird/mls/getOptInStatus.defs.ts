@@ -30,7 +30,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Which of the named people take part in MLS chats. */
+/** Returns which of the named people use MLS chats. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output)
 
 export { main }
@@ -41,29 +41,29 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** Whether one person takes part. */
+/** Whether one person uses MLS chats. */
 type OptInStatus = {
   $type?: 'blue.catbird.mls.getOptInStatus#optInStatus'
 
   /**
-   * The person.
+   * DID of the person.
    */
   did: l.DidString
 
   /**
-   * Whether they take part.
+   * True if the person uses MLS chats.
    */
   optedIn: boolean
 
   /**
-   * Since when, coarsely. Only in the caller's own entry.
+   * Time of the opt-in, rounded to a time bucket. Only in the caller's own entry.
    */
   optedInAt?: undefined | l.DatetimeString
 }
 
 export type { OptInStatus }
 
-/** Whether one person takes part. */
+/** Whether one person uses MLS chats. */
 const optInStatus = /*#__PURE__*/ l.typedObject<OptInStatus>(
   $nsid,
   'optInStatus',

@@ -38,7 +38,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** New devices of other people that wait to be added to conversations of the caller. */
+/** Lists new devices of other people that wait to be added to conversations of the caller. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, ['Unauthorized'])
 
 export { main }
@@ -49,22 +49,22 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** A device and the conversation it waits for. */
+/** A device, and the conversation that it is to be added to. */
 type PendingDeviceAddition = {
   $type?: 'blue.catbird.mls.getPendingDeviceAdditions#pendingDeviceAddition'
 
   /**
-   * For claimPendingDeviceAddition.
+   * Id for claimPendingDeviceAddition.
    */
   id: string
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 
   /**
-   * Whose device.
+   * DID of the owner of the device.
    */
   userDid: l.DidString
 
@@ -74,34 +74,34 @@ type PendingDeviceAddition = {
   deviceId: string
 
   /**
-   * Its name.
+   * Name of the device.
    */
   deviceName?: undefined | string
 
   /**
-   * The DID, # and the device id.
+   * The person's DID, followed by # and the device id.
    */
   deviceCredentialDid: string
 
   /**
-   * Whether somebody holds the claim.
+   * Whether a member has the claim.
    */
   status: 'pending' | 'in_progress' | l.UnknownString
 
   /**
-   * Who holds it.
+   * DID of the member who has the claim.
    */
   claimedBy?: undefined | l.DidString
 
   /**
-   * Since when, coarsely.
+   * Time of the registration, rounded to a time bucket.
    */
   createdAt: l.DatetimeString
 }
 
 export type { PendingDeviceAddition }
 
-/** A device and the conversation it waits for. */
+/** A device, and the conversation that it is to be added to. */
 const pendingDeviceAddition =
   /*#__PURE__*/ l.typedObject<PendingDeviceAddition>(
     $nsid,

@@ -29,7 +29,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** The rules of a conversation. Members only. */
+/** Returns the policy of a conversation. Only members may call this. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'ConvoNotFound',
   'NotMember',

@@ -39,7 +39,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** The reports made in a conversation, newest first. Admins and moderators only, never those about themselves. */
+/** Lists the reports of a conversation, newest first. Only admins and moderators may call this, and nobody sees reports about themselves. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'NotAdmin',
   'ConvoNotFound',
@@ -59,62 +59,62 @@ type ReportView = {
   $type?: 'blue.catbird.mls.getReports#reportView'
 
   /**
-   * For resolveReport.
+   * Id for resolveReport.
    */
   id: string
 
   /**
-   * Who made it.
+   * DID of the person who created it.
    */
   reporterDid: l.DidString
 
   /**
-   * Who it is about.
+   * DID of the reported person.
    */
   reportedDid: l.DidString
 
   /**
-   * Its text, encrypted by the reporter for the admins.
+   * Text of the report, which the reporter encrypted for the admins.
    */
   encryptedContent: Uint8Array
 
   /**
-   * When, coarsely.
+   * Time of the acceptance, rounded to a time bucket.
    */
   createdAt: l.DatetimeString
 
   /**
-   * Whether it was decided.
+   * Whether a decision was made.
    */
   status: 'pending' | 'resolved' | 'dismissed' | l.UnknownString
 
   /**
-   * Who decided.
+   * DID of the person who decided.
    */
   resolvedBy?: undefined | l.DidString
 
   /**
-   * When that was, coarsely.
+   * Time of the revocation, rounded to a time bucket.
    */
   resolvedAt?: undefined | l.DatetimeString
 
   /**
-   * What kind of thing, as the reporter said.
+   * Category that the reporter chose.
    */
   category?: undefined | string
 
   /**
-   * Messages it is about.
+   * Ids of the messages that the report is about.
    */
   messageIds?: undefined | string[]
 
   /**
-   * What was decided.
+   * The decision.
    */
   action?: undefined | string
 
   /**
-   * Remarks of who decided.
+   * Remarks of the person who decided.
    */
   notes?: undefined | string
 }

@@ -27,7 +27,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** How many requests wait for the caller. */
+/** Counts the pending chat requests to the caller. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, ['Unauthorized'])
 
 export { main }

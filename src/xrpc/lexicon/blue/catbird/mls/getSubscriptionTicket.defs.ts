@@ -33,7 +33,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Gives a ticket that opens one subscription within half a minute. */
+/** Returns a ticket that opens one subscription within 30 seconds. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotMember',
   'ConvoNotFound',

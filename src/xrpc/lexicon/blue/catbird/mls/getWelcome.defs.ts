@@ -28,7 +28,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** The Welcome that waits for one of the caller's devices in a conversation. */
+/** Returns the pending Welcome of one of the caller's devices for a conversation. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'ConvoNotFound',
   'NotMember',

@@ -32,7 +32,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Asks the members for a fresh GroupInfo, so that the caller can get in by external commit. */
+/** Requests a current GroupInfo from the members, so that the caller can join by external commit. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'Unauthorized',
   'ConversationNotFound',

@@ -38,7 +38,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Tells the service that the caller blocked somebody or ended that; it looks at the caller's records itself. */
+/** Notifies the service that the caller has blocked or unblocked a person. The service checks the caller's block records itself. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'BlockNotVerified',
   'BlueskyServiceUnavailable',
@@ -52,17 +52,17 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** A conversation with both in it. */
+/** A conversation with both people. */
 type AffectedConvo = {
   $type?: 'blue.catbird.mls.handleBlockChange#affectedConvo'
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 
   /**
-   * What follows for it.
+   * Effect on the conversation.
    */
   action:
     | 'admin_notified'
@@ -72,19 +72,19 @@ type AffectedConvo = {
     | l.UnknownString
 
   /**
-   * Whether its admins hear of it. False: nobody is told about blocks.
+   * Always false: the service notifies nobody about blocks.
    */
   adminNotified: boolean
 
   /**
-   * When they did. Never sent.
+   * Never sent: the service notifies nobody about blocks.
    */
   notificationSentAt?: undefined | l.DatetimeString
 }
 
 export type { AffectedConvo }
 
-/** A conversation with both in it. */
+/** A conversation with both people. */
 const affectedConvo = /*#__PURE__*/ l.typedObject<AffectedConvo>(
   $nsid,
   'affectedConvo',

@@ -34,7 +34,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Throws the Welcome away that waits for the caller but cannot be used. */
+/** Deletes a pending Welcome of the caller that cannot be used. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotFound',
   'Unauthorized',

@@ -37,7 +37,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Leaves a conversation, or lets an admin take somebody out of it. */
+/** Removes the caller from a conversation. An admin may also remove another member. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'ConvoNotFound',
   'NotMember',

@@ -44,7 +44,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** What strangers ask of the caller, newest first. */
+/** Lists the chat requests that the caller has received, newest first. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, ['InvalidCursor'])
 
 export { main }
@@ -55,59 +55,59 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** A request. */
+/** A chat request. */
 type ChatRequest = {
   $type?: 'blue.catbird.mls.listChatRequests#chatRequest'
 
   /**
-   * For acceptChatRequest or declineChatRequest.
+   * Id for acceptChatRequest and declineChatRequest.
    */
   id: string
 
   /**
-   * Who asks.
+   * DID of the sender.
    */
   senderDid: string
 
   /**
-   * Its state.
+   * State of the request.
    */
   status: 'pending' | 'accepted' | 'declined' | 'blocked' | 'expired'
 
   /**
-   * When, coarsely.
+   * Time of the acceptance, rounded to a time bucket.
    */
   createdAt: l.DatetimeString
 
   /**
-   * When it goes away.
+   * Time at which the request expires.
    */
   expiresAt: l.DatetimeString
 
   /**
-   * What the sender shows beforehand.
+   * Preview that the sender wrote.
    */
   previewText?: undefined | string
 
   /**
-   * How many messages wait with it.
+   * Number of messages that are stored with the request.
    */
   messageCount?: undefined | number
 
   /**
-   * Whether it is about a group.
+   * True if the request is an invitation to a group.
    */
   isGroupInvite?: undefined | boolean
 
   /**
-   * Which group.
+   * Id of the group.
    */
   groupId?: undefined | string
 }
 
 export type { ChatRequest }
 
-/** A request. */
+/** A chat request. */
 const chatRequest = /*#__PURE__*/ l.typedObject<ChatRequest>(
   $nsid,
   'chatRequest',

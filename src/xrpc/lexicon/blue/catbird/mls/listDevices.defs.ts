@@ -26,7 +26,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** The caller's devices, the most recently seen first. */
+/** Lists the caller's devices, the most recently seen first. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output)
 
 export { main }
@@ -46,32 +46,32 @@ type DeviceInfo = {
   deviceId: string
 
   /**
-   * The name given at registration.
+   * Name from the registration.
    */
   deviceName: string
 
   /**
-   * The id given at registration.
+   * deviceUUID from the registration.
    */
   deviceUUID?: undefined | string
 
   /**
-   * The caller's DID, # and the device id.
+   * The caller's DID, followed by # and the device id.
    */
   credentialDid: string
 
   /**
-   * When the device last published or fetched something, coarsely.
+   * Time at which the device last published or fetched something, rounded to a time bucket.
    */
   lastSeenAt: l.DatetimeString
 
   /**
-   * When the device was first registered, coarsely.
+   * Time of the first registration, rounded to a time bucket.
    */
   registeredAt: l.DatetimeString
 
   /**
-   * Unused key packages left.
+   * Number of unused key packages.
    */
   keyPackageCount: number
 }

@@ -34,7 +34,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** The invites of a conversation: all for admins, their own for members who may make some. */
+/** Lists the invites of a conversation. Admins see all; members who may create invites see their own. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'Unauthorized',
   'ConvoNotFound',

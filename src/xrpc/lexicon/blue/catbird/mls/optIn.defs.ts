@@ -32,7 +32,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Says that the caller takes part in MLS chats. */
+/** Records that the caller uses MLS chats. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'DeviceNotFound',
 ])

@@ -29,7 +29,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Says that the caller takes part no longer. */
+/** Records that the caller does not use MLS chats any more. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output)
 
 export { main }

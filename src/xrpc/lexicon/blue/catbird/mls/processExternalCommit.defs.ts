@@ -36,7 +36,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Gets the caller into a group by an external commit: a member's new device, a member who lost the state, or somebody with an invite. */
+/** Adds the caller to a group by an external commit: a new device of a member, a member who has lost the group state, or a person with an invite. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'Unauthorized',
   'InvalidCommit',

@@ -33,7 +33,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Makes a member admin. Admins only. */
+/** Makes a member an admin. Only admins may call this. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotAdmin',
   'NotMember',

@@ -48,7 +48,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Stores one key package of the caller for others to take. */
+/** Stores one key package of the caller for others to claim. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidKeyPackage',
   'InvalidCipherSuite',

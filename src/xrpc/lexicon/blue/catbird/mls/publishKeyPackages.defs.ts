@@ -40,7 +40,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Stores up to 100 key packages of the caller; each is judged on its own. */
+/** Stores up to 100 key packages of the caller. The service checks each of them separately. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'BatchTooLarge',
   'InvalidBatch',
@@ -64,7 +64,7 @@ type KeyPackageItem = {
   keyPackage: string
 
   /**
-   * Must be the suite inside the package.
+   * Cipher suite of the key package. It must be the one inside the package.
    */
   cipherSuite:
     | 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519'
@@ -78,17 +78,17 @@ type KeyPackageItem = {
     | l.UnknownString
 
   /**
-   * When others should stop using the package; times past the service's cap are shortened.
+   * Time after which others should not use the key package. The service shortens times beyond its limit.
    */
   expires: l.DatetimeString
 
   /**
-   * Repeating a call with the same key returns the first answer.
+   * A repeated call with the same key returns the response to the first call.
    */
   idempotencyKey?: undefined | string
 
   /**
-   * The device that holds the private keys.
+   * Id of the device that has the private keys.
    */
   deviceId?: undefined | string
 }
@@ -134,7 +134,7 @@ type BatchError = {
   error: string
 
   /**
-   * Which rule it breaks, and what to do.
+   * The rule that the key package breaks, and what to do.
    */
   message?: undefined | string
 }

@@ -32,7 +32,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Asks the other members to remove and add the caller, who lost the group's state or left. */
+/** Requests that the other members remove and add the caller, who has lost the group state or has left. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotFound',
   'Unauthorized',

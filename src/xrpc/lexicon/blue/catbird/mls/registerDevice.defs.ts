@@ -49,7 +49,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Adds one of the caller's devices, with its first key packages. Registering the same device again replaces its packages. */
+/** Registers one of the caller's devices with its first key packages. Registering the same device again replaces its key packages. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidDeviceName',
   'InvalidKeyPackages',
@@ -80,7 +80,7 @@ type KeyPackageItem = {
   cipherSuite: string
 
   /**
-   * When others should stop using the package; times past the service's cap are shortened.
+   * Time after which others should not use the key package. The service shortens times beyond its limit.
    */
   expires: l.DatetimeString
 }
@@ -103,7 +103,7 @@ type WelcomeMessage = {
   $type?: 'blue.catbird.mls.registerDevice#welcomeMessage'
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 

@@ -36,7 +36,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Keeps the token that push messages to a device need, sealed. */
+/** Stores the push token of a device, encrypted. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'DeviceNotFound',
 ])

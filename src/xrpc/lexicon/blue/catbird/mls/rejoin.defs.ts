@@ -39,7 +39,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Asks to be added again with a new key package. */
+/** Requests to be added again with a new key package. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'ConvoNotFound',
   'AlreadyMember',

@@ -37,7 +37,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Removes somebody else from a conversation. For admins, or all members if the policy says so. */
+/** Removes another member from a conversation. For admins, and for all members if the policy allows it. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotAdmin',
   'NotMember',

@@ -50,7 +50,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Reports a member to the admins, in a text that only they can read. */
+/** Reports a member to the admins. Only the admins can read the text. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotMember',
   'TargetNotMember',

@@ -35,7 +35,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Decides a report. Admins only, never about themselves. */
+/** Records the decision about a report. Only admins may call this, and never about themselves. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'NotAdmin',
   'ReportNotFound',

@@ -31,7 +31,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Takes an invite back. For admins and the one who made it. */
+/** Revokes an invite. For admins and the person who created the invite. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'Unauthorized',
   'InviteNotFound',

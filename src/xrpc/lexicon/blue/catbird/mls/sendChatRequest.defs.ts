@@ -48,7 +48,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Asks a stranger to chat. With people who share a conversation already there is nothing to ask. */
+/** Sends a chat request to a person. No request is needed between people who share a conversation. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'BlockedByRecipient',
   'RateLimited',
@@ -68,7 +68,7 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** A message that waits for consent. */
+/** A message that the service stores until the recipient accepts the request. */
 type HeldMessage = {
   $type?: 'blue.catbird.mls.sendChatRequest#heldMessage'
 
@@ -78,7 +78,7 @@ type HeldMessage = {
   ciphertext: Uint8Array
 
   /**
-   * Its length in bytes: one of the size buckets.
+   * Size of ciphertext in bytes. It must be one of the size buckets.
    */
   paddedSize: number
 
@@ -90,7 +90,7 @@ type HeldMessage = {
 
 export type { HeldMessage }
 
-/** A message that waits for consent. */
+/** A message that the service stores until the recipient accepts the request. */
 const heldMessage = /*#__PURE__*/ l.typedObject<HeldMessage>(
   $nsid,
   'heldMessage',

@@ -47,7 +47,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Stores an encrypted message and hands it to every member. Sending the same msgId again returns the first answer. */
+/** Stores an encrypted message and delivers it to every member. Sending the same msgId again returns the first response. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'ConvoNotFound',
   'NotMember',

@@ -25,7 +25,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** The events of subscribeConvoEvents as server-sent events: one JSON object in each data line, the cursor as its id. */
+/** Sends the events of subscribeConvoEvents as server-sent events: one JSON object in each data line, with the cursor as the event's id. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'ConvoNotFound',
   'NotMember',

@@ -42,7 +42,7 @@ export const $message = /*#__PURE__*/ l.typedUnion(
 
 export type $Message = l.InferOutput<typeof $message>
 
-/** Live events of the caller's conversations, each as two DAG-CBOR maps in one binary frame. */
+/** Sends live events of the caller's conversations, each as two DAG-CBOR maps in one binary frame. */
 const main = /*#__PURE__*/ l.subscription($nsid, $params, $message, [
   'ConvoNotFound',
   'NotMember',
@@ -60,7 +60,7 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** An event by itself. */
+/** A single event. */
 type EventWrapper = {
   $type?: 'blue.catbird.mls.subscribeConvoEvents#eventWrapper'
 
@@ -82,7 +82,7 @@ type EventWrapper = {
 
 export type { EventWrapper }
 
-/** An event by itself. */
+/** A single event. */
 const eventWrapper = /*#__PURE__*/ l.typedObject<EventWrapper>(
   $nsid,
   'eventWrapper',
@@ -117,13 +117,13 @@ type MessageEvent = {
   $type?: 'blue.catbird.mls.subscribeConvoEvents#messageEvent'
 
   /**
-   * Reconnect with this to go on after the event.
+   * Cursor with which to resume after this event.
    */
   cursor: string
   message: MlsDefs.MessageView
 
   /**
-   * True for a message that is not stored.
+   * True if the message is not stored.
    */
   ephemeral?: undefined | boolean
 }
@@ -145,17 +145,17 @@ const messageEvent = /*#__PURE__*/ l.typedObject<MessageEvent>(
 
 export { messageEvent }
 
-/** A reaction that the service can see. Reserved: clients send reactions encrypted. */
+/** Reserved for a reaction that the service can see. Clients send reactions encrypted. */
 type ReactionEvent = {
   $type?: 'blue.catbird.mls.subscribeConvoEvents#reactionEvent'
 
   /**
-   * Reconnect with this to go on after the event.
+   * Cursor with which to resume after this event.
    */
   cursor: string
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 
@@ -165,7 +165,7 @@ type ReactionEvent = {
   messageId: string
 
   /**
-   * Whose reaction.
+   * DID of the person who reacted.
    */
   did: l.DidString
 
@@ -175,14 +175,14 @@ type ReactionEvent = {
   reaction: string
 
   /**
-   * Whether it came or went.
+   * Whether the reaction was added or removed.
    */
   action: 'add' | 'remove' | l.UnknownString
 }
 
 export type { ReactionEvent }
 
-/** A reaction that the service can see. Reserved: clients send reactions encrypted. */
+/** Reserved for a reaction that the service can see. Clients send reactions encrypted. */
 const reactionEvent = /*#__PURE__*/ l.typedObject<ReactionEvent>(
   $nsid,
   'reactionEvent',
@@ -198,34 +198,34 @@ const reactionEvent = /*#__PURE__*/ l.typedObject<ReactionEvent>(
 
 export { reactionEvent }
 
-/** Somebody types. */
+/** A person is typing. */
 type TypingEvent = {
   $type?: 'blue.catbird.mls.subscribeConvoEvents#typingEvent'
 
   /**
-   * Reconnect with this to go on after the event.
+   * Cursor with which to resume after this event.
    */
   cursor: string
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 
   /**
-   * Who types.
+   * DID of the person who is typing.
    */
   did: l.DidString
 
   /**
-   * Started or stopped.
+   * True if the person has started typing, false if they have stopped.
    */
   isTyping: boolean
 }
 
 export type { TypingEvent }
 
-/** Somebody types. */
+/** A person is typing. */
 const typingEvent = /*#__PURE__*/ l.typedObject<TypingEvent>(
   $nsid,
   'typingEvent',
@@ -244,42 +244,42 @@ type InfoEvent = {
   $type?: 'blue.catbird.mls.subscribeConvoEvents#infoEvent'
 
   /**
-   * Reconnect with this to go on after the event.
+   * Cursor with which to resume after this event.
    */
   cursor: string
 
   /**
-   * A notice about the connection or a device of the caller's, or the text of a warning.
+   * Text of the notice about the connection or a device of the caller, or text of a warning.
    */
   info: string
 
   /**
-   * Of a warning: the conversation in which the caller was warned.
+   * Only for a warning: the conversation in which the caller was warned.
    */
   convoId?: undefined | string
 
   /**
-   * Of a warning: its id. Only the warned person gets it.
+   * Only for a warning: its id. Only the warned person receives it.
    */
   warningId?: undefined | string
 
   /**
-   * Of a warning: what for, as the moderator wrote it.
+   * Only for a warning: the reason that the moderator wrote.
    */
   reason?: undefined | string
 
   /**
-   * What kind of notice it is, for programs. Every stream begins with streamOpened or cursorUnknown: its cursor is where the stream starts.
+   * Kind of the notice, for programs. Every stream begins with streamOpened or cursorUnknown, and the cursor of this notice is the start of the stream.
    */
   code?: undefined | 'streamOpened' | 'cursorUnknown' | 'keyPackagesLow' | l.UnknownString
 
   /**
-   * Of keyPackagesLow: which of the caller's devices should publish key packages.
+   * Only for keyPackagesLow: the device that should publish key packages.
    */
   deviceId?: undefined | string
 
   /**
-   * Of keyPackagesLow: how many key packages that device has left.
+   * Only for keyPackagesLow: the number of available key packages of the device.
    */
   available?: undefined | number
 }
@@ -308,22 +308,22 @@ const infoEvent = /*#__PURE__*/ l.typedObject<InfoEvent>(
 
 export { infoEvent }
 
-/** A member has a new device that wants to be added. */
+/** A member has a new device that waits to be added. */
 type NewDeviceEvent = {
   $type?: 'blue.catbird.mls.subscribeConvoEvents#newDeviceEvent'
 
   /**
-   * Reconnect with this to go on after the event.
+   * Cursor with which to resume after this event.
    */
   cursor: string
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 
   /**
-   * Whose device.
+   * DID of the owner of the device.
    */
   userDid: l.DidString
 
@@ -333,24 +333,24 @@ type NewDeviceEvent = {
   deviceId: string
 
   /**
-   * Its name.
+   * Name of the device.
    */
   deviceName?: undefined | string
 
   /**
-   * The DID, # and the device id.
+   * The person's DID, followed by # and the device id.
    */
   deviceCredentialDid: string
 
   /**
-   * For claimPendingDeviceAddition.
+   * Id for claimPendingDeviceAddition.
    */
   pendingAdditionId: string
 }
 
 export type { NewDeviceEvent }
 
-/** A member has a new device that wants to be added. */
+/** A member has a new device that waits to be added. */
 const newDeviceEvent = /*#__PURE__*/ l.typedObject<NewDeviceEvent>(
   $nsid,
   'newDeviceEvent',
@@ -367,34 +367,34 @@ const newDeviceEvent = /*#__PURE__*/ l.typedObject<NewDeviceEvent>(
 
 export { newDeviceEvent }
 
-/** A member needs a fresh GroupInfo. */
+/** A member needs a current GroupInfo. */
 type GroupInfoRefreshRequestedEvent = {
   $type?: 'blue.catbird.mls.subscribeConvoEvents#groupInfoRefreshRequestedEvent'
 
   /**
-   * Reconnect with this to go on after the event.
+   * Cursor with which to resume after this event.
    */
   cursor: string
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 
   /**
-   * Who asks.
+   * DID of the sender.
    */
   requestedBy: l.DidString
 
   /**
-   * When.
+   * Time of the action.
    */
   requestedAt: l.DatetimeString
 }
 
 export type { GroupInfoRefreshRequestedEvent }
 
-/** A member needs a fresh GroupInfo. */
+/** A member needs a current GroupInfo. */
 const groupInfoRefreshRequestedEvent =
   /*#__PURE__*/ l.typedObject<GroupInfoRefreshRequestedEvent>(
     $nsid,
@@ -409,34 +409,34 @@ const groupInfoRefreshRequestedEvent =
 
 export { groupInfoRefreshRequestedEvent }
 
-/** A member who lost the group state asks to be added again. */
+/** A member who has lost the group state requests to be added again. */
 type ReadditionRequestedEvent = {
   $type?: 'blue.catbird.mls.subscribeConvoEvents#readditionRequestedEvent'
 
   /**
-   * Reconnect with this to go on after the event.
+   * Cursor with which to resume after this event.
    */
   cursor: string
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 
   /**
-   * Who asks.
+   * DID of the sender.
    */
   userDid: l.DidString
 
   /**
-   * When.
+   * Time of the action.
    */
   requestedAt: l.DatetimeString
 }
 
 export type { ReadditionRequestedEvent }
 
-/** A member who lost the group state asks to be added again. */
+/** A member who has lost the group state requests to be added again. */
 const readditionRequestedEvent =
   /*#__PURE__*/ l.typedObject<ReadditionRequestedEvent>(
     $nsid,
@@ -451,49 +451,49 @@ const readditionRequestedEvent =
 
 export { readditionRequestedEvent }
 
-/** Somebody came or went. */
+/** A person has joined, left or been removed. */
 type MembershipChangeEvent = {
   $type?: 'blue.catbird.mls.subscribeConvoEvents#membershipChangeEvent'
 
   /**
-   * Reconnect with this to go on after the event.
+   * Cursor with which to resume after this event.
    */
   cursor: string
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 
   /**
-   * Whose membership.
+   * DID of the person.
    */
   did: l.DidString
 
   /**
-   * What happened.
+   * Whether the block was created or deleted.
    */
   action: 'joined' | 'left' | 'removed' | 'kicked' | l.UnknownString
 
   /**
-   * Who did it. Never sent.
+   * Never sent.
    */
   actor?: undefined | l.DidString
 
   /**
-   * Why. Never sent.
+   * Never sent.
    */
   reason?: undefined | string
 
   /**
-   * The epoch after it.
+   * The epoch after the change.
    */
   epoch: number
 }
 
 export type { MembershipChangeEvent }
 
-/** Somebody came or went. */
+/** A person has joined, left or been removed. */
 const membershipChangeEvent =
   /*#__PURE__*/ l.typedObject<MembershipChangeEvent>(
     $nsid,
@@ -515,39 +515,39 @@ const membershipChangeEvent =
 
 export { membershipChangeEvent }
 
-/** A read receipt that the service can see. Reserved: clients send receipts encrypted. */
+/** Reserved for a read receipt that the service can see. Clients send receipts encrypted. */
 type ReadEvent = {
   $type?: 'blue.catbird.mls.subscribeConvoEvents#readEvent'
 
   /**
-   * Reconnect with this to go on after the event.
+   * Cursor with which to resume after this event.
    */
   cursor: string
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 
   /**
-   * Who read.
+   * DID of the reader.
    */
   did: l.DidString
 
   /**
-   * Up to which message.
+   * Id of the last message that was read.
    */
   messageId?: undefined | string
 
   /**
-   * When.
+   * Time of the action.
    */
   readAt: l.DatetimeString
 }
 
 export type { ReadEvent }
 
-/** A read receipt that the service can see. Reserved: clients send receipts encrypted. */
+/** Reserved for a read receipt that the service can see. Clients send receipts encrypted. */
 const readEvent = /*#__PURE__*/ l.typedObject<ReadEvent>(
   $nsid,
   'readEvent',

@@ -43,7 +43,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Removes the packages of a device whose private keys it no longer has. */
+/** Deletes the key packages of a device whose private keys the device does not have any more. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'DeviceNotFound',
 ])

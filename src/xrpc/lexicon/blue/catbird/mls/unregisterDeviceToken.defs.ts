@@ -31,7 +31,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Forgets the push token of a device. */
+/** Deletes the push token of a device. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'DeviceNotFound',
 ])

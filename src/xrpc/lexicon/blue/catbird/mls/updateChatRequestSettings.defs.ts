@@ -37,7 +37,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Says who may write to the caller without asking; what is left out stays. */
+/** Changes the caller's settings for chat requests. Absent fields keep their values. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output)
 
 export { main }

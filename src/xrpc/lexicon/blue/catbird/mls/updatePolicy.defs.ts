@@ -42,7 +42,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Changes the rules of a conversation; what is left out stays. Admins only. */
+/** Changes the policy of a conversation. Absent fields keep their values. Only admins may call this. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'Unauthorized',
   'ConvoNotFound',
@@ -60,64 +60,64 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** The rules of one conversation. */
+/** The policy of one conversation. */
 type PolicyView = {
   $type?: 'blue.catbird.mls.updatePolicy#policyView'
 
   /**
-   * The conversation: its MLS group id in lower-case hex.
+   * Id of the conversation: its MLS group id in lower-case hex.
    */
   convoId: string
 
   /**
-   * Invites may be made and used.
+   * If true, invites may be created and used.
    */
   allowInvites: boolean
 
   /**
-   * Only admins make invites.
+   * If true, only admins may create invites.
    */
   adminOnlyInvites: boolean
 
   /**
-   * Everybody may add others, not just admins.
+   * If true, all members may add people. Otherwise only admins may.
    */
   allowMemberAdd: boolean
 
   /**
-   * Everybody may remove others, not just admins.
+   * If true, all members may remove people. Otherwise only admins may.
    */
   allowMemberRemove: boolean
 
   /**
-   * Nobody gets in unless an admin adds them.
+   * If true, people can join only if an admin adds them.
    */
   requireAdminApproval: boolean
 
   /**
-   * The most members it may have.
+   * Maximum number of members.
    */
   maxMembers: number
 
   /**
-   * How commits and proposals of members travel: as PublicMessage, which the service checks, as PrivateMessage, which it cannot read, or either way. What the operator demands counts before what admins choose.
+   * Form of the members' commits and proposals: PublicMessage, which the service checks, PrivateMessage, which the service cannot read, or either. The operator's setting takes precedence over the admins' choice.
    */
   handshakes?: undefined | 'any' | 'plaintext' | 'encrypted'
 
   /**
-   * When they last changed, coarsely.
+   * Time of the last change, rounded to a time bucket.
    */
   updatedAt: l.DatetimeString
 
   /**
-   * Who changed them.
+   * DID of the person who made the last change.
    */
   updatedBy?: undefined | l.DidString
 }
 
 export type { PolicyView }
 
-/** The rules of one conversation. */
+/** The policy of one conversation. */
 const policyView = /*#__PURE__*/ l.typedObject<PolicyView>(
   $nsid,
   'policyView',

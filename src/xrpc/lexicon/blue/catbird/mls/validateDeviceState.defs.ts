@@ -38,7 +38,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** What the service knows about a device, so that a client can notice what is amiss. */
+/** Reports the state of a device as the service sees it, so that a client can detect problems. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, ['DeviceNotFound'])
 
 export { main }
@@ -49,34 +49,34 @@ type $lxm = typeof $lxm
 
 export { $lxm }
 
-/** Key packages in numbers. */
+/** Counts of key packages. */
 type KeyPackageInventory = {
   $type?: 'blue.catbird.mls.validateDeviceState#keyPackageInventory'
 
   /**
-   * Packages that others can take.
+   * Number of available key packages.
    */
   available: number
 
   /**
-   * How many there should be.
+   * Number of key packages that the device should have.
    */
   target: number
 
   /**
-   * Whether to publish more now.
+   * True if the client should publish more key packages now.
    */
   needsReplenishment: boolean
 
   /**
-   * Of them, those of this device.
+   * Number of these that belong to this device.
    */
   perDeviceCount?: undefined | number
 }
 
 export type { KeyPackageInventory }
 
-/** Key packages in numbers. */
+/** Counts of key packages. */
 const keyPackageInventory = /*#__PURE__*/ l.typedObject<KeyPackageInventory>(
   $nsid,
   'keyPackageInventory',

@@ -40,7 +40,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Whether a Welcome could be used by the caller, before it is opened. */
+/** Reports whether the caller could use a Welcome, before the client opens it. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'InvalidWelcome',
   'KeyPackageNotFound',

@@ -38,7 +38,7 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Warns a member through their own event streams. Admins and moderators only; nobody else is told. */
+/** Sends a warning to one member through their own event streams. Only admins and moderators may call this. No other member learns of it. */
 const main = /*#__PURE__*/ l.procedure($nsid, $params, $input, $output, [
   'ConvoNotFound',
   'NotAdmin',

@@ -10,7 +10,7 @@ type $nsid = typeof $nsid
 
 export { $nsid }
 
-/** What clients put inside the ciphertext. The service never sees it. */
+/** Content that clients put into the ciphertext. The service never sees it. */
 type PayloadView = {
   $type?: 'blue.catbird.mls.message.defs#payloadView'
 
@@ -20,7 +20,7 @@ type PayloadView = {
   version: 1
 
   /**
-   * Which of the fields below counts.
+   * Which of the fields below is used.
    */
   messageType:
     | 'text'
@@ -32,12 +32,12 @@ type PayloadView = {
     | l.UnknownString
 
   /**
-   * What was written.
+   * Text of the message.
    */
   text?: undefined | string
 
   /**
-   * Something shown with the text.
+   * Content to display with the text.
    */
   embed?:
     | undefined
@@ -47,12 +47,12 @@ type PayloadView = {
     | l.Unknown$TypedObject
 
   /**
-   * Who the admins are.
+   * The list of admins.
    */
   adminRoster?: undefined | AdminRoster
 
   /**
-   * What an admin did.
+   * Action of an admin.
    */
   adminAction?: undefined | AdminAction
 
@@ -62,19 +62,19 @@ type PayloadView = {
   reaction?: undefined | ReactionPayload
 
   /**
-   * A receipt.
+   * A read receipt.
    */
   readReceipt?: undefined | ReadReceiptPayload
 
   /**
-   * A typing notice.
+   * A typing notification.
    */
   typing?: undefined | TypingPayload
 }
 
 export type { PayloadView }
 
-/** What clients put inside the ciphertext. The service never sees it. */
+/** Content that clients put into the ciphertext. The service never sees it. */
 const payloadView = /*#__PURE__*/ l.typedObject<PayloadView>(
   $nsid,
   'payloadView',
@@ -130,27 +130,27 @@ type RecordEmbed = {
   $type?: 'blue.catbird.mls.message.defs#recordEmbed'
 
   /**
-   * The record.
+   * URI of the record.
    */
   uri: l.AtUriString
 
   /**
-   * Its version.
+   * CID of the record.
    */
   cid?: undefined | l.CidString
 
   /**
-   * Who wrote it.
+   * DID of the author.
    */
   authorDid: l.DidString
 
   /**
-   * How it begins.
+   * First part of the text.
    */
   previewText?: undefined | string
 
   /**
-   * When it was written.
+   * Creation time of the record.
    */
   createdAt?: undefined | l.DatetimeString
 }
@@ -176,12 +176,12 @@ const recordEmbed = /*#__PURE__*/ l.typedObject<RecordEmbed>(
 
 export { recordEmbed }
 
-/** A link with its preview. */
+/** A link with a preview. */
 type LinkEmbed = {
   $type?: 'blue.catbird.mls.message.defs#linkEmbed'
 
   /**
-   * Where it leads.
+   * URL of the page.
    */
   url: l.UriString
 
@@ -196,19 +196,19 @@ type LinkEmbed = {
   description?: undefined | string
 
   /**
-   * A small picture.
+   * URL of a preview image.
    */
   thumbnailURL?: undefined | l.UriString
 
   /**
-   * Host name to show.
+   * Host name to display.
    */
   domain?: undefined | string
 }
 
 export type { LinkEmbed }
 
-/** A link with its preview. */
+/** A link with a preview. */
 const linkEmbed = /*#__PURE__*/ l.typedObject<LinkEmbed>(
   $nsid,
   'linkEmbed',
@@ -229,44 +229,44 @@ const linkEmbed = /*#__PURE__*/ l.typedObject<LinkEmbed>(
 
 export { linkEmbed }
 
-/** An animated picture. */
+/** An animated image. */
 type GifEmbed = {
   $type?: 'blue.catbird.mls.message.defs#gifEmbed'
 
   /**
-   * The original.
+   * URL of the original.
    */
   tenorURL: l.UriString
 
   /**
-   * The same as a film.
+   * URL of the MP4 version.
    */
   mp4URL: l.UriString
 
   /**
-   * What it shows.
+   * Description of the image.
    */
   title?: undefined | string
 
   /**
-   * A small picture.
+   * URL of a preview image.
    */
   thumbnailURL?: undefined | l.UriString
 
   /**
-   * In pixels.
+   * Width in pixels.
    */
   width?: undefined | number
 
   /**
-   * In pixels.
+   * Width in pixels.
    */
   height?: undefined | number
 }
 
 export type { GifEmbed }
 
-/** An animated picture. */
+/** An animated image. */
 const gifEmbed = /*#__PURE__*/ l.typedObject<GifEmbed>(
   $nsid,
   'gifEmbed',
@@ -284,12 +284,12 @@ const gifEmbed = /*#__PURE__*/ l.typedObject<GifEmbed>(
 
 export { gifEmbed }
 
-/** The admins as members agree on them among themselves. */
+/** The list of admins, which the members exchange among themselves. */
 type AdminRoster = {
   $type?: 'blue.catbird.mls.message.defs#adminRoster'
 
   /**
-   * Grows with each change.
+   * Version number. It grows with each change.
    */
   version: number
 
@@ -299,14 +299,14 @@ type AdminRoster = {
   admins: l.DidString[]
 
   /**
-   * SHA-256 over version and admins.
+   * SHA-256 of version and admins.
    */
   hash?: undefined | string
 }
 
 export type { AdminRoster }
 
-/** The admins as members agree on them among themselves. */
+/** The list of admins, which the members exchange among themselves. */
 const adminRoster = /*#__PURE__*/ l.typedObject<AdminRoster>(
   $nsid,
   'adminRoster',
@@ -319,34 +319,34 @@ const adminRoster = /*#__PURE__*/ l.typedObject<AdminRoster>(
 
 export { adminRoster }
 
-/** Tells members what an admin did. */
+/** Reports an action of an admin to the members. */
 type AdminAction = {
   $type?: 'blue.catbird.mls.message.defs#adminAction'
 
   /**
-   * What was done.
+   * The action.
    */
   action: 'promote' | 'demote' | 'remove' | l.UnknownString
 
   /**
-   * To whom.
+   * DID of the person concerned.
    */
   targetDid: l.DidString
 
   /**
-   * When.
+   * Time of the action.
    */
   timestamp: l.DatetimeString
 
   /**
-   * Why.
+   * Reason for the action.
    */
   reason?: undefined | string
 }
 
 export type { AdminAction }
 
-/** Tells members what an admin did. */
+/** Reports an action of an admin to the members. */
 const adminAction = /*#__PURE__*/ l.typedObject<AdminAction>(
   $nsid,
   'adminAction',
@@ -379,7 +379,7 @@ type ReactionPayload = {
   emoji: string
 
   /**
-   * Whether it comes or goes.
+   * Whether the reaction is added or removed.
    */
   action: 'add' | 'remove' | l.UnknownString
 }
@@ -399,7 +399,7 @@ const reactionPayload = /*#__PURE__*/ l.typedObject<ReactionPayload>(
 
 export { reactionPayload }
 
-/** Says that a message was read. */
+/** Reports that a message was read. */
 type ReadReceiptPayload = {
   $type?: 'blue.catbird.mls.message.defs#readReceiptPayload'
 
@@ -411,7 +411,7 @@ type ReadReceiptPayload = {
 
 export type { ReadReceiptPayload }
 
-/** Says that a message was read. */
+/** Reports that a message was read. */
 const readReceiptPayload = /*#__PURE__*/ l.typedObject<ReadReceiptPayload>(
   $nsid,
   'readReceiptPayload',
@@ -420,24 +420,24 @@ const readReceiptPayload = /*#__PURE__*/ l.typedObject<ReadReceiptPayload>(
 
 export { readReceiptPayload }
 
-/** Says that somebody types. */
+/** Reports that a person is typing. */
 type TypingPayload = {
   $type?: 'blue.catbird.mls.message.defs#typingPayload'
 
   /**
-   * Started or stopped.
+   * True if the person has started typing, false if they have stopped.
    */
   isTyping: boolean
 
   /**
-   * When, in milliseconds since 1970.
+   * Time in milliseconds since 1970.
    */
   ts?: undefined | number
 }
 
 export type { TypingPayload }
 
-/** Says that somebody types. */
+/** Reports that a person is typing. */
 const typingPayload = /*#__PURE__*/ l.typedObject<TypingPayload>(
   $nsid,
   'typingPayload',

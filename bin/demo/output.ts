@@ -1,0 +1,48 @@
+/** Tells the story line by line. */
+export interface DemoOutput {
+  chapter(title: string): void;
+  /** What people see, beside what the server has stored of it. */
+  show(people: readonly string[], stored: readonly string[]): void;
+}
+
+const leftColumns = 44;
+const rightColumns = 51;
+const gutter = ' │ ';
+const widthColumns = leftColumns + gutter.length + rightColumns;
+
+/** Writes plain text in two columns, together at most 98 wide. */
+export function createDemoOutput(write: (line: string) => void): DemoOutput {
+  let chapters = 0;
+  return {
+    chapter(title) {
+      chapters += 1;
+      if (chapters === 1) write(`${'What people see'.padEnd(leftColumns)}${gutter}What the server has stored of it`);
+      const head = `── ${chapters}. ${title} `;
+      write(head.padEnd(widthColumns, '─'));
+    },
+    show(people, stored) {
+      const left = people.flatMap((text) => wrap(text, leftColumns));
+      const right = stored.flatMap((text) => wrap(text, rightColumns));
+      for (let line = 0; line < Math.max(left.length, right.length); line++) {
+        write(`${(left[line] ?? '').padEnd(leftColumns)}${gutter}${right[line] ?? ''}`.trimEnd());
+      }
+    },
+  };
+}
+
+/** Breaks at spaces; what follows the first line is indented. */
+function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  const [first = '', ...words] = text.split(/(?<=\S) /);
+  let line = first;
+  for (const word of words) {
+    const longer = `${line} ${word}`;
+    if (longer.length <= columns) {
+      line = longer;
+    } else {
+      lines.push(line);
+      line = `  ${word}`;
+    }
+  }
+  return [...lines, line];
+}

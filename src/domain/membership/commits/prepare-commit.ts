@@ -1,0 +1,64 @@
+import type { Caller } from '#domain/caller.ts';
+import { loadLeaves } from '#domain/conversations/group-info/load-leaves.ts';
+import type { Leaves } from '#domain/conversations/group-info/leaves.ts';
+import { loadProposalRefs, noProposals } from '#domain/messages/load-proposal-refs.ts';
+import type { KnownProposals } from '#domain/messages/load-proposal-refs.ts';
+import { isAppError } from '#platform/errors.ts';
+import type { AppError } from '#platform/errors.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/connection/database.ts';
+import { parseMemberCommit } from './accept-commit.ts';
+import type { FramedMemberCommit } from './accept-commit.ts';
+import { findActiveMember } from '../members/find-active-member.ts';
+
+/** What the service knows of the epoch that a commit in clear ends. */
+export interface CommitFacts {
+  /** Undefined when they cannot be told. */
+  readonly leaves: Leaves | undefined;
+  readonly known: KnownProposals;
+}
+
+/** A commit of a call, read before the conversation's lock is taken. */
+export type PreparedCommit =
+  | { readonly kind: 'read'; readonly commit: FramedMemberCommit; readonly facts: CommitFacts }
+  /** It is no commit of this group; whether the caller may hear that is found out under the lock. */
+  | { readonly kind: 'unreadable'; readonly refusal: AppError };
+
+interface FactsDeps {
+  readonly db: Db;
+  readonly privacy: Privacy;
+}
+
+const noFacts: CommitFacts = { leaves: undefined, known: noProposals };
+
+/**
+ * Reads a member's commit and, where it is in clear, what it is judged by. This comes before the conversation's lock, because opening
+ * a large GroupInfo takes time; proposals that came between are added under the lock. Nothing is loaded for people who are no members.
+ */
+export async function prepareCommit(
+  deps: FactsDeps,
+  caller: Caller,
+  groupId: Buffer,
+  bytes: Buffer | undefined,
+): Promise<PreparedCommit | undefined> {
+  if (bytes === undefined) return undefined;
+  try {
+    const commit = parseMemberCommit(bytes, groupId);
+    return { kind: 'read', commit, facts: await loadFacts(deps, caller, groupId, commit) };
+  } catch (error) {
+    if (isAppError(error)) return { kind: 'unreadable', refusal: error };
+    throw error;
+  }
+}
+
+async function loadFacts(
+  deps: FactsDeps,
+  caller: Caller,
+  groupId: Buffer,
+  commit: FramedMemberCommit,
+): Promise<CommitFacts> {
+  if (commit.content === undefined) return noFacts;
+  if ((await findActiveMember(deps, groupId, caller.did)) === undefined) return noFacts;
+  const leaves = await loadLeaves(deps, groupId, commit.epoch);
+  return { leaves, known: await loadProposalRefs(deps, groupId, commit) };
+}

@@ -1,7 +1,0 @@
-import type { Tx } from '#storage/database.ts';
-import { countActiveMembers } from './store.ts';
-
-/** Active members; `tx` holds the conversation's lock. */
-export async function countMembers(tx: Tx, groupId: Buffer): Promise<number> {
-  return countActiveMembers(tx, groupId);
-}

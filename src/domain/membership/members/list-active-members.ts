@@ -1,0 +1,13 @@
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/connection/database.ts';
+import { listRosters } from './list-rosters.ts';
+import type { ActiveMember } from './list-rosters.ts';
+
+/** Active members by conversation id (hex), in the order of `listRosters`. */
+export async function listActiveMembers(
+  deps: { db: Db; privacy: Privacy },
+  groupIds: readonly Buffer[],
+): Promise<ReadonlyMap<string, readonly ActiveMember[]>> {
+  const rosters = await listRosters(deps, groupIds);
+  return new Map([...rosters].map(([id, { members }]) => [id, members]));
+}

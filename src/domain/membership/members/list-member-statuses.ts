@@ -1,0 +1,33 @@
+import type { Caller } from '#domain/caller.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/connection/database.ts';
+import { memberStates } from '../member.ts';
+import { memberPseudonym } from './require-member.ts';
+import { countMembersOf, selectMembershipPairs } from '../store.ts';
+
+/** How the caller stands in a conversation. */
+export interface MemberStatus {
+  readonly memberCount: number;
+  readonly needsRejoin: boolean;
+}
+
+/** By conversation id (hex), for those of `groupIds` that the caller is an active member of. */
+export async function listMemberStatuses(
+  deps: { db: Db; privacy: Privacy },
+  caller: Caller,
+  groupIds: readonly Buffer[],
+): Promise<ReadonlyMap<string, MemberStatus>> {
+  const members = groupIds.map((groupId) => memberPseudonym(deps.privacy, groupId, caller.did));
+  const own = await selectMembershipPairs(deps.db, { groupIds, members });
+  const active = own.filter(({ state }) => state === memberStates.active);
+  const counts = await countMembersOf(
+    deps.db,
+    active.map(({ groupId }) => groupId),
+  );
+  return new Map(
+    active.map(({ groupId, needsRejoin }) => {
+      const id = groupId.toString('hex');
+      return [id, { memberCount: counts.get(id) ?? 0, needsRejoin }];
+    }),
+  );
+}

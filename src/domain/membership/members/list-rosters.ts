@@ -1,0 +1,37 @@
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/connection/database.ts';
+import { memberStates } from '../member.ts';
+import { selectRosters } from '../store.ts';
+
+export interface ActiveMember {
+  readonly did: string;
+  readonly role: number;
+  readonly joinedAt: Date;
+  /** When the present role was given; undefined for those who joined with it. */
+  readonly promotedAt: Date | undefined;
+}
+
+export interface Roster {
+  readonly members: ActiveMember[];
+  /** People who left or were removed and whose leaves no commit has taken out of the MLS group yet. */
+  readonly needsRemovalCommit: string[];
+}
+
+/** Rosters by conversation id (hex), in the order people joined; those who joined together always in the same order. */
+export async function listRosters(
+  deps: { db: Db; privacy: Privacy },
+  groupIds: readonly Buffer[],
+): Promise<ReadonlyMap<string, Roster>> {
+  const rosters = new Map<string, Roster>();
+  for (const row of await selectRosters(deps.db, groupIds)) {
+    const id = row.groupId.toString('hex');
+    const did = deps.privacy.unsealText('member-did', [row.groupId, row.member], row.sealedDid);
+    const roster = rosters.get(id) ?? { members: [], needsRemovalCommit: [] };
+    rosters.set(id, roster);
+    const { role, joinedAt, promotedAt } = row;
+    if (row.state === memberStates.active) {
+      roster.members.push({ did, role, joinedAt, promotedAt: promotedAt ?? undefined });
+    } else roster.needsRemovalCommit.push(did);
+  }
+  return rosters;
+}

@@ -1,0 +1,11 @@
+import type { Caller } from '#domain/caller.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Db } from '#storage/connection/database.ts';
+import { memberPseudonym } from '../members/require-member.ts';
+import { updateNeedsRejoin } from '../store.ts';
+
+/** The caller is in the MLS group again, and waits no longer to be added. */
+export async function clearRejoin(deps: { db: Db; privacy: Privacy }, caller: Caller, groupId: Buffer): Promise<void> {
+  const member = memberPseudonym(deps.privacy, groupId, caller.did);
+  await updateNeedsRejoin(deps.db, groupId, { member, needsRejoin: false });
+}

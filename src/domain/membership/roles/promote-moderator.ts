@@ -1,0 +1,23 @@
+import type { Caller } from '#domain/caller.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { required } from '#platform/errors.ts';
+import { changeRole } from './change-role.ts';
+import type { RoleDeps, RoleTarget } from './change-role.ts';
+import { roles } from '../member.ts';
+
+/**
+ * Makes a member moderator. Admins only; an admin has the rights of a moderator already.
+ * @returns when, rounded down to the time bucket.
+ * @throws AppError ConvoNotFound, NotMember, NotAdmin, TargetNotMember, AlreadyModerator, IsAdmin.
+ */
+export async function promoteModerator(deps: RoleDeps, caller: Caller, input: RoleTarget): Promise<Date> {
+  const promotedAt = await changeRole(deps, caller, input, {
+    to: roles.moderator,
+    by: 'admins',
+    check: (_tx, _groupId, target) => {
+      if (target.role === roles.moderator) throw domainError('AlreadyModerator');
+      if (target.role === roles.admin) throw domainError('IsAdmin');
+    },
+  });
+  return required(promotedAt, 'the time of a promotion');
+}

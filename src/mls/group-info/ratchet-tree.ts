@@ -1,0 +1,76 @@
+import { limits } from '#platform/limits.ts';
+
+import { ByteReader } from '../encoding/byte-reader.ts';
+import { type LeafNode, readLeafNode } from '../key-packages/leaf-node.ts';
+import { MlsFormatError } from '../encoding/mls-format-error.ts';
+
+/** NodeType, RFC 9420 section 7.8. */
+export const NODE_TYPE = { leaf: 1, parent: 2 } as const;
+
+/** ParentNode, RFC 9420 section 7.1. Byte arrays are views on the input. */
+export interface ParentNode {
+  /** The whole ParentNode, as the tree hash takes it. */
+  readonly bytes: Uint8Array;
+  /** Leaf indices as `uint32`, four bytes each; `checkUnmergedLeaves` says whether they are right. */
+  readonly unmergedLeaves: Uint8Array;
+}
+
+/** A ratchet tree in its full size: what the extension leaves out at the end is blank. */
+export interface RatchetTree {
+  /** A power of two. */
+  readonly leafCount: number;
+  /** `leafCount` entries by leaf index; undefined is a blank leaf. */
+  readonly leaves: readonly (LeafNode | undefined)[];
+  /** `leafCount - 1` entries; entry `i` is node `2 i + 1` of RFC 9420 appendix C. */
+  readonly parents: readonly (ParentNode | undefined)[];
+}
+
+const NODES_MAX = 2 * limits.leavesPerGroupMax - 1;
+
+function readParentNode(reader: ByteReader): ParentNode {
+  const start = reader.offset;
+  reader.skipOpaque(); // encryption_key
+  reader.skipOpaque(); // parent_hash
+  const unmergedLeaves = reader.opaque();
+  if (unmergedLeaves.length % 4 !== 0) throw new MlsFormatError('An MLS list of leaf indices has an odd length.');
+  return { bytes: reader.since(start), unmergedLeaves };
+}
+
+/** RFC 9420 section 12.4.3.3: even nodes are leaves, odd ones parents. */
+function readNode(reader: ByteReader, isLeaf: boolean): LeafNode | ParentNode {
+  const expected = isLeaf ? NODE_TYPE.leaf : NODE_TYPE.parent;
+  if (reader.uint8() !== expected) throw new MlsFormatError('A node of the ratchet tree has the wrong type.');
+  return isLeaf ? readLeafNode(reader, 'any') : readParentNode(reader);
+}
+
+function powerOfTwoFrom(count: number): number {
+  let size = 1;
+  while (size < count) size *= 2;
+  return size;
+}
+
+/**
+ * Reads the data of a `ratchet_tree` extension, RFC 9420 section 12.4.3.3, in which the last node must not be blank. Reads structure
+ * only; `ratchetTreeHash` says whether it is the group's tree.
+ * @throws MlsFormatError on anything else, also on more than `limits.leavesPerGroupMax` leaves.
+ */
+export function readRatchetTree(data: Uint8Array): RatchetTree {
+  const reader = new ByteReader(data);
+  const leaves: (LeafNode | undefined)[] = [];
+  const parents: (ParentNode | undefined)[] = [];
+  let isLastBlank = true;
+  reader.vector(() => {
+    const isLeaf = leaves.length === parents.length;
+    if (leaves.length + parents.length === NODES_MAX) throw new MlsFormatError('The ratchet tree has too many leaves.');
+    isLastBlank = !reader.isPresent();
+    const node = isLastBlank ? undefined : readNode(reader, isLeaf);
+    if (isLeaf) leaves.push(node as LeafNode | undefined);
+    else parents.push(node as ParentNode | undefined);
+  });
+  reader.expectEnd();
+  if (isLastBlank) throw new MlsFormatError('The ratchet tree is empty or ends with a blank node.');
+  const leafCount = powerOfTwoFrom(Math.max(leaves.length, parents.length + 1));
+  while (leaves.length < leafCount) leaves.push(undefined);
+  while (parents.length < leafCount - 1) parents.push(undefined);
+  return { leafCount, leaves, parents };
+}

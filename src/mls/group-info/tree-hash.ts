@@ -1,0 +1,59 @@
+import { hash as digest } from 'node:crypto';
+
+import { required } from '#platform/errors.ts';
+import { yieldToEventLoop } from '#platform/process/yield-to-event-loop.ts';
+
+import type { SuiteHash } from '../cipher-suites.ts';
+import type { LeafNode } from '../key-packages/leaf-node.ts';
+import { NODE_TYPE, type ParentNode, type RatchetTree } from './ratchet-tree.ts';
+
+/** Hashed between two turns of the event loop: about two milliseconds. */
+const SLICE_SIZE_BYTES = 1_048_576;
+/** What a node costs besides its bytes: the calls around a digest take as long as hashing this much. */
+const NODE_COST_BYTES = 2_560;
+
+function leafInput(index: number, leaf: LeafNode | undefined): Buffer {
+  const head = Buffer.of(NODE_TYPE.leaf, 0, 0, 0, 0, leaf === undefined ? 0 : 1);
+  head.writeUInt32BE(index, 1);
+  return leaf === undefined ? head : Buffer.concat([head, leaf.bytes]);
+}
+
+/** Digests are at most 64 bytes, so their `opaque<V>` length has one octet below 64 and two at 64. */
+function opaqueDigest(bytes: Buffer): Buffer[] {
+  return [bytes.length < 64 ? Buffer.of(bytes.length) : Buffer.of(0x40, bytes.length), bytes];
+}
+
+function parentInput(parent: ParentNode | undefined, left: Buffer, right: Buffer): Buffer {
+  const node = parent === undefined ? [Buffer.of(0)] : [Buffer.of(1), parent.bytes];
+  return Buffer.concat([Buffer.of(NODE_TYPE.parent), ...node, ...opaqueDigest(left), ...opaqueDigest(right)]);
+}
+
+/**
+ * The tree hash of the root, RFC 9420 section 7.8, from the leaves up. Returns to the event loop after each mebibyte, since the tree
+ * of a large group with post-quantum keys has ten.
+ */
+export async function ratchetTreeHash(tree: RatchetTree, hash: SuiteHash): Promise<Buffer> {
+  let sliceSizeBytes = 0;
+  const digestOf = async (input: Buffer): Promise<Buffer> => {
+    sliceSizeBytes += input.length + NODE_COST_BYTES;
+    if (sliceSizeBytes > SLICE_SIZE_BYTES) {
+      sliceSizeBytes = 0;
+      await yieldToEventLoop();
+    }
+    return digest(hash, input, 'buffer');
+  };
+  let level: Buffer[] = [];
+  for (const [index, leaf] of tree.leaves.entries()) level.push(await digestOf(leafInput(index, leaf)));
+  // Parents of one level are `2 * step` entries apart, and the first one is `step - 1`.
+  for (let step = 1; level.length > 1; step *= 2) {
+    const above: Buffer[] = [];
+    for (let at = 0; at < level.length; at += 2) {
+      const parent = tree.parents[step - 1 + at * step];
+      const left = required(level[at], 'a node');
+      const right = required(level[at + 1], 'a node');
+      above.push(await digestOf(parentInput(parent, left, right)));
+    }
+    level = above;
+  }
+  return required(level[0], 'the root');
+}

@@ -1,0 +1,172 @@
+import { AppError } from '#platform/errors.ts';
+import { limits } from '#platform/limits.ts';
+
+import { ByteReader } from '../encoding/byte-reader.ts';
+import { type CipherSuite, cipherSuite } from '../cipher-suites.ts';
+import { type KeyPackageStructure, readKeyPackageStructure } from './key-package-structure.ts';
+import { refHash, signContent } from '../encoding/labelled.ts';
+import type { Extension, Lifetime } from './leaf-node.ts';
+import { verifyLeafSignatures } from './leaf-signature.ts';
+import { MlsFormatError } from '../encoding/mls-format-error.ts';
+import { readWrappedOrBare, WIRE_FORMAT } from '../encoding/wrapped-structure.ts';
+
+/** `last_resort` KeyPackage extension, draft-ietf-mls-extensions up to 05; OpenMLS, mls-rs and Catbird's clients. */
+const EXTENSION_LAST_RESORT = 0x000a;
+/** `app_data_dictionary` extension, draft-ietf-mls-extensions from 06 on. */
+const EXTENSION_APP_DATA_DICTIONARY = 0x0006;
+/** `last_resort_key_package` in the component registry of the same drafts. */
+const COMPONENT_LAST_RESORT_KEY_PACKAGE = 0x0004;
+
+const CLOCK_SKEW_MS_MAX = 3_600_000;
+
+export interface ExpectedKeyPackage {
+  /** Wire number of the suite that the publisher names. */
+  readonly cipherSuite: number;
+  /** The publisher's bare DID, without a device part. */
+  readonly identity: string;
+  readonly nowMs: number;
+  /** A lifetime that ends later than this from now is taken to end then. */
+  readonly lifetimeMsMax: number;
+}
+
+export interface CheckedKeyPackage {
+  /** The KeyPackage without an MLSMessage around it: what the reference is computed over. A view on the input. */
+  readonly keyPackage: Uint8Array;
+  /** KeyPackageRef, RFC 9420 section 5.2. */
+  readonly ref: Uint8Array;
+  readonly cipherSuite: number;
+  /** The leaf's raw signature key. A view on the input. */
+  readonly signatureKey: Uint8Array;
+  /** The client offers this package for repeated use when the others are gone. */
+  readonly lastResort: boolean;
+  /** Milliseconds since the Unix epoch, at most `nowMs + lifetimeMsMax`. */
+  readonly notAfterMs: number;
+}
+
+function invalid(message: string): AppError {
+  return new AppError('InvalidKeyPackage', message);
+}
+
+/** AppDataDictionary of draft-ietf-mls-extensions-08: `ComponentData component_data<V>`, a uint16 id and opaque data. */
+function dictionaryHasLastResort(data: Uint8Array): boolean {
+  const reader = new ByteReader(data);
+  let found = false;
+  reader.vector(() => {
+    if (reader.uint16() === COMPONENT_LAST_RESORT_KEY_PACKAGE) found = true;
+    reader.skipOpaque();
+  });
+  reader.expectEnd();
+  return found;
+}
+
+function marksLastResort({ type, data }: Extension): boolean {
+  return type === EXTENSION_LAST_RESORT || (type === EXTENSION_APP_DATA_DICTIONARY && dictionaryHasLastResort(data));
+}
+
+interface ParsedKeyPackage {
+  readonly structure: KeyPackageStructure;
+  readonly lastResort: boolean;
+}
+
+function readBody(reader: ByteReader): ParsedKeyPackage {
+  let lastResort = false;
+  const structure = readKeyPackageStructure(reader, (extension) => {
+    if (marksLastResort(extension)) lastResort = true;
+  });
+  return { structure, lastResort };
+}
+
+function parse(bytes: Uint8Array): ParsedKeyPackage & { keyPackage: Uint8Array } {
+  if (bytes.length > limits.keyPackageSizeBytesMax)
+    throw invalid('The key package is too large: it has more than 49152 bytes. Make one with fewer extensions.');
+  try {
+    const { value, bare } = readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.keyPackage, readBody });
+    return { ...value, keyPackage: bare };
+  } catch (error) {
+    if (!(error instanceof MlsFormatError)) throw error;
+    throw new AppError(
+      'InvalidKeyPackage',
+      `The key package cannot be read. ${error.message} Send a bare KeyPackage or one in an MLSMessage, in base64.`,
+      {},
+      error,
+    );
+  }
+}
+
+function checkSuite(actual: number, expected: number): CipherSuite {
+  if (actual !== expected) {
+    throw new AppError(
+      'InvalidCipherSuite',
+      'The key package has another cipher suite than the call names. Name the one in the bytes.',
+    );
+  }
+  const suite = cipherSuite(actual);
+  if (suite === undefined) {
+    throw new AppError(
+      'InvalidCipherSuite',
+      'The service cannot check key packages of this cipher suite. Use one that the lexicon lists.',
+    );
+  }
+  return suite;
+}
+
+/** ts-mls's default lifetime has no end, so a late end is clamped rather than refused. */
+function clampNotAfter(lifetime: Lifetime | undefined, nowMs: number, lifetimeMsMax: number): number {
+  if (lifetime === undefined)
+    throw invalid('The key package has no lifetime. Make one with a lifetime (RFC 9420 section 7.2).');
+  const { notBeforeSeconds, notAfterSeconds } = lifetime;
+  if (notBeforeSeconds * 1000n > BigInt(nowMs + CLOCK_SKEW_MS_MAX)) {
+    throw invalid('The key package is not valid yet; check the clock of the device.');
+  }
+  const notAfterMs = notAfterSeconds * 1000n;
+  if (notAfterMs <= BigInt(nowMs) || notAfterSeconds < notBeforeSeconds) {
+    throw invalid('The key package has expired; publish a fresh one.');
+  }
+  const latestMs = nowMs + lifetimeMsMax;
+  return notAfterMs < BigInt(latestMs) ? Number(notAfterMs) : latestMs;
+}
+
+function checkIdentity(structure: KeyPackageStructure, identity: string): void {
+  const { basicIdentity } = structure.leafNode;
+  if (basicIdentity === undefined)
+    throw invalid('The key package needs a Basic credential. Make one whose identity is your DID.');
+  if (Buffer.compare(basicIdentity, Buffer.from(identity)) !== 0) {
+    throw invalid(
+      'The credential of the key package must be exactly your DID, without a device part. Make one with that identity.',
+    );
+  }
+}
+
+async function checkSignatures(structure: KeyPackageStructure, suite: CipherSuite): Promise<void> {
+  const { leafNode } = structure;
+  const areValid = await verifyLeafSignatures(suite.signature, leafNode.signatureKey, [
+    { content: signContent('LeafNodeTBS', leafNode.signedBytes), signature: leafNode.signature },
+    { content: signContent('KeyPackageTBS', structure.signedBytes), signature: structure.signature },
+  ]);
+  if (!areValid)
+    throw invalid('A signature of the key package is not valid. Make a new one with the signature key in its leaf.');
+}
+
+/**
+ * Checks a KeyPackage as RFC 9420 sections 7.3 and 10.1 ask of whoever adds its owner: exact length (bare or in an
+ * MLSMessage), mls10, suite, Basic credential = `identity`, lifetime, distinct init key, both signatures.
+ * @throws AppError `InvalidKeyPackage`, or `InvalidCipherSuite`.
+ */
+export async function checkKeyPackage(bytes: Uint8Array, expected: ExpectedKeyPackage): Promise<CheckedKeyPackage> {
+  const { keyPackage, structure, lastResort } = parse(bytes);
+  const suite = checkSuite(structure.cipherSuite, expected.cipherSuite);
+  checkIdentity(structure, expected.identity);
+  const notAfterMs = clampNotAfter(structure.leafNode.lifetime, expected.nowMs, expected.lifetimeMsMax);
+  if (Buffer.compare(structure.initKey, structure.leafNode.encryptionKey) === 0) {
+    throw invalid('The key package uses one key as init key and as encryption key. Make one with two keys.');
+  }
+  await checkSignatures(structure, suite);
+  return {
+    keyPackage,
+    ref: refHash('MLS 1.0 KeyPackage Reference', keyPackage, suite.hash),
+    cipherSuite: structure.cipherSuite,
+    signatureKey: structure.leafNode.signatureKey,
+    lastResort,
+    notAfterMs,
+  };
+}

@@ -1,0 +1,97 @@
+import type { ByteReader } from '../encoding/byte-reader.ts';
+import { MlsFormatError } from '../encoding/mls-format-error.ts';
+
+/** RFC 9420 section 7.2. */
+export const LEAF_NODE_SOURCE = { keyPackage: 1, update: 2, commit: 3 } as const;
+
+export type LeafNodeSource = (typeof LEAF_NODE_SOURCE)[keyof typeof LEAF_NODE_SOURCE];
+
+const CREDENTIAL_BASIC = 1;
+const CREDENTIAL_X509 = 2;
+
+export interface Extension {
+  readonly type: number;
+  readonly data: Uint8Array;
+}
+
+/** Validity of a leaf that came in a KeyPackage, in seconds since the Unix epoch. */
+export interface Lifetime {
+  readonly notBeforeSeconds: bigint;
+  readonly notAfterSeconds: bigint;
+}
+
+export interface LeafNode {
+  readonly encryptionKey: Uint8Array;
+  readonly signatureKey: Uint8Array;
+  /** Identity of a Basic credential; absent for an X.509 one. */
+  readonly basicIdentity: Uint8Array | undefined;
+  /** Present when the source is `key_package`. */
+  readonly lifetime: Lifetime | undefined;
+  /** LeafNodeTBS of a `key_package` leaf, whose to-be-signed bytes have no group part. */
+  readonly signedBytes: Uint8Array;
+  readonly signature: Uint8Array;
+  /** The whole LeafNode, as the tree hash takes it. */
+  readonly bytes: Uint8Array;
+}
+
+/** Reads `Extension extensions<V>` and hands each one to `onExtension`. */
+export function readExtensions(reader: ByteReader, onExtension?: (extension: Extension) => void): void {
+  reader.vector(() => {
+    const type = reader.uint16();
+    if (onExtension === undefined) reader.skipOpaque();
+    else onExtension({ type, data: reader.opaque() });
+  });
+}
+
+/** Credential, section 5.3. A type that RFC 9420 does not define carries no length, so its end cannot be found. */
+function readCredential(reader: ByteReader): Uint8Array | undefined {
+  const type = reader.uint16();
+  if (type === CREDENTIAL_BASIC) return reader.opaque();
+  if (type !== CREDENTIAL_X509) throw new MlsFormatError('The MLS credential type is not known.');
+  reader.vector(() => reader.skipOpaque());
+  return undefined;
+}
+
+/** Capabilities, section 7.2: versions, cipher suites, extensions, proposals, credentials. */
+function skipCapabilities(reader: ByteReader): void {
+  for (let list = 0; list < 5; list += 1) reader.skipUint16Vector();
+}
+
+/**
+ * Reads what follows leaf_node_source, which depends on it.
+ * @returns the lifetime of a `key_package` leaf.
+ */
+function readSourcePart(reader: ByteReader, source: number): Lifetime | undefined {
+  switch (source) {
+    case LEAF_NODE_SOURCE.keyPackage:
+      return { notBeforeSeconds: reader.uint64(), notAfterSeconds: reader.uint64() };
+    case LEAF_NODE_SOURCE.update:
+      return undefined;
+    case LEAF_NODE_SOURCE.commit:
+      reader.skipOpaque(); // parent_hash
+      return undefined;
+    default:
+      throw new MlsFormatError('The source of an MLS leaf node is not known.');
+  }
+}
+
+/**
+ * Reads a LeafNode, section 7.2.
+ * @param allowed the only leaf_node_source allowed at this place; a ratchet tree holds leaves of any source.
+ */
+export function readLeafNode(reader: ByteReader, allowed: LeafNodeSource | 'any'): LeafNode {
+  const start = reader.offset;
+  const encryptionKey = reader.opaque();
+  const signatureKey = reader.opaque();
+  const basicIdentity = readCredential(reader);
+  skipCapabilities(reader);
+  const source = reader.uint8();
+  if (allowed !== 'any' && source !== allowed) {
+    throw new MlsFormatError('An MLS leaf node has the wrong source for its place.');
+  }
+  const lifetime = readSourcePart(reader, source);
+  readExtensions(reader);
+  const signedBytes = reader.since(start);
+  const signature = reader.opaque();
+  return { encryptionKey, signatureKey, basicIdentity, lifetime, signedBytes, signature, bytes: reader.since(start) };
+}

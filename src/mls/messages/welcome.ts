@@ -1,0 +1,44 @@
+import { limits } from '#platform/limits.ts';
+
+import type { ByteReader } from '../encoding/byte-reader.ts';
+import { MlsFormatError } from '../encoding/mls-format-error.ts';
+import { readWrappedOrBare, WIRE_FORMAT } from '../encoding/wrapped-structure.ts';
+
+/** What a Welcome shows in clear, RFC 9420 section 12.4.3.1: neither group nor epoch. */
+export interface WelcomeHeader {
+  readonly cipherSuite: number;
+  /** KeyPackageRef of every joiner, in the order of the Welcome. Views on the input. */
+  readonly keyPackageRefs: readonly Uint8Array[];
+}
+
+export interface Welcome extends WelcomeHeader {
+  /** Without an MLSMessage around it. A view on the input. */
+  readonly bare: Uint8Array;
+}
+
+export function readWelcomeBody(reader: ByteReader): WelcomeHeader {
+  const cipherSuite = reader.uint16();
+  const keyPackageRefs: Uint8Array[] = [];
+  reader.vector(() => {
+    const ref = reader.hashReference();
+    reader.skipOpaque(); // kem_output
+    reader.skipOpaque(); // ciphertext
+    keyPackageRefs.push(ref);
+    if (keyPackageRefs.length > limits.joinersPerWelcomeMax) {
+      throw new MlsFormatError('The Welcome is for more joiners than the service allows.');
+    }
+  });
+  if (keyPackageRefs.length === 0) throw new MlsFormatError('The Welcome is for nobody.');
+  reader.skipOpaque(); // encrypted_group_info
+  return { cipherSuite, keyPackageRefs };
+}
+
+/**
+ * Reads a Welcome, in an MLSMessage or bare, that fills `bytes` exactly.
+ * @throws MlsFormatError on anything else.
+ */
+export function readWelcome(bytes: Uint8Array): Welcome {
+  if (bytes.length > limits.welcomeSizeBytesMax) throw new MlsFormatError('The Welcome is larger than 10485760 bytes.');
+  const reading = readWrappedOrBare(bytes, { wireFormat: WIRE_FORMAT.welcome, readBody: readWelcomeBody });
+  return { ...reading.value, bare: reading.bare };
+}

@@ -1,0 +1,85 @@
+import { processProblems } from '../process/process-facts.ts';
+import type { ProcessFacts } from '../process/process-facts.ts';
+import { productionProblems } from './production-checks.ts';
+import { readSecretFile } from './secret-file.ts';
+import { unknownVariables } from './setting-names.ts';
+import { settings } from './settings.ts';
+import type { ParsedSettings, Setting } from './settings.ts';
+
+/** The parsed settings under their environment names. */
+export type Config = ParsedSettings;
+
+/** The environment does not describe a service that may start; `problems` lists every reason, one line each. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly string[];
+  /** Whether it may pass without anybody doing something, as when Postgres is still starting. */
+  readonly mayPass: boolean;
+
+  constructor(problems: readonly string[], options: { readonly mayPass?: boolean } = {}) {
+    super(`The configuration cannot be used:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.problems = problems;
+    this.mayPass = options.mayPass ?? false;
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads every setting from `env`, secrets also from the file that `<NAME>_FILE` names. With `facts`, those of a process that is
+ * to serve, the process itself is checked too.
+ * @throws ConfigError naming all problems at once and what to do about each, never with a value.
+ */
+export function readConfig(env: Environment, facts?: ProcessFacts): Config {
+  const problems: string[] = unknownVariables(env);
+  const isProduction = env['NODE_ENV'] === 'production';
+  if (isProduction && facts !== undefined) problems.push(...processProblems(facts, env));
+  const config: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries<Setting>(settings)) {
+    const read = readSetting(env, name, setting);
+    if ('problem' in read) problems.push(read.problem);
+    else config[name] = read.value;
+  }
+  // What could not be read counts as not set: then it was named above, or has a fallback.
+  const unread = new Set(problems.map((problem) => problem.slice(0, problem.search(/(_FILE)?:/))));
+  // Every name of `settings` was parsed by its own schema above, or is among the problems.
+  const parsed = config as Config;
+  problems.push(...productionProblems(parsed).filter((problem) => !unread.has(problem.slice(0, problem.indexOf(':')))));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze(parsed);
+}
+
+/** Takes the secrets out of `env`, so that no child process, crash report or library finds them there. */
+export function forgetSecrets(env: Record<string, string | undefined>): void {
+  for (const [name, setting] of Object.entries<Setting>(settings)) if (setting.secret) delete env[name];
+}
+
+function readSetting(
+  env: Environment,
+  name: string,
+  setting: Setting,
+): { readonly value: unknown } | { readonly problem: string } {
+  const raw = rawValue(env, name, setting);
+  if ('problem' in raw) return raw;
+  const parsed = setting.schema.safeParse(raw.text ?? setting.fallback);
+  if (parsed.success) return { value: parsed.data };
+  return { problem: `${name}: ${parsed.error.issues[0]?.message ?? 'is not valid'}. ${setting.about}` };
+}
+
+function rawValue(
+  env: Environment,
+  name: string,
+  setting: Setting,
+): { readonly text: string | undefined } | { readonly problem: string } {
+  const given = env[name] === '' ? undefined : env[name];
+  const variable = `${name}_FILE`;
+  const path = setting.secret ? env[variable] : undefined;
+  if (path === undefined || path === '') return { text: given };
+  if (given !== undefined) return { problem: `${name}: is set, and ${variable} as well. Remove one of them.` };
+  return readSecretFile({
+    variable,
+    path,
+    credentialsFolder: env['CREDENTIALS_DIRECTORY'],
+    mayBeShared: env['NODE_ENV'] !== 'production',
+  });
+}

@@ -1,0 +1,48 @@
+import type { Clock } from '#platform/clock.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Sql } from '#storage/connection/database.ts';
+import { createBucketNames } from './bucket-names.ts';
+import type { NameBucket } from './bucket-names.ts';
+import { createMemoryStores } from '../table/charge.ts';
+import type { QuotaStores } from '../table/charge.ts';
+import { createFallbackStore } from './fallback-store.ts';
+import { createPostgresStore } from './postgres-store.ts';
+import { quotas } from '../table/quotas.ts';
+import type { Quota, QuotaScope } from '../table/quotas.ts';
+import { createSharedBucketNames } from './shared-bucket-names.ts';
+import type { StoreState } from './circuit-breaker.ts';
+
+export interface SharedStoresDeps {
+  readonly sql: Sql;
+  readonly privacy: Privacy;
+  readonly clock: Clock;
+  readonly serverCount: number;
+  /** Called once for each change. */
+  readonly onChange: (state: StoreState) => void;
+}
+
+/**
+ * Stores that count accounts, targets and conversations for all servers together, and their names. Addresses never leave
+ * the memory of the server that they come to: each server counts them apart.
+ */
+export function createSharedStores(deps: SharedStoresDeps): {
+  readonly stores: QuotaStores;
+  readonly nameOf: NameBucket;
+} {
+  const { sql, clock } = deps;
+  const memory = createMemoryStores();
+  const scopes = new Map(Object.entries<Quota>(quotas).map(([name, { scope }]): [string, QuotaScope] => [name, scope]));
+  const shared = createFallbackStore({
+    shared: createPostgresStore({ sql, clock, timeOf: 'database' }),
+    localOf: ({ name }) => memory[scopes.get(name) ?? 'caller'],
+    clock,
+    serverCount: deps.serverCount,
+    onChange: deps.onChange,
+  });
+  const addressNames = createBucketNames(clock);
+  const sharedNames = createSharedBucketNames(deps.privacy, clock);
+  return {
+    stores: { address: memory.address, caller: shared, target: shared, conversation: shared },
+    nameOf: (quota, whose) => (quotas[quota].scope === 'address' ? addressNames : sharedNames)(quota, whose),
+  };
+}

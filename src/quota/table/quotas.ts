@@ -1,0 +1,194 @@
+import type { Config } from '#platform/config/config.ts';
+
+type RateSetting = Extract<keyof Config, `RATE_LIMIT_${string}`>;
+
+/**
+ * Whose requests a limit counts. `address`: before a token has proven an identity. `caller`: the account that the token
+ * proved. `target`: the account that something is done to. `conversation`: everybody in it together.
+ */
+export type QuotaScope = 'address' | 'caller' | 'target' | 'conversation';
+
+/** One limit: whose requests it counts, which setting gives its rate, and what it is for. */
+export interface Quota {
+  readonly scope: QuotaScope;
+  /** What may come in any window. */
+  readonly setting: RateSetting;
+  /** What is counted, as a refusal says it; absent: requests. */
+  readonly unit?: string;
+  /** The width of the window; absent: `defaultWindowSeconds`. */
+  readonly windowSeconds?: number;
+  /** How many may come at once: the whole limit, or the number that another setting gives. */
+  readonly burst: 'limit' | RateSetting;
+  readonly protects: string;
+}
+
+export const defaultWindowSeconds = 60;
+
+/** Every limit of the service; an endpoint names its row, and what names none is charged to `callerDefault`. */
+export const quotas = {
+  address: {
+    scope: 'address',
+    setting: 'RATE_LIMIT_IP_PER_MINUTE',
+    burst: 'RATE_LIMIT_IP_BURST',
+    protects: 'Signature checks and DID lookups from being spent on forged tokens.',
+  },
+  network: {
+    scope: 'address',
+    setting: 'RATE_LIMIT_IP_NETWORK_PER_MINUTE',
+    burst: 'RATE_LIMIT_IP_NETWORK_BURST',
+    protects: 'The same from a site that has 65,536 IPv6 addresses to count; charged together with `address`.',
+  },
+  failedAuth: {
+    scope: 'address',
+    setting: 'RATE_LIMIT_FAILED_AUTH_PER_MINUTE',
+    burst: 'limit',
+    protects: 'Accounts and tickets from being guessed; only forged or malformed tokens count.',
+  },
+  sendMessage: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_SEND_MESSAGE',
+    burst: 'limit',
+    protects: 'Conversations from being flooded, and the message log from growing without bound.',
+  },
+  publishKeyPackages: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_PUBLISH_KEY_PACKAGE',
+    burst: 'limit',
+    protects: 'The checks of published key packages, which cost a signature each.',
+  },
+  addMembers: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_ADD_MEMBERS',
+    burst: 'limit',
+    protects: 'People from being pulled into many conversations, and epochs from being contested.',
+  },
+  commit: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_COMMIT',
+    burst: 'limit',
+    protects: 'Epochs from being contested by one account, and members from having to apply commits without end.',
+  },
+  removeMember: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_REMOVE_MEMBER',
+    burst: 'limit',
+    protects: 'Conversations from being emptied at once by a stolen account.',
+  },
+  createConvo: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_CREATE_CONVO',
+    burst: 'limit',
+    protects: 'People from being invited in bulk.',
+  },
+  reportMember: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_REPORT_MEMBER',
+    burst: 'limit',
+    protects: 'Admins from being flooded with reports.',
+  },
+  registerDevice: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_REGISTER_DEVICE',
+    burst: 'limit',
+    protects: 'Key package storage; clients try three times within 12 seconds.',
+  },
+  pendingAdditions: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_PENDING_ADDITIONS',
+    burst: 'limit',
+    protects: 'The opening of rosters and of new devices, which each getPendingDeviceAdditions does.',
+  },
+  syncKeyPackages: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_SYNC_KEY_PACKAGES',
+    burst: 'limit',
+    protects: "The opening of a device's whole stock of key packages, which each sync does.",
+  },
+  getMessages: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_GET_MESSAGES',
+    burst: 'limit',
+    protects: 'The database from polling; also counts getConvos.',
+  },
+  sendChatRequest: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_SEND_CHAT_REQUEST',
+    burst: 'limit',
+    protects: 'Strangers from being written to in bulk; also counts blockChatSender, which stores a row each time.',
+  },
+  checkBlocks: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_CHECK_BLOCKS',
+    burst: 'limit',
+    protects:
+      "Other people's servers, of which one call may ask a hundred; also counts getBlockStatus and handleBlockChange.",
+  },
+  subscribe: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_SUBSCRIBE',
+    burst: 'limit',
+    protects: 'Open connections from being made and dropped in a loop.',
+  },
+  processExternalCommit: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_EXTERNAL_COMMIT',
+    burst: 'limit',
+    protects:
+      'Epochs from being contested by somebody who joins again and again, and commits of up to 10 MiB from being checked.',
+  },
+  callerBytes: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_DID_KIB_PER_MINUTE',
+    unit: 'KiB',
+    burst: 'limit',
+    protects:
+      "The message log and everybody's downloads from one account; each message, commit and Welcome counts by its size.",
+  },
+  conversationBytes: {
+    scope: 'conversation',
+    setting: 'RATE_LIMIT_CONVO_KIB_PER_MINUTE',
+    unit: 'KiB',
+    burst: 'limit',
+    protects: 'Members from having to download without end; charged by what members send, and told to members only.',
+  },
+  keyPackageTargetByCaller: {
+    scope: 'target',
+    setting: 'RATE_LIMIT_TARGET_KEY_PACKAGES_PER_CALLER_HOUR',
+    unit: 'claims',
+    windowSeconds: 3_600,
+    burst: 'limit',
+    protects:
+      "One person's one-time key packages from one caller. Nobody is refused: the last-resort package is given instead.",
+  },
+  keyPackageTarget: {
+    scope: 'target',
+    setting: 'RATE_LIMIT_TARGET_KEY_PACKAGES_PER_HOUR',
+    unit: 'claims',
+    windowSeconds: 3_600,
+    burst: 'limit',
+    protects: "One person's one-time key packages from many callers together, in the same way.",
+  },
+  callerDefault: {
+    scope: 'caller',
+    setting: 'RATE_LIMIT_DID_DEFAULT',
+    burst: 'limit',
+    protects: 'Everything that has no row of its own, counted together.',
+  },
+} as const satisfies Record<string, Quota>;
+
+export type QuotaName = keyof typeof quotas;
+
+/** What a row counts, in the plural. */
+export function unitOf(quota: Quota): string {
+  return quota.unit ?? 'requests';
+}
+
+/** The width of a row's window. */
+export function windowSecondsOf(quota: Quota): number {
+  return quota.windowSeconds ?? defaultWindowSeconds;
+}
+
+/** Rows that an endpoint may name. */
+export type CallerQuotaName = {
+  [Name in QuotaName]: (typeof quotas)[Name]['scope'] extends 'caller' ? Name : never;
+}[QuotaName];

@@ -1,0 +1,298 @@
+import { Hono } from 'hono';
+import { createAuthenticator, isFirstUse } from '#auth/authenticate.ts';
+import type { ReplayGuard } from '#auth/replay-guard.ts';
+import { createCursorCodec } from '#domain/events/cursor.ts';
+import type { ClaimLimit } from '#domain/key-packages/claiming/claim-limit.ts';
+import { createMessageAppender } from '#domain/messages/message-appender.ts';
+import { createDidDocuments } from '#identity/did-documents/did-documents.ts';
+import { createBlockRecords, noBlockRecords } from '#identity/block-records/block-records.ts';
+import type { BlockRecords } from '#identity/block-records/block-records.ts';
+import type { DidDocuments } from '#identity/did-documents/did-documents.ts';
+import { createFetchBlockRecords } from '#identity/block-records/fetch-block-records.ts';
+import { createFetchDidDocument } from '#identity/did-documents/fetch-did-document.ts';
+import { mountDidDocument } from '#ops/did-document.ts';
+import type { AuditLog } from '#ops/audit-log.ts';
+import { mountHealth } from '#ops/health.ts';
+import type { Readiness } from '#ops/readiness.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Config } from '#platform/config/config.ts';
+import { limits } from '#platform/limits.ts';
+import { describeError } from '#platform/logging/logger.ts';
+import type { Logger } from '#platform/logging/logger.ts';
+import type { Metrics, StatusClass } from '#platform/metrics/metrics.ts';
+import { createRequestDeadlines } from '#platform/request-deadline.ts';
+import type { KeyRing } from '#privacy/key-ring.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import { createAddressList } from '#quota/client-address/address-lists.ts';
+import { createQuota } from '#quota/table/charge.ts';
+import type { QuotaCharger } from '#quota/table/charge.ts';
+import { createClientAddress } from '#quota/client-address/client-address.ts';
+import { createClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
+import { createClaimLimit } from '#quota/table/key-package-claim-limit.ts';
+import type { ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
+import { createSharedStores } from '#quota/stores/shared-stores.ts';
+import { createFailedAuth } from '#quota/failed-authentication/failed-auth.ts';
+import type { Database } from '#storage/connection/database.ts';
+import type { Notifier } from '#storage/notifications/notifier.ts';
+import { createEphemeralBus } from '#stream/ephemeral-bus.ts';
+import { Hub } from '#stream/hub.ts';
+import type { OpenStream } from '#stream/serve-stream.ts';
+import { createKeyPackageWatch } from '#stream/key-package-watch.ts';
+import type { KeyPackageWatch } from '#stream/key-package-watch.ts';
+import { createStreamSlots } from '#stream/stream-slots.ts';
+import { startTail } from '#stream/tail.ts';
+import type { Tail } from '#stream/tail.ts';
+import { createTickets } from '#stream/ticket.ts';
+import { createAdmission } from '#xrpc/overload/admission.ts';
+import type { Admission } from '#xrpc/overload/admission.ts';
+import { createByteBudget } from '#xrpc/byte-budget.ts';
+import type { ByteBudget } from '#xrpc/byte-budget.ts';
+import type { Endpoint } from '#xrpc/endpoint.ts';
+import { createEndpoints } from '#xrpc/mls/endpoints.ts';
+import { createXrpc } from '#xrpc/respond-to-xrpc.ts';
+import type { RequestObservation, RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
+
+/** The opened parts that an app is composed of. */
+export interface AppParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly database: Database;
+  readonly ring: KeyRing;
+  readonly privacy: Privacy;
+  readonly notifier: Notifier;
+  readonly replayGuard: ReplayGuard;
+  readonly readiness: Readiness;
+  readonly cursorGeneration: Buffer;
+  readonly audit: AuditLog;
+  readonly version: string;
+  readonly serviceDid: string;
+  /** Where clients reach the service, without a path. */
+  readonly publicUrl: string;
+}
+
+export interface App {
+  readonly respondToXrpc: RespondToXrpc;
+  /** Every path that is not XRPC. */
+  readonly http: Hono;
+  readonly endpoints: readonly Endpoint[];
+  readonly hub: Hub;
+  readonly tail: Tail;
+  readonly openStreams: ReadonlySet<OpenStream>;
+  readonly keyPackageWatch: KeyPackageWatch;
+  readonly admission: Admission;
+}
+
+const subscriptionNsid = 'blue.catbird.mls.subscribeConvoEvents';
+
+/** Composes domain, stream and HTTP out of opened parts; nothing listens yet. */
+export function createApp(parts: AppParts): App {
+  const { config, clock, logger, metrics, database, privacy, notifier } = parts;
+  const failed = (part: 'tail' | 'stream') => (error: unknown) =>
+    logger.log('background_failed', { part, ...describeError(error) });
+  const hub = new Hub();
+  const codec = createCursorCodec(privacy, parts.cursorGeneration);
+  const tail = startTail({ database, privacy, clock, hub, codec, onError: failed('tail') });
+  notifier.onNotify(() => tail.ring());
+  const kept = keptOf(config);
+  const streamParts = { database, privacy, clock, hub, codec, ...kept, onError: failed('stream') };
+  const keyPackageWatch: KeyPackageWatch = createKeyPackageWatch({
+    ...streamParts,
+    tellServers: (dids) => bus.sendClaims(dids),
+  });
+  const bus = createEphemeralBus({ ...streamParts, notifier, onClaims: (dids) => keyPackageWatch.checkPeople(dids) });
+  const openStreams = new Set<OpenStream>();
+  const { db, sql } = database;
+  const admission = admissionOf(parts);
+  const documents = documentsOf(parts, admission);
+  const quota = quotaOf(parts);
+  const endpoints = createEndpoints({
+    db,
+    sql,
+    privacy,
+    clock,
+    codec,
+    blocks: blocksOf(parts, { documents, admission }),
+    ...kept,
+    ...budgetsOf(parts, quota),
+    requireFraming: config.REQUIRE_MLS_FRAMING,
+    handshakes: config.HANDSHAKES,
+    onEvents: () => notifier.ring(),
+    onNewDevice: (deviceId) => bus.sendNewDevice(deviceId),
+    onClaims: (dids) => keyPackageWatch.noteClaims(dids),
+    appender: createMessageAppender({
+      sql,
+      ...kept,
+      onStored: () => notifier.ring(),
+      onBatch: (items) => metrics.batchStored(items),
+    }),
+    broadcast: (message) => bus.sendMessage(message),
+    tickets: ticketsOf(parts),
+    subscriptionUrl: () => `${parts.publicUrl.replace(/^http/, 'ws')}/xrpc/${subscriptionNsid}`,
+    stream: {
+      ...streamParts,
+      tail,
+      bus,
+      openStreams,
+      places: createStreamSlots({ clock, perAccountMax: limits.subscriptionsPerAccountMax }),
+      onLive: (did) => keyPackageWatch.checkPeople([did]),
+    },
+  });
+  const respondToXrpc = xrpcOf(parts, { documents, endpoints, admission, quota });
+  return { respondToXrpc, http: httpOf(parts), endpoints, hub, tail, openStreams, keyPackageWatch, admission };
+}
+
+/** What the operator has set of how long and how much is kept. */
+function keptOf(config: Config) {
+  return {
+    timeBucketSeconds: config.TIME_BUCKET_SECONDS,
+    messageTtlDays: config.MESSAGE_TTL_DAYS,
+    eventTtlDays: config.EVENT_STREAM_TTL_DAYS,
+    keyPackagesPerDeviceMax: config.MAX_KEY_PACKAGES_PER_DEVICE,
+    keyPackageTtlDays: config.KEY_PACKAGE_TTL_DAYS,
+    deviceWaitDays: config.DEVICE_WAIT_DAYS,
+    chatRequestTtlDays: config.CHAT_REQUEST_TTL_DAYS,
+    idempotencyTtlHours: config.IDEMPOTENCY_TTL_HOURS,
+  } as const;
+}
+
+function admissionOf({ config, metrics }: AppParts): Admission {
+  return createAdmission({
+    inProgressMax: config.MAX_REQUESTS_IN_PROGRESS,
+    onChange: (count) => metrics.requestsInProgress(count),
+    onShed: (reason) => metrics.requestShed(reason),
+  });
+}
+
+function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
+  return createTickets({
+    key: parts.ring.current.derive('ticket'),
+    serviceDid: parts.serviceDid,
+    clock: parts.clock,
+    uses: {
+      firstUse: async (ticketId, ticket) => isFirstUse(await parts.replayGuard.firstUse('ticket', ticketId, ticket)),
+    },
+  });
+}
+
+function httpOf({ version, readiness, serviceDid, publicUrl }: AppParts): Hono {
+  const http = new Hono();
+  mountHealth(http, { version, readiness });
+  mountDidDocument(http, { serviceDid, publicUrl });
+  return http;
+}
+
+function xrpcOf(
+  parts: AppParts,
+  used: { documents: DidDocuments; endpoints: readonly Endpoint[]; admission: Admission; quota: QuotaCharger },
+): RespondToXrpc {
+  const { config, clock, logger, metrics } = parts;
+  const { documents, endpoints, admission, quota } = used;
+  return createXrpc({
+    endpoints,
+    admission,
+    authenticate: createAuthenticator({
+      documents,
+      replayGuard: parts.replayGuard,
+      clock,
+      audiences: [parts.serviceDid, `${parts.serviceDid}#atproto_mls`, ...config.SERVICE_AUDIENCES],
+      enforceLxm: config.ENFORCE_LXM,
+      enforceJti: config.ENFORCE_JTI,
+    }),
+    quota,
+    addressLimiter: doorkeeperOf(parts, quota),
+    logger,
+    clock,
+    deadline: createRequestDeadlines(clock),
+    observe: (observation) => {
+      observe(metrics, observation);
+      parts.audit.recordAnswer(observation);
+    },
+  });
+}
+
+function quotaOf({ config, clock, logger, metrics, database, privacy }: AppParts): QuotaCharger {
+  const place = config.QUOTA_STORE ?? (config.SERVER_COUNT === 1 ? 'memory' : 'postgres');
+  metrics.quotaStore(place === 'memory' ? 'memory' : 'shared');
+  if (place === 'memory') return createQuota({ config, clock });
+  const shared = createSharedStores({
+    sql: database.sql,
+    privacy,
+    clock,
+    serverCount: config.SERVER_COUNT,
+    onChange(state) {
+      metrics.quotaStore(state);
+      logger.log('quota_store_changed', { state });
+    },
+  });
+  return createQuota({ config, clock, ...shared });
+}
+
+function budgetsOf(
+  { metrics, database, privacy }: AppParts,
+  quota: QuotaCharger,
+): { claimLimit: ClaimLimit; byteBudget: ByteBudget } {
+  return {
+    claimLimit: createClaimLimit({ quota, onSpent: (name) => metrics.quotaRefused(name) }),
+    byteBudget: createByteBudget({ quota, db: database.db, privacy }),
+  };
+}
+
+function doorkeeperOf({ config, clock, audit }: AppParts, quota: QuotaCharger): ClientAddressLimiter {
+  return createClientAddressLimiter({
+    clock,
+    quota,
+    failedAuth: createFailedAuth({
+      clock,
+      banAfterFailures: config.AUTH_BAN_AFTER_FAILURES,
+      onBan: (ban) => audit.record('ban', ban.of),
+    }),
+    clientOf: createClientAddress({
+      cidrs: config.TRUSTED_PROXY_CIDRS,
+      hops: config.TRUSTED_PROXY_HOPS,
+      header: config.TRUSTED_PROXY_HEADER,
+    }),
+    isAllowed: createAddressList(config.CLIENT_ALLOW_CIDRS, 'CLIENT_ALLOW_CIDRS'),
+    isDenied: createAddressList(config.CLIENT_DENY_CIDRS, 'CLIENT_DENY_CIDRS'),
+  });
+}
+
+/** Whoever waits for a DID document takes no place: anyone can name a host that does not answer. */
+function documentsOf({ config, clock }: AppParts, admission: Admission): DidDocuments {
+  const network = config.IDENTITY_ALLOW_PRIVATE_NETWORK ? 'private' : 'public';
+  const timeoutMs = config.DID_RESOLUTION_TIMEOUT_MS;
+  const fetchDidDocument = createFetchDidDocument({ clock, plcUrl: config.PLC_URL, network, timeoutMs });
+  const documents = createDidDocuments({ fetchDidDocument, clock, network, entriesMax: config.DID_CACHE_ENTRIES });
+  return {
+    signingKey: (did, options) => admission.aside(() => documents.signingKey(did, options)),
+    pdsEndpoint: (did) => admission.aside(() => documents.pdsEndpoint(did)),
+    noteProof: (address, did) => documents.noteProof(address, did),
+  };
+}
+
+function blocksOf(
+  { config, clock }: AppParts,
+  { documents, admission }: { documents: DidDocuments; admission: Admission },
+): BlockRecords {
+  if (!config.BLOCK_CHECKS) return noBlockRecords;
+  const network = config.IDENTITY_ALLOW_PRIVATE_NETWORK ? 'private' : 'public';
+  const timeoutMs = config.DID_RESOLUTION_TIMEOUT_MS;
+  const records = createBlockRecords({
+    fetchBlockRecords: createFetchBlockRecords({ documents, clock, network, timeoutMs }),
+    clock,
+  });
+  return {
+    blocksOf: (did, options) => admission.aside(() => records.blocksOf(did, options)),
+    blockAt: (did, recordKey) => admission.aside(() => records.blockAt(did, recordKey)),
+  };
+}
+
+function observe(metrics: Metrics, { method, status, quota, durationMs }: RequestObservation): void {
+  metrics.requestFinished(
+    method.slice(method.lastIndexOf('.') + 1),
+    `${Math.floor(status / 100)}xx` as StatusClass,
+    durationMs,
+  );
+  if (quota !== undefined) metrics.quotaRefused(quota);
+}

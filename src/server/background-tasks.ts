@@ -1,0 +1,102 @@
+import { preparePartitions } from '#domain/events/prepare-partitions.ts';
+import { readHorizonLag } from '#domain/events/read-horizon-lag.ts';
+import { applyDeferredWritesWhenDue } from '#domain/deferred-writes/apply-deferred-writes.ts';
+import type { Clock } from '#platform/clock.ts';
+import { describeError } from '#platform/logging/logger.ts';
+import type { Logger } from '#platform/logging/logger.ts';
+import type { Metrics } from '#platform/metrics/metrics.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Database } from '#storage/connection/database.ts';
+import { readPoolUse } from '#storage/connection/pool-use.ts';
+import { removeOldWal } from '#storage/embedded-postgres/remove-old-wal.ts';
+import { endRevokedStreams } from '#stream/end-revoked-streams.ts';
+import type { OpenStream } from '#stream/serve-stream.ts';
+
+export interface BackgroundTasksDeps {
+  readonly database: Database;
+  readonly privacy: Privacy;
+  readonly settleIntervalSeconds: number;
+  /** Whether the WAL is ours to remove: that of the embedded Postgres is. */
+  readonly removesOldWal: boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly applicationName: string;
+  readonly messageTtlDays: number;
+  readonly eventTtlDays: number;
+  readonly openStreams: Iterable<OpenStream>;
+  readonly refusedAccount: (did: string) => Buffer;
+}
+
+const gaugesIntervalMs = 5_000;
+const revocationsIntervalMs = 5_000;
+const deferredWritesCheckIntervalMs = 5_000;
+const partitionsIntervalMs = 3_600_000;
+const horizonWarningMs = 5_000;
+
+/**
+ * What every server does for itself now and then: gauges, streams of revoked accounts, rows that wait for their batch, and
+ * partitions of the days to come.
+ */
+export function startBackgroundTasks(deps: BackgroundTasksDeps): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const loops = [
+    every(deps, stopping.signal, { part: 'tail', intervalMs: gaugesIntervalMs, run: () => updateGauges(deps) }),
+    every(deps, stopping.signal, {
+      part: 'stream',
+      intervalMs: revocationsIntervalMs,
+      run: () => endRevokedStreams(deps),
+    }),
+    every(deps, stopping.signal, {
+      part: 'deferred_writes',
+      intervalMs: deferredWritesCheckIntervalMs,
+      run: () => settle(deps),
+    }),
+    every(deps, stopping.signal, {
+      part: 'partitions',
+      intervalMs: partitionsIntervalMs,
+      run: () => preparePartitions(deps.database, deps),
+    }),
+  ];
+  return {
+    async stop() {
+      stopping.abort();
+      await Promise.all(loops);
+    },
+  };
+}
+
+interface BackgroundTask {
+  readonly part: 'tail' | 'stream' | 'deferred_writes' | 'partitions';
+  readonly intervalMs: number;
+  run(): Promise<unknown>;
+}
+
+async function every(deps: BackgroundTasksDeps, signal: AbortSignal, task: BackgroundTask): Promise<void> {
+  while (!signal.aborted) {
+    await deps.clock.sleep(task.intervalMs, signal);
+    if (signal.aborted) return;
+    try {
+      await task.run();
+    } catch (error) {
+      deps.logger.log('background_failed', { part: task.part, ...describeError(error) });
+    }
+  }
+}
+
+/** The WAL of before a settlement still tells which rows were written one after the other. */
+async function settle({ database, privacy, settleIntervalSeconds, removesOldWal }: BackgroundTasksDeps): Promise<void> {
+  const isSettled = await applyDeferredWritesWhenDue({ db: database.db, privacy }, settleIntervalSeconds);
+  if (isSettled && removesOldWal) await removeOldWal(database.db);
+}
+
+async function updateGauges(deps: BackgroundTasksDeps): Promise<void> {
+  const { lagMs, pid } = await readHorizonLag(deps.database);
+  deps.metrics.eventHorizonLag(lagMs);
+  if (lagMs > horizonWarningMs) deps.logger.log('horizon_held', { lagMs, pid });
+  const open = { websocket: 0, sse: 0 };
+  for (const { transport } of deps.openStreams) open[transport] += 1;
+  deps.metrics.subscribers('websocket', open.websocket);
+  deps.metrics.subscribers('sse', open.sse);
+  deps.metrics.databasePool(await readPoolUse(deps.database.sql, deps.applicationName));
+}

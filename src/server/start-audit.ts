@@ -1,0 +1,50 @@
+import { startAuditLog } from '#ops/audit-log.ts';
+import type { AuditLog } from '#ops/audit-log.ts';
+import { looseSettingsOf } from '#ops/loose-settings.ts';
+import type { Clock } from '#platform/clock.ts';
+import { ConfigError } from '#platform/config/config.ts';
+import type { Config } from '#platform/config/config.ts';
+import { describeError } from '#platform/logging/logger.ts';
+import type { Logger } from '#platform/logging/logger.ts';
+import type { StopStep } from '#platform/process/shutdown.ts';
+import type { Sql } from '#storage/connection/database.ts';
+
+export interface StartAuditDeps {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly steps: StopStep[];
+  readonly sql: Sql;
+}
+
+/** Starts the audit log with what is known at the start: which settings make the service less strict, and what was migrated. */
+export function startAudit(deps: StartAuditDeps, migrationsApplied: number): AuditLog {
+  const { config, clock, logger, sql } = deps;
+  const audit = startAuditLog({
+    sql,
+    clock,
+    timeBucketSeconds: config.TIME_BUCKET_SECONDS,
+    onError: (error) => logger.log('background_failed', { part: 'audit', ...describeError(error) }),
+  });
+  deps.steps.unshift({
+    name: 'audit',
+    run: () => {
+      audit.record('server', 'stopped');
+      return audit.stop();
+    },
+  });
+  audit.record('server', 'started');
+  for (const name of looseSettingsOf(config)) audit.record('configuration', name);
+  if (migrationsApplied > 0) audit.record('migrations', 'applied', migrationsApplied);
+  return audit;
+}
+
+/** Runs the check of the identity key and counts it if it finds another one. @throws what the check throws. */
+export async function auditKeyCheck(audit: AuditLog, check: Promise<void>): Promise<void> {
+  try {
+    await check;
+  } catch (error) {
+    if (error instanceof ConfigError) audit.record('identity_key', 'mismatch');
+    throw error;
+  }
+}

@@ -1,0 +1,276 @@
+import { createReplayDigest } from '#auth/replay-digest.ts';
+import { refusedAccount } from '#auth/refuse-tokens.ts';
+import { createReplayGuard } from '#auth/replay-guard.ts';
+import type { ReplayGuard } from '#auth/replay-guard.ts';
+import { preparePartitions } from '#domain/events/prepare-partitions.ts';
+import { readCursorGeneration } from '#domain/events/read-events.ts';
+import { retentionClassNames } from '#domain/retention/retention-classes.ts';
+import { loadGuard } from '#identity/outbound/guarded-fetch.ts';
+import { signatureBackend } from '#identity/signatures/signature.ts';
+import { jobNames } from '#jobs/catalogue.ts';
+import { startAdminListener } from '#ops/admin-listener.ts';
+import type { AdminListener } from '#ops/admin-listener.ts';
+import { createReadiness } from '#ops/readiness.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Config } from '#platform/config/config.ts';
+import { describeError } from '#platform/logging/logger.ts';
+import type { Logger } from '#platform/logging/logger.ts';
+import { watchLoopDelay } from '#platform/metrics/loop-delay.ts';
+import { createMetrics } from '#platform/metrics/metrics.ts';
+import type { Metrics } from '#platform/metrics/metrics.ts';
+import type { StopStep } from '#platform/process/shutdown.ts';
+import { loadKeyRing } from '#privacy/load-key-ring.ts';
+import { createPrivacy } from '#privacy/privacy.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import { quotas } from '#quota/table/quotas.ts';
+import { checkServer } from '#storage/connection/check-server.ts';
+import { openDatabase } from '#storage/connection/database.ts';
+import type { Database, Sql } from '#storage/connection/database.ts';
+import { createLocalNotifier, createPostgresNotifier } from '#storage/notifications/notifier.ts';
+import type { Notifier } from '#storage/notifications/notifier.ts';
+import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
+import { checkIdentityKey, identityKeyOf } from '#storage/schema/identity-key-check.ts';
+import { assertMigrated, migrateUp } from '#storage/schema/migrator.ts';
+import { listenForKeyPackageChecks } from '#storage/notifications/key-package-checks.ts';
+import { methodNames } from '#xrpc/mls/endpoints.ts';
+import { createApp } from './app.ts';
+import type { App } from './app.ts';
+import { startBackgroundTasks } from './background-tasks.ts';
+import { listen } from './listen.ts';
+import { auditKeyCheck, startAudit } from './start-audit.ts';
+import { version } from '#platform/process/version.ts';
+
+/** A running server. */
+export interface RunningServer {
+  /** Where clients reach it, without a path. */
+  readonly url: string;
+  readonly port: number;
+  readonly adminPort: number;
+  /** Shows the page of jobs once workers of this process have their queue. */
+  readonly showJobs: AdminListener['showJobs'];
+  readonly serviceDid: string;
+  /** Of Postgres itself, not of PgBouncer; for the workers of this process. */
+  readonly databaseUrl: string;
+  readonly database: Database;
+  readonly metrics: Metrics;
+}
+
+export interface ServerDeps {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Receives how each part is stopped, the last started first; run them in order, also when the start fails. */
+  readonly steps: StopStep[];
+}
+
+const applicationName = 'nightjar-server';
+
+/**
+ * Opens every part of a server, listens, and returns when it answers.
+ * @throws ConfigError, EmbeddedPostgresError, KeyRingError with what the operator should do.
+ */
+export async function startServer(deps: ServerDeps): Promise<RunningServer> {
+  const { config, clock, logger } = deps;
+  const startedMs = clock.monotonicMs();
+  const { database, databaseUrl, isAlone, migrationsApplied } = await openStorage(deps);
+  const audit = startAudit({ ...deps, sql: database.sql }, migrationsApplied);
+  const metrics = createMetrics({
+    methods: methodNames,
+    quotas: Object.keys(quotas),
+    jobs: jobNames,
+    retentionClasses: retentionClassNames,
+  });
+  const { ring, created } = await loadKeyRing({ identityKey: config.IDENTITY_KEY, dataDir: config.DATA_DIR });
+  if (created) logger.log('development_keys_created', {});
+  const privacy = createPrivacy(ring);
+  await auditKeyCheck(audit, checkIdentityKey(database.sql, identityKeyOf(privacy)));
+  const { notifier, direct } = await openDoorbell(deps, { database, databaseUrl, isAlone });
+  const replayGuard = await openReplayGuard(deps, database, privacy);
+  const cursorGeneration = await readCursorGeneration(database);
+  const readiness = createReadiness({
+    clock,
+    database: () => database.sql`SELECT 1`,
+    migrations: () => assertMigrated(database),
+  });
+
+  const host = config.SERVER_HOST ?? (config.NODE_ENV === 'production' ? '0.0.0.0' : '127.0.0.1');
+  const { listener, app } = await listen({ host, port: config.SERVER_PORT, clock, logger, config }, (port) =>
+    createApp({
+      config,
+      clock,
+      logger,
+      metrics,
+      database,
+      ring,
+      privacy,
+      notifier,
+      replayGuard,
+      readiness,
+      cursorGeneration,
+      audit,
+      version,
+      ...namesOf(config, host, port),
+    }),
+  );
+  deps.steps.unshift(
+    { name: 'readiness', run: async () => readiness.drain() },
+    { name: 'listener', run: () => listener.stop() },
+    { name: 'tail', run: () => app.tail.stop() },
+  );
+  await openStockBell(deps, direct, app);
+  const admin = await openOperations(deps, { app, database, metrics, privacy, isAlone });
+  logger.log('signature_backend', { backend: signatureBackend });
+  const adminPort = admin.port;
+  logger.log('server_listening', { port: listener.port, adminPort, startupMs: clock.monotonicMs() - startedMs });
+  // Whoever fetches the first document does not wait for it; if it fails here, it does so there.
+  loadGuard().catch(() => undefined);
+  const { serviceDid, publicUrl: url } = namesOf(config, host, listener.port);
+  const showJobs: AdminListener['showJobs'] = (board) => admin.showJobs(board);
+  return { url, port: listener.port, adminPort, showJobs, serviceDid, databaseUrl, database, metrics };
+}
+
+/** What others know the server by. */
+function namesOf(config: Config, host: string, port: number): { serviceDid: string; publicUrl: string } {
+  const localUrl = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return {
+    serviceDid: config.SERVICE_DID ?? `did:web:localhost%3A${port}`,
+    publicUrl: config.PUBLIC_URL ?? hostOfDid(config) ?? localUrl,
+  };
+}
+
+async function openReplayGuard(deps: ServerDeps, database: Database, privacy: Privacy): Promise<ReplayGuard> {
+  const replayGuard = createReplayGuard({
+    sql: database.sql,
+    clock: deps.clock,
+    ttlSeconds: deps.config.JTI_TTL_SECONDS,
+    digest: createReplayDigest(privacy),
+    account: (did) => refusedAccount(privacy, did),
+  });
+  await replayGuard.ensureBorn();
+  return replayGuard;
+}
+
+/** In production a did:web is the name under which a proxy serves. */
+function hostOfDid({ NODE_ENV, SERVICE_DID }: Config): string | undefined {
+  const [, host] = /^did:web:([^:]+)$/.exec(SERVICE_DID ?? '') ?? [];
+  return NODE_ENV === 'production' && host !== undefined ? `https://${decodeURIComponent(host)}` : undefined;
+}
+
+async function openOperations(
+  deps: ServerDeps,
+  parts: { app: App; database: Database; metrics: Metrics; privacy: Privacy; isAlone: boolean },
+): Promise<AdminListener> {
+  const { config, clock, logger, steps } = deps;
+  const { app, database, metrics, privacy } = parts;
+  metrics.signatureBackend(signatureBackend);
+  const backgroundTasks = startBackgroundTasks({
+    database,
+    privacy,
+    refusedAccount: (did) => refusedAccount(privacy, did),
+    settleIntervalSeconds: config.SETTLE_INTERVAL_SECONDS,
+    removesOldWal: parts.isAlone,
+    clock,
+    logger,
+    metrics,
+    applicationName,
+    messageTtlDays: config.MESSAGE_TTL_DAYS,
+    eventTtlDays: config.EVENT_STREAM_TTL_DAYS,
+    openStreams: app.openStreams,
+  });
+  steps.splice(2, 0, { name: 'backgroundTasks', run: () => backgroundTasks.stop() });
+  const loopDelay = watchLoopDelay(clock, (delayMs) => app.admission.noteLoopDelay(delayMs));
+  steps.splice(2, 0, { name: 'loop-delay', run: () => loopDelay.stop() });
+  const admin = await startAdminListener({ port: config.ADMIN_PORT, metrics });
+  steps.splice(2, 0, { name: 'admin', run: () => admin.close() });
+  return admin;
+}
+
+interface OpenStorage {
+  readonly database: Database;
+  readonly databaseUrl: string;
+  readonly isAlone: boolean;
+  readonly migrationsApplied: number;
+}
+
+async function openStorage(deps: ServerDeps): Promise<OpenStorage> {
+  const { config, clock, logger, steps } = deps;
+  const startedMs = clock.monotonicMs();
+  let databaseUrl = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
+  const isAlone = databaseUrl === undefined;
+  if (databaseUrl === undefined) {
+    const embedded = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, clock });
+    steps.unshift({ name: 'postgres', run: () => embedded.stop() });
+    logger.log('postgres_starting', { mode: embedded.mode === 'borrowed' ? 'adopted' : embedded.mode });
+    databaseUrl = embedded.url;
+  }
+  const database = openDatabase({
+    url: config.DATABASE_URL ?? databaseUrl,
+    poolSize: config.DATABASE_POOL_SIZE,
+    applicationName,
+  });
+  steps.unshift({ name: 'database', run: () => database.close() });
+  const { versionMajor } = await checkServer(database, { production: config.NODE_ENV === 'production' });
+  const migrationsApplied = await applyMigrations(deps, {
+    database,
+    databaseUrl,
+    migrate: config.MIGRATE_ON_START ?? isAlone,
+  });
+  const created = await preparePartitions(database, {
+    messageTtlDays: config.MESSAGE_TTL_DAYS,
+    eventTtlDays: config.EVENT_STREAM_TTL_DAYS,
+  });
+  if (created > 0) logger.log('partitions_created', { count: created });
+  logger.log('postgres_ready', { versionMajor, tookMs: clock.monotonicMs() - startedMs });
+  return { database, databaseUrl, isAlone, migrationsApplied };
+}
+
+async function applyMigrations(
+  deps: ServerDeps,
+  plan: { database: Database; databaseUrl: string; migrate: boolean },
+): Promise<number> {
+  let count = 0;
+  if (plan.migrate) {
+    const maintenance = openDatabase({ url: plan.databaseUrl, poolSize: 1, applicationName, purpose: 'maintenance' });
+    try {
+      count = (await migrateUp(maintenance)).length;
+      if (count > 0) deps.logger.log('migrations_applied', { count });
+    } finally {
+      await maintenance.close();
+    }
+  }
+  await assertMigrated(plan.database);
+  return count;
+}
+
+/** A server alone with its embedded Postgres needs no bell beyond itself. */
+async function openDoorbell(
+  deps: ServerDeps,
+  where: { database: Database; databaseUrl: string; isAlone: boolean },
+): Promise<{ notifier: Notifier; direct: Sql }> {
+  if (where.isAlone) return { notifier: createLocalNotifier(), direct: where.database.sql };
+  const direct = openDatabase({ url: where.databaseUrl, poolSize: 1, applicationName: 'nightjar-notifier' });
+  const notifier = await createPostgresNotifier({
+    direct: direct.sql,
+    clock: deps.clock,
+    onError: (error) => deps.logger.log('background_failed', { part: 'notifier', ...describeError(error) }),
+  });
+  deps.steps.unshift({
+    name: 'notifier',
+    run: async () => {
+      await notifier.close();
+      await direct.close();
+    },
+  });
+  return { notifier, direct: direct.sql };
+}
+
+async function openStockBell({ steps }: ServerDeps, direct: Sql, { keyPackageWatch }: App): Promise<void> {
+  const bell = await listenForKeyPackageChecks(direct, () => keyPackageWatch.checkEveryone());
+  steps.splice(2, 0, {
+    name: 'stock',
+    async run() {
+      keyPackageWatch.stop();
+      await bell.close();
+    },
+  });
+}

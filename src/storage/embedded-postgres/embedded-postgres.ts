@@ -1,0 +1,196 @@
+import { mkdir, realpath, stat, truncate } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import type { Clock } from '#platform/clock.ts';
+import { lockDataDir, DataDirBusyError, giveToOwnerOf } from './data-dir-lock.ts';
+import type { DataDirLock } from './data-dir-lock.ts';
+import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
+import { findPostgresBinaries } from './postgres-binaries.ts';
+import type { PostgresBinaries } from './postgres-binaries.ts';
+import { findRunning, freePort, interruptNow, startProcess, stopProcess } from './postgres-process.ts';
+import type { PostgresProcess } from './postgres-process.ts';
+import { createCluster, databaseUrl, hasNoDatabase, openCluster, readCluster } from './postgres-cluster.ts';
+import type { Cluster } from './postgres-cluster.ts';
+import { postgres } from '../connection/postgres-driver.ts';
+import { postgresSettings } from './postgres-settings.ts';
+import { planLaunch } from './privileges.ts';
+import type { LaunchPlan } from './privileges.ts';
+
+export interface EmbeddedPostgresOptions {
+  /** Holds the database, its password and its log; created when missing. */
+  readonly dataDir: string;
+  readonly clock: Clock;
+  /** `crash-safe` (the default), or `fast` for tests that never pull the plug. */
+  readonly durability?: 'crash-safe' | 'fast';
+  /** `own`: refuse a folder in use. `borrow`: use the Postgres of the Nightjar that runs there, and leave it running. */
+  readonly access?: 'own' | 'borrow';
+  /** Called before the one step that takes seconds, the creation of the database. */
+  readonly onCreate?: () => void;
+}
+
+export interface EmbeddedPostgres {
+  /** Of the database `nightjar`, with its password. */
+  readonly url: string;
+  readonly port: number;
+  readonly mode: 'created' | 'started' | 'adopted' | 'borrowed';
+  /** Stops Postgres (unless borrowed) and gives the folder up; waits until the process is gone. */
+  stop(): Promise<void>;
+}
+
+interface Means {
+  readonly binaries: PostgresBinaries;
+  readonly plan: LaunchPlan;
+  readonly options: EmbeddedPostgresOptions;
+}
+
+const logSizeBytesMax = 1_048_576;
+const portAttempts = 5;
+const borrowTimeoutMs = 60_000;
+
+/**
+ * Runs a real Postgres on `dataDir`: creates it once, adopts one that a killed Nightjar left behind, starts it otherwise.
+ * Works as root (Postgres then runs under another account) and as an ordinary user.
+ * @throws DataDirBusyError when another live Nightjar owns the folder.
+ * @throws EmbeddedPostgresError saying what to do when this machine cannot run it.
+ */
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const dataDir = await makeDataDir(resolve(options.dataDir));
+  const giveUpAtMs = options.clock.monotonicMs() + borrowTimeoutMs;
+  for (;;) {
+    try {
+      const claim = await lockDataDir(dataDir, options.clock);
+      return await runClaimed(dataDir, claim, options);
+    } catch (error) {
+      if (!(error instanceof DataDirBusyError) || options.access !== 'borrow') throw error;
+      if (options.clock.monotonicMs() > giveUpAtMs) throw error;
+    }
+    const borrowed = await borrowRunning(dataDir, options.clock);
+    if (borrowed !== undefined) return borrowed;
+    // Its owner is creating or stopping it, or died since.
+    await options.clock.sleep(100);
+  }
+}
+
+/** Folders that root makes go to the owner of the folder around them, who can then run there without root. */
+async function makeDataDir(path: string): Promise<string> {
+  const outermostMade = await mkdir(path, { recursive: true, mode: 0o700 });
+  if (outermostMade !== undefined) {
+    const around = dirname(outermostMade);
+    for (let made = path; made !== around; made = dirname(made)) await giveToOwnerOf(around, made);
+  }
+  return realpath(path);
+}
+
+async function runClaimed(
+  dataDir: string,
+  claim: DataDirLock,
+  options: EmbeddedPostgresOptions,
+): Promise<EmbeddedPostgres> {
+  try {
+    const cluster = await openCluster(dataDir);
+    const binaries = await findPostgresBinaries();
+    const { clusterDir } = cluster;
+    const plan = await planLaunch({ binariesFolder: binaries.folder, program: binaries.postgres, dataDir, clusterDir });
+    const isNew = await hasNoDatabase(clusterDir, binaries);
+    if (isNew) {
+      options.onCreate?.();
+      await createCluster(cluster, { binaries, plan, durability: options.durability ?? 'crash-safe' });
+    }
+    const found = await findRunning(clusterDir, cluster.password, options.clock);
+    const running = found ?? (await launchCluster(cluster, { binaries, plan, options }));
+    return await served(cluster, running, {
+      mode: isNew ? 'created' : found === undefined ? 'started' : 'adopted',
+      claim,
+      clock: options.clock,
+    });
+  } catch (error) {
+    await claim.release();
+    throw error;
+  }
+}
+
+async function served(
+  cluster: Cluster,
+  running: PostgresProcess,
+  held: { readonly mode: EmbeddedPostgres['mode']; readonly claim: DataDirLock; readonly clock: Clock },
+): Promise<EmbeddedPostgres> {
+  // When the process ends without stop(), for example by an uncaught error, Postgres must not stay behind.
+  const stopOnExit = (): void => interruptNow(running);
+  process.once('exit', stopOnExit);
+  let stopped: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    await stopProcess(running, held.clock);
+    process.removeListener('exit', stopOnExit);
+    await held.claim.release();
+  };
+  try {
+    await createDatabase(cluster, running.port);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    url: databaseUrl(cluster, running.port, 'nightjar'),
+    port: running.port,
+    mode: held.mode,
+    stop: () => (stopped ??= stop()),
+  };
+}
+
+async function borrowRunning(dataDir: string, clock: Clock): Promise<EmbeddedPostgres | undefined> {
+  const cluster = await readCluster(dataDir);
+  const running = await findRunning(cluster.clusterDir, cluster.password, clock);
+  if (running === undefined) return undefined;
+  return {
+    url: databaseUrl(cluster, running.port, 'nightjar'),
+    port: running.port,
+    mode: 'borrowed',
+    stop: () => Promise.resolve(),
+  };
+}
+
+async function launchCluster(cluster: Cluster, { binaries, plan, options }: Means): Promise<PostgresProcess> {
+  await shortenLog(cluster.logFile);
+  for (let attempt = 0; attempt < portAttempts; attempt++) {
+    const port = await freePort();
+    const settings = postgresSettings(port, options.durability ?? 'crash-safe');
+    const launch = plan.launch(binaries.postgres, [
+      '-D',
+      cluster.clusterDir,
+      ...settings.flatMap((setting) => ['-c', setting]),
+    ]);
+    const running = await startProcess(
+      launch,
+      { clusterDir: cluster.clusterDir, logFile: cluster.logFile, port },
+      options.clock,
+    );
+    if (running !== undefined) {
+      await giveToOwnerOf(cluster.dataDir, cluster.logFile);
+      return running;
+    }
+  }
+  throw new EmbeddedPostgresError(
+    'The embedded Postgres found no free port on 127.0.0.1. Set DATABASE_URL to use a Postgres of your own.',
+  );
+}
+
+async function shortenLog(path: string): Promise<void> {
+  const sizeBytes = await stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
+  if (sizeBytes > logSizeBytesMax) await truncate(path, 0);
+}
+
+async function createDatabase(cluster: Cluster, port: number): Promise<void> {
+  const sql = postgres(databaseUrl(cluster, port, 'postgres'), {
+    max: 1,
+    fetch_types: false,
+    onnotice: () => undefined,
+  });
+  try {
+    const found = await sql`select 1 from pg_database where datname = 'nightjar'`;
+    if (found.length === 0) await sql`create database nightjar`;
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}

@@ -1,0 +1,163 @@
+import { createHmac } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { sql } from 'kysely';
+import type { KeyRing } from '#privacy/key-ring.ts';
+import { bucketedNow } from '../sql/bucketed-now.ts';
+import type { Db } from '../connection/database.ts';
+import type { ExpiringRows } from '../expiry/expiring-rows.ts';
+
+/** What an operator did, in words of a closed list: the command, and what it was done to if that is no person. */
+export interface OperatorAction {
+  readonly action: string;
+  readonly subject: string;
+}
+
+/** One link of the chain. */
+export interface RecordedAction extends OperatorAction {
+  readonly actionNo: number;
+  readonly takenAt: Date;
+}
+
+interface Link extends RecordedAction {
+  readonly keyId: number;
+  readonly previousDigest: Buffer;
+  readonly digest: Buffer;
+}
+
+/** What a look through the chain found. */
+export interface ChainReport {
+  readonly count: number;
+  /** Numbers of the first and last action; whoever keeps the last one sees later whether the end was cut off. */
+  readonly firstNo: number | undefined;
+  readonly lastNo: number | undefined;
+  /** Actions that are not as they were written, or that do not follow the one before. */
+  readonly broken: readonly number[];
+  /** Actions written with a key that is not in the ring, which cannot be checked. */
+  readonly uncheckable: readonly number[];
+}
+
+const timeBucketSeconds = 60;
+const readMax = 10_000;
+const pageRows = 1_000;
+const keyUse = 'audit/operator-actions';
+const noDigest = Buffer.alloc(0);
+
+/** Adds an action to the end of the chain; two at once come one behind the other. */
+export async function appendOperatorAction(deps: { db: Db; ring: KeyRing }, action: OperatorAction): Promise<void> {
+  const { db, ring } = deps;
+  await db.transaction().execute(async (tx) => {
+    // Whoever reads the end of the chain here is the only one to extend it.
+    await sql`LOCK TABLE operator_actions IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
+    const last = await tx
+      .selectFrom('operator_actions')
+      .select(['action_no as actionNo', 'digest'])
+      .orderBy('action_no', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    const { takenAt } = await tx.selectNoFrom(bucketedNow(timeBucketSeconds).as('takenAt')).executeTakeFirstOrThrow();
+    const link = {
+      ...action,
+      actionNo: (last?.actionNo ?? 0) + 1,
+      takenAt,
+      keyId: ring.current.id,
+      previousDigest: last?.digest ?? noDigest,
+    };
+    await tx
+      .insertInto('operator_actions')
+      .values({
+        action_no: link.actionNo,
+        taken_at: takenAt,
+        action: link.action,
+        subject: link.subject,
+        key_id: link.keyId,
+        previous_digest: link.previousDigest,
+        digest: digestOf(ring.current.derive(keyUse), link),
+      })
+      .execute();
+  });
+}
+
+/** The actions of the last `sinceSeconds`, oldest first. */
+export async function readOperatorActions(db: Db, sinceSeconds: number): Promise<RecordedAction[]> {
+  const rows = await db
+    .selectFrom('operator_actions')
+    .select(['action_no as actionNo', 'taken_at as takenAt', 'action', 'subject'])
+    .where('taken_at', '>=', sql<Date>`now() - make_interval(secs => ${sinceSeconds})`)
+    .orderBy('action_no', 'desc')
+    .limit(readMax)
+    .execute();
+  return rows.toReversed();
+}
+
+/** Checks every action against its digest and against the one before it. What retention took from the front is no break. */
+export async function verifyOperatorActions(deps: { db: Db; ring: KeyRing }): Promise<ChainReport> {
+  const broken: number[] = [];
+  const uncheckable: number[] = [];
+  let count = 0;
+  let firstNo: number | undefined;
+  let last: Link | undefined;
+  for await (const link of linksOf(deps.db)) {
+    const key = deps.ring.byId(link.keyId)?.derive(keyUse);
+    if (key === undefined) uncheckable.push(link.actionNo);
+    else if (!digestOf(key, link).equals(link.digest) || !follows(link, last)) broken.push(link.actionNo);
+    firstNo ??= link.actionNo;
+    last = link;
+    count += 1;
+  }
+  return { count, firstNo, lastNo: last?.actionNo, broken, uncheckable };
+}
+
+/** Actions of `ttlDays` ago; the newest one always stays, so that their numbers go on. */
+export function oldOperatorActions(ttlDays: number): ExpiringRows {
+  const keptFor = sql`make_interval(days => ${ttlDays}::integer)`;
+  const isFollowed = sql<boolean>`action_no < (SELECT max(newest.action_no) FROM operator_actions newest)`;
+  return {
+    table: 'operator_actions',
+    isExpired: sql<boolean>`taken_at < now() - ${keptFor} AND ${isFollowed}`,
+    first: [{ at: sql`min(taken_at)`, among: isFollowed, keptFor }],
+  };
+}
+
+function follows(link: Link, previous: Link | undefined): boolean {
+  if (previous === undefined) return link.actionNo > 1 || link.previousDigest.length === 0;
+  return link.actionNo === previous.actionNo + 1 && link.previousDigest.equals(previous.digest);
+}
+
+async function* linksOf(db: Db): AsyncGenerator<Link> {
+  let afterNo = 0;
+  for (;;) {
+    const page = await db
+      .selectFrom('operator_actions')
+      .select([
+        'action_no as actionNo',
+        'taken_at as takenAt',
+        'action',
+        'subject',
+        'key_id as keyId',
+        'previous_digest as previousDigest',
+        'digest',
+      ])
+      .where('action_no', '>', afterNo)
+      .orderBy('action_no')
+      .limit(pageRows)
+      .execute();
+    yield* page;
+    const lastOfPage = page.at(-1);
+    if (lastOfPage === undefined || page.length < pageRows) return;
+    afterNo = lastOfPage.actionNo;
+  }
+}
+
+/** JSON keeps the fields apart, whatever they hold. */
+function digestOf(key: KeyObject, link: Omit<Link, 'digest'>): Buffer {
+  const { actionNo, takenAt, action, subject, keyId, previousDigest } = link;
+  const text = JSON.stringify([
+    actionNo,
+    takenAt.toISOString(),
+    action,
+    subject,
+    keyId,
+    previousDigest.toString('hex'),
+  ]);
+  return createHmac('sha256', key).update(text).digest();
+}

@@ -1,0 +1,81 @@
+import { sql as kyselySql } from 'kysely';
+import type { Sql } from '../connection/database.ts';
+import type { ExpiringRows } from '../expiry/expiring-rows.ts';
+
+/** A used token: a keyed digest that says nothing without its key, and until when it must be known. */
+export interface ReplayEntry {
+  readonly digest: Buffer;
+  readonly expiresAtSeconds: number;
+}
+
+/** A token as far as an operator may have refused it: a pseudonym of purpose 'token-not-before', and its age. */
+export interface TokenAge {
+  readonly account: Buffer;
+  readonly issuedAtSeconds: number;
+}
+
+export interface ClaimedReplayEntries {
+  /** Hex digests that nobody had claimed before. */
+  readonly first: ReadonlySet<string>;
+  /** Places of the tokens in `ages` that are too old for their account. */
+  readonly revoked: ReadonlySet<number>;
+  /** When the record began; undefined after Postgres crashed, which empties unlogged tables. */
+  readonly bornAt: Date | undefined;
+}
+
+/**
+ * Claims digests in one round trip; the primary key decides between servers. The birth mark is read in the same snapshot:
+ * if it is there, nothing claimed since then has been forgotten. `entries` are in digest order and distinct, so that two
+ * servers that claim the same digests wait for each other instead of deadlocking.
+ */
+export async function claimReplayEntries(
+  sql: Sql,
+  entries: readonly ReplayEntry[],
+  ages: readonly TokenAge[],
+): Promise<ClaimedReplayEntries> {
+  // As text: postgres.js knows array types only after the first statement of a pool.
+  const digests = entries.map(({ digest }) => digest.toString('hex'));
+  const expiries = entries.map(({ expiresAtSeconds }) => expiresAtSeconds);
+  const accounts = ages.map(({ account }) => account.toString('hex'));
+  const issues = ages.map(({ issuedAtSeconds }) => issuedAtSeconds);
+  const [row] = await sql<{ born_at: Date | null; first: string | null; revoked: string | null }[]>`
+    WITH claimed AS (
+      INSERT INTO replay_entries (digest, expires_at)
+      SELECT decode(entry.digest, 'hex'), to_timestamp(entry.expires_at::float8)
+      FROM unnest(string_to_array(${digests.join()}, ','), string_to_array(${expiries.join()}, ','))
+        WITH ORDINALITY AS entry (digest, expires_at, place)
+      ORDER BY entry.place
+      ON CONFLICT DO NOTHING
+      RETURNING digest
+    ), revoked AS (
+      SELECT token.place - 1 AS place
+      FROM unnest(string_to_array(${accounts.join()}, ','), string_to_array(${issues.join()}, ','))
+        WITH ORDINALITY AS token (account, issued_at, place)
+      JOIN token_not_before AS bound ON bound.account = decode(token.account, 'hex')
+        AND bound.not_before > to_timestamp(token.issued_at::float8)
+    )
+    SELECT (SELECT born_at FROM replay_birth) AS born_at,
+      (SELECT string_agg(encode(digest, 'hex'), ',') FROM claimed) AS first,
+      (SELECT string_agg(place::text, ',') FROM revoked) AS revoked`;
+  return {
+    first: new Set(row?.first?.split(',')),
+    revoked: new Set(row?.revoked?.split(',').map(Number)),
+    bornAt: row?.born_at ?? undefined,
+  };
+}
+
+/** Sets the birth mark if there is none. */
+export async function createReplayRecord(sql: Sql): Promise<{ readonly bornAt: Date; readonly isNew: boolean }> {
+  const [born] = await sql<{ born_at: Date }[]>`
+    INSERT INTO replay_birth (born_at) VALUES (now()) ON CONFLICT DO NOTHING RETURNING born_at`;
+  if (born !== undefined) return { bornAt: born.born_at, isNew: true };
+  const [known] = await sql<{ born_at: Date }[]>`SELECT born_at FROM replay_birth`;
+  return known === undefined ? createReplayRecord(sql) : { bornAt: known.born_at, isNew: false };
+}
+
+/** Entries of tokens and tickets that have expired: nobody can use them again, known or not. */
+export const expiredReplayEntries: ExpiringRows = {
+  table: 'replay_entries',
+  isExpired: kyselySql<boolean>`expires_at < now()`,
+  first: [{ at: kyselySql`min(expires_at)` }],
+};

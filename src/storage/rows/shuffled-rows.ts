@@ -1,0 +1,79 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../connection/database.ts';
+
+/**
+ * Tables about people across conversations. The transaction and the place of a row there tell when it was written, and so which
+ * conversation was written just before or after. A trigger marks what is written (`mixed = false`), see migrations/0018.
+ */
+export const shuffledTables = [
+  'accounts',
+  'devices',
+  'key_packages',
+  'chat_requests',
+  'chat_request_messages',
+  'chat_sender_blocks',
+] as const;
+
+export type ShuffledTable = (typeof shuffledTables)[number];
+
+const rowsPerBatchMax = 2_000;
+/** So many rows are rewritten at once, if the table has as many. */
+const rowsPerBatchMin = 256;
+/** More than a row has predecessors on its page. */
+const placesPerPage = 64;
+
+/** From here to the end of the transaction, rows that are rewritten with `mixed = true` stay so. */
+export async function beginShuffle(tx: Tx): Promise<void> {
+  await sql`SELECT set_config('nightjar.mixing', 'on', true)`.execute(tx);
+}
+
+/** Whether anything was written since the last mixing. */
+export async function hasUnshuffledRows(db: Db): Promise<boolean> {
+  const looks = shuffledTables.map((table) => sql`EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE NOT mixed)`);
+  const { rows } = await sql<{ found: boolean }>`SELECT ${sql.join(looks, sql` OR `)} AS found`.execute(db);
+  return rows[0]?.found === true;
+}
+
+/**
+ * Rewrites rows that were written lately, and others at random, in one transaction and in random order. Costs as much as was written,
+ * and a fixed number of rows besides. A row that somebody is at stays for the next time.
+ * @returns how many rows had been written; less than a full batch means that none are left.
+ */
+export async function shuffleRows(db: Db, table: ShuffledTable): Promise<{ written: number; isLast: boolean }> {
+  return db.transaction().execute(async (tx) => {
+    await beginShuffle(tx);
+    // A join by sorting or hashing would put the rows down in the order in which they lay before.
+    await sql`SELECT set_config('enable_mergejoin', 'off', true), set_config('enable_hashjoin', 'off', true)`.execute(
+      tx,
+    );
+    const name = sql.table(table);
+    const { rows } = await sql<{ count: number }>`
+      SELECT count(*)::integer AS count FROM (SELECT 1 FROM ${name} WHERE NOT mixed LIMIT ${rowsPerBatchMax}) u`.execute(
+      tx,
+    );
+    const written = rows[0]?.count ?? 0;
+    if (written === 0) return { written, isLast: true };
+    const others = Math.max(0, rowsPerBatchMin - written);
+    const { numAffectedRows } = await sql`
+      WITH fresh AS MATERIALIZED (
+        SELECT ctid AS place FROM ${name} WHERE NOT mixed LIMIT ${rowsPerBatchMax} FOR NO KEY UPDATE SKIP LOCKED
+      ), others AS MATERIALIZED (
+        SELECT ctid AS place FROM ${name} WHERE mixed AND ctid = ANY (ARRAY (
+          SELECT format('(%s,%s)', floor(random() * pages), 1 + floor(random() * ${placesPerPage}))::tid
+          FROM (SELECT pg_relation_size(${table}) / current_setting('block_size')::integer AS pages) p,
+               generate_series(1, ${others * placesPerPage}::integer)
+          WHERE pages > 0))
+        ORDER BY random() LIMIT ${others} FOR NO KEY UPDATE SKIP LOCKED
+      ), chosen AS MATERIALIZED (
+        SELECT place FROM (SELECT place FROM fresh UNION ALL SELECT place FROM others) c ORDER BY random()
+      )
+      UPDATE ${name} t SET mixed = true FROM chosen WHERE t.ctid = chosen.place`.execute(tx);
+    return { written, isLast: written < rowsPerBatchMax || numAffectedRows === 0n };
+  });
+}
+
+/** Clears former versions of rows, which carry the transactions and places of before. Tables that are being vacuumed are passed over. */
+export async function vacuumShuffledTables(db: Db): Promise<void> {
+  const tables = [...shuffledTables, 'used_key_packages', 'conversation_list_changes'];
+  await sql`VACUUM (SKIP_LOCKED, TRUNCATE false) ${sql.join(tables.map((table) => sql.table(table)))}`.execute(db);
+}

@@ -1,0 +1,88 @@
+import { ConfigError } from '#platform/config/config.ts';
+import type { Sql, SqlTx } from '../connection/database.ts';
+
+/** Servers or workers are connected; the message says which. */
+export class DatabaseInUseError extends Error {
+  override readonly name = 'DatabaseInUseError';
+}
+
+/** What finishing a restore changed. */
+export interface FinishedRestore {
+  /** Conversations whose numbers went on behind a gap. */
+  readonly conversations: number;
+  /** One-time key packages that may have been handed out after the backup, and are given to nobody. */
+  readonly keyPackagesWithdrawn: number;
+}
+
+/**
+ * By this much every number of a conversation goes up when what was stored after the backup is lost, so that none is given to two
+ * messages. It is more than a conversation sees between two backups, and leaves clients with 32-bit numbers 2,000 restores.
+ */
+const numberGap = 1_000_000;
+
+/**
+ * Makes a restored database safe to serve from, in one transaction (docs/decisions/0011). `isComplete`: nothing was stored after
+ * the backup was taken, as when a stopped service is moved.
+ * @throws DatabaseInUseError while servers or workers are connected.
+ */
+export async function finishRestore(sql: Sql, options: { isComplete: boolean }): Promise<FinishedRestore> {
+  return sql.begin(async (tx) => {
+    // Servers read the generation when they start: one that starts now waits for the new one.
+    await tx`LOCK TABLE cursor_generation IN ACCESS EXCLUSIVE MODE`;
+    await assertNobodyServes(tx);
+    await tx`
+      UPDATE cursor_generation
+      SET generation = decode(replace(gen_random_uuid()::text, '-', ''), 'hex'),
+          cluster = (SELECT system_identifier::text FROM pg_control_system())`;
+    // No cursor leads to these events any more. Their positions came from a sequence that the dump has too.
+    await tx`TRUNCATE events`;
+    // Without its birth mark the record of used tokens refuses every token that was issued before a server starts.
+    await tx`TRUNCATE replay_entries, replay_birth, quota_rows`;
+    await tx`UPDATE job_turns SET fence = fence + ${numberGap}, is_running = false`;
+    // Workers make it anew.
+    await tx`DROP SCHEMA IF EXISTS bullmq CASCADE`;
+    const gap = options.isComplete ? 0 : numberGap;
+    const counters = await tx`
+      UPDATE conversation_counters
+      SET last_seq = last_seq + ${gap}::bigint, last_event = last_event + ${gap}::bigint, last_position = 0`;
+    return {
+      conversations: options.isComplete ? 0 : counters.count,
+      keyPackagesWithdrawn: options.isComplete ? 0 : await withdrawKeyPackages(tx),
+    };
+  });
+}
+
+/** The rows stay for over a day, as those of used packages do, so that the same packages do not come back. */
+async function withdrawKeyPackages(tx: SqlTx): Promise<number> {
+  const withdrawn = await tx`
+    UPDATE key_packages
+    SET state = 3, claimer = NULL, claimed_at = date_trunc('day', now()), consumed_at = date_trunc('day', now()) + interval '1 day'
+    WHERE state = 1 AND NOT last_resort`;
+  return withdrawn.count;
+}
+
+async function assertNobodyServes(tx: SqlTx): Promise<void> {
+  const rows = await tx<{ name: string }[]>`
+    SELECT DISTINCT application_name AS name FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name LIKE 'nightjar-%' AND application_name <> 'nightjar-command'
+    ORDER BY name`;
+  if (rows.length === 0) return;
+  throw new DatabaseInUseError(
+    `The database is in use (${rows.map(({ name }) => name).join(', ')}). Stop all servers and workers first.`,
+  );
+}
+
+/**
+ * A dump that was restored into another Postgres names the one that it was made in. Clients' cursors may be ahead of its log, and
+ * numbers and key packages that were used after the dump would be used again.
+ * @throws ConfigError that tells to finish the restore.
+ */
+export async function assertRestoreFinished(sql: Sql): Promise<void> {
+  const rows = await sql<{ isHere: boolean }[]>`
+    SELECT cluster IS NOT DISTINCT FROM (SELECT system_identifier::text FROM pg_control_system()) AS "isHere"
+    FROM cursor_generation`;
+  if (rows[0]?.isHere !== false) return;
+  throw new ConfigError([
+    'DATABASE_URL: the database was restored from a dump. Before the service starts, run: npm run admin -- restore finish',
+  ]);
+}

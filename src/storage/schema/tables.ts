@@ -1,0 +1,409 @@
+import type { ColumnType, Generated } from 'kysely';
+
+/** Row types of every table; `test/conventions` compares them with the migrated database. int8 columns are safe integers. */
+export interface Tables {
+  cursor_generation: CursorGenerationTable;
+  identity_keys: IdentityKeysTable;
+  conversations: ConversationsTable;
+  conversation_counters: ConversationCountersTable;
+  group_infos: GroupInfosTable;
+  members: MembersTable;
+  policies: PoliciesTable;
+  invites: InvitesTable;
+  accounts: AccountsTable;
+  device_additions: DeviceAdditionsTable;
+  chat_requests: ChatRequestsTable;
+  chat_request_messages: ChatRequestMessagesTable;
+  chat_sender_blocks: ChatSenderBlocksTable;
+  devices: DevicesTable;
+  key_packages: KeyPackagesTable;
+  used_key_packages: UsedKeyPackagesTable;
+  conversation_list_changes: ConversationListChangesTable;
+  last_settlement: LastSettlementTable;
+  welcome_messages: WelcomeMessagesTable;
+  welcomes: WelcomesTable;
+  messages: MessagesTable;
+  events: EventsTable;
+  removal_counts: RemovalCountsTable;
+  warnings: WarningsTable;
+  reports: ReportsTable;
+  idempotency_keys: IdempotencyKeysTable;
+  replay_entries: ReplayEntriesTable;
+  replay_birth: ReplayBirthTable;
+  token_not_before: TokenNotBeforeTable;
+  quota_rows: QuotaRowsTable;
+  job_turns: JobTurnsTable;
+  audit_events: AuditEventsTable;
+  operator_actions: OperatorActionsTable;
+}
+
+interface CursorGenerationTable {
+  only_row: Generated<boolean>;
+  generation: Generated<Buffer>;
+  cluster: string | null;
+}
+
+interface IdentityKeysTable {
+  key_id: number;
+  fingerprint: Buffer;
+}
+
+export interface ConversationsTable {
+  group_id: Buffer;
+  cipher_suite: number;
+  sealed_creator: Buffer;
+  sealed_metadata: Buffer | null;
+  created_at: ColumnType<Date, Date, never>;
+}
+
+export interface ConversationCountersTable {
+  group_id: Buffer;
+  epoch: number;
+  last_seq: Generated<number>;
+  last_event: Generated<number>;
+  /** The highest event position so far; see migrations/0002. */
+  last_position: Generated<number>;
+}
+
+interface GroupInfosTable {
+  group_id: Buffer;
+  epoch: number;
+  sealed_group_info: Buffer;
+  updated_at: Date;
+  context_digest: Buffer | null;
+}
+
+export interface MembersTable {
+  group_id: Buffer;
+  /** Pseudonym of purpose 'member', scoped to the conversation. */
+  member: Buffer;
+  key_id: number;
+  sealed_did: Buffer;
+  /** 1 member, 2 moderator, 3 admin. */
+  role: number;
+  /** 1 active, 2 left, 3 removed. */
+  state: number;
+  joined_at: Date;
+  joined_seq: number;
+  joined_event: number;
+  left_event: number | null;
+  /** When the present role was given; null for those who joined with it. */
+  promoted_at: Date | null;
+  /** No longer a member, but no commit has taken their leaves out of the MLS group yet. */
+  removal_pending: Generated<boolean>;
+  /** Has lost the group's state and asked to be added anew. */
+  needs_rejoin: Generated<boolean>;
+  readdition_asked_at: Date | null;
+  group_info_asked_at: Date | null;
+}
+
+interface PoliciesTable {
+  group_id: Buffer;
+  allow_invites: boolean;
+  admin_only_invites: boolean;
+  allow_member_add: boolean;
+  allow_member_remove: boolean;
+  require_admin_approval: boolean;
+  max_members: number;
+  handshakes: 'any' | 'plaintext' | 'encrypted';
+  sealed_updated_by: Buffer;
+  updated_at: Date;
+}
+
+interface InvitesTable {
+  invite_id: string;
+  group_id: Buffer;
+  /** Counts a conversation's invites from 1; times are too coarse to order them. */
+  invite_no: number;
+  /** Pseudonym of the PSK hash, scoped to the conversation. */
+  secret: Buffer;
+  key_id: number;
+  /** See `InviteDetails` in src/domain/invites/invite.ts. */
+  sealed_invite: Buffer;
+  created_at: Date;
+  expires_at: Date | null;
+  max_uses: number | null;
+  use_count: Generated<number>;
+  revoked_at: Date | null;
+  sealed_revoked_by: Buffer | null;
+}
+
+interface RemovalCountsTable {
+  group_id: Buffer;
+  day: string;
+  removals: number;
+}
+
+interface WarningsTable {
+  group_id: Buffer;
+  /** The event that delivers it. */
+  event_no: number;
+  sealed_warning: Buffer;
+  expires_at: Date;
+}
+
+interface ReportsTable {
+  report_id: string;
+  group_id: Buffer;
+  /** Counts a conversation's reports from 1; times are too coarse to order them. */
+  report_no: number;
+  /** See `categories` in src/domain/reports/report.ts. */
+  category: number;
+  /** 1 pending, 2 resolved, 3 dismissed. */
+  state: number;
+  sealed_parties: Buffer;
+  sealed_content: Buffer;
+  submitted_at: Date;
+  sealed_resolution: Buffer | null;
+  resolved_at: Date | null;
+}
+
+interface AccountsTable {
+  /** Pseudonym of purpose 'account', without scope. */
+  account: Buffer;
+  key_id: number;
+  sealed_did: Buffer;
+  sealed_list: Buffer;
+  /** Null in rows from before migrations/0007. */
+  sealed_settings: Buffer | null;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
+}
+
+interface ChatRequestsTable {
+  /** Pseudonym of the id that people see, of purpose 'chat-request-id'. */
+  request_id: string;
+  /** Pseudonym of purpose 'chat-recipient'. */
+  recipient: Buffer;
+  /** Pseudonym of the sender, of purpose 'chat-pair', scoped to the recipient. */
+  pair: Buffer;
+  key_id: number;
+  /** 1 pending, 2 accepted, 3 declined, 4 blocked, 5 never shown. */
+  state: number;
+  sealed_request: Buffer;
+  message_count: number;
+  created_at: Date;
+  /** For the recipient. */
+  expires_at: Date;
+  answered_at: Date | null;
+  /** When the row goes. */
+  kept_until: Date;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
+}
+
+interface ChatRequestMessagesTable {
+  request_id: string;
+  sequence: number;
+  sealed_message: Buffer;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
+}
+
+interface ChatSenderBlocksTable {
+  /** Pseudonym of the sender, of purpose 'chat-block', scoped to the recipient. */
+  pair: Buffer;
+  key_id: number;
+  sealed_people: Buffer;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
+}
+
+export interface DevicesTable {
+  device_id: string;
+  /** Pseudonym of purpose 'device-owner'. */
+  owner: Buffer;
+  key_id: number;
+  /** Pseudonym of the signature key, scoped to the owner; key packages carry the same. */
+  tag: Buffer;
+  /** Pseudonym of the client's own UUID, scoped to the owner. */
+  uuid_tag: Buffer | null;
+  sealed_device: Buffer;
+  registered_at: Date;
+  /** A day. */
+  last_seen_at: Date;
+  sealed_did: Buffer | null;
+  sealed_push_token: Buffer | null;
+  /** The conversations that the device was new to when it registered; null once the time for it is over. */
+  sealed_waiting: Buffer | null;
+  waiting_since: Date | null;
+  /** The day on which nobody had seen it for DEVICE_INACTIVE_DAYS. */
+  inactive_since: Date | null;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
+}
+
+interface DeviceAdditionsTable {
+  /** Pseudonym of purpose 'device-addition': a conversation and a client of a device. */
+  addition: Buffer;
+  key_id: number;
+  /** Who claimed it until when, or that it is done. */
+  sealed_claim: Buffer;
+  /** A day. */
+  expires_on: Date;
+}
+
+export interface KeyPackagesTable {
+  /** Pseudonym of the KeyPackageRef, of purpose 'key-package-ref'. */
+  ref: Buffer;
+  /** Pseudonym of purpose 'key-package-owner'. */
+  owner: Buffer;
+  key_id: number;
+  device_tag: Buffer;
+  cipher_suite: number;
+  last_resort: boolean;
+  /** 1 available, 2 handed out, 3 consumed. */
+  state: number;
+  sealed_did: Buffer;
+  sealed_package: Buffer;
+  published_at: Date;
+  /** The end of its own lifetime. */
+  expires_at: Date;
+  claimer: Buffer | null;
+  claimed_at: Date | null;
+  consumed_at: Date | null;
+  /** When the row goes, unless a living device has no other; null in rows from before migrations/0015. */
+  kept_until: Date | null;
+  /** See mixed-rows.ts. */
+  mixed: Generated<boolean>;
+}
+
+interface UsedKeyPackagesTable {
+  /** Pseudonym of `key_packages.ref`, of purpose 'key-package-use'. */
+  use: Buffer;
+  sealed_ref: Buffer;
+  /** A day. */
+  used_on: Date;
+}
+
+interface ConversationListChangesTable {
+  /** Random, so that it says nothing of the order. */
+  change_id: string;
+  group_id: Buffer;
+  /** As in `members`. */
+  member: Buffer;
+}
+
+interface LastSettlementTable {
+  only_row: Generated<boolean>;
+  settled_at: Date;
+}
+
+interface WelcomeMessagesTable {
+  group_id: Buffer;
+  /** The epoch that the Welcome's commit made; an epoch has one commit, so one Welcome. */
+  epoch: number;
+  sealed_welcome: Buffer;
+  created_at: Date;
+}
+
+interface WelcomesTable {
+  group_id: Buffer;
+  /** Pseudonym of the KeyPackageRef, scoped to the conversation. */
+  ref: Buffer;
+  epoch: number;
+  /** Pseudonym of purpose 'welcome-recipient', scoped to the conversation. */
+  recipient: Buffer;
+  device: Buffer;
+  key_id: number;
+  /** 1 available, 2 fetched, 3 consumed. */
+  state: number;
+  created_at: Date;
+  fetched_at: Date | null;
+  consumed_at: Date | null;
+}
+
+export interface MessagesTable {
+  group_id: Buffer;
+  seq: number;
+  epoch: number;
+  /** 1 application message as sent, 2 commit (sealed: a PublicMessage shows leaves). */
+  kind: number;
+  msg_id: string;
+  received_at: Date;
+  body: Buffer;
+}
+
+export interface EventsTable {
+  group_id: Buffer;
+  position: number;
+  /** Counts a conversation's events from 1; orders those of one position. */
+  event_no: number;
+  received_at: Date;
+  /** See `eventKinds` in src/domain/events/event.ts. */
+  kind: number;
+  seq: number | null;
+  epoch: number | null;
+  /** The person a membership event is about, so that servers know whom to attach. */
+  sealed_did: Buffer | null;
+  /** What the event is about, where `seq` does not say it. */
+  reference: string | null;
+}
+
+interface IdempotencyKeysTable {
+  /** Pseudonym of purpose 'idempotency-key', scoped to method and caller. */
+  digest: Buffer;
+  input_digest: Buffer;
+  /** Null until the end of the transaction that took the key, and for items of batches. */
+  sealed_answer: Buffer | null;
+  expires_at: Date;
+}
+
+interface ReplayEntriesTable {
+  digest: Buffer;
+  expires_at: Date;
+}
+
+interface ReplayBirthTable {
+  only_row: Generated<boolean>;
+  born_at: Date;
+}
+
+interface TokenNotBeforeTable {
+  /** Pseudonym of purpose 'token-not-before'. */
+  account: Buffer;
+  sealed_did: Buffer;
+  /** Infinite for a suspended account. */
+  not_before: Date;
+  expires_at: Date;
+}
+
+interface QuotaRowsTable {
+  /** Pseudonym of purpose 'quota', scoped to a day. */
+  name: Buffer;
+  due_at: number | null;
+  first_slot: number | null;
+  counts: number[] | null;
+  expires_at: Date;
+}
+
+interface JobTurnsTable {
+  job: string;
+  /** When it was first heard of; until it succeeds, that counts instead. */
+  registered_at: Generated<Date>;
+  /** Rises with every holder of the job. */
+  fence: Generated<number>;
+  /** The scheduled time of the last turn that was taken. */
+  turn_at: Generated<Date>;
+  beat_at: Date | null;
+  is_running: Generated<boolean>;
+  succeeded_at: Date | null;
+  paused_at: Date | null;
+}
+
+interface AuditEventsTable {
+  bucket: Date;
+  kind: string;
+  subject: string;
+  count: number;
+}
+
+interface OperatorActionsTable {
+  action_no: number;
+  taken_at: Date;
+  action: string;
+  subject: string;
+  key_id: number;
+  previous_digest: Buffer;
+  digest: Buffer;
+}

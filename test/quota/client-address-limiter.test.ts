@@ -1,0 +1,184 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { readConfig } from '#platform/config/config.ts';
+import { createAddressList } from '#quota/client-address/address-lists.ts';
+import { createQuota } from '#quota/table/charge.ts';
+import { createClientAddress } from '#quota/client-address/client-address.ts';
+import { createClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
+import type { ClientAddressLimiter, Entry } from '#quota/client-address/client-address-limiter.ts';
+import { createFailedAuth } from '#quota/failed-authentication/failed-auth.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+
+let clock: ReturnType<typeof createManualClock>;
+let addressLimiter: ClientAddressLimiter;
+
+function setUp(env: Record<string, string> = {}): void {
+  const config = readConfig(env);
+  clock = createManualClock(1_700_000_000_250);
+  addressLimiter = createClientAddressLimiter({
+    clock,
+    quota: createQuota({ config, clock }),
+    failedAuth: createFailedAuth({ clock, banAfterFailures: config.AUTH_BAN_AFTER_FAILURES }),
+    clientOf: createClientAddress({ cidrs: [], hops: 1, header: 'X-Forwarded-For' }),
+    isAllowed: createAddressList(config.CLIENT_ALLOW_CIDRS, 'CLIENT_ALLOW_CIDRS'),
+    isDenied: createAddressList(config.CLIENT_DENY_CIDRS, 'CLIENT_DENY_CIDRS'),
+  });
+}
+beforeEach(() => setUp());
+
+function knock(peer: string): Entry | Promise<Entry> {
+  return addressLimiter.admit({ peer, header: () => undefined });
+}
+
+/** How many of these come in, one after the other, a second passing after every `perSecond`. */
+async function admitted(peers: readonly string[], perSecond: number): Promise<number> {
+  let count = 0;
+  for (const [nth, peer] of peers.entries()) {
+    if (nth % perSecond === perSecond - 1) clock.advance(1_000);
+    if ((await knock(peer)).outcome === 'admitted') count += 1;
+  }
+  return count;
+}
+
+async function guess(peer: string): Promise<string> {
+  const entry = await knock(peer);
+  if (entry.outcome !== 'admitted') return 'kept out';
+  return (await addressLimiter.countFailure(entry.addressCharge))?.allowed === true ? 'told no' : 'limited';
+}
+
+async function prove(peer: string): Promise<string> {
+  const entry = await knock(peer);
+  if (entry.outcome === 'admitted') await addressLimiter.refund(entry.addressCharge);
+  return entry.outcome;
+}
+
+describe('IPv6 addresses', () => {
+  test('ten thousand of one /64 get no more than one client', async () => {
+    const one = await admitted(
+      Array.from({ length: 10_000 }, () => '192.0.2.1'),
+      170,
+    );
+    setUp();
+    const hosts = Array.from(
+      { length: 10_000 },
+      (_, host) => `2001:db8:1:2:${host.toString(16)}::${host.toString(16)}`,
+    );
+    const many = await admitted(hosts, 170);
+    expect(one).toBe(60);
+    expect(many).toBeLessThanOrEqual(1.1 * one);
+    expect(many).toBeGreaterThanOrEqual(one * 0.9);
+  });
+
+  test('256 /64s of one /48 get no more than eight clients, and are told which limit that is', async () => {
+    const hosts = Array.from({ length: 10_240 }, (_, nth) => `2001:db8:1:${(nth % 256).toString(16)}::1`);
+    const count = await admitted(hosts, 174);
+    expect(count).toBeLessThanOrEqual(8 * 60);
+    expect(count).toBeGreaterThan(7 * 60);
+    expect(await knock('2001:db8:1:ffff::1')).toMatchObject({
+      outcome: 'limited',
+      decision: { name: 'network', limit: 480 },
+    });
+    expect((await knock('2001:db8:2::1')).outcome).toBe('admitted');
+  });
+
+  test('of one /64 that has used up its own limit name that one', async () => {
+    await admitted(
+      Array.from({ length: 20 }, () => '2001:db8:1:2::1'),
+      1_000,
+    );
+    expect(await knock('2001:db8:1:2::9')).toMatchObject({ outcome: 'limited', decision: { name: 'address' } });
+    expect((await knock('2001:db8:1:3::1')).outcome).toBe('admitted');
+  });
+
+  test('cost their /64 nothing when the /48 has no room', async () => {
+    setUp({ RATE_LIMIT_IP_NETWORK_PER_MINUTE: '60', RATE_LIMIT_IP_NETWORK_BURST: '1' });
+    await knock('2001:db8:1:1::1');
+    for (let nth = 0; nth < 30; nth++) {
+      expect(await knock('2001:db8:1:2::1')).toMatchObject({ outcome: 'limited', decision: { name: 'network' } });
+    }
+    clock.advance(1_000);
+    expect((await knock('2001:db8:1:2::1')).outcome).toBe('admitted');
+  });
+
+  test('whose users prove who they are use up neither', async () => {
+    for (let nth = 0; nth < 1_000; nth++)
+      expect(await prove(`2001:db8:1:${(nth % 4).toString(16)}::1`)).toBe('admitted');
+    expect(
+      await admitted(
+        Array.from({ length: 160 }, (_, nth) => `2001:db8:1:${nth.toString(16)}::1`),
+        1_000,
+      ),
+    ).toBe(160);
+  });
+});
+
+describe('guesses', () => {
+  test('are told no ten times a minute; then the limit is named', async () => {
+    const answers: string[] = [];
+    for (let nth = 0; nth < 12; nth++) answers.push(await guess('192.0.2.1'));
+    expect(answers).toEqual([...Array.from({ length: 10 }, () => 'told no'), 'limited', 'limited']);
+    const entry = await knock('192.0.2.1');
+    expect(entry.outcome).toBe('admitted');
+    if (entry.outcome === 'admitted') {
+      expect(await addressLimiter.countFailure(entry.addressCharge)).toMatchObject({
+        allowed: false,
+        name: 'failedAuth',
+        limit: 10,
+      });
+    }
+  });
+
+  test('end in a ban that holds until Retry-After is over, and not a second longer', async () => {
+    for (let nth = 0; nth < 20; nth++) await guess('192.0.2.1');
+    for (const minutes of [1, 2, 4]) {
+      const entry = await knock('192.0.2.1');
+      expect(entry).toMatchObject({
+        outcome: 'limited',
+        decision: { name: 'failedAuth', remaining: 0, retryAfterSeconds: minutes * 60 },
+      });
+      clock.advance(minutes * 60_000 - 1_000);
+      expect(await knock('192.0.2.1')).toMatchObject({ outcome: 'limited', decision: { retryAfterSeconds: 1 } });
+      clock.advance(1_000);
+      for (let nth = 0; nth < 20; nth++) expect(await guess('192.0.2.1')).not.toBe('kept out');
+    }
+  });
+
+  test('keep nobody out who shares the address, as long as those are more', async () => {
+    for (let nth = 0; nth < 200; nth++) {
+      clock.advance(2_000);
+      await prove('192.0.2.1');
+      expect(await guess('192.0.2.1')).not.toBe('kept out');
+      expect(await prove('192.0.2.1')).toBe('admitted');
+    }
+  });
+
+  test('leave the next /64 alone', async () => {
+    for (let nth = 0; nth < 30; nth++) await guess('2001:db8:1:1::1');
+    expect((await knock('2001:db8:1:1::2')).outcome).toBe('limited');
+    expect((await knock('2001:db8:1:2::1')).outcome).toBe('admitted');
+  });
+});
+
+describe('lists', () => {
+  test('who is allowed is neither counted nor banned', async () => {
+    setUp({ CLIENT_ALLOW_CIDRS: '192.0.2.0/24,2001:db8:1::/48' });
+    for (let nth = 0; nth < 300; nth++) {
+      expect(await knock('192.0.2.7')).toMatchObject({ outcome: 'admitted', decision: undefined });
+      expect(await guess('2001:db8:1:2::1')).toBe('limited');
+      await prove('2001:db8:1:2::1');
+    }
+    expect(
+      await admitted(
+        Array.from({ length: 30 }, () => '192.0.3.7'),
+        1_000,
+      ),
+    ).toBe(20);
+  });
+
+  test('who is denied is refused, also when allowed', async () => {
+    setUp({ CLIENT_ALLOW_CIDRS: '0.0.0.0/0', CLIENT_DENY_CIDRS: '198.51.100.0/24,::/0' });
+    expect((await knock('198.51.100.3')).outcome).toBe('unwanted');
+    expect((await knock('::ffff:198.51.100.3')).outcome).toBe('unwanted');
+    expect((await knock('2001:db8::1')).outcome).toBe('unwanted');
+    expect((await knock('198.51.101.3')).outcome).toBe('admitted');
+  });
+});

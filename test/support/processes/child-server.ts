@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { projectRoot } from '../../conventions/source-tree.ts';
+
+/** A Nightjar in a process of its own, as npm starts it. */
+export interface ChildServer {
+  readonly url: string;
+  readonly port: number;
+  /** The event names that it logged so far. */
+  readonly logged: readonly string[];
+  /** Sends the signal and waits for the end. */
+  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<{ exitCode: number | null; signal: string | null }>;
+}
+
+const startTimeoutMs = 40_000;
+
+/**
+ * Starts `npm run server` (role `server`) or `npm start` (role `all`) with these settings only, and waits until it listens.
+ * `folder` holds the release; default: this one.
+ */
+export async function startChildServer(
+  role: 'server' | 'all',
+  env: Readonly<Record<string, string>>,
+  folder: string = projectRoot,
+): Promise<ChildServer> {
+  const child = spawn(process.execPath, ['src/main.ts', role], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'] ?? '', LOG_LEVEL: 'info', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
+  const logged: string[] = [];
+  const listening = new Promise<number>((resolve) => {
+    createInterface(child.stdout).on('line', (line) => {
+      const { event, port } = JSON.parse(line) as { event: string; port: number };
+      logged.push(event);
+      if (event === 'server_listening') resolve(port);
+    });
+  });
+  const overdue = AbortSignal.timeout(startTimeoutMs);
+  const tooLate = once(overdue, 'abort').then(() => Promise.reject(new Error('the server did not start in time')));
+  const tooEarly = ended.then(([exitCode]) => Promise.reject(new Error(`the server ended with ${String(exitCode)}`)));
+  tooLate.catch(() => undefined);
+  tooEarly.catch(() => undefined);
+  try {
+    const port = await Promise.race([listening, tooLate, tooEarly]);
+    return {
+      url: `http://127.0.0.1:${port}`,
+      port,
+      logged,
+      async end(signal) {
+        if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+        const [exitCode, endedBy] = await ended;
+        return { exitCode, signal: endedBy };
+      },
+    };
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
+}

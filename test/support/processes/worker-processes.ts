@@ -1,0 +1,83 @@
+import { execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Sql } from '#storage/connection/database.ts';
+
+const compileCache = join(tmpdir(), 'nightjar-test-compile-cache');
+
+/** Whether this machine can give a process a wrong clock; tests that need it skip without. */
+export const hasFaketime = isInstalled();
+
+function isInstalled(): boolean {
+  try {
+    execFileSync('faketime', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What such a process runs; copied into another release it starts the workers of that one. */
+export const workerScript = join(import.meta.dirname, 'worker-child.ts');
+
+/** Worker processes on one database, each with every job every second unless SCHEDULE says otherwise. */
+export class WorkerProcesses {
+  readonly #running = new Set<ChildProcess>();
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #script: string;
+
+  constructor(env: Readonly<Record<string, string>>, script: string = workerScript) {
+    this.#env = env;
+    this.#script = script;
+  }
+
+  get running(): readonly ChildProcess[] {
+    return [...this.#running];
+  }
+
+  /** Resolves when the worker takes jobs. `clockOffset` is what faketime understands, such as `+24h`. */
+  async start(clockOffset?: string): Promise<void> {
+    const script = [process.execPath, this.#script];
+    const [program = '', ...args] = clockOffset === undefined ? script : ['faketime', '-f', clockOffset, ...script];
+    // Without the cache a third of the time goes into compiling the same files again.
+    const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: compileCache, ...this.#env };
+    // A group of its own: faketime runs the worker as its child.
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+    this.#running.add(child);
+    await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
+  }
+
+  async kill(child: ChildProcess): Promise<void> {
+    this.#running.delete(child);
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    await exited;
+  }
+
+  async killAll(): Promise<void> {
+    await Promise.all(this.running.map((child) => this.kill(child)));
+  }
+}
+
+/** Writes every turn that succeeds into a table `turns_done`. */
+export async function noteTurns(sql: Sql): Promise<void> {
+  await sql.unsafe(`
+    CREATE TABLE turns_done (job text, turn_at timestamptz, at timestamptz DEFAULT clock_timestamp());
+    CREATE FUNCTION note_turn() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF NEW.succeeded_at IS DISTINCT FROM OLD.succeeded_at THEN
+        INSERT INTO turns_done (job, turn_at) VALUES (NEW.job, NEW.turn_at);
+      END IF;
+      RETURN NULL;
+    END $$;
+    CREATE TRIGGER note_turn AFTER UPDATE ON job_turns FOR EACH ROW EXECUTE FUNCTION note_turn()`);
+}
+
+/** Per job: how many turns were done, and how many of them were different ones. */
+export async function turnsDone(sql: Sql): Promise<{ job: string; count: number; turns: number }[]> {
+  return sql<{ job: string; count: number; turns: number }[]>`
+    SELECT job, count(*), count(DISTINCT turn_at) AS turns FROM turns_done GROUP BY job ORDER BY job`;
+}
