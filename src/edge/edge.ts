@@ -1,12 +1,12 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
-import type { ConnectionGate } from './connection-gate.ts';
+import type { ConnectionLimiter } from './connection-limiter.ts';
 import type { CorsPolicy } from './cors.ts';
 import { discardBody } from './discard-body.ts';
 import type { LingerDeps } from './discard-body.ts';
 import type { EdgeErrorCode } from './edge-error.ts';
-import type { Exchange, HttpResponse } from './exchange.ts';
+import type { Exchange, HttpResponse, Routes } from './exchange.ts';
 import { inspectRequest } from './inspect-request.ts';
 import type { InspectOptions } from './inspect-request.ts';
 import type { EdgeTimeouts } from './timeouts.ts';
@@ -21,23 +21,15 @@ import {
 export interface EdgeDeps {
   readonly clock: Clock;
   readonly timeouts: EdgeTimeouts;
-  readonly gate: ConnectionGate;
+  readonly connectionLimiter: ConnectionLimiter;
   readonly cors: CorsPolicy;
+  /** Lower-case name of the header in which a proxy names the client. */
   readonly forwardedHeader: string;
-  /** Receives what went wrong while a response was written; its text is not for the log. */
+  /** Receives errors that arise while a response is written; their text may hold data and must not be logged. */
   readonly onError: (error: unknown) => void;
 }
 
-/** What serves the requests that the edge lets through. Each ends with `Edge.respond`, or writes its response itself. */
-export interface Routes {
-  serve(exchange: Exchange): void;
-  /** Whether the request may leave HTTP; every other request that asks for it is served as plain HTTP. */
-  mayUpgrade(incoming: IncomingMessage): boolean;
-  /** Serves a request that leaves HTTP. `head` is what the client has sent after it. */
-  upgrade(exchange: Exchange, socket: Socket, head: Buffer): void;
-}
-
-/** An exchange whose request is still arriving, or whose response is not written. */
+/** An exchange whose request is not complete, or whose response is not written. */
 interface OpenExchange extends Exchange {
   readonly socket: Socket;
   readonly startedAtMs: number;
@@ -48,15 +40,15 @@ interface OpenExchange extends Exchange {
 interface ConnectionState {
   /** The last response is decided: further requests are not served. */
   isClosing: boolean;
-  /** The connection itself was refused: what still arrives is thrown away. */
+  /** The connection got an error of its own: bytes that still arrive are thrown away. */
   isRefused: boolean;
   requestCount: number;
   readonly exchanges: Set<OpenExchange>;
 }
 
 /**
- * A property of sockets, and of requests because Node takes the socket off a request that is read no further. Not a WeakMap,
- * because every garbage collection looks through all of its entries.
+ * Property of a socket, and of its requests because Node takes the socket off a request that is no longer read. A WeakMap would cost
+ * more, because every garbage collection scans all of its entries.
  */
 const connectionState = Symbol('connectionState');
 
@@ -73,7 +65,7 @@ const parserErrors: Readonly<Record<string, EdgeErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'RequestTimeout',
 };
 
-/** Refuses connections and requests before they are served, and writes every response. */
+/** Limits connections, refuses invalid requests, and writes every response. */
 export class Edge {
   readonly #deps: EdgeDeps;
   readonly #inspectOptions: InspectOptions;
@@ -91,20 +83,19 @@ export class Edge {
     this.#linger = { clock: deps.clock, lingerMs, lingerTotalMs };
   }
 
-  /** Passes the valid requests of `server` to `routes`, and refuses the others. */
+  /** Receives the requests of `server`, passes the valid ones to `routes`, and writes the responses. */
   attach(server: Server, routes: Routes): void {
     this.#routes = routes;
-    const serve = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-      const exchange = this.#admit(incoming, outgoing);
-      if (exchange !== undefined) routes.serve(exchange);
-    };
     server.on('connection', (socket) => this.#limitConnections(socket));
-    server.on('request', serve);
+    server.on('request', (incoming, outgoing) => {
+      const exchange = this.#admit(incoming, outgoing);
+      if (exchange !== undefined) this.#respond(exchange, routes.respond(exchange));
+    });
     server.on('checkContinue', (incoming, outgoing) => {
       const exchange = this.#admit(incoming, outgoing);
       if (exchange === undefined) return;
       outgoing.writeContinue();
-      routes.serve(exchange);
+      this.#respond(exchange, routes.respond(exchange));
     });
     server.on('checkExpectation', (incoming, outgoing) => {
       const exchange = this.#admit(incoming, outgoing);
@@ -112,7 +103,8 @@ export class Edge {
     });
     server.on('upgrade', (incoming, socket: Socket, head) => {
       socket.on('error', () => undefined);
-      routes.upgrade({ incoming, outgoing: createUpgradeResponse(incoming, socket) }, socket, head);
+      const exchange = { incoming, outgoing: createUpgradeResponse(incoming, socket) };
+      this.#respond(exchange, routes.respondToUpgrade(exchange, socket, head));
     });
     server.on('connect', (_request, socket: Socket) => this.#refuseConnection(socket, 'MethodNotAllowed'));
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -134,31 +126,30 @@ export class Edge {
     return inspectRequest(incoming, this.#inspectOptions) === undefined;
   }
 
-  /**
-   * Writes a response; undefined means that it was written or that the request has become a stream. An error becomes
-   * InternalServerError and goes to `onError`. Never rejects.
-   */
-  async respond(exchange: Exchange, response: Promise<HttpResponse | undefined>): Promise<void> {
+  #respond(exchange: Exchange, pending: Promise<HttpResponse | undefined>): void {
     // Node takes the socket off the request when the client leaves.
     const socket: Socket | null = exchange.incoming.socket;
-    try {
-      const known = await response;
-      if (known === undefined) return;
-      if (closesConnection(known)) this.#willClose(exchange);
-      await writeResponse(this.#linger, exchange, known);
-      // The connection carries another request only when this one, refused before it was read, has arrived whole.
-      if (!exchange.incoming.complete && !(await discardBody(this.#linger, exchange.incoming))) socket?.destroySoon();
-    } catch (error) {
+    this.#write(exchange, socket, pending).catch((error: unknown) => {
       this.#deps.onError(error);
       if (exchange.outgoing.headersSent) exchange.outgoing.destroy();
       else this.#refuse(exchange, 'InternalServerError');
-    }
+    });
+  }
+
+  async #write(exchange: Exchange, socket: Socket | null, pending: Promise<HttpResponse | undefined>): Promise<void> {
+    const response = await pending;
+    if (response === undefined) return;
+    if (closesConnection(response)) this.#willClose(exchange);
+    await writeResponse(this.#linger, exchange, response);
+    const { incoming } = exchange;
+    // The connection carries another request only when this one, refused before it was read, has arrived whole.
+    if (!incoming.complete && !(await discardBody(this.#linger, incoming))) socket?.destroySoon();
   }
 
   #limitConnections(socket: Socket): void {
-    const leave = this.#deps.gate.enter(socket.remoteAddress);
-    if (leave === undefined) socket.destroy();
-    else socket.once('close', leave);
+    const close = this.#deps.connectionLimiter.open(socket.remoteAddress);
+    if (close === undefined) socket.destroy();
+    else socket.once('close', close);
   }
 
   #stateOf(socket: Socket): ConnectionState {

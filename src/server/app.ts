@@ -52,7 +52,7 @@ import { createEndpoints } from '#xrpc/mls/endpoints.ts';
 import { createXrpc } from '#xrpc/respond-to-xrpc.ts';
 import type { RequestObservation, RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
 
-/** The opened parts that an app is composed of. */
+/** What an app is composed of. */
 export interface AppParts {
   readonly config: Config;
   readonly clock: Clock;
@@ -68,13 +68,13 @@ export interface AppParts {
   readonly audit: AuditLog;
   readonly version: string;
   readonly serviceDid: string;
-  /** Where clients reach the service, without a path. */
+  /** The URL of the service for clients, without a path. */
   readonly publicUrl: string;
 }
 
 export interface App {
   readonly respondToXrpc: RespondToXrpc;
-  /** Every path that is not XRPC. */
+  /** Serves every path that is not XRPC. */
   readonly http: Hono;
   readonly endpoints: readonly Endpoint[];
   readonly hub: Hub;
@@ -86,7 +86,7 @@ export interface App {
 
 const subscriptionNsid = 'blue.catbird.mls.subscribeConvoEvents';
 
-/** Composes domain, stream and HTTP out of opened parts; nothing listens yet. */
+/** Composes the domain, the streams and HTTP; opens no port. */
 export function createApp(parts: AppParts): App {
   const { config, clock, logger, metrics, database, privacy, notifier } = parts;
   const failed = (part: 'tail' | 'stream') => (error: unknown) =>
@@ -95,8 +95,8 @@ export function createApp(parts: AppParts): App {
   const codec = createCursorCodec(privacy, parts.cursorGeneration);
   const tail = startTail({ database, privacy, clock, hub, codec, onError: failed('tail') });
   notifier.onNotify(() => tail.ring());
-  const kept = keptOf(config);
-  const streamParts = { database, privacy, clock, hub, codec, ...kept, onError: failed('stream') };
+  const retention = retentionOf(config);
+  const streamParts = { database, privacy, clock, hub, codec, ...retention, onError: failed('stream') };
   const keyPackageWatch: KeyPackageWatch = createKeyPackageWatch({
     ...streamParts,
     tellServers: (dids) => bus.sendClaims(dids),
@@ -114,7 +114,7 @@ export function createApp(parts: AppParts): App {
     clock,
     codec,
     blocks: blocksOf(parts, { documents, admission }),
-    ...kept,
+    ...retention,
     ...budgetsOf(parts, quota),
     requireFraming: config.REQUIRE_MLS_FRAMING,
     handshakes: config.HANDSHAKES,
@@ -123,7 +123,7 @@ export function createApp(parts: AppParts): App {
     onClaims: (dids) => keyPackageWatch.noteClaims(dids),
     appender: createMessageAppender({
       sql,
-      ...kept,
+      ...retention,
       onStored: () => notifier.ring(),
       onBatch: (items) => metrics.batchStored(items),
     }),
@@ -143,8 +143,8 @@ export function createApp(parts: AppParts): App {
   return { respondToXrpc, http: httpOf(parts), endpoints, hub, tail, openStreams, keyPackageWatch, admission };
 }
 
-/** What the operator has set of how long and how much is kept. */
-function keptOf(config: Config) {
+/** The settings for retention and for counts of stored rows. */
+function retentionOf(config: Config) {
   return {
     timeBucketSeconds: config.TIME_BUCKET_SECONDS,
     messageTtlDays: config.MESSAGE_TTL_DAYS,
@@ -201,7 +201,7 @@ function xrpcOf(
       enforceJti: config.ENFORCE_JTI,
     }),
     quota,
-    addressLimiter: doorkeeperOf(parts, quota),
+    addressLimiter: addressLimiterOf(parts, quota),
     logger,
     clock,
     deadline: createRequestDeadlines(clock),
@@ -213,9 +213,9 @@ function xrpcOf(
 }
 
 function quotaOf({ config, clock, logger, metrics, database, privacy }: AppParts): QuotaCharger {
-  const place = config.QUOTA_STORE ?? (config.SERVER_COUNT === 1 ? 'memory' : 'postgres');
-  metrics.quotaStore(place === 'memory' ? 'memory' : 'shared');
-  if (place === 'memory') return createQuota({ config, clock });
+  const store = config.QUOTA_STORE ?? (config.SERVER_COUNT === 1 ? 'memory' : 'postgres');
+  metrics.quotaStore(store === 'memory' ? 'memory' : 'shared');
+  if (store === 'memory') return createQuota({ config, clock });
   const shared = createSharedStores({
     sql: database.sql,
     privacy,
@@ -239,7 +239,7 @@ function budgetsOf(
   };
 }
 
-function doorkeeperOf({ config, clock, audit }: AppParts, quota: QuotaCharger): ClientAddressLimiter {
+function addressLimiterOf({ config, clock, audit }: AppParts, quota: QuotaCharger): ClientAddressLimiter {
   return createClientAddressLimiter({
     clock,
     quota,
@@ -258,15 +258,15 @@ function doorkeeperOf({ config, clock, audit }: AppParts, quota: QuotaCharger): 
   });
 }
 
-/** Whoever waits for a DID document takes no place: anyone can name a host that does not answer. */
+/** A request that waits for a DID document has no slot, because every client can name a host that does not respond. */
 function documentsOf({ config, clock }: AppParts, admission: Admission): DidDocuments {
   const network = config.IDENTITY_ALLOW_PRIVATE_NETWORK ? 'private' : 'public';
   const timeoutMs = config.DID_RESOLUTION_TIMEOUT_MS;
   const fetchDidDocument = createFetchDidDocument({ clock, plcUrl: config.PLC_URL, network, timeoutMs });
   const documents = createDidDocuments({ fetchDidDocument, clock, network, entriesMax: config.DID_CACHE_ENTRIES });
   return {
-    signingKey: (did, options) => admission.aside(() => documents.signingKey(did, options)),
-    pdsEndpoint: (did) => admission.aside(() => documents.pdsEndpoint(did)),
+    signingKey: (did, options) => admission.withoutSlot(() => documents.signingKey(did, options)),
+    pdsEndpoint: (did) => admission.withoutSlot(() => documents.pdsEndpoint(did)),
     noteProof: (address, did) => documents.noteProof(address, did),
   };
 }
@@ -283,8 +283,8 @@ function blocksOf(
     clock,
   });
   return {
-    blocksOf: (did, options) => admission.aside(() => records.blocksOf(did, options)),
-    blockAt: (did, recordKey) => admission.aside(() => records.blockAt(did, recordKey)),
+    blocksOf: (did, options) => admission.withoutSlot(() => records.blocksOf(did, options)),
+    blockAt: (did, recordKey) => admission.withoutSlot(() => records.blockAt(did, recordKey)),
   };
 }
 

@@ -8,8 +8,8 @@ import { rateLimitExceeded } from './response/rate-limit.ts';
 import type { XrpcRequest } from './xrpc-request.ts';
 
 /**
- * Errors that show a forged or guessed token. A token that is missing, expired, used twice, or impossible to check at the moment
- * counts as no failure, because clients without bad intent send those too.
+ * Errors of forged and guessed tokens. A token that is missing, expired, used twice or impossible to check now is not counted, because
+ * honest clients send those too.
  */
 const countedFailures: ReadonlySet<string> = new Set([
   'BadJwt',

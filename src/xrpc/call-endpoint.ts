@@ -56,8 +56,8 @@ async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: Method
   await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
   refuseLargeBody(incoming, endpoint.bodySizeBytesMax);
   const readBody = (): Promise<unknown> =>
-    deps.admission.aside(() => readJsonBody(incoming, endpoint.bodySizeBytesMax));
-  const body = await endpoint.answer({ caller, search, readBody });
+    deps.admission.withoutSlot(() => readJsonBody(incoming, endpoint.bodySizeBytesMax));
+  const body = await endpoint.call({ caller, search, readBody });
   return { status: statusOk, headers: responseHeaders(request), body };
 }
 
@@ -69,11 +69,11 @@ async function openEventStream(
   const { incoming, outgoing, search } = request;
   const caller = await authenticateByToken(deps, request, endpoint);
   await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
-  const take = await endpoint.open({ caller, search, lastEventId: incoming.headers['last-event-id']?.toString() });
+  const serve = await endpoint.open({ caller, search, lastEventId: incoming.headers['last-event-id']?.toString() });
   if (currentRequest()?.isExpired === true) throw outcomeUnknown();
   outgoing.writeHead(statusOk, { ...responseHeaders(request), ...eventStreamHeaders });
   outgoing.flushHeaders();
-  take(outgoing);
+  serve(outgoing);
 }
 
 async function openSubscription(
@@ -83,10 +83,9 @@ async function openSubscription(
 ): Promise<undefined> {
   const { openWebSocket, search } = request;
   if (openWebSocket === undefined) throw generalError('UpgradeRequired');
-  const admitted = await authenticate(deps.addressLimiter, request, () => endpoint.admit(search));
-  await chargeAccount(deps.quota, request, { did: admitted.caller.did, quota: endpoint.quota });
-  const take = await admitted.open();
-  openWebSocket(responseHeaders(request), take);
+  const { caller, open } = await authenticate(deps.addressLimiter, request, () => endpoint.authenticate(search));
+  await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
+  openWebSocket(responseHeaders(request), await open());
 }
 
 function authenticateByToken(deps: CallDeps, request: XrpcRequest, { nsid }: Endpoint): Promise<Caller> {

@@ -4,14 +4,14 @@ import { WebSocketServer } from 'ws';
 import type { Exchange } from '#edge/exchange.ts';
 import { securityHeaders } from '#edge/security-headers.ts';
 import { limits } from '#platform/limits.ts';
-import type { Endpoint, SocketTaker } from './endpoint.ts';
+import type { Endpoint, ServeWebSocket } from './endpoint.ts';
 
-/** Responds 101 with `headers`, and passes the open socket to `take`; does neither when the client has left. */
-export type OpenWebSocket = (headers: Readonly<Record<string, string>>, take: SocketTaker) => void;
+/** Responds 101 with `headers`, and passes the open WebSocket to `serve`; does neither when the client has left. */
+export type OpenWebSocket = (headers: Readonly<Record<string, string>>, serve: ServeWebSocket) => void;
 
 const keyForm = /^[+/0-9A-Za-z]{22}==$/;
 
-/** Whether the client asks for a WebSocket as in RFC 6455 section 4.1; ws would write its own error texts for others. */
+/** Whether the request is a handshake of RFC 6455 section 4.1; ws responds to others with error texts of its own. */
 function isHandshake({ method, headers }: IncomingMessage): boolean {
   const isWebSocket = method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
   return isWebSocket && headers['sec-websocket-version'] === '13' && keyForm.test(headers['sec-websocket-key'] ?? '');
@@ -48,7 +48,7 @@ export interface UpgradeRequest extends Exchange {
 /** Completes the handshake of `request` on `server`, once the endpoint accepts it. */
 export function webSocketOpener(server: WebSocketServer, request: UpgradeRequest): OpenWebSocket {
   const { incoming, outgoing, socket, head } = request;
-  return (headers, take) => {
+  return (headers, serve) => {
     const lines = Object.entries({ ...securityHeaders, ...headers })
       .filter(([name]) => name !== 'Content-Type')
       .map(([name, value]) => `${name}: ${value}`);
@@ -59,7 +59,7 @@ export function webSocketOpener(server: WebSocketServer, request: UpgradeRequest
     try {
       server.handleUpgrade(incoming, socket, head, (webSocket) => {
         server.emit('connection', webSocket, incoming);
-        take(webSocket);
+        serve(webSocket);
       });
     } finally {
       server.off('headers', addHeaders);

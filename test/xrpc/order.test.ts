@@ -11,7 +11,7 @@ import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createAdmission } from '#xrpc/overload/admission.ts';
 import { createXrpc } from '#xrpc/respond-to-xrpc.ts';
 import type { RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
-import { sampleDoorkeeper, startSampleApp, sampleEndpoints } from './sample-app.ts';
+import { sampleAddressLimiter, startSampleApp, sampleEndpoints } from './sample-app.ts';
 import type { SampleApp } from './sample-app.ts';
 
 let service: SampleApp;
@@ -128,7 +128,7 @@ test('an endpoint without lexicon, auth or quota, or with the name of another, d
       admission: createAdmission({ inProgressMax: 1 }),
       authenticate: () => Promise.reject(new Error('nobody')),
       quota,
-      addressLimiter: sampleDoorkeeper(quota),
+      addressLimiter: sampleAddressLimiter(quota),
       logger: createLogger('silent'),
       clock: systemClock,
     });

@@ -111,7 +111,7 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
     admission: createAdmission({ inProgressMax: 1_000 }),
     authenticate,
     quota,
-    addressLimiter: sampleDoorkeeper(quota),
+    addressLimiter: sampleAddressLimiter(quota),
     logger,
     clock: systemClock,
     observe: (observation) => void service.observed.push(observation),
@@ -125,7 +125,7 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
 }
 
 /** Trusts no proxy and bans nobody. */
-export function sampleDoorkeeper(quota: QuotaCharger): ClientAddressLimiter {
+export function sampleAddressLimiter(quota: QuotaCharger): ClientAddressLimiter {
   return createClientAddressLimiter({
     clock: systemClock,
     quota,
@@ -215,12 +215,12 @@ export function sampleEndpoints(handled: string[], openStreams = new Set<OpenStr
       lexicon: watchLexicon,
       auth: 'ticket',
       quota: 'subscribe',
-      async admit({ params }) {
+      async authenticate({ params }) {
         if (params.ticket !== 'alice') throw new AppError('BadTicket', 'The ticket is not valid.');
         return { caller: { did: alice }, room: params.room };
       },
-      async open({ admission }) {
-        if (admission.room === 'nowhere') throw domainError('ConvoNotFound');
+      async open({ identity }) {
+        if (identity.room === 'nowhere') throw domainError('ConvoNotFound');
         handled.push('watch');
         return (socket) => {
           const stream = openStreamOf(socket);

@@ -3,7 +3,7 @@ import { refusalFor } from '#domain/refusal-reasons.ts';
 import { decodeBase64 } from '#platform/base64.ts';
 import { inputTimeMs } from './time-input.ts';
 
-/** Names of refusals that have a text for what is not base64. */
+/** Errors that have a text for input that is not base64. */
 type BlobRefusal = 'InvalidCommit' | 'InvalidGroupInfo' | 'InvalidKeyPackage' | 'InvalidWelcome';
 
 /** @throws AppError `refusal` when the text is not base64. */
@@ -13,22 +13,22 @@ export function blob(text: string, refusal: BlobRefusal): Buffer {
   return bytes;
 }
 
-/** As `blob`, for fields that may be absent. */
+/** The same as `blob`, for optional fields. */
 export function optionalBlob(text: string | undefined, refusal: BlobRefusal): Buffer | undefined {
   return text === undefined ? undefined : blob(text, refusal);
 }
 
-/** The size of those that are there. */
+/** The total size in bytes; absent fields count nothing. */
 export function sizeOf(blobs: Readonly<Record<string, Buffer | undefined>>): number {
   return Object.values(blobs).reduce((total, bytes) => total + (bytes?.length ?? 0), 0);
 }
 
-/** A buffer on the bytes that the lexicon parser made, without a copy. */
+/** A Buffer that shares the memory of `bytes`. */
 export function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** A key package as clients upload it. Text that is not base64 becomes empty bytes, which no check accepts. */
+/** A key package as clients upload it. Text that is not base64 becomes empty bytes, so that only this package of a batch is refused. */
 export function keyPackageUpload(
   item: {
     readonly keyPackage: string;

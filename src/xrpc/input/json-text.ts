@@ -1,15 +1,15 @@
 import { decodeBase64 } from '#platform/base64.ts';
 
-/** What a body may hold before it is parsed. */
+/** Limits of a JSON body, most of them checked before it is parsed. */
 export interface JsonBounds {
-  /** Objects and arrays inside each other. */
+  /** Levels of nested objects and arrays. */
   readonly depthMax: number;
-  /** Values in all, counted by the brackets and commas around them. */
+  /** Values in total, counted by their brackets and commas. */
   readonly valuesMax: number;
   readonly keyLengthMax: number;
 }
 
-/** What a body may be refused for, and the text that goes to the caller. */
+/** Reasons to refuse a body, with the text that the caller gets. */
 export const jsonProblems = {
   notUtf8: 'The body is not UTF-8. Encode it in UTF-8.',
   notJson: 'The body is not JSON (RFC 8259). Send one JSON object, without a byte order mark.',
@@ -41,10 +41,10 @@ const opening: ReadonlySet<number> = new Set([0x5b, 0x7b]);
 const closing: ReadonlySet<number> = new Set([0x5d, 0x7d]);
 
 /**
- * Parses a request body. `{"$bytes": base64}` becomes a Buffer, whichever alphabet and padding it uses; one that cannot be
- * decoded stays an object, so that the lexicon check can name its field.
- * @returns the problem when `body` is not strict UTF-8, not JSON, exceeds `bounds`, or holds a NUL, half a surrogate pair, a
- * number that JavaScript would change, a key twice, or a key that could reach a prototype.
+ * Parses a request body. `{"$bytes": base64}` in any alphabet and padding becomes a Buffer; one that cannot be decoded stays an object,
+ * so that the check of the lexicon can name its field.
+ * @returns a problem when `body` is not strict UTF-8, not JSON, exceeds `bounds`, or holds NUL, half a surrogate pair, a number that
+ * JavaScript would round, a repeated key, or a key that could reach a prototype.
  */
 export function parseJson(
   body: Buffer,
@@ -53,8 +53,8 @@ export function parseJson(
   try {
     const memberCount = countMembers(body, bounds);
     const rules = { hasEscapes: body.includes('\\u'), keyLengthMax: bounds.keyLengthMax, memberCount: 0 };
-    const value = admit(parseText(decode(body)), rules);
-    // The parser keeps the last of two members with one key, so that fewer are left than were written.
+    const value = convert(parseText(decode(body)), rules);
+    // `JSON.parse` keeps only the last of two members with the same key, so that a difference in number shows a repeated key.
     return rules.memberCount === memberCount ? { value } : { problem: 'repeatedKey' };
   } catch (error) {
     if (error instanceof RefusedJson) return { problem: error.problem };
@@ -79,8 +79,8 @@ function parseText(text: string): unknown {
 }
 
 /**
- * A linear look at what is outside of strings: deep input must not reach the recursive parser.
- * @returns how many members all objects have together.
+ * Scans the bytes outside of strings in linear time, because deep input must not reach the recursive parser.
+ * @returns the number of members of all objects together.
  * @throws RefusedJson when the body exceeds `bounds`.
  */
 function countMembers(body: Buffer, bounds: JsonBounds): number {
@@ -119,46 +119,46 @@ function isEscaped(body: Buffer, at: number): boolean {
   return backslashes % 2 === 1;
 }
 
-/** What is asked of values, and how many members were seen on the way. */
+/** Rules for parsed values, and the number of members counted so far. */
 interface Rules {
-  /** Only text with escapes can hold what Postgres text cannot. */
+  /** Only a body with escapes can hold text that Postgres cannot store. */
   readonly hasEscapes: boolean;
   readonly keyLengthMax: number;
   memberCount: number;
 }
 
-/** Checks and converts what `JSON.parse` has made. */
-function admit(value: unknown, rules: Rules): unknown {
-  if (typeof value === 'string') return admitText(value, rules);
-  if (typeof value === 'number') return admitNumber(value);
+/** Checks and converts a value of `JSON.parse`. */
+function convert(value: unknown, rules: Rules): unknown {
+  if (typeof value === 'string') return convertText(value, rules);
+  if (typeof value === 'number') return convertNumber(value);
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((item) => admit(item, rules));
-  return admitObject(value, rules);
+  if (Array.isArray(value)) return value.map((item) => convert(item, rules));
+  return convertObject(value, rules);
 }
 
-function admitText(text: string, { hasEscapes }: Rules): string {
+function convertText(text: string, { hasEscapes }: Rules): string {
   if (!hasEscapes) return text;
   if (text.includes('\0')) throw new RefusedJson('nul');
   if (!text.isWellFormed()) throw new RefusedJson('halfSurrogate');
   return text;
 }
 
-function admitNumber(value: number): number {
+function convertNumber(value: number): number {
   if (Math.abs(value) > Number.MAX_SAFE_INTEGER) throw new RefusedJson('largeNumber');
   return value;
 }
 
-function admitObject(value: object, rules: Rules): unknown {
+function convertObject(value: object, rules: Rules): unknown {
   const entries = Object.entries(value);
   rules.memberCount += entries.length;
   const [first] = entries;
   if (entries.length === 1 && first?.[0] === '$bytes' && typeof first[1] === 'string')
     return decodeBase64(first[1]) ?? value;
-  const admitted: Record<string, unknown> = {};
+  const converted: Record<string, unknown> = {};
   for (const [key, item] of entries) {
     if (forbiddenKeys.has(key)) throw new RefusedJson('reservedKey');
     if (key.length > rules.keyLengthMax) throw new RefusedJson('longKey');
-    admitted[admitText(key, rules)] = admit(item, rules);
+    converted[convertText(key, rules)] = convert(item, rules);
   }
-  return admitted;
+  return converted;
 }

@@ -12,7 +12,7 @@ import type { InferOutput, Issue, ParamsSchema, Schema } from '@atproto/lex-sche
 import { AppError } from '#platform/errors.ts';
 
 /**
- * The query parameters that the lexicon declares; others are ignored. A list may be repeated or comma-separated.
+ * Parses the query parameters that the lexicon declares, and ignores others. A list may be repeated or comma-separated.
  * @throws AppError InvalidRequest naming the parameter and the rule, never the value.
  */
 export function parseParams<Params extends ParamsSchema>(schema: Params, search: URLSearchParams): InferOutput<Params> {
@@ -20,7 +20,7 @@ export function parseParams<Params extends ParamsSchema>(schema: Params, search:
   for (const [name, value] of search) {
     const validator = schema.shapeValidators.get(name);
     if (validator === undefined) continue;
-    // URLSearchParams puts U+FFFD where the bytes were not UTF-8; Postgres text cannot hold a NUL.
+    // URLSearchParams replaces bytes that are not UTF-8 by U+FFFD, and Postgres text cannot hold NUL.
     if (value.includes('\ufffd') || value.includes('\0')) throw invalid(`params.${name} must be UTF-8 without NUL.`);
     for (const item of isList(validator) ? value.split(',') : [value]) entries.push([name, item]);
   }
@@ -32,7 +32,7 @@ export function parseParams<Params extends ParamsSchema>(schema: Params, search:
 }
 
 /**
- * The body as the lexicon describes it, with its defaults; fields that the lexicon does not know are kept and ignored.
+ * Checks a body against the lexicon and adds default values; unknown fields are kept and ignored.
  * @throws AppError InvalidRequest naming the field and the rule, never the value.
  */
 export function parseInput<Input extends Schema>(schema: Input, body: unknown): InferOutput<Input> {
@@ -41,7 +41,7 @@ export function parseInput<Input extends Schema>(schema: Input, body: unknown): 
   return result.value;
 }
 
-/** The validator makes an error also for each optional field that is absent; nobody reads where it arose, and finding that out is dear. */
+/** Runs `validate` without stack traces: the validator makes an error for each absent optional field, and stack traces are slow. */
 function withoutStacks<Result>(validate: () => Result): Result {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
@@ -63,7 +63,7 @@ function invalid(message: string): AppError {
   return new AppError('InvalidRequest', message);
 }
 
-/** The paths come from the lexicon and from positions in lists, so nothing the caller wrote is in the text. */
+/** The text holds names of the lexicon and list indexes only, and no input of the caller. */
 function describeIssue(root: 'params' | 'input', issue: Issue | undefined): string {
   if (issue === undefined) return `${root} is not valid.`;
   const path =

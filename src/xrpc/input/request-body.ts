@@ -10,13 +10,13 @@ const bounds = {
   keyLengthMax: limits.jsonKeyLengthMax,
 };
 
-/** JSON has one encoding and no parameters (RFC 8259 section 8.1); clients name it all the same. */
+/** JSON is always UTF-8 and has no parameters (RFC 8259 section 8.1), but clients send a charset. */
 const mediaType = /^application\/json\s*(?:;\s*charset=(?:utf-8|"utf-8")\s*)?;?\s*$/i;
 
 /**
- * The JSON body of a request, read no further than `sizeBytesMax`.
- * @throws AppError UnsupportedMediaType for anything but plain JSON; PayloadTooLarge, announced or not; InvalidRequest for a
- * body that is not JSON, is too deep or ends early.
+ * Reads the JSON body of a request, and stops after `sizeBytesMax`.
+ * @throws AppError UnsupportedMediaType for another content type or an encoding, PayloadTooLarge for a body over `sizeBytesMax`,
+ * InvalidRequest for a body that is not JSON, is too deep or ends early.
  */
 export async function readJsonBody(request: IncomingMessage, sizeBytesMax: number): Promise<unknown> {
   const encoding = request.headers['content-encoding'];
@@ -28,31 +28,31 @@ export async function readJsonBody(request: IncomingMessage, sizeBytesMax: numbe
   return parsed.value;
 }
 
-/** @throws AppError PayloadTooLarge when a body is announced that is larger than `sizeBytesMax`. */
+/** @throws AppError PayloadTooLarge when Content-Length is larger than `sizeBytesMax`. */
 export function refuseLargeBody(request: IncomingMessage, sizeBytesMax: number): void {
   if (Number(request.headers['content-length'] ?? 0) > sizeBytesMax) throw generalError('PayloadTooLarge');
 }
 
-/** By events: iterating over a request takes longer than everything else that is done with a small body. */
+/** Uses events, because iterating over a request costs more than all other work on a small body. */
 async function readAll(request: IncomingMessage, sizeBytesMax: number): Promise<Buffer> {
   refuseLargeBody(request, sizeBytesMax);
   if (request.destroyed) throw requestError('bodyEndsEarly');
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   return new Promise((resolve, reject) => {
-    const broken = (): void => end(() => reject(requestError('bodyEndsEarly')));
-    const whole = (): void => end(() => resolve(Buffer.concat(chunks, sizeBytes)));
-    function take(chunk: Buffer): void {
+    const fail = (): void => end(() => reject(requestError('bodyEndsEarly')));
+    const succeed = (): void => end(() => resolve(Buffer.concat(chunks, sizeBytes)));
+    function append(chunk: Buffer): void {
       sizeBytes += chunk.length;
       chunks.push(chunk);
       if (sizeBytes <= sizeBytesMax) return;
       request.pause();
       end(() => reject(generalError('PayloadTooLarge')));
     }
-    function end(settle: () => void): void {
-      request.off('data', take).off('end', whole).off('error', broken).off('close', broken);
-      settle();
+    function end(resolveOrReject: () => void): void {
+      request.off('data', append).off('end', succeed).off('error', fail).off('close', fail);
+      resolveOrReject();
     }
-    request.on('data', take).on('end', whole).on('error', broken).on('close', broken);
+    request.on('data', append).on('end', succeed).on('error', fail).on('close', fail);
   });
 }

@@ -1,10 +1,7 @@
 import { AppError } from '#platform/errors.ts';
 import { jsonProblems } from './json-text.ts';
 
-/**
- * Texts of InvalidRequest, each for one rule. Rules of the lexicon have texts of their own, which name the field
- * (`src/xrpc/lexicon-input.ts`).
- */
+/** Texts of InvalidRequest, one for each rule. `lexicon-input.ts` makes the texts for rules of a lexicon, which name the field. */
 export const requestProblems = {
   ...jsonProblems,
   bodyEndsEarly: 'The body ends before the length that its header names. Send it whole.',
@@ -12,7 +9,7 @@ export const requestProblems = {
   warningEnded: 'input.expiresAt is over, so the warning could reach nobody. Name a later time, or none.',
 } as const;
 
-/** The refusal InvalidRequest with the text of `problem`. */
+/** InvalidRequest with the text of `problem`. */
 export function requestError(problem: keyof typeof requestProblems): AppError {
   return new AppError('InvalidRequest', requestProblems[problem]);
 }

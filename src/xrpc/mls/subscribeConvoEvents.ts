@@ -17,10 +17,10 @@ export const subscribeConvoEvents = (deps: Parameters<typeof requireMember>[0] &
     lexicon,
     auth: 'ticket',
     quota: 'subscribe',
-    admit: ({ params }): Promise<Ticket> => deps.tickets.redeem(params.ticket),
-    open: async ({ admission, params }) => {
-      const { caller } = admission;
-      const wanted = admission.conversationId ?? params.convoId;
+    authenticate: ({ params }): Promise<Ticket> => deps.tickets.redeem(params.ticket),
+    open: async ({ identity, params }) => {
+      const { caller } = identity;
+      const wanted = identity.conversationId ?? params.convoId;
       const groupId = wanted === undefined ? undefined : parseConversationId(wanted);
       if (groupId !== undefined) await requireMember(deps, caller, groupId);
       return openSocketStream(deps.stream, {

@@ -51,7 +51,7 @@ test('what waits for somebody else takes no place, once per request however many
   const counts: number[] = [];
   const admission = createAdmission({ inProgressMax: 2, onChange: (count) => counts.push(count) });
   const waiting = Array.from({ length: 5 }, () =>
-    hold(admission, (until) => Promise.all([admission.aside(() => until), admission.aside(() => until)])),
+    hold(admission, (until) => Promise.all([admission.withoutSlot(() => until), admission.withoutSlot(() => until)])),
   );
   expect(waiting).not.toContain(undefined);
   const held = fill(admission);
@@ -70,9 +70,9 @@ test('what goes on after the answer, and what no request asked for, is not count
   const { promise, resolve } = Promise.withResolvers<void>();
   let background: Promise<void> | undefined;
   await admission.admit(async () => {
-    background = admission.aside(() => promise);
+    background = admission.withoutSlot(() => promise);
   });
-  await admission.aside(() => Promise.resolve());
+  await admission.withoutSlot(() => Promise.resolve());
   resolve();
   await background;
   expect(counts).toEqual([1, 0]);

@@ -1,26 +1,24 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 /**
- * How many requests the server works on at once. What comes on top is refused at once instead of waiting: a queue would make
- * everybody late, and those at its end have given up by the time it is their turn.
+ * Limits the requests in progress. A request over the limit is refused at once and does not wait: a queue would make all requests late,
+ * and the clients at its end would have given up before their turn.
  */
 export interface Admission {
-  /** Whether a request would find a place; one that would not counts as refused. */
-  hasRoom(): boolean;
-  /** Runs a request in a place of its own; undefined if there is none, and then nothing has run. */
+  /** Runs a request in a slot of its own; runs nothing and returns undefined when no slot is free. */
   admit<T>(request: () => Promise<T>): Promise<T> | undefined;
   /**
-   * Runs what waits for somebody else: the client's body, a DID document. The request takes nobody's place meanwhile, or a few slow
-   * senders could hold all of them; others bound how many there are (connections, the gates of outbound fetches).
+   * Runs a task that waits for another machine: for the body of the request, or for a DID document. The request has no slot meanwhile,
+   * because a few slow clients could take all slots; limits on connections and on outbound fetches bound the number of such tasks.
    */
-  aside<T>(task: () => Promise<T>): Promise<T>;
-  /** How late the event loop was. While it stays late the server takes on less, down to an eighth, but not below 16. */
+  withoutSlot<T>(task: () => Promise<T>): Promise<T>;
+  /** Reports how late the event loop was. While it stays late there are fewer slots: an eighth at least, and not below 16. */
   noteLoopDelay(delayMs: number): void;
-  /** Not the same for all that are refused, so that they do not come back in the same second. */
+  /** Differs between refused requests, so that their clients do not all repeat them in the same second. */
   nextRetryAfterSeconds(): number;
 }
 
-/** Why a request was refused: all places are taken, or those that a late event loop has left. */
+/** Why a request was refused: all slots are taken, or all that are left while the event loop is late. */
 export type ShedReason = 'full' | 'late';
 
 export interface AdmissionDeps {
@@ -30,27 +28,27 @@ export interface AdmissionDeps {
   readonly onShed?: (reason: ShedReason) => void;
 }
 
-/** One request's place. What it does aside may go on in parallel, and even after its answer. */
-interface Place {
-  asideCount: number;
-  isLeft: boolean;
+/** The slot of one request. Its tasks without a slot may run in parallel, and longer than the request. */
+interface Slot {
+  tasksWithoutSlot: number;
+  isReleased: boolean;
 }
 
-/** Of the 100 ms within which a refusal should be out, half may pass before a request is looked at. */
+/** Half of the 100 ms within which a refusal should be sent. */
 const loopDelayMsMax = 50;
 /** One long garbage collection is no overload. */
 const lateSamplesMin = 3;
-const cutFactor = 0.75;
-const leastShare = 1 / 8;
-/** So few requests do not make an event loop late. */
-const leastPlaces = 16;
+const decreaseFactor = 0.75;
+const slotsMinShare = 1 / 8;
+/** Fewer requests than this do not make an event loop late. */
+const slotsMin = 16;
 const retryAfterSecondsMax = 5;
 
-/** Counts places, and has fewer of them while the event loop is late (additive increase, multiplicative decrease). */
+/** Counts slots, and has fewer of them while the event loop is late (additive increase, multiplicative decrease). */
 export function createAdmission({ inProgressMax, onChange, onShed }: AdmissionDeps): Admission {
-  const limitMin = Math.min(inProgressMax, Math.max(leastPlaces, Math.ceil(inProgressMax * leastShare)));
+  const limitMin = Math.min(inProgressMax, Math.max(slotsMin, Math.ceil(inProgressMax * slotsMinShare)));
   const increase = Math.max(1, Math.ceil(inProgressMax / 16));
-  const places = new AsyncLocalStorage<Place>();
+  const slots = new AsyncLocalStorage<Slot>();
   let limit = inProgressMax;
   let inProgress = 0;
   let lateSamples = 0;
@@ -61,43 +59,39 @@ export function createAdmission({ inProgressMax, onChange, onShed }: AdmissionDe
     onChange?.(inProgress);
   }
 
-  function hasRoom(): boolean {
-    if (inProgress < limit) return true;
-    refused += 1;
-    onShed?.(inProgress >= inProgressMax ? 'full' : 'late');
-    return false;
-  }
-
-  async function run<T>(place: Place, request: () => Promise<T>): Promise<T> {
+  async function run<T>(slot: Slot, request: () => Promise<T>): Promise<T> {
     try {
-      return await places.run(place, request);
+      return await slots.run(slot, request);
     } finally {
-      if (place.asideCount === 0) change(-1);
-      place.isLeft = true;
+      if (slot.tasksWithoutSlot === 0) change(-1);
+      slot.isReleased = true;
     }
   }
 
   return {
-    hasRoom,
     admit(request) {
-      if (!hasRoom()) return undefined;
+      if (inProgress >= limit) {
+        refused += 1;
+        onShed?.(inProgress >= inProgressMax ? 'full' : 'late');
+        return undefined;
+      }
       change(1);
-      return run({ asideCount: 0, isLeft: false }, request);
+      return run({ tasksWithoutSlot: 0, isReleased: false }, request);
     },
-    async aside(task) {
-      const place = places.getStore();
-      if (place === undefined || place.isLeft) return task();
-      if (place.asideCount++ === 0) change(-1);
+    async withoutSlot(task) {
+      const slot = slots.getStore();
+      if (slot === undefined || slot.isReleased) return task();
+      if (slot.tasksWithoutSlot++ === 0) change(-1);
       try {
         return await task();
       } finally {
-        if (--place.asideCount === 0 && !place.isLeft) change(1);
+        if (--slot.tasksWithoutSlot === 0 && !slot.isReleased) change(1);
       }
     },
     noteLoopDelay(delayMs) {
       lateSamples = delayMs > loopDelayMsMax ? lateSamples + 1 : 0;
       if (lateSamples === 0) limit = Math.min(inProgressMax, limit + increase);
-      if (lateSamples >= lateSamplesMin) limit = Math.max(limitMin, Math.floor(limit * cutFactor));
+      if (lateSamples >= lateSamplesMin) limit = Math.max(limitMin, Math.floor(limit * decreaseFactor));
     },
     nextRetryAfterSeconds: () => 1 + (refused % retryAfterSecondsMax),
   };

@@ -8,10 +8,10 @@ import type { Admission } from './admission.ts';
 
 const body = JSON.stringify({ error: 'ServiceUnavailable', message: generalErrors.ServiceUnavailable });
 
-/** Reading the rest of a body of this size costs less than a new connection. */
+/** A body of this size costs less to read than a new connection costs to open. */
 const discardedSizeBytesMax = 65_536;
 
-/** The response to a request that finds no slot. Reads nothing of the request except the size of its body. */
+/** The response to a request without a free slot. Closes the connection of a long body or one of unknown length. */
 export function overloadResponse(admission: Admission, { headers: sent }: IncomingMessage): HttpResponse {
   const isLong = sent['transfer-encoding'] !== undefined || Number(sent['content-length'] ?? 0) > discardedSizeBytesMax;
   const headers = {

@@ -18,24 +18,24 @@ const undeclared: ReadonlySet<string> = new Set([
 
 const statusByName: ReadonlyMap<string, number> = new Map(Object.entries(statuses));
 
-/** An error as the caller gets it: fixed text, and of data only what concerns the caller's own request. */
+/** An error for the caller: a fixed text, and no data except facts about the caller's own request. */
 export interface XrpcError {
   readonly status: number;
   readonly name: string;
   readonly body: string;
   readonly retryAfterSeconds?: number;
-  /** For the log: the error behind InternalServerError, or behind a database that cannot answer now. */
+  /** For the log: the error behind InternalServerError or behind an unavailable database. */
   readonly unexpected?: unknown;
 }
 
 const noErrors: ReadonlySet<string> = new Set();
 
-/** `Retry-After` of an error that asks to wait and names no time. */
+/** `Retry-After` of an error without a time of its own. */
 const defaultRetryAfterSeconds = 5;
 
 /**
- * Turns what was thrown into an error for the caller; `declared` are the error names of the method's lexicon. Anything but an AppError
- * that may be sent becomes InternalServerError, or ServiceUnavailable when it will pass; `unexpected` then holds the error.
+ * Turns a thrown value into an error for the caller. `declared` are the error names in the lexicon of the method. A transient error
+ * becomes ServiceUnavailable; any other value that is no AppError, and an AppError that is not declared, becomes InternalServerError.
  */
 export function errorOf(thrown: unknown, declared: ReadonlySet<string> = noErrors): XrpcError {
   if (!isAppError(thrown)) return isTransientError(thrown) ? unavailable(thrown) : internalError(thrown);

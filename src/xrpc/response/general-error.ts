@@ -1,7 +1,7 @@
 import { AppError } from '#platform/errors.ts';
 import type { ErrorDetail } from '#platform/errors.ts';
 
-/** Refusals that any method may send without declaring them, and their texts. */
+/** Errors that every method may send without declaring them, with their texts. */
 export const generalErrors = {
   AddressRefused: 'The operator of this service does not accept requests from your network.',
   InternalServerError: 'Something went wrong on the server. Try again later.',
@@ -19,7 +19,7 @@ export const generalErrors = {
 
 export type GeneralErrorCode = keyof typeof generalErrors;
 
-/** The refusal `code` with its fixed text. */
+/** The error `code` with its fixed text. */
 export function generalError(code: GeneralErrorCode, detail?: ErrorDetail): AppError<GeneralErrorCode> {
   return new AppError(code, generalErrors[code], detail);
 }

@@ -1,7 +1,7 @@
 import { AppError } from '#platform/errors.ts';
 import type { Decision } from '#quota/table/decision.ts';
 
-/** The headers by which atproto services tell a client where it stands. */
+/** The rate limit headers of atproto services. */
 export function rateLimitHeaders(decision: Decision | undefined): Record<string, string> {
   if (decision === undefined) return {};
   return {
@@ -12,7 +12,7 @@ export function rateLimitHeaders(decision: Decision | undefined): Record<string,
   };
 }
 
-/** A refusal for want of room; its answer's headers are those of `decision`. */
+/** RateLimitExceeded; the response has the rate limit headers of `decision`. */
 export class LimitReached extends AppError<'RateLimitExceeded'> {
   readonly decision: Decision;
 
@@ -22,7 +22,7 @@ export class LimitReached extends AppError<'RateLimitExceeded'> {
   }
 }
 
-/** The refusal of a request for which `decision` had no room. */
+/** The error of a request that `decision` refuses. */
 export function rateLimitExceeded(decision: Decision): LimitReached {
   const { name, limit, unit, windowSeconds } = decision;
   const message = `The limit ${name} allows ${limit} ${unit} in ${windowSeconds} seconds. Wait as long as Retry-After says.`;

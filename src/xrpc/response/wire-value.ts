@@ -1,6 +1,6 @@
 /**
- * What a handler may return where the lexicon says `T`: formats such as DIDs and datetimes count as plain strings, and optional
- * fields may be `undefined`. Every answer is checked against its lexicon before it leaves.
+ * The type that a handler may return where the lexicon has `T`: formats such as DIDs and datetimes are plain strings, and optional
+ * fields may be `undefined`. Every output is checked against its lexicon before it is sent.
  */
 export type WireValue<T> = T extends string
   ? LooseString<T>
@@ -14,5 +14,5 @@ export type WireValue<T> = T extends string
           ? { readonly [Field in keyof T]: WireValue<T[Field]> }
           : T;
 
-/** Words of a closed list stay as they are; patterns such as `did:${string}:${string}` become `string`. */
+/** Closed lists of strings stay as they are; patterns such as `did:${string}:${string}` become `string`. */
 type LooseString<T extends string> = Record<never, never> extends Record<T, true> ? string : T;

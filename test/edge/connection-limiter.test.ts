@@ -2,39 +2,39 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { createConnectionGate } from '#edge/connection-gate.ts';
-import type { ConnectionGate, ConnectionLimits } from '#edge/connection-gate.ts';
+import { createConnectionLimiter } from '#edge/connection-limiter.ts';
+import type { ConnectionLimiter, ConnectionLimits } from '#edge/connection-limiter.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 import { startSampleApp } from '../xrpc/sample-app.ts';
 import type { SampleApp } from '../xrpc/sample-app.ts';
 
-function gateWith(limits: Partial<ConnectionLimits> = {}): { gate: ConnectionGate; clock: ManualClock } {
+function limiterWith(limits: Partial<ConnectionLimits> = {}): { limiter: ConnectionLimiter; clock: ManualClock } {
   const clock = createManualClock(0);
-  const gate = createConnectionGate({
+  const limiter = createConnectionLimiter({
     clock,
     limits: { perAddressMax: 64, perSecondMax: 10, prefixesMax: 1_000, ...limits },
     isExempt: (address) => address === '10.0.0.1',
   });
-  return { gate, clock };
+  return { limiter, clock };
 }
 
 test('one address has no more open than it may, and room again when one ends', () => {
-  const { gate, clock } = gateWith();
-  const leaves = Array.from({ length: 64 }, () => gate.enter('192.0.2.1'));
+  const { limiter, clock } = limiterWith();
+  const leaves = Array.from({ length: 64 }, () => limiter.open('192.0.2.1'));
   expect(leaves.every((leave) => leave !== undefined)).toBe(true);
   clock.advance(60_000);
-  expect(gate.enter('192.0.2.1')).toBeUndefined();
-  expect(gate.enter('::ffff:192.0.2.1')).toBeUndefined();
-  expect(gate.enter('192.0.2.2')).toBeDefined();
+  expect(limiter.open('192.0.2.1')).toBeUndefined();
+  expect(limiter.open('::ffff:192.0.2.1')).toBeUndefined();
+  expect(limiter.open('192.0.2.2')).toBeDefined();
   leaves[0]?.();
-  expect(gate.enter('192.0.2.1')).toBeDefined();
+  expect(limiter.open('192.0.2.1')).toBeDefined();
 });
 
 test('connections that come and go are held to their rate, after a burst', () => {
-  const { gate, clock } = gateWith({ perAddressMax: 5 });
+  const { limiter, clock } = limiterWith({ perAddressMax: 5 });
   const visit = (): boolean => {
-    const leave = gate.enter('192.0.2.1');
+    const leave = limiter.open('192.0.2.1');
     leave?.();
     return leave !== undefined;
   };
@@ -48,37 +48,39 @@ test('connections that come and go are held to their rate, after a burst', () =>
 });
 
 test('all addresses of one IPv6 /64 are one; those of another are not', () => {
-  const { gate } = gateWith();
-  const admitted = Array.from({ length: 1_000 }, (_, at) => gate.enter(`2001:db8::${at.toString(16)}`));
+  const { limiter } = limiterWith();
+  const admitted = Array.from({ length: 1_000 }, (_, at) => limiter.open(`2001:db8::${at.toString(16)}`));
   expect(admitted.filter((leave) => leave !== undefined)).toHaveLength(64);
-  expect(gate.enter('2001:db8:0:1::1')).toBeDefined();
+  expect(limiter.open('2001:db8:0:1::1')).toBeDefined();
 });
 
 test('a proxy that carries many clients is not counted', () => {
-  const { gate } = gateWith();
-  expect(Array.from({ length: 1_000 }, () => gate.enter('10.0.0.1')).every((leave) => leave !== undefined)).toBe(true);
-  expect(gate.prefixCount()).toBe(0);
+  const { limiter } = limiterWith();
+  expect(Array.from({ length: 1_000 }, () => limiter.open('10.0.0.1')).every((leave) => leave !== undefined)).toBe(
+    true,
+  );
+  expect(limiter.prefixCount()).toBe(0);
 });
 
 test('memory is bounded: who has nothing open is forgotten, and while nobody can be, newcomers are turned away', () => {
-  const { gate, clock } = gateWith({ prefixesMax: 100 });
+  const { limiter, clock } = limiterWith({ prefixesMax: 100 });
   const addresses = Array.from({ length: 1_000 }, (_, at) => `198.51.${at >> 8}.${at & 255}`);
-  const leaves = addresses.map((address) => gate.enter(address));
+  const leaves = addresses.map((address) => limiter.open(address));
   expect(leaves.filter((leave) => leave !== undefined)).toHaveLength(100);
-  expect(gate.prefixCount()).toBe(100);
+  expect(limiter.prefixCount()).toBe(100);
   for (const leave of leaves) leave?.();
   clock.advance(2_000);
-  expect(gate.enter('203.0.113.1')).toBeDefined();
-  expect(gate.prefixCount()).toBe(1);
+  expect(limiter.open('203.0.113.1')).toBeDefined();
+  expect(limiter.prefixCount()).toBe(1);
 });
 
 test('a change of salt does not double what an address has open', () => {
-  const { gate, clock } = gateWith();
-  for (let count = 0; count < 64; count++) gate.enter('192.0.2.1');
+  const { limiter, clock } = limiterWith();
+  for (let count = 0; count < 64; count++) limiter.open('192.0.2.1');
   clock.advance(86_400_000);
-  expect(gate.enter('192.0.2.1')).toBeUndefined();
+  expect(limiter.open('192.0.2.1')).toBeUndefined();
   clock.advance(600_000);
-  expect(gate.enter('192.0.2.1')).toBeUndefined();
+  expect(limiter.open('192.0.2.1')).toBeUndefined();
 });
 
 let service: SampleApp | undefined;
