@@ -19,62 +19,62 @@ function limiterWith(limits: Partial<ConnectionLimits> = {}): { limiter: Connect
   return { limiter, clock };
 }
 
-test('one address has no more open than it may, and room again when one ends', () => {
+test('an address over its limit of open connections is refused until one closes', () => {
   const { limiter, clock } = limiterWith();
-  const leaves = Array.from({ length: 64 }, () => limiter.open('192.0.2.1'));
-  expect(leaves.every((leave) => leave !== undefined)).toBe(true);
+  const closers = Array.from({ length: 64 }, () => limiter.open('192.0.2.1'));
+  expect(closers.every((close) => close !== undefined)).toBe(true);
   clock.advance(60_000);
   expect(limiter.open('192.0.2.1')).toBeUndefined();
   expect(limiter.open('::ffff:192.0.2.1')).toBeUndefined();
   expect(limiter.open('192.0.2.2')).toBeDefined();
-  leaves[0]?.();
+  closers[0]?.();
   expect(limiter.open('192.0.2.1')).toBeDefined();
 });
 
-test('connections that come and go are held to their rate, after a burst', () => {
+test('short connections are limited to their rate after a burst', () => {
   const { limiter, clock } = limiterWith({ perAddressMax: 5 });
-  const visit = (): boolean => {
-    const leave = limiter.open('192.0.2.1');
-    leave?.();
-    return leave !== undefined;
+  const openAndClose = (): boolean => {
+    const close = limiter.open('192.0.2.1');
+    close?.();
+    return close !== undefined;
   };
-  expect(Array.from({ length: 8 }, visit).filter(Boolean)).toHaveLength(5);
+  expect(Array.from({ length: 8 }, openAndClose).filter(Boolean)).toHaveLength(5);
   let admitted = 0;
   for (let at = 0; at < 1_000; at += 5) {
     clock.advance(5);
-    if (visit()) admitted += 1;
+    if (openAndClose()) admitted += 1;
   }
   expect(admitted).toBe(10);
 });
 
-test('all addresses of one IPv6 /64 are one; those of another are not', () => {
+test('all addresses of one IPv6 /64 share a limit; those of another /64 have their own', () => {
   const { limiter } = limiterWith();
   const admitted = Array.from({ length: 1_000 }, (_, at) => limiter.open(`2001:db8::${at.toString(16)}`));
-  expect(admitted.filter((leave) => leave !== undefined)).toHaveLength(64);
+  expect(admitted.filter((close) => close !== undefined)).toHaveLength(64);
   expect(limiter.open('2001:db8:0:1::1')).toBeDefined();
 });
 
-test('a proxy that carries many clients is not counted', () => {
+test('an exempt proxy is not limited', () => {
   const { limiter } = limiterWith();
-  expect(Array.from({ length: 1_000 }, () => limiter.open('10.0.0.1')).every((leave) => leave !== undefined)).toBe(
+  expect(Array.from({ length: 1_000 }, () => limiter.open('10.0.0.1')).every((close) => close !== undefined)).toBe(
     true,
   );
   expect(limiter.prefixCount()).toBe(0);
 });
 
-test('memory is bounded: who has nothing open is forgotten, and while nobody can be, newcomers are turned away', () => {
+test('memory is bounded: prefixes without open connections are dropped, and new prefixes are refused while none can be dropped', () => {
   const { limiter, clock } = limiterWith({ prefixesMax: 100 });
   const addresses = Array.from({ length: 1_000 }, (_, at) => `198.51.${at >> 8}.${at & 255}`);
-  const leaves = addresses.map((address) => limiter.open(address));
-  expect(leaves.filter((leave) => leave !== undefined)).toHaveLength(100);
+  const closers = addresses.map((address) => limiter.open(address));
+  expect(closers.filter((close) => close !== undefined)).toHaveLength(100);
   expect(limiter.prefixCount()).toBe(100);
-  for (const leave of leaves) leave?.();
+  for (const close of closers) close?.();
   clock.advance(2_000);
   expect(limiter.open('203.0.113.1')).toBeDefined();
   expect(limiter.prefixCount()).toBe(1);
 });
 
-test('a change of salt does not double what an address has open', () => {
+test('a change of salt does not double the limit of an address', () => {
   const { limiter, clock } = limiterWith();
   for (let count = 0; count < 64; count++) limiter.open('192.0.2.1');
   clock.advance(86_400_000);
@@ -92,7 +92,7 @@ afterEach(async () => {
   service = undefined;
 });
 
-/** @returns whether the server keeps the connection and answers on it. */
+/** @returns whether the server keeps the connection and responds on it. */
 async function isServed(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1').on('error', () => undefined);
   sockets.push(socket);
@@ -100,7 +100,7 @@ async function isServed(port: number): Promise<boolean> {
   return Promise.race([once(socket, 'data').then(() => true), once(socket, 'close').then(() => false)]);
 }
 
-test('a server has no more connections than it may, and closes further ones at once', async () => {
+test('a server at its limit of connections closes further ones at once', async () => {
   service = await startSampleApp({ env: { MAX_CONNECTIONS: '10' } });
   const { port } = service;
   for (let count = 0; count < 10; count++) {
@@ -113,7 +113,7 @@ test('a server has no more connections than it may, and closes further ones at o
   await expect.poll(() => isServed(port)).toBe(true);
 });
 
-test('in production also this machine is held to its share', async () => {
+test('in production connections of this machine are limited too', async () => {
   service = await startSampleApp({ listening: { NODE_ENV: 'production', MAX_CONNECTIONS_PER_ADDRESS: 3 } });
   const { port } = service;
   const served: boolean[] = [];
@@ -121,7 +121,7 @@ test('in production also this machine is held to its share', async () => {
   expect(served).toEqual([true, true, true, false, false]);
 });
 
-test('outside production this machine is not counted', async () => {
+test('outside production connections of this machine are not limited', async () => {
   service = await startSampleApp({ env: { MAX_CONNECTIONS_PER_ADDRESS: '3' } });
   const { port } = service;
   for (let count = 0; count < 10; count++) expect(await isServed(port)).toBe(true);

@@ -93,13 +93,13 @@ export interface SampleOptions {
   readonly addressBurst?: number;
   readonly caller?: number;
   readonly timeouts?: EdgeTimeouts;
-  /** Settings of the listener. */
+  /** Settings of the listener, checked like those of the environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** The same, without being checked. */
+  /** Settings of the listener, not checked. */
   readonly listening?: Partial<ListenOptions['config']>;
 }
 
-/** The real listener with a query, two procedures and a subscription, real quotas, and tokens that are just names. */
+/** The real listener and real quotas, with a query, two procedures and a subscription; the only valid token is `alice`. */
 export async function startSampleApp(options: SampleOptions = {}): Promise<SampleApp> {
   const service = { handled: [] as string[], observed: [] as RequestObservation[], logLines: [] as string[] };
   const openStreams = new Set<OpenStream>();
@@ -124,7 +124,7 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
   return { ...service, origin: `http://127.0.0.1:${port}`, port, stop: () => listener.stop() };
 }
 
-/** Trusts no proxy and bans nobody. */
+/** Trusts no proxy and bans no address. */
 export function sampleAddressLimiter(quota: QuotaCharger): ClientAddressLimiter {
   return createClientAddressLimiter({
     clock: systemClock,

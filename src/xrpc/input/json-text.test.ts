@@ -24,7 +24,7 @@ const value = fc.letrec((tie) => ({
   ),
 })).value;
 
-test('what JSON.parse reads is read alike, up to the depth that is allowed and no further', () => {
+test('the result equals that of JSON.parse up to the allowed depth, and deeper input is refused', () => {
   fc.assert(
     fc.property(value, (original) => {
       const text = JSON.stringify(original);
@@ -41,7 +41,7 @@ test('values are counted before they are parsed', () => {
   expect(parse('[",,,,,,,,"]', { ...roomy, valuesMax: 4 })).toEqual({ value: [',,,,,,,,'] });
 });
 
-test('any bytes survive being written and read', () => {
+test('encoded bytes decode to the same bytes', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
       expect(parse(encodeJson({ list: [bytes, Buffer.from(bytes)], absent: undefined }))).toEqual({
@@ -51,7 +51,7 @@ test('any bytes survive being written and read', () => {
   );
 });
 
-test('any bytes at all are judged without an exception', () => {
+test('no input makes the parser throw', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 50 }), (bytes) => {
       expect(() => parseJson(Buffer.from(bytes), roomy)).not.toThrow();
@@ -60,15 +60,15 @@ test('any bytes at all are judged without an exception', () => {
   );
 });
 
-test('an object that has a key twice is not read, however the key is written', () => {
+test('an object with a repeated key is refused, also when the key is escaped', () => {
   fc.assert(
     fc.property(fc.array(value, { maxLength: 3 }), fc.string({ unit: escapes, minLength: 1 }), (others, key) => {
-      const disguised = `"${escaped(key)}"`;
+      const escapedKey = `"${escaped(key)}"`;
       const members = (second: string): string =>
         `{"k":${JSON.stringify(others)},${JSON.stringify(key)}:1,${second}:2}`;
       fc.pre(key !== 'k' && key !== 'other');
       expect(parse(members('"other"'))).toEqual({ value: { k: others, [key]: 1, other: 2 } });
-      expect(parse(members(disguised))).toEqual({ problem: 'repeatedKey' });
+      expect(parse(members(escapedKey))).toEqual({ problem: 'repeatedKey' });
     }),
   );
 });
