@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { exceptions, retiredWords } from './retired-words.ts';
+import { exceptions, fixedNames, retiredWords } from './retired-words.ts';
 import { matchesIn, readTree } from './source-tree.ts';
 import type { SourceFile } from './source-tree.ts';
 
@@ -33,9 +33,12 @@ test('an exaggerated claim and a path outside the repository are reported', () =
   expect(badWords(planted)).toHaveLength(planted.length);
 });
 
+const fixedName = new RegExp(fixedNames.join('|'), 'g');
+
 /** Lower-case text in which the parts of `camelCase`, `snake_case` and `kebab-case` are separate words. */
 function wordsOf(text: string): string {
   return text
+    .replaceAll(fixedName, '')
     .replaceAll(/([a-z0-9])([A-Z])/g, '$1 $2')
     .replaceAll(/[_\-\s*/]+/g, ' ')
     .toLowerCase();
@@ -68,6 +71,14 @@ test.for(retiredWords.flatMap(({ examples }) => examples))('the retired word in 
     { path: `src/${example.replaceAll(/[^A-Za-z]+/g, '-')}/a.ts`, text: '' },
   ];
   expect(kinds.filter((file) => retiredWordsIn([file]).length === 0)).toEqual([]);
+});
+
+test('every fixed name is used', () => {
+  const texts = readTree()
+    .filter(ownTexts)
+    .map(({ path, text }) => `${path} ${text}`)
+    .filter((text) => !text.startsWith('test/conventions/retired-words.ts'));
+  expect(fixedNames.filter((name) => !texts.some((text) => text.includes(name)))).toEqual([]);
 });
 
 test('every exception is needed', () => {

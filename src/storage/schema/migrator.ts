@@ -10,7 +10,7 @@ import type { Database } from '../connection/database.ts';
 
 /**
  * What a migration means for a server of the release before it. `expands`: that server goes on as if nothing had happened.
- * `contracts`: it does not, so it must be gone before, and refuses to start after (docs/decisions/0008).
+ * `contracts`: it does not, so it must be gone before, and refuses to start after (docs/decisions/0010).
  */
 export type MigrationEffect = 'expands' | 'contracts';
 

@@ -81,7 +81,7 @@ type InviteView = {
   createdBy: l.DidString
 
   /**
-   * Time of the acceptance, rounded to a time bucket.
+   * Creation time, rounded to a time bucket.
    */
   createdAt: l.DatetimeString
 

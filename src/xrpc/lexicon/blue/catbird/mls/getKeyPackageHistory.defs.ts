@@ -82,7 +82,7 @@ type KeyPackageHistoryEntry = {
   consumedForConvoName?: undefined | string
 
   /**
-   * Never sent: the service does not store which conversation used a key package.
+   * Never sent: the service does not store which device used a key package.
    */
   consumedByDevice?: undefined | string
 

@@ -64,7 +64,7 @@ type ReportView = {
   id: string
 
   /**
-   * DID of the person who created it.
+   * DID of the reporter.
    */
   reporterDid: l.DidString
 
@@ -79,7 +79,7 @@ type ReportView = {
   encryptedContent: Uint8Array
 
   /**
-   * Time of the acceptance, rounded to a time bucket.
+   * Time of the report, rounded to a time bucket.
    */
   createdAt: l.DatetimeString
 
@@ -94,7 +94,7 @@ type ReportView = {
   resolvedBy?: undefined | l.DidString
 
   /**
-   * Time of the revocation, rounded to a time bucket.
+   * Time of the decision, rounded to a time bucket.
    */
   resolvedAt?: undefined | l.DatetimeString
 

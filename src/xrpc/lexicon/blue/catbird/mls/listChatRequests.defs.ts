@@ -75,7 +75,7 @@ type ChatRequest = {
   status: 'pending' | 'accepted' | 'declined' | 'blocked' | 'expired'
 
   /**
-   * Time of the acceptance, rounded to a time bucket.
+   * Time of the request, rounded to a time bucket.
    */
   createdAt: l.DatetimeString
 

@@ -382,12 +382,12 @@ type GroupInfoRefreshRequestedEvent = {
   convoId: string
 
   /**
-   * DID of the sender.
+   * DID of the member.
    */
   requestedBy: l.DidString
 
   /**
-   * Time of the action.
+   * Time of the request, rounded to a time bucket.
    */
   requestedAt: l.DatetimeString
 }
@@ -424,12 +424,12 @@ type ReadditionRequestedEvent = {
   convoId: string
 
   /**
-   * DID of the sender.
+   * DID of the member.
    */
   userDid: l.DidString
 
   /**
-   * Time of the action.
+   * Time of the request, rounded to a time bucket.
    */
   requestedAt: l.DatetimeString
 }
@@ -471,7 +471,7 @@ type MembershipChangeEvent = {
   did: l.DidString
 
   /**
-   * Whether the block was created or deleted.
+   * Whether the person joined, left or was removed.
    */
   action: 'joined' | 'left' | 'removed' | 'kicked' | l.UnknownString
 
@@ -540,7 +540,7 @@ type ReadEvent = {
   messageId?: undefined | string
 
   /**
-   * Time of the action.
+   * Time of reading.
    */
   readAt: l.DatetimeString
 }

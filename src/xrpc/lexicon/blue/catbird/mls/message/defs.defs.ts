@@ -259,7 +259,7 @@ type GifEmbed = {
   width?: undefined | number
 
   /**
-   * Width in pixels.
+   * Height in pixels.
    */
   height?: undefined | number
 }
