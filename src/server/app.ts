@@ -51,6 +51,7 @@ import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createEndpoints } from '#xrpc/mls/endpoints.ts';
 import { createXrpc } from '#xrpc/respond-to-xrpc.ts';
 import type { RequestObservation, RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
+import type { Served } from './routes.ts';
 
 /** What an app is composed of. */
 export interface AppParts {
@@ -72,11 +73,7 @@ export interface AppParts {
   readonly publicUrl: string;
 }
 
-export interface App {
-  readonly respondToXrpc: RespondToXrpc;
-  /** Serves every path that is not XRPC. */
-  readonly http: Hono;
-  readonly endpoints: readonly Endpoint[];
+export interface App extends Served {
   readonly hub: Hub;
   readonly tail: Tail;
   readonly openStreams: ReadonlySet<OpenStream>;

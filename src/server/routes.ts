@@ -2,12 +2,18 @@ import type { Hono } from 'hono';
 import { edgeErrorResponse } from '#edge/edge-error.ts';
 import type { EdgeErrorCode } from '#edge/edge-error.ts';
 import type { Exchange, HttpResponse, Routes } from '#edge/exchange.ts';
+import type { Endpoint } from '#xrpc/endpoint.ts';
+import type { RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
 import { createWebSocketServer, webSocketFilter, webSocketOpener } from '#xrpc/websocket-upgrade.ts';
 import { isXrpc } from '#xrpc/xrpc-request.ts';
-import type { App } from './app.ts';
 
 /** The parts of an app that respond to requests. */
-export type Served = Pick<App, 'respondToXrpc' | 'http' | 'endpoints'>;
+export interface Served {
+  readonly respondToXrpc: RespondToXrpc;
+  /** Serves every path that is not XRPC. */
+  readonly http: Hono;
+  readonly endpoints: readonly Endpoint[];
+}
 
 /** Passes requests for XRPC to `src/xrpc` and all others to Hono. */
 export function createRoutes({ respondToXrpc, http, endpoints }: Served, onError: (error: unknown) => void): Routes {

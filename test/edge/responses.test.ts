@@ -13,7 +13,7 @@ import { frame, upgradeTo } from './http-text.ts';
 import type { SampleApp } from '../xrpc/sample-app.ts';
 
 const page = 'https://app.example.com';
-const secret = 'secret words of did:plc:somebody';
+const secret = 'secret words of did:plc:person';
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0)) await close();

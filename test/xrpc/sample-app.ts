@@ -207,7 +207,7 @@ export function sampleEndpoints(handled: string[], openStreams = new Set<OpenStr
         if (input.how === 'undeclared') throw domainError('NotAdmin');
         if (input.how === 'busy') throw domainError('TooManyConnections');
         if (input.how === 'general') throw new AppError('ServiceUnavailable', 'Later.', { retryAfterSeconds: 3 });
-        if (input.how === 'unexpected') throw new Error('secret words of did:plc:somebody');
+        if (input.how === 'unexpected') throw new Error('secret words of did:plc:person');
         return { count: 0.5 };
       },
     }),
