@@ -49,7 +49,7 @@ import { createByteBudget } from '#xrpc/byte-budget.ts';
 import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createEndpoints } from '#xrpc/mls/endpoints.ts';
-import { createXrpc } from '#xrpc/respond-to-xrpc.ts';
+import { createXrpcResponder } from '#xrpc/respond-to-xrpc.ts';
 import type { RequestObservation, RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
 import type { Served } from './routes.ts';
 
@@ -186,7 +186,7 @@ function xrpcOf(
 ): RespondToXrpc {
   const { config, clock, logger, metrics } = parts;
   const { documents, endpoints, admission, quota } = used;
-  return createXrpc({
+  return createXrpcResponder({
     endpoints,
     admission,
     authenticate: createAuthenticator({

@@ -9,7 +9,7 @@ import { callEndpoint } from './call-endpoint.ts';
 import type { CallDeps } from './call-endpoint.ts';
 import type { Endpoint } from './endpoint.ts';
 import { overloadResponse } from './overload/overload-response.ts';
-import { errorOf, errorResponse } from './response/error-response.ts';
+import { toXrpcError, errorResponse } from './response/error-response.ts';
 import type { XrpcError } from './response/error-response.ts';
 import { LimitReached } from './response/rate-limit.ts';
 import { statusOk } from './response/statuses.ts';
@@ -45,7 +45,7 @@ export type RespondToXrpc = (exchange: XrpcExchange) => Promise<HttpResponse | u
  * lexicon of the input, handler, lexicon of the output.
  * @throws InvariantError when an endpoint lacks its lexicon, auth or quota, or two have the same name.
  */
-export function createXrpc(deps: XrpcDeps): RespondToXrpc {
+export function createXrpcResponder(deps: XrpcDeps): RespondToXrpc {
   const endpoints = endpointsByNsid(deps.endpoints);
   const { admission, deadline } = deps;
   return async (exchange) => {
@@ -92,7 +92,7 @@ async function respond(
 
 function refuse({ logger }: XrpcDeps, request: XrpcRequest, thrown: unknown): XrpcError {
   if (thrown instanceof LimitReached) request.decision = thrown.decision;
-  const error = errorOf(thrown, request.endpoint?.errors);
+  const error = toXrpcError(thrown, request.endpoint?.errors);
   const { unexpected } = error;
   if (unexpected !== undefined) {
     logger.log('request_failed', { requestId: request.requestId, ...describeError(unexpected) });

@@ -18,7 +18,7 @@ export interface XrpcRequest extends XrpcExchange {
   /** The method that the request names, whether or not it exists. */
   readonly nsid: string;
   readonly search: URLSearchParams;
-  /** The charge of the client address; undefined before it, and when the operator lists the address as allowed. */
+  /** The charge of the client address; undefined until `chargeClientAddress` has run. */
   addressCharge: AddressCharge | undefined;
   /** The last charge of a quota, for the rate limit headers. */
   decision: Decision | undefined;

@@ -7,7 +7,7 @@ import { l } from '@atproto/lex-schema';
 import { AppError } from '#platform/errors.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import { parseJson } from '#xrpc/input/json-text.ts';
-import { errorOf } from '#xrpc/response/error-response.ts';
+import { toXrpcError } from '#xrpc/response/error-response.ts';
 import { methodOf } from './lexicon-schema.ts';
 import type { FuzzMethod, Json } from './lexicon-schema.ts';
 
@@ -101,7 +101,7 @@ export async function startPlantedService(defect: Defect): Promise<PlantedServic
       await endpoint.call({ caller: { did: 'did:plc:a' }, search: new URLSearchParams(), readBody });
       send(200, JSON.stringify({ title: 'stored', size: 1 }));
     } catch (error) {
-      const refusal = errorOf(error, endpoint.errors);
+      const refusal = toXrpcError(error, endpoint.errors);
       send(refusal.status, refusal.body);
     }
   };

@@ -9,7 +9,7 @@ import { createLogger } from '#platform/logging/logger.ts';
 import { createQuota } from '#quota/table/charge.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createAdmission } from '#xrpc/overload/admission.ts';
-import { createXrpc } from '#xrpc/respond-to-xrpc.ts';
+import { createXrpcResponder } from '#xrpc/respond-to-xrpc.ts';
 import type { RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
 import { sampleAddressLimiter, startSampleApp, sampleEndpoints } from './sample-app.ts';
 import type { SampleApp } from './sample-app.ts';
@@ -123,7 +123,7 @@ test('an endpoint without lexicon, auth or quota, or with the name of another, i
   const [endpoint, ...others] = sampleEndpoints([]);
   const quota = createQuota({ config: {} as Parameters<typeof createQuota>[0]['config'], clock: systemClock });
   const create = (endpoints: readonly Endpoint[]): RespondToXrpc =>
-    createXrpc({
+    createXrpcResponder({
       endpoints,
       admission: createAdmission({ inProgressMax: 1 }),
       authenticate: () => Promise.reject(new Error('no request')),

@@ -20,7 +20,7 @@ import type { OpenStream } from '#stream/serve-stream.ts';
 import { procedure, query, subscription } from '#xrpc/endpoint.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createAdmission } from '#xrpc/overload/admission.ts';
-import { createXrpc } from '#xrpc/respond-to-xrpc.ts';
+import { createXrpcResponder } from '#xrpc/respond-to-xrpc.ts';
 import type { RequestObservation } from '#xrpc/respond-to-xrpc.ts';
 import { listen } from '../../src/server/listen.ts';
 import type { ListenOptions } from '../../src/server/listen.ts';
@@ -106,7 +106,7 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
   const endpoints = sampleEndpoints(service.handled, openStreams);
   const quota = createQuota({ config: quotaSettings(options), clock: systemClock });
   const logger = createLogger('info', { write: (line) => void service.logLines.push(line) });
-  const respondToXrpc = createXrpc({
+  const respondToXrpc = createXrpcResponder({
     endpoints,
     admission: createAdmission({ inProgressMax: 1_000 }),
     authenticate,

@@ -37,7 +37,7 @@ const defaultRetryAfterSeconds = 5;
  * Turns a thrown value into an error for the caller. `declared` are the error names in the lexicon of the method. A transient error
  * becomes ServiceUnavailable; any other value that is no AppError, and an AppError that is not declared, becomes InternalServerError.
  */
-export function errorOf(thrown: unknown, declared: ReadonlySet<string> = noErrors): XrpcError {
+export function toXrpcError(thrown: unknown, declared: ReadonlySet<string> = noErrors): XrpcError {
   if (!isAppError(thrown)) return isTransientError(thrown) ? unavailable(thrown) : internalError(thrown);
   const { code, message, detail } = thrown;
   const status = undeclared.has(code) || declared.has(code) ? statusByName.get(code) : undefined;
@@ -53,7 +53,7 @@ export function errorOf(thrown: unknown, declared: ReadonlySet<string> = noError
 }
 
 function unavailable(unexpected: unknown): XrpcError {
-  return { ...errorOf(outcomeUnknown()), unexpected };
+  return { ...toXrpcError(outcomeUnknown()), unexpected };
 }
 
 function internalError(unexpected: unknown): XrpcError {
