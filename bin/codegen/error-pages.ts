@@ -4,9 +4,9 @@ import { authErrors } from '#auth/auth-error.ts';
 import { domainErrors } from '#domain/domain-error.ts';
 import { readerPhrases, refusalReasons } from '#domain/refusal-reasons.ts';
 import { edgeErrors } from '#edge/edge-error.ts';
-import { generalErrors } from '#xrpc/general-error.ts';
-import { requestProblems } from '#xrpc/request-problems.ts';
-import { statuses } from '#xrpc/respond.ts';
+import { generalErrors } from '#xrpc/response/general-error.ts';
+import { requestProblems } from '#xrpc/input/request-problems.ts';
+import { statuses } from '#xrpc/response/statuses.ts';
 
 type Texts = Readonly<Record<string, string>>;
 

@@ -3,7 +3,7 @@ import { authErrors } from '#auth/auth-error.ts';
 import type { AuthErrorCode } from '#auth/auth-error.ts';
 import { systemClock } from '#platform/clock.ts';
 import { runCase } from '../edge/http-case.ts';
-import type { Answer } from '../edge/http-case.ts';
+import type { ReceivedResponse } from '../edge/http-case.ts';
 import { createCraftedConversation } from '../support/mls/crafted-conversation.ts';
 import { registerTestDevice } from '../support/clients/register-device.ts';
 import { noteRefusal } from '../support/recorded-refusals.ts';
@@ -41,7 +41,7 @@ interface Sent {
 }
 
 /** Sends the header lines unchanged, which HTTP clients cannot do. */
-async function send({ headers, search = '', verb = 'GET' }: Sent, server = 0): Promise<Answer> {
+async function send({ headers, search = '', verb = 'GET' }: Sent, server = 0): Promise<ReceivedResponse> {
   const lines = [
     `${verb} /xrpc/${fixture.lxm}${search} HTTP/1.1`,
     'Host: localhost',
@@ -52,20 +52,20 @@ async function send({ headers, search = '', verb = 'GET' }: Sent, server = 0): P
   ];
   const step = Buffer.from(lines.join('\r\n'), 'latin1');
   const expected = { status: 0, closes: true } as const;
-  const { answers, waitedMs } = await runCase(
+  const { responses, waitedMs } = await runCase(
     { host: '127.0.0.1', port: bed.server(server).port },
     { name: '', group: '', steps: [step], expected },
     hangMs,
   );
-  const [answer, ...others] = answers;
-  if (answer === undefined || others.length > 0) throw new Error(`${answers.length} answers`);
+  const [answer, ...others] = responses;
+  if (answer === undefined || others.length > 0) throw new Error(`${responses.length} responses`);
   expect(waitedMs).toBeLessThan(hangMs);
   return answer;
 }
 
 const bearer = (token: string): Sent => ({ headers: [`Authorization: Bearer ${token}`] });
 
-function errorOf({ status, body }: Answer): unknown {
+function errorOf({ status, body }: ReceivedResponse): unknown {
   if (status === 200) return 200;
   const name = (JSON.parse(body) as Record<string, unknown>)['error'];
   noteRefusal(method, String(name));
@@ -73,7 +73,7 @@ function errorOf({ status, body }: Answer): unknown {
 }
 
 /** Expects a 401 with this error name and its challenge. */
-function expectRefusal(answer: Answer, error: AuthErrorCode): void {
+function expectRefusal(answer: ReceivedResponse, error: AuthErrorCode): void {
   expect([answer.status, errorOf(answer)]).toEqual([401, error]);
   const why = `, error="invalid_token", error_description="${authErrors[error]}", name="${error}"`;
   expect(answer.headers.get('www-authenticate')).toBe(`Bearer realm="nightjar"${error === 'AuthMissing' ? '' : why}`);

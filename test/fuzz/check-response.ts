@@ -1,6 +1,6 @@
 import { lexParse } from '@atproto/lex-json';
 import { z } from 'zod';
-import { generalErrors } from '#xrpc/general-error.ts';
+import { generalErrors } from '#xrpc/response/general-error.ts';
 import { isNeverSent } from '../contract/declared-errors.ts';
 import { neverSent } from '../contract/never-sent.ts';
 import type { FuzzCase } from './fuzz-case.ts';

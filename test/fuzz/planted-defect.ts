@@ -6,8 +6,8 @@ import { buffer } from 'node:stream/consumers';
 import { l } from '@atproto/lex-schema';
 import { AppError } from '#platform/errors.ts';
 import { procedure } from '#xrpc/endpoint.ts';
-import { parseJson } from '#xrpc/json-text.ts';
-import { refusalOf } from '#xrpc/respond.ts';
+import { parseJson } from '#xrpc/input/json-text.ts';
+import { toXrpcError } from '#xrpc/response/error-response.ts';
 import { methodOf } from './lexicon-schema.ts';
 import type { FuzzMethod, Json } from './lexicon-schema.ts';
 
@@ -98,10 +98,10 @@ export async function startPlantedService(defect: Defect): Promise<PlantedServic
       const isJson = request.headers['content-type'] === 'application/json';
       if ('problem' in parsed || !isJson) throw new AppError('InvalidRequest', 'The body must be JSON.');
       const readBody = async (): Promise<unknown> => parsed.value;
-      await endpoint.answer({ caller: { did: 'did:plc:a' }, search: new URLSearchParams(), readBody });
+      await endpoint.call({ caller: { did: 'did:plc:a' }, search: new URLSearchParams(), readBody });
       send(200, JSON.stringify({ title: 'stored', size: 1 }));
     } catch (error) {
-      const refusal = refusalOf(error, endpoint.errors);
+      const refusal = toXrpcError(error, endpoint.errors);
       send(refusal.status, refusal.body);
     }
   };

@@ -1,7 +1,7 @@
 import { formatConversationId } from '#domain/conversations/conversation.ts';
 import { claimAddition } from '#domain/device-additions/claim-addition.ts';
 import { deviceDid } from '#domain/devices/device.ts';
-import { keyPackageText } from '#xrpc/key-package-text.ts';
+import { keyPackageText } from '#xrpc/response/key-package-text.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/claimPendingDeviceAddition.defs.ts';

@@ -2,7 +2,7 @@ import { createInvite as create } from '#domain/invites/create-invite.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/createInvite.defs.ts';
-import { inputTimeMs } from '#xrpc/time-input.ts';
+import { inputTimeMs } from '#xrpc/input/time-input.ts';
 import { inviteView } from './views.ts';
 
 export const createInvite = (deps: Parameters<typeof create>[0]): MethodEndpoint =>

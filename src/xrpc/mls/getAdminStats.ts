@@ -5,7 +5,7 @@ import { timeBucketMs } from '#privacy/buckets.ts';
 import { query } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/getAdminStats.defs.ts';
-import { inputTimeMs } from '#xrpc/time-input.ts';
+import { inputTimeMs } from '#xrpc/input/time-input.ts';
 
 type Deps = Parameters<typeof countModeration>[0] & { readonly clock: Clock; readonly timeBucketSeconds: number };
 

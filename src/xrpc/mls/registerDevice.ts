@@ -5,7 +5,7 @@ import { limits } from '#platform/limits.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/registerDevice.defs.ts';
-import { bufferOf, keyPackageUpload } from '#xrpc/blob-input.ts';
+import { bufferOf, keyPackageUpload } from '#xrpc/input/blob-input.ts';
 
 export const registerDevice = (deps: Parameters<typeof register>[0]): MethodEndpoint =>
   procedure({

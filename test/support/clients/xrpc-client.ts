@@ -2,7 +2,7 @@ import { lexParse, lexStringify } from '@atproto/lex-json';
 import { Procedure } from '@atproto/lex-schema';
 import type { InferInput, InferOutput, LexValue, Payload, Query, Schema } from '@atproto/lex-schema';
 import * as mls from '#xrpc/lexicon/blue/catbird/mls.ts';
-import type { WireValue } from '#xrpc/wire-value.ts';
+import type { WireValue } from '#xrpc/response/wire-value.ts';
 import type { Account } from './account.ts';
 import { noteRefusal } from '../recorded-refusals.ts';
 
