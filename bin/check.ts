@@ -23,8 +23,8 @@ const readers: readonly Step[] = [
     args: ['--type-aware', '--deny-warnings'],
     remedy: 'Run: npx oxlint --type-aware --fix',
   },
-  { name: 'types', command: 'tsc', args: ['-p', '.'], remedy: 'Correct the types above.' },
-  { name: 'dead code', command: 'knip', args: [], remedy: 'Remove what nothing uses, or use it.' },
+  { name: 'types', command: 'tsc', args: ['-p', '.'], remedy: 'Fix the type errors above.' },
+  { name: 'dead code', command: 'knip', args: [], remedy: 'Remove the unused code, or use it.' },
 ];
 
 const tests: Step = {

@@ -1,10 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Exchange, HttpResponse } from './exchange.ts';
 
 type CorsHeader = readonly [name: string, value: string];
 
-/** Which pages of other origins may read answers, and what they may send. Without origins there is nothing to say. */
+/** Which origins may read responses from a browser. Without origins, no response has a CORS header. */
 export interface CorsPolicy {
-  /** For every answer to a request with this `Origin`. */
+  /** Headers of every response to a request with this `Origin`. */
   headersFor(origin: string | undefined): readonly CorsHeader[];
   isAllowed(origin: string): boolean;
 }
@@ -19,32 +19,36 @@ const exposedHeaders = [
   'X-Request-Id',
 ].join(', ');
 
-/** Answers a preflight; the origin itself is in the headers of every answer. */
-export const preflightHeaders = {
-  'Access-Control-Allow-Methods': 'GET, POST',
-  'Access-Control-Allow-Headers': 'Authorization, Content-Type, Last-Event-ID',
-  'Access-Control-Max-Age': '7200',
-} as const;
+/** The response to a preflight request, without the headers of `CorsPolicy.headersFor`. */
+export const preflightResponse: HttpResponse = {
+  status: 204,
+  headers: {
+    'Access-Control-Allow-Methods': 'GET, POST',
+    'Access-Control-Allow-Headers': 'Authorization, Content-Type, Last-Event-ID',
+    'Access-Control-Max-Age': '7200',
+  },
+  body: '',
+};
 
 /**
- * A policy of exact origins. There are no cookies, hence no credentials mode; `*` is never sent. Set on Node's response and not by
- * hono's middleware, whose headers would not reach event streams, and which names exposed headers to every origin.
+ * A policy of exact origins. `*` is never sent, and credentials are never allowed because there are no cookies. Hono's middleware is
+ * not used, because its headers do not reach event streams and it sends the exposed headers to every origin.
  */
 export function createCorsPolicy(origins: readonly string[]): CorsPolicy {
   const allowed = new Set(origins);
-  const stranger: readonly CorsHeader[] = allowed.size === 0 ? [] : [['Vary', 'Origin']];
+  const always: readonly CorsHeader[] = allowed.size === 0 ? [] : [['Vary', 'Origin']];
   return {
     isAllowed: (origin) => allowed.has(origin),
     headersFor(origin) {
-      if (origin === undefined || !allowed.has(origin)) return stranger;
-      return [...stranger, ['Access-Control-Allow-Origin', origin], ['Access-Control-Expose-Headers', exposedHeaders]];
+      if (origin === undefined || !allowed.has(origin)) return always;
+      return [...always, ['Access-Control-Allow-Origin', origin], ['Access-Control-Expose-Headers', exposedHeaders]];
     },
   };
 }
 
-/** Whether a browser asks what a page of an allowed origin may send. */
-export function isPreflight({ incoming, outgoing }: { incoming: IncomingMessage; outgoing: ServerResponse }): boolean {
+/** Whether the request is a preflight from an allowed origin. */
+export function isPreflight({ incoming, outgoing }: Exchange): boolean {
   const { method, headers } = incoming;
-  const asks = method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
-  return asks && outgoing.hasHeader('Access-Control-Allow-Origin');
+  const isPreflightMethod = method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
+  return isPreflightMethod && outgoing.hasHeader('Access-Control-Allow-Origin');
 }

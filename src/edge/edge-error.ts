@@ -1,7 +1,8 @@
 import { STATUS_CODES } from 'node:http';
+import type { HttpResponse } from './exchange.ts';
 import { securityHeaders } from './security-headers.ts';
 
-/** Refusals before a method is looked at; none needs a declaration in a lexicon. */
+/** Errors of requests that reach no method, so that no lexicon declares them. */
 export const edgeErrors = {
   ExpectationFailed: [417, 'The only expectation that can be met is 100-continue.'],
   HeadersTooLarge: [431, 'The headers are too many or too long.'],
@@ -17,12 +18,8 @@ export const edgeErrors = {
 
 export type EdgeErrorCode = keyof typeof edgeErrors;
 
-/** Status, headers and body of the refusal `code`; its connection ends with it. */
-export function edgeRefusal(code: EdgeErrorCode): {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-} {
+/** The response with the error `code`; the connection closes after it. */
+export function edgeErrorResponse(code: EdgeErrorCode): HttpResponse {
   const [status, message] = edgeErrors[code];
   const body = JSON.stringify({ error: code, message });
   const headers = {
@@ -35,9 +32,9 @@ export function edgeRefusal(code: EdgeErrorCode): {
   return { status, headers, body };
 }
 
-/** The same as it goes over a connection whose request cannot be answered any other way. */
-export function edgeRefusalText(code: EdgeErrorCode): string {
-  const { status, headers, body } = edgeRefusal(code);
+/** The same response as HTTP/1.1 text, for a connection whose request Node's parser rejects. */
+export function edgeErrorText(code: EdgeErrorCode): string {
+  const { status, headers, body } = edgeErrorResponse(code);
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
   return [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines, '', body].join('\r\n');
 }

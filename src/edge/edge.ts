@@ -1,59 +1,63 @@
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
-import type { ConnectionGate } from './connection-gate.ts';
+import type { ConnectionLimiter } from './connection-limiter.ts';
 import type { CorsPolicy } from './cors.ts';
+import { discardBody } from './discard-body.ts';
+import type { LingerDeps } from './discard-body.ts';
 import type { EdgeErrorCode } from './edge-error.ts';
+import type { Exchange, HttpResponse, Routes } from './exchange.ts';
 import { inspectRequest } from './inspect-request.ts';
 import type { InspectOptions } from './inspect-request.ts';
-import type { PlainAnswer } from './plain-answer.ts';
-import { discardBody, endsConnection, refuse, refuseOnSocket, writeAnswer } from './refuse.ts';
-import type { Exchange, LingerDeps } from './refuse.ts';
 import type { EdgeTimeouts } from './timeouts.ts';
+import {
+  closesConnection,
+  createUpgradeResponse,
+  writeError,
+  writeErrorToSocket,
+  writeResponse,
+} from './write-response.ts';
 
 export interface EdgeDeps {
   readonly clock: Clock;
   readonly timeouts: EdgeTimeouts;
-  readonly gate: ConnectionGate;
+  readonly connectionLimiter: ConnectionLimiter;
   readonly cors: CorsPolicy;
+  /** Lower-case name of the header in which a proxy names the client. */
   readonly forwardedHeader: string;
-  /** Answers requests that come in when there are too many, before anything else is done for them; whether it has answered. */
-  readonly shed: (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
-  /** Receives what went wrong while an answer was written; its text is not for the log. */
+  /** Receives errors that arise while a response is written; their text may hold data and must not be logged. */
   readonly onError: (error: unknown) => void;
 }
 
-/** An exchange whose request is still arriving, or whose answer is not written. */
+/** An exchange whose request is not complete, or whose response is not written. */
 interface OpenExchange extends Exchange {
   readonly socket: Socket;
   readonly startedAtMs: number;
-  /** What the connection had read before. */
+  /** Bytes that the connection had read before. */
   readonly readBeforeSizeBytes: number;
 }
 
-interface Link {
-  /** Its last answer is decided: what else arrives is not run. */
+interface ConnectionState {
+  /** The last response is decided: further requests are not served. */
   isClosing: boolean;
-  /** The connection itself was answered; what still arrives is thrown away. */
+  /** The connection got an error of its own: bytes that still arrive are thrown away. */
   isRefused: boolean;
   requestCount: number;
   readonly exchanges: Set<OpenExchange>;
 }
 
 /**
- * On connections, and on requests, since Node takes the connection off a request that is read no further. A WeakMap would be
- * looked through by every collection of garbage.
+ * Property of a socket, and of its requests because Node takes the socket off a request that is no longer read. A WeakMap would cost
+ * more, because every garbage collection scans all of its entries.
  */
-const linkOf = Symbol('link');
+const connectionState = Symbol('connectionState');
 
-interface Linked {
-  [linkOf]?: Link;
+interface HasConnectionState {
+  [connectionState]?: ConnectionState;
 }
 
 const requestsPerConnectionMax = 1_000;
 const bodyRateBytesPerSecondMin = 1_024;
-/** The app names nothing by the Host, and the adapter answers odd ones without a body. */
-const innerHost = 'localhost';
 
 const parserErrors: Readonly<Record<string, EdgeErrorCode>> = {
   HPE_HEADER_OVERFLOW: 'HeadersTooLarge',
@@ -61,12 +65,13 @@ const parserErrors: Readonly<Record<string, EdgeErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'RequestTimeout',
 };
 
-/** Decides about connections and requests before the app sees them, and writes what the app answers. */
+/** Limits connections, refuses invalid requests, and writes every response. */
 export class Edge {
   readonly #deps: EdgeDeps;
   readonly #inspectOptions: InspectOptions;
   readonly #linger: LingerDeps;
   readonly #open = new Set<OpenExchange>();
+  #routes: Routes | undefined;
 
   constructor(deps: EdgeDeps) {
     this.#deps = deps;
@@ -78,157 +83,165 @@ export class Edge {
     this.#linger = { clock: deps.clock, lingerMs, lingerTotalMs };
   }
 
-  /** Gives `serve` the requests of `server` that are plain HTTP, and refuses the rest. */
-  attach(server: Server, serve: RequestListener): void {
-    const ended = new AbortController();
-    server.once('close', () => ended.abort());
-    server.on('connection', (socket) => this.#enter(socket));
+  /** Receives the requests of `server`, passes the valid ones to `routes`, and writes the responses. */
+  attach(server: Server, routes: Routes): void {
+    this.#routes = routes;
+    server.on('connection', (socket) => this.#limitConnections(socket));
     server.on('request', (incoming, outgoing) => {
-      if (this.#deps.shed(incoming, outgoing)) return;
-      if (this.#admit(incoming, outgoing) !== undefined) serve(incoming, outgoing);
+      const exchange = this.#admit(incoming, outgoing);
+      if (exchange !== undefined) this.#respond(exchange, routes.respond(exchange));
     });
     server.on('checkContinue', (incoming, outgoing) => {
-      if (this.#admit(incoming, outgoing) === undefined) return;
+      const exchange = this.#admit(incoming, outgoing);
+      if (exchange === undefined) return;
       outgoing.writeContinue();
-      serve(incoming, outgoing);
+      this.#respond(exchange, routes.respond(exchange));
     });
     server.on('checkExpectation', (incoming, outgoing) => {
       const exchange = this.#admit(incoming, outgoing);
-      if (exchange !== undefined) this.#close(exchange, 'ExpectationFailed');
+      if (exchange !== undefined) this.#refuse(exchange, 'ExpectationFailed');
     });
-    server.on('connect', (_request, socket: Socket) => this.#closeSocket(socket, 'MethodNotAllowed'));
+    server.on('upgrade', (incoming, socket: Socket, head) => {
+      socket.on('error', () => undefined);
+      const exchange = { incoming, outgoing: createUpgradeResponse(incoming, socket) };
+      this.#respond(exchange, routes.respondToUpgrade(exchange, socket, head));
+    });
+    server.on('connect', (_request, socket: Socket) => this.#refuseConnection(socket, 'MethodNotAllowed'));
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
       if (error.code === 'ECONNRESET') socket.destroy();
       // The parser reports each further piece of a request that was refused already.
-      else if (this.#linkOf(socket).isRefused) return;
+      else if (this.#stateOf(socket).isRefused) return;
       else if (!socket.writable) socket.destroy();
-      else this.#closeSocket(socket, parserErrors[error.code ?? ''] ?? 'InvalidRequest');
+      else this.#refuseConnection(socket, parserErrors[error.code ?? ''] ?? 'InvalidRequest');
     });
-    this.#watch(ended.signal).catch(this.#deps.onError);
+    const ended = new AbortController();
+    server.once('close', () => ended.abort());
+    this.#watchBodies(ended.signal).catch(this.#deps.onError);
   }
 
-  /** Whether a request that asks to leave HTTP is plain, and alone on its connection. */
-  mayUpgrade(request: IncomingMessage): boolean {
-    const { isClosing, exchanges } = this.#linkOf(request.socket);
-    if (isClosing || exchanges.size > 0) return false;
-    if (inspectRequest(request, this.#inspectOptions) !== undefined) return false;
-    request.headers.host = innerHost;
-    return true;
+  /** Whether a request may leave HTTP: a valid one, the only one of its connection, that the routes accept. */
+  mayUpgrade(incoming: IncomingMessage): boolean {
+    const { isClosing, exchanges } = this.#stateOf(incoming.socket);
+    if (isClosing || exchanges.size > 0 || this.#routes?.mayUpgrade(incoming) !== true) return false;
+    return inspectRequest(incoming, this.#inspectOptions) === undefined;
   }
 
-  /** Writes the app's answer; a failure becomes InternalServerError and goes to `onError`. Never rejects. */
-  async answer(exchange: Exchange, answer: PlainAnswer | Promise<PlainAnswer>): Promise<void> {
-    // Node takes it off the request when the peer leaves.
+  #respond(exchange: Exchange, pending: Promise<HttpResponse | undefined>): void {
+    // Node takes the socket off the request when the client leaves.
     const socket: Socket | null = exchange.incoming.socket;
-    try {
-      const known = answer instanceof Promise ? await answer : answer;
-      if (endsConnection(known)) this.#willClose(exchange);
-      await writeAnswer(this.#linger, exchange, known);
-      // A request that was refused unread: its connection carries the next one only when all of this one has come.
-      if (!exchange.incoming.complete && !(await discardBody(this.#linger, exchange.incoming))) socket?.destroySoon();
-    } catch (error) {
+    this.#write(exchange, socket, pending).catch((error: unknown) => {
       this.#deps.onError(error);
       if (exchange.outgoing.headersSent) exchange.outgoing.destroy();
-      else this.#close(exchange, 'InternalServerError');
-    }
+      else this.#refuse(exchange, 'InternalServerError');
+    });
   }
 
-  #enter(socket: Socket): void {
-    const leave = this.#deps.gate.enter(socket.remoteAddress);
-    if (leave === undefined) socket.destroy();
-    else socket.once('close', leave);
+  async #write(exchange: Exchange, socket: Socket | null, pending: Promise<HttpResponse | undefined>): Promise<void> {
+    const response = await pending;
+    if (response === undefined) return;
+    if (closesConnection(response)) this.#willClose(exchange);
+    await writeResponse(this.#linger, exchange, response);
+    const { incoming } = exchange;
+    // The connection carries another request only when this one, refused before it was read, has arrived whole.
+    if (!incoming.complete && !(await discardBody(this.#linger, incoming))) socket?.destroySoon();
   }
 
-  #linkOf(socket: Socket): Link {
-    const linked: Socket & Linked = socket;
-    if (linked[linkOf] !== undefined) return linked[linkOf];
-    const link = { isClosing: false, isRefused: false, requestCount: 0, exchanges: new Set<OpenExchange>() };
-    linked[linkOf] = link;
-    // An answer that never got its turn on the connection does not say that it is over.
-    socket.once('close', () => link.exchanges.forEach((exchange) => this.#open.delete(exchange)));
-    return link;
+  #limitConnections(socket: Socket): void {
+    const close = this.#deps.connectionLimiter.open(socket.remoteAddress);
+    if (close === undefined) socket.destroy();
+    else socket.once('close', close);
   }
 
+  #stateOf(socket: Socket): ConnectionState {
+    const holder: Socket & HasConnectionState = socket;
+    if (holder[connectionState] !== undefined) return holder[connectionState];
+    const state = { isClosing: false, isRefused: false, requestCount: 0, exchanges: new Set<OpenExchange>() };
+    holder[connectionState] = state;
+    // A response that waits behind another one on the connection emits no event when the connection closes.
+    socket.once('close', () => state.exchanges.forEach((exchange) => this.#open.delete(exchange)));
+    return state;
+  }
+
+  /** The exchange of a request that may be served; undefined when the request was refused. */
   #admit(incoming: IncomingMessage, outgoing: ServerResponse): Exchange | undefined {
-    const link = this.#linkOf(incoming.socket);
-    if (link.isClosing) return undefined;
-    const exchange = this.#begin(link, { incoming, outgoing });
+    const state = this.#stateOf(incoming.socket);
+    if (state.isClosing) return undefined;
+    const exchange = this.#begin(state, { incoming, outgoing });
     const code = inspectRequest(incoming, this.#inspectOptions);
     if (code !== undefined) {
-      this.#close(exchange, code);
+      this.#refuse(exchange, code);
       return undefined;
     }
-    link.requestCount += 1;
-    if (link.requestCount >= requestsPerConnectionMax) {
-      // Node's own limit says that the connection ends, and leaves it open.
+    state.requestCount += 1;
+    if (state.requestCount >= requestsPerConnectionMax) {
+      // Node's own limit announces that the connection closes, and leaves it open.
       outgoing.setHeader('Connection', 'close');
-      link.isClosing = true;
+      state.isClosing = true;
     }
     for (const [name, value] of this.#deps.cors.headersFor(incoming.headers.origin)) outgoing.setHeader(name, value);
-    incoming.headers.host = innerHost;
     return exchange;
   }
 
-  #begin(link: Link, { incoming, outgoing }: Exchange): Exchange {
+  #begin(state: ConnectionState, { incoming, outgoing }: Exchange): Exchange {
     const { socket } = incoming;
     const startedAtMs = this.#deps.clock.monotonicMs();
     const exchange = { incoming, outgoing, socket, startedAtMs, readBeforeSizeBytes: socket.bytesRead };
-    const { exchanges } = link;
-    const linked: IncomingMessage & Linked = incoming;
-    linked[linkOf] = link;
+    const { exchanges } = state;
+    const holder: IncomingMessage & HasConnectionState = incoming;
+    holder[connectionState] = state;
     exchanges.add(exchange);
     this.#open.add(exchange);
     outgoing.once('close', () => {
       exchanges.delete(exchange);
       this.#open.delete(exchange);
-      if (link.isClosing && exchanges.size === 0) socket.destroySoon();
+      if (state.isClosing && exchanges.size === 0) socket.destroySoon();
     });
     return exchange;
   }
 
   #willClose({ incoming }: Exchange): void {
-    const { [linkOf]: link }: IncomingMessage & Linked = incoming;
-    if (link !== undefined) link.isClosing = true;
+    const { [connectionState]: state }: IncomingMessage & HasConnectionState = incoming;
+    if (state !== undefined) state.isClosing = true;
   }
 
-  #close(exchange: Exchange, code: EdgeErrorCode): void {
+  #refuse(exchange: Exchange, code: EdgeErrorCode): void {
     this.#willClose(exchange);
-    refuse(this.#linger, exchange, code).catch((error: unknown) => {
+    writeError(this.#linger, exchange, code).catch((error: unknown) => {
       exchange.outgoing.destroy();
       this.#deps.onError(error);
     });
   }
 
-  /** What is written here must not be taken for the answer to an earlier request: those are answered, and then the connection ends. */
-  #closeSocket(socket: Socket, code: EdgeErrorCode): void {
-    const link = this.#linkOf(socket);
-    if (link.isClosing) return;
-    link.isClosing = true;
-    const [current, ...others] = link.exchanges;
+  /** Earlier requests get their responses first, because a client would take the error for the response to one of them. */
+  #refuseConnection(socket: Socket, code: EdgeErrorCode): void {
+    const state = this.#stateOf(socket);
+    if (state.isClosing) return;
+    state.isClosing = true;
+    const [current, ...others] = state.exchanges;
     if (current !== undefined && (others.length > 0 || current.incoming.complete)) return;
     if (current?.outgoing.headersSent === true) {
       socket.destroy();
       return;
     }
-    link.isRefused = true;
-    refuseOnSocket(this.#linger, socket, code).catch(this.#deps.onError);
+    state.isRefused = true;
+    writeErrorToSocket(this.#linger, socket, code).catch(this.#deps.onError);
   }
 
-  async #watch(ended: AbortSignal): Promise<void> {
+  async #watchBodies(ended: AbortSignal): Promise<void> {
     while (!ended.aborted) {
       await this.#deps.clock.sleep(this.#deps.timeouts.checkEveryMs, ended);
-      this.#endSlowBodies();
+      this.#refuseSlowBodies();
     }
   }
 
-  #endSlowBodies(): void {
+  #refuseSlowBodies(): void {
     const nowMs = this.#deps.clock.monotonicMs();
     for (const { incoming, socket, startedAtMs, readBeforeSizeBytes } of this.#open) {
       const elapsedMs = nowMs - startedAtMs;
       if (incoming.complete || elapsedMs < this.#deps.timeouts.bodyGraceMs) continue;
       const dueSizeBytes = (bodyRateBytesPerSecondMin * elapsedMs) / 1000;
       const readSizeBytes = socket.bytesRead - readBeforeSizeBytes;
-      if (readSizeBytes < dueSizeBytes) this.#closeSocket(socket, 'RequestTimeout');
+      if (readSizeBytes < dueSizeBytes) this.#refuseConnection(socket, 'RequestTimeout');
     }
   }
 }

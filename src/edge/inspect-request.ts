@@ -3,19 +3,19 @@ import { limits } from '#platform/limits.ts';
 import type { EdgeErrorCode } from './edge-error.ts';
 
 export interface InspectOptions {
-  /** The header in which a proxy names the client. */
+  /** Lower-case name of the header in which a proxy names the client. */
   readonly forwardedHeader: string;
   /** Whether pages of this origin may open streams. */
   readonly isAllowedOrigin: (origin: string) => boolean;
 }
 
-/** A request as it was sent: Node joins some repeated headers and drops others. */
+/** The head of a request as it was sent, because Node joins some repeated headers and drops others. */
 interface Sent {
   readonly method: string;
   readonly target: string;
   readonly path: string;
   readonly httpVersion: string;
-  /** Names in lower case, with their values in the order of the request. */
+  /** Values in the order of the request, by lower-case name. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
   readonly headerCount: number;
   readonly headersSizeBytes: number;
@@ -23,7 +23,7 @@ interface Sent {
   readonly options: InspectOptions;
 }
 
-/** What two readers of one request could understand differently when it comes twice. */
+/** Headers that may stand once only, because a proxy and this server could read different ones of two (request smuggling). */
 const singletons = [
   'host',
   'content-length',
@@ -39,9 +39,9 @@ const singletons = [
   'sec-websocket-version',
 ] as const;
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'OPTIONS', 'PUT', 'PATCH', 'DELETE']);
-const bodiless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+const withoutBody: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const hostForm = /^(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
-/** Nothing that is served needs escapes, empty segments or dots of its own; they only let two readers see two paths. */
+/** No escapes, empty segments or dot segments: a proxy and this server could read them as different paths. */
 const pathForm = /^(?:\/(?![.]{1,2}(?:\/|$))[A-Za-z0-9._~-]+)*\/?$/;
 const tokenPrefixLength = 'Bearer '.length;
 const lineOverheadSizeBytes = ': \r\n'.length;
@@ -62,11 +62,11 @@ const rules: readonly (readonly [EdgeErrorCode, (sent: Sent) => boolean])[] = [
   ['InvalidRequest', ({ target }) => !target.startsWith('/') || target.includes('#')],
   ['UriTooLong', ({ target }) => target.length > limits.urlLengthMax],
   ['NotFound', ({ path }) => !pathForm.test(path)],
-  ['InvalidRequest', ({ method, headers }) => bodiless.has(method) && announcesBody(headers)],
-  ['OriginNotAllowed', isUpgradeOfStranger],
+  ['InvalidRequest', ({ method, headers }) => withoutBody.has(method) && announcesBody(headers)],
+  ['OriginNotAllowed', isUpgradeFromOtherOrigin],
 ];
 
-/** The first rule that `request` breaks, judged by its head alone; undefined for a request that may be looked at. */
+/** The error of the first rule that the head of `request` breaks; undefined for a valid request. */
 export function inspectRequest(request: IncomingMessage, options: InspectOptions): EdgeErrorCode | undefined {
   const sent = sentBy(request, options);
   return rules.find(([, breaks]) => breaks(sent))?.[0];
@@ -100,7 +100,7 @@ function hasLongValue({ headers }: Sent): boolean {
   return false;
 }
 
-/** RFC 9112 section 6.1: one coding, one length, never both; HTTP/1.0 knows no transfer coding. */
+/** RFC 9112 section 6.1: one transfer coding or one length, never both, and no transfer coding in HTTP/1.0. */
 function isFramedAmbiguously({ headers, httpVersion }: Sent): boolean {
   const [coding] = headers.get('transfer-encoding') ?? [];
   if (coding === undefined) return !/^\d{0,15}$/.test(headers.get('content-length')?.[0] ?? '');
@@ -111,8 +111,8 @@ function announcesBody(headers: Sent['headers']): boolean {
   return headers.has('transfer-encoding') || Number(headers.get('content-length')?.[0] ?? 0) > 0;
 }
 
-/** Native apps send no origin; a browser sends that of the page, which no preflight has asked for. */
-function isUpgradeOfStranger({ headers, options }: Sent): boolean {
+/** Browsers send no preflight before an upgrade, so the origin is checked here; native apps send none. */
+function isUpgradeFromOtherOrigin({ headers, options }: Sent): boolean {
   const [origin] = headers.get('origin') ?? [];
   return origin !== undefined && headers.has('upgrade') && !options.isAllowedOrigin(origin);
 }

@@ -1,18 +1,20 @@
-/** How long a peer may take over each thing. */
+/** Time limits for a client, in milliseconds. */
 export interface EdgeTimeouts {
+  /** From the start of a request to the end of its head. */
   readonly headersMs: number;
+  /** From the start of a request to the end of its body. */
   readonly requestMs: number;
-  /** How often the two above and the pace of bodies are looked at. */
+  /** How often the two limits above and the rate of bodies are checked. */
   readonly checkEveryMs: number;
-  /** Longer than a proxy keeps its side open, so that it never sends a request into a closing connection. */
+  /** Longer than a proxy keeps an idle connection open, so that it sends no request into a connection that closes. */
   readonly keepAliveMs: number;
-  /** Without a byte in or out while a request is open: a peer that does not read its answer. */
+  /** Without a byte in either direction while a request is open, for clients that do not read their response. */
   readonly drainMs: number;
-  /** How long a body may come slower than 1 KiB in a second. */
+  /** How long a body may arrive slower than 1 KiB a second. */
   readonly bodyGraceMs: number;
-  /** How long a peer that has its answer may send nothing while its request is not complete. */
+  /** How long a client that has its response may send nothing before its request is complete. */
   readonly lingerMs: number;
-  /** How long it may go on sending in all. */
+  /** How long such a client may go on sending in all. */
   readonly lingerTotalMs: number;
 }
 

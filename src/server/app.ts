@@ -1,4 +1,3 @@
-import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import { createAuthenticator, isFirstUse } from '#auth/authenticate.ts';
 import type { ReplayGuard } from '#auth/replay-guard.ts';
@@ -15,6 +14,7 @@ import { mountDidDocument } from '#ops/did-document.ts';
 import type { AuditLog } from '#ops/audit-log.ts';
 import { mountHealth } from '#ops/health.ts';
 import type { Readiness } from '#ops/readiness.ts';
+import { mountRootPage } from '#ops/root-page.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config/config.ts';
 import { limits } from '#platform/limits.ts';
@@ -44,16 +44,17 @@ import { createStreamSlots } from '#stream/stream-slots.ts';
 import { startTail } from '#stream/tail.ts';
 import type { Tail } from '#stream/tail.ts';
 import { createTickets } from '#stream/ticket.ts';
-import { createAdmission } from '#xrpc/admission.ts';
-import type { Admission } from '#xrpc/admission.ts';
+import { createAdmission } from '#xrpc/overload/admission.ts';
+import type { Admission } from '#xrpc/overload/admission.ts';
 import { createByteBudget } from '#xrpc/byte-budget.ts';
 import type { ByteBudget } from '#xrpc/byte-budget.ts';
-import { mountXrpc } from '#xrpc/mount.ts';
-import type { RequestObservation } from '#xrpc/mount.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createEndpoints } from '#xrpc/mls/endpoints.ts';
+import { createXrpcResponder } from '#xrpc/respond-to-xrpc.ts';
+import type { RequestObservation, RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
+import type { Served } from './routes.ts';
 
-/** The opened parts that an app is composed of. */
+/** What an app is composed of. */
 export interface AppParts {
   readonly config: Config;
   readonly clock: Clock;
@@ -69,13 +70,11 @@ export interface AppParts {
   readonly audit: AuditLog;
   readonly version: string;
   readonly serviceDid: string;
-  /** Where clients reach the service, without a path. */
+  /** The URL of the service for clients, without a path. */
   readonly publicUrl: string;
 }
 
-export interface App {
-  readonly http: Hono<{ Bindings: HttpBindings }>;
-  readonly endpoints: readonly Endpoint[];
+export interface App extends Served {
   readonly hub: Hub;
   readonly tail: Tail;
   readonly openStreams: ReadonlySet<OpenStream>;
@@ -85,7 +84,7 @@ export interface App {
 
 const subscriptionNsid = 'blue.catbird.mls.subscribeConvoEvents';
 
-/** Composes domain, stream and HTTP out of opened parts; nothing listens yet. */
+/** Composes the domain, the streams and HTTP; opens no port. */
 export function createApp(parts: AppParts): App {
   const { config, clock, logger, metrics, database, privacy, notifier } = parts;
   const failed = (part: 'tail' | 'stream') => (error: unknown) =>
@@ -93,12 +92,12 @@ export function createApp(parts: AppParts): App {
   const hub = new Hub();
   const codec = createCursorCodec(privacy, parts.cursorGeneration);
   const tail = startTail({ database, privacy, clock, hub, codec, onError: failed('tail') });
-  notifier.onNotify(() => tail.ring());
-  const kept = keptOf(config);
-  const streamParts = { database, privacy, clock, hub, codec, ...kept, onError: failed('stream') };
+  notifier.onNotify(() => tail.wake());
+  const retention = retentionOf(config);
+  const streamParts = { database, privacy, clock, hub, codec, ...retention, onError: failed('stream') };
   const keyPackageWatch: KeyPackageWatch = createKeyPackageWatch({
     ...streamParts,
-    tellServers: (dids) => bus.sendClaims(dids),
+    broadcastClaims: (dids) => bus.sendClaims(dids),
   });
   const bus = createEphemeralBus({ ...streamParts, notifier, onClaims: (dids) => keyPackageWatch.checkPeople(dids) });
   const openStreams = new Set<OpenStream>();
@@ -113,7 +112,7 @@ export function createApp(parts: AppParts): App {
     clock,
     codec,
     blocks: blocksOf(parts, { documents, admission }),
-    ...kept,
+    ...retention,
     ...budgetsOf(parts, quota),
     requireFraming: config.REQUIRE_MLS_FRAMING,
     handshakes: config.HANDSHAKES,
@@ -122,7 +121,7 @@ export function createApp(parts: AppParts): App {
     onClaims: (dids) => keyPackageWatch.noteClaims(dids),
     appender: createMessageAppender({
       sql,
-      ...kept,
+      ...retention,
       onStored: () => notifier.notify(),
       onBatch: (items) => metrics.batchStored(items),
     }),
@@ -134,16 +133,16 @@ export function createApp(parts: AppParts): App {
       tail,
       bus,
       openStreams,
-      places: createStreamSlots({ clock, perAccountMax: limits.subscriptionsPerAccountMax }),
+      slots: createStreamSlots({ clock, perAccountMax: limits.subscriptionsPerAccountMax }),
       onLive: (did) => keyPackageWatch.checkPeople([did]),
     },
   });
-  const http = httpOf(parts, { documents, endpoints, admission, quota });
-  return { http, endpoints, hub, tail, openStreams, keyPackageWatch, admission };
+  const respondToXrpc = xrpcOf(parts, { documents, endpoints, admission, quota });
+  return { respondToXrpc, http: httpOf(parts), endpoints, hub, tail, openStreams, keyPackageWatch, admission };
 }
 
-/** What the operator has set of how long and how much is kept. */
-function keptOf(config: Config) {
+/** The settings for retention and for counts of stored rows. */
+function retentionOf(config: Config) {
   return {
     timeBucketSeconds: config.TIME_BUCKET_SECONDS,
     messageTtlDays: config.MESSAGE_TTL_DAYS,
@@ -175,22 +174,21 @@ function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
   });
 }
 
-function httpOf(
+function httpOf({ version, readiness, serviceDid, publicUrl }: AppParts): Hono {
+  const http = new Hono();
+  mountHealth(http, { version, readiness });
+  mountDidDocument(http, { serviceDid, publicUrl });
+  mountRootPage(http, version);
+  return http;
+}
+
+function xrpcOf(
   parts: AppParts,
-  {
-    documents,
-    endpoints,
-    admission,
-    quota,
-  }: { documents: DidDocuments; endpoints: readonly Endpoint[]; admission: Admission; quota: QuotaCharger },
-): Hono<{ Bindings: HttpBindings }> {
+  used: { documents: DidDocuments; endpoints: readonly Endpoint[]; admission: Admission; quota: QuotaCharger },
+): RespondToXrpc {
   const { config, clock, logger, metrics } = parts;
-  const http = new Hono<{ Bindings: HttpBindings }>();
-  const ops = new Hono();
-  mountHealth(ops, { version: parts.version, readiness: parts.readiness });
-  mountDidDocument(ops, { serviceDid: parts.serviceDid, publicUrl: parts.publicUrl });
-  http.route('/', ops);
-  mountXrpc(http, {
+  const { documents, endpoints, admission, quota } = used;
+  return createXrpcResponder({
     endpoints,
     admission,
     authenticate: createAuthenticator({
@@ -202,22 +200,21 @@ function httpOf(
       enforceJti: config.ENFORCE_JTI,
     }),
     quota,
-    addressLimiter: doorkeeperOf(parts, quota),
+    addressLimiter: addressLimiterOf(parts, quota),
     logger,
     clock,
     deadline: createRequestDeadlines(clock),
     observe: (observation) => {
       observe(metrics, observation);
-      parts.audit.recordAnswer(observation);
+      parts.audit.recordRefusal(observation);
     },
   });
-  return http;
 }
 
 function quotaOf({ config, clock, logger, metrics, database, privacy }: AppParts): QuotaCharger {
-  const place = config.QUOTA_STORE ?? (config.SERVER_COUNT === 1 ? 'memory' : 'postgres');
-  metrics.quotaStore(place === 'memory' ? 'memory' : 'shared');
-  if (place === 'memory') return createQuota({ config, clock });
+  const store = config.QUOTA_STORE ?? (config.SERVER_COUNT === 1 ? 'memory' : 'postgres');
+  metrics.quotaStore(store === 'memory' ? 'memory' : 'shared');
+  if (store === 'memory') return createQuota({ config, clock });
   const shared = createSharedStores({
     sql: database.sql,
     privacy,
@@ -241,7 +238,7 @@ function budgetsOf(
   };
 }
 
-function doorkeeperOf({ config, clock, audit }: AppParts, quota: QuotaCharger): ClientAddressLimiter {
+function addressLimiterOf({ config, clock, audit }: AppParts, quota: QuotaCharger): ClientAddressLimiter {
   return createClientAddressLimiter({
     clock,
     quota,
@@ -260,15 +257,15 @@ function doorkeeperOf({ config, clock, audit }: AppParts, quota: QuotaCharger): 
   });
 }
 
-/** Whoever waits for a DID document takes no place: anyone can name a host that does not answer. */
+/** A request that waits for a DID document has no slot, because every client can name a host that does not respond. */
 function documentsOf({ config, clock }: AppParts, admission: Admission): DidDocuments {
   const network = config.IDENTITY_ALLOW_PRIVATE_NETWORK ? 'private' : 'public';
   const timeoutMs = config.DID_RESOLUTION_TIMEOUT_MS;
   const fetchDidDocument = createFetchDidDocument({ clock, plcUrl: config.PLC_URL, network, timeoutMs });
   const documents = createDidDocuments({ fetchDidDocument, clock, network, entriesMax: config.DID_CACHE_ENTRIES });
   return {
-    signingKey: (did, options) => admission.aside(() => documents.signingKey(did, options)),
-    pdsEndpoint: (did) => admission.aside(() => documents.pdsEndpoint(did)),
+    signingKey: (did, options) => admission.withoutSlot(() => documents.signingKey(did, options)),
+    pdsEndpoint: (did) => admission.withoutSlot(() => documents.pdsEndpoint(did)),
     noteProof: (address, did) => documents.noteProof(address, did),
   };
 }
@@ -285,16 +282,13 @@ function blocksOf(
     clock,
   });
   return {
-    blocksOf: (did, options) => admission.aside(() => records.blocksOf(did, options)),
-    blockAt: (did, recordKey) => admission.aside(() => records.blockAt(did, recordKey)),
+    blocksOf: (did, options) => admission.withoutSlot(() => records.blocksOf(did, options)),
+    blockAt: (did, recordKey) => admission.withoutSlot(() => records.blockAt(did, recordKey)),
   };
 }
 
 function observe(metrics: Metrics, { method, status, quota, durationMs }: RequestObservation): void {
-  metrics.requestFinished(
-    method.slice(method.lastIndexOf('.') + 1),
-    `${Math.floor(status / 100)}xx` as StatusClass,
-    durationMs,
-  );
+  const statusClass = `${Math.floor(status / 100)}xx` as StatusClass;
+  metrics.requestFinished(method.slice(method.lastIndexOf('.') + 1), statusClass, durationMs);
   if (quota !== undefined) metrics.quotaRefused(quota);
 }

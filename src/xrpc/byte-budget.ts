@@ -4,28 +4,28 @@ import { requireMember } from '#domain/membership/members/require-member.ts';
 import { isAppError } from '#platform/errors.ts';
 import type { QuotaCharger } from '#quota/table/charge.ts';
 import type { Decision } from '#quota/table/decision.ts';
-import { rateLimitExceeded } from './rate-limit.ts';
+import { rateLimitExceeded } from './response/rate-limit.ts';
 
 /** One call that writes to a conversation. */
 export interface ConversationWrite {
   readonly conversationId: string;
-  /** Everything in it that is stored or passed on. */
+  /** All bytes that the call stores or forwards. */
   readonly sizeBytes: number;
-  /** `joiner`: whoever is no member may become one by this call. */
+  /** `joiner`: a non-member may become a member by this call. */
   readonly by: 'member' | 'joiner';
 }
 
-/** Limits bytes by account and by conversation. */
+/** Limits the bytes that an account and a conversation may write in a minute. */
 export interface ByteBudget {
-  /** Charges the caller. @throws AppError RateLimitExceeded. */
+  /** Charges the account of the caller. @throws AppError RateLimitExceeded. */
   takeOwn(caller: Caller, sizeBytes: number): Promise<void>;
   /**
-   * Charges the caller, runs `write`, and then charges the conversation: by then it is known that the caller may write
-   * there, so nobody can use up the budget of a conversation that they are not in.
-   * @throws AppError RateLimitExceeded, for the conversation's budget to members only; to anybody else ConvoNotFound or
-   *   NotMember, as if there were room.
+   * Charges the account, runs `write`, and then charges the conversation. The conversation is charged last, so that a non-member
+   * cannot use up its budget.
+   * @throws AppError RateLimitExceeded when the account has no budget left, and to members when the conversation has none; a
+   *   non-member gets ConvoNotFound or NotMember in both states of the conversation.
    */
-  within<Answer>(caller: Caller, call: ConversationWrite, write: () => Promise<Answer>): Promise<Answer>;
+  within<Result>(caller: Caller, call: ConversationWrite, write: () => Promise<Result>): Promise<Result>;
 }
 
 const kibiByte = 1_024;
@@ -39,28 +39,28 @@ export function createByteBudget(
 
   return {
     async takeOwn(caller, sizeBytes) {
-      if (sizeBytes > 0) requireRoom(await quota.take('callerBytes', caller.did, kibOf(sizeBytes)));
+      if (sizeBytes > 0) requireBudget(await quota.take('callerBytes', caller.did, kibOf(sizeBytes)));
     },
     async within(caller, call, write) {
       const { sizeBytes } = call;
       if (sizeBytes === 0) return write();
       const groupId = parseConversationId(call.conversationId);
       const conversation = quota.nameOf('conversationBytes', formatConversationId(groupId));
-      // Asked together, since a shared store answers both in one round trip.
+      // In parallel, because a shared store then needs one round trip for both.
       const [own, room] = await Promise.all([
         quota.take('callerBytes', caller.did, kibOf(sizeBytes)),
         quota.peek('conversationBytes', conversation, kibOf(sizeBytes)),
       ]);
-      requireRoom(own);
-      if (!room.allowed && (await mayKnow(deps, caller, { groupId, by: call.by }))) throw rateLimitExceeded(room);
-      const answer = await write();
+      requireBudget(own);
+      if (!room.allowed && (await isMember(deps, caller, { groupId, by: call.by }))) throw rateLimitExceeded(room);
+      const result = await write();
       await quota.take('conversationBytes', conversation, kibOf(sizeBytes));
-      return answer;
+      return result;
     },
   };
 }
 
-function requireRoom(decision: Decision): void {
+function requireBudget(decision: Decision): void {
   if (!decision.allowed) throw rateLimitExceeded(decision);
 }
 
@@ -69,10 +69,11 @@ function kibOf(sizeBytes: number): number {
 }
 
 /**
- * Whether the caller may be told that the conversation is busy; a joiner who is no member goes on, and is judged by the call.
+ * Whether the caller is a member, and so may learn that the conversation has no budget left. False for a joiner, whom the call itself
+ * checks.
  * @throws AppError ConvoNotFound, NotMember.
  */
-async function mayKnow(
+async function isMember(
   deps: MemberDeps,
   caller: Caller,
   { groupId, by }: { groupId: Buffer; by: ConversationWrite['by'] },

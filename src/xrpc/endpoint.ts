@@ -15,8 +15,8 @@ import { encodeJson } from '#platform/encode-json.ts';
 import { InvariantError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 import type { CallerQuotaName } from '#quota/table/quotas.ts';
-import { parseInput, parseParams } from './lexicon-input.ts';
-import type { WireValue } from './wire-value.ts';
+import { parseInput, parseParams } from './input/lexicon-input.ts';
+import type { WireValue } from './response/wire-value.ts';
 
 type ParamsOf<Lexicon extends Query | Procedure | Subscription> = InferOutput<Lexicon['parameters']>;
 type InputOf<Lexicon extends Procedure> =
@@ -29,7 +29,7 @@ type OutputOf<Lexicon extends Query | Procedure> =
 interface Declaration<Lexicon> {
   /** `main` of the generated module: the method's name, parameters, bodies and error names. */
   readonly lexicon: Lexicon;
-  /** The row of the quota table that the caller is charged. */
+  /** The quota that an account pays for each call. */
   readonly quota: CallerQuotaName;
 }
 
@@ -54,36 +54,36 @@ export interface ProcedureDeclaration<Lexicon extends Procedure> extends Declara
 
 export interface SubscriptionDeclaration<
   Lexicon extends Subscription,
-  Admission extends { readonly caller: Caller },
+  Identity extends { readonly caller: Caller },
 > extends Declaration<Lexicon> {
   readonly auth: 'ticket';
-  /** Proves who asks, before anything is charged to them. Throws an AppError to refuse. */
-  readonly admit: (request: { readonly params: ParamsOf<Lexicon> }) => Promise<Admission>;
-  /** The last chance to refuse with an AppError; the taker gets the socket once it is open, and adds its own listeners at once. */
+  /** Identifies the caller, before the account is charged. @throws AppError to refuse the request. */
+  readonly authenticate: (request: { readonly params: ParamsOf<Lexicon> }) => Promise<Identity>;
+  /** Checks the request, and returns what serves the WebSocket once it is open. @throws AppError to refuse the request. */
   readonly open: (request: {
-    readonly admission: Admission;
+    readonly identity: Identity;
     readonly params: ParamsOf<Lexicon>;
-  }) => Promise<SocketTaker>;
+  }) => Promise<ServeWebSocket>;
 }
 
 export interface EventStreamDeclaration<Lexicon extends Query> extends Declaration<Lexicon> {
   readonly auth: 'service-token';
-  /** Refuses with an AppError; the taker gets the response once its headers are sent, and ends it. */
+  /** Checks the request, and returns what writes the events and ends the response. @throws AppError to refuse the request. */
   readonly open: (request: {
     readonly caller: Caller;
     readonly params: ParamsOf<Lexicon>;
-    /** What a client that connects again has got last. */
+    /** The cursor of the last event that a reconnecting client has received. */
     readonly lastEventId: string | undefined;
-  }) => Promise<ResponseTaker>;
+  }) => Promise<ServeEventStream>;
 }
 
-/** Takes over a response whose headers are sent. */
-export type ResponseTaker = (response: ServerResponse) => void;
+/** Writes events to a response whose head is sent. */
+export type ServeEventStream = (response: ServerResponse) => void;
 
-/** Takes over an open socket for good. */
-export type SocketTaker = (socket: WebSocket) => void;
+/** Serves an open WebSocket; has to add its listeners before it returns. */
+export type ServeWebSocket = (socket: WebSocket) => void;
 
-/** One method that is ready to mount; what its lexicon makes of types stays inside. */
+/** One method of the API. The types of its lexicon are hidden, so that all endpoints fit one map. */
 export type Endpoint = MethodEndpoint | EventStreamEndpoint | SubscriptionEndpoint;
 
 interface EndpointFacts {
@@ -97,8 +97,8 @@ export interface MethodEndpoint extends EndpointFacts {
   readonly kind: 'query' | 'procedure';
   readonly auth: 'service-token';
   readonly bodySizeBytesMax: number;
-  /** Checks the input, runs the handler, checks its output: the answer as JSON text. */
-  readonly answer: (request: MethodRequest) => Promise<string>;
+  /** Checks the input, runs the handler and checks its output. @returns the output as JSON text. */
+  readonly call: (request: MethodRequest) => Promise<string>;
 }
 
 export interface EventStreamEndpoint extends EndpointFacts {
@@ -108,18 +108,18 @@ export interface EventStreamEndpoint extends EndpointFacts {
     readonly caller: Caller;
     readonly search: URLSearchParams;
     readonly lastEventId: string | undefined;
-  }) => Promise<ResponseTaker>;
+  }) => Promise<ServeEventStream>;
 }
 
 export interface SubscriptionEndpoint extends EndpointFacts {
   readonly kind: 'subscription';
   readonly auth: 'ticket';
-  readonly admit: (search: URLSearchParams) => Promise<Admitted>;
+  readonly authenticate: (search: URLSearchParams) => Promise<Authenticated>;
 }
 
-export interface Admitted {
+export interface Authenticated {
   readonly caller: Caller;
-  readonly open: () => Promise<SocketTaker>;
+  readonly open: () => Promise<ServeWebSocket>;
 }
 
 export interface MethodRequest {
@@ -137,7 +137,7 @@ export function query<const Lexicon extends Query>(declaration: QueryDeclaration
     kind: 'query',
     auth: declaration.auth,
     bodySizeBytesMax: limits.smallBodySizeBytesMax,
-    async answer({ caller, search }) {
+    async call({ caller, search }) {
       const params: ParamsOf<Lexicon> = parseParams(lexicon.parameters, search);
       return checkedJson(lexicon, await handler({ caller, params }));
     },
@@ -152,17 +152,17 @@ export function procedure<const Lexicon extends Procedure>(declaration: Procedur
     kind: 'procedure',
     auth: declaration.auth,
     bodySizeBytesMax: declaration.bodySizeBytesMax ?? limits.smallBodySizeBytesMax,
-    async answer({ caller, search, readBody }) {
+    async call({ caller, search, readBody }) {
       const params: ParamsOf<Lexicon> = parseParams(lexicon.parameters, search);
       const { schema } = lexicon.input;
-      // The conditional type cannot be followed here: with a schema InputOf is its output, without one undefined.
+      // TypeScript cannot resolve the conditional type here: InputOf is the output of the schema, or undefined without one.
       const input = (schema === undefined ? undefined : parseInput(schema, await readBody())) as InputOf<Lexicon>;
       return checkedJson(lexicon, await handler({ caller, params, input }));
     },
   };
 }
 
-/** Declares a query whose answer is a stream of server-sent events. */
+/** Declares a query that responds with a stream of server-sent events. */
 export function eventStream<const Lexicon extends Query>(
   declaration: EventStreamDeclaration<Lexicon>,
 ): EventStreamEndpoint {
@@ -179,18 +179,18 @@ export function eventStream<const Lexicon extends Query>(
 }
 
 /** Declares a subscription (GET that becomes a WebSocket). */
-export function subscription<const Lexicon extends Subscription, Admission extends { readonly caller: Caller }>(
-  declaration: SubscriptionDeclaration<Lexicon, Admission>,
+export function subscription<const Lexicon extends Subscription, Identity extends { readonly caller: Caller }>(
+  declaration: SubscriptionDeclaration<Lexicon, Identity>,
 ): SubscriptionEndpoint {
   const { lexicon } = declaration;
   return {
     ...facts(declaration),
     kind: 'subscription',
     auth: declaration.auth,
-    async admit(search) {
+    async authenticate(search) {
       const params: ParamsOf<Lexicon> = parseParams(lexicon.parameters, search);
-      const admission = await declaration.admit({ params });
-      return { caller: admission.caller, open: () => declaration.open({ admission, params }) };
+      const identity = await declaration.authenticate({ params });
+      return { caller: identity.caller, open: () => declaration.open({ identity, params }) };
     },
   };
 }

@@ -6,8 +6,8 @@ import { authErrors } from '#auth/auth-error.ts';
 import { domainErrors } from '#domain/domain-error.ts';
 import { readerPhrases, refusalReasons } from '#domain/refusal-reasons.ts';
 import { edgeErrors } from '#edge/edge-error.ts';
-import { generalErrors } from '#xrpc/general-error.ts';
-import { requestProblems } from '#xrpc/request-problems.ts';
+import { generalErrors } from '#xrpc/response/general-error.ts';
+import { requestProblems } from '#xrpc/input/request-problems.ts';
 import { placeTexts, readerTexts } from '../../bin/codegen/error-pages.ts';
 import { projectRoot, readTree } from './source-tree.ts';
 

@@ -22,8 +22,8 @@ const rows: readonly Row[] = [
   ['NaN', besides('"x":NaN'), ...invalid],
   ['a leading zero', besides('"x":01'), ...invalid],
   ['a key twice', '{"title":"a","title":"b"}', ...invalid],
-  ['a key twice in disguise', '{"title":"a","\\u0074itle":"b"}', ...invalid],
-  ['a key twice further in', besides('"x":[{"a":1,"a":2}]'), ...invalid],
+  ['a key twice, once escaped', '{"title":"a","\\u0074itle":"b"}', ...invalid],
+  ['a key twice in a nested object', besides('"x":[{"a":1,"a":2}]'), ...invalid],
   ['bytes that are not UTF-8', Buffer.from([...Buffer.from('{"title":"'), 0xff, 0x22, 0x7d]), ...invalid],
   ['an overlong slash', Buffer.from([...Buffer.from('{"title":"'), 0xc0, 0xaf, 0x22, 0x7d]), ...invalid],
   ['half a surrogate pair', '{"title":"\\ud800"}', ...invalid],
@@ -33,11 +33,11 @@ const rows: readonly Row[] = [
   ['a byte order mark', `\ufeff${goodBody}`, ...invalid],
   ['UTF-16', Buffer.from(goodBody, 'utf16le'), ...invalid],
   ['__proto__', besides('"__proto__":{"polluted":true}'), ...invalid],
-  ['__proto__ in disguise', besides('"\\u005f_proto__":{"polluted":true}'), ...invalid],
-  ['__proto__ further in', besides('"x":[{"y":{"__proto__":{"polluted":true}}}]'), ...invalid],
+  ['__proto__, escaped', besides('"\\u005f_proto__":{"polluted":true}'), ...invalid],
+  ['__proto__ in a nested object', besides('"x":[{"y":{"__proto__":{"polluted":true}}}]'), ...invalid],
   ['__proto__ beside $bytes', besides('"body":{"$bytes":"AAAA","__proto__":{"polluted":true}}'), ...invalid],
   ['constructor', besides('"constructor":{"prototype":{"polluted":true}}'), ...invalid],
-  ['prototype further in', besides('"x":[{"prototype":{"polluted":true}}]'), ...invalid],
+  ['prototype in a nested object', besides('"x":[{"prototype":{"polluted":true}}]'), ...invalid],
   ['an array', '[]', ...invalid],
   ['nothing', '', ...invalid],
   ['two values', `${goodBody}${goodBody}`, ...invalid],
@@ -58,7 +58,7 @@ const rows: readonly Row[] = [
   ['two encodings', gzipSync(goodBody), ...wrongType, ['Content-Encoding: identity, gzip']],
 ];
 
-/** Bodies that are not the one plain JSON text they must be; all with a good length and token. */
+/** Bodies that are not one plain JSON object; the length and the token of each request are valid. */
 export const bodyCases: readonly HttpCase[] = rows.map(([name, body, status, error, headers = []]) => ({
   name,
   group: 'bodies',

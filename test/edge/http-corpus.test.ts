@@ -8,7 +8,7 @@ import type { HttpCase, Outcome } from './http-case.ts';
 import { httpCorpus } from './http-corpus.ts';
 
 const hangMs = 2_000;
-const handlersOf: Readonly<Record<string, number>> = { 101: 1, 200: 1 };
+const handlersByStatus: Readonly<Record<string, number>> = { 101: 1, 200: 1 };
 const securityHeaders = [
   'cache-control',
   'content-security-policy',
@@ -19,43 +19,43 @@ const securityHeaders = [
 ];
 
 let service: SampleApp;
-let impatient: SampleApp;
+let withShortTimeouts: SampleApp;
 const namesBefore = Object.getOwnPropertyNames(Object.prototype).join();
 const refusals = new Set<string>();
 
 beforeAll(async () => {
-  const quick = { headersMs: 600, requestMs: 30_000, checkEveryMs: 100, bodyGraceMs: 600 };
+  const short = { headersMs: 600, requestMs: 30_000, checkEveryMs: 100, bodyGraceMs: 600 };
   service = await startSampleApp();
-  impatient = await startSampleApp({ timeouts: { ...edgeTimeouts, ...quick } });
+  withShortTimeouts = await startSampleApp({ timeouts: { ...edgeTimeouts, ...short } });
 });
 afterAll(async () => {
   await service?.stop();
-  await impatient?.stop();
+  await withShortTimeouts?.stop();
 });
 
 async function attack(httpCase: HttpCase): Promise<Outcome> {
-  const target = httpCase.isSlow ? impatient : service;
+  const target = httpCase.isSlow ? withShortTimeouts : service;
   target.handled.splice(0);
   const outcome = await runCase({ host: '127.0.0.1', port: target.port }, httpCase, hangMs);
   expect(problemOf(httpCase, outcome)).toBeUndefined();
   expect(outcome.waitedMs, 'hangs').toBeLessThan(hangMs);
   const { expected } = httpCase;
-  expect(target.handled, 'handlers that ran').toHaveLength(handlersOf[expected.status] ?? 0);
+  expect(target.handled, 'handlers that ran').toHaveLength(handlersByStatus[expected.status] ?? 0);
   return outcome;
 }
 
-async function expectAlive(): Promise<void> {
-  for (const { origin } of [service, impatient]) {
-    const answer = await fetch(`${origin}/xrpc/com.example.describe`, { headers: { authorization: 'Bearer alice' } });
-    expect(answer.status).toBe(200);
-    await answer.text();
+async function expectToRespond(): Promise<void> {
+  for (const { origin } of [service, withShortTimeouts]) {
+    const response = await fetch(`${origin}/xrpc/com.example.describe`, { headers: { authorization: 'Bearer alice' } });
+    expect(response.status).toBe(200);
+    await response.text();
   }
 }
 
 describe.each([...new Set(httpCorpus.map(({ group }) => group))])('%s', (group) => {
   test.each(httpCorpus.filter((httpCase) => httpCase.group === group))('$name', async (httpCase) => {
-    const { answers, isClosed } = await attack(httpCase);
-    const [first] = answers;
+    const { responses, isClosed } = await attack(httpCase);
+    const [first] = responses;
     if (first === undefined || first.status < 400) return;
     const { error } = JSON.parse(first.body === '' ? '{"error":"none"}' : first.body) as { error: string };
     refusals.add(error);
@@ -64,19 +64,19 @@ describe.each([...new Set(httpCorpus.map(({ group }) => group))])('%s', (group) 
     expect(first.headers.get('connection') === 'close' ? isClosed : true).toBe(true);
   });
 
-  test('leaves the service alive', expectAlive);
+  test('the service still responds', expectToRespond);
 });
 
-test('the corpus has 80 attacks, no name twice, and reaches every refusal of the edge', () => {
+test('the corpus has 80 attacks, no name twice, and covers every error of the edge', () => {
   const names = httpCorpus.map(({ group, name }) => `${group}: ${name}`);
   expect(new Set(names).size).toBe(names.length);
   expect(httpCorpus.filter(({ group }) => group !== 'good').length).toBeGreaterThanOrEqual(80);
-  const unreached = Object.keys(edgeErrors).filter((name) => !refusals.has(name));
-  expect(unreached, 'its own test shows it').toEqual(['InternalServerError']);
+  const uncovered = Object.keys(edgeErrors).filter((name) => !refusals.has(name));
+  expect(uncovered, 'responses.test.ts covers it').toEqual(['InternalServerError']);
 });
 
-test('nothing has reached a prototype, and nothing was logged', () => {
+test('no prototype has changed, and nothing was logged', () => {
   expect(Object.getOwnPropertyNames(Object.prototype).join()).toBe(namesBefore);
   expect('polluted' in {}).toBe(false);
-  expect([...service.logLines, ...impatient.logLines]).toEqual([]);
+  expect([...service.logLines, ...withShortTimeouts.logLines]).toEqual([]);
 });

@@ -70,7 +70,7 @@ const chunks = cases('chunks', [
   ],
 ]);
 
-/** The first is refused, so the second must not run, whatever it was meant to be. */
+/** The first request is refused and the connection closes, so the second must not run. */
 const pipelined = cases('pipelined', [
   ['after two lengths', [postAs([short, short], goodBody) + second], ...invalid],
   ['after length and chunks', [postAs(['Content-Length: 4', chunked], `0\r\n\r\n${second}`)], ...invalid],
@@ -88,7 +88,7 @@ const pipelined = cases('pipelined', [
     413,
     'PayloadTooLarge',
   ],
-  ['after a last answer', [get(describePath, 'Connection: close').replace(authorization, 'X-None: 1') + second], 401],
+  ['after a last response', [get(describePath, 'Connection: close').replace(authorization, 'X-None: 1') + second], 401],
   ['of an upgrade', [`${get().replace(authorization, 'X-None: 1')}${upgradeTo()}`], 401],
 ]);
 
@@ -120,7 +120,7 @@ const targets = cases('targets', [
   ['the preface of HTTP/2', ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'], ...invalid],
   ['HTTP/0.9', ['GET /livez\r\n\r\n'], ...invalid],
   ['HTTP/3.0', [head('GET /livez HTTP/3.0', host)], ...invalid],
-]).map((httpCase): HttpCase => ({ ...httpCase, proxy: 'tamed' }));
+]).map((httpCase): HttpCase => ({ ...httpCase, proxy: 'rewritten' }));
 
 const many = (count: number, size: number): string[] =>
   Array.from({ length: count }, (_, at) => `X-${at}: ${'a'.repeat(size)}`);
@@ -158,7 +158,7 @@ const headers = [
       ],
     ],
     {
-      proxy: 'tamed',
+      proxy: 'rewritten',
     },
   ),
 ];
@@ -184,21 +184,21 @@ const verbs = cases('verbs', [
   ['a GET with chunks', [get(describePath, chunked) + goodChunks], ...invalid],
 ]);
 
-const strangerUpgrade = upgradeTo(undefined, 'Origin: https://evil.test');
+const upgradeOfOtherOrigin = upgradeTo(undefined, 'Origin: https://evil.test');
 const upgrades = cases('upgrades', [
   ['to another path', [upgradeTo(describePath)], 401],
   ['to another protocol', [upgradeTo().replace('Upgrade: websocket', 'Upgrade: h2c')], 426, 'UpgradeRequired'],
   ['by POST', [upgradeTo().replace('GET', 'POST')], 405, 'MethodNotAllowed'],
   ['with a body', [`${upgradeTo(undefined, 'Content-Length: 2')}{}`], ...invalid],
-  ['from a strange page', [strangerUpgrade], 403, 'OriginNotAllowed'],
-  ['from no page in particular', [upgradeTo(undefined, 'Origin: null')], 403, 'OriginNotAllowed'],
+  ['from another origin', [upgradeOfOtherOrigin], 403, 'OriginNotAllowed'],
+  ['from the origin null', [upgradeTo(undefined, 'Origin: null')], 403, 'OriginNotAllowed'],
   ['without a ticket', [upgradeTo(watchPath)], 401, 'BadTicket'],
   ['with two keys', [upgradeTo(undefined, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==')], ...invalid],
   ['with an old version', [upgradeTo().replace('Version: 13', 'Version: 8')], 426, 'UpgradeRequired'],
-  ['with a key that is none', [upgradeTo().replace('ZQ==', 'ZQ=')], 426, 'UpgradeRequired'],
+  ['with an invalid key', [upgradeTo().replace('ZQ==', 'ZQ=')], 426, 'UpgradeRequired'],
 ]);
 
-/** The socket opens, and what comes then ends it: nothing of it is echoed. */
+/** The WebSocket opens, and the frame after it closes it without an echo. */
 const sockets = cases(
   'sockets',
   [
@@ -240,18 +240,18 @@ const slow = cases(
   { proxy: 'skip', isSlow: true },
 );
 
-/** What a client may well send. */
+/** Valid requests. */
 const good = cases('good', [
   ['a query', [get()], 200],
   ['a procedure', [post(goodBody)], 200],
   ['a procedure in chunks', [postAs([chunked], goodChunks)], 200],
   ['chunks with an extension', [postAs([chunked], `d;a=b\r\n${goodBody}\r\n0\r\n\r\n`)], 200],
-  ['a body that waits to be asked for', [postAs([short, 'Expect: 100-continue'], ''), { waitMs: 100 }, goodBody], 200],
+  ['a body that waits for 100 Continue', [postAs([short, 'Expect: 100-continue'], ''), { waitMs: 100 }, goodBody], 200],
   ['64 headers', [get(describePath, ...many(62, 1))], 200],
   ['a socket', [upgradeTo()], 101],
 ]);
 
-/** Every attack on the HTTP side, and some requests that must pass. */
+/** Every attack on the HTTP server, and some valid requests. */
 export const httpCorpus: readonly HttpCase[] = [
   ...framing,
   ...chunks,

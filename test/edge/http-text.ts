@@ -1,4 +1,3 @@
-/** Requests to the sample app as text. */
 export const authorization = 'Authorization: Bearer alice';
 export const host = 'Host: nightjar.test';
 export const jsonType = 'Content-Type: application/json';
@@ -11,12 +10,12 @@ export function head(line: string, ...headers: readonly string[]): string {
   return `${[line, ...headers].join('\r\n')}\r\n\r\n`;
 }
 
-/** A GET that would be answered with 200, with further headers. */
+/** A GET with status 200 as its response, with further headers. */
 export function get(path = describePath, ...headers: readonly string[]): string {
   return head(`GET ${path} HTTP/1.1`, host, authorization, ...headers);
 }
 
-/** A POST that would be answered with 200 if its body were good, framed by its length. */
+/** A POST framed by Content-Length, with status 200 as its response when the body is valid. */
 export function post(body: string | Buffer, ...headers: readonly string[]): Buffer {
   const start = head(
     `POST ${storePath} HTTP/1.1`,
@@ -29,7 +28,7 @@ export function post(body: string | Buffer, ...headers: readonly string[]): Buff
   return Buffer.concat([Buffer.from(start), Buffer.from(body)]);
 }
 
-/** A POST framed as its headers say, with whatever comes after them. */
+/** A POST with the framing headers `framing`, and the bytes `after` its head. */
 export function postAs(framing: readonly string[], after: string): string {
   return head(`POST ${storePath} HTTP/1.1`, host, authorization, jsonType, ...framing) + after;
 }
@@ -37,7 +36,7 @@ export function postAs(framing: readonly string[], after: string): string {
 export const goodBody = '{"title":"a"}';
 export const goodChunks = `d\r\n${goodBody}\r\n0\r\n\r\n`;
 
-/** The start of a WebSocket that would open. */
+/** A valid WebSocket handshake, with further headers. */
 export function upgradeTo(path = `${watchPath}?ticket=alice`, ...headers: readonly string[]): string {
   return head(
     `GET ${path} HTTP/1.1`,
@@ -50,7 +49,7 @@ export function upgradeTo(path = `${watchPath}?ticket=alice`, ...headers: readon
   );
 }
 
-/** A frame of a client (RFC 6455 section 5.2), masked with zeros. */
+/** A client's WebSocket frame (RFC 6455 section 5.2), masked with zeros. */
 export function frame(
   opcode: number,
   payload: Buffer,

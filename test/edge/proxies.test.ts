@@ -15,10 +15,10 @@ import type { ProxyName, SampleProxy } from './sample-proxy.ts';
 
 const trusting = { TRUSTED_PROXY_CIDRS: '127.0.0.1/32', TRUSTED_PROXY_HOPS: '1' };
 const serviceDid = 'did:web:nightjar.test';
-const unprovenPerMinute = 5;
+const unauthenticatedPerMinute = 5;
 
-/** Attacks of which a proxy makes one clear request, or that it does not let through to the service as they are. */
-const tames: Readonly<Record<ProxyName, readonly string[]>> = {
+/** Attacks that a proxy rewrites into one valid request, or refuses in its own way. */
+const rewrites: Readonly<Record<ProxyName, readonly string[]>> = {
   nginx: [
     'framing: a header without a colon',
     'framing: a line end of LF alone',
@@ -45,8 +45,8 @@ const tames: Readonly<Record<ProxyName, readonly string[]>> = {
   ],
 };
 
-/** What a proxy waits for the rest of, for its ten seconds and without the service. */
-const waitsOutside: Readonly<Record<ProxyName, readonly string[]>> = { nginx: [], caddy: ['targets: no HTTP at all'] };
+/** Requests whose rest the proxy awaits for ten seconds, without the service. */
+const proxyWaits: Readonly<Record<ProxyName, readonly string[]>> = { nginx: [], caddy: ['targets: no HTTP at all'] };
 
 describe.for(proxyNames)('%s with the sample configuration (skipped where it is not installed)', (name) => {
   describe.skipIf(!hasProxy(name))('in front of the service', () => {
@@ -54,8 +54,8 @@ describe.for(proxyNames)('%s with the sample configuration (skipped where it is 
     let proxy: SampleProxy;
     beforeAll(async () => {
       const few = {
-        RATE_LIMIT_IP_PER_MINUTE: String(unprovenPerMinute),
-        RATE_LIMIT_IP_BURST: String(unprovenPerMinute),
+        RATE_LIMIT_IP_PER_MINUTE: String(unauthenticatedPerMinute),
+        RATE_LIMIT_IP_BURST: String(unauthenticatedPerMinute),
       };
       bed = await startTestBed({ env: { ...trusting, ...few } });
       proxy = await startSampleProxy(name, bed.server().port);
@@ -66,17 +66,20 @@ describe.for(proxyNames)('%s with the sample configuration (skipped where it is 
     });
 
     async function clientBehind(address: string): Promise<XrpcClient> {
-      const { url } = await proxy.wayIn(address);
+      const { url } = await proxy.plainEntrance(address);
       return createXrpcClient({ server: { url, serviceDid }, account: bed.account() });
     }
 
-    test('health and calls with a token are answered, with the headers of the service', async () => {
+    test('the health check and authenticated calls get the response of the service, with its headers', async () => {
       const alice = await clientBehind('127.0.0.11');
       expect((await fetch(`${alice.server.url}/xrpc/_health`)).status).toBe(200);
-      const answer = await alice.raw('getConvos', { search: '?limit=5' });
-      expect([answer.status, JSON.parse(answer.text)]).toEqual([200, expect.objectContaining({ conversations: [] })]);
-      expect(answer.headers.get('ratelimit-limit')).not.toBeNull();
-      expect(answer.headers.get('strict-transport-security')).toContain('max-age');
+      const response = await alice.raw('getConvos', { search: '?limit=5' });
+      expect([response.status, JSON.parse(response.text)]).toEqual([
+        200,
+        expect.objectContaining({ conversations: [] }),
+      ]);
+      expect(response.headers.get('ratelimit-limit')).not.toBeNull();
+      expect(response.headers.get('strict-transport-security')).toContain('max-age');
     });
 
     test('a message of ten MiB and a URL of sixteen KiB pass', async () => {
@@ -86,8 +89,8 @@ describe.for(proxyNames)('%s with the sample configuration (skipped where it is 
       expect((await alice.call('sendMessage', craftMessage(conversation, { sizeBytes }))).seq).toBe(1);
       const [message] = (await bob.call('getMessages', { convoId: conversation.convoId })).messages;
       expect(message?.ciphertext.length).toBe(sizeBytes);
-      const answer = await alice.raw('getConvos', { search: `?limit=5&more=${'x'.repeat(16_000)}` });
-      expect(answer.status).toBe(200);
+      const response = await alice.raw('getConvos', { search: `?limit=5&more=${'x'.repeat(16_000)}` });
+      expect(response.status).toBe(200);
     });
 
     test('WebSocket and event stream carry events as they happen', async () => {
@@ -96,7 +99,7 @@ describe.for(proxyNames)('%s with the sample configuration (skipped where it is 
       const [socket, stream] = [await openEventStream(bob), await openServerSentEvents(bob)];
       for (let seq = 1; seq <= 3; seq++) {
         await sendCrafted(alice, conversation);
-        // The next is sent after this one was seen, so that a proxy that collects events would be noticed.
+        // Each message is sent after the one before was received, so that a proxy that buffers events fails the test.
         expect((await socket.next('messageEvent')).message.seq).toBe(seq);
         expect((await stream.next('messageEvent')).message.seq).toBe(seq);
       }
@@ -104,9 +107,9 @@ describe.for(proxyNames)('%s with the sample configuration (skipped where it is 
       await socket.close();
     });
 
-    test('every client has limits of its own, and X-Forwarded-For of its own making does not help', async () => {
-      const [greedy, other] = [await clientBehind('127.0.0.16'), await clientBehind('127.0.0.17')];
-      const knock = async (url: string, forwarded?: string): Promise<number> => {
+    test('every client has limits of its own, and a forged X-Forwarded-For does not change them', async () => {
+      const [limited, other] = [await clientBehind('127.0.0.16'), await clientBehind('127.0.0.17')];
+      const statusOf = async (url: string, forwarded?: string): Promise<number> => {
         const headers: Record<string, string> =
           forwarded === undefined
             ? {}
@@ -114,17 +117,17 @@ describe.for(proxyNames)('%s with the sample configuration (skipped where it is 
         return (await fetch(`${url}/xrpc/blue.catbird.mls.getConvos`, { headers })).status;
       };
       const statuses = [];
-      for (let nth = 0; nth < unprovenPerMinute; nth++) statuses.push(await knock(greedy.server.url));
+      for (let nth = 0; nth < unauthenticatedPerMinute; nth++) statuses.push(await statusOf(limited.server.url));
       expect(statuses).toEqual(Array.from(statuses, () => 401));
       for (const forwarded of [undefined, '203.0.113.7', '127.0.0.99, 203.0.113.8', '127.0.0.1', 'unknown', ' '])
-        expect(await knock(greedy.server.url, forwarded), forwarded).toBe(429);
-      expect(await knock(other.server.url)).toBe(401);
+        expect(await statusOf(limited.server.url, forwarded), forwarded).toBe(429);
+      expect(await statusOf(other.server.url)).toBe(401);
     });
 
-    test('without TLS there is neither an answer nor a redirect', async () => {
+    test('without TLS there is neither a response nor a redirect', async () => {
       const url = `http://127.0.0.1:${proxy.plainPort}/xrpc/_health`;
       const status = await fetch(url, { redirect: 'manual' }).then(
-        (answer) => answer.status,
+        (response) => response.status,
         () => 'refused',
       );
       expect([403, 'refused']).toContain(status);
@@ -138,7 +141,7 @@ describe.for(proxyNames)('%s with the sample configuration (skipped where it is 
     beforeAll(async () => {
       service = await startSampleApp({ env: trusting });
       proxy = await startSampleProxy(name, service.port);
-      ({ port } = await proxy.wayIn('127.0.0.21'));
+      ({ port } = await proxy.plainEntrance('127.0.0.21'));
     });
     afterAll(async () => {
       await proxy?.stop();
@@ -146,7 +149,7 @@ describe.for(proxyNames)('%s with the sample configuration (skipped where it is 
     });
 
     const cases = httpCorpus.filter(({ proxy: may, group, name: caseName }) => {
-      return may !== 'skip' && !waitsOutside[name].includes(`${group}: ${caseName}`);
+      return may !== 'skip' && !proxyWaits[name].includes(`${group}: ${caseName}`);
     });
     test.for([...new Set(cases.map(({ group }) => group))])('%s', async (group) => {
       service.handled.splice(0);
@@ -156,25 +159,25 @@ describe.for(proxyNames)('%s with the sample configuration (skipped where it is 
       const runner = async (): Promise<void> => {
         for (let httpCase = waiting.pop(); httpCase !== undefined; httpCase = waiting.pop()) {
           const { name: caseName } = httpCase;
-          const isTamed = tames[name].includes(`${group}: ${caseName}`);
+          const isRewritten = rewrites[name].includes(`${group}: ${caseName}`);
           const outcome = await runCase({ host: '127.0.0.1', port }, httpCase);
-          accepted += outcome.answers.filter(({ status }) => status < 400).length;
-          const problem = isTamed ? undefined : problemOf(httpCase, outcome, 'proxy');
+          accepted += outcome.responses.filter(({ status }) => status < 400).length;
+          const problem = isRewritten ? undefined : problemOf(httpCase, outcome, 'proxy');
           if (problem !== undefined) problems.push(`${caseName}: ${problem}`);
           if (outcome.waitedMs >= 2_000) problems.push(`${caseName}: hangs`);
         }
       };
       await Promise.all(Array.from({ length: 6 }, runner));
       expect(problems).toEqual([]);
-      // A request that the proxy did not see as one, smuggled in, would be one that runs without an answer of its own.
+      // A smuggled request would run without a response of its own.
       expect(service.handled.length, 'handlers that ran').toBeLessThanOrEqual(accepted);
     });
 
-    test('proxy and service are alive, and no log names a client', async () => {
-      const answer = await fetch(`http://127.0.0.1:${port}/xrpc/com.example.describe`, {
+    test('proxy and service still respond, and no log names a client', async () => {
+      const response = await fetch(`http://127.0.0.1:${port}/xrpc/com.example.describe`, {
         headers: { authorization: 'Bearer alice' },
       });
-      expect(answer.status).toBe(200);
+      expect(response.status).toBe(200);
       expect(proxy.isRunning()).toBe(true);
       expect(service.logLines).toEqual([]);
       expect(proxy.written()).not.toMatch(/127[.]0[.]0[.]21|com[.]example/);

@@ -12,13 +12,13 @@ import { projectRoot } from '../conventions/source-tree.ts';
 export const proxyNames = ['nginx', 'caddy'] as const;
 export type ProxyName = (typeof proxyNames)[number];
 
-/** One of the sample configurations, running in front of a service, with its ports, paths and names replaced. */
+/** A proxy with a sample configuration, in which ports, paths and names are replaced, in front of a service. */
 export interface SampleProxy {
-  /** A plain way in, since test clients speak no TLS: what comes here reaches the proxy over TLS from `clientAddress`. */
-  wayIn(clientAddress: string): Promise<{ readonly port: number; readonly url: string }>;
-  /** The answer to a request without TLS. */
+  /** A port without TLS, because test clients have none: its connections reach the proxy over TLS from `clientAddress`. */
+  plainEntrance(clientAddress: string): Promise<{ readonly port: number; readonly url: string }>;
+  /** The port of the proxy for requests without TLS. */
   readonly plainPort: number;
-  /** Everything that it wrote on its outputs and into its log. */
+  /** The standard output, the standard error and the log. */
   written(): string;
   isRunning(): boolean;
   stop(): Promise<void>;
@@ -26,7 +26,7 @@ export interface SampleProxy {
 
 const configPaths = { nginx: 'docs/deployment/nginx.conf', caddy: 'docs/deployment/Caddyfile' } as const;
 const ownName = 'mls.example.com';
-/** Test clients know the service by these names. */
+/** Names by which test clients reach the service. */
 const testNames = ['nightjar.test', '127.0.0.1'] as const;
 
 export function hasProxy(name: ProxyName): boolean {
@@ -35,7 +35,7 @@ export function hasProxy(name: ProxyName): boolean {
 
 export async function startSampleProxy(name: ProxyName, servicePort: number): Promise<SampleProxy> {
   const folder = mkdtempSync(join(tmpdir(), 'nightjar-proxy-'));
-  // nginx leaves root behind.
+  // nginx drops the rights of root.
   chmodSync(folder, 0o755);
   const { certificate, key } = makeCertificate(folder);
   const [port, plainPort] = [await freePort(), await freePort()];
@@ -75,21 +75,21 @@ export async function startSampleProxy(name: ProxyName, servicePort: number): Pr
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const written = (): string => output + readIfThere(join(folder, 'error.log'));
+  const written = (): string => output + readOrEmpty(join(folder, 'error.log'));
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
-  const ways: { close(): Promise<void> }[] = [];
+  const entrances: { close(): Promise<void> }[] = [];
   const stop = async (): Promise<void> => {
-    for (const way of ways) await way.close();
-    // Without waiting for connections: each of them has a signal of its own for that.
+    for (const entrance of entrances) await entrance.close();
+    // The signal that stops the proxy without waiting for its connections.
     child.kill(name === 'nginx' ? 'SIGTERM' : 'SIGQUIT');
     await exited;
     rmSync(folder, { recursive: true, force: true });
   };
-  for (let waitedMs = 0; !(await answers(port)); waitedMs += 50) {
+  for (let waitedMs = 0; !(await accepts(port)); waitedMs += 50) {
     if (!isRunning() || waitedMs > 10_000) {
-      const said = written();
+      const output = written();
       await stop();
-      throw new Error(`${name} does not start: ${said}`);
+      throw new Error(`${name} does not start: ${output}`);
     }
     await sleep(50);
   }
@@ -98,15 +98,15 @@ export async function startSampleProxy(name: ProxyName, servicePort: number): Pr
     written,
     isRunning,
     stop,
-    async wayIn(clientAddress) {
-      const way = await openWayIn(port, clientAddress);
-      ways.push(way);
-      return way;
+    async plainEntrance(clientAddress) {
+      const entrance = await openPlainEntrance(port, clientAddress);
+      entrances.push(entrance);
+      return entrance;
     },
   };
 }
 
-/** @throws Error when the sample no longer holds what a test has to replace. */
+/** @throws Error when the sample configuration lacks a text to replace. */
 function replace(text: string, pairs: readonly (readonly [from: string, to: string])[]): string {
   let replaced = text;
   for (const [from, to] of pairs) {
@@ -132,7 +132,7 @@ function makeCertificate(folder: string): { certificate: string; key: string } {
   return { certificate, key };
 }
 
-async function openWayIn(
+async function openPlainEntrance(
   proxyPort: number,
   clientAddress: string,
 ): Promise<{ port: number; url: string; close(): Promise<void> }> {
@@ -176,7 +176,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function answers(port: number): Promise<boolean> {
+async function accepts(port: number): Promise<boolean> {
   const socket = connectPlain(port, '127.0.0.1');
   try {
     await once(socket, 'connect');
@@ -188,7 +188,7 @@ async function answers(port: number): Promise<boolean> {
   }
 }
 
-function readIfThere(path: string): string {
+function readOrEmpty(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {

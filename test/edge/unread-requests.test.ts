@@ -8,8 +8,8 @@ import { startSampleApp } from '../xrpc/sample-app.ts';
 import type { SampleApp } from '../xrpc/sample-app.ts';
 import { authorization, describePath, get, head, host, jsonType, storePath } from './http-text.ts';
 
-/** What a client sees that sends all of its request before it reads, as many HTTP libraries do. */
-interface Seen {
+/** The result for a client that sends its whole request before it reads, as many HTTP libraries do. */
+interface Received {
   readonly text: string;
   readonly sentSizeBytes: number;
   readonly failure: string | undefined;
@@ -20,7 +20,7 @@ interface Request {
   readonly head: string;
   readonly sizeBytes: number;
   readonly framing?: 'chunked';
-  /** Between pieces of a megabyte. */
+  /** Pause after each megabyte. */
   readonly pauseMs?: number;
 }
 
@@ -33,16 +33,16 @@ beforeAll(async () => {
 });
 afterAll(() => app.stop());
 
-async function sendWhole(request: Request): Promise<Seen> {
+async function sendWhole(request: Request): Promise<Received> {
   const socket = connect(app.port, '127.0.0.1');
-  const seen = { text: '', failure: undefined as string | undefined, isClosed: false };
-  socket.on('error', (error: NodeJS.ErrnoException) => void (seen.failure ??= error.code ?? error.message));
-  socket.on('close', () => void (seen.isClosed = true));
+  const received = { text: '', failure: undefined as string | undefined, isClosed: false };
+  socket.on('error', (error: NodeJS.ErrnoException) => void (received.failure ??= error.code ?? error.message));
+  socket.on('close', () => void (received.isClosed = true));
   socket.pause();
   await once(socket, 'connect');
   socket.write(request.head);
   let sentSizeBytes = 0;
-  while (sentSizeBytes < request.sizeBytes && !seen.isClosed) {
+  while (sentSizeBytes < request.sizeBytes && !received.isClosed) {
     const accepted = socket.write(request.framing === 'chunked' ? chunk : piece);
     if (!accepted) await drained(socket);
     sentSizeBytes += piece.length;
@@ -50,10 +50,11 @@ async function sendWhole(request: Request): Promise<Seen> {
   }
   if (request.framing === 'chunked') socket.write('0\r\n\r\n');
   const startedMs = performance.now();
-  socket.on('data', (data: Buffer) => void (seen.text += data.toString('latin1'))).resume();
-  while (!seen.isClosed && !/\r\n\r\n.*\}$/s.test(seen.text) && performance.now() - startedMs < 3_000) await sleep(5);
+  socket.on('data', (data: Buffer) => void (received.text += data.toString('latin1'))).resume();
+  while (!received.isClosed && !/\r\n\r\n.*\}$/s.test(received.text) && performance.now() - startedMs < 3_000)
+    await sleep(5);
   socket.destroy();
-  return { text: seen.text, failure: seen.failure, sentSizeBytes, waitedMs: performance.now() - startedMs };
+  return { text: received.text, failure: received.failure, sentSizeBytes, waitedMs: performance.now() - startedMs };
 }
 
 async function drained(socket: Socket): Promise<void> {
@@ -67,10 +68,10 @@ const known = [host, authorization, jsonType];
 const posts: readonly (readonly [name: string, start: readonly string[], status: number])[] = [
   ['a body over the limit', [`POST ${storePath} HTTP/1.1`, ...known], 413],
   ['a body without a token', [`POST ${storePath} HTTP/1.1`, host, jsonType], 401],
-  ['a body for a method that is not there', ['POST /xrpc/com.example.none HTTP/1.1', ...known], 501],
-  ['a body for a path that is not there', ['POST /nothing HTTP/1.1', ...known], 404],
+  ['a body for an unknown method', ['POST /xrpc/com.example.none HTTP/1.1', ...known], 501],
+  ['a body for an unknown path', ['POST /nothing HTTP/1.1', ...known], 404],
   ['a body for a query', [`POST ${describePath} HTTP/1.1`, ...known], 405],
-  ['a body where none may be', [`GET ${describePath} HTTP/1.1`, ...known], 400],
+  ['a body for GET', [`GET ${describePath} HTTP/1.1`, ...known], 400],
   ['two hosts', [`POST ${storePath} HTTP/1.1`, host, ...known], 400],
 ];
 const heads: readonly (readonly [name: string, start: string])[] = [
@@ -89,7 +90,7 @@ const bodies = posts.flatMap(([name, start, status]) =>
   }),
 );
 
-test.for(bodies)('%s, framed by %s, is refused with %i, and the client gets to read it', async (row) => {
+test.for(bodies)('%s, framed by %s, is refused with %i, and the client can read the response', async (row) => {
   const [, , status, request] = row;
   const { text, failure, sentSizeBytes, waitedMs } = await sendWhole(request);
   expect([text.slice(0, 12), failure, sentSizeBytes]).toEqual([`HTTP/1.1 ${status}`, undefined, sizeBytes]);
@@ -97,14 +98,14 @@ test.for(bodies)('%s, framed by %s, is refused with %i, and the client gets to r
   expect(waitedMs).toBeLessThan(2_000);
 });
 
-test.for(heads)('%s of 24 MB is refused in words', async ([, start]) => {
+test.for(heads)('%s of 24 MB is refused with an error body', async ([, start]) => {
   const { text, failure, sentSizeBytes, waitedMs } = await sendWhole({ head: start, sizeBytes });
   expect([text.slice(0, 12), failure, sentSizeBytes]).toEqual(['HTTP/1.1 431', undefined, sizeBytes]);
   expect(text).toContain('"error":"HeadersTooLarge"');
   expect(waitedMs).toBeLessThan(2_000);
 });
 
-test('a client on a slow line sends its whole request and reads the answer then', { timeout: 30_000 }, async () => {
+test('a client on a slow line sends its whole request and then reads the response', { timeout: 30_000 }, async () => {
   const slow = { sizeBytes: 16_000_000, pauseMs: 150 };
   const requests = [
     ...posts.slice(0, 4).map(([, start]) => head(...([...start, 'Content-Length: 16000000'] as [string]))),
@@ -124,7 +125,7 @@ test('a client on a slow line sends its whole request and reads the answer then'
   ]);
 });
 
-test('a connection carries the next request when all of the refused one has come', async () => {
+test('a connection carries the next request when the refused one has arrived whole', async () => {
   const socket = connect(app.port, '127.0.0.1');
   let text = '';
   socket.on('data', (data: Buffer) => void (text += data.toString('latin1')));
@@ -134,9 +135,9 @@ test('a connection carries the next request when all of the refused one has come
   socket.destroy();
 });
 
-test('a peer that sends nothing more, or never ends, is cut', { timeout: 30_000 }, async () => {
+test('the connection of a client that stops sending, or never stops, is closed', { timeout: 30_000 }, async () => {
   const start = head(`POST ${storePath} HTTP/1.1`, host, jsonType, 'Content-Length: 900000000');
-  const heldMs = async (everyMs: number | undefined): Promise<number> => {
+  const openMs = async (everyMs: number | undefined): Promise<number> => {
     const socket = connect(app.port, '127.0.0.1').on('error', () => undefined);
     const startedMs = performance.now();
     const closed = once(socket, 'close');
@@ -147,7 +148,7 @@ test('a peer that sends nothing more, or never ends, is cut', { timeout: 30_000 
     clearInterval(timer);
     return performance.now() - startedMs;
   };
-  const [silent, endless] = await Promise.all([heldMs(undefined), heldMs(100)]);
+  const [silent, endless] = await Promise.all([openMs(undefined), openMs(100)]);
   expect(silent).toBeLessThan(4 * edgeTimeouts.lingerMs);
   expect(endless).toBeGreaterThan(edgeTimeouts.lingerTotalMs / 2);
   expect(endless).toBeLessThan(edgeTimeouts.lingerTotalMs + 4 * edgeTimeouts.lingerMs);

@@ -6,14 +6,14 @@ import { buffer } from 'node:stream/consumers';
 import { l } from '@atproto/lex-schema';
 import { AppError } from '#platform/errors.ts';
 import { procedure } from '#xrpc/endpoint.ts';
-import { parseJson } from '#xrpc/json-text.ts';
-import { refusalOf } from '#xrpc/respond.ts';
+import { parseJson } from '#xrpc/input/json-text.ts';
+import { toXrpcError } from '#xrpc/response/error-response.ts';
 import { methodOf } from './lexicon-schema.ts';
 import type { FuzzMethod, Json } from './lexicon-schema.ts';
 
 const nsid = 'com.example.store';
 
-/** What the planted service promises; its own schema may fall behind. */
+/** The contract of the planted service; the schema that it enforces may differ. */
 export const storeMethod: FuzzMethod = methodOf(new Map(), nsid, {
   type: 'procedure',
   input: {
@@ -59,14 +59,14 @@ export const soundFields = {
   owners: l.optional(l.array(l.string({ format: 'did' }), { minLength: 1, maxLength: 3 })),
 };
 
-/** How the service departs from what it promises. */
+/** How the service violates its contract. */
 export interface Defect {
-  /** Other checks than `soundFields` has. */
+  /** Checks that replace those of `soundFields`. */
   readonly fields?: Readonly<Record<string, l.Validator>>;
   /** Runs in place of the handler; may throw. */
   readonly handle?: (input: Readonly<Record<string, unknown>>) => unknown;
-  /** Answers by itself. */
-  readonly answer?: (response: ServerResponse, body: Buffer) => void;
+  /** Responds in place of the whole service. */
+  readonly respond?: (response: ServerResponse, body: Buffer) => void;
 }
 
 export interface PlantedService {
@@ -74,7 +74,7 @@ export interface PlantedService {
   stop(): Promise<void>;
 }
 
-/** One method on a port, checked and refused by the parts that the real service uses, with a defect. */
+/** Serves one method with a defect, with the request checks and error responses of the real service. */
 export async function startPlantedService(defect: Defect): Promise<PlantedService> {
   const schema = l.object({ ...soundFields, ...defect.fields });
   const endpoint = procedure({
@@ -90,7 +90,7 @@ export async function startPlantedService(defect: Defect): Promise<PlantedServic
   });
   const answerTo = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await buffer(request);
-    if (defect.answer !== undefined) return defect.answer(response, body);
+    if (defect.respond !== undefined) return defect.respond(response, body);
     const parsed = parseJson(body, { depthMax: 32, valuesMax: 20_000, keyLengthMax: 128 });
     const send = (status: number, text: string): void =>
       void response.writeHead(status, { 'Content-Type': 'application/json' }).end(text);
@@ -98,10 +98,10 @@ export async function startPlantedService(defect: Defect): Promise<PlantedServic
       const isJson = request.headers['content-type'] === 'application/json';
       if ('problem' in parsed || !isJson) throw new AppError('InvalidRequest', 'The body must be JSON.');
       const readBody = async (): Promise<unknown> => parsed.value;
-      await endpoint.answer({ caller: { did: 'did:plc:a' }, search: new URLSearchParams(), readBody });
+      await endpoint.call({ caller: { did: 'did:plc:a' }, search: new URLSearchParams(), readBody });
       send(200, JSON.stringify({ title: 'stored', size: 1 }));
     } catch (error) {
-      const refusal = refusalOf(error, endpoint.errors);
+      const refusal = toXrpcError(error, endpoint.errors);
       send(refusal.status, refusal.body);
     }
   };

@@ -1,8 +1,8 @@
 import { sql as kyselySql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { countExpired } from '#domain/retention/count-expired.ts';
-import { retainedTables } from '#domain/retention/retained-tables.ts';
-import { ageSources, readRetentionAges } from '#domain/retention/read-ages.ts';
+import { nonExpiringTables } from '#domain/retention/non-expiring-tables.ts';
+import { ageSources, readRetentionAges } from '#domain/retention/read-retention-ages.ts';
 import { retentionClasses, retentionClassNames } from '#domain/retention/retention-classes.ts';
 import type { RetentionClassName } from '#domain/retention/retention-classes.ts';
 import { jobNames } from '#jobs/catalogue.ts';
@@ -14,7 +14,7 @@ import { firstRowAges } from '#storage/expiry/expiring-rows.ts';
 import type { FirstRow } from '#storage/expiry/expiring-rows.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
-import { plantExpiring } from '../support/postgres/expiring-classes.ts';
+import { insertExpiringClasses } from '../support/postgres/expiring-classes.ts';
 import { plantRows } from '../support/postgres/expiring-rows.ts';
 import { runJob } from '../support/processes/run-job.ts';
 import { startWorkers } from '../../workers/main.ts';
@@ -46,7 +46,7 @@ test('every table of the database has a retention class, or a reason to be store
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
       AND relname NOT LIKE 'kysely_%' ORDER BY relname`;
   const known = [
-    ...new Set([...Object.values(retentionClasses).map(({ table }) => table), ...Object.keys(retainedTables)]),
+    ...new Set([...Object.values(retentionClasses).map(({ table }) => table), ...Object.keys(nonExpiringTables)]),
   ];
   expect(known.toSorted()).toEqual(tables.map(({ name }) => name));
 });
@@ -59,7 +59,7 @@ test('every job that removes rows has a class, and every class has a job', () =>
 test('each job removes exactly the rows that were counted before, also where the removal of one row expires another', async () => {
   await plantRows(database.sql, 'living', 5);
   await plantRows(database.sql, 'expired', 20);
-  await plantExpiring(database.sql);
+  await insertExpiringClasses(database.sql);
   const seen = new Set<RetentionClassName>();
   for (const job of jobNames.filter((name) => !otherJobs.includes(name))) {
     for (const name of classesOf(job)) {

@@ -5,7 +5,7 @@ import { limits } from '#platform/limits.ts';
 import { createQuota } from '#quota/table/charge.ts';
 import { createByteBudget } from '#xrpc/byte-budget.ts';
 import type { ByteBudget } from '#xrpc/byte-budget.ts';
-import { LimitReached } from '#xrpc/rate-limit.ts';
+import { LimitReached } from '#xrpc/response/rate-limit.ts';
 import { randomPeople, refusalOf, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness, TestConversation } from '../support/domain-harness.ts';
 import { createManualClock } from '../support/manual-clock.ts';
@@ -20,17 +20,17 @@ afterAll(() => harness.close());
 const mebiByte = 1_048_576;
 const largestBytes = limits.messageSizeBytesMax;
 
-interface Scene {
+interface Fixture {
   readonly budget: ByteBudget;
   readonly clock: ManualClock;
   readonly conversation: TestConversation;
   readonly members: readonly string[];
-  /** Writes 10 MiB, as this person; `stranger` says that the call itself refuses. */
+  /** Writes 10 MiB as `did`; with `fails` the call itself throws. */
   write(did: string, options?: { sizeBytes?: number; by?: 'member' | 'joiner'; fails?: boolean }): Promise<unknown>;
 }
 
-/** Seven members, a budget of 50 MiB a minute for all and of 20 MiB for each. */
-async function newScene(): Promise<Scene> {
+/** Seven members, with a budget of 50 MiB a minute for all and of 20 MiB for each. */
+async function newFixture(): Promise<Fixture> {
   const clock = createManualClock(1_800_000_000_000);
   const quota = createQuota({ config: readConfig({ NODE_ENV: 'test' }), clock });
   const { db, privacy } = harness.server;
@@ -49,15 +49,15 @@ async function newScene(): Promise<Scene> {
   };
 }
 
-async function fill(scene: Scene): Promise<void> {
-  for (const did of scene.members.slice(0, 5)) expect(await scene.write(did)).toBe('written');
+async function fill(fixture: Fixture): Promise<void> {
+  for (const did of fixture.members.slice(0, 5)) expect(await fixture.write(did)).toBe('written');
 }
 
-test('a full conversation tells its members which limit, and until when; then there is room again', async () => {
-  const scene = await newScene();
-  await fill(scene);
-  const [, , , , , sixth = '', seventh = ''] = scene.members;
-  const refusal = await scene.write(sixth).catch((error: unknown) => error);
+test('a conversation without budget tells its members the limit and the time, and accepts writes after that time', async () => {
+  const fixture = await newFixture();
+  await fill(fixture);
+  const [, , , , , sixth = '', seventh = ''] = fixture.members;
+  const refusal = await fixture.write(sixth).catch((error: unknown) => error);
   expect(refusal).toBeInstanceOf(LimitReached);
   expect(refusal).toMatchObject({
     code: 'RateLimitExceeded',
@@ -65,56 +65,56 @@ test('a full conversation tells its members which limit, and until when; then th
     message: expect.stringContaining('51200 KiB in 60 seconds') as string,
   });
   const waitSeconds = (refusal as LimitReached).decision.retryAfterSeconds;
-  scene.clock.advance(waitSeconds * 1_000 - 2_000);
-  expect((await refusalOf(scene.write(seventh))).code).toBe('RateLimitExceeded');
-  scene.clock.advance(2_000);
-  expect(await scene.write(seventh)).toBe('written');
+  fixture.clock.advance(waitSeconds * 1_000 - 2_000);
+  expect((await refusalOf(fixture.write(seventh))).code).toBe('RateLimitExceeded');
+  fixture.clock.advance(2_000);
+  expect(await fixture.write(seventh)).toBe('written');
 });
 
-test('a stranger learns nothing from a full conversation, and a former member nothing new', async () => {
-  const scene = await newScene();
-  const [stranger = ''] = randomPeople(1);
-  const [, , , , , sixth = ''] = scene.members;
+test('a non-member gets the same error whether or not the conversation has budget, and so does a removed member', async () => {
+  const fixture = await newFixture();
+  const [nonMember = ''] = randomPeople(1);
+  const [, , , , , sixth = ''] = fixture.members;
   await leaveConversation(
     harness.server,
     { did: sixth },
-    { conversationId: scene.conversation.id, targetDid: undefined, commit: undefined },
+    { conversationId: fixture.conversation.id, targetDid: undefined, commit: undefined },
   );
-  await fill(scene);
-  expect((await refusalOf(scene.write(stranger))).code).toBe('ConvoNotFound');
-  expect((await refusalOf(scene.write(sixth))).code).toBe('NotMember');
+  await fill(fixture);
+  expect((await refusalOf(fixture.write(nonMember))).code).toBe('ConvoNotFound');
+  expect((await refusalOf(fixture.write(sixth))).code).toBe('NotMember');
 });
 
-test('whoever may join by the call is judged by the call, room or not', async () => {
-  const scene = await newScene();
-  const [stranger = ''] = randomPeople(1);
-  await fill(scene);
-  expect(await scene.write(stranger, { by: 'joiner' })).toBe('written');
-  const [, , , , , sixth = ''] = scene.members;
-  expect((await refusalOf(scene.write(sixth, { by: 'joiner' }))).code).toBe('RateLimitExceeded');
+test('a non-member who may join by the call is checked by the call, with and without budget', async () => {
+  const fixture = await newFixture();
+  const [nonMember = ''] = randomPeople(1);
+  await fill(fixture);
+  expect(await fixture.write(nonMember, { by: 'joiner' })).toBe('written');
+  const [, , , , , sixth = ''] = fixture.members;
+  expect((await refusalOf(fixture.write(sixth, { by: 'joiner' }))).code).toBe('RateLimitExceeded');
 });
 
-// The conversation is charged only once its write has come through.
-test('strangers cannot use up the budget of a conversation', async () => {
-  const scene = await newScene();
-  for (const stranger of randomPeople(50)) {
-    await expect(scene.write(stranger, { fails: true })).rejects.toThrow('the call refuses');
+// The conversation is charged after a write that succeeds.
+test('non-members cannot use up the budget of a conversation', async () => {
+  const fixture = await newFixture();
+  for (const nonMember of randomPeople(50)) {
+    await expect(fixture.write(nonMember, { fails: true })).rejects.toThrow('the call refuses');
   }
-  await fill(scene);
+  await fill(fixture);
 });
 
-test('an account pays for what it sends, refused or not, whatever the conversation', async () => {
-  const scene = await newScene();
-  const [first = '', second = ''] = scene.members;
-  await expect(scene.write(first, { fails: true })).rejects.toThrow('the call refuses');
-  await scene.budget.takeOwn({ did: first }, 9 * mebiByte);
-  const refusal = await scene.write(first, { sizeBytes: mebiByte + 1 }).catch((error: unknown) => error);
+test('an account is charged for all bytes that it sends, refused or not, to every conversation', async () => {
+  const fixture = await newFixture();
+  const [first = '', second = ''] = fixture.members;
+  await expect(fixture.write(first, { fails: true })).rejects.toThrow('the call refuses');
+  await fixture.budget.takeOwn({ did: first }, 9 * mebiByte);
+  const refusal = await fixture.write(first, { sizeBytes: mebiByte + 1 }).catch((error: unknown) => error);
   expect(refusal).toMatchObject({ code: 'RateLimitExceeded', detail: { limit: 'callerBytes' } });
-  expect(await scene.write(first, { sizeBytes: mebiByte })).toBe('written');
-  expect(await scene.write(second)).toBe('written');
+  expect(await fixture.write(first, { sizeBytes: mebiByte })).toBe('written');
+  expect(await fixture.write(second)).toBe('written');
 });
 
-test('the smallest limits that can be set let the largest request through', async () => {
+test('the smallest possible settings let the largest request pass', async () => {
   const largestKib = (limits.requestBodySizeBytesMax * 3) / 4 / 1_024;
   for (const name of ['RATE_LIMIT_DID_KIB_PER_MINUTE', 'RATE_LIMIT_CONVO_KIB_PER_MINUTE'] as const) {
     expect(() => readConfig({ [name]: String(largestKib - 1) })).toThrow(name);

@@ -2,12 +2,12 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { domainErrors } from '#domain/domain-error.ts';
-import { generalErrors } from '#xrpc/general-error.ts';
-import { statuses } from '#xrpc/respond.ts';
+import { generalErrors } from '#xrpc/response/general-error.ts';
+import { statuses } from '#xrpc/response/statuses.ts';
 import { declaredErrors, isNeverSent } from '../contract/declared-errors.ts';
 import { neverSent } from '../contract/never-sent.ts';
 
-/** Ends an open stream, so it has no status. */
+/** Has no HTTP status, because it ends an open stream. */
 const inFramesOnly = 'ConsumerTooSlow';
 
 const folder = join(import.meta.dirname, '../../lexicons');
@@ -17,7 +17,7 @@ test('the path of a lexicon is its name', async () => {
   expect(paths.length).toBeGreaterThan(20);
   for (const path of paths) {
     const { id } = JSON.parse(await readFile(join(folder, path), 'utf8'));
-    // "message.defs" keeps its dot: the folder holds one file for each name below blue.catbird.mls.
+    // "message.defs" keeps its dot, because the folder has one file for each name below blue.catbird.mls.
     expect(`blue.catbird.mls.${path.slice('blue/catbird/mls/'.length, -'.json'.length)}`).toBe(id);
   }
 });
@@ -29,11 +29,11 @@ test('every error name that a method declares has a status, or a reason why it i
   expect(declaredErrors().filter((pair) => !known.has(nameIn(pair)) && !isNeverSent(pair, neverSent))).toEqual([]);
 });
 
-test('every refusal of the domain can be sent by some method', () => {
+test('every error of the domain is declared by a method', () => {
   const names = new Set(declaredErrors().map(nameIn));
   expect(Object.keys(domainErrors).filter((name) => !names.has(name))).toEqual([]);
 });
 
-test('a name means one thing: general refusals are not refusals of the domain', () => {
+test('no general error has the name of an error of the domain', () => {
   expect(Object.keys(generalErrors).filter((name) => name in domainErrors)).toEqual([]);
 });

@@ -2,17 +2,16 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Hono } from 'hono';
-import type { HttpBindings } from '@hono/node-server';
 import { afterEach, expect, test } from 'vitest';
 import { authErrors } from '#auth/auth-error.ts';
 import { systemClock } from '#platform/clock.ts';
 import { createLogger } from '#platform/logging/logger.ts';
 import { createQuota } from '#quota/table/charge.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
-import { createAdmission } from '#xrpc/admission.ts';
-import { mountXrpc } from '#xrpc/mount.ts';
-import { sampleDoorkeeper, startSampleApp, sampleEndpoints } from './sample-app.ts';
+import { createAdmission } from '#xrpc/overload/admission.ts';
+import { createXrpcResponder } from '#xrpc/respond-to-xrpc.ts';
+import type { RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
+import { sampleAddressLimiter, startSampleApp, sampleEndpoints } from './sample-app.ts';
 import type { SampleApp } from './sample-app.ts';
 
 let service: SampleApp;
@@ -22,7 +21,7 @@ function describe(authorization: string): Promise<Response> {
   return fetch(`${service.origin}/xrpc/com.example.describe`, { headers: { authorization } });
 }
 
-test('without a valid token no handler runs and no body is judged', async () => {
+test('without a valid token no handler runs and no body is checked', async () => {
   service = await startSampleApp();
   const challenges: [Record<string, string>, string][] = [
     [{}, 'Bearer realm="nightjar"'],
@@ -40,7 +39,7 @@ test('without a valid token no handler runs and no body is judged', async () => 
   expect(service.handled).toEqual([]);
 });
 
-test('an address pays for requests that prove nothing, before any token is looked at', async () => {
+test('a client address is charged for unauthenticated requests, before any token is checked', async () => {
   service = await startSampleApp({ address: 60, addressBurst: 3 });
   const statuses: number[] = [];
   for (let attempt = 0; attempt < 3; attempt++) statuses.push((await describe('Bearer mallory')).status);
@@ -55,7 +54,7 @@ test('an address pays for requests that prove nothing, before any token is looke
   expect(refused.headers.get('ratelimit-policy')).toBe('60;w=60');
 });
 
-test('unknown methods and wrong verbs cost the address too', async () => {
+test('unknown methods and wrong HTTP methods are charged to the client address too', async () => {
   service = await startSampleApp({ address: 60, addressBurst: 2 });
   const unknown = await fetch(`${service.origin}/xrpc/com.example.nothing`);
   const wrongVerb = await fetch(`${service.origin}/xrpc/com.example.store`);
@@ -63,18 +62,18 @@ test('unknown methods and wrong verbs cost the address too', async () => {
   expect([unknown.status, wrongVerb.status, refused.status]).toEqual([501, 405, 429]);
 });
 
-test('a verified token gives the address its charge back, and the caller pays', async () => {
+test('a verified token refunds the client address, and the account is charged', async () => {
   service = await startSampleApp({ address: 60, addressBurst: 2, caller: 5 });
-  const answers: Response[] = [];
-  for (let attempt = 0; attempt < 6; attempt++) answers.push(await describe('Bearer alice'));
-  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 429]);
-  expect(answers.map(({ headers }) => headers.get('ratelimit-remaining'))).toEqual(['4', '3', '2', '1', '0', '0']);
-  expect(await answers[5]?.json()).toMatchObject({ error: 'RateLimitExceeded', message: /callerDefault/ });
+  const responses: Response[] = [];
+  for (let attempt = 0; attempt < 6; attempt++) responses.push(await describe('Bearer alice'));
+  expect(responses.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 429]);
+  expect(responses.map(({ headers }) => headers.get('ratelimit-remaining'))).toEqual(['4', '3', '2', '1', '0', '0']);
+  expect(await responses[5]?.json()).toMatchObject({ error: 'RateLimitExceeded', message: /callerDefault/ });
   expect(service.handled).toHaveLength(5);
   expect((await describe('Bearer mallory')).status).toBe(401);
 });
 
-test('quotas of different rows do not touch each other', async () => {
+test('different quotas are independent', async () => {
   service = await startSampleApp({ caller: 1 });
   expect([(await describe('Bearer alice')).status, (await describe('Bearer alice')).status]).toEqual([200, 429]);
   const stored = await fetch(`${service.origin}/xrpc/com.example.store`, {
@@ -86,15 +85,15 @@ test('quotas of different rows do not touch each other', async () => {
 });
 
 test.each([
-  ['announced', { 'content-length': '3000000' }],
-  ['streamed', { 'transfer-encoding': 'chunked' }],
-])('a body over the limit is 413 when %s, and is not read to its end', async (_how, headers) => {
+  ['named by Content-Length', { 'content-length': '3000000' }],
+  ['chunked', { 'transfer-encoding': 'chunked' }],
+])('a body over the limit is 413 when %s, and no handler runs', async (_how, headers) => {
   service = await startSampleApp();
   const sending = request(`${service.origin}/xrpc/com.example.store`, {
     method: 'POST',
     headers: { authorization: 'Bearer alice', 'content-type': 'application/json', ...headers },
   });
-  // The server may cut the connection while this side still writes.
+  // The server may close the connection while the client still writes.
   sending.on('error', () => undefined);
   sending.write(`{"title":"a","x":"${'a'.repeat(2_100_000)}`);
   const [response]: IncomingMessage[] = await once(sending, 'response');
@@ -105,7 +104,7 @@ test.each([
   expect(service.handled).toEqual([]);
 });
 
-test('a client that goes away in the middle of its body leaves no error in the log', async () => {
+test('a client that closes in the middle of its body leaves no error in the log', async () => {
   service = await startSampleApp();
   const sending = request(`${service.origin}/xrpc/com.example.store`, {
     method: 'POST',
@@ -120,23 +119,23 @@ test('a client that goes away in the middle of its body leaves no error in the l
   expect(service.logLines).toEqual([]);
 });
 
-test('an endpoint without lexicon, auth or quota, or with the name of another, does not mount', () => {
+test('an endpoint without lexicon, auth or quota, or with the name of another, is rejected at the start', () => {
   const [endpoint, ...others] = sampleEndpoints([]);
   const quota = createQuota({ config: {} as Parameters<typeof createQuota>[0]['config'], clock: systemClock });
-  const mount = (endpoints: readonly Endpoint[]): void =>
-    mountXrpc(new Hono<{ Bindings: HttpBindings }>(), {
+  const create = (endpoints: readonly Endpoint[]): RespondToXrpc =>
+    createXrpcResponder({
       endpoints,
       admission: createAdmission({ inProgressMax: 1 }),
-      authenticate: () => Promise.reject(new Error('nobody')),
+      authenticate: () => Promise.reject(new Error('no request')),
       quota,
-      addressLimiter: sampleDoorkeeper(quota),
+      addressLimiter: sampleAddressLimiter(quota),
       logger: createLogger('silent'),
       clock: systemClock,
     });
   if (endpoint === undefined) throw new Error('no endpoint');
-  expect(() => mount([endpoint, ...others])).not.toThrow();
+  expect(() => create([endpoint, ...others])).not.toThrow();
   for (const missing of ['nsid', 'auth', 'quota']) {
-    expect(() => mount([{ ...endpoint, [missing]: undefined }])).toThrow(/lacks/);
+    expect(() => create([{ ...endpoint, [missing]: undefined }])).toThrow(/lacks/);
   }
-  expect(() => mount([endpoint, endpoint])).toThrow(/same name/);
+  expect(() => create([endpoint, endpoint])).toThrow(/same name/);
 });

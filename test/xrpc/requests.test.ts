@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { jsonProblems } from '#xrpc/json-text.ts';
-import type { JsonProblem } from '#xrpc/json-text.ts';
+import { jsonProblems } from '#xrpc/input/json-text.ts';
+import type { JsonProblem } from '#xrpc/input/json-text.ts';
 import { startSampleApp } from './sample-app.ts';
 import type { SampleApp } from './sample-app.ts';
 import { alice } from './sample-app.ts';
@@ -12,7 +12,7 @@ beforeEach(() => void service.handled.splice(0));
 
 type Body = NonNullable<RequestInit['body']>;
 
-interface Answer {
+interface ReceivedResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
@@ -25,7 +25,7 @@ interface CallOptions {
   readonly headers?: Record<string, string>;
 }
 
-async function call(path: string, init: CallOptions = {}): Promise<Answer> {
+async function call(path: string, init: CallOptions = {}): Promise<ReceivedResponse> {
   const response = await fetch(`${service.origin}/xrpc/${path}`, {
     ...init,
     headers: { authorization: 'Bearer alice', ...init.headers },
@@ -34,21 +34,27 @@ async function call(path: string, init: CallOptions = {}): Promise<Answer> {
   return { status: response.status, headers: response.headers, text, json: JSON.parse(text) };
 }
 
-function post(method: string, body: Body, headers: Record<string, string> = {}): Promise<Answer> {
+function post(method: string, body: Body, headers: Record<string, string> = {}): Promise<ReceivedResponse> {
   return call(method, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } });
 }
 
 test('a query gets typed parameters with defaults, and its bytes arrive as padded base64', async () => {
-  const answer = await call(`com.example.describe?names=${alice}&loud=true&surprise=1`);
-  expect(answer.status).toBe(200);
-  expect(answer.json).toEqual({ caller: alice, names: [alice], limit: 50, loud: true, bytes: { $bytes: 'AQIDBA==' } });
+  const response = await call(`com.example.describe?names=${alice}&loud=true&surprise=1`);
+  expect(response.status).toBe(200);
+  expect(response.json).toEqual({
+    caller: alice,
+    names: [alice],
+    limit: 50,
+    loud: true,
+    bytes: { $bytes: 'AQIDBA==' },
+  });
 });
 
 test.each([`names=${alice}&names=did:web:b.example`, `names=${alice},did:web:b.example`])(
   'a list may be repeated or comma-separated: %s',
   async (search) => {
-    const answer = await call(`com.example.describe?${search}`);
-    expect(answer.json['names']).toEqual([alice, 'did:web:b.example']);
+    const response = await call(`com.example.describe?${search}`);
+    expect(response.json['names']).toEqual([alice, 'did:web:b.example']);
   },
 );
 
@@ -65,9 +71,9 @@ test.each([
   ['colour=%00', 'params.colour must be UTF-8 without NUL.'],
   ['colour=%ff', 'params.colour must be UTF-8 without NUL.'],
 ])('bad parameters %s name the field and the rule, and echo nothing', async (search, message) => {
-  const answer = await call(`com.example.describe?${search}`);
-  expect([answer.status, answer.json]).toEqual([400, { error: 'InvalidRequest', message }]);
-  expect(answer.text).not.toContain('SENTINEL');
+  const response = await call(`com.example.describe?${search}`);
+  expect([response.status, response.json]).toEqual([400, { error: 'InvalidRequest', message }]);
+  expect(response.text).not.toContain('SENTINEL');
   expect(service.handled).toEqual([]);
 });
 
@@ -84,20 +90,20 @@ test.each([
   [{ title: 'a', items: [{}, {}, {}] }, 'input.items must have at most 2 items.'],
   [{ title: 'a', kind: 'SENTINEL' }, 'input.kind must be one of: app, commit.'],
 ])('a bad body %j names the field and the rule, and echoes nothing', async (body, message) => {
-  const answer = await post('com.example.store', JSON.stringify(body));
-  expect([answer.status, answer.json]).toEqual([400, { error: 'InvalidRequest', message }]);
-  expect(answer.text).not.toContain('SENTINEL');
+  const response = await post('com.example.store', JSON.stringify(body));
+  expect([response.status, response.json]).toEqual([400, { error: 'InvalidRequest', message }]);
+  expect(response.text).not.toContain('SENTINEL');
   expect(service.handled).toEqual([]);
 });
 
 test('fields that the lexicon does not know are ignored', async () => {
-  const answer = await post('com.example.store', '{"title":"a","extra":{"nested":[1.5,null]},"$type":"x"}');
-  expect([answer.status, answer.json]).toEqual([200, { title: 'a', sizeBytes: 0 }]);
+  const response = await post('com.example.store', '{"title":"a","extra":{"nested":[1.5,null]},"$type":"x"}');
+  expect([response.status, response.json]).toEqual([200, { title: 'a', sizeBytes: 0 }]);
 });
 
 test.each(['+/+/AA==', '+/+/AA', '-_-_AA==', '-_-_AA'])('bytes are read in any base64: %s', async ($bytes) => {
-  const answer = await post('com.example.store', JSON.stringify({ title: 'a', body: { $bytes } }));
-  expect(answer.json).toEqual({ title: 'a', sizeBytes: 4, body: { $bytes: '+/+/AA==' } });
+  const response = await post('com.example.store', JSON.stringify({ title: 'a', body: { $bytes } }));
+  expect(response.json).toEqual({ title: 'a', sizeBytes: 4, body: { $bytes: '+/+/AA==' } });
 });
 
 const deep = (levels: number): string => `{"title":"a","x":${'['.repeat(levels)}${']'.repeat(levels)}}`;
@@ -114,16 +120,16 @@ const invalidBodies: [string, JsonProblem, Body][] = [
   ['a million levels', 'tooDeep', `${'['.repeat(1_000_000)}`],
   ['a million values', 'tooManyValues', `{"title":"a","x":[${'0,'.repeat(900_000)}0]}`],
   ['__proto__', 'reservedKey', '{"title":"a","__proto__":{"polluted":true}}'],
-  ['__proto__ in disguise', 'reservedKey', '{"title":"a","\\u005f_proto__":{"polluted":true}}'],
+  ['__proto__, escaped', 'reservedKey', '{"title":"a","\\u005f_proto__":{"polluted":true}}'],
   ['constructor', 'reservedKey', '{"title":"a","constructor":1}'],
   ['constructor and prototype', 'reservedKey', '{"title":"a","constructor":{"prototype":{"polluted":true}}}'],
-  ['prototype further in', 'reservedKey', '{"title":"a","x":[{"prototype":{"polluted":true}}]}'],
+  ['prototype in a nested object', 'reservedKey', '{"title":"a","x":[{"prototype":{"polluted":true}}]}'],
 ];
 
 test.each(invalidBodies)('a body with %s is refused with the text of %s', async (_what, problem, body) => {
   const before = Object.getOwnPropertyNames(Object.prototype);
-  const answer = await post('com.example.store', body);
-  expect([answer.status, answer.json]).toEqual([400, { error: 'InvalidRequest', message: jsonProblems[problem] }]);
+  const response = await post('com.example.store', body);
+  expect([response.status, response.json]).toEqual([400, { error: 'InvalidRequest', message: jsonProblems[problem] }]);
   expect(service.handled).toEqual([]);
   expect(Object.getOwnPropertyNames(Object.prototype)).toEqual(before);
   expect('polluted' in {}).toBe(false);
@@ -139,8 +145,8 @@ test.each([
   [{ 'content-type': 'application/x-www-form-urlencoded' }],
   [{ 'content-encoding': 'gzip' }],
 ])('a body sent as %j is 415', async (headers) => {
-  const answer = await post('com.example.store', '{"title":"a"}', headers);
-  expect([answer.status, answer.json['error']]).toEqual([415, 'UnsupportedMediaType']);
+  const response = await post('com.example.store', '{"title":"a"}', headers);
+  expect([response.status, response.json['error']]).toEqual([415, 'UnsupportedMediaType']);
 });
 
 test('the content type may carry a charset and capitals', async () => {
@@ -148,21 +154,21 @@ test('the content type may carry a charset and capitals', async () => {
   expect((await post('com.example.store', '{"title":"a"}', headers)).status).toBe(200);
 });
 
-test('a megabyte of bytes goes in and out whole', async () => {
+test('a megabyte of bytes is received and sent unchanged', async () => {
   const body = Buffer.alloc(1_000_000, 'privacy ');
-  const answer = await post(
+  const response = await post(
     'com.example.store',
     JSON.stringify({ title: 'a', body: { $bytes: body.toString('base64') } }),
   );
-  expect(answer.json['sizeBytes']).toBe(body.length);
-  expect(answer.json['body']).toEqual({ $bytes: body.toString('base64') });
+  expect(response.json['sizeBytes']).toBe(body.length);
+  expect(response.json['body']).toEqual({ $bytes: body.toString('base64') });
 });
 
 test.each(['com.example.nothing', 'com.example.describe/', '', '__proto__', 'constructor'])(
   'the unknown method "%s" is 501 and not echoed',
   async (method) => {
-    const answer = await call(method);
-    expect([answer.status, answer.json]).toEqual([
+    const response = await call(method);
+    expect([response.status, response.json]).toEqual([
       501,
       { error: 'MethodNotImplemented', message: 'There is no such method.' },
     ]);
@@ -176,8 +182,8 @@ test.each([
   ['GET', 'com.example.store', 'POST'],
   ['POST', 'com.example.watch', 'GET'],
 ])('%s %s is 405 and allows %s', async (method, path, allowed) => {
-  const answer = await call(path, { method });
-  expect([answer.status, answer.json['error'], answer.headers.get('allow')]).toEqual([
+  const response = await call(path, { method });
+  expect([response.status, response.json['error'], response.headers.get('allow')]).toEqual([
     405,
     'MethodNotAllowed',
     allowed,
@@ -190,11 +196,11 @@ test('a URL of 16 KiB passes and a longer one is 414', async () => {
     return start + 'a'.repeat(length - `/xrpc/${start}`.length);
   };
   expect((await call(withLength(16_384))).status).toBe(200);
-  const answer = await call(withLength(16_385));
-  expect([answer.status, answer.json['error']]).toEqual([414, 'UriTooLong']);
+  const response = await call(withLength(16_385));
+  expect([response.status, response.json['error']]).toEqual([414, 'UriTooLong']);
 });
 
-test('refusals that a lexicon declares keep their name, status and detail', async () => {
+test('errors that a lexicon declares keep their name, status and detail', async () => {
   const lost = await post('com.example.fail', '{"how":"declared"}');
   expect([lost.status, lost.json['error'], lost.json['currentEpoch']]).toEqual([409, 'EpochMismatch', 7]);
   const busy = await post('com.example.fail', '{"how":"busy"}');
@@ -208,30 +214,30 @@ test('refusals that a lexicon declares keep their name, status and detail', asyn
 });
 
 test.each(['unexpected', 'undeclared', 'bad output'])(
-  '%s: a 500 has a fixed text, and the log says where, not what',
+  '%s: a 500 has a fixed text, and the log has the place of the error and not its text',
   async (how) => {
     service.logLines.splice(0);
-    const answer = await post('com.example.fail', JSON.stringify({ how }));
-    expect([answer.status, answer.json]).toEqual([
+    const response = await post('com.example.fail', JSON.stringify({ how }));
+    expect([response.status, response.json]).toEqual([
       500,
       { error: 'InternalServerError', message: 'Something went wrong on the server. Try again later.' },
     ]);
     expect(service.logLines).toHaveLength(1);
     const line = JSON.parse(service.logLines[0] ?? '{}');
     expect(line.event).toBe('request_failed');
-    expect(line.requestId).toBe(answer.headers.get('x-request-id'));
+    expect(line.requestId).toBe(response.headers.get('x-request-id'));
     expect(service.logLines.join('')).not.toMatch(/secret|did:plc|NotAdmin/);
   },
 );
 
-test('equal refusals have equal bytes; only the header tells them apart', async () => {
+test('equal errors have equal bodies; only X-Request-Id differs', async () => {
   const [first, second] = [await call('com.example.nothing'), await call('com.example.nothing')];
   expect(first.text).toBe(second.text);
   expect(first.headers.get('x-request-id')).not.toBe(second.headers.get('x-request-id'));
 });
 
-test('every answer carries the security and rate limit headers, and none sets a cookie', async () => {
-  const answers = [
+test('every response has the security and rate limit headers, and none sets a cookie', async () => {
+  const responses = [
     await call('com.example.describe'),
     await call('com.example.nothing'),
     await call('com.example.describe?limit=0'),
@@ -239,8 +245,8 @@ test('every answer carries the security and rate limit headers, and none sets a 
     await call('com.example.watch'),
     await post('com.example.fail', '{"how":"unexpected"}'),
   ];
-  expect(answers.map(({ status }) => status)).toEqual([200, 501, 400, 401, 426, 500]);
-  for (const { headers } of answers) {
+  expect(responses.map(({ status }) => status)).toEqual([200, 501, 400, 401, 426, 500]);
+  for (const { headers } of responses) {
     expect(headers.get('content-type')).toBe('application/json; charset=utf-8');
     expect(headers.get('cache-control')).toBe('no-store');
     expect(headers.get('x-content-type-options')).toBe('nosniff');
@@ -255,7 +261,7 @@ test('every answer carries the security and rate limit headers, and none sets a 
   }
 });
 
-test('each answer is observed once, under names from closed lists', async () => {
+test('each response is observed once, under names from closed lists', async () => {
   service.observed.splice(0);
   await call('com.example.describe');
   await call('com.example.secretword');
@@ -267,7 +273,7 @@ test('each answer is observed once, under names from closed lists', async () => 
   ]);
 });
 
-test('a refusal for a quota is observed with its name, and an error of another kind with none', async () => {
+test('a refusal by a quota is observed with its name, and other errors without one', async () => {
   const small = await startSampleApp({ caller: 1 });
   const url = `${small.origin}/xrpc/com.example.describe`;
   const headers = { authorization: 'Bearer alice' };

@@ -1,4 +1,3 @@
-import type { HttpBindings } from '@hono/node-server';
 import { l } from '@atproto/lex-schema';
 import { Hono } from 'hono';
 import type { WebSocket } from 'ws';
@@ -20,9 +19,9 @@ import { createFailedAuth } from '#quota/failed-authentication/failed-auth.ts';
 import type { OpenStream } from '#stream/serve-stream.ts';
 import { procedure, query, subscription } from '#xrpc/endpoint.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
-import { createAdmission } from '#xrpc/admission.ts';
-import { mountXrpc } from '#xrpc/mount.ts';
-import type { RequestObservation } from '#xrpc/mount.ts';
+import { createAdmission } from '#xrpc/overload/admission.ts';
+import { createXrpcResponder } from '#xrpc/respond-to-xrpc.ts';
+import type { RequestObservation } from '#xrpc/respond-to-xrpc.ts';
 import { listen } from '../../src/server/listen.ts';
 import type { ListenOptions } from '../../src/server/listen.ts';
 
@@ -94,27 +93,25 @@ export interface SampleOptions {
   readonly addressBurst?: number;
   readonly caller?: number;
   readonly timeouts?: EdgeTimeouts;
-  /** Settings of the listener. */
+  /** Settings of the listener, checked like those of the environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** The same, without being checked. */
+  /** Settings of the listener, not checked. */
   readonly listening?: Partial<ListenOptions['config']>;
 }
 
-/** The real listener with a query, two procedures and a subscription, real quotas, and tokens that are just names. */
+/** The real listener and real quotas, with a query, two procedures and a subscription; the only valid token is `alice`. */
 export async function startSampleApp(options: SampleOptions = {}): Promise<SampleApp> {
   const service = { handled: [] as string[], observed: [] as RequestObservation[], logLines: [] as string[] };
   const openStreams = new Set<OpenStream>();
   const endpoints = sampleEndpoints(service.handled, openStreams);
-  const http = new Hono<{ Bindings: HttpBindings }>();
   const quota = createQuota({ config: quotaSettings(options), clock: systemClock });
   const logger = createLogger('info', { write: (line) => void service.logLines.push(line) });
-  const admission = createAdmission({ inProgressMax: 1_000 });
-  mountXrpc(http, {
+  const respondToXrpc = createXrpcResponder({
     endpoints,
-    admission,
+    admission: createAdmission({ inProgressMax: 1_000 }),
     authenticate,
     quota,
-    addressLimiter: sampleDoorkeeper(quota),
+    addressLimiter: sampleAddressLimiter(quota),
     logger,
     clock: systemClock,
     observe: (observation) => void service.observed.push(observation),
@@ -122,13 +119,13 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
   const { env, listening, timeouts = edgeTimeouts } = options;
   const config = { ...readConfig({ NODE_ENV: 'test', ...env }), ...listening };
   const where = { host: '127.0.0.1', port: 0, clock: systemClock, logger, config, timeouts };
-  const { listener } = await listen(where, () => ({ http, endpoints, openStreams, admission }));
+  const { listener } = await listen(where, () => ({ respondToXrpc, http: new Hono(), endpoints, openStreams }));
   const { port } = listener;
   return { ...service, origin: `http://127.0.0.1:${port}`, port, stop: () => listener.stop() };
 }
 
-/** Trusts no proxy and bans nobody. */
-export function sampleDoorkeeper(quota: QuotaCharger): ClientAddressLimiter {
+/** Trusts no proxy and bans no address. */
+export function sampleAddressLimiter(quota: QuotaCharger): ClientAddressLimiter {
   return createClientAddressLimiter({
     clock: systemClock,
     quota,
@@ -210,7 +207,7 @@ export function sampleEndpoints(handled: string[], openStreams = new Set<OpenStr
         if (input.how === 'undeclared') throw domainError('NotAdmin');
         if (input.how === 'busy') throw domainError('TooManyConnections');
         if (input.how === 'general') throw new AppError('ServiceUnavailable', 'Later.', { retryAfterSeconds: 3 });
-        if (input.how === 'unexpected') throw new Error('secret words of did:plc:somebody');
+        if (input.how === 'unexpected') throw new Error('secret words of did:plc:person');
         return { count: 0.5 };
       },
     }),
@@ -218,12 +215,12 @@ export function sampleEndpoints(handled: string[], openStreams = new Set<OpenStr
       lexicon: watchLexicon,
       auth: 'ticket',
       quota: 'subscribe',
-      async admit({ params }) {
+      async authenticate({ params }) {
         if (params.ticket !== 'alice') throw new AppError('BadTicket', 'The ticket is not valid.');
         return { caller: { did: alice }, room: params.room };
       },
-      async open({ admission }) {
-        if (admission.room === 'nowhere') throw domainError('ConvoNotFound');
+      async open({ identity }) {
+        if (identity.room === 'nowhere') throw domainError('ConvoNotFound');
         handled.push('watch');
         return (socket) => {
           const stream = openStreamOf(socket);
@@ -244,7 +241,7 @@ function openStreamOf(socket: WebSocket): OpenStream {
     transport: 'websocket',
     did: alice,
     openedAtMs: 0,
-    goodbye: () => socket.close(1012),
+    close: () => socket.close(1012),
     end: terminate,
     terminate,
   };

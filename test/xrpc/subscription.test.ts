@@ -11,7 +11,7 @@ afterAll(() => service.stop());
 
 const url = (search: string): string => `ws://127.0.0.1:${service.port}/xrpc/com.example.watch?${search}`;
 
-/** Status and headers with which an upgrade is refused. */
+/** Status and headers of a refused upgrade. */
 async function refusal(
   search: string,
 ): Promise<{ status: number | undefined; headers: NodeJS.Dict<string | string[]> }> {
@@ -22,17 +22,17 @@ async function refusal(
   return { status: response.statusCode, headers: response.headers };
 }
 
-/** Sends raw text and returns what the server says until it stops. */
+/** Sends `text` and returns everything that the server sends until it closes. */
 async function exchange(text: string): Promise<string> {
   const socket = connect(service.port, '127.0.0.1');
   socket.end(text);
-  let answer = '';
-  socket.on('data', (chunk) => (answer += String(chunk)));
+  let response = '';
+  socket.on('data', (chunk) => (response += String(chunk)));
   await once(socket, 'close');
-  return answer;
+  return response;
 }
 
-test('a ticket opens a socket that carries binary frames both ways', async () => {
+test('a ticket opens a WebSocket that carries binary frames both ways', async () => {
   const socket = new WebSocket(url('ticket=alice&room=here'));
   const upgraded = once(socket, 'upgrade');
   const [first, isBinary] = await once(socket, 'message');
@@ -47,7 +47,7 @@ test('a ticket opens a socket that carries binary frames both ways', async () =>
   await once(socket, 'close');
 });
 
-test('without a valid ticket, or to a room that is not there, nothing opens', async () => {
+test('without a valid ticket, or with an unknown room, no WebSocket opens', async () => {
   service.handled.splice(0);
   const [noTicket, badTicket, badRoom] = [
     await refusal(''),
@@ -59,7 +59,7 @@ test('without a valid ticket, or to a room that is not there, nothing opens', as
   expect(service.handled).toEqual([]);
 });
 
-test('a plain GET is told to upgrade', async () => {
+test('a plain GET gets 426 with Upgrade', async () => {
   const response = await fetch(`${service.origin}/xrpc/com.example.watch?ticket=alice`);
   expect([response.status, response.headers.get('upgrade')]).toEqual([426, 'websocket']);
   expect(await response.json()).toMatchObject({ error: 'UpgradeRequired' });
@@ -69,15 +69,15 @@ test.each([
   ['another protocol', 'GET /xrpc/com.example.watch?ticket=alice', 'h2c', ' 426 '],
   ['another path', 'GET /xrpc/com.example.describe', 'websocket', ' 200 '],
   ['another verb', 'POST /xrpc/com.example.watch?ticket=alice', 'websocket', ' 405 '],
-])('an upgrade to %s is answered as plain HTTP and leaves no socket open', async (_what, line, protocol, status) => {
-  const answer = await exchange(
+])('an upgrade to %s gets a plain HTTP response and leaves no socket open', async (_what, line, protocol, status) => {
+  const response = await exchange(
     `${line} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\nAuthorization: Bearer alice\r\n\r\n`,
   );
-  expect(answer.split('\r\n', 1)[0]).toContain(status);
-  expect(answer.split('\r\n\r\n')[1]).toMatch(/^\{/);
+  expect(response.split('\r\n', 1)[0]).toContain(status);
+  expect(response.split('\r\n\r\n')[1]).toMatch(/^\{/);
 });
 
-test('a client that resets while its ticket is checked does not hurt the service', async () => {
+test('the service still responds after clients have reset their connection during the check of a ticket', async () => {
   const key = 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n';
   for (let attempt = 0; attempt < 20; attempt++) {
     const socket = connect(service.port, '127.0.0.1');

@@ -1,6 +1,6 @@
 import { acceptChatRequest as acceptRequest } from '#domain/chat-requests/accept-chat-request.ts';
 import { limits } from '#platform/limits.ts';
-import { bufferOf } from '#xrpc/blob-input.ts';
+import { bufferOf } from '#xrpc/input/blob-input.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/acceptChatRequest.defs.ts';

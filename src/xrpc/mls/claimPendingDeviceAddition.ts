@@ -1,7 +1,7 @@
 import { formatConversationId } from '#domain/conversations/conversation.ts';
 import { claimAddition } from '#domain/device-additions/claim-addition.ts';
 import { deviceDid } from '#domain/devices/device.ts';
-import { keyPackageText } from '#xrpc/key-package-text.ts';
+import { keyPackageText } from '#xrpc/response/key-package-text.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/claimPendingDeviceAddition.defs.ts';
@@ -15,16 +15,16 @@ export const claimPendingDeviceAddition = (deps: Parameters<typeof claimAddition
       const outcome = await claimAddition(deps, caller, input.pendingAdditionId);
       if (outcome.kind === 'unknown') return { claimed: false };
       const { device, groupId } = outcome.candidate;
-      const place = {
+      const addition = {
         convoId: formatConversationId(groupId),
         deviceCredentialDid: deviceDid(device.did, device.deviceId),
         claimedBy: outcome.by,
       };
-      if (outcome.kind === 'unavailable') return { claimed: false, ...place };
+      if (outcome.kind === 'unavailable') return { claimed: false, ...addition };
       const { did, ref, keyPackage } = outcome.keyPackage;
       return {
         claimed: true,
-        ...place,
+        ...addition,
         keyPackage: {
           did,
           keyPackage: keyPackageText(keyPackage, input.asMlsMessage),

@@ -1,6 +1,6 @@
 import { commitToGroup } from '#domain/membership/commits/commit-to-group.ts';
 import { limits } from '#platform/limits.ts';
-import { bufferOf, sizeOf } from '#xrpc/blob-input.ts';
+import { bufferOf, sizeOf } from '#xrpc/input/blob-input.ts';
 import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';

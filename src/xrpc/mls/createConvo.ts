@@ -4,7 +4,7 @@ import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/createConvo.defs.ts';
-import { optionalBlob, sizeOf } from '#xrpc/blob-input.ts';
+import { optionalBlob, sizeOf } from '#xrpc/input/blob-input.ts';
 import { conversationView } from './views.ts';
 
 export const createConvo = (

@@ -1,5 +1,5 @@
 import { claimKeyPackages } from '#domain/key-packages/claiming/claim-key-packages.ts';
-import { keyPackageText } from '#xrpc/key-package-text.ts';
+import { keyPackageText } from '#xrpc/response/key-package-text.ts';
 import { query } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/getKeyPackages.defs.ts';

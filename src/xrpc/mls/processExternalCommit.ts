@@ -1,7 +1,7 @@
 import { decodePskHash } from '#domain/invites/invite.ts';
 import { processExternalCommit as joinByCommit } from '#domain/membership/commits/process-external-commit.ts';
 import { limits } from '#platform/limits.ts';
-import { blob, optionalBlob, sizeOf } from '#xrpc/blob-input.ts';
+import { blob, optionalBlob, sizeOf } from '#xrpc/input/blob-input.ts';
 import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';

@@ -5,7 +5,7 @@ import { limits } from '#platform/limits.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/publishKeyPackage.defs.ts';
-import { keyPackageUpload } from '#xrpc/blob-input.ts';
+import { keyPackageUpload } from '#xrpc/input/blob-input.ts';
 
 export const publishKeyPackage = (deps: Parameters<typeof publish>[0]): MethodEndpoint =>
   procedure({

@@ -7,7 +7,7 @@ import { limits } from '#platform/limits.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/publishKeyPackages.defs.ts';
-import { keyPackageUpload } from '#xrpc/blob-input.ts';
+import { keyPackageUpload } from '#xrpc/input/blob-input.ts';
 
 type PublishDeps = Parameters<typeof publish>[0];
 
@@ -37,7 +37,7 @@ export const publishKeyPackages = (deps: PublishDeps): MethodEndpoint =>
     },
   });
 
-/** The tags of the devices that the items name, each looked up once. */
+/** The tags of the devices that the items name, each read once. */
 async function tagsOf(
   deps: PublishDeps,
   caller: Caller,

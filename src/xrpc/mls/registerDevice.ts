@@ -5,7 +5,7 @@ import { limits } from '#platform/limits.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/registerDevice.defs.ts';
-import { bufferOf, keyPackageUpload } from '#xrpc/blob-input.ts';
+import { bufferOf, keyPackageUpload } from '#xrpc/input/blob-input.ts';
 
 export const registerDevice = (deps: Parameters<typeof register>[0]): MethodEndpoint =>
   procedure({
@@ -19,7 +19,7 @@ export const registerDevice = (deps: Parameters<typeof register>[0]): MethodEndp
       }
       const { deviceId } = await register(deps, caller, {
         name: input.deviceName,
-        // Public clients spell the field in both ways.
+        // Public clients use both spellings of the field.
         uuid: input.deviceUUID ?? input.deviceUuid,
         signatureKey: bufferOf(input.signaturePublicKey),
         keyPackages: input.keyPackages.map((item) => keyPackageUpload(item)),

@@ -1,7 +1,7 @@
 import { warnUnregistered } from '#domain/devices/list-device-tags.ts';
 import { requestRejoin } from '#domain/membership/rejoin/request-rejoin.ts';
 import { limits } from '#platform/limits.ts';
-import { blob } from '#xrpc/blob-input.ts';
+import { blob } from '#xrpc/input/blob-input.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/rejoin.defs.ts';

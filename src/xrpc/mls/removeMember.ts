@@ -4,7 +4,7 @@ import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/removeMember.defs.ts';
-import { optionalBlob, sizeOf } from '#xrpc/blob-input.ts';
+import { optionalBlob, sizeOf } from '#xrpc/input/blob-input.ts';
 
 export const removeMember = (
   deps: Parameters<typeof removeFromConversation>[0] & { readonly byteBudget: ByteBudget },

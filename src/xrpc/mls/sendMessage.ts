@@ -5,7 +5,7 @@ import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/sendMessage.defs.ts';
-import { bufferOf } from '#xrpc/blob-input.ts';
+import { bufferOf } from '#xrpc/input/blob-input.ts';
 
 type SendDeps = Parameters<typeof sendStoredMessage>[0] &
   Parameters<typeof sendEphemeralMessage>[0] & { readonly byteBudget: ByteBudget };

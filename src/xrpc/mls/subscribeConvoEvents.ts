@@ -17,11 +17,11 @@ export const subscribeConvoEvents = (deps: Parameters<typeof requireMember>[0] &
     lexicon,
     auth: 'ticket',
     quota: 'subscribe',
-    admit: ({ params }): Promise<Ticket> => deps.tickets.redeem(params.ticket),
-    open: async ({ admission, params }) => {
-      const { caller } = admission;
-      const wanted = admission.conversationId ?? params.convoId;
-      const groupId = wanted === undefined ? undefined : parseConversationId(wanted);
+    authenticate: ({ params }): Promise<Ticket> => deps.tickets.redeem(params.ticket),
+    open: async ({ identity, params }) => {
+      const { caller } = identity;
+      const conversationId = identity.conversationId ?? params.convoId;
+      const groupId = conversationId === undefined ? undefined : parseConversationId(conversationId);
       if (groupId !== undefined) await requireMember(deps, caller, groupId);
       return openSocketStream(deps.stream, {
         did: caller.did,

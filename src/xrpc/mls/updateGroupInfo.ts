@@ -4,7 +4,7 @@ import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/updateGroupInfo.defs.ts';
-import { blob } from '#xrpc/blob-input.ts';
+import { blob } from '#xrpc/input/blob-input.ts';
 
 export const updateGroupInfo = (
   deps: Parameters<typeof replaceGroupInfo>[0] & { readonly byteBudget: ByteBudget },

@@ -2,8 +2,8 @@ import { warnMember as warnInConversation } from '#domain/warnings/warn-member.t
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/warnMember.defs.ts';
-import { requestError } from '#xrpc/request-problems.ts';
-import { inputTimeMs } from '#xrpc/time-input.ts';
+import { requestError } from '#xrpc/input/request-problems.ts';
+import { inputTimeMs } from '#xrpc/input/time-input.ts';
 
 export const warnMember = (deps: Parameters<typeof warnInConversation>[0]): MethodEndpoint =>
   procedure({
@@ -12,7 +12,7 @@ export const warnMember = (deps: Parameters<typeof warnInConversation>[0]): Meth
     quota: 'callerDefault',
     handler: async ({ caller, input }) => {
       const expiresAtMs = inputTimeMs(input.expiresAt);
-      // A warning that has ended could not be delivered.
+      // An expired warning could not be delivered.
       if (expiresAtMs !== undefined && expiresAtMs <= deps.clock.nowMs()) throw requestError('warningEnded');
       const { id, deliveredAt } = await warnInConversation(deps, caller, {
         conversationId: input.convoId,

@@ -1,0 +1,88 @@
+import type { Clock } from '#platform/clock.ts';
+import { canonicalAddress, hostPrefixOf } from '#quota/client-address/ip-address.ts';
+import { createBucketNames } from '#quota/stores/bucket-names.ts';
+
+export interface ConnectionLimits {
+  /** Open connections of one IPv4 address or IPv6 /64; as many may be opened at once. */
+  readonly perAddressMax: number;
+  /** New connections of one IPv4 address or IPv6 /64 in a second. */
+  readonly perSecondMax: number;
+  /** Prefixes in memory at once. */
+  readonly prefixesMax: number;
+}
+
+export interface ConnectionLimiterDeps {
+  readonly clock: Clock;
+  readonly limits: ConnectionLimits;
+  /** Whether the connections of a canonical address are not limited, because it carries many clients. */
+  readonly isExempt: (address: string) => boolean;
+}
+
+export interface ConnectionLimiter {
+  /** @returns what to call when the connection closes; undefined when the connection is over the limit. */
+  open(remoteAddress: string | undefined): (() => void) | undefined;
+  prefixCount(): number;
+}
+
+interface PrefixState {
+  openCount: number;
+  /** When the next connection is due at an even rate (GCRA's theoretical arrival time). */
+  dueAtMs: number;
+}
+
+const sweepIntervalMs = 1_000;
+const refused = undefined;
+const notCounted = (): void => undefined;
+
+/**
+ * Limits connections by client address when they arrive, before TLS or HTTP. Memory holds prefixes as HMACs under a salt that is never
+ * stored, and drops a prefix that has no open connection and its full rate. A new prefix is refused while memory is full.
+ */
+export function createConnectionLimiter(deps: ConnectionLimiterDeps): ConnectionLimiter {
+  const { clock, limits } = deps;
+  const nameOf = createBucketNames(clock);
+  const states = new Map<string, PrefixState>();
+  const intervalMs = 1000 / limits.perSecondMax;
+  let sweptAtMs = -Infinity;
+  const toleranceMs = (limits.perAddressMax - 1) * intervalMs;
+
+  function stateOf(address: string): PrefixState | undefined {
+    const { current, previous: previous } = nameOf('address', hostPrefixOf(address));
+    const known = states.get(current) ?? states.get(previous ?? '');
+    if (known !== undefined) {
+      if (previous !== undefined) states.delete(previous);
+      states.set(current, known);
+      return known;
+    }
+    if (states.size >= limits.prefixesMax) sweep();
+    if (states.size >= limits.prefixesMax) return undefined;
+    const state = { openCount: 0, dueAtMs: clock.monotonicMs() };
+    states.set(current, state);
+    return state;
+  }
+
+  function sweep(): void {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - sweptAtMs < sweepIntervalMs) return;
+    sweptAtMs = nowMs;
+    for (const [name, { openCount, dueAtMs }] of states) {
+      if (openCount === 0 && dueAtMs <= nowMs) states.delete(name);
+    }
+  }
+
+  return {
+    open(remoteAddress) {
+      const address = canonicalAddress(remoteAddress?.replace(/%.*$/, '') ?? '');
+      if (address === undefined) return refused;
+      if (deps.isExempt(address)) return notCounted;
+      const state = stateOf(address);
+      const nowMs = clock.monotonicMs();
+      if (state === undefined || state.openCount >= limits.perAddressMax) return refused;
+      if (state.dueAtMs - toleranceMs > nowMs) return refused;
+      state.openCount += 1;
+      state.dueAtMs = Math.max(nowMs, state.dueAtMs) + intervalMs;
+      return () => void (state.openCount -= 1);
+    },
+    prefixCount: () => states.size,
+  };
+}

@@ -1,0 +1,53 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '#platform/clock.ts';
+import { yieldToEventLoop } from '#platform/process/yield-to-event-loop.ts';
+
+/**
+ * How long the server reads from a client that already has its response. Closing while the client still sends would reset the
+ * connection, and many clients send their whole request before they read (RFC 9112 section 9.6).
+ */
+export interface LingerDeps {
+  readonly clock: Clock;
+  /** Longest time without a byte from the client. */
+  readonly lingerMs: number;
+  /** Longest time in all. */
+  readonly lingerTotalMs: number;
+}
+
+/** Larger than any request that a client sends by mistake. */
+const discardedSizeBytesMax = 67_108_864;
+
+/**
+ * Reads the rest of a request and throws it away.
+ * @returns whether the request is complete; if not, the connection cannot carry another request.
+ */
+export async function discardBody(deps: LingerDeps, incoming: IncomingMessage): Promise<boolean> {
+  if (incoming.readableEnded || incoming.destroyed) return incoming.complete;
+  const { socket } = incoming;
+  incoming.resume();
+  // Most bodies are small and arrive with the head; the timers below would cost more than the response.
+  await yieldToEventLoop();
+  if (incoming.complete || incoming.destroyed) return incoming.complete;
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  incoming.once('end', end).once('close', end).on('error', end);
+  await waitUntilQuiet(deps, socket, ended.signal);
+  return incoming.complete;
+}
+
+/** Resolves when nothing has arrived for `lingerMs`, after `lingerTotalMs`, after 64 MiB, or when `ended` is aborted. */
+export async function waitUntilQuiet(deps: LingerDeps, socket: Socket, ended: AbortSignal): Promise<void> {
+  const endMs = deps.clock.monotonicMs() + deps.lingerTotalMs;
+  const firstSizeBytes = socket.bytesRead;
+  let beforeSizeBytes = -1;
+  let nowSizeBytes = firstSizeBytes;
+  while (nowSizeBytes !== beforeSizeBytes && nowSizeBytes - firstSizeBytes <= discardedSizeBytesMax) {
+    const leftMs = endMs - deps.clock.monotonicMs();
+    if (leftMs <= 0) return;
+    beforeSizeBytes = nowSizeBytes;
+    await deps.clock.sleep(Math.min(deps.lingerMs, leftMs), ended);
+    if (ended.aborted) return;
+    nowSizeBytes = socket.bytesRead;
+  }
+}

@@ -1,0 +1,81 @@
+import { isAppError } from '#platform/errors.ts';
+import type { QuotaCharger } from '#quota/table/charge.ts';
+import type { Decision } from '#quota/table/decision.ts';
+import type { ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
+import type { CallerQuotaName } from '#quota/table/quotas.ts';
+import { generalError } from './response/general-error.ts';
+import { rateLimitExceeded } from './response/rate-limit.ts';
+import type { XrpcRequest } from './xrpc-request.ts';
+
+/**
+ * Errors of forged and guessed tokens. A token that is missing, expired, used twice or impossible to check now is not counted, because
+ * honest clients send those too.
+ */
+const countedFailures: ReadonlySet<string> = new Set([
+  'BadJwt',
+  'BadJwtAudience',
+  'BadJwtIssuer',
+  'BadJwtLexiconMethod',
+  'BadJwtLifetime',
+  'BadJwtSignature',
+  'BadJwtType',
+  'BadTicket',
+]);
+
+/**
+ * Charges the client address before anything of the request is parsed.
+ * @throws AppError UnknownAddress, AddressRefused, RateLimitExceeded.
+ */
+export async function chargeClientAddress(addressLimiter: ClientAddressLimiter, request: XrpcRequest): Promise<void> {
+  const { socket, headersDistinct } = request.incoming;
+  const entry = await addressLimiter.admit({ peer: socket.remoteAddress, header: (name) => headersDistinct[name] });
+  switch (entry.outcome) {
+    case 'unknown':
+      throw generalError('UnknownAddress');
+    case 'unwanted':
+      throw generalError('AddressRefused');
+    case 'limited':
+      return noteCharge(request, entry.decision);
+    case 'admitted':
+      request.addressCharge = entry.addressCharge;
+      request.decision = entry.decision;
+  }
+}
+
+/**
+ * Runs `verify`, which identifies the caller, and refunds the charge of the client address when it succeeds; a forged or guessed
+ * token is counted as a failed authentication.
+ * @throws what `verify` throws, or AppError RateLimitExceeded when the address has too many failed authentications.
+ */
+export async function authenticate<Identity>(
+  addressLimiter: ClientAddressLimiter,
+  request: XrpcRequest,
+  verify: () => Promise<Identity>,
+): Promise<Identity> {
+  const { addressCharge } = request;
+  try {
+    const identity = await verify();
+    if (addressCharge !== undefined) await addressLimiter.refund(addressCharge);
+    return identity;
+  } catch (error) {
+    if (addressCharge === undefined || !isAppError(error) || !countedFailures.has(error.code)) throw error;
+    const decision = await addressLimiter.countFailure(addressCharge);
+    if (decision?.allowed === false) noteCharge(request, decision);
+    throw error;
+  }
+}
+
+/** Charges the account `did` one request of `quota`. @throws AppError RateLimitExceeded. */
+export async function chargeAccount(
+  charger: QuotaCharger,
+  request: XrpcRequest,
+  { did, quota }: { readonly did: string; readonly quota: CallerQuotaName },
+): Promise<void> {
+  noteCharge(request, await charger.takeCaller(did, quota));
+}
+
+/** @throws AppError RateLimitExceeded when `decision` refuses. */
+function noteCharge(request: XrpcRequest, decision: Decision): void {
+  request.decision = decision;
+  if (!decision.allowed) throw rateLimitExceeded(decision);
+}

@@ -1,0 +1,96 @@
+import type { Authenticate } from '#auth/authenticate.ts';
+import type { Caller } from '#domain/caller.ts';
+import type { HttpResponse } from '#edge/exchange.ts';
+import type { Clock } from '#platform/clock.ts';
+import { limits } from '#platform/limits.ts';
+import { currentRequest, outcomeUnknown } from '#platform/request-deadline.ts';
+import type { QuotaCharger } from '#quota/table/charge.ts';
+import type { ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
+import { authenticate, chargeAccount } from './authenticate-and-charge.ts';
+import type { Endpoint, EventStreamEndpoint, MethodEndpoint, SubscriptionEndpoint } from './endpoint.ts';
+import { readJsonBody, refuseLargeBody } from './input/request-body.ts';
+import type { Admission } from './overload/admission.ts';
+import { generalError } from './response/general-error.ts';
+import { eventStreamHeaders, responseHeaders, verbOf } from './response/response-headers.ts';
+import { statusOk } from './response/statuses.ts';
+import type { XrpcRequest } from './xrpc-request.ts';
+
+export interface CallDeps {
+  readonly admission: Admission;
+  readonly authenticate: Authenticate;
+  readonly quota: QuotaCharger;
+  /** Limits client addresses before their requests are authenticated. */
+  readonly addressLimiter: ClientAddressLimiter;
+  readonly clock: Clock;
+}
+
+/**
+ * Authenticates the request, charges the account, and runs the endpoint that the request names.
+ * @returns undefined when the request has become a stream.
+ * @throws AppError to refuse the request.
+ */
+export async function callEndpoint(
+  deps: CallDeps,
+  endpoints: ReadonlyMap<string, Endpoint>,
+  request: XrpcRequest,
+): Promise<HttpResponse | undefined> {
+  if ((request.incoming.url?.length ?? 0) > limits.urlLengthMax) throw generalError('UriTooLong');
+  const endpoint = endpoints.get(request.nsid);
+  if (endpoint === undefined) throw generalError('MethodNotImplemented');
+  request.endpoint = endpoint;
+  if (request.incoming.method !== verbOf(endpoint)) throw generalError('MethodNotAllowed');
+  switch (endpoint.kind) {
+    case 'subscription':
+      return openSubscription(deps, request, endpoint);
+    case 'eventStream':
+      return openEventStream(deps, request, endpoint);
+    case 'query':
+    case 'procedure':
+      return callMethod(deps, request, endpoint);
+  }
+}
+
+async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: MethodEndpoint): Promise<HttpResponse> {
+  const { incoming, search } = request;
+  const caller = await authenticateByToken(deps, request, endpoint);
+  await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
+  refuseLargeBody(incoming, endpoint.bodySizeBytesMax);
+  const readBody = (): Promise<unknown> =>
+    deps.admission.withoutSlot(() => readJsonBody(incoming, endpoint.bodySizeBytesMax));
+  const body = await endpoint.call({ caller, search, readBody });
+  return { status: statusOk, headers: responseHeaders(request), body };
+}
+
+async function openEventStream(
+  deps: CallDeps,
+  request: XrpcRequest,
+  endpoint: EventStreamEndpoint,
+): Promise<undefined> {
+  const { incoming, outgoing, search } = request;
+  const caller = await authenticateByToken(deps, request, endpoint);
+  await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
+  const serve = await endpoint.open({ caller, search, lastEventId: incoming.headers['last-event-id']?.toString() });
+  if (currentRequest()?.isExpired === true) throw outcomeUnknown();
+  outgoing.writeHead(statusOk, { ...responseHeaders(request), ...eventStreamHeaders });
+  outgoing.flushHeaders();
+  serve(outgoing);
+}
+
+async function openSubscription(
+  deps: CallDeps,
+  request: XrpcRequest,
+  endpoint: SubscriptionEndpoint,
+): Promise<undefined> {
+  const { openWebSocket, search } = request;
+  if (openWebSocket === undefined) throw generalError('UpgradeRequired');
+  const { caller, open } = await authenticate(deps.addressLimiter, request, () => endpoint.authenticate(search));
+  await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
+  openWebSocket(responseHeaders(request), await open());
+}
+
+function authenticateByToken(deps: CallDeps, request: XrpcRequest, { nsid }: Endpoint): Promise<Caller> {
+  const { authorization } = request.incoming.headers;
+  return authenticate(deps.addressLimiter, request, () =>
+    deps.authenticate(authorization, nsid, request.addressCharge?.bucket),
+  );
+}

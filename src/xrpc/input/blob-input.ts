@@ -1,0 +1,48 @@
+import type { KeyPackageUpload } from '#domain/key-packages/publish-key-packages.ts';
+import { refusalFor } from '#domain/refusal-reasons.ts';
+import { decodeBase64 } from '#platform/base64.ts';
+import { inputTimeMs } from './time-input.ts';
+
+/** Errors that have a text for input that is not base64. */
+type BlobRefusal = 'InvalidCommit' | 'InvalidGroupInfo' | 'InvalidKeyPackage' | 'InvalidWelcome';
+
+/** @throws AppError `refusal` when the text is not base64. */
+export function blob(text: string, refusal: BlobRefusal): Buffer {
+  const bytes = decodeBase64(text);
+  if (bytes === undefined) throw refusalFor(refusal, 'notBase64');
+  return bytes;
+}
+
+/** The same as `blob`, for optional fields. */
+export function optionalBlob(text: string | undefined, refusal: BlobRefusal): Buffer | undefined {
+  return text === undefined ? undefined : blob(text, refusal);
+}
+
+/** The total size in bytes; absent fields count nothing. */
+export function sizeOf(blobs: Readonly<Record<string, Buffer | undefined>>): number {
+  return Object.values(blobs).reduce((total, bytes) => total + (bytes?.length ?? 0), 0);
+}
+
+/** A Buffer that shares the memory of `bytes`. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** A key package as clients upload it. Text that is not base64 becomes empty bytes, so that only this package of a batch is refused. */
+export function keyPackageUpload(
+  item: {
+    readonly keyPackage: string;
+    readonly cipherSuite: string;
+    readonly expires?: string | undefined;
+    readonly idempotencyKey?: string | undefined;
+  },
+  deviceTag?: Buffer,
+): KeyPackageUpload {
+  return {
+    bytes: decodeBase64(item.keyPackage) ?? Buffer.alloc(0),
+    cipherSuite: item.cipherSuite,
+    expiresAtMs: inputTimeMs(item.expires),
+    deviceTag,
+    idempotencyKey: item.idempotencyKey,
+  };
+}

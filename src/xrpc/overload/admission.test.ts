@@ -1,0 +1,119 @@
+import { expect, test } from 'vitest';
+import { createAdmission } from './admission.ts';
+import type { Admission, ShedReason } from './admission.ts';
+
+interface RunningRequest {
+  readonly end: () => void;
+  readonly ended: Promise<unknown>;
+}
+
+function startRequest(
+  admission: Admission,
+  wait?: (until: Promise<void>) => Promise<unknown>,
+): RunningRequest | undefined {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const ended = admission.admit(() => (wait === undefined ? promise : wait(promise)));
+  return ended === undefined ? undefined : { end: resolve, ended };
+}
+
+function fillSlots(admission: Admission): RunningRequest[] {
+  const running: RunningRequest[] = [];
+  for (let next = startRequest(admission); next !== undefined; next = startRequest(admission)) running.push(next);
+  return running;
+}
+
+async function endAll(running: readonly RunningRequest[]): Promise<void> {
+  for (const { end } of running) end();
+  await Promise.all(running.map(({ ended }) => ended));
+}
+
+test('as many requests run as there are slots, the next does not run, and each that ends frees one slot', async () => {
+  const counts: number[] = [];
+  const shed: ShedReason[] = [];
+  const admission = createAdmission({
+    inProgressMax: 3,
+    onChange: (count) => counts.push(count),
+    onShed: (reason) => shed.push(reason),
+  });
+  const running = fillSlots(admission);
+  expect([running.length, shed]).toEqual([3, ['full']]);
+  await endAll(running.splice(0, 1));
+  running.push(...fillSlots(admission));
+  expect([running.length, shed]).toEqual([3, ['full', 'full']]);
+  await endAll(running);
+  expect(counts).toEqual([1, 2, 3, 2, 3, 2, 1, 0]);
+});
+
+test('a request that fails releases its slot too', async () => {
+  const admission = createAdmission({ inProgressMax: 1 });
+  await expect(admission.admit(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
+  expect(fillSlots(admission)).toHaveLength(1);
+});
+
+test('a request that waits for other machines has no slot, and is counted once however many it waits for', async () => {
+  const counts: number[] = [];
+  const admission = createAdmission({ inProgressMax: 2, onChange: (count) => counts.push(count) });
+  const waiting = Array.from({ length: 5 }, () =>
+    startRequest(admission, (until) =>
+      Promise.all([admission.withoutSlot(() => until), admission.withoutSlot(() => until)]),
+    ),
+  );
+  expect(waiting).not.toContain(undefined);
+  const running = fillSlots(admission);
+  expect(running).toHaveLength(2);
+  await endAll(running);
+  await endAll(waiting.filter((each) => each !== undefined));
+  expect(counts.at(-1)).toBe(0);
+  expect(Math.max(...counts)).toBeLessThanOrEqual(5);
+  expect(Math.min(...counts)).toBe(0);
+  await endAll(fillSlots(admission));
+});
+
+test('tasks that run longer than their request, and tasks without a request, are not counted', async () => {
+  const counts: number[] = [];
+  const admission = createAdmission({ inProgressMax: 2, onChange: (count) => counts.push(count) });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let background: Promise<void> | undefined;
+  await admission.admit(async () => {
+    background = admission.withoutSlot(() => promise);
+  });
+  await admission.withoutSlot(() => Promise.resolve());
+  resolve();
+  await background;
+  expect(counts).toEqual([1, 0]);
+});
+
+test('while the event loop stays late there are fewer slots, an eighth at least, and all of them again when it is on time', async () => {
+  const shed: ShedReason[] = [];
+  const admission = createAdmission({ inProgressMax: 256, onShed: (reason) => shed.push(reason) });
+  const room = async (): Promise<number> => {
+    const running = fillSlots(admission);
+    await endAll(running);
+    return running.length;
+  };
+  for (const delayMs of [51, 51, 3, 51, 51, 50]) admission.noteLoopDelay(delayMs);
+  expect(await room()).toBe(256);
+  for (let sample = 0; sample < 3; sample++) admission.noteLoopDelay(51);
+  expect(await room()).toBe(192);
+  expect(shed).toEqual(['full', 'late']);
+  for (let sample = 0; sample < 100; sample++) admission.noteLoopDelay(500);
+  expect(await room()).toBe(32);
+  for (let sample = 0; sample < 14; sample++) admission.noteLoopDelay(0);
+  expect(await room()).toBe(256);
+});
+
+test('a small number of slots stays the same however late the event loop is', () => {
+  const admission = createAdmission({ inProgressMax: 20 });
+  for (let sample = 0; sample < 100; sample++) admission.noteLoopDelay(500);
+  expect(fillSlots(admission)).toHaveLength(16);
+});
+
+test('refused requests get five different values of Retry-After', () => {
+  const admission = createAdmission({ inProgressMax: 1 });
+  fillSlots(admission);
+  const waits = Array.from({ length: 10 }, () => {
+    expect(startRequest(admission)).toBeUndefined();
+    return admission.nextRetryAfterSeconds();
+  });
+  expect(new Set(waits)).toEqual(new Set([1, 2, 3, 4, 5]));
+});

@@ -1,0 +1,105 @@
+import { isPreflight, preflightResponse } from '#edge/cors.ts';
+import type { HttpResponse } from '#edge/exchange.ts';
+import { InvariantError } from '#platform/errors.ts';
+import { describeError } from '#platform/logging/logger.ts';
+import type { Logger } from '#platform/logging/logger.ts';
+import type { RequestDeadlines } from '#platform/request-deadline.ts';
+import { chargeClientAddress } from './authenticate-and-charge.ts';
+import { callEndpoint } from './call-endpoint.ts';
+import type { CallDeps } from './call-endpoint.ts';
+import type { Endpoint } from './endpoint.ts';
+import { overloadResponse } from './overload/overload-response.ts';
+import { toXrpcError, errorResponse } from './response/error-response.ts';
+import type { XrpcError } from './response/error-response.ts';
+import { LimitReached } from './response/rate-limit.ts';
+import { statusOk } from './response/statuses.ts';
+import { newXrpcRequest } from './xrpc-request.ts';
+import type { XrpcExchange, XrpcRequest } from './xrpc-request.ts';
+
+export interface XrpcDeps extends CallDeps {
+  readonly endpoints: readonly Endpoint[];
+  readonly logger: Logger;
+  /** Ends the waits of each request for the database; without it they have no common end. */
+  readonly deadline?: RequestDeadlines;
+  /** Called once for each response. */
+  readonly observe?: (observation: RequestObservation) => void;
+}
+
+/** Facts about one response for metrics; every text is from a closed list. */
+export interface RequestObservation {
+  /** NSID of a served method, or `unknown`. */
+  readonly method: string;
+  readonly status: number;
+  /** Error name, or `none`. */
+  readonly error: string;
+  /** The quota that refused the request, if one did. */
+  readonly quota: string | undefined;
+  readonly durationMs: number;
+}
+
+/** Resolves to the response for the edge to write, or to undefined when the request has become a stream. */
+export type RespondToXrpc = (exchange: XrpcExchange) => Promise<HttpResponse | undefined>;
+
+/**
+ * Serves `endpoints`. Every request takes the same steps: admission limit, client address quota, authentication, account quota,
+ * lexicon of the input, handler, lexicon of the output.
+ * @throws InvariantError when an endpoint lacks its lexicon, auth or quota, or two have the same name.
+ */
+export function createXrpcResponder(deps: XrpcDeps): RespondToXrpc {
+  const endpoints = endpointsByNsid(deps.endpoints);
+  const { admission, deadline } = deps;
+  return async (exchange) => {
+    const run = (): Promise<HttpResponse | undefined> => respond(deps, endpoints, exchange);
+    const response = admission.admit(deadline === undefined ? run : () => deadline.run(run));
+    return response ?? overloadResponse(admission, exchange.incoming);
+  };
+}
+
+function endpointsByNsid(endpoints: readonly Endpoint[]): ReadonlyMap<string, Endpoint> {
+  const byNsid = new Map<string, Endpoint>();
+  for (const endpoint of endpoints) {
+    const complete = [endpoint.nsid, endpoint.auth, endpoint.quota].every(
+      (part) => typeof part === 'string' && part !== '',
+    );
+    if (!complete) throw new InvariantError('an endpoint lacks its lexicon, auth or quota');
+    if (byNsid.has(endpoint.nsid)) throw new InvariantError('two endpoints have the same name');
+    byNsid.set(endpoint.nsid, endpoint);
+  }
+  return byNsid;
+}
+
+async function respond(
+  deps: XrpcDeps,
+  endpoints: ReadonlyMap<string, Endpoint>,
+  exchange: XrpcExchange,
+): Promise<HttpResponse | undefined> {
+  const startedMs = deps.clock.monotonicMs();
+  const request = newXrpcRequest(exchange);
+  let error = 'none';
+  let response: HttpResponse | undefined;
+  try {
+    await chargeClientAddress(deps.addressLimiter, request);
+    response = isPreflight(exchange) ? preflightResponse : await callEndpoint(deps, endpoints, request);
+  } catch (thrown) {
+    const refusal = refuse(deps, request, thrown);
+    error = refusal.name;
+    response = errorResponse(request, refusal);
+  }
+  const status = response?.status ?? statusOk;
+  deps.observe?.({ ...observed(request), status, error, durationMs: deps.clock.monotonicMs() - startedMs });
+  return response;
+}
+
+function refuse({ logger }: XrpcDeps, request: XrpcRequest, thrown: unknown): XrpcError {
+  if (thrown instanceof LimitReached) request.decision = thrown.decision;
+  const error = toXrpcError(thrown, request.endpoint?.errors);
+  const { unexpected } = error;
+  if (unexpected !== undefined) {
+    logger.log('request_failed', { requestId: request.requestId, ...describeError(unexpected) });
+  }
+  return error;
+}
+
+function observed({ endpoint, decision }: XrpcRequest): Pick<RequestObservation, 'method' | 'quota'> {
+  return { method: endpoint?.nsid ?? 'unknown', quota: decision?.allowed === false ? decision.name : undefined };
+}

@@ -1,0 +1,30 @@
+import { AppError } from '#platform/errors.ts';
+import type { Decision } from '#quota/table/decision.ts';
+
+/** The rate limit headers of atproto services. */
+export function rateLimitHeaders(decision: Decision | undefined): Record<string, string> {
+  if (decision === undefined) return {};
+  return {
+    'RateLimit-Limit': String(decision.limit),
+    'RateLimit-Remaining': String(decision.remaining),
+    'RateLimit-Reset': String(decision.resetAtSeconds),
+    'RateLimit-Policy': `${decision.limit};w=${decision.windowSeconds}`,
+  };
+}
+
+/** RateLimitExceeded; the response has the rate limit headers of `decision`. */
+export class LimitReached extends AppError<'RateLimitExceeded'> {
+  readonly decision: Decision;
+
+  constructor(decision: Decision, message: string) {
+    super('RateLimitExceeded', message, { retryAfterSeconds: decision.retryAfterSeconds, limit: decision.name });
+    this.decision = decision;
+  }
+}
+
+/** The error of a request that `decision` refuses. */
+export function rateLimitExceeded(decision: Decision): LimitReached {
+  const { name, limit, unit, windowSeconds } = decision;
+  const message = `The limit ${name} allows ${limit} ${unit} in ${windowSeconds} seconds. Wait as long as Retry-After says.`;
+  return new LimitReached(decision, message);
+}

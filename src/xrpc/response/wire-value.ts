@@ -1,0 +1,18 @@
+/**
+ * The type that a handler may return where the lexicon has `T`: formats such as DIDs and datetimes are plain strings, and optional
+ * fields may be `undefined`. Every output is checked against its lexicon before it is sent.
+ */
+export type WireValue<T> = T extends string
+  ? LooseString<T>
+  : T extends number | boolean | null | undefined
+    ? T
+    : T extends Uint8Array
+      ? Uint8Array
+      : T extends readonly (infer Item)[]
+        ? readonly WireValue<Item>[]
+        : T extends object
+          ? { readonly [Field in keyof T]: WireValue<T[Field]> }
+          : T;
+
+/** Closed lists of strings stay as they are; patterns such as `did:${string}:${string}` become `string`. */
+type LooseString<T extends string> = Record<never, never> extends Record<T, true> ? string : T;

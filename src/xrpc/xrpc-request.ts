@@ -1,0 +1,55 @@
+import type { IncomingMessage } from 'node:http';
+import { newRequestId } from '#platform/ids.ts';
+import type { Exchange } from '#edge/exchange.ts';
+import type { Decision } from '#quota/table/decision.ts';
+import type { AddressCharge } from '#quota/client-address/client-address-limiter.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { OpenWebSocket } from './websocket-upgrade.ts';
+
+/** An exchange below `/xrpc/`. */
+export interface XrpcExchange extends Exchange {
+  /** Completes the handshake of a request that leaves HTTP; undefined for every other request. */
+  readonly openWebSocket?: OpenWebSocket;
+}
+
+/** One request, and what each step learns about it for the steps after it and for the response. */
+export interface XrpcRequest extends XrpcExchange {
+  readonly requestId: string;
+  /** The method that the request names, whether or not it exists. */
+  readonly nsid: string;
+  readonly search: URLSearchParams;
+  /** The charge of the client address; undefined until `chargeClientAddress` has run. */
+  addressCharge: AddressCharge | undefined;
+  /** The last charge of a quota, for the rate limit headers. */
+  decision: Decision | undefined;
+  endpoint: Endpoint | undefined;
+}
+
+const prefix = '/xrpc/';
+const healthPath = '/xrpc/_health';
+
+/** Whether a request belongs to the API: every path from `/xrpc` on, except the health check. */
+export function isXrpc({ url = '' }: IncomingMessage): boolean {
+  if (!url.startsWith('/xrpc')) return false;
+  const path = pathOf(url);
+  return path === '/xrpc' || (path.startsWith(prefix) && path !== healthPath);
+}
+
+export function newXrpcRequest(exchange: XrpcExchange): XrpcRequest {
+  const { url = '' } = exchange.incoming;
+  const path = pathOf(url);
+  return {
+    ...exchange,
+    requestId: newRequestId(),
+    nsid: path.slice(prefix.length),
+    search: new URLSearchParams(url.slice(path.length + 1)),
+    addressCharge: undefined,
+    decision: undefined,
+    endpoint: undefined,
+  };
+}
+
+function pathOf(target: string): string {
+  const queryAt = target.indexOf('?');
+  return queryAt === -1 ? target : target.slice(0, queryAt);
+}
