@@ -1,24 +1,26 @@
 import { flushCompileCache } from 'node:module';
 import { systemClock } from '#platform/clock.ts';
-import { forgetSecrets, readConfig } from '#platform/config/config.ts';
+import { removeSecrets, readConfig } from '#platform/config/config.ts';
 import type { Config } from '#platform/config/config.ts';
-import { createLogger, describeError } from '#platform/logging/logger.ts';
-import type { Logger } from '#platform/logging/logger.ts';
+import { createProcessLogger, describeError } from '#platform/logging/logger.ts';
+import type { LogFormat, Logger } from '#platform/logging/logger.ts';
 import { isTransientError } from '#platform/transient-error.ts';
 import { factsOfThisProcess } from '#platform/process/process-facts.ts';
 import { stopInOrder } from '#platform/process/shutdown.ts';
 import type { StopStep } from '#platform/process/shutdown.ts';
 import { exitCodeOf, operatorMessage } from '#ops/operator-message.ts';
+import { startupSummary } from '#ops/startup-summary.ts';
 import { startServer } from '#server/start-server.ts';
+import type { RunningServer } from '#server/start-server.ts';
 
 /** `all`: server, workers and, without DATABASE_URL, Postgres in one process. `server`: the server alone. */
 type Role = 'all' | 'server';
 
-async function start(role: Role, config: Config, logger: Logger, steps: StopStep[]): Promise<void> {
+async function start(role: Role, config: Config, logger: Logger, steps: StopStep[]): Promise<RunningServer> {
   const clock = systemClock;
   const server = await startServer({ config, clock, logger, steps });
   if (role === 'all') {
-    // Those who call are answered by now; what the jobs need takes as long to load as the server.
+    // Loaded after the server has started, so that the packages of the jobs do not delay the first requests.
     const { startWorkers } = await import('../workers/main.ts');
     const { databaseUrl, database, metrics } = server;
     const workers = await startWorkers({ databaseUrl, database, config, clock, logger, metrics });
@@ -27,10 +29,13 @@ async function start(role: Role, config: Config, logger: Logger, steps: StopStep
       server.showJobs({ queue: workers.queue, key: config.ADMIN_KEY, isWritable: config.JOB_BOARD_WRITES });
     }
   }
-  if (process.stdout.isTTY) console.info(`Nightjar answers at ${server.url}/xrpc/_health`);
+  return server;
 }
 
-/** Runs a server until SIGTERM or SIGINT, then lets running requests, streams and jobs end. `argument`: `all` or anything else. */
+/**
+ * Runs a server until SIGTERM or SIGINT, then stops it in order. `argument`: `all` also runs workers; anything else
+ * runs the server alone.
+ */
 export async function run(argument: string | undefined): Promise<void> {
   try {
     await main(argument === 'all' ? 'all' : 'server');
@@ -42,8 +47,9 @@ export async function run(argument: string | undefined): Promise<void> {
 
 async function main(role: Role): Promise<void> {
   const config = readConfig(process.env, factsOfThisProcess());
-  forgetSecrets(process.env);
-  const logger = createLogger(config.LOG_LEVEL ?? (config.NODE_ENV === 'production' ? 'warn' : 'info'));
+  removeSecrets(process.env);
+  const format: LogFormat = config.LOG_FORMAT ?? (process.stdout.isTTY ? 'text' : 'json');
+  const logger = createProcessLogger(format, config);
   const steps: StopStep[] = [];
   let stopping = false;
   const stop = async (exitCode: number, signal: 'SIGINT' | 'SIGTERM' | 'other'): Promise<void> => {
@@ -60,15 +66,16 @@ async function main(role: Role): Promise<void> {
     process.exit(result === 'clean' ? exitCode : 1);
   };
   process.once('SIGTERM', () => void stop(0, 'SIGTERM')).once('SIGINT', () => void stop(0, 'SIGINT'));
-  // Node would print the error's text, which may hold data; only its place in the code may be said.
+  // Node would print the error's text, which may contain data; only its place in the code may be logged.
   process.on('uncaughtException', (error) => {
     logger.log('background_failed', { part: 'process', ...describeError(error) });
-    // postgres.js leaves the rejection of its own first query on a new connection to nobody (fetchArrayTypes).
+    // postgres.js does not handle the rejection of its own first query on a new connection (fetchArrayTypes).
     if (!isTransientError(error)) void stop(1, 'other');
   });
   try {
-    await start(role, config, logger, steps);
-    // A process that is killed would write nothing.
+    const { url, adminPort } = await start(role, config, logger, steps);
+    if (format === 'text') console.info(startupSummary({ role, config, url, adminPort }).join('\n'));
+    // Node writes the cache only at a regular exit, and a supervisor may kill the process.
     flushCompileCache();
   } catch (error) {
     report(error);
@@ -76,7 +83,7 @@ async function main(role: Role): Promise<void> {
   }
 }
 
-/** An operator's mistake in words; of anything else only where it arose. */
+/** Prints the message of an operator's error; for a defect only its place in the code. */
 function report(error: unknown): void {
   console.error(operatorMessage(error) ?? describeError(error));
 }

@@ -2,6 +2,6 @@ import { pastChatRequests, unfetchableRequestMessages } from '#domain/chat-reque
 import { removeExpired } from '#jobs/remove-expired.ts';
 import type { JobRun } from './start-worker.ts';
 
-/** Hourly: held messages that nobody can fetch any more, and requests past their time. */
-export const cleanChatRequestsJob: JobRun = ({ config, turn }) =>
-  removeExpired(turn, [unfetchableRequestMessages(config.CHAT_MESSAGE_TTL_HOURS), pastChatRequests]);
+/** Hourly: removes messages of accepted chat requests that can no longer be fetched, and expired requests. */
+export const cleanChatRequestsJob: JobRun = ({ config, lease }) =>
+  removeExpired(lease, [unfetchableRequestMessages(config.CHAT_MESSAGE_TTL_HOURS), pastChatRequests]);

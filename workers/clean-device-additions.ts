@@ -1,12 +1,12 @@
 import { expiredAdditionClaims } from '#domain/device-additions/retention.ts';
-import { endWaiting } from '#domain/devices/waiting-devices.ts';
+import { deleteExpiredWaiting } from '#domain/devices/waiting-devices.ts';
 import { removeExpired } from '#jobs/remove-expired.ts';
 import type { JobRun } from './start-worker.ts';
 
-/** Hourly: what devices waited for longer than anybody will still add them, and claims of days that are over. */
-export const cleanDeviceAdditionsJob: JobRun = async ({ config, turn }) => {
+/** Hourly: ends the waiting of devices after DEVICE_WAIT_DAYS, and removes claims of past days. */
+export const cleanDeviceAdditionsJob: JobRun = async ({ config, lease }) => {
   const deviceWaitDays = config.DEVICE_WAIT_DAYS;
-  const lists = await turn.inBatches((tx, rowsMax) => endWaiting({ db: tx, deviceWaitDays }, rowsMax));
-  const claims = await removeExpired(turn, [expiredAdditionClaims]);
+  const lists = await lease.inBatches((tx, rowsMax) => deleteExpiredWaiting({ db: tx, deviceWaitDays }, rowsMax));
+  const claims = await removeExpired(lease, [expiredAdditionClaims]);
   return { removed: lists + claims.removed };
 };

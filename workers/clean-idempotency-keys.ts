@@ -2,5 +2,5 @@ import { expiredIdempotencyKeys } from '#domain/idempotency/retention.ts';
 import { removeExpired } from '#jobs/remove-expired.ts';
 import type { JobRun } from './start-worker.ts';
 
-/** Every ten minutes: answers that nobody can be given any more. */
-export const cleanIdempotencyKeysJob: JobRun = ({ turn }) => removeExpired(turn, [expiredIdempotencyKeys]);
+/** Every ten minutes: removes responses whose idempotency keys have expired. */
+export const cleanIdempotencyKeysJob: JobRun = ({ lease }) => removeExpired(lease, [expiredIdempotencyKeys]);

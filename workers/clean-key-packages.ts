@@ -1,11 +1,11 @@
 import { cleanKeyPackages } from '#domain/key-packages/clean-key-packages.ts';
 import type { JobRun } from './start-worker.ts';
 
-/** Every half hour: key packages that nobody can or should use any more. */
-export const cleanKeyPackagesJob: JobRun = ({ config, database: { db }, turn }) =>
+/** Every half hour: removes consumed, expired and surplus key packages. */
+export const cleanKeyPackagesJob: JobRun = ({ config, database: { db }, lease }) =>
   cleanKeyPackages({
     db,
-    turn,
+    lease,
     keyPackagesPerDeviceMax: config.MAX_KEY_PACKAGES_PER_DEVICE,
     consumedTtlHours: config.CONSUMED_KEY_PACKAGE_TTL_HOURS,
   });

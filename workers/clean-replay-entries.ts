@@ -4,6 +4,8 @@ import { expiredReplayEntries } from '#storage/rows/replay-entries.ts';
 import { expiredTokensNotBefore } from '#storage/rows/token-not-before.ts';
 import type { JobRun } from './start-worker.ts';
 
-/** Every five minutes: used tokens and tickets that nobody can use again, and counts of requests that no longer count. */
-export const cleanReplayEntriesJob: JobRun = ({ turn }) =>
-  removeExpired(turn, [expiredReplayEntries, expiredTokensNotBefore, expiredQuotaRows]);
+/**
+ * Every five minutes: removes used tokens and tickets that have expired, and counts of requests that no longer count.
+ */
+export const cleanReplayEntriesJob: JobRun = ({ lease }) =>
+  removeExpired(lease, [expiredReplayEntries, expiredTokensNotBefore, expiredQuotaRows]);

@@ -4,6 +4,6 @@ import { expiredWarnings } from '#domain/warnings/retention.ts';
 import { removeExpired } from '#jobs/remove-expired.ts';
 import type { JobRun } from './start-worker.ts';
 
-/** Hourly: what moderators see of the past. */
-export const cleanReportsJob: JobRun = ({ config, turn }) =>
-  removeExpired(turn, [expiredWarnings, oldReports(config.REPORT_TTL_DAYS), oldRemovalCounts(config.REPORT_TTL_DAYS)]);
+/** Hourly: removes old reports, warnings and counts of removals. */
+export const cleanReportsJob: JobRun = ({ config, lease }) =>
+  removeExpired(lease, [expiredWarnings, oldReports(config.REPORT_TTL_DAYS), oldRemovalCounts(config.REPORT_TTL_DAYS)]);

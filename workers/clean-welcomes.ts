@@ -2,9 +2,9 @@ import { consumedWelcomes, orphanedWelcomeMessages, unclaimedWelcomes } from '#d
 import { removeExpired } from '#jobs/remove-expired.ts';
 import type { JobRun } from './start-worker.ts';
 
-/** Hourly: Welcomes that were consumed long enough ago, or that nobody fetched in time. */
-export const cleanWelcomesJob: JobRun = ({ config, turn }) =>
-  removeExpired(turn, [
+/** Hourly: removes Welcomes consumed long enough ago, and those that were not fetched in time. */
+export const cleanWelcomesJob: JobRun = ({ config, lease }) =>
+  removeExpired(lease, [
     consumedWelcomes(config.WELCOME_TTL_DAYS),
     unclaimedWelcomes(config.KEY_PACKAGE_TTL_DAYS),
     orphanedWelcomeMessages,

@@ -4,10 +4,12 @@ import { openJobQueue } from '#jobs/queue/queue.ts';
 import type { JobQueue, JobSchedules } from '#jobs/queue/queue.ts';
 import { queueLocationOf } from '#jobs/queue/queue-location.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
+import { startupSummary } from '#ops/startup-summary.ts';
 import { systemClock } from '#platform/clock.ts';
-import { forgetSecrets, readConfig } from '#platform/config/config.ts';
+import { removeSecrets, readConfig } from '#platform/config/config.ts';
 import type { Config } from '#platform/config/config.ts';
-import { createLogger, describeError } from '#platform/logging/logger.ts';
+import { createProcessLogger, describeError } from '#platform/logging/logger.ts';
+import type { LogFormat, Logger } from '#platform/logging/logger.ts';
 import { createMetrics } from '#platform/metrics/metrics.ts';
 import { isTransientError } from '#platform/transient-error.ts';
 import { factsOfThisProcess } from '#platform/process/process-facts.ts';
@@ -51,11 +53,11 @@ export const jobRuns: JobRuns = {
 };
 
 export interface WorkersDeps extends WorkerDeps, JobReports {
-  /** Of Postgres itself, not of PgBouncer. */
+  /** The URL of Postgres itself, not of PgBouncer. */
   readonly databaseUrl: string;
-  /** Absent: the schedules of the catalogue. */
+  /** Default: the schedules of the catalogue. */
   readonly schedules?: JobSchedules;
-  /** Absent: the jobs of this project. */
+  /** Default: the jobs of this project. */
   readonly runs?: JobRuns;
 }
 
@@ -64,22 +66,22 @@ export async function startWorkers(
   deps: WorkersDeps,
 ): Promise<{ readonly queue: JobQueue['queue']; close(): Promise<void> }> {
   const { logger, schedules } = deps;
-  const given = schedules === undefined ? {} : { schedules };
+  const optional = schedules === undefined ? {} : { schedules };
   const onError = (error: unknown): void =>
     logger.log('background_failed', { part: 'worker', ...describeError(error) });
   const queue = await openJobQueue({
-    place: queueLocationOf(deps.config, deps.databaseUrl),
+    location: queueLocationOf(deps.config, deps.databaseUrl),
     clock: deps.clock,
     leaseMs: deps.config.JOB_LEASE_MS,
     onError,
-    ...given,
+    ...optional,
   });
   try {
-    const tending = await startWorker(queue, { runs: deps.runs ?? jobRuns, onError, ...given }, deps);
+    const maintenance = await startWorker(queue, { runs: deps.runs ?? jobRuns, onError, ...optional }, deps);
     return {
       queue: queue.queue,
       async close() {
-        await tending.stop();
+        await maintenance.stop();
         await queue.close();
       },
     };
@@ -89,18 +91,17 @@ export async function startWorkers(
   }
 }
 
-/** Starts the parts of a worker process; each adds to `steps` how it is stopped, the last one first. */
-async function start(config: Config, steps: StopStep[]): Promise<void> {
+/** Starts the parts of a worker process; each adds its stop step to the front of `steps`. */
+async function start(config: Config, logger: Logger, steps: StopStep[]): Promise<{ readonly adminPort: number }> {
   const clock = systemClock;
-  const logger = createLogger(config.LOG_LEVEL ?? (config.NODE_ENV === 'production' ? 'warn' : 'info'));
   const startedMs = clock.monotonicMs();
-  const given = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
+  const optional = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
   const embedded =
-    given === undefined
+    optional === undefined
       ? await startEmbeddedPostgres({ dataDir: config.DATA_DIR, clock, access: 'borrow' })
       : undefined;
   if (embedded !== undefined) steps.unshift({ name: 'postgres', run: () => embedded.stop() });
-  const databaseUrl = given ?? embedded?.url ?? '';
+  const databaseUrl = optional ?? embedded?.url ?? '';
   const database = openDatabase({ url: databaseUrl, poolSize: 2, applicationName: 'nightjar-worker' });
   steps.unshift({ name: 'database', run: () => database.close() });
   await checkServer(database, { production: config.NODE_ENV === 'production' });
@@ -114,40 +115,50 @@ async function start(config: Config, steps: StopStep[]): Promise<void> {
     admin.showJobs({ queue: workers.queue, key: config.ADMIN_KEY, isWritable: config.JOB_BOARD_WRITES });
   }
   logger.log('worker_started', { adminPort: admin.port, startupMs: clock.monotonicMs() - startedMs });
+  return { adminPort: admin.port };
 }
 
 /** The worker process: runs until SIGTERM or SIGINT, then lets running jobs end. */
 async function main(): Promise<void> {
   const config = readConfig(process.env, factsOfThisProcess());
-  forgetSecrets(process.env);
+  removeSecrets(process.env);
+  const format: LogFormat = config.LOG_FORMAT ?? (process.stdout.isTTY ? 'text' : 'json');
+  const logger = createProcessLogger(format, config);
   const steps: StopStep[] = [];
   let isStopping = false;
-  const stop = async (exitCode: number): Promise<void> => {
+  const stop = async (exitCode: number, signal: 'SIGINT' | 'SIGTERM' | 'other'): Promise<void> => {
     if (isStopping) return;
     isStopping = true;
+    const startedMs = systemClock.monotonicMs();
+    logger.log('worker_stopping', { signal });
     const result = await stopInOrder(steps, {
       clock: systemClock,
       timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
       onFailure: (step) => console.error(`The step "${step}" did not stop in time or failed.`),
     });
+    logger.log('worker_stopped', { tookMs: systemClock.monotonicMs() - startedMs });
     process.exit(result === 'clean' ? exitCode : 1);
   };
-  process.once('SIGTERM', () => void stop(0)).once('SIGINT', () => void stop(0));
-  // Node would print the error's text, which may hold data; only its place in the code may be said.
+  process.once('SIGTERM', () => void stop(0, 'SIGTERM')).once('SIGINT', () => void stop(0, 'SIGINT'));
+  // Node would print the error's message, which may contain data; only the code position may be printed.
   process.on('uncaughtException', (error) => {
     report(error);
-    // postgres.js leaves the rejection of its own first query on a new connection to nobody (fetchArrayTypes).
-    if (!isTransientError(error)) void stop(1);
+    // postgres.js does not handle the rejection of its own first query on a new connection (fetchArrayTypes).
+    if (!isTransientError(error)) void stop(1, 'other');
   });
   try {
-    await start(config, steps);
+    const { adminPort } = await start(config, logger, steps);
+    if (format === 'text') console.info(startupSummary({ role: 'worker', config, adminPort }).join('\n'));
   } catch (error) {
     report(error);
-    await stop(exitCodeOf(error));
+    await stop(exitCodeOf(error), 'other');
   }
 }
 
-/** An operator's mistake in words; of anything else only where it arose, since its text may hold data. */
+/**
+ * Prints the text of an operator error; of any other error only its code position, because its message may contain
+ * data.
+ */
 function report(error: unknown): void {
   console.error(operatorMessage(error) ?? describeError(error));
 }

@@ -1,4 +1,4 @@
-import { readRetentionAges } from '#domain/retention/read-ages.ts';
+import { readRetentionAges } from '#domain/retention/read-retention-ages.ts';
 import { jobNames, jobs } from '#jobs/catalogue.ts';
 import type { JobName } from '#jobs/catalogue.ts';
 import { createDatabaseWatch } from '#jobs/database-state.ts';
@@ -18,30 +18,30 @@ import type { Logger } from '#platform/logging/logger.ts';
 import type { Metrics } from '#platform/metrics/metrics.ts';
 import type { Database } from '#storage/connection/database.ts';
 
-/** What a worker has. */
+/** The parts that every job uses. */
 export interface WorkerDeps {
   readonly database: Database;
   readonly config: Config;
   readonly clock: Clock;
 }
 
-/** What a job may use; everything that it changes goes through its turn. */
+/** The parameters of a job; every change goes through its lease. */
 export interface JobDeps extends WorkerDeps {
-  readonly turn: JobLease;
+  readonly lease: JobLease;
 }
 
-/** What a run came to: rows that went, and the bytes that the disk got back as far as they are known. */
+/** The result of a run: the number of removed rows, and the freed disk space as far as it is known. */
 export interface JobResult {
   readonly removed: number;
   readonly removedSizeBytes?: number;
 }
 
-/** One job: safe to run twice, and on several workers. */
+/** One job: safe to run twice, and on several workers at once. */
 export type JobRun = (deps: JobDeps) => Promise<JobResult>;
 
 export type JobRuns = Readonly<Record<JobName, JobRun>>;
 
-/** What a run is told to. */
+/** Where a run is reported. */
 export interface JobReports {
   readonly logger: Logger;
   readonly metrics: Pick<
@@ -50,17 +50,17 @@ export interface JobReports {
   >;
 }
 
-/** The job did not end within the time that the catalogue gives it. */
+/** The job did not end within its time in the catalogue. */
 export class JobTimeoutError extends Error {
   override readonly name = 'JobTimeoutError';
 }
 
-/** A job failed; what happened is in the log as `job_failed`, since an error's text may hold data. */
+/** A job failed; the reason is in the log as `job_failed`, because an error's message may contain data. */
 export class JobFailedError extends Error {
   override readonly name = 'JobFailedError';
 }
 
-/** A job cannot run now, and nothing is wrong with it. */
+/** A job cannot be run now, without an error. */
 export class JobNotRunError extends Error {
   override readonly name = 'JobNotRunError';
   readonly reason: 'busy' | 'paused' | 'standby' | 'clock' | 'done' | 'lost';
@@ -71,11 +71,11 @@ export class JobNotRunError extends Error {
   }
 }
 
-/** Of the time that the catalogue gives a job; then it should end by itself and leave the rest to its next turn. */
+/** The share of the time in the catalogue after which a job should end and leave the rest to its next run. */
 const budgetShare = 0.8;
 
-/** Reasons that pass: the queue asks again after the lease. */
-const passing: ReadonlySet<string> = new Set(['busy', 'standby', 'clock']);
+/** Temporary reasons: the queue tries again after the lease. */
+const temporaryReasons: ReadonlySet<string> = new Set(['busy', 'standby', 'clock']);
 
 export interface StartOptions {
   readonly runs: JobRuns;
@@ -84,17 +84,17 @@ export interface StartOptions {
 }
 
 /**
- * Takes scheduled jobs from `queue`; stop what is returned before the queue is closed.
- * @throws InvariantError when a job of the catalogue has no run, or a run is of no job.
+ * Processes scheduled jobs from `queue`; stop the result before the queue is closed.
+ * @throws InvariantError when a job of the catalogue has no implementation, or an implementation has no job.
  */
 export async function startWorker(
   queue: JobQueue,
   { runs, schedules, onError }: StartOptions,
   deps: WorkerDeps & JobReports,
 ): Promise<{ stop(): Promise<void> }> {
-  const strangers = Object.keys(runs).filter((name) => !Object.hasOwn(jobs, name));
+  const unknown = Object.keys(runs).filter((name) => !Object.hasOwn(jobs, name));
   const missing = jobNames.filter((name) => !Object.hasOwn(runs, name));
-  if (strangers.length + missing.length > 0) throw new InvariantError('the catalogue of jobs and the workers differ');
+  if (unknown.length + missing.length > 0) throw new InvariantError('the catalogue of jobs and the workers differ');
   const patterns = schedules ?? catalogueSchedules;
   for (const name of jobNames) deps.metrics.jobInterval(name, intervalMs(patterns[name], deps.clock.nowMs()));
   await registerJobs(deps.database.sql, jobNames).catch(onError);
@@ -108,14 +108,14 @@ export async function startWorker(
   await queue.work(async (name) => {
     const state = await readState();
     try {
-      fitState(state);
+      assertReady(state);
       const runAt = scheduledTime(patterns[name], state.nowMs);
       await runJob(name, { run: runs[name], runAt }, deps);
     } catch (error) {
       if (!(error instanceof JobNotRunError)) throw error;
       deps.logger.log('job_not_run', { job: name, reason: error.reason });
       deps.metrics.jobFinished(name, 'not_run', 0);
-      if (passing.has(error.reason)) return { againAtMs: state.nowMs + deps.config.JOB_LEASE_MS };
+      if (temporaryReasons.has(error.reason)) return { retryAtMs: state.nowMs + deps.config.JOB_LEASE_MS };
     }
     return undefined;
   });
@@ -137,7 +137,7 @@ async function observeJobs({ database, metrics }: WorkerDeps & JobReports): Prom
 
 const retentionIntervalMs = 60_000;
 
-/** Looks at the first rows of every class, once a minute however often it is called. */
+/** Reads the first rows of every retention class, at most once a minute. */
 function retentionObserver({ database, clock, config, metrics }: WorkerDeps & JobReports): () => Promise<void> {
   let nextAtMs = -Infinity;
   return async () => {
@@ -147,21 +147,18 @@ function retentionObserver({ database, clock, config, metrics }: WorkerDeps & Jo
   };
 }
 
-/**
- * Runs one job now, by an operator's hand.
- * @throws JobFailedError, JobNotRunError
- */
+/** Runs one job now, for an operator. @throws JobFailedError, JobNotRunError */
 export async function runJobByHand(name: JobName, run: JobRun, deps: WorkerDeps & JobReports): Promise<JobResult> {
-  fitState(await createDatabaseWatch({ sql: deps.database.sql, clock: deps.clock })());
+  assertReady(await createDatabaseWatch({ sql: deps.database.sql, clock: deps.clock })());
   return runJob(name, { run, runAt: undefined }, deps);
 }
 
-/** @throws JobNotRunError */
-function fitState(state: DatabaseState): void {
+/** @throws JobNotRunError when the database is a standby or its clock is wrong. */
+function assertReady(state: DatabaseState): void {
   if ('unfit' in state) throw new JobNotRunError(state.unfit);
 }
 
-/** Runs one job within its time if its turn is free, and reports how it went. @throws JobFailedError, JobNotRunError */
+/** Runs one job within its time if its lease is free, and reports the result. @throws JobFailedError, JobNotRunError */
 async function runJob(
   name: JobName,
   what: { run: JobRun; runAt: Date | undefined },
@@ -169,15 +166,15 @@ async function runJob(
 ): Promise<JobResult> {
   const { database, clock, config, logger, metrics } = deps;
   const { timeoutMs } = jobs[name];
-  const taken = await acquireLease(database.sql, { job: name, runAt: what.runAt, leaseMs: config.JOB_LEASE_MS });
-  if ('refused' in taken) throw new JobNotRunError(taken.refused);
-  const held = { job: name, fence: taken.fence, budgetMs: timeoutMs * budgetShare };
+  const leaseResult = await acquireLease(database.sql, { job: name, runAt: what.runAt, leaseMs: config.JOB_LEASE_MS });
+  if ('refused' in leaseResult) throw new JobNotRunError(leaseResult.refused);
+  const acquired = { job: name, fence: leaseResult.fence, budgetMs: timeoutMs * budgetShare };
   const startedMs = clock.monotonicMs();
   if (what.runAt !== undefined) metrics.jobStarted(name, clock.nowMs() - what.runAt.getTime());
   try {
-    const turn = openLease({ database, clock }, held);
-    const result = await withinMs(timeoutMs, clock, what.run({ database, config, clock, turn }));
-    await releaseLease(database.sql, held, 'succeeded');
+    const lease = openLease({ database, clock }, acquired);
+    const result = await withinMs(timeoutMs, clock, what.run({ database, config, clock, lease }));
+    await releaseLease(database.sql, acquired, 'succeeded');
     const durationMs = clock.monotonicMs() - startedMs;
     const { removed, removedSizeBytes = 0 } = result;
     logger.log('job_finished', { job: name, durationMs, removed, removedSizeBytes });
@@ -189,12 +186,15 @@ async function runJob(
     if (error instanceof LeaseLostError) throw new JobNotRunError('lost');
     logger.log('job_failed', { job: name, ...describeError(error) });
     metrics.jobFinished(name, 'failed', clock.monotonicMs() - startedMs);
-    await releaseLease(database.sql, held, 'failed').catch(() => undefined);
+    await releaseLease(database.sql, acquired, 'failed').catch(() => undefined);
     throw new JobFailedError('The job failed; the log says why.');
   }
 }
 
-/** @throws JobTimeoutError when `task` takes longer; it then goes on unheeded, and its next step finds its turn lost. */
+/**
+ * Limits the time of `task`.
+ * @throws JobTimeoutError after `timeoutMs`; `task` then continues without an effect, because its lease is released.
+ */
 async function withinMs<T>(timeoutMs: number, clock: Clock, task: Promise<T>): Promise<T> {
   const ended = new AbortController();
   const overdue = clock.sleep(timeoutMs, ended.signal).then(() => {

@@ -2,10 +2,10 @@ import { notifyKeyPackageChecks } from '#storage/notifications/key-package-check
 import type { JobRun } from './start-worker.ts';
 
 /**
- * Every quarter of an hour: has every server look after the stock of those who are connected to it. A worker has no key to tell
- * whose stock is whose, so the bell says nothing but that it rang.
+ * Every quarter of an hour: makes every server check the available key packages of its connected people. A worker has
+ * no identity key and cannot map rows to people, so the notification has no payload.
  */
-export const watchKeyPackagesJob: JobRun = async ({ turn }) => {
-  await turn.step((tx) => notifyKeyPackageChecks(tx));
+export const watchKeyPackagesJob: JobRun = async ({ lease }) => {
+  await lease.step((tx) => notifyKeyPackageChecks(tx));
   return { removed: 0 };
 };

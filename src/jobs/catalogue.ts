@@ -1,105 +1,104 @@
-/** Work that comes round by the clock. A job's payload is always empty: the queue stores and shows what it is given. */
+/** One scheduled job. The payload of a job is always empty, because the queue stores and shows payloads. */
 export interface JobRow {
   /** Cron pattern (minute hour day month weekday) in UTC. */
   readonly schedule: string;
-  /** Further attempts after a failed one, a minute apart at first. */
+  /** Number of further attempts after a failed one; the first follows after a minute. */
   readonly retries: number;
   readonly timeoutMs: number;
-  /** What it reads and removes. */
-  readonly touches: string;
+  /** What the job removes or changes, for operators. */
+  readonly description: string;
 }
 
-/** Every job; `workers/<job>.ts` does it. */
+/** Every job; `workers/<job>.ts` implements it. */
 export const jobs = {
   'compact-messages': {
     schedule: '7 * * * *',
     retries: 2,
     timeoutMs: 600_000,
-    touches: 'Drops partitions of messages past MESSAGE_TTL_DAYS, and makes those of the days to come.',
+    description: 'Drops partitions of messages past MESSAGE_TTL_DAYS, and creates those of the coming days.',
   },
   'compact-events': {
     schedule: '8 * * * *',
     retries: 2,
     timeoutMs: 600_000,
-    touches: 'Drops partitions of events past EVENT_STREAM_TTL_DAYS, and makes those of the days to come.',
+    description: 'Drops partitions of events past EVENT_STREAM_TTL_DAYS, and creates those of the coming days.',
   },
   'clean-key-packages': {
     schedule: '*/30 * * * *',
     retries: 2,
     timeoutMs: 300_000,
-    touches:
+    description:
       'Removes key packages past KEY_PACKAGE_TTL_DAYS or their own lifetime, those consumed CONSUMED_KEY_PACKAGE_TTL_HOURS ago, and those above MAX_KEY_PACKAGES_PER_DEVICE.',
   },
   'retire-devices': {
     schedule: '15 4 * * *',
     retries: 2,
     timeoutMs: 300_000,
-    touches:
+    description:
       'Flags devices that were not seen for DEVICE_INACTIVE_DAYS; removes those flagged for DEVICE_REMOVAL_DAYS, with their key packages.',
   },
   'watch-key-packages': {
     schedule: '*/15 * * * *',
     retries: 0,
     timeoutMs: 30_000,
-    touches: 'Makes the servers tell connected people which of their devices are low on key packages. Removes nothing.',
+    description: 'Makes the servers notify connected people whose devices are low on key packages. Removes nothing.',
   },
   'clean-welcomes': {
     schedule: '17 * * * *',
     retries: 2,
     timeoutMs: 300_000,
-    touches: 'Removes Welcomes consumed WELCOME_TTL_DAYS ago, and those that no key package can open any more.',
+    description: 'Removes Welcomes consumed WELCOME_TTL_DAYS ago, and those that no key package can open any more.',
   },
   'clean-invites': {
     schedule: '27 3 * * *',
     retries: 2,
     timeoutMs: 300_000,
-    touches: 'Removes invites that ended INVITE_TTL_DAYS ago.',
+    description: 'Removes invites that ended INVITE_TTL_DAYS ago.',
   },
   'clean-chat-requests': {
     schedule: '37 * * * *',
     retries: 2,
     timeoutMs: 300_000,
-    touches: 'Removes held messages that nobody can fetch any more, and chat requests past their time.',
+    description: 'Removes messages of accepted chat requests that can no longer be fetched, and expired chat requests.',
   },
   'clean-device-additions': {
     schedule: '47 * * * *',
     retries: 2,
     timeoutMs: 300_000,
-    touches: 'Removes what devices waited for over 30 days, and claims of days that are over.',
+    description:
+      'Removes lists of conversations that devices waited for over DEVICE_WAIT_DAYS, and claims of past days.',
   },
   'clean-replay-entries': {
     schedule: '*/5 * * * *',
     retries: 2,
     timeoutMs: 120_000,
-    touches:
-      'Removes the marks of used tokens and tickets that have expired, and counts of requests that no longer count.',
+    description: 'Removes digests of expired tokens and tickets, and counts of requests that no longer count.',
   },
   'clean-idempotency-keys': {
     schedule: '*/10 * * * *',
     retries: 2,
     timeoutMs: 120_000,
-    touches: 'Removes answers that nobody can be given any more.',
+    description: 'Removes responses whose idempotency keys have expired.',
   },
   'clean-reports': {
     schedule: '57 * * * *',
     retries: 2,
     timeoutMs: 300_000,
-    touches: 'Removes reports and counts of removals past REPORT_TTL_DAYS, and expired warnings.',
+    description: 'Removes reports and counts of removals past REPORT_TTL_DAYS, and expired warnings.',
   },
   'clean-audit-events': {
     schedule: '5 4 * * *',
     retries: 2,
     timeoutMs: 300_000,
-    touches: 'Removes counts and operator actions of the audit log past AUDIT_TTL_DAYS.',
+    description: 'Removes counts and operator actions of the audit log past AUDIT_TTL_DAYS.',
   },
 } as const satisfies Record<string, JobRow>;
 
-/** Names of jobs that former releases had; their schedules are removed. */
+/** Names of jobs of previous releases; their schedules are removed. */
 export const retiredJobs: readonly string[] = ['watch-key-package-stock'];
 
 export type JobName = keyof typeof jobs;
 
-// Every key of the table is a JobName by its definition.
 export const jobNames = Object.keys(jobs) as readonly JobName[];
 
 export function isJobName(name: string): name is JobName {

@@ -2,21 +2,21 @@ import type { Clock } from '#platform/clock.ts';
 import type { Sql } from '#storage/connection/database.ts';
 
 /**
- * Whether a job may run. `standby`: the database takes no writes. `clock`: its clock has jumped, so nobody knows what has
- * expired.
+ * Whether a job may run. `standby`: the database is read-only. `clock`: the database's clock has jumped, so expiry
+ * times cannot be trusted.
  */
 export type DatabaseState =
   | { readonly nowMs: number }
   | { readonly unfit: 'standby' | 'clock'; readonly nowMs: number };
 
-/** By more than this two clocks that both go right never differ. */
+/** Two correct clocks never differ by more than this. */
 const clockToleranceMs = 3_600_000;
 
 /**
- * Watches the database's clock, by which everything is deleted. It is taken to have jumped when it disagrees with this machine's
- * clock by more than an hour, when it stands before the last step of any job, or when since the first look it went by more than an
- * hour faster or slower than this process's monotonic clock: the last sees a jump of a machine that runs both, as long as the
- * worker was running. It trusts the clock again as soon as the three agree.
+ * Watches the database's clock, which decides what is deleted. The clock counts as wrong when it differs from this
+ * machine's clock by more than an hour, when it is more than an hour before the last heartbeat of any job, or when its
+ * drift from this process's monotonic clock since the first check exceeds an hour. The last check detects a jump of a
+ * machine that runs both, as long as the worker was running. The clock is trusted again as soon as all three agree.
  */
 export function createDatabaseWatch(deps: { readonly sql: Sql; readonly clock: Clock }): () => Promise<DatabaseState> {
   const { sql, clock } = deps;
@@ -29,10 +29,10 @@ export function createDatabaseWatch(deps: { readonly sql: Sql; readonly clock: C
     const { isStandby = true, nowMs = clock.nowMs(), beatMs = null } = row ?? {};
     if (isStandby) return { unfit: 'standby', nowMs };
     const offsetMs = nowMs - clock.monotonicMs();
-    const fromOwnMs = Math.abs(nowMs - clock.nowMs());
-    const fromFirstMs = Math.abs(offsetMs - (firstOffsetMs ?? offsetMs));
-    const beforeBeatMs = (beatMs ?? nowMs) - nowMs;
-    if (Math.max(fromOwnMs, fromFirstMs, beforeBeatMs) > clockToleranceMs) return { unfit: 'clock', nowMs };
+    const localDifferenceMs = Math.abs(nowMs - clock.nowMs());
+    const driftMs = Math.abs(offsetMs - (firstOffsetMs ?? offsetMs));
+    const beforeHeartbeatMs = (beatMs ?? nowMs) - nowMs;
+    if (Math.max(localDifferenceMs, driftMs, beforeHeartbeatMs) > clockToleranceMs) return { unfit: 'clock', nowMs };
     firstOffsetMs ??= offsetMs;
     return { nowMs };
   };

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 
-test('every spelling of the same bytes is read alike', () => {
+test('standard and URL-safe base64, with and without padding, decode to the same bytes', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 70 }), (bytes) => {
       const padded = encodeBase64(bytes);
@@ -14,8 +14,8 @@ test('every spelling of the same bytes is read alike', () => {
   );
 });
 
-test('text with anything but base64 digits in it is refused, wherever it stands', () => {
-  const foreign = fc.constantFrom(
+test('text with a character outside the base64 alphabet is refused, at any position', () => {
+  const invalidCharacter = fc.constantFrom(
     ' ',
     '\n',
     '\t',
@@ -30,12 +30,12 @@ test('text with anything but base64 digits in it is refused, wherever it stands'
     '\ud83d\ude00',
   );
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 40 }), foreign, fc.nat(), (bytes, character, at) => {
+    fc.property(fc.uint8Array({ maxLength: 40 }), invalidCharacter, fc.nat(), (bytes, character, at) => {
       const text = encodeBase64(bytes).replaceAll('=', '');
-      const place = at % (text.length + (character === '=' ? 0 : 1) || 1);
-      const spoilt = text.slice(0, place) + character + text.slice(place);
-      fc.pre(character !== '=' || place < text.length);
-      expect(decodeBase64(spoilt)).toBeUndefined();
+      const index = at % (text.length + (character === '=' ? 0 : 1) || 1);
+      const invalidText = text.slice(0, index) + character + text.slice(index);
+      fc.pre(character !== '=' || index < text.length);
+      expect(decodeBase64(invalidText)).toBeUndefined();
     }),
     { numRuns: 500 },
   );

@@ -1,20 +1,20 @@
 import { currentRequest, runForRequests, runOutsideRequest, waitForDatabase } from './request-deadline.ts';
 import type { RequestDeadline } from './request-deadline.ts';
 
-const questionsPerBatchMax = 1_000;
+const callsPerBatchMax = 1_000;
 
 /**
- * Answers questions together: one batch runs at a time, and what is asked meanwhile goes into the next one.
- * Waiting counts as a wait for the database; who was given up meanwhile is asked for no more.
- * `answerAll` gives one answer for each question, in their order; when it throws, every question of the batch gets the error.
+ * Creates a function that batches calls: one batch runs at a time, and calls made meanwhile go into the next batch.
+ * Waiting counts as waiting for the database; calls of abandoned requests are dropped from the batch. `runBatch`
+ * returns one result per call, in the order of the calls; when it throws, every call of the batch gets the error.
  */
-export function createBatcher<Question, Answer>(
-  answerAll: (questions: readonly Question[]) => Promise<readonly Answer[]>,
-): (question: Question) => Promise<Answer | undefined> {
+export function createBatcher<Call, Result>(
+  runBatch: (calls: readonly Call[]) => Promise<readonly Result[]>,
+): (call: Call) => Promise<Result | undefined> {
   interface Waiting {
-    readonly question: Question;
-    readonly answer: (answer: Answer | undefined) => void;
-    readonly fail: (error: unknown) => void;
+    readonly call: Call;
+    readonly resolve: (resolve: Result | undefined) => void;
+    readonly reject: (error: unknown) => void;
     readonly request: RequestDeadline | undefined;
   }
   const waiting: Waiting[] = [];
@@ -23,27 +23,27 @@ export function createBatcher<Question, Answer>(
   async function drain(): Promise<void> {
     isRunning = true;
     while (waiting.length > 0) {
-      const batch = waiting.splice(0, questionsPerBatchMax).filter(({ request }) => request?.isExpired !== true);
+      const batch = waiting.splice(0, callsPerBatchMax).filter(({ request }) => request?.isExpired !== true);
       if (batch.length === 0) continue;
       try {
-        const answers = await runForRequests(
+        const results = await runForRequests(
           batch.map(({ request }) => request),
-          () => answerAll(batch.map(({ question }) => question)),
+          () => runBatch(batch.map(({ call }) => call)),
         );
-        for (const [index, { answer }] of batch.entries()) answer(answers[index]);
+        for (const [index, { resolve }] of batch.entries()) resolve(results[index]);
       } catch (error) {
-        for (const { fail } of batch) fail(error);
+        for (const { reject } of batch) reject(error);
       }
     }
     isRunning = false;
   }
 
-  return (question) => {
+  return (call) => {
     const request = currentRequest();
     return waitForDatabase(
       () =>
-        new Promise((answer, fail) => {
-          waiting.push({ question, answer, fail, request });
+        new Promise((resolve, reject) => {
+          waiting.push({ call, resolve, reject, request });
           if (!isRunning) runOutsideRequest(() => void drain());
         }),
     );

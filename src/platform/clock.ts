@@ -1,8 +1,8 @@
-/** The only source of time outside the database, so that tests can move it. */
+/** The only source of time outside the database, so that tests can control it. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   nowMs(): number;
-  /** Milliseconds on a clock that never goes back, for durations. */
+  /** Milliseconds on a monotonic clock, for durations. */
   monotonicMs(): number;
   /** Resolves after `delayMs`, or at once when `signal` aborts; never rejects. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;

@@ -1,6 +1,6 @@
 import { encodeBase64 } from './base64.ts';
 
-/** Writes an answer or event: bytes become `{"$bytes": …}` in padded standard base64, absent fields are left out. */
+/** Encodes a response or event: bytes become `{"$bytes": …}` in padded standard base64, absent fields are omitted. */
 export function encodeJson(value: unknown): string {
   return JSON.stringify(plain(value));
 }

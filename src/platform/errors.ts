@@ -1,6 +1,6 @@
-/** What a refusal may tell the caller besides its name; every field concerns the caller's own request. */
+/** Details of a refusal besides its error name; every field concerns the caller's own request. */
 export interface ErrorDetail {
-  /** The conversation's epoch now, so that a client that lost an epoch race can recover from the reply alone. */
+  /** The conversation's current epoch, so that a client that lost an epoch race can recover from the response alone. */
   readonly currentEpoch?: number;
   /** Whole seconds until the same request may succeed. */
   readonly retryAfterSeconds?: number;
@@ -9,8 +9,8 @@ export interface ErrorDetail {
 }
 
 /**
- * An expected failure. `code` says what happened; only `src/xrpc/respond.ts` knows which HTTP status that is.
- * `message` is sent to the caller: it is a fixed text that says what to do next and never contains request data.
+ * An expected failure. `code` identifies it; `src/xrpc/respond.ts` maps it to an HTTP status. `message` is sent to the
+ * caller: a fixed text that says what to do next and never contains request data.
  */
 export class AppError<Code extends string = string> extends Error {
   override readonly name = 'AppError';
@@ -24,20 +24,17 @@ export class AppError<Code extends string = string> extends Error {
   }
 }
 
-/** Whether `error` is an expected failure; narrows to one whose code is text. */
+/** Whether `error` is an expected failure; narrows to an error whose code is a string. */
 export function isAppError(error: unknown): error is AppError {
   return error instanceof AppError;
 }
 
-/** A broken invariant: never the caller's fault, answered with a 500 that carries no text of ours. */
+/** A broken invariant: never caused by the caller, sent as a 500 without a message of ours. */
 export class InvariantError extends Error {
   override readonly name = 'InvariantError';
 }
 
-/**
- * Returns `value`, or throws if it is absent.
- * @throws InvariantError when a value that must exist does not.
- */
+/** Returns `value`. @throws InvariantError when `value` is null or undefined. */
 export function required<T>(value: T | null | undefined, what: string): T {
   if (value === null || value === undefined) throw new InvariantError(`missing ${what}`);
   return value;

@@ -1,4 +1,4 @@
-/** A factor between 0.5 and 1, so that what many wait for does not happen to all of them at once. */
+/** A random factor between 0.5 and 1, which spreads retries and timers of many clients or servers. */
 export function jitter(): number {
   return 0.5 + Math.random() / 2;
 }

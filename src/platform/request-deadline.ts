@@ -1,108 +1,108 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from './clock.ts';
 import { AppError } from './errors.ts';
+import { createExpiryTimer } from './expiry-timer.ts';
 
 /**
- * A request as far as it waits for the database. What is asked for it knows, through all that is awaited, whether it was given up.
+ * The time that one request may wait for the database. Code that runs for the request reads it from the async context.
  */
 export interface RequestDeadline {
   readonly isExpired: boolean;
-  /** Called once when the request is given up. @returns how to take that back. */
+  /** Calls `listener` once when the request is abandoned. @returns a function that removes the listener. */
   onExpired(listener: () => void): () => void;
-  /** Waits that are under way at once count once. @returns to be called when the wait is over. */
+  /** Starts a wait; concurrent waits count once. @returns a function to call when the wait ends. */
   beginWait(): () => void;
 }
 
 const deadlines = new AsyncLocalStorage<RequestDeadline | undefined>();
 
-/** The request that this code runs for; undefined for what runs for none or for many. */
+/** The request for which this code runs; undefined for code that runs for no request or for several. */
 export function currentRequest(): RequestDeadline | undefined {
   return deadlines.getStore();
 }
 
-/** Runs what serves many requests together, so that it does not end with the one that happened to start it. */
+/** Runs code that serves several requests, so that it does not end with the request that started it. */
 export function runOutsideRequest<T>(task: () => T): T {
   return deadlines.run(undefined, task);
 }
 
 /**
- * Runs what serves all of these requests: it is given up when the last of them is, and never if one of them is undefined.
+ * Runs code that serves all of `requests`: it is abandoned when the last of them is, and never if one of them is
+ * undefined.
  */
 export function runForRequests<T>(
   requests: readonly (RequestDeadline | undefined)[],
   task: () => Promise<T>,
 ): Promise<T> {
-  const members = requests.filter((request) => request !== undefined);
-  if (members.length < requests.length) return runOutsideRequest(task);
+  const deadlinesOfRequests = requests.filter((request) => request !== undefined);
+  if (deadlinesOfRequests.length < requests.length) return runOutsideRequest(task);
   const shared = new SharedDeadline();
-  let left = members.length;
-  const forget = members.map((member) =>
-    member.onExpired(() => {
+  let left = deadlinesOfRequests.length;
+  const removeListeners = deadlinesOfRequests.map((deadline) =>
+    deadline.onExpired(() => {
       left -= 1;
       if (left === 0) shared.expire();
     }),
   );
-  return deadlines.run(shared, task).finally(() => forget.forEach((each) => each()));
+  return deadlines.run(shared, task).finally(() => removeListeners.forEach((each) => each()));
 }
 
-/** Counts `task` as a wait for the database, and ends it when the request is given up; `task` itself then goes on. */
+/** Counts `task` as a wait for the database, and rejects when the request is abandoned; `task` itself continues. */
 export function waitForDatabase<T>(task: () => Promise<T>): Promise<T> {
   const deadline = currentRequest();
   if (deadline === undefined) return task();
   if (deadline.isExpired) return Promise.reject(outcomeUnknown());
   const endWait = deadline.beginWait();
   return new Promise<T>((resolve, reject) => {
-    const forget = deadline.onExpired(() => reject(outcomeUnknown()));
+    const removeListeners = deadline.onExpired(() => reject(outcomeUnknown()));
     task()
       .then(resolve, reject)
       .finally(() => {
-        forget();
+        removeListeners();
         endWait();
       });
   });
 }
 
-/** The refusal of a request that the database did not answer, or not in time. */
+/** The refusal of a request to which the database did not respond in time. */
 export function outcomeUnknown(): AppError<'ServiceUnavailable'> {
   return new AppError(
     'ServiceUnavailable',
-    'The database cannot answer now. What the request was to store may or may not be stored. Repeat the request as Retry-After says, with the same msgId or idempotencyKey.',
+    'The database is not available. The request may or may not have taken effect. Repeat it after the time in Retry-After, with the same msgId or idempotencyKey.',
     { retryAfterSeconds: 2 },
   );
 }
 
 export interface RequestDeadlines {
-  /** Runs `task` as one request. @throws AppError ServiceUnavailable when it has waited for the database for too long. */
+  /** Runs `task` as one request. @throws AppError ServiceUnavailable when it has waited too long for the database. */
   run<T>(task: () => Promise<T>): Promise<T>;
 }
 
-const looksPerTimeout = 20;
-/** So that every answer is out within five seconds of waiting. */
+const checksPerTimeout = 20;
+/** Below five seconds, so that every response is sent within five seconds of waiting. */
 const timeoutMsDefault = 4_750;
 
-/** Gives every request `timeoutMs` (default 4,750) of waiting for the database, all its waits together; one timer watches them all, and may be a twentieth late. */
+/**
+ * Gives every request `timeoutMs` (default 4,750) of waiting for the database, all its waits together. One timer checks
+ * all requests, so a timeout may be a twentieth late.
+ */
 export function createRequestDeadlines(clock: Clock, timeoutMs: number = timeoutMsDefault): RequestDeadlines {
   const waiting = new Set<ActiveDeadline>();
-  let isWatching = false;
-
-  async function watch(): Promise<void> {
-    isWatching = true;
-    while (waiting.size > 0) {
-      await clock.sleep(timeoutMs / looksPerTimeout);
-      const nowMs = clock.monotonicMs();
-      // An event loop that was busy runs timers before it reads answers that came long ago.
-      await clock.sleep(1);
+  const startTimer = createExpiryTimer({
+    clock,
+    intervalMs: timeoutMs / checksPerTimeout,
+    isNeeded: () => waiting.size > 0,
+    expire(nowMs) {
       for (const deadline of waiting) if (deadline.waitedMs(nowMs) >= timeoutMs) deadline.expire();
-    }
-    isWatching = false;
-  }
+    },
+  });
 
   return {
     run(task) {
       const deadline = new ActiveDeadline(clock, {
         began: () => {
           waiting.add(deadline);
-          if (!isWatching) runOutsideRequest(() => void watch());
+          runOutsideRequest(startTimer);
         },
         ended: () => waiting.delete(deadline),
       });
@@ -149,10 +149,10 @@ class ActiveDeadline extends SharedDeadline {
       this.#sinceMs = this.#clock.monotonicMs();
       this.#on.began();
     }
-    let isOver = false;
+    let isEnded = false;
     return () => {
-      if (isOver) return;
-      isOver = true;
+      if (isEnded) return;
+      isEnded = true;
       if (--this.#waits > 0) return;
       this.#spentMs += this.#clock.monotonicMs() - this.#sinceMs;
       this.#on.ended();

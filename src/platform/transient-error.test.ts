@@ -12,24 +12,27 @@ test.for([
   ['57P01', 'the administrator stops the server'],
   ['57P02', 'the server crashed'],
   ['57P03', 'the server is starting'],
-  ['40001', 'transactions got in the way of each other'],
+  ['40001', 'a serialization failure'],
   ['40P01', 'a deadlock'],
   ['08006', 'the connection broke'],
   ['25006', 'a standby took over'],
   ['ECONNREFUSED', 'nothing listens'],
   ['CONNECTION_CLOSED', 'postgres.js lost the connection'],
   ['CONNECT_TIMEOUT', 'postgres.js could not connect'],
-] as const)('%s passes: %s', ([code]) => {
+] as const)('%s is transient: %s', ([code]) => {
   expect(isTransientError(failure(code))).toBe(true);
   expect(isTransientError(failure('other', failure(code)))).toBe(true);
   expect(isTransientError(new AggregateError([failure(code)]))).toBe(true);
 });
 
-test.for(['23505', '42601', '22021', 'XX000', 'ERR_INVALID_ARG_TYPE', '4000', '57P99'])('%s does not pass', (code) => {
-  expect(isTransientError(failure(code))).toBe(false);
-});
+test.for(['23505', '42601', '22021', 'XX000', 'ERR_INVALID_ARG_TYPE', '4000', '57P99'])(
+  '%s is not transient',
+  (code) => {
+    expect(isTransientError(failure(code))).toBe(false);
+  },
+);
 
-test('nor does anything without a code', () => {
+test('an error without a code is not transient', () => {
   expect(
     [new Error('x'), new AppError('NotFound', 'x'), undefined, '55P03', { code: '55P03' }].map(isTransientError),
   ).toEqual([false, false, false, false, false]);

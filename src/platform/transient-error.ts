@@ -1,10 +1,10 @@
 /**
- * Classes and codes of SQLSTATE (Postgres, appendix A) by which the database says "not now": connection lost, transaction
- * to be repeated, out of connections, memory or disk, waited too long, cut short, restarting, its storage failing.
+ * SQLSTATE classes and codes (Postgres, appendix A) of temporary failures: connection lost, transaction to be repeated,
+ * out of connections, memory or disk, timeout, statement cancelled, restart, storage failure.
  */
 const transientStates = /^(08|40|53|58)...$|^(55P03|57014|57P0[1-5])$/;
 
-/** Codes of Node and postgres.js for a connection that could not be made or did not last. */
+/** Codes of Node and postgres.js for a connection that could not be opened or was lost. */
 const transientCodes: ReadonlySet<string> = new Set([
   'CONNECT_TIMEOUT',
   'CONNECTION_CLOSED',
@@ -20,12 +20,13 @@ const transientCodes: ReadonlySet<string> = new Set([
   'ETIMEDOUT',
 ]);
 
-/** A standby that took over refuses writes, until the servers are led to the new primary. */
+/** A standby refuses writes; after a failover, servers may be connected to one until they find the new primary. */
 const readOnlyState = '25006';
 
 /**
- * Whether the same request may succeed in a moment: the database is away, busy, or gave up on a lock. Whatever was under
- * way is either not stored or, if the connection broke after the commit, stored once; requests may be repeated.
+ * Whether the same request may succeed shortly: the database is unavailable, overloaded, or timed out on a lock. The
+ * effects of the failed request are either not stored or, if the connection was lost after the commit, stored once;
+ * requests may be repeated.
  */
 export function isTransientError(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {

@@ -4,21 +4,24 @@ import { required } from '#platform/errors.ts';
 import { readKeyText } from '#platform/config/key-text.ts';
 import type { KeyEntry } from '#platform/config/key-text.ts';
 
-/** One root key; everything else is derived from it, so that a key is never used for two jobs. */
+/** One root key. Every other key is derived from it for one use, so that no key has two uses. */
 export interface RootKey {
-  /** 1 to 255, stored beside whatever was made with the key. */
+  /** From 1 to 255, stored with every value that is made with the key. */
   readonly id: number;
-  /** A 32-byte subkey for `use`, the same on every server (RFC 5869); as a KeyObject, which is five times faster to use. */
+  /**
+   * Derives a 32-byte subkey for `use`, the same on every server (HKDF, RFC 5869). A KeyObject is five times faster to
+   * use than bytes.
+   */
   derive(use: string): KeyObject;
 }
 
-/** The keys for names at rest: the current one makes new values, the others still read old ones. */
+/** The keys for names at rest: the current key makes new values, the others read older ones. */
 export interface KeyRing {
   readonly current: RootKey;
   byId(id: number): RootKey | undefined;
 }
 
-/** The key ring's text form is wrong; the message says how it must look and never repeats it. */
+/** The text form of the key ring is invalid; the message states the required form and never contains the text. */
 export class KeyRingError extends Error {
   override readonly name = 'KeyRingError';
 }
@@ -26,8 +29,8 @@ export class KeyRingError extends Error {
 const rootKeySizeBytes = 32;
 
 /**
- * Parses `<id>:<base64 of 32 bytes>` entries, separated by commas or lines, the current key first.
- * @throws KeyRingError on a malformed, short, repetitive or doubly numbered key.
+ * Parses `<id>:<base64 of 32 bytes>` entries, separated by commas or white space, the current key first.
+ * @throws KeyRingError when a key is malformed, too short or repetitive, or when two have the same id.
  */
 export function parseKeyRing(text: string): KeyRing {
   const entries = readKeyText(text);
@@ -42,8 +45,8 @@ function rootKey({ id, secret }: KeyEntry): RootKey {
   return {
     id,
     derive(use) {
-      const known = derived.get(use);
-      if (known !== undefined) return known;
+      const existing = derived.get(use);
+      if (existing !== undefined) return existing;
       const bytes = hkdfSync('sha256', secret, Buffer.alloc(0), `nightjar/1/${use}`, rootKeySizeBytes);
       const key = createSecretKey(Buffer.from(bytes));
       derived.set(use, key);

@@ -6,13 +6,14 @@ import type { KeyRing } from './key-ring.ts';
 
 const fileName = 'identity-keys';
 
-/** A new entry for a key ring, with id 1. */
+/** Generates the text of a key ring with one key, of id 1. */
 export function newKeyRingText(): string {
   return `1:${newSecret(32).toString('base64')}`;
 }
 
 /**
- * The key ring of the setting IDENTITY_KEY, or outside production the one under `dataDir`, which is made once.
+ * Loads the key ring of the setting IDENTITY_KEY; without the setting, outside production, the one under `dataDir`,
+ * which is created once.
  * @throws KeyRingError when the text is not a key ring.
  */
 export async function loadKeyRing(source: {
@@ -23,7 +24,7 @@ export async function loadKeyRing(source: {
   const path = join(source.dataDir, fileName);
   await mkdir(source.dataDir, { recursive: true });
   try {
-    // `wx` fails if the file exists, so two processes that start at once end up with the same key.
+    // `wx` fails if the file exists, so two processes that start at once use the same key.
     await writeFile(path, `${newKeyRingText()}\n`, { flag: 'wx', mode: 0o600 });
     return { ring: parseKeyRing(await readFile(path, 'utf8')), created: true };
   } catch (error) {

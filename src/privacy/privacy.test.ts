@@ -27,7 +27,7 @@ describe('pseudonyms', () => {
     'replay',
   ];
 
-  test('one DID has a different pseudonym for every purpose, scope and key, and the same one on every server', () => {
+  test('a DID has a different pseudonym for every purpose, scope and key, and the same one on every server', () => {
     const group = newSecret(16);
     const scopes = [[], [group], [newSecret(16)], [group, ''], ['', group], [0], ['0', '0']];
     const other = createPrivacy(parseKeyRing(newKey));
@@ -56,7 +56,7 @@ describe('seals', () => {
   const row = newSecret(16);
   const sealed = privacy.seal('member-did', [row, 7], Buffer.from(did));
 
-  test('open in their own row only, and only for their purpose', () => {
+  test('can be opened only in their own row and for their purpose', () => {
     expect(privacy.unseal('member-did', [row, 7], sealed).toString()).toBe(did);
     for (const binding of [[newSecret(16), 7], [row, 8], [row], [row, 7, ''], [7, row], []]) {
       expect(() => privacy.unseal('member-did', binding, sealed)).toThrow(SealError);
@@ -64,7 +64,7 @@ describe('seals', () => {
     expect(() => privacy.unseal('account-did', [row, 7], sealed)).toThrow(SealError);
   });
 
-  test('do not open with any bit flipped, cut short, or longer', () => {
+  test('cannot be opened after a change of any bit, truncated or extended', () => {
     for (let bit = 0; bit < sealed.length * 8; bit++) {
       const changed = Buffer.from(sealed);
       changed.writeUInt8((changed[bit >> 3] ?? 0) ^ (1 << (bit & 7)), bit >> 3);
@@ -76,7 +76,7 @@ describe('seals', () => {
     expect(() => privacy.unseal('member-did', [row, 7], Buffer.concat([sealed, Buffer.of(0)]))).toThrow(SealError);
   });
 
-  test('open after the key was rotated while the old one is in the ring, and not without it', () => {
+  test('can be opened after a key rotation while the old key is in the ring, and not without it', () => {
     const rotated = createPrivacy(parseKeyRing(`${newKey},${oldKey}`));
     expect(rotated.keyId).toBe(2);
     expect(rotated.unseal('member-did', [row, 7], sealed).toString()).toBe(did);
@@ -84,12 +84,12 @@ describe('seals', () => {
     expect(() => privacy.unseal('member-did', [row, 7], fresh)).toThrow(SealError);
     const without = createPrivacy(parseKeyRing(newKey));
     expect(() => without.unseal('member-did', [row, 7], sealed)).toThrow(SealError);
-    const impostor = createPrivacy(parseKeyRing(keyOf(1)));
-    expect(() => impostor.unseal('member-did', [row, 7], sealed)).toThrow(SealError);
+    const otherKey = createPrivacy(parseKeyRing(keyOf(1)));
+    expect(() => otherKey.unseal('member-did', [row, 7], sealed)).toThrow(SealError);
     expect(without.unseal('member-did', [row, 7], fresh).toString()).toBe(did);
   });
 
-  test('of the same text differ every time, and their length tells only its 64-byte step', () => {
+  test('of the same text differ every time, and their length reveals only its 64-byte step', () => {
     const lengths = new Set<number>();
     for (let length = 0; length <= 62; length++) {
       const text = privacy.sealText('device', ['x'], 'é'.repeat(length / 2) + 'a'.repeat(length % 2));
@@ -102,14 +102,14 @@ describe('seals', () => {
 });
 
 describe('a key ring', () => {
-  test('with a short, repetitive, doubly numbered or missing key is refused, without repeating it', () => {
+  test('with a short, repetitive, doubly numbered or missing key is refused, and the error does not contain the key', () => {
     const short = `1:${newSecret(31).toString('base64')}`;
-    const dull = `1:${Buffer.alloc(32, 7).toString('base64')}`;
+    const repetitive = `1:${Buffer.alloc(32, 7).toString('base64')}`;
     for (const text of [
       '',
       ' ',
       short,
-      dull,
+      repetitive,
       `${oldKey},${oldKey}`,
       keyOf(0),
       keyOf(256),
@@ -122,7 +122,7 @@ describe('a key ring', () => {
     }
   });
 
-  test('derives another key for every use', () => {
+  test('derives a different key for every use', () => {
     const { current } = parseKeyRing(oldKey);
     const [one, other, again] = [current.derive('a'), current.derive('b'), parseKeyRing(oldKey).current.derive('a')];
     expect(one.equals(other)).toBe(false);
@@ -132,7 +132,7 @@ describe('a key ring', () => {
 });
 
 describe('buckets', () => {
-  test('sizes have few values and padding comes off again', () => {
+  test('sizes have few values, and padding can be removed', () => {
     for (const sizeBytes of [0, 1, 507, 508, 509, 1_020, 4_092, 4_093, 8_188, 8_189, 50_136]) {
       const bytes = newSecret(sizeBytes);
       const padded = padToBucket(bytes);

@@ -2,8 +2,8 @@ import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:
 import type { KeyRing } from './key-ring.ts';
 
 /**
- * What a pseudonym stands for. A person's pseudonyms of two purposes, or of one purpose in two scopes, have nothing in
- * common without the key.
+ * The purpose of a pseudonym. Without the key, pseudonyms of one person for two purposes, or for one purpose in two
+ * scopes, cannot be linked.
  */
 export type PseudonymPurpose =
   | 'account'
@@ -33,7 +33,7 @@ export type PseudonymPurpose =
   | 'chat-block'
   | 'key-check';
 
-/** What a sealed value is; it is part of what the seal authenticates. */
+/** The kind of a sealed value, which the seal authenticates. */
 export type SealPurpose =
   | 'account-did'
   | 'account-list'
@@ -70,25 +70,31 @@ export type SealPurpose =
   | 'warning'
   | 'bus';
 
-/** Parts of the primary key that a sealed value or pseudonym belongs to. */
+/** Parts of the primary key of the row to which a sealed value or pseudonym belongs. */
 export type Binding = readonly (string | Uint8Array | number)[];
 
-/** Names at rest: keyed pseudonyms that match only within one purpose and scope, and seals that open only in their row. */
+/**
+ * Protects names at rest: keyed pseudonyms that match only within one purpose and scope, and seals that open only in
+ * their row.
+ */
 export interface Privacy {
-  /** Id of the key that new values are made with. */
+  /** The id of the key that makes new values. */
   readonly keyId: number;
   /** 16 bytes, HMAC-SHA-256 over purpose, scope and value. */
   pseudonym(purpose: PseudonymPurpose, scope: Binding, value: string | Uint8Array): Buffer;
-  /** AES-256-GCM, bound to purpose and row. 30 bytes longer than the plaintext. */
+  /** Seals with AES-256-GCM, bound to purpose and row. The result is 30 bytes longer than the plaintext. */
   seal(purpose: SealPurpose, binding: Binding, plaintext: Uint8Array): Buffer;
-  /** Opens what `seal` made. @throws SealError when it was changed, moved to another row, or its key is gone. */
+  /**
+   * Opens a sealed value.
+   * @throws SealError when it was changed, moved to another row, or its key is not in the ring.
+   */
   unseal(purpose: SealPurpose, binding: Binding, sealed: Uint8Array): Buffer;
-  /** Seals text padded to a multiple of 64 bytes, so that its length says little. */
+  /** Seals text padded to a multiple of 64 bytes, so that its length reveals little. */
   sealText(purpose: SealPurpose, binding: Binding, text: string): Buffer;
   unsealText(purpose: SealPurpose, binding: Binding, sealed: Uint8Array): string;
 }
 
-/** A sealed value cannot be opened here: changed, of another row, or of a key that is not in the ring. */
+/** A sealed value cannot be opened: it was changed, belongs to another row, or its key is not in the ring. */
 export class SealError extends Error {
   override readonly name = 'SealError';
 }
@@ -143,7 +149,7 @@ export function createPrivacy(ring: KeyRing): Privacy {
   };
 }
 
-/** Unambiguous: every part carries its length, and the number of parts comes first. */
+/** Unambiguous encoding: the number of parts, then each part with its length. */
 function encodeBinding(binding: Binding): Buffer {
   const parts = binding.map((part) => (typeof part === 'number' ? Buffer.from(String(part)) : Buffer.from(part)));
   const encoded = [Buffer.from([parts.length])];

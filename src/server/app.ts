@@ -14,6 +14,7 @@ import { mountDidDocument } from '#ops/did-document.ts';
 import type { AuditLog } from '#ops/audit-log.ts';
 import { mountHealth } from '#ops/health.ts';
 import type { Readiness } from '#ops/readiness.ts';
+import { mountRootPage } from '#ops/root-page.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config/config.ts';
 import { limits } from '#platform/limits.ts';
@@ -91,12 +92,12 @@ export function createApp(parts: AppParts): App {
   const hub = new Hub();
   const codec = createCursorCodec(privacy, parts.cursorGeneration);
   const tail = startTail({ database, privacy, clock, hub, codec, onError: failed('tail') });
-  notifier.onNotify(() => tail.ring());
+  notifier.onNotify(() => tail.wake());
   const retention = retentionOf(config);
   const streamParts = { database, privacy, clock, hub, codec, ...retention, onError: failed('stream') };
   const keyPackageWatch: KeyPackageWatch = createKeyPackageWatch({
     ...streamParts,
-    tellServers: (dids) => bus.sendClaims(dids),
+    broadcastClaims: (dids) => bus.sendClaims(dids),
   });
   const bus = createEphemeralBus({ ...streamParts, notifier, onClaims: (dids) => keyPackageWatch.checkPeople(dids) });
   const openStreams = new Set<OpenStream>();
@@ -115,13 +116,13 @@ export function createApp(parts: AppParts): App {
     ...budgetsOf(parts, quota),
     requireFraming: config.REQUIRE_MLS_FRAMING,
     handshakes: config.HANDSHAKES,
-    onEvents: () => notifier.ring(),
+    onEvents: () => notifier.notify(),
     onNewDevice: (deviceId) => bus.sendNewDevice(deviceId),
     onClaims: (dids) => keyPackageWatch.noteClaims(dids),
     appender: createMessageAppender({
       sql,
       ...retention,
-      onStored: () => notifier.ring(),
+      onStored: () => notifier.notify(),
       onBatch: (items) => metrics.batchStored(items),
     }),
     broadcast: (message) => bus.sendMessage(message),
@@ -132,7 +133,7 @@ export function createApp(parts: AppParts): App {
       tail,
       bus,
       openStreams,
-      places: createStreamSlots({ clock, perAccountMax: limits.subscriptionsPerAccountMax }),
+      slots: createStreamSlots({ clock, perAccountMax: limits.subscriptionsPerAccountMax }),
       onLive: (did) => keyPackageWatch.checkPeople([did]),
     },
   });
@@ -177,6 +178,7 @@ function httpOf({ version, readiness, serviceDid, publicUrl }: AppParts): Hono {
   const http = new Hono();
   mountHealth(http, { version, readiness });
   mountDidDocument(http, { serviceDid, publicUrl });
+  mountRootPage(http, version);
   return http;
 }
 
@@ -204,7 +206,7 @@ function xrpcOf(
     deadline: createRequestDeadlines(clock),
     observe: (observation) => {
       observe(metrics, observation);
-      parts.audit.recordAnswer(observation);
+      parts.audit.recordRefusal(observation);
     },
   });
 }
@@ -231,7 +233,7 @@ function budgetsOf(
   quota: QuotaCharger,
 ): { claimLimit: ClaimLimit; byteBudget: ByteBudget } {
   return {
-    claimLimit: createClaimLimit({ quota, onSpent: (name) => metrics.quotaRefused(name) }),
+    claimLimit: createClaimLimit({ quota, onExhausted: (name) => metrics.quotaRefused(name) }),
     byteBudget: createByteBudget({ quota, db: database.db, privacy }),
   };
 }
@@ -286,10 +288,7 @@ function blocksOf(
 }
 
 function observe(metrics: Metrics, { method, status, quota, durationMs }: RequestObservation): void {
-  metrics.requestFinished(
-    method.slice(method.lastIndexOf('.') + 1),
-    `${Math.floor(status / 100)}xx` as StatusClass,
-    durationMs,
-  );
+  const statusClass = `${Math.floor(status / 100)}xx` as StatusClass;
+  metrics.requestFinished(method.slice(method.lastIndexOf('.') + 1), statusClass, durationMs);
   if (quota !== undefined) metrics.quotaRefused(quota);
 }

@@ -119,7 +119,7 @@ async function stop(server: Server, openStreams: ReadonlySet<OpenStream>, clock:
   server.close();
   for (let waitedMs = 0; !ended.signal.aborted; waitedMs += stopCheckEveryMs) {
     for (const stream of openStreams) {
-      if (waitedMs < closeTimeoutMs) stream.goodbye();
+      if (waitedMs < closeTimeoutMs) stream.close();
       else stream.terminate();
     }
     server.closeIdleConnections();

@@ -7,13 +7,13 @@ import { createTestDatabase } from '../support/postgres/database.ts';
 import { onDatabase } from '../support/postgres/database-url.ts';
 import { projectRoot } from '../conventions/source-tree.ts';
 
-interface Ended {
+interface CommandResult {
   readonly code: number | string;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-function config(env: Readonly<Record<string, string>>, ...args: string[]): Promise<Ended> {
+function config(env: Readonly<Record<string, string>>, ...args: string[]): Promise<CommandResult> {
   return new Promise((resolve) => {
     execFile(
       process.execPath,
@@ -24,7 +24,7 @@ function config(env: Readonly<Record<string, string>>, ...args: string[]): Promi
   });
 }
 
-test('config check says ok, or every problem with exit code 78', async () => {
+test('config check prints ok, or every problem with exit code 78', async () => {
   expect(await config({}, 'check')).toEqual({ code: 0, stdout: 'ok\n', stderr: '' });
   const bad = await config({ NODE_ENV: 'production', SERVER_PORT: 'x', RATE_LIMIT_SEND: '1' }, 'check');
   expect(bad.code).toBe(78);
@@ -32,17 +32,17 @@ test('config check says ok, or every problem with exit code 78', async () => {
     expect(bad.stderr).toContain(`- ${name}: `);
 });
 
-test('config check --database looks at the database: 78 without its schema, 75 when it is not there', async () => {
+test('config check --database checks the database: exit code 78 without its schema, 75 when it is unreachable', async () => {
   const [good, empty] = [await createTestDatabase(), await createTestDatabase({ schema: 'empty' })];
   try {
     const fine = await config({ DATABASE_URL: good.url }, 'check', '--database');
     expect(fine).toEqual({ code: 0, stdout: 'ok\n', stderr: '' });
     const bare = await config({ DATABASE_URL: empty.url }, 'check', '--database');
     expect([bare.code, bare.stderr]).toEqual([78, expect.stringContaining('npm run migrate -- up')]);
-    const gone = new URL(onDatabase(inject('postgresUrl'), 'postgres'));
-    gone.port = '9';
-    const away = await config({ DATABASE_URL: gone.href }, 'check', '--database');
-    expect([away.code, away.stderr]).toEqual([75, expect.stringContaining('Start Postgres')]);
+    const unreachableUrl = new URL(onDatabase(inject('postgresUrl'), 'postgres'));
+    unreachableUrl.port = '9';
+    const unreachable = await config({ DATABASE_URL: unreachableUrl.href }, 'check', '--database');
+    expect([unreachable.code, unreachable.stderr]).toEqual([75, expect.stringContaining('Start Postgres')]);
   } finally {
     await Promise.all([good.close(), empty.close()]);
   }

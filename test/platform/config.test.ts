@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ConfigError, forgetSecrets, readConfig } from '#platform/config/config.ts';
+import { ConfigError, removeSecrets, readConfig } from '#platform/config/config.ts';
 import { newSecret } from '#platform/ids.ts';
 import type { ProcessFacts } from '#platform/process/process-facts.ts';
 import { settings } from '#platform/config/settings.ts';
@@ -14,7 +14,7 @@ const rows = Object.entries<Setting>(settings);
 const newKey = (): string => `1:${newSecret(32).toString('base64')}`;
 const service: ProcessFacts = { uid: 1_000, nodeOptions: [] };
 
-/** Settings that production accepts. */
+/** Settings that are valid in production. */
 const production = {
   NODE_ENV: 'production',
   SERVICE_DID: 'did:web:mls.nightjar.test',
@@ -39,23 +39,26 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 describe('every setting', () => {
   const garbage = '\u0001 no value of anything';
 
-  test.for(rows.map(([name]) => name))('%s refuses a bad value, by name, without repeating it', (name) => {
-    const problems = problemsOf({ [name]: garbage });
-    expect(problems).toEqual([expect.stringMatching(new RegExp(`^${name}: .{10,}`))]);
-    expect(problems.join()).not.toContain('no value of anything');
-  });
+  test.for(rows.map(([name]) => name))(
+    '%s refuses an invalid value, names the setting and does not repeat the value',
+    (name) => {
+      const problems = problemsOf({ [name]: garbage });
+      expect(problems).toEqual([expect.stringMatching(new RegExp(`^${name}: .{10,}`))]);
+      expect(problems.join()).not.toContain('no value of anything');
+    },
+  );
 
   const numbers = rows.filter(([, { schema, fallback }]) => typeof schema.safeParse(fallback).data === 'number');
   test('numbers are found', () => expect(numbers.length).toBeGreaterThan(20));
-  test.for(numbers.map(([name]) => name))('%s takes whole numbers within bounds only', (name) => {
+  test.for(numbers.map(([name]) => name))('%s accepts only whole numbers within its bounds', (name) => {
     for (const text of ['-1', '1.5', '1e3', '0x10', ' 7', '1_000', '99999999999999', 'NaN', 'Infinity'])
       expect(problemsOf({ [name]: text }), text).toHaveLength(1);
   });
 
-  test.for(rows.map(([name]) => name))('%s has a default and an example that it accepts', (name) => {
+  test.for(rows.map(([name]) => name))('%s has a default and an example that are valid', (name) => {
     const setting: Setting = settings[name as SettingName];
     for (const text of [setting.fallback, setting.example]) {
-      // A key must be made, and is not copied from a page.
+      // A key must be generated, so its example is a placeholder.
       if (text === undefined || text.includes('<')) continue;
       expect(setting.schema.safeParse(text).success, text).toBe(true);
     }
@@ -65,7 +68,7 @@ describe('every setting', () => {
     expect(readConfig(Object.fromEntries(rows.map(([name]) => [name, ''])))).toEqual(readConfig({}));
   });
 
-  test('all problems are named at once', () => {
+  test('all problems are reported at once', () => {
     const problems = problemsOf({ ...Object.fromEntries(rows.map(([name]) => [name, garbage])), RATE_LIMIT_WHAT: '1' });
     expect(problems).toHaveLength(rows.length + 1);
   });
@@ -84,27 +87,27 @@ describe('unknown variables', () => {
     ['MESSAGE_TTL_DAY', 'MESSAGE_TTL_DAYS'],
     ['server_port', 'SERVER_PORT'],
     ['IDENTITY_KEYS', 'IDENTITY_KEY'],
-  ])('%s is named, with %s as a suggestion', ([name = '', suggestion = '']) => {
+  ])('%s is reported, with %s as a suggestion', ([name = '', suggestion = '']) => {
     expect(problemsOf({ [name]: '5' })).toEqual([expect.stringMatching(new RegExp(`^${name}: .*${suggestion}`))]);
   });
 
-  test('a file for what is no secret is refused, since nothing would read it', () => {
+  test('a file for a setting that is not secret is refused, because it would not be read', () => {
     expect(problemsOf({ SERVICE_DID_FILE: '/run/did' })).toEqual([expect.stringContaining('Set SERVICE_DID itself')]);
   });
 
-  test('what belongs to others is left alone', () => {
+  test('variables of other programs are ignored', () => {
     const theirs =
-      'PATH HOME USER LANG TZ NODE_PATH NODE_EXTRA_CA_CERTS NODE_COMPILE_CACHE SERVER_NAME SERVER_SOFTWARE SERVICE_NAME DATABASE_NAME DATABASE_HOST LOG_FORMAT MAX_MEMORY DATA_PATH PUBLIC_KEY_PATH TIME_STYLE REDIS_HOST IDENTITY_ENDPOINT IDENTITY_HEADER WORKER_ID CLIENT_ID AUTH_TOKEN ADMIN_EMAIL MESSAGE_BROKER EVENT_BUS SHUTDOWN_HOOK HTTP_PROXY HTTPS_PROXY NO_PROXY PGHOST PGPASSWORD PORT HOSTNAME INVOCATION_ID JOURNAL_STREAM CREDENTIALS_DIRECTORY STATE_DIRECTORY NOTIFY_SOCKET npm_config_registry XDG_DATA_DIRS SSH_AUTH_SOCK KUBERNETES_SERVICE_PORT DISPLAY';
+      'PATH HOME USER LANG TZ NODE_PATH NODE_EXTRA_CA_CERTS NODE_COMPILE_CACHE SERVER_NAME SERVER_SOFTWARE SERVICE_NAME DATABASE_NAME DATABASE_HOST LOG_FILE MAX_MEMORY DATA_PATH PUBLIC_KEY_PATH TIME_STYLE REDIS_HOST IDENTITY_ENDPOINT IDENTITY_HEADER WORKER_ID CLIENT_ID AUTH_TOKEN ADMIN_EMAIL MESSAGE_BROKER EVENT_BUS SHUTDOWN_HOOK HTTP_PROXY HTTPS_PROXY NO_PROXY PGHOST PGPASSWORD PORT HOSTNAME INVOCATION_ID JOURNAL_STREAM CREDENTIALS_DIRECTORY STATE_DIRECTORY NOTIFY_SOCKET npm_config_registry XDG_DATA_DIRS SSH_AUTH_SOCK KUBERNETES_SERVICE_PORT DISPLAY';
     expect(problemsOf(Object.fromEntries(theirs.split(' ').map((name) => [name, 'x'])))).toEqual([]);
   });
 });
 
 describe('production', () => {
-  test('good settings are accepted', () => {
+  test('valid settings are accepted', () => {
     expect(problemsOf(production, service)).toEqual([]);
   });
 
-  test('what has no safe default must be set', () => {
+  test('settings without a safe default must be set', () => {
     expect(problemsOf({ NODE_ENV: 'production' }, service).map((problem) => problem.split(':')[0])).toEqual([
       'SERVICE_DID',
       'DATABASE_URL',
@@ -120,7 +123,7 @@ describe('production', () => {
     ['counting up', secretBytes(counting)],
     ['counting down', secretBytes(counting.map((byte) => 255 - byte))],
     ['counting by sevens', secretBytes(counting.map((byte) => byte * 7))],
-    ['two bytes in turn', secretBytes(counting.map((byte) => byte % 2))],
+    ['two alternating bytes', secretBytes(counting.map((byte) => byte % 2))],
     ['ten different bytes', secretBytes(counting.map((byte) => (byte % 10) * 23))],
     ['typed text', secretBytes(Buffer.from('correct horse battery staple 123'))],
     ['hexadecimal text', secretBytes(Buffer.from('0123456789abcdef0123456789abcdef'))],
@@ -178,13 +181,13 @@ describe('production', () => {
     ['ENFORCE_JTI', '0'],
     ['IDENTITY_ALLOW_PRIVATE_NETWORK', 'yes'],
     ['PLC_URL', 'http://plc.nightjar.test'],
-  ])('%s: the value of the sample, or of tests, is refused', ([name = '', value = '']) => {
+  ])('%s: the value of the example, or of tests, is refused', ([name = '', value = '']) => {
     expect(problemsOf({ ...production, [name]: value }, service)).toEqual([
       expect.stringMatching(new RegExp(`^${name}: .*[.]`)),
     ]);
   });
 
-  test('a did:plc does not say where the service is', () => {
+  test('a did:plc requires PUBLIC_URL, because it does not contain the host', () => {
     const env = { ...production, SERVICE_DID: 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa' };
     expect(problemsOf(env, service)).toEqual([expect.stringContaining('PUBLIC_URL: is required')]);
     expect(problemsOf({ ...env, PUBLIC_URL: 'https://mls.nightjar.test' }, service)).toEqual([]);
@@ -201,7 +204,7 @@ describe('the process in production', () => {
     ['certificates unchecked', service, { NODE_TLS_REJECT_UNAUTHORIZED: '0' }, /NODE_TLS_REJECT_UNAUTHORIZED/],
     ['tokens on the error output', service, { NODE_DEBUG: 'http' }, /NODE_DEBUG/],
     ['commands on the error output', service, { DEBUG: 'ioredis:*' }, /DEBUG/],
-  ] as const)('%s is refused; elsewhere it is the developer who decides', ([, facts, env, expected]) => {
+  ] as const)('%s is refused in production only', ([, facts, env, expected]) => {
     expect(problemsOf({ ...production, ...env }, facts)).toEqual([expect.stringMatching(expected)]);
     expect(problemsOf(env, facts)).toEqual([]);
     expect(problemsOf({ ...production, ...env })).toEqual([]);
@@ -231,13 +234,13 @@ describe('secrets from files', () => {
     expect(problemsOf({ IDENTITY_KEY_FILE: path })).toEqual([]);
   });
 
-  test("a credential of systemd is accepted, whose mode shows the service's own access", async () => {
+  test('a systemd credential is accepted, whose mode shows only the access of the service', async () => {
     const path = await secretFile(newKey(), 0o440);
     expect(problemsOf(withFile(path, { CREDENTIALS_DIRECTORY: folder }), service)).toEqual([]);
     expect(problemsOf(withFile(path, { CREDENTIALS_DIRECTORY: tmpdir() }), service)).toHaveLength(1);
   });
 
-  test('a file that is missing, empty, a folder or huge is one problem each, and is not said twice', async () => {
+  test('a file that is missing, empty, a folder or too large is reported as one problem', async () => {
     await mkdir(join(folder, 'sub'), { recursive: true });
     const paths = [
       join(folder, 'nowhere'),
@@ -250,16 +253,16 @@ describe('secrets from files', () => {
       expect(problemsOf(withFile(path), service)).toEqual([expect.stringMatching(/^IDENTITY_KEY_FILE: the file/)]);
   });
 
-  test('variable and file together are refused, since one of them would be ignored', async () => {
+  test('a variable together with its file is refused, because one of them would be ignored', async () => {
     const path = await secretFile(newKey(), 0o600);
     expect(problemsOf(withFile(path, { IDENTITY_KEY: newKey() }), service)).toEqual([
       expect.stringContaining('Remove one of them'),
     ]);
   });
 
-  test('after reading, no secret is left in the environment', () => {
+  test('after removeSecrets, no secret is left in the environment', () => {
     const env: Record<string, string | undefined> = { ...production, PATH: '/bin' };
-    forgetSecrets(env);
+    removeSecrets(env);
     expect(Object.keys(env)).toEqual(['NODE_ENV', 'SERVICE_DID', 'PATH']);
   });
 });

@@ -14,7 +14,7 @@ import type { ManualClock } from '../support/manual-clock.ts';
 const timeoutMs = 1_000;
 const never = (): Promise<never> => new Promise(() => undefined);
 
-/** Lets the watcher look, which sleeps twice for each look. */
+/** Advances the clock in steps, and lets the deadline check run, which sleeps twice per check. */
 async function advance(clock: ManualClock, durationMs: number): Promise<void> {
   for (let passedMs = 0; passedMs < durationMs; passedMs += 25) {
     clock.advance(25);
@@ -22,7 +22,7 @@ async function advance(clock: ManualClock, durationMs: number): Promise<void> {
   }
 }
 
-test('only what a request waits for the database counts, and all its waits together', async () => {
+test('only the time a request waits for the database counts, and all its waits together', async () => {
   const clock = createManualClock(0);
   const deadline = createRequestDeadlines(clock, timeoutMs);
   const slowClient = deadline.run(async () => {
@@ -39,21 +39,21 @@ test('only what a request waits for the database counts, and all its waits toget
   expect(await slowClient).toBe('answered');
 });
 
-test('what was given up while it waited for its batch is in no batch', async () => {
+test('a call that was abandoned while it waited for its batch is in no batch', async () => {
   const clock = createManualClock(0);
   const deadline = createRequestDeadlines(clock, timeoutMs);
   const batches: (readonly string[])[] = [];
   const ends: (() => void)[] = [];
-  const ask = createBatcher(async (questions: readonly string[]) => {
-    batches.push(questions);
+  const call = createBatcher(async (calls: readonly string[]) => {
+    batches.push(calls);
     await new Promise<void>((resolve) => ends.push(resolve));
-    return questions;
+    return calls;
   });
-  const asked = (question: string): Promise<unknown> => deadline.run(() => ask(question)).catch(errorCode);
-  const early = [asked('sent'), asked('queued')];
+  const callInRequest = (text: string): Promise<unknown> => deadline.run(() => call(text)).catch(errorCode);
+  const early = [callInRequest('sent'), callInRequest('queued')];
   await advance(clock, 1.5 * timeoutMs);
   expect(await Promise.all(early)).toEqual(['ServiceUnavailable', 'ServiceUnavailable']);
-  const late = asked('late');
+  const late = callInRequest('late');
   ends[0]?.();
   await expect.poll(() => ends.length).toBe(2);
   ends[1]?.();
@@ -61,19 +61,19 @@ test('what was given up while it waited for its batch is in no batch', async () 
   expect(batches).toEqual([['sent'], ['late']]);
 });
 
-interface Held {
+interface BusyPool {
   readonly database: Database;
   readonly deadline: ReturnType<typeof createRequestDeadlines>;
   readonly clock: ManualClock;
-  /** Ends what keeps the only connection busy. */
+  /** Releases the only connection. */
   readonly release: () => void;
   readonly close: () => Promise<void>;
 }
 
-/** A pool of one connection, which somebody has. */
-async function holdPool(): Promise<Held> {
+/** Opens a pool of one connection, which is in use. */
+async function openBusyPool(): Promise<BusyPool> {
   const test = await createTestDatabase({ poolSize: 1 });
-  const database = openDatabase({ url: test.url, poolSize: 1, applicationName: 'held' });
+  const database = openDatabase({ url: test.url, poolSize: 1, applicationName: 'busy' });
   await database.sql`CREATE TABLE written (name text)`;
   const clock = createManualClock(0);
   const reserved = await database.sql.reserve();
@@ -112,31 +112,31 @@ const writes: readonly [string, (database: Database) => Promise<unknown>][] = [
   ],
 ];
 
-test.for(writes)('%s that was given up while it waited for a connection has no effect later', async ([, write]) => {
-  const held = await holdPool();
+test.for(writes)('%s that was abandoned while it waited for a connection has no effect later', async ([, write]) => {
+  const busy = await openBusyPool();
   try {
-    const refused = held.deadline.run(() => write(held.database)).then(() => 'stored', errorCode);
-    await advance(held.clock, 1.5 * timeoutMs);
+    const refused = busy.deadline.run(() => write(busy.database)).then(() => 'stored', errorCode);
+    await advance(busy.clock, 1.5 * timeoutMs);
     expect(await refused).toBe('ServiceUnavailable');
-    held.release();
-    // The connection is there for others, after whatever is left in the queue.
-    for (let round = 0; round < 3; round++) expect(await held.database.sql`SELECT * FROM written`).toEqual([]);
+    busy.release();
+    // The connection is usable again, after the statements that are left in the queue.
+    for (let round = 0; round < 3; round++) expect(await busy.database.sql`SELECT * FROM written`).toEqual([]);
   } finally {
-    await held.close();
+    await busy.close();
   }
 });
 
 test.for(['sql', 'kysely'] as const)(
-  'a transaction of %s whose request is given up in between is rolled back',
+  'a transaction of %s whose request is abandoned in between is rolled back',
   async (by) => {
-    const held = await holdPool();
-    held.release();
-    const { sql, db } = held.database;
-    let goOn = (): void => undefined;
-    const pause = new Promise<void>((resolve) => (goOn = resolve));
+    const busy = await openBusyPool();
+    busy.release();
+    const { sql, db } = busy.database;
+    let resume = (): void => undefined;
+    const pause = new Promise<void>((resolve) => (resume = resolve));
     const waiting = (): Promise<void> => waitForDatabase(() => pause).catch(() => undefined);
     try {
-      const running = held.deadline.run(() =>
+      const running = busy.deadline.run(() =>
         by === 'sql'
           ? sql.begin(async (tx) => {
               await tx`INSERT INTO written VALUES ('one')`;
@@ -154,25 +154,28 @@ test.for(['sql', 'kysely'] as const)(
       );
       const refused = running.then(() => 'stored', errorCode);
       await expect
-        .poll(async () => {
-          await advance(held.clock, 100);
-          return held.clock.monotonicMs() > 1.5 * timeoutMs;
-        })
+        .poll(
+          async () => {
+            await advance(busy.clock, 100);
+            return busy.clock.monotonicMs() > 1.5 * timeoutMs;
+          },
+          { timeout: 10_000 },
+        )
         .toBe(true);
-      goOn();
+      resume();
       expect(await refused).toBe('ServiceUnavailable');
       await expect.poll(() => sql`SELECT * FROM written`).toEqual([]);
     } finally {
-      await held.close();
+      await busy.close();
     }
   },
 );
 
-test('a message that was given up while it waited for its batch is not stored', async () => {
-  const held = await holdPool();
+test('a message that was abandoned while it waited for its batch is not stored', async () => {
+  const busy = await openBusyPool();
   const batches: number[] = [];
   const appender: MessageAppender = createMessageAppender({
-    sql: held.database.sql,
+    sql: busy.database.sql,
     timeBucketSeconds: 60,
     onStored: () => undefined,
     onBatch: (items) => void batches.push(items),
@@ -180,22 +183,22 @@ test('a message that was given up while it waited for its batch is not stored', 
   const message = { groupId: Buffer.alloc(16), member: Buffer.alloc(32), epoch: 0, body: Buffer.alloc(64) };
   try {
     const sent = Array.from({ length: 5 }, () =>
-      held.deadline
+      busy.deadline
         .run(() => appender.append({ ...message, msgId: newUuid() }))
         .then(({ outcome }) => outcome, errorCode),
     );
-    await advance(held.clock, 1.5 * timeoutMs);
+    await advance(busy.clock, 1.5 * timeoutMs);
     expect(new Set(await Promise.all(sent))).toEqual(new Set(['ServiceUnavailable']));
-    held.release();
+    busy.release();
     const later = await appender.append({ ...message, msgId: newUuid() });
     expect(later.outcome).toBe('stranger');
     expect(batches, 'of all that was appended').toEqual([1]);
   } finally {
-    await held.close();
+    await busy.close();
   }
 });
 
-test('a request that never answers but waits for nobody is let alone', async () => {
+test('a request that never ends but does not wait for the database is not ended', async () => {
   const clock = createManualClock(0);
   const running = createRequestDeadlines(clock, timeoutMs).run(never);
   await advance(clock, 3 * timeoutMs);

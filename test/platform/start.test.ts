@@ -13,13 +13,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** What a process of its own prints that runs this module in the project's folder. */
+/** Runs this module in a new process, in the project's folder, and returns its output. */
 async function printed(code: string): Promise<string> {
   const { stdout } = await execute(process.execPath, ['--input-type=module', '--eval', code], { cwd: projectRoot });
   return stdout.trim();
 }
 
-test('a server loads no queue, no page of jobs and no guard of fetches before it answers', async () => {
+test('a server loads no job queue, no jobs page and no fetch guard before it listens', async () => {
   const loaded = await printed(`
     import { registerHooks } from 'node:module';
     const packages = new Set();
@@ -42,17 +42,17 @@ test('a server loads no queue, no page of jobs and no guard of fetches before it
 const cacheOf = (dataDir: string): Promise<string> =>
   printed(`
     import { getCompileCacheDir } from 'node:module';
-    import { enableCompileCacheIn } from './src/keep-compiled-code.ts';
+    import { enableCompileCacheIn } from './src/platform/process/compile-cache.ts';
     enableCompileCacheIn(${JSON.stringify(dataDir)});
-    await import('./src/platform/config.ts');
+    await import('./src/platform/config/config.ts');
     console.log(getCompileCacheDir() ?? 'none');`);
 
-test('compiled code is kept below the data folder', async () => {
+test('compiled code is cached below the data folder', async () => {
   expect(await cacheOf(folder)).toContain(join(folder, 'compile-cache'));
   expect(await readdir(folder)).toEqual(['compile-cache']);
 });
 
-test('compiled code is not taken from a folder that others may write to, nor from one that is not there', async () => {
+test('no compile cache is used in a missing folder, or in one that other users may write to', async () => {
   expect(await cacheOf(join(folder, 'absent'))).toBe('none');
   await chmod(folder, 0o777);
   expect(await cacheOf(folder)).toBe('none');

@@ -5,23 +5,26 @@ import { chatBlockPair, chatRecipient } from '#domain/chat-requests/chat-request
 import { deviceOwner } from '#domain/devices/device.ts';
 import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
 import { applyDeferredWrites } from '#domain/deferred-writes/apply-deferred-writes.ts';
-import { liveAWhile } from '../support/mls/lived-conversations.ts';
-import type { Life, LivedConversation } from '../support/mls/lived-conversations.ts';
+import { simulateUse } from '../support/mls/simulated-use.ts';
+import type { SimulatedUse, SimulatedConversation } from '../support/mls/simulated-use.ts';
 import { randomPeople, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
 import { guesses, mean, measure, measureLinks } from '../support/privacy/tie-attacks.ts';
 import type { ConversationRows, GuessName, HeaderRow, Measured } from '../support/privacy/tie-attacks.ts';
 
-/*
- * What a thief of the data folder without the key can do with the transactions in the headers of the rows (xmin, xmax) and with
- * their places (ctid). Nobody else uses the service and one call follows the other, which is the best case for the thief. WAL is
- * another matter: test/privacy/wal-order.test.ts.
+/**
+ * What an attacker with the data folder and without the key can infer from the transaction ids in row headers (xmin,
+ * xmax) and from row positions (ctid). The service is otherwise idle and calls are sequential, which is the best case
+ * for the attacker. WAL is covered in test/privacy/wal-order.test.ts.
  */
-const size = { people: 60, conversations: 120, settleEvery: 10 };
+const size = { people: 60, conversations: 120, applyEvery: 10 };
 const idlePeopleCount = 300;
-const unsettledCount = 40;
+const pendingCount = 40;
 
-/** A person is found in a conversation this much more often than by chance, at most; and three standard deviations of chance. */
+/**
+ * The maximum excess over chance with which a person is found in a conversation, in addition to three standard
+ * deviations.
+ */
 const aboveChanceMax = 0.02;
 
 const conversationTables = [
@@ -39,10 +42,10 @@ const conversationTables = [
 type PeopleTable = 'accounts' | 'devices' | 'key_packages' | 'chat_requests' | 'chat_sender_blocks';
 
 let harness: DomainHarness;
-let life: Life;
-let settled: Folder;
+let life: SimulatedUse;
+let afterDeferredWrites: Folder;
 
-/** The rows of the tables, as they lay there at one time. */
+/** The rows of the tables at one time, in their order on disk. */
 interface Folder {
   readonly people: ReadonlyMap<PeopleTable, readonly HeaderRow[]>;
   readonly conversations: ReadonlyMap<string, readonly ConversationRows[]>;
@@ -65,7 +68,7 @@ async function readRows(table: string): Promise<RawRow[]> {
   }));
 }
 
-/** Whom the value of a column stands for, of everybody who uses the service. */
+/** The column that identifies people in a table, and the DID of each of its values. */
 function namesOf(table: PeopleTable): { column: string; didOf: ReadonlyMap<string, string> } {
   const { privacy } = harness;
   const byOwner = (column: string, owner: (did: string) => Buffer) => ({
@@ -93,7 +96,7 @@ function namesOf(table: PeopleTable): { column: string; didOf: ReadonlyMap<strin
   }
 }
 
-async function readFolder(conversations: readonly LivedConversation[]): Promise<Folder> {
+async function readFolder(conversations: readonly SimulatedConversation[]): Promise<Folder> {
   const people = new Map<PeopleTable, readonly HeaderRow[]>();
   for (const table of ['accounts', 'devices', 'key_packages', 'chat_requests', 'chat_sender_blocks'] as const) {
     const { column, didOf } = namesOf(table);
@@ -101,7 +104,7 @@ async function readFolder(conversations: readonly LivedConversation[]): Promise<
     people.set(
       table,
       rows
-        // Packages that nobody has fetched were in no conversation.
+        // Unclaimed packages were in no conversation.
         .filter(({ values }) => table !== 'key_packages' || values['state'] !== 1)
         .map(({ xids, place, values }) => ({
           xids,
@@ -161,8 +164,8 @@ const tooGood = (found: readonly Finding[]): readonly Finding[] =>
 beforeAll(async () => {
   harness = await startDomainHarness();
   for (const did of randomPeople(idlePeopleCount)) await ensureAccount(harness.server, did);
-  life = await liveAWhile(harness.server, size, () => applyDeferredWrites(harness.server));
-  settled = await readFolder(life.conversations);
+  life = await simulateUse(harness.server, size, () => applyDeferredWrites(harness.server));
+  afterDeferredWrites = await readFolder(life.conversations);
 }, 300_000);
 afterAll(() => harness.close());
 
@@ -174,7 +177,7 @@ describe('the measure', () => {
     place: nth / 99,
     dids: new Set([String(nth)]),
   }));
-  test('finds what lies in one transaction, in the one before or after, or in one place', () => {
+  test('detects rows in the same transaction, in the previous or next one, or in the same position', () => {
     expect(
       measure(
         guesses['same transaction'],
@@ -204,7 +207,7 @@ describe('the measure', () => {
       ).rate,
     ).toBeCloseTo(0.1);
   });
-  test('finds nothing where all rows are of one transaction', () => {
+  test('detects nothing when all rows are of one transaction', () => {
     const { rate, chance } = measure(
       guesses['last transaction before'],
       groups,
@@ -214,22 +217,22 @@ describe('the measure', () => {
   });
 });
 
-test('rows of people lead to their conversations no better than chance: same, former and next transaction, place', () => {
-  const found = findings(settled, measure);
+test('rows of people reveal their conversations no better than chance: by same, previous or next transaction, or by position', () => {
+  const found = findings(afterDeferredWrites, measure);
   // The figures of docs/decisions/0022.
   process.stdout.write(`person in conversation: ${JSON.stringify(best(found), null, 2)}\n`);
   expect(found).toHaveLength(5 * conversationTables.length * 4);
   expect(tooGood(found)).toEqual([]);
 });
 
-test('nor do they lead from one conversation of a person to another', () => {
-  const found = findings(settled, measureLinks);
+test('they do not reveal another conversation of the same person either', () => {
+  const found = findings(afterDeferredWrites, measureLinks);
   process.stdout.write(`two conversations of one person: ${JSON.stringify(best(found), null, 2)}\n`);
   expect(tooGood(found)).toEqual([]);
 });
 
-test('conversations beside each other have no more people in common than others', () => {
-  for (const groups of settled.conversations.values()) {
+test('neighbouring conversations have no more people in common than others', () => {
+  for (const groups of afterDeferredWrites.conversations.values()) {
     const asPeople = groups.flatMap(({ xids, place, dids }) => [...dids].map((did) => ({ xids, place, did })));
     for (const guess of ['same transaction', 'last transaction before', 'first transaction after'] as const) {
       const { rate, chance, spread } = measure(
@@ -246,7 +249,7 @@ test('conversations beside each other have no more people in common than others'
   }
 });
 
-test('a row of idempotency_keys shares its transaction with what it stands for, and no value with any other row', async () => {
+test('no value of a row of idempotency_keys occurs in another row', async () => {
   const keys = await readRows('idempotency_keys');
   expect(keys.length).toBeGreaterThan(size.conversations);
   const seen = new Map<string, number>();
@@ -258,15 +261,13 @@ test('a row of idempotency_keys shares its transaction with what it stands for, 
   expect([...seen.values()].filter((count) => count > 1)).toEqual([]);
 });
 
-test('what has not been carried over yet is measured, and is carried over by the next settlement', async () => {
-  const later = await liveAWhile(
-    harness.server,
-    { people: 60, conversations: unsettledCount, settleEvery: 1_000 },
-    () => Promise.resolve(),
+test('rows with pending deferred writes are measured, and are protected after the next deferred writes', async () => {
+  const later = await simulateUse(harness.server, { people: 60, conversations: pendingCount, applyEvery: 1_000 }, () =>
+    Promise.resolve(),
   );
   life = { ...later, people: [...life.people, ...later.people] };
   const before = findings(await readFolder(later.conversations), measure);
-  process.stdout.write(`before the settlement: ${JSON.stringify(best(before), null, 2)}\n`);
+  process.stdout.write(`before the deferred writes: ${JSON.stringify(best(before), null, 2)}\n`);
   await applyDeferredWrites(harness.server);
   expect(tooGood(findings(await readFolder(later.conversations), measure))).toEqual([]);
 }, 120_000);

@@ -39,7 +39,7 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
 });
 
-/** Which of `markers` some WAL segment of the data folder holds. */
+/** The names of the `markers` that any WAL segment of the data folder contains. */
 async function markersInWal(markers: Readonly<Record<string, Buffer>>): Promise<string[]> {
   const entries = await readdir(dataDir, { recursive: true, withFileTypes: true });
   const segments = entries.filter((entry) => entry.isFile() && entry.parentPath.endsWith('pg_wal'));
@@ -52,7 +52,7 @@ async function markersInWal(markers: Readonly<Record<string, Buffer>>): Promise<
   return [...found].toSorted();
 }
 
-/** Lets the interval of the settlement end now. */
+/** Ends the interval of deferred writes now. */
 async function endInterval(): Promise<void> {
   const { url } = await startEmbeddedPostgres({ dataDir, clock: systemClock, access: 'borrow' });
   const database = openDatabase({ url, poolSize: 1, applicationName: 'nightjar-test' });
@@ -61,7 +61,7 @@ async function endInterval(): Promise<void> {
 }
 
 test(
-  'of a running npm start, the WAL of before a settlement is gone after it, and with it the order of who did what',
+  'deferred writes remove the older WAL of a running npm start, and with it the order of actions',
   { timeout: 60_000 },
   async () => {
     const [alice, bob] = [createAccount(plc), createAccount(plc)].map((account) =>
@@ -84,7 +84,8 @@ test(
     };
     expect(await markersInWal(markers)).toEqual(['account', 'conversation', 'key package']);
     await endInterval();
-    for (let look = 0; look < 150 && (await markersInWal(markers)).length > 0; look += 1) await systemClock.sleep(200);
+    for (let attempt = 0; attempt < 150 && (await markersInWal(markers)).length > 0; attempt += 1)
+      await systemClock.sleep(200);
     expect(await markersInWal(markers)).toEqual([]);
     expect((await alice.call('getConvos', {})).conversations).toHaveLength(1);
   },

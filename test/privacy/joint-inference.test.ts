@@ -13,11 +13,11 @@ import { plantKeyPackages, randomPeople, startDomainHarness, testSuite } from '.
 import type { DomainHarness } from '../support/domain-harness.ts';
 import { MlsDevice } from '../support/mls/mls-device.ts';
 
-/*
- * What somebody learns from a dump without the key. The dump is every row in the order in which it lies on disk (ctid),
- * which is the order of COPY. 100 people publish key packages and are then in 150 conversations of two; the test knows who is who,
- * the guesses use the dump alone. Transaction ids in the rows' headers and the WAL are not in a dump: see data-folder.test.ts and
- * wal-order.test.ts.
+/**
+ * What an attacker with a dump and without the key can infer. The dump is every row in its order on disk (ctid), which
+ * is the order of COPY. 100 people publish key packages and are then in 150 conversations of two; the test knows the
+ * people, the guesses use the dump alone. Transaction ids in row headers and the WAL are not in a dump: see
+ * data-folder.test.ts and wal-order.test.ts.
  */
 const peopleCount = 100;
 const conversationCount = 150;
@@ -31,7 +31,7 @@ let harness: DomainHarness;
 let people: string[];
 /** The two people of each conversation, in the order of creation. */
 const pairs: (readonly [string, string])[] = [];
-/** Which conversation used a package, by the name of the package's row in hex. */
+/** The conversation that used a key package, by the stored reference of the package in hex. */
 const usedIn = new Map<string, number>();
 let rows: Row[];
 
@@ -71,7 +71,7 @@ async function converse(creator: string, joiner: string): Promise<void> {
   pairs.push([creator, joiner]);
 }
 
-/** A chat request that is accepted with a Welcome: its id becomes the group id. */
+/** Sends a chat request that is accepted with a Welcome; its id becomes the group id. */
 async function request(): Promise<void> {
   const { server } = harness;
   const [sender = '', recipient = ''] = shuffled(people);
@@ -80,7 +80,7 @@ async function request(): Promise<void> {
     { did: sender },
     { recipientDid: recipient, previewText: 'hi', heldMessages: [], isGroupInvite: false, conversationId: undefined },
   );
-  // Two who share a conversation need no request.
+  // Two people who share a conversation need no request.
   if (status === 'bypassed') return request();
   const { packages } = await claimKeyPackages(server, { did: recipient }, { dids: [sender], cipherSuite: testSuite });
   for (const { ref } of packages) usedIn.set(storedRef(harness.privacy, ref).toString('hex'), pairs.length);
@@ -117,7 +117,7 @@ afterAll(() => harness.close());
 
 const rowsOf = (table: string): Row[] => rows.filter((row) => row.table === table);
 
-/** Values that could join rows: text and bytes of 8 bytes and more. */
+/** Values by which rows could be joined: text and bytes of 8 bytes and more. */
 function joinable(row: Row): string[] {
   return Object.entries(row.values).flatMap(([column, value]) => {
     if (column === 'group_id') return [];
@@ -126,7 +126,7 @@ function joinable(row: Row): string[] {
   });
 }
 
-test('no value stands in rows of two conversations, in any table', () => {
+test('no value occurs in rows of two conversations, in any table', () => {
   const groupsOf = new Map<string, Set<string>>();
   for (const row of rows) {
     const groupId = row.values['group_id'];
@@ -138,7 +138,7 @@ test('no value stands in rows of two conversations, in any table', () => {
   expect([...groupsOf.values()].filter((groups) => groups.size > 1)).toEqual([]);
 });
 
-test('no value of a person across conversations (account, device, key package) stands in a row of a conversation, or in two such tables', () => {
+test('no value of a person across conversations (account, device, key package) occurs in a row of a conversation, or in two of these tables', () => {
   const tablesOf = new Map<string, Set<string>>();
   const personal = ['accounts', 'devices', 'key_packages'];
   for (const row of rows) {
@@ -150,14 +150,14 @@ test('no value of a person across conversations (account, device, key package) s
     expect(row.values).not.toHaveProperty('group_id');
 });
 
-test('an accepted chat request does not carry the group id of its conversation', () => {
+test('an accepted chat request does not contain the group id of its conversation', () => {
   const groupIds = new Set(rowsOf('conversations').map(({ values }) => (values['group_id'] as Buffer).toString('hex')));
   const ids = rowsOf('chat_requests').map(({ values }) => String(values['request_id']).replaceAll('-', ''));
   expect([groupIds.size, ids.length]).toEqual([conversationCount + 1, 1]);
   expect(ids.filter((id) => groupIds.has(id))).toEqual([]);
 });
 
-test('all accounts in few conversations have values of one size, and so have all members', () => {
+test('the sealed values of all accounts with few conversations have one size, and so do those of all members', () => {
   for (const [table, column] of [
     ['accounts', 'sealed_list'],
     ['accounts', 'sealed_did'],
@@ -168,7 +168,7 @@ test('all accounts in few conversations have values of one size, and so have all
   }
 });
 
-/** Spearman's rank correlation of two orders of the same things: 1 the same, -1 reversed, near 0 unrelated. */
+/** Spearman's rank correlation of two orders of the same items: 1 the same, -1 reversed, near 0 unrelated. */
 function correlation(pairsOfRanks: readonly (readonly [number, number])[]): number {
   const ranks = (values: readonly number[]): Map<number, number> =>
     new Map([...new Set(values)].toSorted((a, b) => a - b).map((value, rank) => [value, rank]));
@@ -180,7 +180,7 @@ function correlation(pairsOfRanks: readonly (readonly [number, number])[]): numb
   return 1 - (6 * scaled.reduce((sum, square) => sum + square, 0)) / count;
 }
 
-test('the measure of order is 1 for the same order and near 0 for none', () => {
+test('the measure of order is 1 for the same order and near 0 for unrelated ones', () => {
   const ordered = people.map((_, index) => [index, index] as const);
   expect(correlation(ordered)).toBeCloseTo(1);
   expect(correlation(ordered.map(([a, b]) => [a, -b] as const))).toBeLessThan(-0.9);
@@ -192,36 +192,36 @@ test('the measure of order is 1 for the same order and near 0 for none', () => {
 const unrelatedMax = 0.45;
 
 test('the order of accounts on disk follows neither the first nor the last conversation of their people', () => {
-  const place = new Map(
+  const position = new Map(
     rowsOf('accounts').map(({ values }, index) => [(values['account'] as Buffer).toString('hex'), index]),
   );
-  const placeOf = (did: string): number =>
-    place.get(accountPseudonym(harness.privacy, did).toString('hex')) ?? expect.fail('no account');
+  const positionOf = (did: string): number =>
+    position.get(accountPseudonym(harness.privacy, did).toString('hex')) ?? expect.fail('no account');
   const seen = people.filter((did) => pairs.some((pair) => pair.includes(did)));
-  expect(place.size).toBe(peopleCount);
+  expect(position.size).toBe(peopleCount);
   expect(seen.length).toBeGreaterThan(70);
   const firsts = seen.map(
-    (did) => [placeOf(did), pairs.findIndex((pair) => pair.includes(did)) + placeOf(did) / 1e6] as const,
+    (did) => [positionOf(did), pairs.findIndex((pair) => pair.includes(did)) + positionOf(did) / 1e6] as const,
   );
   const lasts = seen.map(
-    (did) => [placeOf(did), pairs.findLastIndex((pair) => pair.includes(did)) + placeOf(did) / 1e6] as const,
+    (did) => [positionOf(did), pairs.findLastIndex((pair) => pair.includes(did)) + positionOf(did) / 1e6] as const,
   );
   expect(Math.abs(correlation(firsts))).toBeLessThan(unrelatedMax);
   expect(Math.abs(correlation(lasts))).toBeLessThan(unrelatedMax);
 });
 
-test('people whose accounts lie side by side share a conversation no more often than others', () => {
+test('people with neighbouring accounts share a conversation no more often than others', () => {
   const byPseudonym = new Map(people.map((did) => [accountPseudonym(harness.privacy, did).toString('hex'), did]));
   const inOrder = rowsOf('accounts').map(
     ({ values }) => byPseudonym.get((values['account'] as Buffer).toString('hex')) ?? '',
   );
   const together = (a: string, b: string): boolean => pairs.some((pair) => pair.includes(a) && pair.includes(b));
   const neighbours = inOrder.slice(1).filter((did, index) => together(did, inOrder[index] ?? ''));
-  // By chance 3 of 99; rows made together would give about 50.
+  // By chance 3 of 99; rows written together would give about 50.
   expect(neighbours.length).toBeLessThanOrEqual(12);
 });
 
-test('used key packages tell neither by time nor by order which conversation used them', () => {
+test('used key packages reveal neither by time nor by order which conversation used them', () => {
   const used = rowsOf('key_packages').filter(({ values }) => values['state'] === 3);
   expect(used.length).toBeGreaterThanOrEqual(conversationCount);
   for (const { values } of used) {

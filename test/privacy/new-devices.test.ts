@@ -7,15 +7,16 @@ import { randomPeople, startDomainHarness, testSuite } from '../support/domain-h
 import type { DomainHarness, TestConversation } from '../support/domain-harness.ts';
 import { MlsDevice } from '../support/mls/mls-device.ts';
 
-/*
- * A new device concerns every conversation of its owner. Rows written for that in each of them, or one row for each anywhere,
- * would lie side by side and join them as one person's. What is compared here is the dump: every table, every column.
+/**
+ * A new device concerns every conversation of its owner. Rows written for that in each conversation, or one row per
+ * conversation in another table, would be neighbours on disk and link the conversations to one person. The test
+ * compares dumps: every table, every column.
  */
 const conversationCount = 12;
 
 let harness: DomainHarness;
 let owner: string;
-/** Each with the owner and somebody else. */
+/** Each conversation has the owner and one other member. */
 let conversations: TestConversation[];
 
 beforeAll(async () => {
@@ -56,7 +57,7 @@ async function claimRows(): Promise<Record<string, unknown>[]> {
   return (await readTables('without')).get('device_additions') ?? expect.fail('no such table');
 }
 
-test('registering a device writes nothing in the conversations that it waits for, and no row for each of them', async () => {
+test('registering a device writes nothing in the conversations that it waits for, and no row per conversation', async () => {
   const before = await readTables('with a group id');
   expect([...before.keys()]).toEqual(expect.arrayContaining(['conversations', 'members', 'conversation_counters']));
   expect(before.get('members')?.length).toBe(conversationCount * 2);
@@ -65,13 +66,13 @@ test('registering a device writes nothing in the conversations that it waits for
   expect(await claimRows()).toEqual([]);
   const [device, ...others] = (await readTables('without')).get('devices') ?? [];
   expect([device?.['device_id'], others.length]).toEqual([deviceId, 0]);
-  // The list tells a power of two from 16 up, as the account's does.
+  // The size of the list reveals a power of two from 16 up, as that of the account does.
   const account = (await readTables('without')).get('accounts')?.[0]?.['sealed_list'] as Buffer;
   const { sealed_waiting: waiting } = device ?? {};
   expect((waiting as Buffer).length).toBe(account.length);
 });
 
-test('claims and completions write nothing in the conversations either; their rows name none, and look alike', async () => {
+test('claims and completions write nothing in the conversations either; their rows name none, and have equal form', async () => {
   const { server, privacy } = harness;
   const before = await readTables('with a group id');
   const waiting = await listPendingAdditions(server, { did: owner }, { conversationIds: undefined, limit: 100 });
@@ -87,7 +88,7 @@ test('claims and completions write nothing in the conversations either; their ro
   expect(rows.length).toBe(conversationCount);
   const values = rows.map((row) => ({ key: row['addition'] as Buffer, seal: row['sealed_claim'] as Buffer }));
   expect(new Set(values.map(({ key }) => key.toString('hex'))).size).toBe(conversationCount);
-  // A claim and a completion differ in nothing that shows: one size, one day.
+  // A claim and a completion have the same size and the same day.
   expect(new Set(values.map(({ seal }) => seal.length)).size).toBe(1);
   const days = rows.map((row) => (row['expires_on'] as Date).getTime());
   expect(new Set(days).size).toBe(1);

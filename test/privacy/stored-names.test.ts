@@ -17,7 +17,7 @@ import { MlsMember } from '../support/mls/mls-member.ts';
 const [alice = '', bob = '', carol = '', dave = ''] = randomPeople(4);
 const eve = 'did:web:eve.example.com';
 const people = [alice, bob, carol, dave, eve];
-const otherNames = ['Weekend plans in Lisbon', 'Pixel 9 of a friend', 'a description nobody may see'];
+const otherNames = ['Weekend plans in Lisbon', 'Pixel 9 of a friend', 'a confidential description'];
 const [groupName = '', deviceName = '', description = ''] = otherNames;
 
 let harness: DomainHarness;
@@ -64,8 +64,10 @@ async function packagesOf(caller: string, dids: readonly string[]): Promise<Buff
 const toBuffer = (bytes: Uint8Array | undefined): Buffer | undefined =>
   bytes === undefined ? undefined : Buffer.from(bytes);
 
-/** A real group's life: created with a Welcome, grown, talked in, shrunk, with GroupInfos and PublicMessage commits. */
-async function liveThrough(groupId: Buffer): Promise<void> {
+/**
+ * Runs a real group: created with a Welcome, grown, with messages, shrunk, with GroupInfos and PublicMessage commits.
+ */
+async function runGroup(groupId: Buffer): Promise<void> {
   const { server } = harness;
   const conversationId = groupId.toString('hex');
   for (const did of people) await publish(did);
@@ -109,9 +111,9 @@ async function liveThrough(groupId: Buffer): Promise<void> {
   await leaveConversation(server, { did: eve }, { conversationId, targetDid: undefined, commit: undefined });
 }
 
-describe('after a group has lived, the whole content of the database', () => {
-  test('holds no DID and no name in any encoding or plain hash, in any table', async () => {
-    await liveThrough(Buffer.from('00112233445566778899aabbccddeeff', 'hex'));
+describe('after all operations of a group, the whole content of the database', () => {
+  test('contains no DID and no name in any encoding or plain hash, in any table', async () => {
+    await runGroup(Buffer.from('00112233445566778899aabbccddeeff', 'hex'));
     const scanner = createLeakScanner([...people, ...otherNames]);
     const dump = await dumpTables(harness.database.sql);
     const filled = [...dump].filter(([, bytes]) => bytes.length > 30).map(([name]) => name);
@@ -132,7 +134,7 @@ describe('after a group has lived, the whole content of the database', () => {
     expect([...dump].flatMap(([name, bytes]) => scanner.scan(name, bytes))).toEqual([]);
   });
 
-  test('holds no time finer than the bucket, and no sender', async () => {
+  test('contains no time finer than the bucket, and no sender', async () => {
     const columns = await harness.database.sql<{ table: string; column: string }[]>`
       SELECT table_name AS "table", column_name AS "column" FROM information_schema.columns
       WHERE table_schema = 'public' AND data_type LIKE 'timestamp%' AND table_name NOT LIKE 'kysely%'
@@ -170,7 +172,7 @@ describe('the leak scanner', () => {
     expect(hexed).toContainEqual({ name: planted, form: `hex of ${form}`, where: 'here' });
   });
 
-  test.for([0, 1, 2, 3, 4])('finds a name in base64 of a text where it stands at offset %i', (offset) => {
+  test.for([0, 1, 2, 3, 4])('finds a name in the base64 of a text at offset %i', (offset) => {
     const text = `${'x'.repeat(offset)}${planted}${'y'.repeat(5)}`;
     for (const encoding of ['base64', 'base64url'] as const) {
       const found = scanner.scan('here', Buffer.from(Buffer.from(text).toString(encoding)));

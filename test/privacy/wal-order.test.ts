@@ -5,23 +5,23 @@ import { accountPseudonym } from '#domain/accounts/account.ts';
 import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
 import { applyDeferredWrites } from '#domain/deferred-writes/apply-deferred-writes.ts';
-import { liveAWhile } from '../support/mls/lived-conversations.ts';
-import type { Life } from '../support/mls/lived-conversations.ts';
+import { simulateUse } from '../support/mls/simulated-use.ts';
+import type { SimulatedUse } from '../support/mls/simulated-use.ts';
 import { DebianPostgres, hasDebianPostgres } from '../support/postgres/debian-postgres.ts';
 import { randomPeople, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
 import { guesses, measure } from '../support/privacy/tie-attacks.ts';
 import type { ConversationRows, GuessName, HeaderRow } from '../support/privacy/tie-attacks.ts';
 
-/*
- * What the WAL in a stolen data folder adds: it lists every version of every row with its transaction, in order, until its segment
- * is used again. Nothing hides that a claim of a key package comes right before the Welcome that uses it. The test fails when the figures of
- * docs/decisions/0022 are no longer those of the day, in either direction.
+/**
+ * What the WAL in a stolen data folder adds: it lists every version of every row with its transaction, in order, until
+ * its segment is recycled. It reveals that a claim of a key package comes directly before the Welcome that uses it. The
+ * test fails when the figures of docs/decisions/0022 no longer hold, in either direction.
  */
 let postgres: DebianPostgres;
 let harness: DomainHarness;
-let life: Life;
-/** Transactions that wrote or locked each row, by relation, page and place. */
+let life: SimulatedUse;
+/** The transactions that wrote or locked each row, by relation, page and row number. */
 let histories: ReadonlyMap<string, readonly number[]>;
 
 const placed = /rel \d+\/\d+\/(\d+) blk (\d+)/g;
@@ -41,9 +41,9 @@ function readHistories(dump: string): ReadonlyMap<string, readonly number[]> {
     if (inserted) rows.set(`${now} ${inserted[1]}`, [xid]);
     if (locked) rows.set(`${now} ${locked[1]}`, [...(rows.get(`${now} ${locked[1]}`) ?? []), xid]);
     if (updated) {
-      const former = rows.get(`${before} ${updated[1]}`) ?? [];
+      const earlier = rows.get(`${before} ${updated[1]}`) ?? [];
       rows.delete(`${before} ${updated[1]}`);
-      rows.set(`${now} ${updated[2]}`, [...former, xid]);
+      rows.set(`${now} ${updated[2]}`, [...earlier, xid]);
     }
   }
   return rows;
@@ -51,11 +51,13 @@ function readHistories(dump: string): ReadonlyMap<string, readonly number[]> {
 
 async function dumpWal(): Promise<string> {
   await harness.database.sql`SELECT pg_switch_wal()`;
-  const segments = (await readdir(join(postgres.folder, 'thief/pg_wal'))).filter((name) => /^[0-9A-F]{24}$/.test(name));
+  const segments = (await readdir(join(postgres.folder, 'stolen/pg_wal'))).filter((name) =>
+    /^[0-9A-F]{24}$/.test(name),
+  );
   const dumps = [];
   for (const name of segments.toSorted()) {
-    // A segment that waits for its first use has nothing to show.
-    dumps.push(await postgres.run('pg_waldump', '--rmgr=Heap', join('thief/pg_wal', name)).catch(() => ''));
+    // An unused segment contains no records, and pg_waldump fails on it.
+    dumps.push(await postgres.run('pg_waldump', '--rmgr=Heap', join('stolen/pg_wal', name)).catch(() => ''));
   }
   return dumps.join('\n');
 }
@@ -99,10 +101,10 @@ const skipReason = hasDebianPostgres ? '' : ' (skipped: pg_waldump comes with th
 beforeAll(async () => {
   if (!hasDebianPostgres) return;
   postgres = await DebianPostgres.open();
-  await postgres.create('thief', ['wal_keep_size = 1GB']);
-  harness = await startDomainHarness({ databaseUrl: await postgres.start('thief') });
+  await postgres.create('stolen', ['wal_keep_size = 1GB']);
+  harness = await startDomainHarness({ databaseUrl: await postgres.start('stolen') });
   for (const did of randomPeople(200)) await ensureAccount(harness.server, did);
-  life = await liveAWhile(harness.server, { people: 40, conversations: 60, settleEvery: 10 }, () =>
+  life = await simulateUse(harness.server, { people: 40, conversations: 60, applyEvery: 10 }, () =>
     applyDeferredWrites(harness.server),
   );
   histories = readHistories(await dumpWal());
@@ -114,7 +116,7 @@ afterAll(async () => {
 });
 
 test.skipIf(!hasDebianPostgres)(
-  `WAL shows claims of key packages beside the conversations that use them${skipReason}`,
+  `WAL reveals claims of key packages next to the conversations that use them${skipReason}`,
   async () => {
     const conversations = await readConversations();
     expect(conversations.length).toBeGreaterThan(50);
@@ -130,9 +132,9 @@ test.skipIf(!hasDebianPostgres)(
     );
     process.stdout.write(`WAL: ${JSON.stringify(Object.fromEntries(rates), null, 2)}\n`);
     const rateOf = new Map(rates);
-    // What is known and stated.
+    // The documented leak.
     expect(rateOf.get('key_packages, last transaction before')?.rate).toBeGreaterThan(0.5);
-    // What is not there any more: a transaction for both.
+    // No transaction writes rows of both.
     for (const table of ['accounts', 'key_packages']) {
       const { rate = 1, chance = 0, spread = 0 } = rateOf.get(`${table}, same transaction`) ?? {};
       expect(rate).toBeLessThanOrEqual(chance + 0.02 + 3 * spread);

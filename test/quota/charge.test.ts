@@ -12,7 +12,7 @@ const dayMs = 86_400_000;
 const alice = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const bob = 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb';
 
-/** Time that moves only when told; both faces start at unrelated moments, as in life. */
+/** A clock that a test moves. Its wall clock and its monotonic clock start at unrelated times, as real ones do. */
 function movableClock(): Clock & { move(byMs: number): void } {
   let passedMs = 0;
   return {
@@ -40,16 +40,13 @@ async function spend(times: number, take: () => Decision | Promise<Decision>): P
 describe('a caller', () => {
   const callerQuotas = Object.entries(quotas).filter(([, { scope }]) => scope === 'caller');
 
-  test.each(callerQuotas)(
-    'gets what %s allows in a minute, all at once if need be, and not one more',
-    async (name, row) => {
-      const { quota } = setUp();
-      const limit = readConfig({})[row.setting];
-      expect(await spend(limit + 20, () => quota.takeCaller(alice, name as CallerQuotaName))).toBe(limit);
-    },
-  );
+  test.each(callerQuotas)('gets the limit of %s in a minute, also all at once, and not one more', async (name, row) => {
+    const { quota } = setUp();
+    const limit = readConfig({})[row.setting];
+    expect(await spend(limit + 20, () => quota.takeCaller(alice, name as CallerQuotaName))).toBe(limit);
+  });
 
-  test('is told where it stands, in atproto terms', async () => {
+  test('gets its remaining quota in atproto terms', async () => {
     const { quota, clock } = setUp({ RATE_LIMIT_CREATE_CONVO: '2' });
     const nowSeconds = Math.floor(clock.nowMs() / 1000);
     const first = await quota.takeCaller(alice, 'createConvo');
@@ -68,7 +65,7 @@ describe('a caller', () => {
     expect(refused).toMatchObject({ allowed: false, name: 'createConvo', remaining: 0 });
   });
 
-  test('that waits as Retry-After says gets through, and a second earlier does not', async () => {
+  test('that waits for Retry-After is admitted, and one that waits a second less is not', async () => {
     const { quota, clock } = setUp();
     for (let round = 0; round < 20; round++) {
       await spend(150, () => quota.takeCaller(alice, 'sendMessage'));
@@ -82,7 +79,7 @@ describe('a caller', () => {
     }
   });
 
-  test('has its own room, apart for each row, whoever else uses theirs up', async () => {
+  test('has a separate count for each row, independent of other callers', async () => {
     const { quota } = setUp();
     await spend(200, () => quota.takeCaller(alice, 'sendMessage'));
     expect((await quota.takeCaller(alice, 'sendMessage')).allowed).toBe(false);
@@ -93,7 +90,7 @@ describe('a caller', () => {
 });
 
 describe('an address', () => {
-  test('may come twenty times at once, then once a second, and sixty times in no more than a minute', async () => {
+  test('may send twenty requests at once, then one a second, and no more than sixty in a minute', async () => {
     const { quota, clock } = setUp();
     const take = (): Decision | Promise<Decision> => quota.takeAddress('192.0.2.1');
     expect(await spend(50, take)).toBe(20);
@@ -106,18 +103,18 @@ describe('an address', () => {
     expect(allowed).toBe(60);
   });
 
-  test('from which people prove who they are is never used up by them', async () => {
+  test('is not limited by authenticated requests', async () => {
     const { quota } = setUp();
     for (let person = 0; person < 500; person++) {
       expect((await quota.takeAddress('192.0.2.1')).allowed).toBe(true);
-      await quota.giveBackAddress('192.0.2.1');
+      await quota.refundAddress('192.0.2.1');
     }
     expect(await spend(50, () => quota.takeAddress('192.0.2.1'))).toBe(20);
   });
 });
 
 describe('the salt of a day', () => {
-  test("changes without refilling anybody's quota", async () => {
+  test('changes without refilling any quota', async () => {
     const { quota, clock } = setUp();
     clock.move(dayMs - 10_000);
     expect(await spend(150, () => quota.takeCaller(alice, 'sendMessage'))).toBe(100);
@@ -129,16 +126,16 @@ describe('the salt of a day', () => {
     expect(await spend(150, () => quota.takeCaller(alice, 'sendMessage'))).toBe(100);
   });
 
-  test('changes also for an address whose charge is given back after the change', async () => {
+  test('changes also for an address whose charge is refunded after the change', async () => {
     const { quota, clock } = setUp();
     clock.move(dayMs - 100);
     await spend(20, () => quota.takeAddress('192.0.2.1'));
     clock.move(200);
-    await quota.giveBackAddress('192.0.2.1');
+    await quota.refundAddress('192.0.2.1');
     expect(await spend(20, () => quota.takeAddress('192.0.2.1'))).toBe(1);
   });
 
-  test('keeps the store from knowing whom it counts, and days from being joined', async () => {
+  test('hides the account from the store, and makes names of different days unlinkable', async () => {
     const seen: string[] = [];
     const clock = movableClock();
     const memory = createMemoryStore(1_000);
@@ -155,7 +152,7 @@ describe('the salt of a day', () => {
       await quota.takeAddress('192.0.2.1');
       await quota.takeCaller(alice, 'sendMessage');
       await quota.takeCaller(alice, 'getMessages');
-      // Past the overlap in which both days' names are given.
+      // Past the overlap in which the names of both days are passed.
       clock.move(dayMs);
       await quota.takeCaller(bob, 'sendMessage');
       clock.move(300_000);

@@ -4,7 +4,7 @@ import { createAddressList } from '#quota/client-address/address-lists.ts';
 import { createQuota } from '#quota/table/charge.ts';
 import { createClientAddress } from '#quota/client-address/client-address.ts';
 import { createClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
-import type { ClientAddressLimiter, Entry } from '#quota/client-address/client-address-limiter.ts';
+import type { ClientAddressLimiter, AdmissionResult } from '#quota/client-address/client-address-limiter.ts';
 import { createFailedAuth } from '#quota/failed-authentication/failed-auth.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
@@ -25,30 +25,30 @@ function setUp(env: Record<string, string> = {}): void {
 }
 beforeEach(() => setUp());
 
-function knock(peer: string): Entry | Promise<Entry> {
+function request(peer: string): AdmissionResult | Promise<AdmissionResult> {
   return addressLimiter.admit({ peer, header: () => undefined });
 }
 
-/** How many of these come in, one after the other, a second passing after every `perSecond`. */
+/** The number of admitted requests, sent in order; a second passes after every `perSecond`. */
 async function admitted(peers: readonly string[], perSecond: number): Promise<number> {
   let count = 0;
   for (const [nth, peer] of peers.entries()) {
     if (nth % perSecond === perSecond - 1) clock.advance(1_000);
-    if ((await knock(peer)).outcome === 'admitted') count += 1;
+    if ((await request(peer)).outcome === 'admitted') count += 1;
   }
   return count;
 }
 
-async function guess(peer: string): Promise<string> {
-  const entry = await knock(peer);
-  if (entry.outcome !== 'admitted') return 'kept out';
-  return (await addressLimiter.countFailure(entry.addressCharge))?.allowed === true ? 'told no' : 'limited';
+async function failAuthentication(peer: string): Promise<string> {
+  const result = await request(peer);
+  if (result.outcome !== 'admitted') return 'refused';
+  return (await addressLimiter.countFailure(result.addressCharge))?.allowed === true ? 'counted' : 'limited';
 }
 
-async function prove(peer: string): Promise<string> {
-  const entry = await knock(peer);
-  if (entry.outcome === 'admitted') await addressLimiter.refund(entry.addressCharge);
-  return entry.outcome;
+async function authenticate(peer: string): Promise<string> {
+  const result = await request(peer);
+  if (result.outcome === 'admitted') await addressLimiter.refund(result.addressCharge);
+  return result.outcome;
 }
 
 describe('IPv6 addresses', () => {
@@ -68,40 +68,40 @@ describe('IPv6 addresses', () => {
     expect(many).toBeGreaterThanOrEqual(one * 0.9);
   });
 
-  test('256 /64s of one /48 get no more than eight clients, and are told which limit that is', async () => {
+  test('256 /64s of one /48 get no more than eight clients, and the refusal names the limit of the network', async () => {
     const hosts = Array.from({ length: 10_240 }, (_, nth) => `2001:db8:1:${(nth % 256).toString(16)}::1`);
     const count = await admitted(hosts, 174);
     expect(count).toBeLessThanOrEqual(8 * 60);
     expect(count).toBeGreaterThan(7 * 60);
-    expect(await knock('2001:db8:1:ffff::1')).toMatchObject({
+    expect(await request('2001:db8:1:ffff::1')).toMatchObject({
       outcome: 'limited',
       decision: { name: 'network', limit: 480 },
     });
-    expect((await knock('2001:db8:2::1')).outcome).toBe('admitted');
+    expect((await request('2001:db8:2::1')).outcome).toBe('admitted');
   });
 
-  test('of one /64 that has used up its own limit name that one', async () => {
+  test('of one /64 that has reached its own limit get a refusal that names that limit', async () => {
     await admitted(
       Array.from({ length: 20 }, () => '2001:db8:1:2::1'),
       1_000,
     );
-    expect(await knock('2001:db8:1:2::9')).toMatchObject({ outcome: 'limited', decision: { name: 'address' } });
-    expect((await knock('2001:db8:1:3::1')).outcome).toBe('admitted');
+    expect(await request('2001:db8:1:2::9')).toMatchObject({ outcome: 'limited', decision: { name: 'address' } });
+    expect((await request('2001:db8:1:3::1')).outcome).toBe('admitted');
   });
 
   test('cost their /64 nothing when the /48 has no room', async () => {
     setUp({ RATE_LIMIT_IP_NETWORK_PER_MINUTE: '60', RATE_LIMIT_IP_NETWORK_BURST: '1' });
-    await knock('2001:db8:1:1::1');
+    await request('2001:db8:1:1::1');
     for (let nth = 0; nth < 30; nth++) {
-      expect(await knock('2001:db8:1:2::1')).toMatchObject({ outcome: 'limited', decision: { name: 'network' } });
+      expect(await request('2001:db8:1:2::1')).toMatchObject({ outcome: 'limited', decision: { name: 'network' } });
     }
     clock.advance(1_000);
-    expect((await knock('2001:db8:1:2::1')).outcome).toBe('admitted');
+    expect((await request('2001:db8:1:2::1')).outcome).toBe('admitted');
   });
 
-  test('whose users prove who they are use up neither', async () => {
+  test('with authenticated users use up neither limit', async () => {
     for (let nth = 0; nth < 1_000; nth++)
-      expect(await prove(`2001:db8:1:${(nth % 4).toString(16)}::1`)).toBe('admitted');
+      expect(await authenticate(`2001:db8:1:${(nth % 4).toString(16)}::1`)).toBe('admitted');
     expect(
       await admitted(
         Array.from({ length: 160 }, (_, nth) => `2001:db8:1:${nth.toString(16)}::1`),
@@ -111,15 +111,15 @@ describe('IPv6 addresses', () => {
   });
 });
 
-describe('guesses', () => {
-  test('are told no ten times a minute; then the limit is named', async () => {
-    const answers: string[] = [];
-    for (let nth = 0; nth < 12; nth++) answers.push(await guess('192.0.2.1'));
-    expect(answers).toEqual([...Array.from({ length: 10 }, () => 'told no'), 'limited', 'limited']);
-    const entry = await knock('192.0.2.1');
-    expect(entry.outcome).toBe('admitted');
-    if (entry.outcome === 'admitted') {
-      expect(await addressLimiter.countFailure(entry.addressCharge)).toMatchObject({
+describe('failed authentications', () => {
+  test('are counted ten times a minute; then the response is the refusal of the limit', async () => {
+    const results: string[] = [];
+    for (let nth = 0; nth < 12; nth++) results.push(await failAuthentication('192.0.2.1'));
+    expect(results).toEqual([...Array.from({ length: 10 }, () => 'counted'), 'limited', 'limited']);
+    const result = await request('192.0.2.1');
+    expect(result.outcome).toBe('admitted');
+    if (result.outcome === 'admitted') {
+      expect(await addressLimiter.countFailure(result.addressCharge)).toMatchObject({
         allowed: false,
         name: 'failedAuth',
         limit: 10,
@@ -127,44 +127,44 @@ describe('guesses', () => {
     }
   });
 
-  test('end in a ban that holds until Retry-After is over, and not a second longer', async () => {
-    for (let nth = 0; nth < 20; nth++) await guess('192.0.2.1');
+  test('end in a ban for exactly the time in Retry-After', async () => {
+    for (let nth = 0; nth < 20; nth++) await failAuthentication('192.0.2.1');
     for (const minutes of [1, 2, 4]) {
-      const entry = await knock('192.0.2.1');
-      expect(entry).toMatchObject({
+      const result = await request('192.0.2.1');
+      expect(result).toMatchObject({
         outcome: 'limited',
         decision: { name: 'failedAuth', remaining: 0, retryAfterSeconds: minutes * 60 },
       });
       clock.advance(minutes * 60_000 - 1_000);
-      expect(await knock('192.0.2.1')).toMatchObject({ outcome: 'limited', decision: { retryAfterSeconds: 1 } });
+      expect(await request('192.0.2.1')).toMatchObject({ outcome: 'limited', decision: { retryAfterSeconds: 1 } });
       clock.advance(1_000);
-      for (let nth = 0; nth < 20; nth++) expect(await guess('192.0.2.1')).not.toBe('kept out');
+      for (let nth = 0; nth < 20; nth++) expect(await failAuthentication('192.0.2.1')).not.toBe('refused');
     }
   });
 
-  test('keep nobody out who shares the address, as long as those are more', async () => {
+  test('do not ban an address from which at least as many requests are authenticated', async () => {
     for (let nth = 0; nth < 200; nth++) {
       clock.advance(2_000);
-      await prove('192.0.2.1');
-      expect(await guess('192.0.2.1')).not.toBe('kept out');
-      expect(await prove('192.0.2.1')).toBe('admitted');
+      await authenticate('192.0.2.1');
+      expect(await failAuthentication('192.0.2.1')).not.toBe('refused');
+      expect(await authenticate('192.0.2.1')).toBe('admitted');
     }
   });
 
-  test('leave the next /64 alone', async () => {
-    for (let nth = 0; nth < 30; nth++) await guess('2001:db8:1:1::1');
-    expect((await knock('2001:db8:1:1::2')).outcome).toBe('limited');
-    expect((await knock('2001:db8:1:2::1')).outcome).toBe('admitted');
+  test('do not affect the next /64', async () => {
+    for (let nth = 0; nth < 30; nth++) await failAuthentication('2001:db8:1:1::1');
+    expect((await request('2001:db8:1:1::2')).outcome).toBe('limited');
+    expect((await request('2001:db8:1:2::1')).outcome).toBe('admitted');
   });
 });
 
 describe('lists', () => {
-  test('who is allowed is neither counted nor banned', async () => {
+  test('an allowed address is neither counted nor banned', async () => {
     setUp({ CLIENT_ALLOW_CIDRS: '192.0.2.0/24,2001:db8:1::/48' });
     for (let nth = 0; nth < 300; nth++) {
-      expect(await knock('192.0.2.7')).toMatchObject({ outcome: 'admitted', decision: undefined });
-      expect(await guess('2001:db8:1:2::1')).toBe('limited');
-      await prove('2001:db8:1:2::1');
+      expect(await request('192.0.2.7')).toMatchObject({ outcome: 'admitted', decision: undefined });
+      expect(await failAuthentication('2001:db8:1:2::1')).toBe('limited');
+      await authenticate('2001:db8:1:2::1');
     }
     expect(
       await admitted(
@@ -174,11 +174,11 @@ describe('lists', () => {
     ).toBe(20);
   });
 
-  test('who is denied is refused, also when allowed', async () => {
+  test('a denied address is refused, also when it is allowed', async () => {
     setUp({ CLIENT_ALLOW_CIDRS: '0.0.0.0/0', CLIENT_DENY_CIDRS: '198.51.100.0/24,::/0' });
-    expect((await knock('198.51.100.3')).outcome).toBe('unwanted');
-    expect((await knock('::ffff:198.51.100.3')).outcome).toBe('unwanted');
-    expect((await knock('2001:db8::1')).outcome).toBe('unwanted');
-    expect((await knock('198.51.101.3')).outcome).toBe('admitted');
+    expect((await request('198.51.100.3')).outcome).toBe('unwanted');
+    expect((await request('::ffff:198.51.100.3')).outcome).toBe('unwanted');
+    expect((await request('2001:db8::1')).outcome).toBe('unwanted');
+    expect((await request('198.51.101.3')).outcome).toBe('admitted');
   });
 });

@@ -53,7 +53,7 @@ const spoofs = [
   '1.2.3.4,'.repeat(200),
 ];
 
-/** What is not one address, however kindly it is read. */
+/** Texts that are not exactly one address. */
 const notAddresses = [
   '',
   ' ',
@@ -96,7 +96,7 @@ describe('without a trusted proxy', () => {
     expect(behindOne(evidence('203.0.113.9', forwardedFor))?.prefix).toBe('203.0.113.9');
   });
 
-  test('no header is looked at', () => {
+  test('no header is read', () => {
     const never = (): never => {
       throw new Error('a header was read');
     };
@@ -105,17 +105,20 @@ describe('without a trusted proxy', () => {
 });
 
 describe('behind a trusted proxy', () => {
-  test.each(spoofs)("what the client wrote before the proxy's own entry, %j, changes nothing", (written) => {
+  test.each(spoofs)('an entry %j that the client wrote before the entry of the proxy changes nothing', (written) => {
     expect(behindOne(evidence(proxy, `${written}, 203.0.113.9`))?.prefix).toBe('203.0.113.9');
   });
 
-  test.each(spoofs.filter((spoof) => !/^(10[.]|fd)/.test(spoof)))('nor does %j behind two', (written) => {
-    expect(behindTwo(evidence(proxy, `${written}, 203.0.113.9, 10.0.0.2`))?.prefix).toBe('203.0.113.9');
-    expect(behindTwo(evidence(proxy, `${written}, 203.0.113.9`))?.prefix).toBe('203.0.113.9');
-  });
+  test.each(spoofs.filter((spoof) => !/^(10[.]|fd)/.test(spoof)))(
+    'an entry %j that the client wrote changes nothing behind two proxies',
+    (written) => {
+      expect(behindTwo(evidence(proxy, `${written}, 203.0.113.9, 10.0.0.2`))?.prefix).toBe('203.0.113.9');
+      expect(behindTwo(evidence(proxy, `${written}, 203.0.113.9`))?.prefix).toBe('203.0.113.9');
+    },
+  );
 
   test.each(notAddresses)(
-    'a header that ends in no address, %j, is refused rather than charged to the proxy',
+    'a request is refused, not charged to the proxy, when the last entry %j is not an address',
     (end) => {
       expect(behindOne(evidence(proxy, end))).toBeUndefined();
       expect(behindOne(evidence(proxy, `203.0.113.9, ${end}`))).toBeUndefined();
@@ -123,32 +126,32 @@ describe('behind a trusted proxy', () => {
     },
   );
 
-  test('so is a header that is missing, sent twice, or long enough to hide something', () => {
+  test('a request whose header is missing, sent twice or too long is refused', () => {
     expect(behindOne(evidence(proxy))).toBeUndefined();
     expect(behindOne(evidence(proxy, '203.0.113.9', '203.0.113.9'))).toBeUndefined();
     expect(behindOne(evidence(proxy, `${'1.2.3.4,'.repeat(300)}203.0.113.9`))).toBeUndefined();
   });
 
-  test('space and tabs around an entry are no part of it', () => {
+  test('spaces and tabs around an entry are ignored', () => {
     expect(behindOne(evidence(proxy, '1.2.3.4,\t 203.0.113.9 \t'))?.prefix).toBe('203.0.113.9');
   });
 
-  test('no more entries are believed than there are proxies', () => {
+  test('no more entries are read than there are proxies', () => {
     expect(behindOne(evidence(proxy, '203.0.113.9, 10.0.0.2'))?.prefix).toBe('10.0.0.2');
     expect(behindTwo(evidence(proxy, '203.0.113.9, 10.0.0.3, 10.0.0.2'))?.prefix).toBe('10.0.0.3');
   });
 
-  test('a machine inside the trusted networks may itself be the client', () => {
+  test('a machine inside the trusted networks may be the client', () => {
     expect(behindTwo(evidence(proxy, '10.0.0.7'))?.prefix).toBe('10.0.0.7');
   });
 
-  test('the proxy is known however its address is written', () => {
+  test('the proxy is identified in every spelling of its address', () => {
     for (const peer of ['::ffff:10.0.0.1', '::ffff:a00:1', 'fd00::1', 'fd00:0:0::0001']) {
       expect(behindOne(evidence(peer, '203.0.113.9'))?.prefix).toBe('203.0.113.9');
     }
   });
 
-  test('networks of IPv6 trust no IPv4 address, and those of mapped addresses trust the IPv4 addresses in them', () => {
+  test('IPv6 networks trust no IPv4 address, and networks of mapped addresses trust the IPv4 addresses in them', () => {
     const all6 = createClientAddress({ cidrs: ['::/0'], hops: 1, header });
     expect(all6(evidence('198.51.100.1', '203.0.113.9'))?.prefix).toBe('198.51.100.1');
     const mapped = createClientAddress({ cidrs: ['::ffff:10.0.0.0/104'], hops: 1, header });
@@ -157,7 +160,7 @@ describe('behind a trusted proxy', () => {
   });
 });
 
-describe('behind a proxy that names the client in a header of its own', () => {
+describe('behind a proxy that names the client in another header', () => {
   test('only that header is read', () => {
     expect(behindRealIp(realIp(proxy, '203.0.113.9'))?.prefix).toBe('203.0.113.9');
     expect(behindRealIp(realIp(proxy, ' 2001:DB8::1 '))?.prefix).toBe('2001:db8:0:0::/64');
@@ -165,13 +168,13 @@ describe('behind a proxy that names the client in a header of its own', () => {
   });
 
   test.each([...notAddresses, '1.2.3.4, 203.0.113.9', '203.0.113.9,', ',203.0.113.9'])(
-    'anything but one address, %j, is refused',
+    'a value that is not exactly one address, %j, is refused',
     (value) => {
       expect(behindRealIp(realIp(proxy, value))).toBeUndefined();
     },
   );
 
-  test('so is a header that is missing or sent twice', () => {
+  test('a request whose header is missing or sent twice is refused', () => {
     expect(behindRealIp(evidence(proxy, '203.0.113.9'))).toBeUndefined();
     expect(behindRealIp(realIp(proxy, '203.0.113.9', '203.0.113.9'))).toBeUndefined();
   });
@@ -188,7 +191,7 @@ describe('addresses', () => {
     expect([...counted]).toEqual(['2001:db8:1:2::/64']);
   });
 
-  test('of two subscribers count apart, and together as those of their site', () => {
+  test('of two subscribers of one site count separately, and together for the site', () => {
     const [one, two] = ['2001:db8:1:2::1', '2001:db8:1:3::1'].map((peer) => direct(evidence(peer)));
     expect(one?.prefix).not.toBe(two?.prefix);
     expect([one?.network, two?.network]).toEqual(['2001:db8:1::/48', '2001:db8:1::/48']);
@@ -211,11 +214,11 @@ describe('addresses', () => {
     expect(behindOne(evidence(proxy, peer))?.prefix).toBe(counted);
   });
 
-  test('on a link count without the name of the link', () => {
+  test('of a link count without the zone', () => {
     expect(direct(evidence('fe80::1%eth0'))?.prefix).toBe('fe80:0:0:0::/64');
   });
 
-  test('a connection that is gone has none', () => {
+  test('a closed connection has none', () => {
     expect(direct(evidence(undefined, '1.2.3.4'))).toBeUndefined();
   });
 });

@@ -21,10 +21,10 @@ afterAll(() => database.close());
 
 const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs: 60_000 };
 
-const takeTableAway = async (): Promise<unknown> => database.sql`ALTER TABLE quota_rows RENAME TO quota_rows_away`;
-const bringTableBack = async (): Promise<unknown> => database.sql`ALTER TABLE quota_rows_away RENAME TO quota_rows`;
+const renameTableAway = async (): Promise<unknown> => database.sql`ALTER TABLE quota_rows RENAME TO quota_rows_away`;
+const restoreTable = async (): Promise<unknown> => database.sql`ALTER TABLE quota_rows_away RENAME TO quota_rows`;
 
-/** One server's store on the table of all, with times that a test moves, and what it did. */
+/** One server's store on the shared table, with a manual clock and a record of its state changes. */
 function openServer({ serverCount = 1, clock = createManualClock(Date.UTC(2026, 0, 1)) }): {
   store: QuotaStore;
   local: MemoryStore;
@@ -59,23 +59,23 @@ async function admitted(times: number, { store, clock }: Server, bucket: BucketN
 
 type Server = ReturnType<typeof openServer>;
 
-describe('when the shared store goes', () => {
-  test('a server already knows what it admitted before', async () => {
+describe('while the shared store is unavailable', () => {
+  test('a server counts what it admitted before', async () => {
     const server = openServer({});
     const bucket = newBucket();
     expect(await admitted(7, server, bucket)).toBe(7);
-    await takeTableAway();
+    await renameTableAway();
     try {
       expect(await admitted(20, server, bucket)).toBe(3);
       server.clock.advance(61_500);
       expect(await admitted(20, server, bucket)).toBe(10);
     } finally {
-      await bringTableBack();
+      await restoreTable();
     }
     expect(server.states).toEqual(['local']);
   });
 
-  test('servers together admit the limit: each its part, and what another used up counts as far as it was seen', async () => {
+  test('servers together admit the limit: each its share, minus what it saw others use', async () => {
     const clock = createManualClock(Date.UTC(2026, 0, 1));
     const [first, second] = [openServer({ serverCount: 2, clock }), openServer({ serverCount: 2, clock })];
     const [even, uneven] = [newBucket('even'), newBucket('uneven')];
@@ -85,7 +85,7 @@ describe('when the shared store goes', () => {
     }
     await admitted(9, first, uneven);
     await admitted(1, second, uneven);
-    await takeTableAway();
+    await renameTableAway();
     try {
       expect(await admitted(20, first, even)).toBe(2);
       expect(await admitted(20, second, even)).toBe(2);
@@ -95,13 +95,13 @@ describe('when the shared store goes', () => {
       expect(await admitted(20, first, uneven)).toBe(5);
       expect(await admitted(20, second, uneven)).toBe(5);
     } finally {
-      await bringTableBack();
+      await restoreTable();
     }
   });
 
-  test('it is asked again once a second, and its return is said once', async () => {
+  test('it is probed once a second, and its recovery is reported once', async () => {
     const server = openServer({});
-    await takeTableAway();
+    await renameTableAway();
     try {
       for (let tenth = 0; tenth < 30; tenth++) {
         await server.store.charge(newBucket(), rule, server.clock.monotonicMs());
@@ -109,7 +109,7 @@ describe('when the shared store goes', () => {
       }
       expect(server.roundTrips()).toBeLessThanOrEqual(4);
     } finally {
-      await bringTableBack();
+      await restoreTable();
     }
     server.clock.advance(1_000);
     for (let again = 0; again < 5; again++) await server.store.charge(newBucket(), rule, server.clock.monotonicMs());
@@ -117,7 +117,7 @@ describe('when the shared store goes', () => {
     expect(server.roundTrips()).toBeGreaterThan(6);
   });
 
-  test('a store that hangs holds nobody up for long, and opens nothing', async () => {
+  test('a store that hangs delays requests only until the timeout, and admits no more than the limit', async () => {
     const server = { ...openServer({}), clock: systemClock };
     const postgres = createPostgresStore({ sql: database.sql, clock: systemClock, timeOf: 'database' });
     const store = createFallbackStore({
@@ -132,25 +132,25 @@ describe('when the shared store goes', () => {
     await database.sql.begin(async (tx) => {
       await tx`LOCK TABLE quota_rows IN ACCESS EXCLUSIVE MODE`;
       const startedMs = systemClock.monotonicMs();
-      const held = await Promise.all(
+      const outcomes = await Promise.all(
         Array.from({ length: 30 }, async () => store.charge(bucket, rule, systemClock.monotonicMs())),
       );
       expect(systemClock.monotonicMs() - startedMs).toBeLessThan(3_000);
-      expect(held.filter(({ allowed }) => allowed)).toHaveLength(9);
+      expect(outcomes.filter(({ allowed }) => allowed)).toHaveLength(9);
     });
     expect(server.states).toEqual(['local']);
   });
 });
 
-describe('when the shared store is back', () => {
+describe('after the shared store has recovered', () => {
   test('both counts must have room for one window', async () => {
     const server = openServer({});
     const [bucket, other] = [newBucket(), newBucket()];
-    await takeTableAway();
+    await renameTableAway();
     try {
       expect(await admitted(8, server, bucket)).toBe(8);
     } finally {
-      await bringTableBack();
+      await restoreTable();
     }
     server.clock.advance(1_500);
     await server.store.charge(other, rule, server.clock.monotonicMs());
@@ -161,8 +161,8 @@ describe('when the shared store is back', () => {
   });
 });
 
-describe('whoever was refused', () => {
-  test('costs no round trip until the wait is over, and then passes', async () => {
+describe('a refused bucket', () => {
+  test('costs no round trip until the wait is over, and is then admitted', async () => {
     const server = openServer({});
     const bucket = newBucket();
     await admitted(10, server, bucket);
@@ -176,7 +176,7 @@ describe('whoever was refused', () => {
     expect((await server.store.charge(bucket, rule, server.clock.monotonicMs())).allowed).toBe(true);
   });
 
-  test('may still make a cheaper charge, and comes in when a charge is given back', async () => {
+  test('may still make a cheaper charge, and is admitted after a refund', async () => {
     const { store, clock } = openServer({});
     const bucket = newBucket();
     const nowMs = clock.monotonicMs();
@@ -189,7 +189,7 @@ describe('whoever was refused', () => {
   });
 });
 
-test('two servers that lose the store under load and find it again admit at most a fifth more in any window', async () => {
+test('two servers that lose the store under load and recover it admit at most a fifth more in any window', async () => {
   const quick: QuotaRule = { name: 'quick', limit: 60, burst: 60, windowMs: 1_500 };
   const servers = [0, 1].map(() =>
     createFallbackStore({
@@ -207,25 +207,25 @@ test('two servers that lose the store under load and find it again admit at most
   const bucket = newBucket();
   const times: number[] = [];
   const startedMs = systemClock.monotonicMs();
-  const hammer = async (store: QuotaStore): Promise<void> => {
+  const sendLoad = async (store: QuotaStore): Promise<void> => {
     while (systemClock.monotonicMs() - startedMs < 6_000) {
       const nowMs = systemClock.monotonicMs();
       if ((await store.charge(bucket, quick, nowMs)).allowed) times.push(nowMs - startedMs);
       await systemClock.sleep(5);
     }
   };
-  const hammering = servers.flatMap((store) => [hammer(store), hammer(store)]);
+  const loads = servers.flatMap((store) => [sendLoad(store), sendLoad(store)]);
   await systemClock.sleep(2_000);
-  await takeTableAway();
+  await renameTableAway();
   await systemClock.sleep(2_000);
-  await bringTableBack();
-  await Promise.all(hammering);
+  await restoreTable();
+  await Promise.all(loads);
   expect(states.toSorted()).toEqual(['local', 'local', 'shared', 'shared']);
   const most = Math.max(
     ...times.map((fromMs) => times.filter((atMs) => atMs >= fromMs && atMs < fromMs + quick.windowMs).length),
   );
   expect(most).toBeLessThanOrEqual(quick.limit * 1.2);
-  // In each phase somebody is admitted.
+  // Requests are admitted in each phase.
   for (const fromMs of [0, 2_000, 4_000]) {
     expect(times.filter((atMs) => atMs >= fromMs && atMs < fromMs + 2_000).length).toBeGreaterThan(10);
   }

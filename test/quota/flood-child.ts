@@ -8,24 +8,24 @@ import { quotas } from '#quota/table/quotas.ts';
 import type { Quota, QuotaName, QuotaScope } from '#quota/table/quotas.ts';
 
 /**
- * Charges as many keys as the first argument says to the stores of a server that counts alone, and as many as the second says
- * to those of one that shares its count, a row of each scope in turn; writes how many MiB of memory the keys took.
+ * Charges as many keys as the first argument to the stores of a server that counts alone, and as many as the second
+ * argument to those of a server that shares its count, alternating between rows of all scopes; prints how many MiB of
+ * memory the keys took.
  */
 const [aloneKeys = 0, sharingKeys = 0] = process.argv.slice(2).map(Number);
 
 const byScope = new Map<QuotaScope, QuotaName>();
 for (const [name, { scope }] of Object.entries<Quota>(quotas)) {
-  // The names are those of the table.
   if (!byScope.has(scope)) byScope.set(scope, name as QuotaName);
 }
 const rows = [...byScope.values()];
 
-// Limits that nobody reaches: with few keys and with many, every charge takes the same way.
-const plenty = rows.map((row): [string, string] => [quotas[row].setting, '1000000']);
-const config = readConfig(Object.fromEntries(plenty));
+// Limits that are never reached, so that every charge takes the same path with few keys and with many.
+const highLimits = rows.map((row): [string, string] => [quotas[row].setting, '1000000']);
+const config = readConfig(Object.fromEntries(highLimits));
 
-// As long as an HMAC. Those would leave garbage that has nothing to do with how many keys there are.
-const nameOf = (_: QuotaName, whose: string) => ({ current: whose, former: undefined });
+// As long as an HMAC. Real HMACs would leave garbage that is unrelated to the number of keys.
+const nameOf = (_: QuotaName, subject: string) => ({ current: subject, previous: undefined });
 
 function openAlone(): QuotaCharger {
   return createQuota({ config, clock: systemClock, nameOf });
@@ -54,7 +54,7 @@ async function charge(quota: QuotaCharger, charges: number, keys: number): Promi
 }
 
 const sizeMib = (): number => process.memoryUsage.rss() / 1_048_576;
-// What charging as such takes.
+// The memory that charging itself takes.
 await charge(openAlone(), 300_000, 100);
 await charge(openSharing(), 300_000, 100);
 const beforeMib = sizeMib();

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { charge, refund, isSpent } from '#quota/stores/gcra.ts';
+import { charge, refund, isExpired } from '#quota/stores/gcra.ts';
 import type { QuotaRule, QuotaState } from '#quota/stores/gcra.ts';
 
 const windowMs = 60_000;
 const rules = fc
   .tuple(fc.integer({ min: 1, max: 150 }), fc.integer({ min: 1, max: 150 }))
   .map(([limit, burst]): QuotaRule => ({ name: 'tested', limit, burst, windowMs }));
-/** Bursts, steady streams, pauses around the width of the window, and fractions of a millisecond. */
+/** Bursts, steady streams, pauses near the width of the window, and fractions of a millisecond. */
 const gaps = fc.array(
   fc.oneof(
     { weight: 5, arbitrary: fc.constant(0) },
@@ -42,7 +42,7 @@ function mostInAnyWindow(times: readonly number[]): number {
   return most;
 }
 
-describe('whatever arrives', () => {
+describe('for any sequence of requests', () => {
   test('no window admits more than its limit, wherever it begins', () => {
     fc.assert(
       fc.property(rules, start, gaps, (rule, startMs, gapsMs) => {
@@ -52,7 +52,7 @@ describe('whatever arrives', () => {
     );
   });
 
-  test('a short while admits no more than the burst and what the rate adds to it', () => {
+  test('a short time admits no more than the burst plus what the rate adds', () => {
     fc.assert(
       fc.property(rules, start, gaps, (rule, startMs, gapsMs) => {
         const admitted = admit(rule, timesOf(startMs, gapsMs));
@@ -69,7 +69,7 @@ describe('whatever arrives', () => {
     );
   });
 
-  test('a refused request passes after the wait that it was told, and not before', () => {
+  test('a refused request passes after the wait in the refusal, and not before', () => {
     fc.assert(
       fc.property(rules, start, gaps, (rule, startMs, gapsMs) => {
         let state: QuotaState | undefined;
@@ -87,7 +87,7 @@ describe('whatever arrives', () => {
     );
   });
 
-  test('as many as remain pass at once, and one more does not', () => {
+  test('as many charges as remain pass at once, and one more does not', () => {
     fc.assert(
       fc.property(rules, start, gaps, (rule, startMs, gapsMs) => {
         const times = timesOf(startMs, gapsMs);
@@ -105,16 +105,16 @@ describe('whatever arrives', () => {
     );
   });
 
-  test('once restored, a key is as good as new', () => {
+  test('a restored bucket is equal to a new one', () => {
     fc.assert(
       fc.property(rules, start, gaps, (rule, startMs, gapsMs) => {
         let charged = charge(rule, undefined, startMs);
         let nowMs = startMs;
         for (nowMs of timesOf(startMs, gapsMs)) charged = charge(rule, charged.state, nowMs);
         const laterMs = nowMs + charged.outcome.restoredInMs + 0.01;
-        expect(isSpent(rule, charged.state, laterMs)).toBe(true);
+        expect(isExpired(rule, charged.state, laterMs)).toBe(true);
         expect(charge(rule, charged.state, laterMs).outcome.remaining).toBe(Math.min(rule.burst, rule.limit) - 1);
-        if (charged.outcome.restoredInMs > 1) expect(isSpent(rule, charged.state, laterMs - 1)).toBe(false);
+        if (charged.outcome.restoredInMs > 1) expect(isExpired(rule, charged.state, laterMs - 1)).toBe(false);
       }),
     );
   });
@@ -143,7 +143,7 @@ describe('charges of different cost', () => {
   );
   const widths = fc.constantFrom(1_000, windowMs, 3_600_000);
 
-  test('add up to no more than the limit in any window, and one that is refused changes nothing', () => {
+  test('add up to no more than the limit in any window, and a refused one changes nothing', () => {
     fc.assert(
       fc.property(rules, widths, start, weighted, (base, widthMs, startMs, steps) => {
         const rule = { ...base, windowMs: widthMs };
@@ -168,7 +168,7 @@ describe('charges of different cost', () => {
     );
   });
 
-  test('wait as long as they are told, whatever they cost, also above the burst', () => {
+  test('pass after the wait in the refusal, at any cost, also above the burst', () => {
     fc.assert(
       fc.property(rules, start, weighted, (rule, startMs, steps) => {
         let state: QuotaState | undefined;
@@ -194,7 +194,7 @@ describe('charges of different cost', () => {
     expect(charge(rule, undefined, 0, 10).outcome).toMatchObject({ allowed: true, remaining: 0 });
   });
 
-  test('are given back at the same cost', () => {
+  test('are refunded at the same cost', () => {
     const rule: QuotaRule = { name: 'tested', limit: 1_000, burst: 1_000, windowMs };
     const { state: first } = charge(rule, undefined, 0, 600);
     const { state: both } = charge(rule, first, 5_000, 300);
@@ -204,7 +204,7 @@ describe('charges of different cost', () => {
   });
 });
 
-test('a clock that was set back by a day locks nobody out for a day', () => {
+test('a clock that was set back by a day blocks no client for a day', () => {
   const rule: QuotaRule = { name: 'tested', limit: 1, burst: 1, windowMs };
   const dayMs = 86_400_000;
   const { state } = charge(rule, undefined, 10 * dayMs);
@@ -234,19 +234,19 @@ describe('a client', () => {
     [20, 0.95],
     [100, 0.97],
     [500, 0.97],
-  ])('that asks for all of %i requests a minute at an even pace gets %f of them', (limit, share) => {
-    const asked = Array.from({ length: limit * 20 }, (_, index) => 12_345.678 + (index * 60_000) / limit);
-    expect(admit({ ...rule, limit, burst: limit }, asked).length / asked.length).toBeGreaterThan(share);
+  ])('that sends all of %i requests a minute at an even pace gets %f of them', (limit, share) => {
+    const requested = Array.from({ length: limit * 20 }, (_, index) => 12_345.678 + (index * 60_000) / limit);
+    expect(admit({ ...rule, limit, burst: limit }, requested).length / requested.length).toBeGreaterThan(share);
   });
 
-  test('that hammers gets its limit in every window all the same', () => {
-    const hammering = Array.from({ length: 20 * 600 }, (_, index) => index * 100);
-    expect(admit(rule, hammering).length).toBeGreaterThanOrEqual(20 * 100 * (60 / 61) - 100);
+  test('that sends requests without pause still gets its limit in every window', () => {
+    const requests = Array.from({ length: 20 * 600 }, (_, index) => index * 100);
+    expect(admit(rule, requests).length).toBeGreaterThanOrEqual(20 * 100 * (60 / 61) - 100);
   });
 });
 
-describe('a charge that is given back', () => {
-  test('counts for nothing', () => {
+describe('a refunded charge', () => {
+  test('does not count', () => {
     const rule: QuotaRule = { name: 'tested', limit: 60, burst: 20, windowMs };
     let state: QuotaState | undefined;
     for (let nowMs = 0; nowMs < 10_000; nowMs++) {
@@ -256,7 +256,7 @@ describe('a charge that is given back', () => {
     }
   });
 
-  test('leaves the cap on all others as it is, whichever was given back and when', () => {
+  test('leaves the limit of all others unchanged, whichever is refunded and when', () => {
     const tight = fc
       .integer({ min: 2, max: 8 })
       .map((limit): QuotaRule => ({ name: 'tested', limit, burst: limit, windowMs }));
@@ -265,43 +265,43 @@ describe('a charge that is given back', () => {
     fc.assert(
       fc.property(tight, steps, (rule, sequence) => {
         let state: QuotaState | undefined;
-        let kept: number[] = [];
+        let counted: number[] = [];
         let nowMs = 0;
         for (const [gapMs, given] of sequence) {
           nowMs += gapMs;
-          const recent = kept.filter((timeMs) => timeMs > nowMs - windowMs);
+          const recent = counted.filter((timeMs) => timeMs > nowMs - windowMs);
           if (given !== null && recent.length > 0 && state !== undefined) {
             const timeMs = recent[given % recent.length];
-            kept = kept.toSpliced(kept.lastIndexOf(timeMs ?? -1), 1);
+            counted = counted.toSpliced(counted.lastIndexOf(timeMs ?? -1), 1);
             state = refund(rule, state, timeMs ?? nowMs);
           } else {
             const charged = charge(rule, state, nowMs);
             ({ state } = charged);
-            if (charged.outcome.allowed) kept.push(nowMs);
+            if (charged.outcome.allowed) counted.push(nowMs);
           }
         }
-        expect(mostInAnyWindow(kept)).toBeLessThanOrEqual(rule.limit);
+        expect(mostInAnyWindow(counted)).toBeLessThanOrEqual(rule.limit);
       }),
       { numRuns: 300 },
     );
   });
 
-  test('lets the others leave the window when their time has come', () => {
+  test('does not delay when other charges leave the window', () => {
     const rule: QuotaRule = { name: 'tested', limit: 60, burst: 20, windowMs };
     let state: QuotaState | undefined;
     for (let second = 0; second < 600; second++) {
-      const proven = charge(rule, state, second * 1_000);
-      state = refund(rule, proven.state, second * 1_000);
+      const authenticated = charge(rule, state, second * 1_000);
+      state = refund(rule, authenticated.state, second * 1_000);
       if (second % 5 > 0) continue;
-      const unproven = charge(rule, state, second * 1_000 + 500);
-      ({ state } = unproven);
-      // One in five seconds: never more than 13 in what is still counted.
-      expect(unproven.outcome.allowed).toBe(true);
+      const unauthenticated = charge(rule, state, second * 1_000 + 500);
+      ({ state } = unauthenticated);
+      // One request in five seconds: never more than 13 are counted.
+      expect(unauthenticated.outcome.allowed).toBe(true);
       expect(rule.limit - state.counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(60 - 13);
     }
   });
 
-  test('cannot lift a key above its limit', () => {
+  test('cannot raise a bucket above its limit', () => {
     const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs };
     let { state } = charge(rule, undefined, 0);
     for (let again = 0; again < 50; again++) state = refund(rule, state, 0);

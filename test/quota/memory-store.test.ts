@@ -11,14 +11,14 @@ import { describeStore, nameOf } from './store-contract.ts';
 
 const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs: 60_000 };
 
-const contracted = createMemoryStore(1_000);
-describeStore('memory', () => contracted);
+const contractStore = createMemoryStore(1_000);
+describeStore('memory', () => contractStore);
 
-function bucket(current: string, former?: string): BucketNames {
-  return { current: nameOf(current), former: former === undefined ? undefined : nameOf(former) };
+function bucket(current: string, previous?: string): BucketNames {
+  return { current: nameOf(current), previous: previous === undefined ? undefined : nameOf(previous) };
 }
 
-test('a flood of keys takes no memory beyond the bound, and newcomers together get the room of one', () => {
+test('a flood of keys takes no memory beyond the maximum, and new keys together get the limit of one', () => {
   const store = createMemoryStore(1_000);
   let allowed = 0;
   for (let key = 0; key < 200_000; key++) {
@@ -29,7 +29,7 @@ test('a flood of keys takes no memory beyond the bound, and newcomers together g
   expect(allowed).toBe(1_000 + 10);
 });
 
-test('a flood takes no room from those who were here before it', () => {
+test('a flood takes no quota from keys that were stored before it', () => {
   const store = createMemoryStore(1_000);
   store.charge(bucket('known'), rule, 0);
   for (let key = 0; key < 5_000; key++) store.charge(bucket(`key-${key}`), rule, 1);
@@ -37,21 +37,21 @@ test('a flood takes no room from those who were here before it', () => {
   expect(again.filter(Boolean)).toHaveLength(9);
 });
 
-test('after a window the room is free again', () => {
+test('after a window the slots are free again', () => {
   const store = createMemoryStore(1_000);
   for (let key = 0; key < 5_000; key++) store.charge(bucket(`old-${key}`), rule, 0);
   for (let key = 0; key < 500; key++) expect(store.charge(bucket(`new-${key}`), rule, 61_000 + key).allowed).toBe(true);
   expect(store.bucketCount()).toBeLessThanOrEqual(500);
 });
 
-test('what stays quiet is forgotten, so that an idle server holds nothing', () => {
+test('an expired bucket is removed, so that an idle server stores none', () => {
   const store = createMemoryStore(1_000);
   for (let key = 0; key < 500; key++) store.charge(bucket(`key-${key}`), rule, 0);
   store.charge(bucket('one'), rule, 61_000);
   expect(store.bucketCount()).toBe(1);
 });
 
-test('a newcomer whose charge is given back leaves room for the next', () => {
+test('a refund for a new key in a full store makes room for the next one', () => {
   const store = createMemoryStore(1);
   store.charge(bucket('first'), rule, 0);
   for (let key = 0; key < 100; key++) {
@@ -60,7 +60,7 @@ test('a newcomer whose charge is given back leaves room for the next', () => {
   }
 });
 
-test('a bucket is found under its former name once, and kept under the new one', () => {
+test('a bucket is found under its previous name once, and stored under the new one', () => {
   const store = createMemoryStore(1_000);
   for (let time = 0; time < 10; time++) store.charge(bucket('old'), rule, 0);
   expect(store.charge(bucket('new', 'old'), rule, 1).allowed).toBe(false);

@@ -11,14 +11,14 @@ import type { TestDatabase } from '../support/postgres/database.ts';
 import { describeStore, newBucket } from './store-contract.ts';
 
 let database: TestDatabase;
-let told: PostgresStore;
+let postgres: PostgresStore;
 beforeAll(async () => {
   database = await createTestDatabase({ poolSize: 6 });
-  told = createPostgresStore({ sql: database.sql, clock: systemClock, timeOf: 'caller' });
+  postgres = createPostgresStore({ sql: database.sql, clock: systemClock, timeOf: 'caller' });
 });
 afterAll(() => database.close());
 
-describeStore('Postgres', () => told);
+describeStore('Postgres', () => postgres);
 
 const nothing: Outcome = { allowed: true, remaining: 0, waitMs: 0, restoredInMs: 0 };
 
@@ -48,19 +48,22 @@ interface Made {
   readonly cost: number;
 }
 
-/** Asked at once, so that what Postgres is asked goes there in one batch; the answers of both, side by side. */
-function askBoth(rule: QuotaRule, startMs: number, sequence: readonly Step[]): Promise<[Outcome, Outcome][]> {
+/**
+ * Runs the steps on both stores without waiting, so that Postgres gets them in one batch; returns pairs of their
+ * outcomes.
+ */
+function runBoth(rule: QuotaRule, startMs: number, sequence: readonly Step[]): Promise<[Outcome, Outcome][]> {
   const memory = createMemoryStore(1_000);
   const buckets = [newBucket(), newBucket(), newBucket()];
   const made: Made[] = [];
-  const answers: Promise<[Outcome, Outcome]>[] = [];
+  const outcomes: Promise<[Outcome, Outcome]>[] = [];
   let nowMs = Date.UTC(2026, 0, 1) + startMs;
   for (const { act, which, share, gap } of sequence) {
     nowMs += (gap * rule.windowMs) / 1_000 + gap / 7;
     if (act === 'refund') {
       for (const { bucket, atMs, cost } of made.splice(which % Math.max(1, made.length), 1)) {
         memory.refund(bucket, rule, atMs, cost);
-        answers.push(told.refund(bucket, rule, atMs, cost).then(() => [nothing, nothing]));
+        outcomes.push(postgres.refund(bucket, rule, atMs, cost).then(() => [nothing, nothing]));
       }
       continue;
     }
@@ -68,15 +71,15 @@ function askBoth(rule: QuotaRule, startMs: number, sequence: readonly Step[]): P
     const cost = 1 + Math.floor((share * (rule.limit - 1)) / 100);
     const expected = memory[act](bucket, rule, nowMs, cost);
     if (act === 'charge' && expected.allowed) made.push({ bucket, atMs: nowMs, cost });
-    answers.push(told[act](bucket, rule, nowMs, cost).then((actual) => [actual, expected]));
+    outcomes.push(postgres[act](bucket, rule, nowMs, cost).then((actual) => [actual, expected]));
   }
-  return Promise.all(answers);
+  return Promise.all(outcomes);
 }
 
-test('whatever comes, memory and Postgres say the same', async () => {
+test('memory and Postgres return the same outcomes for any sequence of charges', async () => {
   await fc.assert(
     fc.asyncProperty(rules, fc.nat(100_000), steps, async (rule, startMs, sequence) => {
-      for (const [actual, expected] of await askBoth(rule, startMs, sequence)) {
+      for (const [actual, expected] of await runBoth(rule, startMs, sequence)) {
         expect({ ...actual, waitMs: 0, restoredInMs: 0 }).toEqual({ ...expected, waitMs: 0, restoredInMs: 0 });
         expect(actual.waitMs).toBeCloseTo(expected.waitMs, 3);
         expect(actual.restoredInMs).toBeCloseTo(expected.restoredInMs, 3);

@@ -17,28 +17,28 @@ const dayMs = 86_400_000;
 const midnightMs = Date.UTC(2026, 5, 1);
 const privacy = createPrivacy(parseKeyRing(newKeyRingText()));
 
-/** The names that a server gives whose clock is `aheadMs` ahead. */
+/** The names of a server whose clock is `aheadMs` ahead. */
 function namesAt(nowMs: number, aheadMs = 0): NameBucket {
   return createSharedBucketNames(privacy, createManualClock(nowMs + aheadMs));
 }
 
 describe('names that servers share', () => {
-  test('are the same on every server, and tell neither whose they are nor of which row', () => {
+  test('are the same on every server, and reveal neither the account nor the row', () => {
     const noonMs = midnightMs + dayMs / 2;
     const name = namesAt(noonMs)('sendMessage', alice);
     expect(name).toEqual(namesAt(noonMs + 3_000_000)('sendMessage', alice));
-    expect(name).toEqual({ current: expect.stringMatching(/^[0-9a-f]{32}$/), former: undefined });
+    expect(name).toEqual({ current: expect.stringMatching(/^[0-9a-f]{32}$/), previous: undefined });
     expect(namesAt(noonMs)('getMessages', alice).current).not.toBe(name.current);
     const other = createSharedBucketNames(createPrivacy(parseKeyRing(newKeyRingText())), createManualClock(noonMs));
     expect(other('sendMessage', alice).current).not.toBe(name.current);
   });
 
-  test('of two days have nothing in common, but for a while after midnight', () => {
+  test('of two days are different, and the previous one is returned for a while after midnight', () => {
     const before = namesAt(midnightMs - dayMs / 2)('sendMessage', alice);
     const after = namesAt(midnightMs + 30_000)('sendMessage', alice);
-    expect(after.former).toBe(before.current);
+    expect(after.previous).toBe(before.current);
     expect(after.current).not.toBe(before.current);
-    expect(namesAt(midnightMs + 200_000)('sendMessage', alice).former).toBeUndefined();
+    expect(namesAt(midnightMs + 200_000)('sendMessage', alice).previous).toBeUndefined();
   });
 });
 
@@ -57,7 +57,7 @@ describe('around midnight, on the shared store', () => {
     ['agree', [0, 0]],
     ['are 50 seconds apart', [-20_000, 30_000]],
     ['are 50 seconds apart the other way', [30_000, -20_000]],
-  ])('nobody gets a second limit from servers whose clocks %s', async (label, aheads) => {
+  ])('no caller gets a second limit from servers whose clocks %s', async (label, aheads) => {
     const times: number[] = [];
     for (let second = -100; second < 150; second += 1) {
       const nowMs = midnightMs + second * 1_000;

@@ -5,14 +5,14 @@ import type { BucketNames, QuotaStore } from '#quota/stores/quota-store.ts';
 
 const windowMs = 60_000;
 const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs };
-/** Times of a real clock: some stores compare what they keep with it. */
+/** A real date, because some stores compare stored times with their own clock. */
 const startMs = Date.UTC(2026, 0, 1, 12) + 0.25;
-let made = 0;
+let bucketCount = 0;
 
-/** A bucket that no other test has; `label` tells those of one test apart. */
+/** A bucket that no other test uses; `label` distinguishes those of one test. */
 export function newBucket(label = ''): BucketNames {
-  made += 1;
-  return { current: nameOf(`${made} ${label}`), former: undefined };
+  bucketCount += 1;
+  return { current: nameOf(`${bucketCount} ${label}`), previous: undefined };
 }
 
 /** Names are hex of 16 bytes, as HMACs are. */
@@ -29,10 +29,10 @@ async function admitted(times: number, charge: () => unknown): Promise<number> {
   return count;
 }
 
-/** What every store does that counts charges at the times it is told. */
+/** The contract of every store, tested with the times that are passed to it. */
 export function describeStore(name: string, storeOf: () => QuotaStore): void {
   describe(`the ${name} store`, () => {
-    test('admits the limit and not one more, and says where the caller stands', async () => {
+    test('admits the limit and not one more, and returns what remains', async () => {
       const bucket = newBucket();
       expect(await storeOf().charge(bucket, rule, startMs)).toMatchObject({ allowed: true, remaining: 9, waitMs: 0 });
       expect(await admitted(20, () => storeOf().charge(bucket, rule, startMs))).toBe(9);
@@ -58,7 +58,7 @@ export function describeStore(name: string, storeOf: () => QuotaStore): void {
       }
     });
 
-    test('lets a client pass that waits whole seconds, as Retry-After says, and none that waits a second less', async () => {
+    test('admits a client that waits for the whole seconds of Retry-After, and none that waits a second less', async () => {
       const bucket = newBucket();
       let nowMs = startMs;
       for (let round = 0; round < 8; round++) {
@@ -73,7 +73,7 @@ export function describeStore(name: string, storeOf: () => QuotaStore): void {
       }
     });
 
-    test('charges what a request costs, and nothing when it is refused', async () => {
+    test('charges the cost of a request, and nothing when it is refused', async () => {
       const bucket = newBucket();
       expect(await storeOf().charge(bucket, rule, startMs, 7)).toMatchObject({ allowed: true, remaining: 3 });
       expect(await storeOf().charge(bucket, rule, startMs, 4)).toMatchObject({ allowed: false, remaining: 3 });
@@ -82,29 +82,29 @@ export function describeStore(name: string, storeOf: () => QuotaStore): void {
       await expect(async () => storeOf().charge(bucket, rule, startMs, 0)).rejects.toThrow(RangeError);
     });
 
-    test('says what a charge would come to, and charges nothing for it', async () => {
+    test('returns the outcome of a charge on peek, and charges nothing', async () => {
       const bucket = newBucket();
       for (let time = 0; time < 30; time++) {
         expect(await storeOf().peek(bucket, rule, startMs, 4)).toMatchObject({ allowed: true });
       }
       await storeOf().charge(bucket, rule, startMs, 7);
-      const looked = await storeOf().peek(bucket, rule, startMs, 4);
-      expect(looked.allowed).toBe(false);
-      expect(await storeOf().charge(bucket, rule, startMs, 4)).toEqual(looked);
+      const peeked = await storeOf().peek(bucket, rule, startMs, 4);
+      expect(peeked.allowed).toBe(false);
+      expect(await storeOf().charge(bucket, rule, startMs, 4)).toEqual(peeked);
     });
 
-    test('takes charges back at the same cost', async () => {
+    test('refunds charges at the same cost', async () => {
       const bucket = newBucket();
       await storeOf().charge(bucket, rule, startMs, 6);
       await storeOf().charge(bucket, rule, startMs + 5_000, 4);
       await storeOf().refund(bucket, rule, startMs + 5_000, 4);
       expect(await storeOf().peek(bucket, rule, startMs + 6_000, 4)).toMatchObject({ allowed: true, remaining: 0 });
-      // Those of the first second leave the window at their own time.
+      // The charges of the first second leave the window at their own time.
       expect(await storeOf().peek(bucket, rule, startMs + 61_500, 10)).toMatchObject({ allowed: true });
       await storeOf().refund(newBucket('never charged'), rule, startMs);
     });
 
-    test('holds rules whose windows differ, and forgets neither for the other', async () => {
+    test('supports rules with different windows, and removes neither early', async () => {
       const hourly: QuotaRule = { name: 'hourly', limit: 10, burst: 10, windowMs: 3_600_000 };
       const [long, short] = [newBucket('long'), newBucket('short')];
       await storeOf().charge(long, hourly, startMs, 10);
@@ -116,10 +116,10 @@ export function describeStore(name: string, storeOf: () => QuotaStore): void {
       expect(await storeOf().charge(long, hourly, startMs + 3_661_000, 10)).toMatchObject({ allowed: true });
     });
 
-    test('finds what was charged under a former name, once, and keeps it under the new one', async () => {
+    test('moves charges from a previous name to the current one, once', async () => {
       const [old, current] = [newBucket('old'), newBucket('new')];
       await storeOf().charge(old, rule, startMs, 10);
-      const renamed = { current: current.current, former: old.current };
+      const renamed = { current: current.current, previous: old.current };
       expect(await storeOf().charge(renamed, rule, startMs + 1)).toMatchObject({ allowed: false });
       await storeOf().refund(renamed, rule, startMs, 4);
       expect(await storeOf().charge(current, rule, startMs + 2, 5)).toMatchObject({ allowed: false, remaining: 4 });
@@ -127,7 +127,7 @@ export function describeStore(name: string, storeOf: () => QuotaStore): void {
       expect(await storeOf().charge(old, rule, startMs + 3, 10)).toMatchObject({ allowed: true });
     });
 
-    test('counts every one of many that come at once', async () => {
+    test('counts every one of many concurrent charges', async () => {
       const bucket = newBucket();
       const others = Array.from({ length: 5 }, (_, index) => newBucket(`other ${index}`));
       const outcomes = await Promise.all(

@@ -31,13 +31,13 @@ test('counts that many servers add at once all count', async () => {
   );
   const events = await readAuditEvents(database.db, 2 * daySeconds);
   const totals = new Map<string, number>();
-  // Midnight may pass in the middle of it.
+  // Midnight may pass during the test.
   for (const { subject, count } of events) totals.set(subject, count + (totals.get(subject) ?? 0));
   expect(Object.fromEntries(totals)).toEqual(Object.fromEntries(subjects.map((subject) => [subject, 120])));
   expect(events.every(({ bucket }) => bucket.getTime() % (daySeconds * 1_000) === 0)).toBe(true);
 });
 
-test('a word that could be a name or an address does not get into the table', async () => {
+test('a value that could be a name or an address is refused by the table', async () => {
   for (const subject of ['did:plc:abc', '203.0.113.9', '2001:db8::1', 'a b', '', 'alice@example.com', 'x'.repeat(60)]) {
     const add = addAuditCounts(database.sql, [{ kind: 'ban', subject, count: 1 }], 60);
     await expect(add, subject).rejects.toThrow('violates check constraint');
@@ -52,7 +52,7 @@ function removeOld(ttlDays: number): Promise<number[]> {
   );
 }
 
-test('what is past its retention goes, what is not stays, and the last operator action always does', async () => {
+test('rows past their retention are removed, others are not, and the last operator action always remains', async () => {
   const { sql, db } = database;
   await sql`INSERT INTO audit_events
     SELECT date_trunc('minute', now()) - make_interval(hours => hours), 'ban', 'address', 1 FROM generate_series(0, 200) AS hours`;
@@ -79,7 +79,7 @@ async function chainOf(length: number): Promise<void> {
 
 const verify = (): Promise<ChainReport> => verifyOperatorActions({ db: database.db, ring });
 
-test('operators at work at the same time make one chain without a break', async () => {
+test('concurrent operators append to one chain without a break', async () => {
   await Promise.all(Array.from({ length: 12 }, () => chainOf(1)));
   expect(await verify()).toEqual({ count: 12, firstNo: 1, lastNo: 12, broken: [], uncheckable: [] });
   const actions = await readOperatorActions(database.db, daySeconds);
@@ -87,12 +87,12 @@ test('operators at work at the same time make one chain without a break', async 
   expect(actions.every(({ takenAt }) => takenAt.getTime() % 60_000 === 0)).toBe(true);
 });
 
-test('an action cannot be changed by a statement that does not first remove the guard', async () => {
+test('an action cannot be changed by a statement that does not first disable the trigger', async () => {
   await chainOf(1);
   await expect(database.sql`UPDATE operator_actions SET subject = 'none'`).rejects.toThrow('never changed');
 });
 
-// Each by somebody who owns the database but has not the key.
+// Each statement is by an attacker who owns the database but does not have the key.
 const tampering: readonly (readonly [what: string, statement: string, broken: readonly number[]])[] = [
   ['a changed word', `UPDATE operator_actions SET subject = 'none' WHERE action_no = 3`, [3]],
   ['a changed time', `UPDATE operator_actions SET taken_at = taken_at - interval '1 hour' WHERE action_no = 2`, [2]],
@@ -116,7 +116,7 @@ const tampering: readonly (readonly [what: string, statement: string, broken: re
   ['the first one replaced', `UPDATE operator_actions SET previous_digest = sha256('x') WHERE action_no = 1`, [1]],
 ];
 
-test.each(tampering)('%s is found', async (_what, statement, broken) => {
+test.each(tampering)('%s is detected', async (_what, statement, broken) => {
   await chainOf(5);
   await database.sql`ALTER TABLE operator_actions DISABLE TRIGGER operator_actions_stay`;
   await database.sql.unsafe(statement);
@@ -124,15 +124,15 @@ test.each(tampering)('%s is found', async (_what, statement, broken) => {
   expect((await verify()).broken).toEqual(broken);
 });
 
-test('actions of a former key are checked with it, and named when it is gone', async () => {
+test('actions of a previous key are verified with it, and reported as uncheckable without it', async () => {
   await chainOf(2);
-  const former = newKeyRingText();
+  const changedKey = newKeyRingText();
   const other = parseKeyRing(`2:${newKeyRingText().slice(2)}`);
   const { db } = database;
   await appendOperatorAction({ db, ring: other }, { action: 'migrate.up', subject: 'none' });
   expect(await verify()).toMatchObject({ count: 3, broken: [], uncheckable: [3] });
   const both = { current: other.current, byId: (id: number) => other.byId(id) ?? ring.byId(id) };
   expect(await verifyOperatorActions({ db, ring: both })).toMatchObject({ broken: [], uncheckable: [] });
-  // The same id with other bytes.
-  expect(await verifyOperatorActions({ db, ring: parseKeyRing(former) })).toMatchObject({ broken: [1, 2] });
+  // The same key id with other bytes.
+  expect(await verifyOperatorActions({ db, ring: parseKeyRing(changedKey) })).toMatchObject({ broken: [1, 2] });
 });

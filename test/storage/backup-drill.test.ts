@@ -29,7 +29,7 @@ import { projectRoot } from '../conventions/source-tree.ts';
 import { createXrpcClient, errorNameOf } from '../support/clients/xrpc-client.ts';
 import type { XrpcClient } from '../support/clients/xrpc-client.ts';
 
-/** As docs/backups.md gives them. */
+/** The commands of docs/backups.md. */
 const commands = {
   dump: ['pg_dump', '--format=custom', '--no-unlogged-table-data', '--exclude-schema=bullmq'],
   restore: ['pg_restore', '--exit-on-error', '--no-owner'],
@@ -48,7 +48,7 @@ let bob: Account;
 let device: RegisteredDevice;
 let conversation: CraftedConversation;
 let bodies: readonly Buffer[];
-/** Of the last event that Bob got; its message is in no dump. */
+/** The cursor of the last event that Bob received; its message is in no dump. */
 let cursor: string | undefined;
 let usedToken: string;
 let handedOutAfter: string | undefined;
@@ -58,7 +58,7 @@ const clientOf = (account: Account): XrpcClient => createXrpcClient({ server, ac
 const serve = (databaseUrl: string): Promise<TestServer> =>
   startTestServer({ databaseUrl, plcUrl: plc.url, identityKey });
 
-/** What an operator's command prints, and its exit code. */
+/** Runs an operator command; returns its output and exit code. */
 function admin(databaseUrl: string, ...args: readonly string[]): Promise<{ code: number; text: string }> {
   const env = { PATH: process.env['PATH'], NODE_ENV: 'test', DATABASE_URL: databaseUrl, IDENTITY_KEY: identityKey };
   return new Promise((resolve) => {
@@ -73,7 +73,7 @@ async function claim(account: Account): Promise<string | undefined> {
   return keyPackages[0]?.keyPackageHash;
 }
 
-/** Archived, so that a copy of the cluster with its archive has everything up to now. */
+/** Archives the current WAL, so that a copy of the cluster with its archive contains everything up to now. */
 async function archiveWal(): Promise<void> {
   const [row] = await source.sql<{ file: string }[]>`SELECT pg_walfile_name(pg_switch_wal()) AS file`;
   for (let attempt = 0; attempt < 200; attempt++) {
@@ -95,7 +95,7 @@ beforeAll(async () => {
   sourceUrl = onDatabase(adminUrl, 'nightjar');
   source = openDatabase({ url: sourceUrl, poolSize: 2, applicationName: 'drill', purpose: 'maintenance' });
   await migrateUp(source);
-  // A service that has been busy for a while is far ahead of a new cluster.
+  // A service that has run for a while has higher transaction ids than a new cluster.
   await source.sql.unsafe('DO $$ BEGIN FOR i IN 1..5000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$');
   plc = await startLoopbackPlc();
   [alice, bob] = [createAccount(plc), createAccount(plc)];
@@ -129,7 +129,7 @@ afterAll(async () => {
   await postgres?.close();
 });
 
-/** What holds in a restored database that has the messages up to `kept`, whose numbers go on at `next`. */
+/** Checks a restored database that has the messages up to `kept` and whose numbers continue at `next`. */
 async function expectSafeToResume(kept: number, next: number): Promise<void> {
   const here = clientOf(bob);
   const before = await here.call('getMessages', { convoId: conversation.convoId, sinceSeq: 0 });
@@ -158,10 +158,10 @@ async function expectSafeToResume(kept: number, next: number): Promise<void> {
   await resumed.close();
 }
 
-/** No token of before, and no key package that was handed out to somebody, is good once more. */
+/** Checks that no earlier token and no claimed key package can be used again. */
 async function expectNothingUsedTwice(): Promise<void> {
   const again = await clientOf(bob).raw('getConvos', { token: usedToken });
-  // Which of the two depends on how long the restore took.
+  // The response depends on how long the restore took.
   expect([
     [401, 'JwtTooOld'],
     [503, 'ServiceUnavailable'],
@@ -181,7 +181,6 @@ async function expectJobsRun(databaseUrl: string): Promise<void> {
     clock: systemClock,
     logger: createLogger('error'),
     metrics,
-    // Every job has the same type of name.
     schedules: Object.fromEntries(jobNames.map((name) => [name, '* * * * * *'])) as JobSchedules,
   });
   try {
@@ -193,14 +192,14 @@ async function expectJobsRun(databaseUrl: string): Promise<void> {
   }
 }
 
-test('the page of backups gives the commands of this drill', async () => {
+test('docs/backups.md contains the commands of this test', async () => {
   const page = await readFile(join(projectRoot, 'docs/backups.md'), 'utf8');
   for (const words of Object.values(commands)) expect(page).toContain(words.join(' '));
   expect(page).toContain('npm run admin -- restore finish');
 });
 
 describe.skipIf(!hasDebianPostgres)("a restore on Debian's Postgres 15 (package postgresql-15 needed)", () => {
-  test('is not finished under a running server', async () => {
+  test('is refused while a server is running', async () => {
     const { code, text } = await admin(sourceUrl, 'restore', 'finish');
     expect([code, text]).toEqual([
       1,
@@ -209,7 +208,7 @@ describe.skipIf(!hasDebianPostgres)("a restore on Debian's Postgres 15 (package 
     await server.stop();
   });
 
-  test('of a dump, in another cluster', { timeout: 120_000 }, async () => {
+  test('of a dump, into another cluster', { timeout: 120_000 }, async () => {
     await postgres.create('target');
     const adminUrl = await postgres.start('target');
     await postgres.run('createdb', '--maintenance-db', adminUrl, 'nightjar');
@@ -241,7 +240,7 @@ describe.skipIf(!hasDebianPostgres)("a restore on Debian's Postgres 15 (package 
     await server.stop();
   });
 
-  test('of everything there was: numbers and key packages go on', { timeout: 120_000 }, async () => {
+  test('of the complete data continues numbers and key packages', { timeout: 120_000 }, async () => {
     const finished = await admin(sourceUrl, 'restore', 'finish', '--complete');
     expect(JSON.parse(finished.text)).toMatchObject({ conversations: 0, keyPackagesWithdrawn: 0 });
     server = await serve(sourceUrl);

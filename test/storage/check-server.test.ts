@@ -7,7 +7,7 @@ import { openDatabase } from '#storage/connection/database.ts';
 import type { Sql } from '#storage/connection/database.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 
-test('the Postgres of the tests is good enough for development', async () => {
+test('the Postgres of the tests is accepted in development', async () => {
   const database = await createTestDatabase({ poolSize: 1 });
   try {
     expect((await checkServer(database, { production: false })).versionMajor).toBeGreaterThanOrEqual(15);
@@ -16,7 +16,7 @@ test('the Postgres of the tests is good enough for development', async () => {
   }
 });
 
-test('production refuses a Postgres that may lose or hold back messages', async () => {
+test('production refuses a Postgres that may lose or delay messages', async () => {
   const database = await createTestDatabase({ poolSize: 1 });
   try {
     await database.sql`set synchronous_commit = off`;
@@ -45,7 +45,7 @@ test('a Postgres before 15 and a standby are refused with the remedy', async () 
   };
   const database = openDatabase({ url: inject('postgresUrl'), poolSize: 1, applicationName: 'unused' });
   try {
-    // No Postgres 14 is at hand: its answer stands in for it.
+    // No Postgres 14 is available, so the test returns its settings.
     const old = { ...database, sql: (() => Promise.resolve([row])) as unknown as Sql };
     await expect(checkServer(old, { production: false })).rejects.toThrow(/version 14; 15 or newer[^]*standby/);
   } finally {
@@ -57,7 +57,7 @@ test.for([
   ['default_transaction_read_only', 'on', /default_transaction_read_only is on/],
   ['default_transaction_isolation', 'repeatable read', /isolation is repeatable read/],
   ['synchronous_commit', 'off', /synchronous_commit is off/],
-] as const)("what is preset for the service's own user counts: %s", async ([name, value, expected]) => {
+] as const)('settings preset for the role of the service are checked: %s', async ([name, value, expected]) => {
   const database = await createTestDatabase({ poolSize: 1 });
   const role = `nightjar_preset_${newSecret(4).toString('hex')}`;
   const password = newSecret(16).toString('hex');
@@ -71,14 +71,14 @@ test.for([
     const refusal = await checkServer(preset, { production: true }).catch((reason: unknown) => reason);
     await preset.close();
     expect(String(refusal)).toMatch(expected);
-    expect(refusal).toMatchObject({ mayPass: false });
+    expect(refusal).toMatchObject({ isTemporary: false });
   } finally {
     await database.sql.unsafe(`DROP ROLE ${role}`);
     await database.close();
   }
 });
 
-test('when nothing answers, the error says what to do and shows no password', async () => {
+test('when the server does not respond, the error contains the remedy and no password', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
@@ -91,7 +91,7 @@ test('when nothing answers, the error says what to do and shows no password', as
   try {
     const error: unknown = await checkServer(database, { production: true }).catch((reason: unknown) => reason);
     expect(String(error)).toContain('Start Postgres');
-    expect(error).toMatchObject({ mayPass: true });
+    expect(error).toMatchObject({ isTemporary: true });
     expect(String(error)).not.toContain('topsecret');
   } finally {
     await database.close();

@@ -23,7 +23,7 @@ afterEach(async () => {
 async function newFolder(): Promise<string> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'nightjar-embedded-')));
   cleanUps.push(async () => {
-    // A failed test may leave a Postgres that nobody owns; without its folder it would be hard to find.
+    // A failed test may leave a Postgres running, which could not be found without its folder.
     const pid = await postmasterPid(folder).catch(() => undefined);
     if (pid !== undefined && (await identifyProcess(pid)) !== undefined) process.kill(pid, 'SIGQUIT');
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
@@ -94,7 +94,7 @@ describe('the embedded Postgres', () => {
     expect(await query(second.url, 'select word from kept')).toEqual([{ word: 'safe' }]);
   });
 
-  test('is adopted with its data after kill -9 of its owner, and stopped by the new one', async () => {
+  test('is adopted with its data after its owner is killed, and stopped by the new owner', async () => {
     const dataDir = await newFolder();
     const { child, url } = await startChild(dataDir, 'stop');
     await query(url, "create table kept (word text); insert into kept values ('safe')");
@@ -102,11 +102,11 @@ describe('the embedded Postgres', () => {
     await end(child, 'SIGKILL');
     expect(await identifyProcess(pid)).toBeDefined();
 
-    const heir = await start(dataDir);
-    expect(heir.mode).toBe('adopted');
+    const newOwner = await start(dataDir);
+    expect(newOwner.mode).toBe('adopted');
     expect(await postmasterPid(dataDir)).toBe(pid);
-    expect(await query(heir.url, 'select word from kept')).toEqual([{ word: 'safe' }]);
-    await heir.stop();
+    expect(await query(newOwner.url, 'select word from kept')).toEqual([{ word: 'safe' }]);
+    await newOwner.stop();
     expect(await identifyProcess(pid)).toBeUndefined();
   });
 
@@ -133,7 +133,7 @@ describe('the embedded Postgres', () => {
     expect(await query(next.url, 'select word from kept')).toEqual([{ word: 'safe' }]);
   });
 
-  test('refuses a second owner, lends to a borrower, and a borrower does not stop it', async () => {
+  test('refuses a second owner, admits a borrower, and is not stopped by the borrower', async () => {
     const dataDir = await newFolder();
     const { child, url } = await startChild(dataDir, 'stop');
     await expect(start(dataDir)).rejects.toThrow(DataDirBusyError);
@@ -144,7 +144,7 @@ describe('the embedded Postgres', () => {
     expect(await query(url, 'select 1 as alive')).toEqual([{ alive: 1 }]);
   });
 
-  test('of several that start at once on one folder, one wins', async () => {
+  test('is owned by exactly one of several that start at once on one folder', async () => {
     const dataDir = await newFolder();
     const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => start(dataDir)));
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
@@ -153,7 +153,7 @@ describe('the embedded Postgres', () => {
     }
   });
 
-  test('a borrower that finds nobody starts it and stops it again', async () => {
+  test('is started and stopped by a borrower when there is no owner', async () => {
     const dataDir = await newFolder();
     const borrower = await start(dataDir, { access: 'borrow' });
     expect(borrower.mode).toBe('created');
@@ -162,22 +162,23 @@ describe('the embedded Postgres', () => {
     expect(await identifyProcess(pid)).toBeUndefined();
   });
 
-  test('starts although its old process id now belongs to another program', async () => {
+  test('starts although its old process id belongs to another program', async () => {
     const dataDir = await newFolder();
     const first = await start(dataDir);
     const pidFile = join(dataDir, 'postgres', 'postmaster.pid');
     const lines = (await readFile(pidFile, 'utf8')).split('\n').slice(1);
     await first.stop();
-    // The stranger runs as the database's user: only such a one would make Postgres believe that it runs already.
+    // The other process runs as the database's user: only then does Postgres take the process id for a running
+    // Postgres.
     const { uid, gid } = await stat(join(dataDir, 'postgres'));
-    const stranger = spawn('sleep', ['60'], { uid, gid, cwd: '/' });
-    cleanUps.push(() => end(stranger, 'SIGKILL'));
-    await writeFile(pidFile, [stranger.pid, ...lines].join('\n'), { mode: 0o600 });
+    const otherProcess = spawn('sleep', ['60'], { uid, gid, cwd: '/' });
+    cleanUps.push(() => end(otherProcess, 'SIGKILL'));
+    await writeFile(pidFile, [otherProcess.pid, ...lines].join('\n'), { mode: 0o600 });
     expect((await start(dataDir)).mode).toBe('started');
-    expect(stranger.exitCode).toBeNull();
+    expect(otherProcess.exitCode).toBeNull();
   });
 
-  test('a creation that was killed half-way is begun anew', async () => {
+  test('is created again after an interrupted creation', async () => {
     const dataDir = await newFolder();
     await mkdir(join(dataDir, 'postgres.new', 'data', 'base'), { recursive: true });
     await writeFile(join(dataDir, 'postgres.password'), '');
@@ -185,19 +186,19 @@ describe('the embedded Postgres', () => {
     expect((await start(dataDir)).mode).toBe('created');
   });
 
-  test('data of another major version are left alone', async () => {
+  test('does not change data of another major version', async () => {
     const dataDir = await newFolder();
     await mkdir(join(dataDir, 'postgres'));
     await writeFile(join(dataDir, 'postgres', 'PG_VERSION'), '14\n');
     await expect(start(dataDir)).rejects.toThrow('written by Postgres 14');
   });
 
-  test('asks for the password, listens on loopback only, and keeps both secrets and data out of its log', async () => {
+  test('requires the password, listens on loopback only, and logs neither secrets nor data', async () => {
     const dataDir = await newFolder();
     const { url } = await start(dataDir);
-    const stranger = new URL(url);
-    stranger.password = 'guess';
-    await expect(query(stranger.href, 'select 1')).rejects.toThrow('password');
+    const wrongUrl = new URL(url);
+    wrongUrl.password = 'guess';
+    await expect(query(wrongUrl.href, 'select 1')).rejects.toThrow('password');
     await query(url, 'create table once (name text primary key)');
     const twice = "insert into once values ('did:plc:alice'), ('did:plc:alice')";
     await expect(query(url, twice)).rejects.toThrow('duplicate');
@@ -213,7 +214,7 @@ describe('the embedded Postgres', () => {
     expect((await stat(join(dataDir, 'postgres.password'))).mode & 0o077).toBe(0);
   });
 
-  test.runIf(process.getuid?.() === 0)('as root, works inside a folder that only root can enter', async () => {
+  test.runIf(process.getuid?.() === 0)('works as root inside a folder that only root can enter', async () => {
     const home = await newFolder();
     await chmod(home, 0o700);
     const dataDir = join(home, 'clone', '.data');
@@ -221,7 +222,7 @@ describe('the embedded Postgres', () => {
     expect(await query(url, 'select 1 as alive')).toEqual([{ alive: 1 }]);
     const status = await readFile(`/proc/${await postmasterPid(dataDir)}/status`, 'utf8');
     expect(/^Uid:\s+(\d+)/m.exec(status)?.[1]).not.toBe('0');
-    // Bit 2 is dac_read_search, bit 1 dac_override: what it takes to get in, and nothing else.
+    // Bit 2 is dac_read_search, bit 1 dac_override: the capability to enter the folder, and no other.
     expect(['0000000000000004', '0000000000000002']).toContain(/^CapEff:\s+(\w+)/m.exec(status)?.[1]);
   });
 });

@@ -35,12 +35,12 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
-/** The files of the whole data folder, log included, that hold `marker`. */
+/** The files of the whole data folder, log included, that contain `marker`. */
 async function filesWith(marker: Buffer): Promise<string[]> {
   const found: string[] = [];
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
-    // A file may go while others are read.
+    // A file may be removed while others are read.
     const bytes = entry.isFile() ? await readFile(path).catch(() => Buffer.alloc(0)) : Buffer.alloc(0);
     if (bytes.includes(marker)) found.push(path.slice(folder.length + 1));
   }
@@ -66,16 +66,16 @@ async function storeMessage(groupId: Buffer, body: Buffer, ageDays: number): Pro
   return row?.seq ?? 0;
 }
 
-test('once its partition has ended, and after a WAL switch and a checkpoint, no file of the database holds an expired message, and seq goes on', async () => {
+test('after its partition was dropped, a WAL switch and a checkpoint, no file of the database contains an expired message, and seq continues', async () => {
   const groupId = newSecret(16);
   const marker = newSecret(48);
-  const living = newSecret(48);
+  const unexpired = newSecret(48);
   await database.sql`INSERT INTO conversation_counters (group_id, epoch) VALUES (${groupId}, 1)`;
   await makeExpiredPartition();
   for (const sizeBytes of [1_024, 65_536]) {
     await storeMessage(groupId, Buffer.concat([marker, newSecret(sizeBytes)]), 33);
   }
-  await storeMessage(groupId, living, 1);
+  await storeMessage(groupId, unexpired, 1);
   await database.sql`CHECKPOINT`;
   const before = await filesWith(marker);
   expect(before.some((path) => path.includes('pg_wal'))).toBe(true);
@@ -85,6 +85,6 @@ test('once its partition has ended, and after a WAL switch and a checkpoint, no 
   await database.sql`SELECT pg_switch_wal()`;
   await database.sql`CHECKPOINT`;
   expect(await filesWith(marker)).toEqual([]);
-  expect(await filesWith(living)).not.toEqual([]);
+  expect(await filesWith(unexpired)).not.toEqual([]);
   expect(await storeMessage(groupId, newSecret(16), 0)).toBe(4);
 });

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { migrationFolder } from '#storage/schema/migrator.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
-import { harmDone, readShape } from '../support/postgres/schema-shape.ts';
+import { breakingChanges, readShape } from '../support/postgres/schema-shape.ts';
 
 interface MigrationModule {
   readonly effect?: unknown;
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-test('every migration says whether a server of the release before goes on beside it, and those that say so take nothing away', async () => {
+test('every migration states whether a server of the previous release can run on it, and an expanding one removes nothing', async () => {
   const harm: Record<string, readonly string[]> = {};
   const built = await createTestDatabase({ schema: 'empty', poolSize: 2 });
   onTestFinished(() => built.close());
@@ -30,13 +30,13 @@ test('every migration says whether a server of the release before goes on beside
     expect(['expands', 'contracts'], file).toContain(module.effect);
     const before = await readShape(built.sql);
     await built.db.transaction().execute((tx) => module.up(tx as unknown as Kysely<unknown>));
-    const done = harmDone(before, await readShape(built.sql));
+    const done = breakingChanges(before, await readShape(built.sql));
     if (module.effect === 'expands' && done.length > 0) harm[file] = done;
   }
   expect(harm).toEqual({});
 });
 
-test('a migration that expands keeps every row', async () => {
+test('an expanding migration removes no row', async () => {
   const losing: string[] = [];
   for (const file of files) {
     const text = await readFile(join(migrationFolder, file), 'utf8');
@@ -52,21 +52,21 @@ const start = `
   CREATE INDEX kept_by_note ON kept (note);
   CREATE FUNCTION answer(integer) RETURNS integer LANGUAGE sql AS 'SELECT $1'`;
 
-/** Of a statement that is then taken back. */
+/** Runs the statement in a transaction that is rolled back. */
 async function harmOf(statement: string): Promise<readonly string[]> {
   let harm: readonly string[] | undefined;
-  const takenBack = database.sql.begin(async (tx) => {
+  const rolledBack = database.sql.begin(async (tx) => {
     await tx.unsafe(start);
     const before = await readShape(tx);
     await tx.unsafe(statement);
-    harm = harmDone(before, await readShape(tx));
-    throw new Error('taken back');
+    harm = breakingChanges(before, await readShape(tx));
+    throw new Error('rolled back');
   });
-  await expect(takenBack).rejects.toThrow('taken back');
+  await expect(rolledBack).rejects.toThrow('rolled back');
   return harm ?? [];
 }
 
-describe('a migration is not taken for one that only expands', () => {
+describe('a migration does not count as expanding when it contains', () => {
   test.each([
     'DROP TABLE kept',
     'ALTER TABLE kept RENAME TO moved',
@@ -92,7 +92,7 @@ describe('a migration is not taken for one that only expands', () => {
   });
 });
 
-test('new tables, columns that may be left out, indexes, overloads and new bodies are no harm', async () => {
+test('new tables, optional columns, indexes, overloads and new function bodies do no harm', async () => {
   const harmless = `
     CREATE TABLE added (id int PRIMARY KEY, name text NOT NULL UNIQUE, kept int REFERENCES kept);
     ALTER TABLE kept ADD COLUMN owner bytea, ADD COLUMN is_new boolean NOT NULL DEFAULT false;

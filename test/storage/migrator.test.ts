@@ -42,7 +42,7 @@ async function schemaOf({ sql }: Database): Promise<readonly string[]> {
   return rows.map(({ line }) => line).filter((line) => !line.includes('kysely_migration'));
 }
 
-test('every migration goes up, down to an empty schema, and up again to the same one', async () => {
+test('all migrations up, down to an empty schema, and up again result in the same schema', async () => {
   const database = await emptyDatabase();
   const before = await schemaOf(database);
   const names = (await readdir(migrationFolder)).map((file) => file.replace(/\.ts$/, '')).sort();
@@ -67,7 +67,7 @@ test('four servers that migrate at once apply each migration once', async () => 
   expect(applied.flat()).toEqual(['0001-slow']);
 });
 
-test('a migration that fails leaves nothing of its run behind', async () => {
+test('a failed migration changes nothing', async () => {
   const database = await emptyDatabase();
   const folder = await migrations({ '0001-good': 'create table good ()', '0002-bad': 'create table good ()' });
   const before = await schemaOf(database);
@@ -76,7 +76,7 @@ test('a migration that fails leaves nothing of its run behind', async () => {
   expect((await migrationStatus(database, folder)).map(({ appliedAt }) => appliedAt)).toEqual([undefined, undefined]);
 });
 
-test('a server refuses a database that lacks migrations or has unknown ones, and says what to do', async () => {
+test('a server refuses a database that lacks migrations or has unknown ones, with the remedy', async () => {
   const database = await emptyDatabase();
   const old = await migrations({ '0001-first': 'create table first ()' });
   const current = await migrations({ '0001-first': 'create table first ()', '0002-second': 'create table second ()' });
@@ -86,7 +86,7 @@ test('a server refuses a database that lacks migrations or has unknown ones, and
   await expect(assertMigrated(database, old)).rejects.toThrow('0002-second');
 });
 
-test('a server goes on beside a newer release that only added to its schema, and not beside one that took something away', async () => {
+test('a server accepts the schema of a newer release that only added to it, and refuses one that removed something', async () => {
   const database = await emptyDatabase();
   const first = { '0001-first': 'create table first ()' };
   const second = { ...first, '0002-second': 'create table second ()' };
@@ -107,14 +107,14 @@ test('a server goes on beside a newer release that only added to its schema, and
   await expect(assertMigrated(database, old)).resolves.toBeUndefined();
 });
 
-test('a release that lacks what another one applied does not migrate past it', async () => {
+test('a release does not migrate past a migration of another release', async () => {
   const database = await emptyDatabase();
   await migrateUp(database, await migrations({ '0001-first': 'create table first ()', '0003-theirs': 'select 1' }));
   const ours = await migrations({ '0001-first': 'create table first ()', '0002-ours': 'create table ours ()' });
   await expect(migrateUp(database, ours)).rejects.toThrow('The database lacks 0002-ours and has 0003-theirs');
 });
 
-test('what former releases recorded counts, stays for them, and is taken over once by four servers at once', async () => {
+test('migrations recorded by previous releases count, remain for them, and are copied once by four concurrent servers', async () => {
   const database = await emptyDatabase();
   const statements = { '0001-first': 'create table first ()', '0002-second': 'create table second ()' };
   const provider = { getMigrations: async () => ({ '0001-first': await moduleOf(statements['0001-first']) }) };
@@ -134,7 +134,7 @@ test('what former releases recorded counts, stays for them, and is taken over on
   expect(await requiredNames(database)).toEqual([]);
 });
 
-test('a new database asks releases to know its first three migrations, and those that contract', async () => {
+test('a new database requires its first three migrations and every contracting one', async () => {
   const database = await emptyDatabase();
   await migrateUp(database);
   const contracting = (await migrationStatus(database)).filter(({ effect }) => effect === 'contracts');
@@ -153,7 +153,7 @@ async function moduleOf(statement: string): Promise<Migration> {
   return (await import(pathToFileURL(join(folder, '0001-only.mjs')).href)) as Migration;
 }
 
-/** A folder of migrations without imports, each one statement; those of `expanding` say so. */
+/** Creates a folder of migrations without imports, one statement each; those in `expanding` have that effect. */
 async function migrations(
   statements: Readonly<Record<string, string>>,
   expanding: readonly string[] = [],

@@ -9,7 +9,7 @@ interface Column {
   readonly nullable: boolean;
 }
 
-/** Reads the row types of src/storage/schema/tables.ts as text; types are gone at run time. */
+/** Reads the row types of src/storage/schema/tables.ts as text, because types do not exist at run time. */
 async function declaredColumns(): Promise<Column[]> {
   const source = await readFile(new URL('../../src/storage/schema/tables.ts', import.meta.url), 'utf8');
   const interfaces = new Map(
@@ -40,7 +40,7 @@ describe('row types', () => {
   });
   afterAll(() => database.close());
 
-  test('are those of the migrated database: every table, every column, and which may be null', async () => {
+  test('match the migrated database: every table, every column, and which may be null', async () => {
     const stored = await database.sql<Column[]>`
       SELECT c.table_name AS "table", c.column_name AS "column", c.is_nullable = 'YES' AS nullable
       FROM information_schema.columns c

@@ -17,24 +17,24 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-interface Exit {
+interface CommandResult {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-async function admin(...args: string[]): Promise<Exit> {
+async function admin(...args: string[]): Promise<CommandResult> {
   const env = { PATH: process.env['PATH'], DATABASE_URL: database.url, IDENTITY_KEY: identityKey };
   try {
     const done = await promisify(execFile)(process.execPath, [join(root, 'bin/admin.ts'), ...args], { cwd: root, env });
     return { code: 0, ...done };
   } catch (error) {
-    return error as Exit;
+    return error as CommandResult;
   }
 }
 
 test.each(['compact-messages', 'clean-key-packages'])(
-  '%s runs once by hand, without a worker or a queue',
+  '%s runs once by a command, without a worker or a queue',
   async (job) => {
     const { code, stdout, stderr } = await admin('jobs', 'run', job);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -44,13 +44,13 @@ test.each(['compact-messages', 'clean-key-packages'])(
   },
 );
 
-test('a job that does not exist names those that do', async () => {
+test('an unknown job is refused with the names of all jobs', async () => {
   const { code, stderr } = await admin('jobs', 'run', 'compact');
   expect(code).toBe(1);
   expect(stderr.trim()).toBe(`There is no job "compact". The jobs are: ${jobNames.join(', ')}.`);
 });
 
-test('a new key is one line that the service takes as IDENTITY_KEY, another one each time', async () => {
+test('a new key is one line that IDENTITY_KEY accepts, and differs each time', async () => {
   const [first, second] = [await admin('key', 'new'), await admin('key', 'new', '--id', '7')];
   expect(parseKeyRing(first.stdout).current.id).toBe(1);
   expect(parseKeyRing(second.stdout).current.id).toBe(7);

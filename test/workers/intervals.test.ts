@@ -5,7 +5,7 @@ import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
 import { hasRedis, startRedis } from '../support/processes/redis.ts';
 import type { TestRedis } from '../support/processes/redis.ts';
-import { hasFaketime, noteTurns, turnsDone, WorkerProcesses } from '../support/processes/worker-processes.ts';
+import { hasFaketime, recordRuns, recordedRuns, WorkerProcesses } from '../support/processes/worker-processes.ts';
 
 const intervalSeconds = 2;
 const watchedSeconds = 6;
@@ -17,7 +17,7 @@ let workers: WorkerProcesses;
 async function prepare(backend: 'postgres' | 'redis'): Promise<void> {
   database = await createTestDatabase({ poolSize: 3 });
   if (backend === 'redis') redis = await startRedis();
-  await noteTurns(database.sql);
+  await recordRuns(database.sql);
   workers = new WorkerProcesses({
     DATABASE_URL: database.url,
     JOB_LEASE_MS: '1000',
@@ -33,29 +33,29 @@ afterEach(async () => {
   redis = undefined;
 });
 
-/** Watches for a while. Every job has its turns, one in every interval, and none of them twice. */
+/** Observes the workers for a while: every job must run once in every interval, and no run twice. */
 async function expectOneRunPerInterval(): Promise<void> {
   await database.sql`TRUNCATE turns_done`;
   await systemClock.sleep(watchedSeconds * 1_000);
-  const turns = await turnsDone(database.sql);
+  const turns = await recordedRuns(database.sql);
   expect(turns.map(({ job }) => job)).toEqual([...jobNames].toSorted());
   expect(turns.filter(({ count, turns: different }) => count !== different)).toEqual([]);
   const intervals = watchedSeconds / intervalSeconds;
-  // The first and the last interval are watched in part; a machine under load may be late with one.
+  // The first and the last interval are observed only in part; under load one run may come late.
   expect(turns.filter(({ count }) => count < intervals - 2 || count > intervals + 1)).toEqual([]);
 }
 
 describe.each(['postgres', 'redis'] as const)('jobs queued in %s run once per interval', (backend) => {
   const isAbsent = backend === 'redis' && !hasRedis;
 
-  test.skipIf(isAbsent)('of eight workers that start at once', { timeout: 60_000 }, async () => {
+  test.skipIf(isAbsent)('with eight workers that start at once', { timeout: 60_000 }, async () => {
     await prepare(backend);
     await Promise.all(Array.from({ length: 8 }, () => workers.start()));
     await expectOneRunPerInterval();
   });
 
   test.skipIf(isAbsent || !hasFaketime)(
-    'beside workers whose clocks are a day ahead and a day behind, also when those came first',
+    'next to workers whose clocks are a day ahead and a day behind, also when those started first',
     { timeout: 60_000 },
     async () => {
       await prepare(backend);
@@ -68,7 +68,7 @@ describe.each(['postgres', 'redis'] as const)('jobs queued in %s run once per in
   );
 
   test.skipIf(isAbsent)(
-    'again after their worker was away and the queue has lost everything',
+    'again after their worker was stopped and the queue lost all its data',
     { timeout: 60_000 },
     async () => {
       await prepare(backend);

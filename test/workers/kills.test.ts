@@ -6,7 +6,7 @@ import type { TestDatabase } from '../support/postgres/database.ts';
 import { countPlanted, plantedTables, plantRows } from '../support/postgres/expiring-rows.ts';
 import { hasRedis, startRedis } from '../support/processes/redis.ts';
 import type { TestRedis } from '../support/processes/redis.ts';
-import { noteTurns, turnsDone, WorkerProcesses } from '../support/processes/worker-processes.ts';
+import { recordRuns, recordedRuns, WorkerProcesses } from '../support/processes/worker-processes.ts';
 
 /** `npm run crash` sets it to 300. */
 const killCount = Number(process.env['KILLS'] ?? 60);
@@ -27,7 +27,7 @@ afterEach(async () => {
   redis = undefined;
 });
 
-/** So that kills find jobs at work. */
+/** Slows down deletion, so that kills hit running jobs. */
 async function slowDownDeletion(): Promise<void> {
   await database.sql.unsafe(`
     CREATE FUNCTION slow_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.0005); RETURN OLD; END $$`);
@@ -38,7 +38,7 @@ async function slowDownDeletion(): Promise<void> {
   }
 }
 
-/** Until every job has succeeded since now and nothing that expired is left. */
+/** Waits until every job has succeeded since the call and no expired row is left. */
 async function untilAllDone(): Promise<number> {
   const [now] = await database.sql<{ now: Date }[]>`SELECT clock_timestamp() AS now`;
   const startedMs = performance.now();
@@ -57,14 +57,14 @@ describe.each([
   ['redis', Math.ceil(killCount / 4)],
 ] as const)('workers on %s, killed %i times at random instants over all jobs', (backend, kills) => {
   test.skipIf(backend === 'redis' && !hasRedis)(
-    'lose no effect and double none, and every job is done within 10 s of a worker being back',
+    'lose no effect and double none, and every job is done within 10 s after a worker has started again',
     { timeout: 60_000 + kills * 4_000 },
     async () => {
       database = await createTestDatabase({ poolSize: 4 });
       if (backend === 'redis') redis = await startRedis();
       const place = redis === undefined ? {} : { REDIS_URL: redis.url };
       workers = new WorkerProcesses({ DATABASE_URL: database.url, JOB_LEASE_MS: String(leaseMs), ...place });
-      await noteTurns(database.sql);
+      await recordRuns(database.sql);
       await slowDownDeletion();
       await plantRows(database.sql, 'living', livingPerTable);
       for (let index = 0; index < workersAtOnce; index++) await workers.start();
@@ -73,7 +73,7 @@ describe.each([
         await systemClock.sleep(Math.random() * 400);
         const victim = workers.running[Math.floor(Math.random() * workers.running.length)];
         if (victim !== undefined) await workers.kill(victim);
-        // Now and then there is nobody left for a while.
+        // Sometimes no worker is left for a while.
         if (workers.running.length < workersAtOnce - 1 || count % 3 > 0) await workers.start();
       }
       await workers.killAll();
@@ -83,7 +83,7 @@ describe.each([
       expect(await countPlanted(database.sql)).toEqual(
         Object.fromEntries(plantedTables.map((table) => [table, livingPerTable])),
       );
-      const turns = await turnsDone(database.sql);
+      const turns = await recordedRuns(database.sql);
       expect(turns.map(({ job }) => job)).toEqual([...jobNames].toSorted());
       expect(turns.filter((row) => row.count !== row.turns)).toEqual([]);
     },

@@ -35,78 +35,80 @@ function anotherWorker(): Database {
   return pool;
 }
 
-async function take(
+async function acquire(
   runAt: Date | undefined,
   lease = leaseMs,
 ): Promise<{ job: string; fence: number; budgetMs: number }> {
-  const taken = await acquireLease(database.sql, { job, runAt, leaseMs: lease });
-  if ('refused' in taken) throw new Error(taken.refused);
-  return { job, fence: taken.fence, budgetMs: 60_000 };
+  const result = await acquireLease(database.sql, { job, runAt, leaseMs: lease });
+  if ('refused' in result) throw new Error(result.refused);
+  return { job, fence: result.fence, budgetMs: 60_000 };
 }
 
 async function refusal(runAt: Date | undefined, lease = leaseMs): Promise<string | undefined> {
-  const taken = await acquireLease(database.sql, { job, runAt, leaseMs: lease });
-  return 'refused' in taken ? taken.refused : undefined;
+  const result = await acquireLease(database.sql, { job, runAt, leaseMs: lease });
+  return 'refused' in result ? result.refused : undefined;
 }
 
-describe('one turn of a job', () => {
-  test('goes to exactly one of eight workers that are told of it at once', async () => {
+describe('the lease of a run', () => {
+  test('is acquired by exactly one of eight workers at once', async () => {
     const workers = Array.from({ length: 8 }, anotherWorker);
-    const taken = await Promise.all(workers.map(({ sql: pool }) => acquireLease(pool, { job, runAt: noon, leaseMs })));
-    expect(taken.filter((turn) => 'fence' in turn)).toHaveLength(1);
-    expect(taken.filter((turn) => 'refused' in turn && turn.refused === 'busy')).toHaveLength(7);
+    const results = await Promise.all(
+      workers.map(({ sql: pool }) => acquireLease(pool, { job, runAt: noon, leaseMs })),
+    );
+    expect(results.filter((result) => 'fence' in result)).toHaveLength(1);
+    expect(results.filter((result) => 'refused' in result && result.refused === 'busy')).toHaveLength(7);
   });
 
-  test('is not done twice, and an earlier one not after it', async () => {
-    await releaseLease(database.sql, await take(noon), 'succeeded');
+  test('is not acquired for a completed run, nor for an earlier one', async () => {
+    await releaseLease(database.sql, await acquire(noon), 'succeeded');
     expect(await refusal(noon)).toBe('done');
     expect(await refusal(new Date(noon.getTime() - 1))).toBe('done');
     expect(await refusal(one)).toBeUndefined();
   });
 
-  test('can be taken again after it failed, and from a holder that has not been heard of for a lease', async () => {
-    await releaseLease(database.sql, await take(noon), 'failed');
-    await take(noon);
+  test('can be acquired again after a failure, and from an owner without a heartbeat for a lease time', async () => {
+    await releaseLease(database.sql, await acquire(noon), 'failed');
+    await acquire(noon);
     expect(await refusal(noon)).toBe('busy');
     expect(await refusal(one)).toBe('busy');
     await systemClock.sleep(30);
     expect(await refusal(noon, 20)).toBeUndefined();
   });
 
-  test('by hand needs no schedule, but never runs beside another run', async () => {
-    await take(undefined);
+  test('of a run by an operator needs no schedule, but is refused next to another run', async () => {
+    await acquire(undefined);
     expect(await refusal(undefined)).toBe('busy');
   });
 
-  test('is not taken while the job is paused, except by hand; resumed, it goes on', async () => {
+  test('is not acquired while the job is paused, except by an operator; it is after resuming', async () => {
     await pauseJob(database.sql, job);
     expect(await refusal(noon)).toBe('paused');
-    await releaseLease(database.sql, await take(undefined), 'succeeded');
+    await releaseLease(database.sql, await acquire(undefined), 'succeeded');
     await resumeJob(database.sql, job);
     expect(await refusal(new Date(Date.now() + 3_600_000))).toBeUndefined();
     expect(await readJobStates(database.sql)).toMatchObject([{ job, isRunning: true, pausedAt: null }]);
   });
 });
 
-describe('a worker that slept through its turn', () => {
-  test('changes nothing any more, in no way of changing something', async () => {
-    const slept = openLease({ database, clock: systemClock }, await take(noon));
-    await slept.step(() => Promise.resolve());
-    await take(noon, 0);
+describe('a worker that was paused past its lease', () => {
+  test('can change nothing any more, by any function of the lease', async () => {
+    const expired = openLease({ database, clock: systemClock }, await acquire(noon));
+    await expired.step(() => Promise.resolve());
+    await acquire(noon, 0);
     let isCalled = false;
-    const harm = async (): Promise<number> => {
+    const change = async (): Promise<number> => {
       isCalled = true;
       return 0;
     };
-    await expect(slept.step(harm)).rejects.toThrow(LeaseLostError);
-    await expect(slept.inBatches(harm)).rejects.toThrow(LeaseLostError);
-    await expect(database.sql.begin((tx) => slept.confirm(tx))).rejects.toThrow(LeaseLostError);
+    await expect(expired.step(change)).rejects.toThrow(LeaseLostError);
+    await expect(expired.inBatches(change)).rejects.toThrow(LeaseLostError);
+    await expect(database.sql.begin((tx) => expired.confirm(tx))).rejects.toThrow(LeaseLostError);
     expect(isCalled).toBe(false);
   });
 
-  test('ends the step that it is in before another worker has the job', async () => {
+  test('ends its current step before another worker acquires the lease', async () => {
     const order: string[] = [];
-    const slow = openLease({ database, clock: systemClock }, await take(noon));
+    const slow = openLease({ database, clock: systemClock }, await acquire(noon));
     let isInStep = (): void => undefined;
     const inStep = new Promise<void>((resolve) => (isInStep = resolve));
     const step = slow.step(async (tx) => {
@@ -117,51 +119,51 @@ describe('a worker that slept through its turn', () => {
     await inStep;
     await Promise.all([
       step,
-      acquireLease(anotherWorker().sql, { job, runAt: noon, leaseMs: 0 }).then(() => order.push('taken')),
+      acquireLease(anotherWorker().sql, { job, runAt: noon, leaseMs: 0 }).then(() => order.push('acquired')),
     ]);
-    expect(order).toEqual(['step', 'taken']);
+    expect(order).toEqual(['step', 'acquired']);
   });
 
-  test('has no part in the outcome: neither its success nor its failure counts', async () => {
-    const slept = await take(noon);
-    const holder = await take(noon, 0);
-    await releaseLease(database.sql, slept, 'succeeded');
-    await releaseLease(database.sql, slept, 'failed');
+  test('does not affect the outcome: neither its success nor its failure counts', async () => {
+    const expired = await acquire(noon);
+    const owner = await acquire(noon, 0);
+    await releaseLease(database.sql, expired, 'succeeded');
+    await releaseLease(database.sql, expired, 'failed');
     expect(await readJobStates(database.sql)).toMatchObject([{ isRunning: true, succeededAt: null }]);
-    await releaseLease(database.sql, holder, 'succeeded');
+    await releaseLease(database.sql, owner, 'succeeded');
     expect(await readJobStates(database.sql)).toMatchObject([
       { isRunning: false, succeededAt: expect.any(Date) as Date },
     ]);
   });
 
-  test('whose run took too long loses its turn, though nobody else wants it', async () => {
-    const held = await take(noon);
-    const late = openLease({ database, clock: systemClock }, held);
-    await releaseLease(database.sql, held, 'failed');
+  test('loses its lease after a timeout, even if no other worker acquires it', async () => {
+    const acquired = await acquire(noon);
+    const late = openLease({ database, clock: systemClock }, acquired);
+    await releaseLease(database.sql, acquired, 'failed');
     await expect(late.step(() => Promise.resolve())).rejects.toThrow(LeaseLostError);
   });
 });
 
-test('a run in batches ends when nothing is left or its time is over, and leaves the rest to its next turn', async () => {
+test('a run in batches ends when nothing is left or its time is over, and leaves the rest to the next run', async () => {
   const clock = createManualClock(Date.now());
-  const held = { ...(await take(noon)), budgetMs: 1_000 };
-  const turn = openLease({ database, clock }, held);
+  const acquired = { ...(await acquire(noon)), budgetMs: 1_000 };
+  const batches = openLease({ database, clock }, acquired);
   const left = [1_000, 400, 0, 7];
-  expect(await turn.inBatches(() => Promise.resolve(left.shift() ?? 0))).toBe(1_400);
+  expect(await batches.inBatches(() => Promise.resolve(left.shift() ?? 0))).toBe(1_400);
   expect(left).toEqual([7]);
   const endless = async (): Promise<number> => {
     clock.advance(400);
     return 10;
   };
-  expect(await turn.inBatches(endless)).toBe(30);
-  expect(turn.hasTime()).toBe(false);
+  expect(await batches.inBatches(endless)).toBe(30);
+  expect(batches.hasTime()).toBe(false);
 });
 
-describe('what is deleted is deleted by the database’s clock', () => {
+describe('because rows are deleted by the database’s clock, no job runs', () => {
   test.each([
     ['this machine’s clock is a day ahead of it', 86_400_000],
     ['this machine’s clock is a day behind it', -86_400_000],
-  ])('so no job runs while %s', async (_name, offMs) => {
+  ])('while %s', async (_name, offMs) => {
     const watch = createDatabaseWatch({
       sql: database.sql,
       clock: { ...systemClock, nowMs: () => Date.now() + offMs },
@@ -169,8 +171,8 @@ describe('what is deleted is deleted by the database’s clock', () => {
     expect(await watch()).toMatchObject({ unfit: 'clock' });
   });
 
-  test('so no job runs after both clocks jumped ahead together while the worker ran', async () => {
-    // The monotonic clock of a machine does not jump; going back a day, it does what a wall clock jumped ahead would look like.
+  test('after both clocks jumped ahead together while the worker ran', async () => {
+    // A machine's monotonic clock does not jump; moving it back a day simulates a wall clock that jumped ahead.
     let jumpMs = 0;
     const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() - jumpMs };
     const watch = createDatabaseWatch({ sql: database.sql, clock });
@@ -181,9 +183,9 @@ describe('what is deleted is deleted by the database’s clock', () => {
     expect(await watch()).toHaveProperty('nowMs');
   });
 
-  test('so no job runs when it stands before what the last run saw; resuming says that it is right', async () => {
+  test('while the clock is before the last heartbeat, until the job is resumed', async () => {
     const watch = createDatabaseWatch({ sql: database.sql, clock: systemClock });
-    await take(noon);
+    await acquire(noon);
     await database.sql`UPDATE job_turns SET beat_at = now() + interval '1 day', turn_at = now() + interval '1 day'`;
     expect(await watch()).toMatchObject({ unfit: 'clock' });
     await resumeJob(database.sql, job);
@@ -191,7 +193,7 @@ describe('what is deleted is deleted by the database’s clock', () => {
     expect(await refusal(new Date(Date.now() + 60_000), 0)).toBeUndefined();
   });
 
-  test('and no job runs while the database takes no writes', async () => {
+  test('while the database is read-only', async () => {
     const readOnly = openDatabase({
       url: `${database.url}${database.url.includes('?') ? '&' : '?'}default_transaction_read_only=on`,
       poolSize: 1,

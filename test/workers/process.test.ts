@@ -33,7 +33,7 @@ function startProcess(
   return { process: child, lines: createInterface(child.stdout)[Symbol.asyncIterator](), errors };
 }
 
-test('a worker of its own shows its metrics on loopback and drains on SIGTERM', async () => {
+test('a worker process shows its metrics on loopback, and completes running jobs on SIGTERM', async () => {
   database = await createTestDatabase({ poolSize: 2 });
   const worker = startProcess(database.url);
   const first = await worker.lines.next();
@@ -46,7 +46,7 @@ test('a worker of its own shows its metrics on loopback and drains on SIGTERM', 
   expect(code, worker.errors.join('')).toBe(0);
 });
 
-test('a database without its schema stops the worker with what to do', async () => {
+test('a database without its schema stops the worker with the remedy', async () => {
   database = await createTestDatabase({ poolSize: 2, schema: 'empty' });
   const worker = startProcess(database.url);
   const [code] = await once(worker.process, 'exit');
@@ -54,9 +54,9 @@ test('a database without its schema stops the worker with what to do', async () 
   expect(worker.errors.join('')).toContain('npm run migrate');
 });
 
-test('an error that nobody caught ends the worker without its text, which may hold data', async () => {
+test('an uncaught error ends the worker without printing its message, which may contain data', async () => {
   database = await createTestDatabase({ poolSize: 2 });
-  const failing = "setTimeout(() => { throw new Error('words of did:plc:somebody'); }, 2000)";
+  const failing = "setTimeout(() => { throw new Error('words of did:plc:alice'); }, 2000)";
   const worker = startProcess(database.url, ['--import', `data:text/javascript,${encodeURIComponent(failing)}`]);
   const [code] = await once(worker.process, 'exit');
   expect(code).toBe(1);

@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -8,29 +8,20 @@ import { systemClock } from '#platform/clock.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
-import { plantExpiring } from '../support/postgres/expiring-classes.ts';
+import { insertExpiringClasses } from '../support/postgres/expiring-classes.ts';
 import { plantRows } from '../support/postgres/expiring-rows.ts';
+import { hasTerminals } from '../support/processes/terminal.ts';
 
 const adminScript = join(import.meta.dirname, '../../bin/admin.ts');
-const hasTerminals = canOpenTerminals();
 const identityKey = newKeyRingText();
 let database: TestDatabase;
 
 beforeAll(async () => {
   database = await createTestDatabase({ poolSize: 2 });
   await plantRows(database.sql, 'expired', 20);
-  await plantExpiring(database.sql);
+  await insertExpiringClasses(database.sql);
 });
 afterAll(() => database.close());
-
-/** Whether util-linux's `script` can give a command a terminal. */
-function canOpenTerminals(): boolean {
-  try {
-    return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux');
-  } catch {
-    return false;
-  }
-}
 
 function environment(): NodeJS.ProcessEnv {
   return { PATH: process.env['PATH'], DATABASE_URL: database.url, IDENTITY_KEY: identityKey, TERM: 'xterm' };
@@ -51,7 +42,7 @@ async function admin(...args: string[]): Promise<{ code: number; lines: Record<s
   }
 }
 
-async function isSomebodyWaiting(): Promise<boolean> {
+async function isLockWaiting(): Promise<boolean> {
   const rows = await database.sql`SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'reports'::regclass`;
   return rows.length > 0;
 }
@@ -62,7 +53,7 @@ async function actionsTaken(): Promise<string[]> {
   return rows.map(({ action, subject }) => `${action} ${subject}`);
 }
 
-test('retention show has every class with its settings, its first row and since when it is overdue', async () => {
+test('retention show lists every class with its settings, its first row and since when it is overdue', async () => {
   const { code, lines } = await admin('retention', 'show');
   expect(code).toBe(0);
   expect(lines.map((line) => line['class'])).toEqual(retentionClassNames);
@@ -81,7 +72,7 @@ test('retention show has every class with its settings, its first row and since 
 });
 
 test(
-  'purge --dry-run counts what purge then removes, changes nothing, and purge is written down',
+  'purge --dry-run counts what purge then removes and changes nothing, and purge is recorded as an operator action',
   { timeout: 20_000 },
   async () => {
     const counted = await admin('purge', '--dry-run');
@@ -105,7 +96,7 @@ test(
   },
 );
 
-test('a job that another worker is at is left to it, and the others run', { timeout: 20_000 }, async () => {
+test('a job that another worker is running is skipped, and the others run', { timeout: 20_000 }, async () => {
   await acquireLease(database.sql, { job: 'clean-invites', leaseMs: 60_000 });
   const { code, lines, stderr } = await admin('purge');
   expect(code).toBe(1);
@@ -114,14 +105,14 @@ test('a job that another worker is at is left to it, and the others run', { time
   expect(lines.length).toBeGreaterThan(5);
 });
 
-test.skipIf(!hasTerminals)('on a terminal a bar moves, and words come after it', { timeout: 20_000 }, async () => {
+test.skipIf(!hasTerminals)('on a terminal a progress bar is shown, followed by text', { timeout: 20_000 }, async () => {
   const line = `stty cols 120; ${process.execPath} ${adminScript} purge --dry-run`;
-  // While somebody holds a table the bar has time to be drawn.
+  // A lock on a table delays the command, so that the bar is drawn.
   const holder = await database.sql.reserve();
   await holder`BEGIN`;
   await holder`LOCK TABLE reports IN ACCESS EXCLUSIVE MODE`;
   const done = promisify(execFile)('script', ['-qec', line, '/dev/null'], { env: environment() });
-  for (let attempt = 0; attempt < 300 && !(await isSomebodyWaiting()); attempt++) await systemClock.sleep(50);
+  for (let attempt = 0; attempt < 300 && !(await isLockWaiting()); attempt++) await systemClock.sleep(50);
   await systemClock.sleep(500);
   await holder`COMMIT`;
   holder.release();

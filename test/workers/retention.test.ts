@@ -1,8 +1,8 @@
 import { sql as kyselySql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { countExpired } from '#domain/retention/count-expired.ts';
-import { retainedTables } from '#domain/retention/retained-tables.ts';
-import { ageSources, readRetentionAges } from '#domain/retention/read-ages.ts';
+import { nonExpiringTables } from '#domain/retention/non-expiring-tables.ts';
+import { ageSources, readRetentionAges } from '#domain/retention/read-retention-ages.ts';
 import { retentionClasses, retentionClassNames } from '#domain/retention/retention-classes.ts';
 import type { RetentionClassName } from '#domain/retention/retention-classes.ts';
 import { jobNames } from '#jobs/catalogue.ts';
@@ -14,14 +14,14 @@ import { firstRowAges } from '#storage/expiry/expiring-rows.ts';
 import type { FirstRow } from '#storage/expiry/expiring-rows.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
-import { plantExpiring } from '../support/postgres/expiring-classes.ts';
+import { insertExpiringClasses } from '../support/postgres/expiring-classes.ts';
 import { plantRows } from '../support/postgres/expiring-rows.ts';
 import { runJob } from '../support/processes/run-job.ts';
 import { startWorkers } from '../../workers/main.ts';
 
 const config = readConfig({});
 const timeoutMs = 10_000;
-/** Jobs that remove nothing which is stored. */
+/** Jobs that remove no stored rows. */
 const otherJobs = ['watch-key-packages'];
 let database: TestDatabase;
 
@@ -40,26 +40,26 @@ async function countOf(job: string): Promise<number> {
   return total;
 }
 
-test('every table of the database has a class, or a reason to be kept until somebody removes its rows', async () => {
+test('every table of the database has a retention class, or a reason to be stored until a user removes its rows', async () => {
   const tables = await database.sql<{ name: string }[]>`
     SELECT relname AS name FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
       AND relname NOT LIKE 'kysely_%' ORDER BY relname`;
   const known = [
-    ...new Set([...Object.values(retentionClasses).map(({ table }) => table), ...Object.keys(retainedTables)]),
+    ...new Set([...Object.values(retentionClasses).map(({ table }) => table), ...Object.keys(nonExpiringTables)]),
   ];
   expect(known.toSorted()).toEqual(tables.map(({ name }) => name));
 });
 
-test('every job that removes something has its classes, and every class a job', () => {
+test('every job that removes rows has a class, and every class has a job', () => {
   const withClasses = Object.values(retentionClasses).map(({ job }) => job);
   expect(jobNames.filter((name) => !withClasses.some((job) => job === name))).toEqual(otherJobs);
 });
 
-test('what is counted beforehand is what each job then removes, also where one row goes after another', async () => {
+test('each job removes exactly the rows that were counted before, also where the removal of one row expires another', async () => {
   await plantRows(database.sql, 'living', 5);
   await plantRows(database.sql, 'expired', 20);
-  await plantExpiring(database.sql);
+  await insertExpiringClasses(database.sql);
   const seen = new Set<RetentionClassName>();
   for (const job of jobNames.filter((name) => !otherJobs.includes(name))) {
     for (const name of classesOf(job)) {
@@ -72,7 +72,7 @@ test('what is counted beforehand is what each job then removes, also where one r
   expect(retentionClassNames.filter((name) => !seen.has(name))).toEqual([]);
 });
 
-test('counting takes no transaction id, and gives up when its time is over', async () => {
+test('counting takes no transaction id, and stops at its timeout', async () => {
   const crowded = { ...config, MAX_KEY_PACKAGES_PER_DEVICE: 1 };
   const currentId = async (): Promise<string | undefined> => {
     const [row] = await database.sql<{ next: string }[]>`SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next`;
@@ -80,7 +80,7 @@ test('counting takes no transaction id, and gives up when its time is over', asy
   };
   const before = await currentId();
   for (const name of retentionClassNames) await countExpired({ database, config: crowded, timeoutMs }, name);
-  // Other test files have databases of their own, but transaction ids are the cluster's: at least one quiet look is enough.
+  // Other test files use the same cluster and its transaction ids, so one count without a new id is enough.
   const quiet = await untilQuiet(before, currentId, () => countExpired({ database, config, timeoutMs }, 'reports'));
   expect(quiet).toBe(true);
   await plantRows(database.sql, 'living', 3_000);
@@ -118,7 +118,7 @@ async function planOf(place: FirstRow & { table: 'reports' }): Promise<{ type: s
   return readsOf(rows[0]?.['QUERY PLAN'][0]?.Plan ?? {});
 }
 
-test('the first row of a class is read from an index, whatever the size of the table', async () => {
+test('the first row of a class is read from an index, for any size of the table', async () => {
   for (const place of ageSources(config)) {
     const reads = await planOf(place as FirstRow & { table: 'reports' });
     expect({ name: place.name, reads }).toEqual({
@@ -128,12 +128,12 @@ test('the first row of a class is read from an index, whatever the size of the t
     expect(reads.length).toBeGreaterThan(0);
   }
   const unindexed = await planOf({ table: 'reports', at: kyselySql`min(resolved_at)` });
-  expect(unindexed, 'a look without an index would be noticed').not.toEqual([
+  expect(unindexed, 'a read without an index would be detected').not.toEqual([
     { type: expect.stringMatching(/^Index (Only )?Scan$/) as string, isLimited: true },
   ]);
 });
 
-test('a class says for how long its oldest row could have been gone, and nothing once the job was there', async () => {
+test('a class reports how long ago its oldest row could have been removed, and nothing after the job has run', async () => {
   const read = async (name: string) =>
     (await readRetentionAges(database, config)).find((age) => age.name === name) ?? { overdueMs: -1 };
   await runJob(database, 'clean-reports');
@@ -148,7 +148,7 @@ test('a class says for how long its oldest row could have been gone, and nothing
   expect(await read('reports')).toMatchObject({ overdueMs: 0 });
 });
 
-test('a worker measures it for every class that has a time, and Prometheus reads it', async () => {
+test('a worker measures the age of every class with a time, and Prometheus can read it', async () => {
   await database.sql`
     INSERT INTO reports (report_id, group_id, report_no, category, state, sealed_parties, sealed_content, submitted_at)
     VALUES (gen_random_uuid(), '\\x02', 1, 1, 1, '\\x00', '\\x00', now() - interval '31 days')`;

@@ -18,7 +18,6 @@ const everySecond = schedulesOf('* * * * * *');
 const never = schedulesOf('0 0 1 1 *');
 
 function schedulesOf(pattern: string): JobSchedules {
-  // One for each name of the catalogue.
   return Object.fromEntries(jobNames.map((name) => [name, pattern])) as JobSchedules;
 }
 
@@ -70,7 +69,7 @@ function runsOf(counts: Record<string, number[]>): JobRuns {
   return Object.fromEntries(jobNames.map((name) => [name, counted(name)])) as JobRuns;
 }
 
-/** Everything that the queue keeps. */
+/** All data that the queue stores. */
 async function dumpQueue(): Promise<string> {
   if (redis !== undefined) return redis.dump();
   const tables = await database.sql<{ name: string }[]>`
@@ -83,7 +82,7 @@ async function dumpQueue(): Promise<string> {
 
 async function until(condition: () => boolean, what: string): Promise<void> {
   for (let waitedMs = 0; !condition(); waitedMs += 50) {
-    if (waitedMs > 15_000) throw new Error(`waited in vain for ${what}; logged: ${lines.join('\n')}`);
+    if (waitedMs > 15_000) throw new Error(`timeout while waiting for ${what}; logged: ${lines.join('\n')}`);
     await systemClock.sleep(50);
   }
 }
@@ -103,8 +102,8 @@ describe.each(['postgres', 'redis'] as const)('jobs queued in %s', (backend) => 
     redis = undefined;
   });
 
-  describe.skipIf(isAbsent)('by its own server', () => {
-    test('every job runs on its schedule, for real, and says when it last succeeded', async () => {
+  describe.skipIf(isAbsent)('on its own server', () => {
+    test('every job runs on its schedule and reports when it last succeeded', async () => {
       const metrics = newMetrics();
       await start(everySecond, jobRuns, metrics);
       const jobsDone = (): Set<unknown> => new Set(events('job_finished').map(({ job }) => job));
@@ -125,12 +124,12 @@ describe.each(['postgres', 'redis'] as const)('jobs queued in %s', (backend) => 
       for (const close of closers) await close();
       for (const times of Object.values(counts)) {
         const elapsedSeconds = ((times.at(-1) ?? 0) - (times[0] ?? 0)) / 1000;
-        // One run may come late and the next in time.
+        // One run may be late and the next on time.
         expect(times.length - 1, `runs at ${times.join(', ')}`).toBeLessThanOrEqual(elapsedSeconds + 1);
       }
     });
 
-    test('a failed job is logged by class alone, counted, and leaves none of its text in the queue', async () => {
+    test('a failed job is logged by error class alone, counted, and its message is not stored in the queue', async () => {
       const secret = 'did:plc:thisisinanerrortext';
       const metrics = newMetrics();
       const failing: JobRun = () => Promise.reject(new TypeError(secret));
@@ -145,7 +144,7 @@ describe.each(['postgres', 'redis'] as const)('jobs queued in %s', (backend) => 
       expect(dump).not.toContain('thisisinanerrortext');
     });
 
-    test('stopping waits for the job that runs', async () => {
+    test('stopping waits for the running job', async () => {
       let finished = false;
       let began = false;
       const slow: JobRun = async () => {
@@ -162,7 +161,7 @@ describe.each(['postgres', 'redis'] as const)('jobs queued in %s', (backend) => 
       expect(performance.now() - startedMs).toBeLessThan(5_000);
     });
 
-    test('idle workers hold no transaction open and few connections', async () => {
+    test('idle workers have no open transaction and few connections', async () => {
       await start(never, runsOf({}));
       await systemClock.sleep(300);
       const sessions = await database.sql<{ state: string; xid: string | null }[]>`
@@ -173,10 +172,10 @@ describe.each(['postgres', 'redis'] as const)('jobs queued in %s', (backend) => 
       expect(sessions.filter(({ state, xid }) => state.includes('transaction') || xid !== null)).toEqual([]);
     });
 
-    test('a job without a run, and a run without a job, stop the start', async () => {
+    test('a job without an implementation, and an implementation without a job, prevent the start', async () => {
       const { 'compact-events': only } = runsOf({});
       await expect(start(never, { 'compact-events': only } as unknown as JobRuns)).rejects.toThrow('catalogue');
-      await expect(start(never, { ...runsOf({}), stranger: only } as JobRuns)).rejects.toThrow('catalogue');
+      await expect(start(never, { ...runsOf({}), unknown: only } as JobRuns)).rejects.toThrow('catalogue');
     });
   });
 });

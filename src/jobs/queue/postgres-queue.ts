@@ -6,15 +6,15 @@ import type { QueueBackend } from './queue-backend.ts';
 const { Queue, Worker } = withBackend(createPostgresBackend);
 
 const schema = 'bullmq';
-/** One of them listens; two let a job be fetched and another be finished at the same time. */
+/** One connection listens; two let one job be fetched while another is finished. */
 const connectionsMax = 3;
 
 /**
- * BullMQ on a Postgres schema of its own, which is brought up to date first. `url` leads to Postgres itself: LISTEN does not work
- * through PgBouncer.
+ * Opens BullMQ in a Postgres schema of its own, and migrates that schema first. `url` must point at Postgres itself,
+ * because LISTEN does not work through PgBouncer.
  */
 export async function openPostgresBackend(url: string, onError: (error: unknown) => void): Promise<QueueBackend> {
-  // BullMQ cannot load `pg` by itself from an ES module, so it gets a pool; that pool must then name the schema.
+  // BullMQ cannot load `pg` from an ES module, so it gets a pool, which must then set the schema.
   const pool = new Pool({
     connectionString: url,
     max: connectionsMax,
@@ -22,7 +22,7 @@ export async function openPostgresBackend(url: string, onError: (error: unknown)
     application_name: 'nightjar-jobs',
     options: `-c search_path=${schema}`,
     statement_timeout: 30_000,
-    // An open transaction keeps rows that others deleted.
+    // An open transaction would prevent vacuum from removing deleted rows.
     idle_in_transaction_session_timeout: 10_000,
   });
   pool.on('error', onError);
@@ -32,10 +32,10 @@ export async function openPostgresBackend(url: string, onError: (error: unknown)
     await pool.end();
     throw error;
   }
-  // The two packages declare the same `on` of a client in ways that TypeScript cannot match.
+  // The two packages declare the client's `on` in ways that TypeScript cannot match.
   const connection = pool as unknown as PgPool;
   return {
-    // The classes of the two backends differ in the type of `connection` alone.
+    // The classes of the two backends differ only in the type of `connection`.
     openQueue: (name) => new Queue(name, { connection }) as unknown as AnyQueue,
     openWorker: (name, process, options) =>
       new Worker(name, process, { ...options, connection }) as unknown as AnyWorker,

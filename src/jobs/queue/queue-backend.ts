@@ -1,14 +1,14 @@
 import type { Queue, Worker } from 'bullmq';
 
-/** Where BullMQ keeps its queue: its two classes, and what they are given to reach it. */
+/** The storage of BullMQ's queue: its two classes with their connection. */
 export interface QueueBackend {
   openQueue(name: string): Queue;
   openWorker(name: string, process: ProcessJob, options: WorkerLimits): Worker;
-  /** After queue and worker were closed. */
+  /** Call it after queue and worker are closed. */
   close(): Promise<void>;
 }
 
-/** What of a BullMQ job is looked at: it has no data. */
+/** The used part of a BullMQ job, which has no data. */
 export interface QueuedJob {
   readonly name: string;
   moveToDelayed(atMs: number, token?: string): Promise<void>;
@@ -21,7 +21,7 @@ export interface WorkerLimits {
   readonly concurrency: number;
   /** A worker renews its lock on a running job twice in this time. */
   readonly lockDuration: number;
-  /** How often the locks of others are looked at. */
+  /** How often stalled jobs of other workers are checked, in milliseconds. */
   readonly stalledInterval: number;
   /** How often a job may lose its worker before it counts as failed. */
   readonly maxStalledCount: number;

@@ -3,9 +3,9 @@ import { ConfigError } from '#platform/config/config.ts';
 import type { QueueLocation } from './queue.ts';
 
 /**
- * Where the configuration keeps the queue: Redis when REDIS_URL is set, unless QUEUE_BACKEND says otherwise. `databaseUrl` leads to
- * Postgres itself.
- * @throws ConfigError when it says redis and there is none.
+ * Where the queue is stored: in Redis when REDIS_URL is set, unless QUEUE_BACKEND selects Postgres. `databaseUrl` must
+ * point at Postgres itself.
+ * @throws ConfigError when QUEUE_BACKEND is redis and REDIS_URL is unset.
  */
 export function queueLocationOf(
   config: Pick<Config, 'QUEUE_BACKEND' | 'REDIS_URL'>,

@@ -8,27 +8,27 @@ import type { QueueBackend } from './queue-backend.ts';
 import { openRedisBackend } from './redis-queue.ts';
 import { nextTimeMs } from '../scheduled-time.ts';
 
-/** The queue of jobs: every worker process opens it, and each scheduled run goes to one of them. */
+/** The job queue: every worker process opens it, and each scheduled run is given to one of them. */
 export interface JobQueue {
   /**
-   * Begins to take jobs once `resume` is called. What `run` answers asks for the same turn again at that time. It must not reject
-   * with an error whose message holds data: the queue keeps it.
+   * Starts to process jobs once `resume` is called. When `run` returns `retryAtMs`, the same run is tried again at that
+   * time. `run` must not reject with an error whose message contains data, because the queue stores the message.
    */
-  work(run: (name: JobName) => Promise<{ readonly againAtMs: number } | undefined>): Promise<void>;
-  /** Takes no further job for a while; those that run go on. */
-  rest(): Promise<void>;
+  work(run: (name: JobName) => Promise<{ readonly retryAtMs: number } | undefined>): Promise<void>;
+  /** Takes no further jobs until `resume`; running jobs continue. */
+  pause(): Promise<void>;
   resume(): void;
-  /** Writes down the schedules that are missing, or whose next run is not the next one after `nowMs`. */
-  mendSchedules(nowMs: number): Promise<void>;
-  /** Lets failed runs of a job start again. @returns how many. */
+  /** Writes the schedules that are missing, or whose next run is not the next one after `nowMs`. */
+  repairSchedules(nowMs: number): Promise<void>;
+  /** Retries the failed runs of a job. @returns their number. */
   retryFailed(name: JobName): Promise<number>;
-  /** BullMQ's own object, for its page. */
+  /** BullMQ's own object, for the jobs page. */
   readonly queue: Queue;
   /** Takes no further job, waits for the running ones, and closes every connection. */
   close(): Promise<void>;
 }
 
-/** Where the queue is kept. */
+/** Where the queue is stored. */
 export interface QueueLocation {
   readonly backend: 'postgres' | 'redis';
   /** `postgres://` of Postgres itself, not of PgBouncer; or `redis://`. */
@@ -36,28 +36,28 @@ export interface QueueLocation {
 }
 
 export interface JobQueueOptions {
-  readonly place: QueueLocation;
+  readonly location: QueueLocation;
   readonly clock: Clock;
-  /** A worker that has not been heard of for this long loses its jobs to others. */
+  /** A worker without a heartbeat for this long loses its jobs to others. */
   readonly leaseMs: number;
-  /** Absent: those of the catalogue. */
+  /** Default: the schedules of the catalogue. */
   readonly schedules?: JobSchedules;
-  /** Called for every lost connection and the like; the queue recovers by itself. */
+  /** Called for connection errors; the queue reconnects by itself. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Not the name that the first release used: its workers would take jobs that they do not know for done. */
+/** Differs from the name in the first release, whose workers would complete jobs that they do not contain. */
 const queueName = 'nightjar';
 const retryDelayMs = 60_000;
-const runsRemembered = 50;
-/** A run that loses its worker is run again; this often only if something kills workers all the time. */
+const runsStored = 50;
+/** A run that loses its worker is run again; this limit is reached only if workers are killed all the time. */
 const stallsMax = 1_000;
 
-/** Opens the queue. @throws ConfigError when its Redis is not fit for it. */
+/** Opens the queue. @throws ConfigError when Redis is configured to evict keys. */
 export async function openJobQueue(options: JobQueueOptions): Promise<JobQueue> {
-  const { place, onError } = options;
-  const open = place.backend === 'redis' ? openRedisBackend : openPostgresBackend;
-  const backend = await open(place.url, onError);
+  const { location, onError } = options;
+  const open = location.backend === 'redis' ? openRedisBackend : openPostgresBackend;
+  const backend = await open(location.url, onError);
   const queue = backend.openQueue(queueName);
   queue.on('error', onError);
   return serveQueue(backend, queue, options);
@@ -73,9 +73,9 @@ function serveQueue(backend: QueueBackend, queue: Queue, options: JobQueueOption
         queueName,
         async (job, token) => {
           // A job of a newer release waits for a worker of that release.
-          const again = isJobName(job.name) ? await run(job.name) : { againAtMs: clock.nowMs() + leaseMs };
-          if (again === undefined) return;
-          await job.moveToDelayed(again.againAtMs, token);
+          const retry = isJobName(job.name) ? await run(job.name) : { retryAtMs: clock.nowMs() + leaseMs };
+          if (retry === undefined) return;
+          await job.moveToDelayed(retry.retryAtMs, token);
           throw new DelayedError();
         },
         {
@@ -89,15 +89,15 @@ function serveQueue(backend: QueueBackend, queue: Queue, options: JobQueueOption
       worker.on('error', options.onError);
       await worker.waitUntilReady();
     },
-    rest: async () => worker?.pause(true),
-    // Runs until the worker is closed.
+    pause: async () => worker?.pause(true),
+    // `run` resolves when the worker is closed.
     resume() {
       if (worker?.isRunning() === false) worker.run().catch(options.onError);
       else Promise.resolve(worker?.resume()).catch(options.onError);
     },
-    mendSchedules: (nowMs) => mendSchedules(queue, options.schedules ?? catalogueSchedules, nowMs),
+    repairSchedules: (nowMs) => repairSchedules(queue, options.schedules ?? catalogueSchedules, nowMs),
     async retryFailed(name) {
-      const failed = (await queue.getFailed(0, runsRemembered)).filter((job) => job.name === name);
+      const failed = (await queue.getFailed(0, runsStored)).filter((job) => job.name === name);
       for (const job of failed) await job.retry('failed');
       return failed.length;
     },
@@ -109,18 +109,17 @@ function serveQueue(backend: QueueBackend, queue: Queue, options: JobQueueOption
   };
 }
 
-/** Cron patterns in UTC, also with seconds. */
+/** Cron patterns in UTC, optionally with seconds. */
 export type JobSchedules = Readonly<Record<JobName, string>>;
 
-// Every key of the catalogue is a JobName.
 export const catalogueSchedules = Object.fromEntries(
   jobNames.map((name) => [name, jobs[name].schedule]),
 ) as JobSchedules;
 
-/** A next run may lie this far beside what its pattern says: the clocks of two workers differ. */
+/** The tolerance of a next run: the clocks of two workers may differ. */
 const toleranceMs = 60_000;
 
-async function mendSchedules(queue: Queue, schedules: JobSchedules, nowMs: number): Promise<void> {
+async function repairSchedules(queue: Queue, schedules: JobSchedules, nowMs: number): Promise<void> {
   const known = new Map((await queue.getJobSchedulers()).map((row) => [row.key, row]));
   for (const name of jobNames) {
     const pattern = schedules[name];
@@ -129,7 +128,7 @@ async function mendSchedules(queue: Queue, schedules: JobSchedules, nowMs: numbe
     if (row?.pattern === pattern && row.next !== undefined && row.next <= latestMs) continue;
     await queue.upsertJobScheduler(name, { pattern, tz: 'UTC' }, { name, data: {}, opts: optionsOf(name) });
   }
-  // A scheduler that is merely unknown may be of a newer release that runs beside this one.
+  // An unknown schedule may belong to a newer release that runs at the same time.
   for (const name of retiredJobs) await queue.removeJobScheduler(name);
 }
 
@@ -138,7 +137,7 @@ function optionsOf(name: JobName): JobSchedulerTemplateOptions {
     attempts: jobs[name].retries + 1,
     backoff: { type: 'exponential', delay: retryDelayMs },
     stackTraceLimit: 0,
-    removeOnComplete: { count: runsRemembered },
-    removeOnFail: { count: runsRemembered },
+    removeOnComplete: { count: runsStored },
+    removeOnFail: { count: runsStored },
   };
 }

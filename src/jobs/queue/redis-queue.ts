@@ -3,16 +3,16 @@ import { Redis } from 'ioredis';
 import { ConfigError } from '#platform/config/config.ts';
 import type { QueueBackend } from './queue-backend.ts';
 
-/** In braces, so that all keys lie on one node of a Redis Cluster. */
+/** In braces, so that all keys are on one node of a Redis Cluster. */
 const prefix = '{nightjar}';
 
 /**
- * BullMQ on Redis. Redis may lose everything: schedules are written again by the next worker that starts, and what was done when
- * stands in Postgres.
- * @throws ConfigError when Redis would throw keys of the queue away to make room.
+ * Opens BullMQ on Redis. Redis may lose all data: the next worker that starts writes the schedules again, and Postgres
+ * stores which runs are done.
+ * @throws ConfigError when Redis may evict keys of the queue.
  */
 export async function openRedisBackend(url: string, onError: (error: unknown) => void): Promise<QueueBackend> {
-  // BullMQ waits for jobs in a blocking command, which may not give up by itself.
+  // BullMQ waits for jobs in a blocking command, which must not time out.
   const connection = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true });
   connection.on('error', onError);
   try {

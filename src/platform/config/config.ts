@@ -9,26 +9,26 @@ import type { ParsedSettings, Setting } from './settings.ts';
 /** The parsed settings under their environment names. */
 export type Config = ParsedSettings;
 
-/** The environment does not describe a service that may start; `problems` lists every reason, one line each. */
+/** The configuration is invalid; `problems` contains every reason, one line each. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly string[];
-  /** Whether it may pass without anybody doing something, as when Postgres is still starting. */
-  readonly mayPass: boolean;
+  /** Whether the problem may end without a change by the operator, for example when Postgres is still starting. */
+  readonly isTemporary: boolean;
 
-  constructor(problems: readonly string[], options: { readonly mayPass?: boolean } = {}) {
+  constructor(problems: readonly string[], options: { readonly isTemporary?: boolean } = {}) {
     super(`The configuration cannot be used:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
     this.problems = problems;
-    this.mayPass = options.mayPass ?? false;
+    this.isTemporary = options.isTemporary ?? false;
   }
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads every setting from `env`, secrets also from the file that `<NAME>_FILE` names. With `facts`, those of a process that is
- * to serve, the process itself is checked too.
- * @throws ConfigError naming all problems at once and what to do about each, never with a value.
+ * Reads every setting from `env`, secrets also from the file that `<NAME>_FILE` names. With `facts` of a process that
+ * will serve requests, the process is checked too.
+ * @throws ConfigError that names all problems and their remedies, and never contains a value.
  */
 export function readConfig(env: Environment, facts?: ProcessFacts): Config {
   const problems: string[] = unknownVariables(env);
@@ -40,17 +40,19 @@ export function readConfig(env: Environment, facts?: ProcessFacts): Config {
     if ('problem' in read) problems.push(read.problem);
     else config[name] = read.value;
   }
-  // What could not be read counts as not set: then it was named above, or has a fallback.
-  const unread = new Set(problems.map((problem) => problem.slice(0, problem.search(/(_FILE)?:/))));
-  // Every name of `settings` was parsed by its own schema above, or is among the problems.
+  // A setting that could not be read counts as unset: it is already among the problems, or has a fallback.
+  const unreadable = new Set(problems.map((problem) => problem.slice(0, problem.search(/(_FILE)?:/))));
+  // Every name in `settings` was parsed by its schema above, or is among the problems.
   const parsed = config as Config;
-  problems.push(...productionProblems(parsed).filter((problem) => !unread.has(problem.slice(0, problem.indexOf(':')))));
+  problems.push(
+    ...productionProblems(parsed).filter((problem) => !unreadable.has(problem.slice(0, problem.indexOf(':')))),
+  );
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(parsed);
 }
 
-/** Takes the secrets out of `env`, so that no child process, crash report or library finds them there. */
-export function forgetSecrets(env: Record<string, string | undefined>): void {
+/** Removes the secrets from `env`, so that child processes, crash reports and libraries cannot read them. */
+export function removeSecrets(env: Record<string, string | undefined>): void {
   for (const [name, setting] of Object.entries<Setting>(settings)) if (setting.secret) delete env[name];
 }
 

@@ -9,7 +9,7 @@ const commonPasswords: ReadonlySet<string> = new Set(
   ),
 );
 
-/** Why these settings may not serve in production, each with what to do; never with a part of a secret. */
+/** The problems of these settings in production, each with its remedy; never contains a part of a secret. */
 export function productionProblems(config: Partial<ParsedSettings>): string[] {
   if (config.NODE_ENV !== 'production') return [];
   return [...missing(config), ...switchedOff(config), ...Object.entries(config).flatMap(placeholders)];
@@ -35,23 +35,25 @@ function switchedOff(config: Partial<ParsedSettings>): string[] {
   if (config.IDENTITY_ALLOW_PRIVATE_NETWORK)
     problems.push('IDENTITY_ALLOW_PRIVATE_NETWORK: may not be true in production. Remove it.');
   if (config.PLC_URL?.startsWith('http:'))
-    problems.push('PLC_URL: must start with https: in production. Anybody on the way could take over identities.');
+    problems.push(
+      'PLC_URL: must start with https: in production. An attacker on the network path could take over identities.',
+    );
   return problems;
 }
 
-/** Values that were copied from a sample, and passwords that anybody would try first. */
+/** Finds values copied from an example, and common passwords. */
 function placeholders([name, value]: [string, unknown]): string[] {
   const setting: Setting | undefined = (settings as Readonly<Record<string, Setting>>)[name];
   const texts = [value].flat().filter((each) => typeof each === 'string');
   return texts.flatMap((text) => {
     if (/\bexample[.](com|net|org)\b/i.test(text))
-      return [`${name}: still has the host of the sample. Put in your own.`];
+      return [`${name}: still has the host of the sample. Use your own host.`];
     const problem = setting?.secret && URL.canParse(text) ? weakPassword(new URL(text)) : undefined;
     return problem === undefined ? [] : [`${name}: ${problem}`];
   });
 }
 
-/** A URL without a password is fine: the server then knows its client by its socket or certificate. */
+/** A URL without a password is valid: the server then authenticates its client by socket or certificate. */
 function weakPassword(url: URL): string | undefined {
   if (url.password === '') return undefined;
   if (/%(?![0-9a-f]{2})/i.test(url.password)) return 'the password has a bare percent sign. Write %25 for it.';
@@ -65,7 +67,7 @@ function weakPassword(url: URL): string | undefined {
   return `the password is one that others would guess. Make one with: openssl rand -hex 24`;
 }
 
-/** Escapes that are no UTF-8 stay as they are. */
+/** Leaves escapes that are not UTF-8 unchanged. */
 function unescapeText(text: string): string {
   try {
     return decodeURIComponent(text);

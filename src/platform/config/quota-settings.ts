@@ -18,56 +18,56 @@ function quota(perMinute: number, about: string): QuotaSetting<z.ZodType<number>
   return row({ schema: whole(1, 1_000_000), fallback: String(perMinute), about: `${about}, per minute.` });
 }
 
-/** The decoded bytes of the largest request: a smaller limit would refuse it for ever. */
+/** The decoded size of the largest request: a smaller limit would always refuse it. */
 const largestRequestKib = Math.ceil((limits.requestBodySizeBytesMax * 3) / 4 / 1024);
 
-/** How much one address, account or other subject of `src/quota/table/quotas.ts` may ask for. */
+/** The settings of the quotas in `src/quota/table/quotas.ts`. */
 export const quotaSettings = {
   QUOTA_STORE: row({
     schema: z.enum(['memory', 'postgres']).optional(),
     example: 'postgres',
     about:
-      'Where requests of accounts are counted. memory: by each server apart. postgres: by all servers together. Unset: postgres when SERVER_COUNT is more than 1. Addresses are always counted by each server apart, in memory.',
+      'Where requests of accounts are counted. memory: by each server on its own. postgres: by all servers together. Unset: postgres when SERVER_COUNT is more than 1. Client addresses are always counted by each server on its own, in memory.',
   }),
   SERVER_COUNT: row({
     schema: whole(1, 1_000),
     fallback: '1',
     about:
-      'How many servers share the database. More than one count the requests of accounts together; while that fails, each admits its part of a limit.',
+      'The number of servers that share the database. Several servers count the requests of accounts together; while that fails, each admits its share of a limit.',
   }),
-  RATE_LIMIT_IP_PER_MINUTE: quota(60, 'Requests of one address that have not proven an identity'),
+  RATE_LIMIT_IP_PER_MINUTE: quota(60, 'Unauthenticated requests from one address'),
   RATE_LIMIT_IP_BURST: row({
     schema: whole(1, 10_000),
     fallback: '20',
-    about: 'Such requests that may come at once.',
+    about: 'Unauthenticated requests from one address at once.',
   }),
   RATE_LIMIT_IP_NETWORK_PER_MINUTE: quota(
     480,
-    'The same of one IPv6 network (/48), beside the limit of each /64 in it',
+    'Unauthenticated requests from one IPv6 network (/48), in addition to the limit of each /64 in it',
   ),
   RATE_LIMIT_IP_NETWORK_BURST: row({
     schema: whole(1, 100_000),
     fallback: '160',
-    about: 'Such requests of one network that may come at once.',
+    about: 'Unauthenticated requests from one IPv6 network at once.',
   }),
   RATE_LIMIT_FAILED_AUTH_PER_MINUTE: quota(10, 'Forged or malformed tokens and tickets from one address'),
   AUTH_BAN_AFTER_FAILURES: row({
     schema: whole(0, 10_000),
     fallback: '20',
     about:
-      'As many of them within a minute ban the address for 1, 2, 4 … 60 minutes, unless as many requests from there prove who they are; eight times as many ban an IPv6 /48. 0: nobody.',
+      'Forged or malformed tokens within a minute that ban the address for 1, 2, 4 … 60 minutes, unless as many requests from it are authenticated; eight times as many ban an IPv6 /48. 0: no bans.',
   }),
   CLIENT_ALLOW_CIDRS: row({
     schema: networks,
     fallback: '',
     example: '192.0.2.0/24',
-    about: 'Networks of clients that the quotas of addresses do not count and that are never banned, comma-separated.',
+    about: 'Networks of clients whose addresses are not counted by quotas and never banned, comma-separated.',
   }),
   CLIENT_DENY_CIDRS: row({
     schema: networks,
     fallback: '',
     example: '198.51.100.0/24',
-    about: 'Networks of clients whose requests are refused, comma-separated; wins over CLIENT_ALLOW_CIDRS.',
+    about: 'Networks of clients whose requests are refused, comma-separated; takes precedence over CLIENT_ALLOW_CIDRS.',
   }),
   RATE_LIMIT_SEND_MESSAGE: quota(100, 'sendMessage of one account'),
   RATE_LIMIT_PUBLISH_KEY_PACKAGE: quota(20, 'publishKeyPackage and publishKeyPackages of one account'),
@@ -98,12 +98,12 @@ export const quotaSettings = {
     schema: whole(1, 1_000_000),
     fallback: '50',
     about:
-      "Claims of one person's one-time key packages by everybody else, per hour; then the last-resort package is given.",
+      "Claims of one person's one-time key packages by all other accounts, per hour; further claims get the last-resort package.",
   }),
   RATE_LIMIT_TARGET_KEY_PACKAGES_PER_CALLER_HOUR: row({
     schema: whole(1, 1_000_000),
     fallback: '5',
-    about: 'The same by one caller, per hour.',
+    about: "Claims of one person's one-time key packages by one caller, per hour.",
   }),
   RATE_LIMIT_DID_DEFAULT: quota(200, 'Any other method of one account'),
 } as const;

@@ -9,14 +9,14 @@ const known: ReadonlySet<string> = new Set(
   names.flatMap((name) => (rows[name]?.secret ? [name, `${name}_FILE`] : [name])),
 );
 
-/** First words of our settings that other programs use as well; every other first word of the table is ours alone. */
+/** First words of our settings that other programs use as well; no other program uses the other first words. */
 const sharedWords: ReadonlySet<string> = new Set(
   'ADMIN ALLOW AUTH BLOCK CLIENT DATA DATABASE DENY EVENT HTTP IDENTITY LOG MAX MESSAGE NODE PUBLIC REDIS REQUEST SERVER SERVICE SHUTDOWN TIME WORKER'.split(
     ' ',
   ),
 );
 
-/** `RATE_`, and where the first word is shared `MAX_KEY_`: what our names begin with and those of others do not. */
+/** The prefixes of our names: `RATE_`, and with a shared first word two words, such as `MAX_KEY_`. */
 const ownPrefixes: ReadonlySet<string> = new Set([
   'NIGHTJAR_',
   ...names.flatMap((name) => {
@@ -26,7 +26,9 @@ const ownPrefixes: ReadonlySet<string> = new Set([
   }),
 ]);
 
-/** Variables that are meant for us and that nothing reads, each with the setting that was probably meant. */
+/**
+ * Returns a problem for each unknown variable that resembles a setting, with the setting that was probably intended.
+ */
 export function unknownVariables(env: Environment): string[] {
   const isSet = (name: string): boolean => env[name] !== undefined && env[name] !== '';
   return Object.keys(env)
@@ -38,20 +40,20 @@ export function unknownVariables(env: Environment): string[] {
       const bare = name.toUpperCase().replace(/^NIGHTJAR_/, '');
       const [nearest = '', edits = Infinity] = nearestTo(bare);
       const isOurs = [...ownPrefixes].some((prefix) => name.startsWith(prefix));
-      const isSlip = bare.length >= 8 && edits <= (bare.length >= 12 ? 2 : 1) && !isSet(nearest);
-      return isOurs || isSlip ? [`${name}: there is no such setting. Did you mean ${nearest}? If not, remove it.`] : [];
+      const isTypo = bare.length >= 8 && edits <= (bare.length >= 12 ? 2 : 1) && !isSet(nearest);
+      return isOurs || isTypo ? [`${name}: there is no such setting. Did you mean ${nearest}? If not, remove it.`] : [];
     });
 }
 
 function nearestTo(name: string): [name: string, edits: number] | [] {
   const byDistance = [...known].map((each): [string, number] => [each, distance(each, name)]);
   const [nearest] = byDistance.toSorted(([, a], [, b]) => a - b);
-  // Of a name cut short, the rest does not count.
+  // For a truncated name, a setting that begins with it is a better match.
   const completed = byDistance.find(([each]) => each.startsWith(name));
   return nearest !== undefined && nearest[1] > 2 ? (completed ?? nearest) : (nearest ?? []);
 }
 
-/** Insertions, deletions, changes and swaps of neighbours (optimal string alignment), to guess which setting was meant. */
+/** The edit distance with insertions, deletions, changes and swaps of neighbours (optimal string alignment). */
 function distance(a: string, b: string): number {
   let [earlier, previous]: [number[], number[]] = [[], Array.from({ length: b.length + 1 }, (_, index) => index)];
   for (let i = 1; i <= a.length; i++) {

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { readKeyText } from './key-text.ts';
 
-/** True or false, in the words that operators use. */
+/** A boolean, in the spellings that operators use. */
 export const flag = z
   .enum(['1', 'true', 'yes', '0', 'false', 'no'], 'must be true or false')
   .transform((value) => value === '1' || value === 'true' || value === 'yes');
@@ -32,7 +32,7 @@ export const networks = list.pipe(
   ),
 );
 
-/** Origins of pages, as browsers write them. */
+/** Origins of web pages, as browsers write them. */
 export const origins = list.refine(
   (values) => values.every((value) => URL.canParse(value) && new URL(value).origin === value),
   'must list origins such as https://app.example.com, without a path, separated by commas',
@@ -46,7 +46,7 @@ export const url = (...protocols: readonly string[]): z.ZodType<string> =>
 const didPattern = /^did:(plc:[a-z2-7]{24}|web:[a-zA-Z0-9.%:-]+)$/;
 export const did = z.string().regex(didPattern, 'must be a did:plc or did:web');
 
-/** What a token may name in `aud`: a DID, or one service of it. */
+/** The values that a token may have in `aud`: a DID, or a DID with a service fragment. */
 export const audiences = list.pipe(
   z.array(
     z
@@ -58,7 +58,7 @@ export const audiences = list.pipe(
   ),
 );
 
-/** An address or name to listen on. */
+/** An address or host name to listen on. */
 export const host = z
   .string()
   .refine((value) => isIP(value) !== 0 || /^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?$/.test(value), {

@@ -3,17 +3,17 @@ import { logLevels } from '../logging/log-events.ts';
 import { quotaSettings } from './quota-settings.ts';
 import { audiences, did, flag, folder, host, keyRing, networks, origins, url, whole } from './setting-schemas.ts';
 
-/** One environment variable: its text form, its default, and what it means to an operator. */
+/** One environment variable: its text form, its default, and its description for operators. */
 export interface Setting<Schema extends z.ZodType = z.ZodType> {
   readonly group: SettingGroup;
   /** Parses the variable's text. */
   readonly schema: Schema;
-  /** The text used when the variable is unset; absent means that unset stays unset. */
+  /** The text used when the variable is unset; without a fallback the value is undefined. */
   readonly fallback?: string;
   readonly about: string;
-  /** A value for `.env.example` where there is no fallback. */
+  /** A value for `.env.example` when there is no fallback. */
   readonly example?: string;
-  /** May come from `<NAME>_FILE`, and is never printed. */
+  /** May be read from `<NAME>_FILE`, and is never printed. */
   readonly secret?: true;
 }
 
@@ -31,7 +31,7 @@ function setting<Schema extends z.ZodType>(row: Setting<Schema>): Setting<Schema
   return row;
 }
 
-/** Every setting of the service. The order is the order of `.env.example` and of `docs/settings.md`. */
+/** Every setting of the service, in the order of `.env.example` and of `docs/settings.md`. */
 export const settings = {
   NODE_ENV: setting({
     group: 'Service',
@@ -62,21 +62,21 @@ export const settings = {
     schema: audiences,
     fallback: '',
     example: 'did:web:mls.example.com#atproto_mls',
-    about: 'Further audiences to accept, comma-separated. SERVICE_DID and SERVICE_DID#atproto_mls always count.',
+    about: 'Further audiences to accept, comma-separated. SERVICE_DID and SERVICE_DID#atproto_mls are always accepted.',
   }),
   PUBLIC_URL: setting({
     group: 'Service',
     schema: url('http:', 'https:').optional(),
     example: 'https://mls.example.com',
     about:
-      'Where clients reach the service; subscription endpoints are made from it. Unset: in production the host of SERVICE_DID, elsewhere host and port.',
+      'The URL at which clients reach the service; subscription endpoints are derived from it. Unset: in production the host of SERVICE_DID, elsewhere host and port.',
   }),
   HANDSHAKES: setting({
     group: 'Service',
     schema: z.enum(['any', 'plaintext', 'encrypted']),
     fallback: 'any',
     about:
-      'How commits and proposals of members travel. plaintext: as PublicMessage, and the service checks who is added and removed. encrypted: as PrivateMessage, and it sees nothing of them. any: as the policy of each conversation says.',
+      'The framing of commits and proposals of members. plaintext: PublicMessage, and the service checks who is added and removed. encrypted: PrivateMessage, and the service cannot read them. any: decided by the policy of each conversation.',
   }),
   DATA_DIR: setting({
     group: 'Storage',
@@ -109,13 +109,13 @@ export const settings = {
     schema: url('redis:', 'rediss:').optional(),
     secret: true,
     example: 'redis://:password@127.0.0.1:6379',
-    about: 'Redis for the job queue. It may lose everything at any time; its maxmemory-policy must be noeviction.',
+    about: 'Redis for the job queue. It may lose all data at any time; its maxmemory-policy must be noeviction.',
   }),
   QUEUE_BACKEND: setting({
     group: 'Storage',
     schema: z.enum(['postgres', 'redis']).optional(),
     example: 'postgres',
-    about: 'Where the job queue is kept. Unset: redis when REDIS_URL is set, postgres otherwise.',
+    about: 'Where the job queue is stored. Unset: redis when REDIS_URL is set, postgres otherwise.',
   }),
   MIGRATE_ON_START: setting({
     group: 'Storage',
@@ -129,7 +129,7 @@ export const settings = {
     secret: true,
     example: '1:<32 random bytes in base64>',
     about:
-      'Key ring for names at rest: "<id>:<base64 of 32 bytes>", comma- or line-separated, the current key first. Without it names in the database cannot be read, so keep a copy apart. Generated under DATA_DIR outside production.',
+      'Key ring for names at rest: "<id>:<base64 of 32 bytes>", comma- or line-separated, the current key first. Without it names in the database cannot be read, so store a copy in another place. Generated under DATA_DIR outside production.',
   }),
   PLC_URL: setting({
     group: 'Identity and tokens',
@@ -141,13 +141,13 @@ export const settings = {
     group: 'Identity and tokens',
     schema: flag,
     fallback: 'false',
-    about: 'Let DID documents come from loopback and private addresses. For tests; refused in production.',
+    about: 'Allow DID documents from loopback and private addresses. For tests; refused in production.',
   }),
   DID_CACHE_ENTRIES: setting({
     group: 'Identity and tokens',
     schema: whole(100, 1_000_000),
     fallback: '50000',
-    about: 'DID documents kept in memory.',
+    about: 'DID documents cached in memory.',
   }),
   DID_RESOLUTION_TIMEOUT_MS: setting({
     group: 'Identity and tokens',
@@ -160,7 +160,7 @@ export const settings = {
     schema: flag,
     fallback: 'true',
     about:
-      'Read whom people block from their own repositories (app.bsky.graph.block). False: nobody is asked and no block counts, for tests and closed networks.',
+      'Read block records of people from their own repositories (app.bsky.graph.block). False: no repository is queried and no block counts, for tests and closed networks.',
   }),
   ENFORCE_LXM: setting({
     group: 'Identity and tokens',
@@ -178,44 +178,44 @@ export const settings = {
     group: 'Identity and tokens',
     schema: whole(300, 86_400),
     fallback: '300',
-    about: 'How long a used token is remembered at least; never shorter than the longest token lifetime (300).',
+    about: 'Minimum time for which a used token is stored; never shorter than the longest token lifetime (300).',
   }),
   MESSAGE_TTL_DAYS: setting({
     group: 'Messages and retention',
     schema: whole(1, 365),
     fallback: '30',
-    about: 'Days a message can be fetched.',
+    about: 'Days for which a message can be fetched.',
   }),
   EVENT_STREAM_TTL_DAYS: setting({
     group: 'Messages and retention',
     schema: whole(1, 90),
     fallback: '7',
-    about: 'Days an event can be replayed to a subscriber.',
+    about: 'Days for which an event can be replayed to a subscriber.',
   }),
   WELCOME_TTL_DAYS: setting({
     group: 'Messages and retention',
     schema: whole(1, 90),
     fallback: '7',
-    about: 'Days a consumed Welcome is kept.',
+    about: 'Days for which a consumed Welcome is stored.',
   }),
   CONSUMED_KEY_PACKAGE_TTL_HOURS: setting({
     group: 'Messages and retention',
     schema: whole(1, 720),
     fallback: '24',
-    about: 'Hours a key package is kept after its Welcome arrived.',
+    about: 'Hours for which a key package is stored after its Welcome was consumed.',
   }),
   KEY_PACKAGE_TTL_DAYS: setting({
     group: 'Messages and retention',
     schema: whole(7, 365),
     fallback: '90',
     about:
-      'Days an unused key package and an unclaimed Welcome are kept at most; the last usable key package of a device is kept for as long as the device.',
+      'Maximum days for which an unused key package and an unclaimed Welcome are stored; the last usable key package of a device is stored as long as the device.',
   }),
   DEVICE_INACTIVE_DAYS: setting({
     group: 'Messages and retention',
     schema: whole(30, 3_650),
     fallback: '90',
-    about: 'Days after which a device that nobody has seen is flagged as inactive.',
+    about: 'Days without a request after which a device is flagged as inactive.',
   }),
   DEVICE_REMOVAL_DAYS: setting({
     group: 'Messages and retention',
@@ -227,50 +227,51 @@ export const settings = {
     group: 'Messages and retention',
     schema: whole(1, 365),
     fallback: '7',
-    about: 'Days an invite is kept after it ended.',
+    about: 'Days for which an invite is stored after it ended.',
   }),
   CHAT_REQUEST_TTL_DAYS: setting({
     group: 'Messages and retention',
     schema: whole(1, 365),
     fallback: '7',
-    about: 'Days a chat request is kept after it expired, so that its recipient sees what became of it.',
+    about: 'Days for which a chat request is stored after it expired, so that its recipient sees the outcome.',
   }),
   CHAT_MESSAGE_TTL_HOURS: setting({
     group: 'Messages and retention',
     schema: whole(1, 720),
     fallback: '24',
-    about: 'Hours the messages of an accepted chat request can be fetched again, in case the answer was lost.',
+    about:
+      'Hours for which the messages of an accepted chat request can be fetched again, in case the response was lost.',
   }),
   DEVICE_WAIT_DAYS: setting({
     group: 'Messages and retention',
     schema: whole(1, 90),
     fallback: '30',
-    about: "Days a new device waits for members of its owner's conversations to add it.",
+    about: "Days for which a new device waits for members of its owner's conversations to add it.",
   }),
   IDEMPOTENCY_TTL_HOURS: setting({
     group: 'Messages and retention',
     schema: whole(1, 168),
     fallback: '24',
-    about: 'Hours a repeated call with an idempotency key gets the first answer.',
+    about: 'Hours for which a repeated call with an idempotency key gets the first response.',
   }),
   SETTLE_INTERVAL_SECONDS: setting({
     group: 'Messages and retention',
     schema: whole(60, 3_600),
     fallback: '300',
     about:
-      'Seconds for which changed lists of conversations and used key packages wait to be written into the rows of people, in one batch; sooner when many wait. Nothing that clients see waits for it. A longer time hides better who changed what.',
+      'Seconds for which changed lists of conversations and used key packages wait before they are written into the rows of people, in one batch; shorter when many wait. Clients see no delay. A longer time hides better who changed what.',
   }),
   REPORT_TTL_DAYS: setting({
     group: 'Messages and retention',
     schema: whole(1, 365),
     fallback: '30',
-    about: 'Days a report is kept, decided or not, and the daily counts of removals.',
+    about: 'Days for which a report (pending or decided) and the daily counts of removals are stored.',
   }),
   MAX_KEY_PACKAGES_PER_DEVICE: setting({
     group: 'Messages and retention',
     schema: whole(1, 1_000),
     fallback: '200',
-    about: 'Unused key packages kept for one device; the oldest go first.',
+    about: 'Maximum number of unused key packages of one device; the oldest are removed first.',
   }),
   TIME_BUCKET_SECONDS: setting({
     group: 'Messages and retention',
@@ -282,41 +283,42 @@ export const settings = {
     group: 'Messages and retention',
     schema: flag,
     fallback: 'true',
-    about: 'Refuse messages that are not well-framed MLS of the conversation and epoch they claim.',
+    about: 'Refuse messages that are not valid MLS framing of the stated conversation and epoch.',
   }),
   ...quotaSettings,
   MAX_CONNECTIONS: setting({
     group: 'Operations',
     schema: whole(10, 1_000_000),
     fallback: '10000',
-    about: 'Connections open at once; further ones are closed at once.',
+    about: 'Maximum number of open connections; further ones are closed at once.',
   }),
   MAX_CONNECTIONS_PER_ADDRESS: setting({
     group: 'Operations',
     schema: whole(1, 100_000),
     fallback: '64',
     about:
-      'The same from one IPv4 address or IPv6 /64. Not counted: proxies in TRUSTED_PROXY_CIDRS and, outside production, this machine. Raise it if many people reach the service through one address without such a proxy.',
+      'Maximum number of open connections from one IPv4 address or IPv6 /64. Not counted: proxies in TRUSTED_PROXY_CIDRS and, outside production, this machine. Raise it if many people reach the service through one address without a trusted proxy.',
   }),
   MAX_CONNECTIONS_PER_SECOND: setting({
     group: 'Operations',
     schema: whole(1, 100_000),
     fallback: '10',
-    about: 'New connections of one such address in a second, after as many at once as may be open.',
+    about:
+      'New connections per second from one IPv4 address or IPv6 /64, after a burst of the maximum number of open connections.',
   }),
   CORS_ALLOW_ORIGINS: setting({
     group: 'Operations',
     schema: origins,
     fallback: '',
     example: 'https://app.example.com',
-    about: "Origins whose pages may call the service and open streams, comma-separated. Empty: nobody's.",
+    about: 'Origins whose pages may call the service and open streams, comma-separated. Empty: none.',
   }),
   TRUSTED_PROXY_CIDRS: setting({
     group: 'Operations',
     schema: networks,
     fallback: '',
     example: '127.0.0.1/32',
-    about: "Networks of proxies whose TRUSTED_PROXY_HEADER is believed, comma-separated. Empty: nobody's.",
+    about: 'Networks of proxies whose TRUSTED_PROXY_HEADER is trusted, comma-separated. Empty: none.',
   }),
   TRUSTED_PROXY_HEADER: setting({
     group: 'Operations',
@@ -326,13 +328,14 @@ export const settings = {
       .refine((name) => !/^(forwarded|via)$/i.test(name), 'must not be Forwarded or Via, which are not read'),
     fallback: 'X-Forwarded-For',
     about:
-      'The header in which the proxy names the client, once. Any other than X-Forwarded-For, such as X-Real-IP or CF-Connecting-IP, must hold exactly one address and be overwritten by the proxy.',
+      'The header in which the proxy names the client, once. Any header except X-Forwarded-For, such as X-Real-IP or CF-Connecting-IP, must contain exactly one address and be overwritten by the proxy.',
   }),
   TRUSTED_PROXY_HOPS: setting({
     group: 'Operations',
     schema: whole(1, 10),
     fallback: '1',
-    about: 'How many trusted proxies stand in front; how many entries of X-Forwarded-For are read, from the right.',
+    about:
+      'The number of trusted proxies in front of the service, and of entries of X-Forwarded-For that are read, from the right.',
   }),
   ADMIN_PORT: setting({
     group: 'Operations',
@@ -344,51 +347,57 @@ export const settings = {
     group: 'Operations',
     schema: whole(0, 65_535),
     fallback: '8082',
-    about: 'The same for a worker that runs apart from the server.',
+    about: 'Loopback port of metrics and administration of a worker that runs without the server; 0 picks a free one.',
   }),
   LOG_LEVEL: setting({
     group: 'Operations',
     schema: z.enum([...logLevels, 'silent']).optional(),
     example: 'info',
-    about: 'Unset: warn in production, info elsewhere.',
+    about: 'Minimum level of log lines. Unset: warn in production, info elsewhere.',
+  }),
+  LOG_FORMAT: setting({
+    group: 'Operations',
+    schema: z.enum(['json', 'text']).optional(),
+    example: 'json',
+    about: 'json: one JSON object in each line. text: lines for people. Unset: text on a terminal, json elsewhere.',
   }),
   ADMIN_KEY: setting({
     group: 'Operations',
     schema: z.string().min(24, 'must have at least 24 characters').optional(),
     secret: true,
     example: '<24 or more random characters>',
-    about: 'Password of the user admin for the page of jobs on the admin port (/jobs). Unset: there is no such page.',
+    about: 'Password of the user admin for the jobs page on the admin port (/jobs). Unset: there is no jobs page.',
   }),
   JOB_BOARD_WRITES: setting({
     group: 'Operations',
     schema: flag,
     fallback: 'false',
-    about: 'Let that page retry and remove runs; otherwise it only shows.',
+    about: 'Allow the jobs page to retry and remove runs; otherwise it is read-only.',
   }),
   JOB_LEASE_MS: setting({
     group: 'Operations',
     schema: whole(500, 600_000),
     fallback: '30000',
-    about: 'A worker that has not been heard of for this long loses its job to another one.',
+    about: 'A worker without a heartbeat for this long loses its lease of a job to another worker.',
   }),
   AUDIT_TTL_DAYS: setting({
     group: 'Operations',
     schema: whole(1, 3_650),
     fallback: '90',
-    about: 'Days the counts and operator actions of the audit log are kept.',
+    about: 'Days for which the counts and operator actions of the audit log are stored.',
   }),
   MAX_REQUESTS_IN_PROGRESS: setting({
     group: 'Operations',
     schema: whole(1, 1_000_000),
     fallback: '256',
     about:
-      'Requests that one server works on at once; more are refused with 503 and Retry-After. Requests that wait for their own body and open streams do not count.',
+      'Requests that one server processes at once; further ones are refused with 503 and Retry-After. Requests that wait for their own body and open streams do not count.',
   }),
   SHUTDOWN_TIMEOUT_MS: setting({
     group: 'Operations',
     schema: whole(100, 120_000),
     fallback: '10000',
-    about: 'Time that running requests get when the server stops.',
+    about: 'Time for running requests to end when the server stops.',
   }),
 } as const satisfies Record<string, Setting>;
 

@@ -1,9 +1,11 @@
 import { pino } from 'pino';
 import type { DestinationStream } from 'pino';
+import type { Config } from '#platform/config/config.ts';
 import { logEvents } from './log-events.ts';
 import type { FieldKind, LogEventName, LogFields, LogLevel } from './log-events.ts';
+import { textDestination } from './text-format.ts';
 
-/** Writes declared events only; there is no way to log free text. */
+/** Writes declared events only; free text cannot be logged. */
 export interface Logger {
   log<Name extends LogEventName>(event: Name, fields: LogFields<Name>): void;
 }
@@ -14,7 +16,19 @@ const patterns = {
   frames: /^[\w@./:+ -]{0,600}$/,
 } as const;
 
-/** A JSON-lines logger at `level`; a value that does not fit its declared kind is written as `"invalid"`. */
+export type LogFormat = 'json' | 'text';
+
+/** The logger of a process: JSON lines for programs or text for people, on standard output. */
+export function createProcessLogger(
+  format: LogFormat,
+  { LOG_LEVEL, NODE_ENV }: Pick<Config, 'LOG_LEVEL' | 'NODE_ENV'>,
+): Logger {
+  const level = LOG_LEVEL ?? (NODE_ENV === 'production' ? 'warn' : 'info');
+  const output = pino.destination({ fd: 1, sync: true });
+  return createLogger(level, format === 'text' ? textDestination(output) : output);
+}
+
+/** Creates a JSON-lines logger at `level`; a value that does not match its declared kind is written as `"invalid"`. */
 export function createLogger(level: LogLevel | 'silent', destination?: DestinationStream): Logger {
   const sink = pino(
     {
@@ -50,7 +64,9 @@ function checked(kind: FieldKind, value: unknown): string | number | boolean {
 type ErrorClass = NonNullable<LogFields<'request_failed'>['errorClass']>;
 const knownClasses: ReadonlySet<string> = new Set(logEvents.request_failed.fields.errorClass);
 
-/** What may be said of an unexpected error: its class, its SQLSTATE, and where in the code it arose; never its text. */
+/**
+ * Describes an unexpected error for the log: its class, its SQLSTATE, and its position in the code; never its message.
+ */
 export function describeError(error: unknown): { errorClass: ErrorClass; sqlstate?: string; at?: string } {
   if (!(error instanceof Error)) return { errorClass: 'other' };
   const errorClass = knownClasses.has(error.name) ? (error.name as ErrorClass) : 'other';

@@ -3,8 +3,8 @@ import type { Clock } from '../clock.ts';
 const sampleEveryMs = 50;
 
 /**
- * Tells how late a timer fires, some twenty times a second: that long everything that arrives waits for this thread.
- * `stop` ends it.
+ * Measures about twenty times a second how late a timer fires, which is how long incoming work waits for this thread.
+ * `stop` ends the measurement.
  */
 export function watchLoopDelay(clock: Clock, onSample: (delayMs: number) => void): { stop(): Promise<void> } {
   const stopping = new AbortController();
@@ -19,8 +19,8 @@ export function watchLoopDelay(clock: Clock, onSample: (delayMs: number) => void
 
 async function watch(clock: Clock, signal: AbortSignal, onSample: (delayMs: number) => void): Promise<void> {
   while (!signal.aborted) {
-    const askedAtMs = clock.monotonicMs();
+    const startedAtMs = clock.monotonicMs();
     await clock.sleep(sampleEveryMs, signal);
-    if (!signal.aborted) onSample(Math.max(0, clock.monotonicMs() - askedAtMs - sampleEveryMs));
+    if (!signal.aborted) onSample(Math.max(0, clock.monotonicMs() - startedAtMs - sampleEveryMs));
   }
 }

@@ -2,54 +2,58 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import { retentionMetrics } from './retention-metrics.ts';
 import type { RetentionMetrics } from './retention-metrics.ts';
 
-/** The words that labels may take besides those of this file; anything else is counted as `unknown`. */
+/** The allowed label values that are not in this file; any other value is counted as `unknown`. */
 export interface MetricLabels {
   /** Method names without their namespace. */
   readonly methods: readonly string[];
   readonly quotas: readonly string[];
   readonly jobs: readonly string[];
-  /** Absent where no worker runs. */
+  /** Absent in a process without a worker. */
   readonly retentionClasses?: readonly string[];
 }
 
 export type StatusClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx';
 
-/** Connections of the database pool, and those that wait for a lock. */
+/** Connections of the database pool, and the number of those that wait for a lock. */
 export interface PoolUse {
   readonly open: number;
   readonly busy: number;
   readonly waiting: number;
 }
 
-/** What may be measured: one function per event. No label can hold a name, an address or an id. */
+/** The metrics, with one function per event. No label can contain a name, an address or an id. */
 export interface Metrics extends RetentionMetrics {
   requestFinished(method: string, statusClass: StatusClass, durationMs: number): void;
   quotaRefused(quota: string): void;
   requestsInProgress(count: number): void;
-  /** Refused before anything was looked at: all places taken, or only those that a late event loop had left. */
+  /**
+   * A request was refused without being read: all slots were in use, or the slots left by a delayed event loop were.
+   */
   requestShed(reason: 'full' | 'late'): void;
   sendFinished(result: 'stored' | 'duplicate' | 'refused'): void;
-  /** Sends that one statement stored together. */
+  /** The number of sends that one statement stored together. */
   batchStored(sendCount: number): void;
-  /** How far the oldest open transaction holds delivery back. */
+  /** How long the oldest open transaction has delayed delivery of events. */
   eventHorizonLag(lagMs: number): void;
   subscribers(transport: 'websocket' | 'sse', count: number): void;
   databasePool(use: PoolUse): void;
-  /** `local`: the store that servers share is gone, and each counts for itself. `memory`: there is none. */
+  /**
+   * `local`: the shared store is unavailable, and each server counts on its own. `memory`: there is no shared store.
+   */
   quotaStore(state: 'memory' | 'shared' | 'local'): void;
   signatureBackend(backend: 'secp256k1-native' | 'node-crypto'): void;
-  /** `not_run`: the job was paused, done by another worker, or the database was not fit for it. */
+  /** `not_run`: the job was paused, run by another worker, or the database was not ready for it. */
   jobFinished(job: string, result: 'succeeded' | 'failed' | 'not_run', durationMs: number): void;
   jobRemoved(job: string, removed: { readonly rows: number; readonly sizeBytes: number }): void;
-  /** How long after its scheduled time a run began. */
+  /** The time between the scheduled time of a run and its start. */
   jobStarted(job: string, lagMs: number): void;
   /** The time between two scheduled runs. */
   jobInterval(job: string, intervalMs: number): void;
-  /** When a job last succeeded, in any process; before its first success, when it was first heard of. */
+  /** When a job last succeeded, in any process; before its first success, when it was first registered. */
   jobLastSucceeded(job: string, atMs: number): void;
-  /** Everything in the text format of Prometheus. */
+  /** All metrics in the text format of Prometheus. */
   read(): Promise<string>;
-  /** The HTTP content type of what `read` gives. */
+  /** The HTTP content type of the result of `read`. */
   readonly contentType: string;
 }
 
@@ -58,7 +62,7 @@ const requestBucketsSeconds = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
 const jobBucketsSeconds = [0.01, 0.1, 1, 10, 60, 300];
 const batchBuckets = [1, 2, 4, 8, 16, 32, 64, 128];
 
-/** Metrics in a registry of their own, with those of the process (event loop lag, memory, CPU) beside them. */
+/** Creates metrics in a registry of their own, including those of the process (event loop lag, memory, CPU). */
 export function createMetrics(labels: MetricLabels): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -74,7 +78,7 @@ export function createMetrics(labels: MetricLabels): Metrics {
   };
 }
 
-/** Maps a word that is not of the list to `unknown`. */
+/** Maps a value that is not in the list to `unknown`. */
 function closed(words: readonly string[]): (word: string) => string {
   const known = new Set(words);
   return (word) => (known.has(word) ? word : 'unknown');
@@ -83,7 +87,7 @@ function closed(words: readonly string[]): (word: string) => string {
 function quotaMetrics(registry: Registry): Pick<Metrics, 'quotaStore'> {
   const store = new Gauge({
     name: `${prefix}quota_store_info`,
-    help: 'Where requests of accounts are counted; always 1. local: the shared store is gone.',
+    help: 'Where requests of accounts are counted; always 1. local: the shared store is unavailable.',
     labelNames: ['state'],
     registers: [registry],
   });
@@ -104,13 +108,13 @@ function requestMetrics(
   const quotaOf = closed(labels.quotas);
   const requests = new Counter({
     name: `${prefix}requests_total`,
-    help: 'Answered requests.',
+    help: 'Requests with a response.',
     labelNames: ['method', 'status_class'],
     registers,
   });
   const durations = new Histogram({
     name: `${prefix}request_duration_seconds`,
-    help: 'Time from the first byte of a request to its answer.',
+    help: 'Time from the first byte of a request to its response.',
     labelNames: ['method'],
     buckets: requestBucketsSeconds,
     registers,
@@ -123,7 +127,7 @@ function requestMetrics(
   });
   const backends = new Gauge({
     name: `${prefix}signature_backend_info`,
-    help: 'Which code verifies signatures; always 1.',
+    help: 'The implementation that verifies signatures; always 1.',
     labelNames: ['backend'],
     registers,
   });
@@ -144,12 +148,12 @@ function admissionMetrics(registry: Registry): Pick<Metrics, 'requestsInProgress
   const registers = [registry];
   const inProgress = new Gauge({
     name: `${prefix}requests_in_progress`,
-    help: 'Requests that the server works on.',
+    help: 'Requests that the server is processing.',
     registers,
   });
   const shed = new Counter({
     name: `${prefix}requests_shed_total`,
-    help: 'Requests refused at once because the server had no place for them.',
+    help: 'Requests refused at once because the server had no free slot.',
     labelNames: ['reason'],
     registers,
   });
@@ -177,7 +181,7 @@ function deliveryMetrics(
   });
   const lag = new Gauge({
     name: `${prefix}event_horizon_lag_seconds`,
-    help: 'How long the oldest open transaction that writes events has held delivery back.',
+    help: 'How long the oldest open transaction that writes events has delayed delivery.',
     registers,
   });
   const open = new Gauge({
@@ -188,7 +192,7 @@ function deliveryMetrics(
   });
   const pool = new Gauge({
     name: `${prefix}database_pool`,
-    help: 'Database connections by what they do.',
+    help: 'Database connections by state.',
     labelNames: ['state'],
     registers,
   });
@@ -219,20 +223,20 @@ function jobMetrics(
   });
   const durations = new Histogram({
     name: `${prefix}job_duration_seconds`,
-    help: 'How long jobs run.',
+    help: 'Duration of job runs.',
     labelNames: ['job'],
     buckets: jobBucketsSeconds,
     registers,
   });
   const lastSuccess = new Gauge({
     name: `${prefix}job_last_success_timestamp_seconds`,
-    help: 'Unix time of the last run that succeeded in any process, or of when the job was first heard of.',
+    help: 'Unix time of the last run that succeeded in any process, or of the registration of the job.',
     labelNames: ['job'],
     registers,
   });
   const lag = new Gauge({
     name: `${prefix}job_lag_seconds`,
-    help: 'How long after its scheduled time the last run began.',
+    help: 'Time between the scheduled time of the last run and its start.',
     labelNames: ['job'],
     registers,
   });
@@ -246,7 +250,7 @@ function jobMetrics(
     (unit) =>
       new Counter({
         name: `${prefix}job_removed_${unit}_total`,
-        help: `What jobs removed, in ${unit}.`,
+        help: `Data removed by jobs, in ${unit}.`,
         labelNames: ['job'],
         registers,
       }),

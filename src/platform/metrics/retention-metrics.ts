@@ -1,11 +1,11 @@
 import { Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 
-/** How a class of expiring rows stands, and the job that removes them; see `src/domain/retention`. */
+/** The age of the oldest row of a retention class, and the job that removes its rows; see `src/domain/retention`. */
 interface RetentionAge {
   readonly name: string;
   readonly job: string;
-  /** Undefined where it is not known. */
+  /** Undefined when it is unknown. */
   readonly oldestMs: number | undefined;
   readonly overdueMs: number;
 }
@@ -14,31 +14,31 @@ export interface RetentionMetrics {
   retentionAge(age: RetentionAge): void;
 }
 
-/** `classOf` and `jobOf` leave only words of closed lists. */
+/** `classOf` and `jobOf` map unknown values to `unknown`. */
 export function retentionMetrics(
   registry: Registry,
-  { classOf, jobOf }: { classOf: (word: string) => string; jobOf: (word: string) => string },
+  { classOf, jobOf }: { classOf: (label: string) => string; jobOf: (label: string) => string },
 ): RetentionMetrics {
   const registers = [registry];
   const labelNames = ['class', 'job'];
   const overdue = new Gauge({
     name: 'nightjar_retention_overdue_seconds',
-    help: 'For how long the oldest row of a class could have been gone; 0 when nothing is past its time.',
+    help: 'How long ago the oldest row of a class could have been removed; 0 when no row is past its retention.',
     labelNames,
     registers,
   });
   const oldest = new Gauge({
     name: 'nightjar_retention_oldest_seconds',
-    help: 'Since the time from which the retention of the oldest row counts; of partitions the oldest that could be.',
+    help: 'Time since the retention of the oldest row began; for partitions, the oldest possible row.',
     labelNames,
     registers,
   });
   return {
     retentionAge({ name, job, oldestMs, overdueMs }) {
-      const words = { class: classOf(name), job: jobOf(job) };
-      overdue.set(words, overdueMs / 1000);
-      if (oldestMs === undefined) oldest.remove(words);
-      else oldest.set(words, oldestMs / 1000);
+      const labels = { class: classOf(name), job: jobOf(job) };
+      overdue.set(labels, overdueMs / 1000);
+      if (oldestMs === undefined) oldest.remove(labels);
+      else oldest.set(labels, oldestMs / 1000);
     },
   };
 }

@@ -1,8 +1,8 @@
-/** What is known of the process besides its settings. */
+/** Facts about the process that are not settings. */
 export interface ProcessFacts {
-  /** Undefined where there are no user ids. */
+  /** Undefined on systems without user ids. */
   readonly uid: number | undefined;
-  /** Options that Node was started with. */
+  /** Command line options of Node. */
   readonly nodeOptions: readonly string[];
 }
 
@@ -11,16 +11,16 @@ export function factsOfThisProcess(): ProcessFacts {
   return { uid: process.getuid?.(), nodeOptions: process.execArgv };
 }
 
-/** Node options that open what must stay shut; by the start of their text. */
+/** Node options that weaken security, by the start of their text. */
 const dangerousOptions: readonly (readonly [start: string, effect: string])[] = [
   ['--insecure-http-parser', 'makes Node accept requests that proxies read differently'],
-  ['--inspect', 'lets everybody on this machine run code in the service'],
+  ['--inspect', 'lets every user of this machine run code in the service'],
   ['--tls-keylog', 'writes the keys of connections to a file'],
   ['--tls-min-v1.0', 'allows broken versions of TLS'],
   ['--tls-min-v1.1', 'allows broken versions of TLS'],
 ];
 
-/** Why this process may not serve in production, each with what to do. */
+/** The problems of this process in production, each with its remedy. */
 export function processProblems(
   facts: ProcessFacts,
   env: Readonly<Record<string, string | undefined>>,
@@ -37,7 +37,7 @@ export function processProblems(
   }
   if (env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0')
     problems.push(
-      "NODE_TLS_REJECT_UNAUTHORIZED: is 0, so that nobody's certificate is checked. Remove it; name a private authority with NODE_EXTRA_CA_CERTS.",
+      'NODE_TLS_REJECT_UNAUTHORIZED: is 0, so that no certificate is verified. Remove it; name a private authority with NODE_EXTRA_CA_CERTS.',
     );
   for (const name of ['NODE_DEBUG', 'DEBUG', 'SSLKEYLOGFILE']) {
     if (!['', '0', 'false', undefined].includes(env[name]))

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 
-/** One thing to stop. `signal` aborts when the step's time is over; a step that goes on regardless is left behind. */
+/** One step of a shutdown. `signal` aborts when the time of the step is over; a step that continues is not awaited. */
 export interface StopStep {
   readonly name: string;
   run(signal: AbortSignal): Promise<unknown>;
@@ -8,12 +8,12 @@ export interface StopStep {
 
 export interface StopOptions {
   readonly clock: Clock;
-  /** For all steps together. */
+  /** The time for all steps together. */
   readonly timeoutMs: number;
   readonly onFailure: (step: string, error: unknown) => void;
 }
 
-/** What every step gets even when those before it used up all the time, so that storage is still closed. */
+/** The minimum time of every step, so that storage is closed even when earlier steps used up all the time. */
 const stepTimeoutMsMin = 500;
 
 /** A step did not end in time. */
@@ -22,9 +22,9 @@ class StopTimeoutError extends Error {
 }
 
 /**
- * Runs the steps one after the other; a step that fails or takes too long does not keep the later ones from running.
- * Takes at most `timeoutMs`, and half a second more for each step that begins after that.
- * @returns `clean` when every step ended well and in time.
+ * Runs the steps in order; a step that fails or times out does not prevent later ones. Takes at most `timeoutMs`, and
+ * half a second more for each step that begins after that.
+ * @returns `clean` when every step succeeded in time.
  */
 export async function stopInOrder(steps: readonly StopStep[], options: StopOptions): Promise<'clean' | 'unclean'> {
   const { clock } = options;

@@ -1,4 +1,7 @@
-/** Lets the event loop take its next turn: long computations call it between slices, so that other requests go on. */
+/**
+ * Resolves in the next iteration of the event loop. Long computations await it between slices, so that other requests
+ * proceed.
+ */
 export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);

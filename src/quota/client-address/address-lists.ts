@@ -1,15 +1,16 @@
 import { BlockList, isIP } from 'node:net';
 import { dottedQuad, groupsOf, isIPv6, isMapped } from './ip-address.ts';
 
-/** Whether a canonical address is in one of the networks of a list. */
+/** Reports whether a canonical address is in one of the networks of a list. */
 export type AddressList = (address: string) => boolean;
 
 const mappedPrefixBits = 96;
 
 /**
- * Reads networks written as `address/bits`, or single addresses. IPv4 and IPv6 are looked up apart, so that `::/0` means all of
- * IPv6 and nothing else; networks of IPv4 addresses inside IPv6 count as IPv4, as canonical addresses do.
- * @throws TypeError naming `setting` when an entry is malformed.
+ * Parses networks written as `address/bits`, and single addresses. IPv4 and IPv6 have separate lists, so that `::/0`
+ * covers all of IPv6 and no IPv4 address. A network of IPv4-mapped IPv6 addresses counts as its IPv4 network, as
+ * canonical addresses do.
+ * @throws TypeError that names `setting` when an entry is malformed.
  */
 export function createAddressList(cidrs: readonly string[], setting: string): AddressList {
   const ipv4 = new BlockList();
@@ -20,7 +21,7 @@ export function createAddressList(cidrs: readonly string[], setting: string): Ad
     if (isIPv6(network.address)) ipv6.addSubnet(network.address, network.bits, 'ipv6');
     else ipv4.addSubnet(network.address, network.bits, 'ipv4');
   }
-  // Looking up in an empty list costs as much as in a short one.
+  // A lookup in an empty list costs as much as one in a short list.
   if (cidrs.length === 0) return () => false;
   return (address) => (isIPv6(address) ? ipv6.check(address, 'ipv6') : ipv4.check(address, 'ipv4'));
 }

@@ -7,31 +7,36 @@ import type { FailedAuth } from '../failed-authentication/failed-auth.ts';
 import { defaultWindowSeconds } from '../table/quotas.ts';
 import type { BucketNames } from '../stores/quota-store.ts';
 
-/** Somebody at the door, who has proven no identity yet. */
+/** The charge of a request that is not authenticated yet. */
 export interface AddressCharge {
   readonly client: ClientAddress;
   /** On the monotonic clock. */
   readonly chargedAtMs: number;
-  /** Under which name the address is counted; undefined: nowhere, and never banned, because the operator lists it. */
+  /**
+   * The name of the counted bucket. Undefined for an address on the allow list, which is neither counted nor banned.
+   */
   readonly bucket: BucketNames | undefined;
 }
 
-/** What became of a request at the door. */
-export type Entry =
+/** The result of admitting a request by its client address. */
+export type AdmissionResult =
   | { readonly outcome: 'admitted'; readonly addressCharge: AddressCharge; readonly decision: Decision | undefined }
-  /** A quota has no room, or the address is banned. */
+  /** A quota is exhausted, or the address is banned. */
   | { readonly outcome: 'limited'; readonly decision: Decision }
-  /** The operator does not want requests from there. */
+  /** The address is on the deny list. */
   | { readonly outcome: 'unwanted' }
-  /** Nobody knows whose address to count. */
+  /** The client address cannot be determined. */
   | { readonly outcome: 'unknown' };
 
-/** Everything that is counted before a request has an identity. */
+/** Limits requests by client address before they are authenticated. */
 export interface ClientAddressLimiter {
-  admit(evidence: AddressEvidence): Awaitable<Entry>;
-  /** The addressCharge has proven an identity: the address and its network get their charge back. */
+  admit(evidence: AddressEvidence): Awaitable<AdmissionResult>;
+  /** Refunds the charges of the address and of its network, because the request is authenticated. */
   refund(addressCharge: AddressCharge): Awaitable<void>;
-  /** The addressCharge's proof is forged or guessed. A refusal stands in place of the answer that says so; undefined if not counted. */
+  /**
+   * Counts a failed authentication (a forged or guessed credential). Returns undefined if the address is not counted; a
+   * refusal replaces the 401 response.
+   */
   countFailure(addressCharge: AddressCharge): Awaitable<Decision | undefined>;
 }
 
@@ -40,21 +45,21 @@ export interface ClientAddressLimiterDeps {
   readonly quota: Pick<QuotaCharger, 'take' | 'refund' | 'limitOf' | 'nameOf'>;
   readonly failedAuth: FailedAuth;
   readonly clientOf: FindClient;
-  /** Never counted before they have proven an identity. */
+  /** Addresses that are not counted before authentication. */
   readonly isAllowed: AddressList;
-  /** Always refused; wins over `isAllowed`. */
+  /** Addresses that are always refused; takes precedence over `isAllowed`. */
   readonly isDenied: AddressList;
 }
 
 /**
- * Looks at a request in the order of cost: lists, bans, then quotas. A failure is counted after it happened and not before the next
- * attempt, so that users who share an address with a guesser are not refused for it; what the guesser costs is bounded by the
- * quotas of the address all the same.
+ * Checks a request in the order of cost: address lists, bans, quotas. A failure is counted after it happened and not
+ * before the next attempt, so that users who share an address with an attacker are not refused for it. The quotas of
+ * the address limit what the attacker costs.
  */
 export function createClientAddressLimiter(deps: ClientAddressLimiterDeps): ClientAddressLimiter {
   const { quota, failedAuth } = deps;
 
-  async function charge(client: ClientAddress, chargedAtMs: number): Promise<Entry> {
+  async function charge(client: ClientAddress, chargedAtMs: number): Promise<AdmissionResult> {
     const { prefix, network } = client;
     const bucket = quota.nameOf('address', prefix);
     const addressCharge = { client, chargedAtMs, bucket };
@@ -89,14 +94,14 @@ export function createClientAddressLimiter(deps: ClientAddressLimiterDeps): Clie
     },
     async refund({ client, chargedAtMs, bucket }) {
       if (bucket === undefined) return;
-      failedAuth.noteSuccess(client);
+      failedAuth.recordSuccess(client);
       const agoMs = deps.clock.monotonicMs() - chargedAtMs;
       await quota.refund('address', bucket, 1, agoMs);
       if (client.network !== undefined) await quota.refund('network', client.network, 1, agoMs);
     },
     countFailure({ client, bucket }) {
       if (bucket === undefined) return undefined;
-      failedAuth.noteFailure(client);
+      failedAuth.recordFailure(client);
       return quota.take('failedAuth', client.prefix);
     },
   };

@@ -5,8 +5,8 @@ const hostPrefixGroups = 4;
 const networkGroups = 3;
 
 /**
- * One spelling for each address: an IPv4 address inside IPv6 becomes plain IPv4, and IPv6 is eight groups without zeros left out.
- * Undefined for what is not exactly one address: ports, zones, leading zeros, other digits, space around it.
+ * Returns one spelling per address: an IPv4-mapped IPv6 address becomes IPv4, and IPv6 is written as eight groups.
+ * Returns undefined unless the text is exactly one address: no port, no zone, no leading zeros, no surrounding space.
  */
 export function canonicalAddress(text: string): string | undefined {
   const version = text.includes('%') ? 0 : isIP(text);
@@ -16,17 +16,17 @@ export function canonicalAddress(text: string): string | undefined {
   return isMapped(groups) ? dottedQuad(groups) : groups.map((group) => group.toString(16)).join(':');
 }
 
-/** What one subscriber has of addresses: a whole IPv4 address, or the /64 of an IPv6 address. Takes a canonical address. */
+/** The addresses of one subscriber: a whole IPv4 address, or the /64 of an IPv6 address. Takes a canonical address. */
 export function hostPrefixOf(address: string): string {
   return isIPv6(address) ? `${address.split(':').slice(0, hostPrefixGroups).join(':')}::/64` : address;
 }
 
-/** What one site has of addresses: the /48 of an IPv6 address; undefined for IPv4. Takes a canonical address. */
+/** The addresses of one site: the /48 of an IPv6 address; undefined for IPv4. Takes a canonical address. */
 export function networkOf(address: string): string | undefined {
   return isIPv6(address) ? `${address.split(':').slice(0, networkGroups).join(':')}::/48` : undefined;
 }
 
-/** Of a canonical address. */
+/** Takes a canonical address. */
 export function isIPv6(address: string): boolean {
   return address.includes(':');
 }
@@ -41,7 +41,7 @@ export function groupsOf(address: string): number[] {
   return [...left, ...Array.from({ length: ipv6Groups - left.length - right.length }, () => 0), ...right];
 }
 
-/** Whether the groups are those of an IPv4 address inside IPv6 (RFC 4291 section 2.5.5.2). */
+/** Whether the groups are an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2). */
 export function isMapped(groups: readonly number[]): boolean {
   return groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
 }

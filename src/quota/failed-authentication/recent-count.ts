@@ -1,4 +1,4 @@
-/** How often something happened in the last minute, in slots of two seconds; the newest slot comes first. */
+/** The number of events in the last minute, in slots of two seconds; the newest slot is first. */
 export interface RecentCount {
   readonly slot: number;
   readonly counts: readonly number[];
@@ -6,16 +6,18 @@ export interface RecentCount {
 
 const slotMs = 2_000;
 const slotsPerMinute = 60_000 / slotMs;
-/** The slot that is not over yet, and a whole minute. */
+/** A whole minute and the slot that has not ended. */
 const slotsMax = slotsPerMinute + 1;
 
-/** Counts one more. */
+/** Adds one event at `nowMs`. */
 export function countOne(recent: RecentCount | undefined, nowMs: number): RecentCount {
   const { slot, counts } = shifted(recent, nowMs);
   return { slot, counts: [(counts[0] ?? 0) + 1, ...counts.slice(1)] };
 }
 
-/** What happened in the last 58 to 60 seconds (`atMost` a minute) or in the last 60 to 62 (`atLeast`). */
+/**
+ * The number of events in the last 58 to 60 seconds (`atMost` a minute) or in the last 60 to 62 seconds (`atLeast`).
+ */
 export function countNow(recent: RecentCount | undefined, nowMs: number, minute: 'atMost' | 'atLeast'): number {
   const slots = minute === 'atMost' ? slotsPerMinute : slotsMax;
   return shifted(recent, nowMs)

@@ -6,38 +6,38 @@ import type { Quota, QuotaName } from '../table/quotas.ts';
 import { quotas, windowSecondsOf } from '../table/quotas.ts';
 import type { BucketNames } from './quota-store.ts';
 
-/** Names the bucket of one row of the table and one address, account or conversation. */
-export type NameBucket = (quota: QuotaName, whose: string) => BucketNames;
+/** Names the bucket of one row of the quota table for one address, account or conversation. */
+export type NameBucket = (quota: QuotaName, subject: string) => BucketNames;
 
 const saltLifetimeMs = 86_400_000;
-/** Two of the widest windows: by then nothing counts that was charged under the old salt. */
+/** Twice the widest window: after this time no charge under the old salt counts. */
 const windowsOverlapMs = 2000 * Math.max(...Object.values<Quota>(quotas).map(windowSecondsOf));
 const saltSizeBytes = 32;
 
 /**
- * Names buckets after an address or a DID without keeping either: an HMAC under a random salt that lives in this process
- * for one day and is never written down. For two of the widest windows (or `overlapMs`) after a change the former name is given too, so that a
- * change of salt refills nobody's quota.
+ * Names buckets after an address or a DID without storing either: an HMAC under a random salt that is in memory only,
+ * for one day. For twice the widest window (or `overlapMs`) after a change of salt the previous name is returned too,
+ * so that the change refills no quota.
  */
 export function createBucketNames(
   clock: Clock,
   { overlapMs = windowsOverlapMs }: { readonly overlapMs?: number } = {},
 ): NameBucket {
   let salt = newSalt();
-  let formerSalt: KeyObject | undefined;
+  let previousSalt: KeyObject | undefined;
   let changedAtMs = clock.monotonicMs();
-  return (quota, whose) => {
+  return (quota, subject) => {
     const ageMs = clock.monotonicMs() - changedAtMs;
     if (ageMs >= saltLifetimeMs) {
-      formerSalt = salt;
+      previousSalt = salt;
       salt = newSalt();
       changedAtMs = clock.monotonicMs();
-    } else if (formerSalt !== undefined && ageMs >= overlapMs) {
-      formerSalt = undefined;
+    } else if (previousSalt !== undefined && ageMs >= overlapMs) {
+      previousSalt = undefined;
     }
     return {
-      current: nameUnder(salt, quota, whose),
-      former: formerSalt === undefined ? undefined : nameUnder(formerSalt, quota, whose),
+      current: nameUnder(salt, quota, subject),
+      previous: previousSalt === undefined ? undefined : nameUnder(previousSalt, quota, subject),
     };
   };
 }
@@ -46,6 +46,6 @@ function newSalt(): KeyObject {
   return createSecretKey(newSecret(saltSizeBytes));
 }
 
-function nameUnder(salt: KeyObject, quota: QuotaName, whose: string): string {
-  return createHmac('sha256', salt).update(`${quota}\0${whose}`).digest('hex').slice(0, 32);
+function nameUnder(salt: KeyObject, quota: QuotaName, subject: string): string {
+  return createHmac('sha256', salt).update(`${quota}\0${subject}`).digest('hex').slice(0, 32);
 }

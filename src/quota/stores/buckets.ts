@@ -1,16 +1,19 @@
-import { isSpent } from './gcra.ts';
+import { isExpired } from './gcra.ts';
 import type { QuotaRule, QuotaState } from './gcra.ts';
 import { createExpiryQueues } from './memory/expiry-queues.ts';
 import { createNameTable } from './memory/name-table.ts';
 import { createCompactStates } from './memory/compact-states.ts';
 import type { BucketNames } from './quota-store.ts';
 
-/** States by name, of a bounded number. */
+/** A bounded number of quota states, by bucket name. */
 export interface Buckets {
-  /** What is known of a bucket; of a newcomer for whom there is no room, what is known of all of those together. */
+  /**
+   * Returns the state of a bucket. When the table is full, a new name gets the state that all new names of its rule
+   * share.
+   */
   find(names: BucketNames, rule: QuotaRule): QuotaState | undefined;
-  keep(names: BucketNames, rule: QuotaRule, state: QuotaState): void;
-  /** Forgets what no longer counts. */
+  store(names: BucketNames, rule: QuotaRule, state: QuotaState): void;
+  /** Removes buckets without a charge that still counts. */
   sweep(nowMs: number): void;
   count(): number;
 }
@@ -21,46 +24,46 @@ export function createBuckets(bucketsMax: number): Buckets {
   const table = createNameTable(bucketsMax);
   const states = createCompactStates(bucketsMax);
   const overflow = new Map<string, QuotaState>();
-  const lanes = createExpiryQueues(bucketsMax);
+  const queues = createExpiryQueues(bucketsMax);
   let sweptAtMs = -Infinity;
 
-  function drop(place: number): void {
-    lanes.unlink(place);
-    states.remove(place);
-    table.remove(place);
+  function remove(index: number): void {
+    queues.unlink(index);
+    states.remove(index);
+    table.remove(index);
   }
 
-  function placeOf({ current, former }: BucketNames): number {
-    const place = table.find(current);
-    return place !== -1 || former === undefined ? place : table.find(former);
+  function indexOf({ current, previous }: BucketNames): number {
+    const index = table.find(current);
+    return index !== -1 || previous === undefined ? index : table.find(previous);
   }
 
   return {
     find(names, rule) {
-      const place = placeOf(names);
-      if (place !== -1) return states.read(place);
+      const index = indexOf(names);
+      if (index !== -1) return states.read(index);
       return table.count() === bucketsMax ? overflow.get(rule.name) : undefined;
     },
-    keep(names, rule, state) {
-      let place = table.find(names.current);
-      if (place === -1) {
-        const former = placeOf(names);
-        if (former !== -1) drop(former);
-        place = table.add(names.current);
-        if (place === -1) return void overflow.set(rule.name, state);
+    store(names, rule, state) {
+      let index = table.find(names.current);
+      if (index === -1) {
+        const previous = indexOf(names);
+        if (previous !== -1) remove(previous);
+        index = table.add(names.current);
+        if (index === -1) return void overflow.set(rule.name, state);
       } else {
-        lanes.unlink(place);
+        queues.unlink(index);
       }
-      states.write(place, state);
-      lanes.append(place, rule.windowMs);
+      states.write(index, state);
+      queues.append(index, rule.windowMs);
     },
     sweep(nowMs) {
       if (nowMs - sweptAtMs < sweepEveryMs) return;
       sweptAtMs = nowMs;
-      lanes.sweep((place, windowMs) => {
-        const isOver = isSpent({ windowMs }, states.read(place), nowMs);
-        if (isOver) drop(place);
-        return isOver;
+      queues.sweep((index, windowMs) => {
+        const expired = isExpired({ windowMs }, states.read(index), nowMs);
+        if (expired) remove(index);
+        return expired;
       });
     },
     count: () => table.count(),

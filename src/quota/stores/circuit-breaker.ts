@@ -1,45 +1,48 @@
-/** `shared`: the store that servers share answers. `local`: it does not, and each server counts for itself. */
+/** `shared`: the store that servers share responds. `local`: it does not respond, and each server counts on its own. */
 export type StoreState = 'shared' | 'local';
 
-/** Decides whether a store that may be broken is asked. */
+/** Decides whether the shared store is called. */
 export interface CircuitBreaker {
-  /** `probe`: it is broken, but this once it is asked, to see whether it is back. */
-  next(nowMs: number): 'ask' | 'probe' | 'skip';
-  isBroken(): boolean;
+  /** `probe`: the store is unavailable, but this call is made to check whether it has recovered. */
+  next(nowMs: number): 'call' | 'probe' | 'skip';
+  isOpen(): boolean;
   failed(): void;
-  succeeded(asked: 'ask' | 'probe', nowMs: number): void;
-  /** Whether the store is, or was within the last `windowMs`, broken, so that it does not know all that was admitted. */
-  isDoubtful(nowMs: number, windowMs: number): boolean;
+  succeeded(mode: 'call' | 'probe', nowMs: number): void;
+  /**
+   * Whether the store is, or was within the last `windowMs`, unavailable, so that it may lack charges that were
+   * admitted.
+   */
+  mayLackCharges(nowMs: number, windowMs: number): boolean;
 }
 
 const probeEveryMs = 1_000;
 
-/** Opens with the first failure, closes with the first probe that succeeds. `onChange` is called once for each change. */
+/** Opens on the first failure and closes on the first probe that succeeds. Calls `onChange` once per change. */
 export function createCircuitBreaker(onChange: (state: StoreState) => void): CircuitBreaker {
   let state: StoreState = 'shared';
   let probedAtMs = -Infinity;
-  let repairedAtMs = -Infinity;
+  let recoveredAtMs = -Infinity;
   return {
     next(nowMs) {
-      if (state === 'shared') return 'ask';
+      if (state === 'shared') return 'call';
       if (nowMs - probedAtMs < probeEveryMs) return 'skip';
       probedAtMs = nowMs;
       return 'probe';
     },
-    isBroken: () => state === 'local',
+    isOpen: () => state === 'local',
     failed() {
       if (state === 'local') return;
       state = 'local';
       onChange(state);
     },
-    succeeded(asked, nowMs) {
-      // An answer to what was asked before the failure says nothing about now.
-      if (state === 'shared' || asked === 'ask') return;
+    succeeded(mode, nowMs) {
+      // A call that began before the failure may succeed although the store is now unavailable.
+      if (state === 'shared' || mode === 'call') return;
       state = 'shared';
-      repairedAtMs = nowMs;
+      recoveredAtMs = nowMs;
       onChange(state);
     },
     // A slot counts for up to a sixtieth longer than its window.
-    isDoubtful: (nowMs, windowMs) => state === 'local' || nowMs - repairedAtMs < (windowMs * 61) / 60,
+    mayLackCharges: (nowMs, windowMs) => state === 'local' || nowMs - recoveredAtMs < (windowMs * 61) / 60,
   };
 }

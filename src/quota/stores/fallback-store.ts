@@ -13,18 +13,21 @@ import type { QuotaStore } from './quota-store.ts';
 import { createTimeLimit } from './time-limit.ts';
 
 export interface FallbackDeps {
-  /** Counts for all servers; may fail or hang. */
+  /** Counts for all servers; may fail, or may not respond. */
   readonly shared: QuotaStore;
-  /** Where this server counts what it admitted under a rule, so that it knows the last window when the shared store is gone. */
+  /**
+   * The local store of a rule, which also counts what the shared store admitted, so that it has the last window during
+   * an outage.
+   */
   readonly localOf: (rule: QuotaRule) => MemoryStore;
   readonly clock: Clock;
-  /** How many servers share the store; each admits its part of a limit, rounded up, while it is gone. */
+  /** The number of servers that share the store; each admits its share of a limit, rounded up, during an outage. */
   readonly serverCount: number;
-  /** Called once for each change. */
+  /** Called once per change. */
   readonly onChange: (state: StoreState) => void;
 }
 
-/** A store that has not answered by then counts as gone, for this request and for the next second. */
+/** After this time the store counts as unavailable, for this request and for the next second. */
 const storeTimeoutMs = 1_000;
 const refusedBucketsMax = 10_000;
 
@@ -33,40 +36,41 @@ type Act = 'charge' | 'peek';
 interface SharedParts extends Pick<FallbackDeps, 'shared' | 'clock'> {
   readonly breaker: CircuitBreaker;
   readonly refused: RefusedBuckets;
-  readonly inTime: ReturnType<typeof createTimeLimit>;
+  readonly withTimeout: ReturnType<typeof createTimeLimit>;
 }
 
 /**
- * A shared store that is never open: while it is gone, each server charges its own count, at its part of the limit; for
- * one window after its return both counts must have room. Whoever was refused is not asked for again before the wait is
- * over. All of it only ever admits less than two healthy servers would, but for what they could not know of each other.
+ * A quota store that never fails open: while the shared store is unavailable, each server charges its own count,
+ * against its share of the limit; for one window after recovery both counts must have room. A refused bucket is not
+ * requested again before its wait ends. The result never admits more than two healthy servers would, apart from charges
+ * that they could not have exchanged.
  */
 export function createFallbackStore(deps: FallbackDeps): QuotaStore {
   const { shared, clock } = deps;
   const local = createServerShare(deps.localOf, deps.serverCount);
   const refused = createRefusedBuckets(refusedBucketsMax);
   const breaker = createCircuitBreaker(deps.onChange);
-  const parts = { shared, breaker, refused, clock, inTime: createTimeLimit(clock, storeTimeoutMs) };
-  const askShared = (act: Act, asked: 'ask' | 'probe', charge: Charge): Promise<Outcome> =>
-    askInTime(parts, { act, asked, charge });
+  const parts = { shared, breaker, refused, clock, withTimeout: createTimeLimit(clock, storeTimeoutMs) };
+  const callShared = (act: Act, mode: 'call' | 'probe', charge: Charge): Promise<Outcome> =>
+    callInTime(parts, { act, mode, charge });
 
-  /** The shared count alone; the local one is told. */
-  async function askOne(act: Act, charge: Charge): Promise<Outcome> {
+  /** Charges the shared count alone, and records the result in the local one. */
+  async function chargeShared(act: Act, charge: Charge): Promise<Outcome> {
     try {
-      const outcome = await askShared(act, 'ask', charge);
-      if (act === 'charge') local.note({ ...charge, nowMs: clock.monotonicMs() }, outcome);
+      const outcome = await callShared(act, 'call', charge);
+      if (act === 'charge') local.record({ ...charge, nowMs: clock.monotonicMs() }, outcome);
       return outcome;
     } catch {
-      return local.ask(act, { ...charge, nowMs: clock.monotonicMs() });
+      return local.decide(act, { ...charge, nowMs: clock.monotonicMs() });
     }
   }
 
-  /** Both counts must have room. A probe asks the shared one in any case, but charges nothing for a caller refused here. */
-  async function askBoth(act: Act, asked: 'ask' | 'probe', charge: Charge): Promise<Outcome> {
-    const own = local.ask(act, charge);
-    if (!own.allowed && asked === 'ask') return own;
+  /** Both counts must have room. A probe always calls the shared store, but only peeks when the local count refuses. */
+  async function chargeBoth(act: Act, mode: 'call' | 'probe', charge: Charge): Promise<Outcome> {
+    const own = local.decide(act, charge);
+    if (!own.allowed && mode === 'call') return own;
     try {
-      const outcome = await askShared(own.allowed ? act : 'peek', asked, charge);
+      const outcome = await callShared(own.allowed ? act : 'peek', mode, charge);
       if (!own.allowed) return own;
       if (outcome.allowed) return { ...outcome, remaining: Math.min(outcome.remaining, own.remaining) };
       if (act === 'charge') local.refund(charge);
@@ -76,25 +80,25 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
     }
   }
 
-  function ask(act: Act, charge: Charge): Awaitable<Outcome> {
+  function decide(act: Act, charge: Charge): Awaitable<Outcome> {
     const { bucket, rule, nowMs, cost } = charge;
     assertCost(rule, cost);
     const refusal = refused.find(bucket.current, cost, nowMs);
     if (refusal !== undefined) return refusal;
-    const asked = breaker.next(nowMs);
-    if (asked === 'skip') return local.ask(act, charge);
-    return breaker.isDoubtful(nowMs, rule.windowMs) ? askBoth(act, asked, charge) : askOne(act, charge);
+    const mode = breaker.next(nowMs);
+    if (mode === 'skip') return local.decide(act, charge);
+    return breaker.mayLackCharges(nowMs, rule.windowMs) ? chargeBoth(act, mode, charge) : chargeShared(act, charge);
   }
 
   return {
-    charge: (bucket, rule, nowMs, cost = 1) => ask('charge', { bucket, rule, nowMs, cost }),
-    peek: (bucket, rule, nowMs, cost = 1) => ask('peek', { bucket, rule, nowMs, cost }),
+    charge: (bucket, rule, nowMs, cost = 1) => decide('charge', { bucket, rule, nowMs, cost }),
+    peek: (bucket, rule, nowMs, cost = 1) => decide('peek', { bucket, rule, nowMs, cost }),
     async refund(bucket, rule, chargedAtMs, cost = 1) {
       refused.remove(bucket.current);
       local.refund({ bucket, rule, nowMs: chargedAtMs, cost });
-      if (breaker.isBroken()) return;
+      if (breaker.isOpen()) return;
       try {
-        await parts.inTime(shared.refund(bucket, rule, chargedAtMs, cost));
+        await parts.withTimeout(shared.refund(bucket, rule, chargedAtMs, cost));
       } catch {
         breaker.failed();
       }
@@ -102,20 +106,23 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
   };
 }
 
-/** @throws whatever the store throws, or RangeError when it takes too long; the breaker then knows. */
-async function askInTime(
-  { shared, clock, breaker, refused, inTime }: SharedParts,
-  { act, asked, charge }: { readonly act: Act; readonly asked: 'ask' | 'probe'; readonly charge: Charge },
+/**
+ * Calls the shared store and reports the result to the breaker.
+ * @throws the error of the store, or RangeError when the call takes too long.
+ */
+async function callInTime(
+  { shared, clock, breaker, refused, withTimeout }: SharedParts,
+  { act, mode, charge }: { readonly act: Act; readonly mode: 'call' | 'probe'; readonly charge: Charge },
 ): Promise<Outcome> {
   const { bucket, rule, nowMs, cost } = charge;
   let outcome: Outcome;
   try {
-    outcome = await inTime(shared[act](bucket, rule, nowMs, cost));
+    outcome = await withTimeout(shared[act](bucket, rule, nowMs, cost));
   } catch (error) {
     breaker.failed();
     throw error;
   }
-  breaker.succeeded(asked, clock.monotonicMs());
+  breaker.succeeded(mode, clock.monotonicMs());
   if (act === 'charge' && !outcome.allowed) refused.add(bucket.current, cost, clock.monotonicMs(), outcome);
   return outcome;
 }

@@ -1,28 +1,28 @@
 /**
- * Two rules on one state, both as pure functions of the time.
+ * Two rules on one state, both pure functions of the time.
  *
- * GCRA (ITU-T I.371) shapes: requests come `windowMs / limit` apart, with `burst` at once after a pause. Alone it lets
- * `limit + burst` into one window (a full burst, then the refill), and no choice of its two numbers lets a whole limit
- * come at once, lets an even client have its whole rate, and still keeps every window within the limit.
+ * GCRA (ITU-T I.371) shapes the traffic: requests are `windowMs / limit` apart, with up to `burst` at once after a
+ * pause. Alone it admits `limit + burst` in one window (a full burst, then the refill). No choice of its two numbers
+ * admits the whole limit at once, admits an even client at the full rate, and keeps every window within the limit.
  *
- * So a count of the last window caps it: charges are counted by slots of a sixtieth of the window, and a slot counts
- * until a whole window after its end. Hence no window, wherever it begins, admits more than `limit`; the price is that
- * an even client gets 60 of 61 parts of its rate. The state has at most 61 numbers, whatever the limit.
+ * A count of the last window therefore caps it: charges are counted in slots of a sixtieth of the window, and a slot
+ * counts until a whole window after its end. No window, wherever it begins, admits more than `limit`; the price is that
+ * an even client gets 60/61 of its rate. The state has at most 61 numbers, for any limit.
  */
 export interface QuotaRule {
   readonly name: string;
   readonly limit: number;
-  /** From 1; above `limit` it means `limit`. */
+  /** At least 1; a value above `limit` counts as `limit`. */
   readonly burst: number;
   readonly windowMs: number;
 }
 
-/** What is known of one key; undefined stands for a key that nobody used within the last window. */
+/** The state of one bucket; undefined stands for a bucket without a charge in the last window. */
 export interface QuotaState {
   /** GCRA's theoretical arrival time of the next request. */
   readonly dueAtMs: number;
   readonly firstSlot: number;
-  /** Charges by slot, from `firstSlot` on. */
+  /** Charges per slot, starting at `firstSlot`. */
   readonly counts: readonly number[];
 }
 
@@ -30,19 +30,21 @@ export interface Outcome {
   readonly allowed: boolean;
   /** In charges of cost 1. */
   readonly remaining: number;
-  /** Until the same charge passes; 0 when allowed. */
+  /** Milliseconds until the same charge passes; 0 when allowed. */
   readonly waitMs: number;
-  /** Until nothing is charged any more. */
+  /** Milliseconds until no charge counts any more. */
   readonly restoredInMs: number;
 }
 
 const slotsPerWindow = 60;
-/** A microsecond: above what adding fractions of a millisecond loses in months, below what a client can use. */
+/**
+ * A microsecond: more than the rounding error of fractions of a millisecond over months, less than a client can use.
+ */
 const roundingMs = 1e-3;
 
 /**
- * Charges `cost` (1 for a request, or as many as a request has bytes) at `nowMs` if both rules allow it; what is refused
- * changes nothing. A cost above the burst passes alone, after a pause.
+ * Charges `cost` (1 for a request, or the size of a request) at `nowMs` if both rules allow it; a refused charge does
+ * not change the state. A cost above the burst passes alone, after a pause.
  * @throws RangeError unless `cost` is a whole number from 1 to the limit.
  */
 export function charge(
@@ -52,38 +54,38 @@ export function charge(
   cost = 1,
 ): { readonly state: QuotaState; readonly outcome: Outcome } {
   assertCost(rule, cost);
-  const current = forget(rule, state, nowMs);
+  const current = dropOldSlots(rule, state, nowMs);
   const waitMs = Math.max(shapeWaitMs(rule, current, nowMs, cost), capWaitMs(rule, current, nowMs, cost));
   if (waitMs > 0) return { state: current, outcome: { ...outcomeOf(rule, current, nowMs), allowed: false, waitMs } };
-  const charged = add(rule, current, nowMs, cost);
+  const charged = addCharge(rule, current, nowMs, cost);
   return { state: charged, outcome: { ...outcomeOf(rule, charged, nowMs), allowed: true, waitMs: 0 } };
 }
 
 /**
- * Counts `cost` that was admitted elsewhere, whether or not there is room, and as much more as it takes to have `usedMin`
- * counted. Nobody has to wait for longer than a window for it.
+ * Counts `cost` that was admitted elsewhere, even without room, and adds more until at least `usedMin` is counted. The
+ * resulting wait is at most one window.
  */
-export function note(
+export function record(
   rule: QuotaRule,
   state: QuotaState | undefined,
   nowMs: number,
   { cost, usedMin }: { readonly cost: number; readonly usedMin: number },
 ): QuotaState {
-  const current = forget(rule, state, nowMs);
+  const current = dropOldSlots(rule, state, nowMs);
   const added = Math.max(cost, usedMin - total(current));
   if (added <= 0) return current;
-  const noted = add(rule, current, nowMs, added);
-  return { ...noted, dueAtMs: Math.min(noted.dueAtMs, nowMs + rule.windowMs) };
+  const recorded = addCharge(rule, current, nowMs, added);
+  return { ...recorded, dueAtMs: Math.min(recorded.dueAtMs, nowMs + rule.windowMs) };
 }
 
 /**
- * Takes a charge of `cost` back that was made at `chargedAtMs`. It leaves the slot in which it was counted, so that the others
- * grow neither older nor younger: were it the oldest that goes, a stream of charges that are given back would keep the rest
- * from ever leaving the window. What is no longer in its slot is taken from the oldest, and the cap holds either way.
+ * Refunds a charge of `cost` made at `chargedAtMs`. The charge is removed from the slot in which it was counted: if
+ * refunds removed the oldest charges, a stream of refunded charges would keep the remaining ones in the window forever.
+ * What is no longer in its slot is removed from the oldest slots; the cap holds in both cases.
  */
 export function refund(rule: QuotaRule, state: QuotaState, chargedAtMs: number, cost = 1): QuotaState {
   const own = slotOf(rule, chargedAtMs) - state.firstSlot;
-  // It has left the window by itself.
+  // The charge has already left the window.
   if (own < 0) return state;
   const counts = state.counts.slice();
   let left = cost;
@@ -102,8 +104,8 @@ export function assertCost(rule: QuotaRule, cost: number): void {
   }
 }
 
-/** Whether `state` no longer says anything that an unknown key would not say. */
-export function isSpent(rule: Pick<QuotaRule, 'windowMs'>, state: QuotaState, nowMs: number): boolean {
+/** Whether `state` has the same effect as an undefined state. */
+export function isExpired(rule: Pick<QuotaRule, 'windowMs'>, state: QuotaState, nowMs: number): boolean {
   return slotEndMs(rule, state.firstSlot + state.counts.length - 1) + rule.windowMs <= nowMs && state.dueAtMs <= nowMs;
 }
 
@@ -119,19 +121,20 @@ function slotEndMs(rule: Pick<QuotaRule, 'windowMs'>, slot: number): number {
   return ((slot + 1) * rule.windowMs) / slotsPerWindow;
 }
 
-function forget(rule: QuotaRule, state: QuotaState | undefined, nowMs: number): QuotaState {
+function dropOldSlots(rule: QuotaRule, state: QuotaState | undefined, nowMs: number): QuotaState {
   const slot = slotOf(rule, nowMs);
   if (state === undefined) return { dueAtMs: nowMs, firstSlot: slot, counts: [] };
-  // From a clock that was set back by more than a window since: nobody should wait for the time to come round again.
+  // The clock was set back by more than a window; without this reset clients would wait for the old time to be reached
+  // again.
   if (state.firstSlot > slot + slotsPerWindow) return { dueAtMs: nowMs, firstSlot: slot, counts: [] };
   const oldest = slot - slotsPerWindow;
   if (state.firstSlot >= oldest) return state;
   return { dueAtMs: state.dueAtMs, firstSlot: oldest, counts: state.counts.slice(oldest - state.firstSlot) };
 }
 
-function add(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): QuotaState {
+function addCharge(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): QuotaState {
   const index = Math.max(0, slotOf(rule, nowMs) - state.firstSlot);
-  // A list made to measure takes half the memory of one that grew.
+  // An array created with its final length takes half the memory of one that grew.
   const counts =
     index < state.counts.length
       ? state.counts.slice()
@@ -149,7 +152,7 @@ function shapeWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number, cost: nu
   return waitMs > roundingMs ? waitMs : 0;
 }
 
-/** Until enough of the oldest slots have left the window for a charge of `cost`. */
+/** Milliseconds until enough of the oldest slots have left the window for a charge of `cost`. */
 function capWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): number {
   let excess = total(state) + cost - rule.limit;
   if (excess <= 0) return 0;

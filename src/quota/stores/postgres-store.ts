@@ -3,7 +3,7 @@ import type { Clock } from '#platform/clock.ts';
 import { InvariantError } from '#platform/errors.ts';
 import type { Sql } from '#storage/connection/database.ts';
 import { callQuotaRows } from '#storage/rows/quota-rows.ts';
-import type { QuotaRowAnswer, QuotaRowCall } from '#storage/rows/quota-rows.ts';
+import type { QuotaRowResult, QuotaRowCall } from '#storage/rows/quota-rows.ts';
 import { assertCost } from './gcra.ts';
 import type { Outcome, QuotaRule } from './gcra.ts';
 import type { BucketNames, QuotaStore } from './quota-store.ts';
@@ -12,52 +12,54 @@ export interface PostgresStoreDeps {
   readonly sql: Sql;
   readonly clock: Clock;
   /**
-   * Whose time counts. Servers' clocks differ, so `database` is the one that is right for more than one; `caller` takes
-   * the times that are passed, for tests.
+   * Whose clock counts. Clocks of servers differ, so several servers need `database`; `caller` uses the times passed by
+   * tests.
    */
   readonly timeOf: 'database' | 'caller';
 }
 
-/** Charges counted in Postgres, for all servers together. Names are hex. Everything rejects when the database fails. */
+/**
+ * Charges counted in Postgres for all servers together. Names are hex. Every method rejects when the database fails.
+ */
 export interface PostgresStore extends QuotaStore {
   charge(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Promise<Outcome>;
   peek(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Promise<Outcome>;
   refund(bucket: BucketNames, rule: QuotaRule, chargedAtMs: number, cost?: number): Promise<void>;
 }
 
-/** What is asked while a statement runs goes into the next one together. */
+/** Creates the store. Calls made while a statement runs are sent together in the next statement. */
 export function createPostgresStore(deps: PostgresStoreDeps): PostgresStore {
   const call = createBatcher((calls: readonly QuotaRowCall[]) => callQuotaRows(deps.sql, calls));
 
-  function ask(
+  function callRow(
     act: QuotaRowCall['act'],
-    { current, former, next }: BucketNames,
+    { current, previous, next }: BucketNames,
     { limit, burst, windowMs }: QuotaRule,
     charge: { readonly atMs: number; readonly cost: number },
-  ): Promise<QuotaRowAnswer | undefined> {
-    const isTold = deps.timeOf === 'caller';
-    const atMs = isTold ? charge.atMs : undefined;
-    const agoMs = isTold || act !== 'give back' ? 0 : Math.max(0, deps.clock.monotonicMs() - charge.atMs);
-    return call({ act, current, former, next, limit, burst, windowMs, cost: charge.cost, atMs, agoMs });
+  ): Promise<QuotaRowResult | undefined> {
+    const isGiven = deps.timeOf === 'caller';
+    const atMs = isGiven ? charge.atMs : undefined;
+    const agoMs = isGiven || act !== 'refund' ? 0 : Math.max(0, deps.clock.monotonicMs() - charge.atMs);
+    return call({ act, current, previous, next, limit, burst, windowMs, cost: charge.cost, atMs, agoMs });
   }
 
   async function outcomeOf(
-    act: 'charge' | 'look',
+    act: 'charge' | 'peek',
     bucket: BucketNames,
     rule: QuotaRule,
     charge: { readonly atMs: number; readonly cost: number },
   ): Promise<Outcome> {
     assertCost(rule, charge.cost);
-    const outcome = await ask(act, bucket, rule, charge);
-    if (outcome === undefined) throw new InvariantError('a charge without an answer');
+    const outcome = await callRow(act, bucket, rule, charge);
+    if (outcome === undefined) throw new InvariantError('a charge has no result');
     return outcome;
   }
 
   return {
     charge: (bucket, rule, atMs, cost = 1) => outcomeOf('charge', bucket, rule, { atMs, cost }),
-    peek: (bucket, rule, atMs, cost = 1) => outcomeOf('look', bucket, rule, { atMs, cost }),
+    peek: (bucket, rule, atMs, cost = 1) => outcomeOf('peek', bucket, rule, { atMs, cost }),
     async refund(bucket, rule, atMs, cost = 1) {
-      await ask('give back', bucket, rule, { atMs, cost });
+      await callRow('refund', bucket, rule, { atMs, cost });
     },
   };
 }

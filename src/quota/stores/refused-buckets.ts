@@ -1,14 +1,17 @@
 import type { Outcome } from './gcra.ts';
 
-/** Buckets that a shared store refused: until their wait is over, asking again would say the same and cost a round trip. */
+/**
+ * Buckets that the shared store refused. Until the wait ends another call would return the same result and cost a round
+ * trip.
+ */
 export interface RefusedBuckets {
-  /** The refusal that still holds for a charge of `cost`. */
+  /** Returns the refusal that still applies to a charge of `cost`. */
   find(name: string, cost: number, nowMs: number): Outcome | undefined;
   add(name: string, cost: number, nowMs: number, refusal: Outcome): void;
   remove(name: string): void;
 }
 
-/** Below what a client can wait, above what sums of times lose. */
+/** Below what a client can wait, above the rounding error of sums of times. */
 const roundingMs = 1e-3;
 
 interface Refused {
@@ -17,19 +20,19 @@ interface Refused {
   readonly refusal: Outcome;
 }
 
-/** Remembers the `bucketsMax` latest; whoever is forgotten costs a round trip. */
+/** Stores the `bucketsMax` latest refusals; an evicted one costs a round trip. */
 export function createRefusedBuckets(bucketsMax: number): RefusedBuckets {
   const buckets = new Map<string, Refused>();
   return {
     find(name, cost, nowMs) {
-      const known = buckets.get(name);
-      if (known === undefined) return undefined;
-      const { sinceMs, refusal } = known;
+      const entry = buckets.get(name);
+      if (entry === undefined) return undefined;
+      const { sinceMs, refusal } = entry;
       const waitMs = sinceMs + refusal.waitMs - nowMs;
       const isOver = waitMs <= roundingMs;
       if (isOver) buckets.delete(name);
       // A cheaper charge may still have room.
-      if (isOver || cost < known.cost) return undefined;
+      if (isOver || cost < entry.cost) return undefined;
       return { ...refusal, waitMs, restoredInMs: Math.max(waitMs, refusal.restoredInMs - (nowMs - sinceMs)) };
     },
     add(name, cost, nowMs, refusal) {

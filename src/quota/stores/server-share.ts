@@ -2,7 +2,7 @@ import type { Outcome, QuotaRule } from './gcra.ts';
 import type { MemoryStore } from './memory/memory-store.ts';
 import type { BucketNames } from './quota-store.ts';
 
-/** A charge that a store is asked for. */
+/** The parameters of one charge. */
 export interface Charge {
   readonly bucket: BucketNames;
   readonly rule: QuotaRule;
@@ -10,37 +10,40 @@ export interface Charge {
   readonly cost: number;
 }
 
-/** One server's count of what it admitted, held against its part of each limit. */
+/** The count of one server, compared with its share of each limit. */
 export interface ServerShare {
-  ask(act: 'charge' | 'peek', charge: Charge): Outcome;
-  /** Counts a charge that the shared store decided, and this server's part of what all have used by its answer. */
-  note(charge: Charge, outcome: Outcome): void;
+  decide(act: 'charge' | 'peek', charge: Charge): Outcome;
+  /**
+   * Counts a charge that the shared store decided, and at least this server's share of the total use that the store
+   * reported.
+   */
+  record(charge: Charge, outcome: Outcome): void;
   refund(charge: Charge): void;
 }
 
-/** Each of `serverCount` servers has its part of a limit, rounded up. */
+/** Gives each of `serverCount` servers its share of a limit, rounded up. */
 export function createServerShare(localOf: (rule: QuotaRule) => MemoryStore, serverCount: number): ServerShare {
-  const partOf = (rule: QuotaRule): QuotaRule => ({
+  const shareOf = (rule: QuotaRule): QuotaRule => ({
     ...rule,
     limit: Math.ceil(rule.limit / serverCount),
     burst: Math.ceil(rule.burst / serverCount),
   });
-  /** What costs more than the part has to pass at some time; it then takes all of it. */
-  const costOf = ({ rule, cost }: Charge): number => Math.min(cost, partOf(rule).limit);
+  /** A cost above the share must pass at some time; it then takes the whole share. */
+  const costOf = ({ rule, cost }: Charge): number => Math.min(cost, shareOf(rule).limit);
   return {
-    ask(act, charge) {
+    decide(act, charge) {
       const { bucket, rule, nowMs } = charge;
-      return localOf(rule)[act](bucket, partOf(rule), nowMs, costOf(charge));
+      return localOf(rule)[act](bucket, shareOf(rule), nowMs, costOf(charge));
     },
-    note(charge, { allowed, remaining }) {
+    record(charge, { allowed, remaining }) {
       const { bucket, rule, nowMs } = charge;
       const used = Math.min(rule.burst, rule.limit) - remaining;
       const usedMin = Math.ceil(used / serverCount);
-      localOf(rule).note(bucket, partOf(rule), nowMs, { cost: allowed ? costOf(charge) : 0, usedMin });
+      localOf(rule).record(bucket, shareOf(rule), nowMs, { cost: allowed ? costOf(charge) : 0, usedMin });
     },
     refund(charge) {
       const { bucket, rule, nowMs } = charge;
-      localOf(rule).refund(bucket, partOf(rule), nowMs, costOf(charge));
+      localOf(rule).refund(bucket, shareOf(rule), nowMs, costOf(charge));
     },
   };
 }

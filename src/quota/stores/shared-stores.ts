@@ -17,13 +17,14 @@ export interface SharedStoresDeps {
   readonly privacy: Privacy;
   readonly clock: Clock;
   readonly serverCount: number;
-  /** Called once for each change. */
+  /** Called once per change. */
   readonly onChange: (state: StoreState) => void;
 }
 
 /**
- * Stores that count accounts, targets and conversations for all servers together, and their names. Addresses never leave
- * the memory of the server that they come to: each server counts them apart.
+ * Creates the stores that count accounts, targets and conversations for all servers together, and the function that
+ * names their buckets. Client addresses stay in the memory of the server that receives them: each server counts them on
+ * its own.
  */
 export function createSharedStores(deps: SharedStoresDeps): {
   readonly stores: QuotaStores;
@@ -43,6 +44,6 @@ export function createSharedStores(deps: SharedStoresDeps): {
   const sharedNames = createSharedBucketNames(deps.privacy, clock);
   return {
     stores: { address: memory.address, caller: shared, target: shared, conversation: shared },
-    nameOf: (quota, whose) => (quotas[quota].scope === 'address' ? addressNames : sharedNames)(quota, whose),
+    nameOf: (quota, subject) => (quotas[quota].scope === 'address' ? addressNames : sharedNames)(quota, subject),
   };
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '#platform/clock.ts';
+import { createExpiryTimer } from '#platform/expiry-timer.ts';
 import type { Awaitable } from '../table/decision.ts';
 
 interface Waiter {
@@ -7,39 +8,34 @@ interface Waiter {
 }
 
 /**
- * Gives every piece of work the same time, with one timer for all of them: a timer each cost more than the work. Whoever is late
- * is so by up to a fifth more.
+ * Limits each call to `timeoutMs`, with one timer for all calls, because one timer per call costs more than the call. A
+ * timeout comes up to a fifth of `timeoutMs` late.
  */
 export function createTimeLimit(clock: Clock, timeoutMs: number): <T>(work: Awaitable<T>) => Promise<T> {
-  // In the order of their times.
+  // In the order of their deadlines.
   const waiting = new Set<Waiter>();
-  let isWatching = false;
-
-  async function watch(): Promise<void> {
-    isWatching = true;
-    while (waiting.size > 0) {
-      await clock.sleep(timeoutMs / 5);
-      const nowMs = clock.monotonicMs();
-      // An event loop that was busy runs timers before it reads answers that came long ago.
-      await clock.sleep(1);
+  const startTimer = createExpiryTimer({
+    clock,
+    intervalMs: timeoutMs / 5,
+    isNeeded: () => waiting.size > 0,
+    expire(nowMs) {
       for (const waiter of waiting) {
         if (waiter.untilMs > nowMs) break;
         waiting.delete(waiter);
         waiter.expire();
       }
-    }
-    isWatching = false;
-  }
+    },
+  });
 
   return async <T>(work: Awaitable<T>): Promise<T> => {
     if (!(work instanceof Promise)) return work;
     return new Promise<T>((resolve, reject) => {
       const waiter: Waiter = {
         untilMs: clock.monotonicMs() + timeoutMs,
-        expire: () => reject(new RangeError('it took too long')),
+        expire: () => reject(new RangeError('the call took too long')),
       };
       waiting.add(waiter);
-      if (!isWatching) void watch();
+      startTimer();
       work.then(resolve, reject).finally(() => waiting.delete(waiter));
     });
   };

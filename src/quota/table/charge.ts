@@ -13,22 +13,26 @@ import type { BucketNames, QuotaStore } from '../stores/quota-store.ts';
 /** Charges requests to the quotas of the table. */
 export interface QuotaCharger {
   /**
-   * Charges `cost` (default 1) to a row of the table. `whose` is an address, a network, a DID or a conversation id, as the
-   * scope of the row says. @throws RangeError unless `cost` is a whole number from 1 to the limit of the row.
+   * Charges `cost` (default 1) to a row of the table. `subject` is an address, a network, a DID or a conversation id,
+   * depending on the scope of the row.
+   * @throws RangeError unless `cost` is a whole number from 1 to the limit of the row.
    */
-  take(quota: QuotaName, whose: string | BucketNames, cost?: number): Awaitable<Decision>;
-  /** What `take` would say; charges nothing. */
-  peek(quota: QuotaName, whose: string | BucketNames, cost?: number): Awaitable<Decision>;
-  /** Takes a charge of `cost` (default 1) back that was made `agoMs` (default 0) ago. */
-  refund(quota: QuotaName, whose: string | BucketNames, cost?: number, agoMs?: number): Awaitable<void>;
-  /** Stands for `whose` in the functions above for as long as one request takes: finding the name costs more than a charge. */
-  nameOf(quota: QuotaName, whose: string): BucketNames;
-  /** What a row allows in its window. */
+  take(quota: QuotaName, subject: string | BucketNames, cost?: number): Awaitable<Decision>;
+  /** Returns what `take` would return, and charges nothing. */
+  peek(quota: QuotaName, subject: string | BucketNames, cost?: number): Awaitable<Decision>;
+  /** Refunds a charge of `cost` (default 1) made `agoMs` (default 0) ago. */
+  refund(quota: QuotaName, subject: string | BucketNames, cost?: number, agoMs?: number): Awaitable<void>;
+  /**
+   * Computes the bucket names of `subject`, which the functions above accept for the duration of a request: computing
+   * the names costs more than a charge.
+   */
+  nameOf(quota: QuotaName, subject: string): BucketNames;
+  /** The limit of a row in its window. */
   limitOf(quota: QuotaName): number;
-  /** Charges a request that has not proven an identity. `address` comes from `client-address.ts`. */
+  /** Charges a request that is not authenticated. `address` comes from `client-address.ts`. */
   takeAddress(address: string): Awaitable<Decision>;
-  /** Takes that charge back once the token is verified: users behind one PDS or NAT share an address. */
-  giveBackAddress(address: string): Awaitable<void>;
+  /** Refunds that charge once the token is verified: users behind one PDS or NAT share an address. */
+  refundAddress(address: string): Awaitable<void>;
   /** Charges a request of the account `did` to a row of the table. */
   takeCaller(did: string, quota: CallerQuotaName): Awaitable<Decision>;
 }
@@ -36,18 +40,18 @@ export interface QuotaCharger {
 export interface QuotaDeps {
   readonly config: Pick<Config, Quota['setting']>;
   readonly clock: Clock;
-  /** Apart, so that a flood of addresses takes no room from accounts. Absent: in memory. */
+  /** Separate for each scope, so that a flood of addresses takes no room from accounts. Default: in memory. */
   readonly stores?: QuotaStores;
-  /** Absent: under a salt of this process, for stores that are not shared. */
+  /** Default: under a salt of this process, for stores that are not shared. */
   readonly nameOf?: NameBucket;
 }
 
 export type QuotaStores = Readonly<Record<QuotaScope, QuotaStore>>;
 
-/** Buckets that one server counts at a time. */
+/** The maximum number of buckets of one server. */
 const bucketsMax = { address: 100_000, caller: 100_000, target: 50_000, conversation: 50_000 } as const;
 
-/** A store of its own for each scope, in this process. */
+/** Creates a separate in-memory store for each scope. */
 export function createMemoryStores(): Readonly<Record<QuotaScope, MemoryStore>> {
   return {
     address: createMemoryStore(bucketsMax.address),
@@ -57,40 +61,40 @@ export function createMemoryStores(): Readonly<Record<QuotaScope, MemoryStore>> 
   };
 }
 
-/** A charger that counts in memory unless it is given other stores. */
+/** Creates a charger that counts in memory unless `stores` is given. */
 export function createQuota(deps: QuotaDeps): QuotaCharger {
   const { clock } = deps;
   const stores = deps.stores ?? createMemoryStores();
   const nameOf = deps.nameOf ?? createBucketNames(clock);
-  const namesOf = (quota: QuotaName, whose: string | BucketNames): BucketNames =>
-    typeof whose === 'string' ? nameOf(quota, whose) : whose;
+  const namesOf = (quota: QuotaName, subject: string | BucketNames): BucketNames =>
+    typeof subject === 'string' ? nameOf(quota, subject) : subject;
   const rules = rulesOf(deps.config);
 
-  function ask(
+  function decide(
     act: 'charge' | 'peek',
     quota: QuotaName,
-    whose: string | BucketNames,
+    subject: string | BucketNames,
     cost?: number,
   ): Awaitable<Decision> {
     const rule = rules[quota];
-    const outcome = stores[quotas[quota].scope][act](namesOf(quota, whose), rule, clock.monotonicMs(), cost);
+    const outcome = stores[quotas[quota].scope][act](namesOf(quota, subject), rule, clock.monotonicMs(), cost);
     return outcome instanceof Promise
-      ? outcome.then((settled) => decisionOf({ quota, rule, outcome: settled }, clock.nowMs()))
+      ? outcome.then((resolved) => decisionOf({ quota, rule, outcome: resolved }, clock.nowMs()))
       : decisionOf({ quota, rule, outcome }, clock.nowMs());
   }
 
-  const take: QuotaCharger['take'] = (quota, whose, cost) => ask('charge', quota, whose, cost);
-  const refund: QuotaCharger['refund'] = (quota, whose, cost, agoMs = 0) =>
-    stores[quotas[quota].scope].refund(namesOf(quota, whose), rules[quota], clock.monotonicMs() - agoMs, cost);
+  const take: QuotaCharger['take'] = (quota, subject, cost) => decide('charge', quota, subject, cost);
+  const refund: QuotaCharger['refund'] = (quota, subject, cost, agoMs = 0) =>
+    stores[quotas[quota].scope].refund(namesOf(quota, subject), rules[quota], clock.monotonicMs() - agoMs, cost);
 
   return {
     take,
-    peek: (quota, whose, cost) => ask('peek', quota, whose, cost),
+    peek: (quota, subject, cost) => decide('peek', quota, subject, cost),
     refund,
     nameOf,
     limitOf: (quota) => rules[quota].limit,
     takeAddress: (address) => take('address', address),
-    giveBackAddress: (address) => refund('address', address),
+    refundAddress: (address) => refund('address', address),
     takeCaller: (did, quota) => take(quota, did),
   };
 }
@@ -105,7 +109,6 @@ function rulesOf(config: QuotaDeps['config']): Readonly<Record<QuotaName, QuotaR
       windowMs: windowSecondsOf(row) * 1000,
     },
   ]);
-  // The names are those of the table.
   return Object.fromEntries(rules) as Record<QuotaName, QuotaRule>;
 }
 

@@ -1,20 +1,20 @@
-/** What one charge of a quota came to, in the terms of the `RateLimit-*` headers. */
+/** The result of one charge of a quota, in the terms of the `RateLimit-*` headers. */
 export interface Decision {
   readonly allowed: boolean;
-  /** The row of the quota table; a refusal names it to the caller. */
+  /** The row of the quota table; a refusal contains it. */
   readonly name: string;
-  /** What may come in any window. */
+  /** The maximum in any window. */
   readonly limit: number;
-  /** What is counted, in the plural. */
+  /** The unit that is counted, in the plural. */
   readonly unit: string;
-  /** How much may still come at once. */
+  /** How much may still be charged at once. */
   readonly remaining: number;
   readonly windowSeconds: number;
-  /** Unix time at which the whole limit is free again if nothing else comes. */
+  /** Unix time at which the whole limit is available again if nothing else is charged. */
   readonly resetAtSeconds: number;
-  /** Whole seconds until the same charge passes if nothing else comes; 0 when allowed. */
+  /** Whole seconds until the same charge passes if nothing else is charged; 0 when allowed. */
   readonly retryAfterSeconds: number;
 }
 
-/** A value now, or later from a store that is shared between servers. */
+/** A value, or a promise of it from a store that servers share. */
 export type Awaitable<T> = T | Promise<T>;

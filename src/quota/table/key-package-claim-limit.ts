@@ -1,32 +1,34 @@
 import type { Caller } from '#domain/caller.ts';
 import type { QuotaCharger } from './charge.ts';
 
-type DrainQuota = 'keyPackageTargetByCaller' | 'keyPackageTarget';
+type ClaimQuota = 'keyPackageTargetByCaller' | 'keyPackageTarget';
 
-/** Charges claims of key packages; the domain's operation says what the two mean. */
-interface DrainCharger {
+/** Charges claims of key packages. */
+interface ClaimCharger {
   take(caller: Caller, ownerDid: string): Promise<boolean>;
   refund(caller: Caller, ownerDid: string): Promise<void>;
 }
 
-/** The drain budget of key packages, counted by two rows of the table: for each caller and owner, and for each owner. */
+/**
+ * Limits claims of key packages by two rows of the table: one for each pair of caller and owner, one for each owner.
+ */
 export function createClaimLimit(deps: {
   readonly quota: Pick<QuotaCharger, 'take' | 'refund'>;
-  /** Called where a claim finds no room and gets the last-resort package. */
-  readonly onSpent: (quota: DrainQuota) => void;
-}): DrainCharger {
-  const { quota, onSpent } = deps;
+  /** Called when a claim has no room in a quota and gets the last-resort key package. */
+  readonly onExhausted: (quota: ClaimQuota) => void;
+}): ClaimCharger {
+  const { quota, onExhausted } = deps;
   const pair = (callerDid: string, ownerDid: string): string => `${ownerDid}\0${callerDid}`;
   return {
     async take(caller, ownerDid) {
       const own = await quota.take('keyPackageTargetByCaller', pair(caller.did, ownerDid));
       if (!own.allowed) {
-        onSpent('keyPackageTargetByCaller');
+        onExhausted('keyPackageTargetByCaller');
         return false;
       }
       const all = await quota.take('keyPackageTarget', ownerDid);
       if (all.allowed) return true;
-      onSpent('keyPackageTarget');
+      onExhausted('keyPackageTarget');
       await quota.refund('keyPackageTargetByCaller', pair(caller.did, ownerDid));
       return false;
     },

@@ -3,28 +3,28 @@ import type { Config } from '#platform/config/config.ts';
 type RateSetting = Extract<keyof Config, `RATE_LIMIT_${string}`>;
 
 /**
- * Whose requests a limit counts. `address`: before a token has proven an identity. `caller`: the account that the token
- * proved. `target`: the account that something is done to. `conversation`: everybody in it together.
+ * Whose requests a limit counts. `address`: a client address before authentication. `caller`: the authenticated
+ * account. `target`: the account that is acted on. `conversation`: all members of a conversation together.
  */
 export type QuotaScope = 'address' | 'caller' | 'target' | 'conversation';
 
-/** One limit: whose requests it counts, which setting gives its rate, and what it is for. */
+/** One limit: whose requests it counts, which setting gives its rate, and what it protects. */
 export interface Quota {
   readonly scope: QuotaScope;
-  /** What may come in any window. */
+  /** The setting with the maximum in any window. */
   readonly setting: RateSetting;
-  /** What is counted, as a refusal says it; absent: requests. */
+  /** The unit that is counted, as refusals name it; default: requests. */
   readonly unit?: string;
-  /** The width of the window; absent: `defaultWindowSeconds`. */
+  /** The width of the window; default `defaultWindowSeconds`. */
   readonly windowSeconds?: number;
-  /** How many may come at once: the whole limit, or the number that another setting gives. */
+  /** The maximum at once: the whole limit, or the value of another setting. */
   readonly burst: 'limit' | RateSetting;
   readonly protects: string;
 }
 
 export const defaultWindowSeconds = 60;
 
-/** Every limit of the service; an endpoint names its row, and what names none is charged to `callerDefault`. */
+/** Every limit of the service. An endpoint names its row; an endpoint without a row is charged to `callerDefault`. */
 export const quotas = {
   address: {
     scope: 'address',
@@ -36,7 +36,7 @@ export const quotas = {
     scope: 'address',
     setting: 'RATE_LIMIT_IP_NETWORK_PER_MINUTE',
     burst: 'RATE_LIMIT_IP_NETWORK_BURST',
-    protects: 'The same from a site that has 65,536 IPv6 addresses to count; charged together with `address`.',
+    protects: 'The same, from a site that has 65,536 IPv6 /64 prefixes; charged together with `address`.',
   },
   failedAuth: {
     scope: 'address',
@@ -96,13 +96,13 @@ export const quotas = {
     scope: 'caller',
     setting: 'RATE_LIMIT_PENDING_ADDITIONS',
     burst: 'limit',
-    protects: 'The opening of rosters and of new devices, which each getPendingDeviceAdditions does.',
+    protects: 'The decryption of rosters and of new devices, which each getPendingDeviceAdditions does.',
   },
   syncKeyPackages: {
     scope: 'caller',
     setting: 'RATE_LIMIT_SYNC_KEY_PACKAGES',
     burst: 'limit',
-    protects: "The opening of a device's whole stock of key packages, which each sync does.",
+    protects: "The decryption of all of a device's available key packages, which each sync does.",
   },
   getMessages: {
     scope: 'caller',
@@ -114,14 +114,15 @@ export const quotas = {
     scope: 'caller',
     setting: 'RATE_LIMIT_SEND_CHAT_REQUEST',
     burst: 'limit',
-    protects: 'Strangers from being written to in bulk; also counts blockChatSender, which stores a row each time.',
+    protects:
+      'People from getting requests of non-contacts in bulk; also counts blockChatSender, which stores a row each time.',
   },
   checkBlocks: {
     scope: 'caller',
     setting: 'RATE_LIMIT_CHECK_BLOCKS',
     burst: 'limit',
     protects:
-      "Other people's servers, of which one call may ask a hundred; also counts getBlockStatus and handleBlockChange.",
+      "Other people's servers, of which one call may query a hundred; also counts getBlockStatus and handleBlockChange.",
   },
   subscribe: {
     scope: 'caller',
@@ -134,7 +135,7 @@ export const quotas = {
     setting: 'RATE_LIMIT_EXTERNAL_COMMIT',
     burst: 'limit',
     protects:
-      'Epochs from being contested by somebody who joins again and again, and commits of up to 10 MiB from being checked.',
+      'Epochs from being contested by an account that joins again and again, and commits of up to 10 MiB from being checked.',
   },
   callerBytes: {
     scope: 'caller',
@@ -142,14 +143,14 @@ export const quotas = {
     unit: 'KiB',
     burst: 'limit',
     protects:
-      "The message log and everybody's downloads from one account; each message, commit and Welcome counts by its size.",
+      "The message log and members' downloads from one account; each message, commit and Welcome counts by its size.",
   },
   conversationBytes: {
     scope: 'conversation',
     setting: 'RATE_LIMIT_CONVO_KIB_PER_MINUTE',
     unit: 'KiB',
     burst: 'limit',
-    protects: 'Members from having to download without end; charged by what members send, and told to members only.',
+    protects: 'Members from having to download without end; charged by what members send, and shown to members only.',
   },
   keyPackageTargetByCaller: {
     scope: 'target',
@@ -158,7 +159,7 @@ export const quotas = {
     windowSeconds: 3_600,
     burst: 'limit',
     protects:
-      "One person's one-time key packages from one caller. Nobody is refused: the last-resort package is given instead.",
+      "One person's one-time key packages from one caller. No caller is refused: the last-resort package is returned instead.",
   },
   keyPackageTarget: {
     scope: 'target',
@@ -172,13 +173,13 @@ export const quotas = {
     scope: 'caller',
     setting: 'RATE_LIMIT_DID_DEFAULT',
     burst: 'limit',
-    protects: 'Everything that has no row of its own, counted together.',
+    protects: 'Every endpoint that has no row of its own, counted together.',
   },
 } as const satisfies Record<string, Quota>;
 
 export type QuotaName = keyof typeof quotas;
 
-/** What a row counts, in the plural. */
+/** The unit that a row counts, in the plural. */
 export function unitOf(quota: Quota): string {
   return quota.unit ?? 'requests';
 }

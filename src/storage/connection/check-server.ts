@@ -2,7 +2,7 @@ import { ConfigError } from '#platform/config/config.ts';
 import { isTransientError } from '#platform/transient-error.ts';
 import type { Database } from './database.ts';
 
-/** What the Postgres at the other end is. */
+/** Facts about the connected Postgres server. */
 export interface ServerFacts {
   readonly versionMajor: number;
 }
@@ -23,9 +23,9 @@ interface SettingsRow {
 }
 
 /**
- * Refuses a Postgres that cannot keep our promises: too old, read-only, or in production one that may lose what it
- * acknowledged or let a forgotten transaction stop delivery.
- * @throws ConfigError naming every problem and its remedy, also when nothing answers.
+ * Checks the connected Postgres, and refuses a server that is too old or read-only, and in production one that may lose
+ * acknowledged writes or that allows idle transactions to block delivery.
+ * @throws ConfigError that names every problem and its remedy, also when the server does not respond.
  */
 export async function checkServer(database: Database, options: { readonly production: boolean }): Promise<ServerFacts> {
   const row = await readSettings(database);
@@ -38,17 +38,17 @@ export async function checkServer(database: Database, options: { readonly produc
   if (row.isStandby) problems.push('Postgres is a read-only standby. Point DATABASE_URL at the primary.');
   problems.push(...sessionProblems(row));
   if (options.production) problems.push(...productionProblems(row));
-  // A standby may be the next primary.
-  const mayPass = row.isStandby && problems.length === 1;
+  // A standby may become the primary.
+  const isTemporary = row.isStandby && problems.length === 1;
   if (problems.length > 0)
     throw new ConfigError(
       problems.map((problem) => `DATABASE_URL: ${problem}`),
-      { mayPass },
+      { isTemporary },
     );
   return { versionMajor: Math.floor(row.version / 10_000) };
 }
 
-/** What a role, database or server may preset for our sessions and our statements cannot work with. */
+/** Problems of session defaults that the role, database or server sets and with which our statements do not work. */
 function sessionProblems(row: SettingsRow): string[] {
   const problems: string[] = [];
   if (row.readOnly === 'on' && !row.isStandby)
@@ -76,7 +76,7 @@ function productionProblems(row: SettingsRow): string[] {
     problems.push('zero_damaged_pages is on. Damaged messages would vanish. Turn it off.');
   if (row.idleTimeout === '0') {
     problems.push(
-      "idle_in_transaction_session_timeout is 0. One forgotten transaction would stop delivery to everybody. Run: ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = '5s'",
+      "idle_in_transaction_session_timeout is 0. One idle transaction would stop the delivery of events. Run: ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = '5s'",
     );
   }
   return problems;
@@ -97,12 +97,12 @@ async function readSettings({ sql }: Database): Promise<SettingsRow> {
       current_setting('zero_damaged_pages') as "zeroDamagedPages"`;
     if (row !== undefined) return row;
   } catch (error) {
-    throw new ConfigError([`DATABASE_URL: ${refusal(error)}`], { mayPass: isTransientError(error) });
+    throw new ConfigError([`DATABASE_URL: ${connectProblem(error)}`], { isTemporary: isTransientError(error) });
   }
   throw new ConfigError(['DATABASE_URL: the server gives no answer to a query. Is it a Postgres?']);
 }
 
-const refusals: Readonly<Record<string, string>> = {
+const connectProblems: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens at that host and port. Start Postgres, or correct the URL.',
   ENOTFOUND: 'there is no such host. Correct the URL.',
   EAI_AGAIN: 'the name of the host cannot be looked up now. Check DNS.',
@@ -115,8 +115,8 @@ const refusals: Readonly<Record<string, string>> = {
   '08P01': 'the connection was refused by a pooler. Add ?prepare=false to the URL, and set DATABASE_DIRECT_URL.',
 };
 
-function refusal(error: unknown): string {
+function connectProblem(error: unknown): string {
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
-  const known = typeof code === 'string' ? refusals[code] : undefined;
+  const known = typeof code === 'string' ? connectProblems[code] : undefined;
   return known ?? `cannot be used (${typeof code === 'string' ? code : 'unknown reason'}).`;
 }

@@ -8,34 +8,38 @@ import { postgres } from './postgres-driver.ts';
 import { requestBound } from './request-bound.ts';
 import type { Tables } from '../schema/tables.ts';
 
-/** The postgres.js pool. `int8` arrives as a number (a safe integer), `bytea` as Buffer, `timestamptz` as Date. */
+/** The postgres.js pool. `int8` is read as a number (a safe integer), `bytea` as Buffer, `timestamptz` as Date. */
 export type Sql = postgresJs.Sql<{ bigint: number }>;
 
 /** An open transaction of `Sql.begin`. */
 export type SqlTx = postgresJs.TransactionSql<{ bigint: number }>;
 
-/** One pool with two faces: `sql` for the hot statements, `db` (kysely) for all others. Both prepare what they send. */
+/**
+ * One pool with two interfaces: `sql` for the hot statements, `db` (kysely) for all others. Both use prepared
+ * statements.
+ */
 export interface Database {
   readonly sql: Sql;
   readonly db: Kysely<Tables>;
-  /** Lets running statements end for at most five seconds, then closes every connection. */
+  /** Waits at most five seconds for running statements, then closes every connection. */
   close(): Promise<void>;
 }
 
 export interface DatabaseOptions {
-  /** A `postgres://` URL. With `?prepare=false` it may lead to a PgBouncer, which refuses timeouts at connect. */
+  /** A `postgres://` URL. With `?prepare=false` it may point at a PgBouncer, which refuses timeouts at connect. */
   readonly url: string;
   readonly poolSize: number;
   /** Shown in `pg_stat_activity`. */
   readonly applicationName: string;
-  /** `requests` (the default) puts short timeouts on everything; `maintenance` is for migrations. */
+  /** `requests` (the default) sets short timeouts for every statement; `maintenance` is for migrations. */
   readonly purpose?: 'requests' | 'maintenance';
 }
 
 /**
- * An open transaction that has written events holds back later ones, so no connection may keep one for long. A prepared
- * statement keeps the plan of its first runs: made while a partition is new, that is a sequential scan, and page reads got
- * slower with every message until the next ANALYZE (0.2 to 2.4 ms in 20,000 of them); every request reads by key.
+ * Session settings. An open transaction that has written events delays later events, so transactions have a short
+ * timeout. A prepared statement keeps the plan of its first executions: for a new partition that is a sequential scan,
+ * and page reads got slower with every message until the next ANALYZE (0.2 to 2.4 ms with 20,000 messages). Every
+ * request reads by key, so sequential scans are off.
  */
 const sessionSettings = {
   requests: {
@@ -47,17 +51,17 @@ const sessionSettings = {
   maintenance: { statement_timeout: 0, lock_timeout: 10_000, idle_in_transaction_session_timeout: 60_000 },
 } as const;
 
-/** For requests: Postgres itself ends their statements after five seconds, so a connection that stays silent for longer is lost. */
+/** For requests: Postgres ends statements after five seconds, so a connection without a response for longer is lost. */
 const answerTimeoutSeconds = 6;
 const connectTimeoutSeconds = { requests: 3, maintenance: 10 } as const;
 const int8TypeId = 20;
 
-/** Seconds before another connection is tried: soon, so that nobody waits long, and not all at once. */
+/** Seconds before the next connection attempt: short, to limit the wait, and with jitter, to spread the attempts. */
 function reconnectAfterSeconds(failures: number): number {
   return jitter() * Math.min(0.02 * 2 ** failures, 1);
 }
 
-/** Opens a lazy pool: the first statement connects. postgres.js keeps parameters out of what its errors print. */
+/** Opens a lazy pool: the first statement connects. postgres.js does not include parameters in its errors. */
 export function openDatabase(options: DatabaseOptions): Database {
   const pooled = new URL(options.url).searchParams.get('prepare') === 'false';
   const purpose = options.purpose ?? 'requests';
@@ -87,15 +91,15 @@ export function openDatabase(options: DatabaseOptions): Database {
   };
 }
 
-/** @throws InvariantError when the value would lose digits as a number. */
+/** @throws InvariantError when the value is not a safe integer. */
 function safeInteger(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new InvariantError('an int8 beyond 2^53');
+  if (!Number.isSafeInteger(value)) throw new InvariantError('an int8 value is above 2^53');
   return value;
 }
 
 /** A pool or an open transaction. */
 export type Db = Kysely<Tables>;
 
-/** An open transaction, for statements that are only right together with others. */
+/** An open transaction, for statements that must be atomic with others. */
 export type Tx = Transaction<Tables>;

@@ -1,6 +1,6 @@
 import type { Sql } from './database.ts';
 
-/** How a pool's connections are used, as Postgres sees it. */
+/** How many connections of a pool are in which state, according to Postgres. */
 export interface PoolUse {
   readonly open: number;
   readonly busy: number;
@@ -8,7 +8,7 @@ export interface PoolUse {
   readonly waiting: number;
 }
 
-/** Counts the connections of every process that calls itself `applicationName` on this database. */
+/** Counts the connections of every process with the application name `applicationName` to this database. */
 export async function readPoolUse(sql: Sql, applicationName: string): Promise<PoolUse> {
   const rows = await sql<PoolUse[]>`
     SELECT count(*)::integer AS open,

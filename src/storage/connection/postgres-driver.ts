@@ -3,14 +3,16 @@ import type postgresJs from 'postgres';
 import { InvariantError, required } from '#platform/errors.ts';
 
 /**
- * postgres.js 3.4.9, its newest release, with corrections of what it does when a connection ends (its issues 1066, 1154 and 1208,
- * without a release since 2025). Each replaces a text that must stand there exactly once, so another release is looked at anew.
+ * Corrections of postgres.js 3.4.9, its newest release, for errors when a connection ends (its issues 1066, 1154 and
+ * 1208, without a release since 2025). Each correction replaces a text that must occur exactly once, so that another
+ * release must be reviewed first.
  */
 type Corrections = readonly (readonly [string, string])[];
 
 const corrections: Readonly<Record<string, Corrections>> = {
   '/postgres/cjs/src/connection.js': [
-    // A write that was pending when the socket closed threw past everybody, or kept its connection from ever writing again.
+    // A write that was pending when the socket closed threw an uncaught error, or blocked all later writes of its
+    // connection.
     [
       'const x = socket.write(chunk, fn)',
       'if (!socket) return (chunk = nextWriteTimer = null, true)\n    const x = socket.write(chunk, fn)',
@@ -23,20 +25,20 @@ const corrections: Readonly<Record<string, Corrections>> = {
       'clearImmediate(nextWriteTimer)\n    socket.removeListener',
       'clearImmediate(nextWriteTimer)\n    chunk = nextWriteTimer = null\n    answerTimer.cancel()\n    socket.removeListener',
     ],
-    // A statement of somebody who does not know yet that the connection has ended waited for ever.
+    // A statement of a caller that had not yet been notified of the closed connection waited forever.
     [
       'if (q.cancelled)\n      return\n',
       "if (q.cancelled)\n      return\n\n    if (!socket)\n      return (queryError(q, Errors.connection('CONNECTION_CLOSED', options)), true)\n",
     ],
-    // What accepts a connection and ends it at once was asked again and again, without a pause and without an end.
+    // A server that accepts a connection and closes it at once was called again without a pause and without a limit.
     [
       'if (initial)\n      return reconnect()',
       'if (initial && options.host[retries + 1])\n      return reconnect()\n\n    initial && (hadError = false, options.shared.retries++)',
     ],
     ['!hadError && (query || sent.length) && error(', '!hadError && (query || sent.length || initial) && error('],
-    // The failure of its own first query on a new connection was left to nobody.
+    // A failure of the driver's own first query on a new connection was an unhandled rejection.
     ['return fetchArrayTypes()', 'return fetchArrayTypes().catch(noop)'],
-    // Who has no answer by then gets none: the connection ends.
+    // A connection without a response within `answer_timeout` is closed.
     [
       'connectTimer = timer(connectTimedOut, options.connect_timeout)',
       'connectTimer = timer(connectTimedOut, options.connect_timeout)\n      , answerTimer = timer(connectTimedOut, options.answer_timeout)',
@@ -50,12 +52,12 @@ const corrections: Readonly<Record<string, Corrections>> = {
   ],
   '/postgres/cjs/src/index.js': [
     ['socket          : o.socket,', 'socket          : o.socket,\n    answer_timeout  : o.answer_timeout,'],
-    // Who waited for a connection that could not be made got, and kept, one that was made later.
+    // A caller whose connection attempt had failed received, and kept, a connection that was opened later.
     [
       'const query = { reserve: resolve, reject }',
       'const query = { reserve: resolve, reject: e => (queries.remove(query), reject(e)) }',
     ],
-    // A connection that ended and was made again belongs to others.
+    // A connection that was closed and reopened belongs to another caller.
     [
       'c.reserved.release = true\n',
       'c.reserved.release = true\n    let lost\n    c.onclose = e => {\n      lost = e\n      while (queue.length) queue.shift().reject(e)\n    }\n',
@@ -80,12 +82,12 @@ const corrections: Readonly<Record<string, Corrections>> = {
   ],
 };
 
-/** @throws InvariantError when the text is not the one that the corrections are for. */
+/** @throws InvariantError when the source is not that of the corrected release. */
 function corrected(source: string, changes: Corrections): string {
   let text = source;
   for (const [from, to] of changes) {
     if (text.split(from).length !== 2)
-      throw new InvariantError('postgres.js is not the release that is corrected here');
+      throw new InvariantError('this release of postgres.js is not the one that the corrections are for');
     text = text.replace(from, () => to);
   }
   return text;
@@ -104,7 +106,7 @@ function loadCorrected(): typeof postgresJs {
     },
   });
   try {
-    // Its CommonJS form: a test that imports the other one does not share it.
+    // The CommonJS build: a test that imports the ES build does not share it.
     return createRequire(import.meta.url)('postgres') as typeof postgresJs;
   } finally {
     hooks.deregister();

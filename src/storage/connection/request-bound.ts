@@ -1,13 +1,13 @@
 import { currentRequest, outcomeUnknown, waitForDatabase } from '#platform/request-deadline.ts';
 import type { RequestDeadline } from '#platform/request-deadline.ts';
 
-/** What is used here of a statement of postgres.js, which is sent when somebody begins to wait for it. */
+/** The part of a postgres.js statement that is used here. The driver sends a statement when it is awaited. */
 interface Statement {
   handle: () => Promise<unknown>;
   resolve: (value: unknown) => void;
   reject: (error: unknown) => void;
   readonly executed: boolean;
-  /** The connection that it was sent on. */
+  /** The connection on which the statement was sent; null before. */
   readonly state: unknown;
   strings: readonly string[] & { raw?: readonly string[] };
   args: readonly unknown[];
@@ -15,11 +15,12 @@ interface Statement {
 
 type Callable = (...args: unknown[]) => unknown;
 
-const harmless = Object.assign(['SELECT 1'], { raw: ['SELECT 1'] });
+const noOperation = Object.assign(['SELECT 1'], { raw: ['SELECT 1'] });
 
 /**
- * A pool or transaction whose statements end with the request that they are for: when it is given up, none of its statements is sent any
- * more, and its open transaction is rolled back. A statement that was sent already may still take effect.
+ * Wraps a pool or transaction so that its statements end with the request that they belong to: after the request is
+ * abandoned, no statement of it is sent, and its open transaction is rolled back. A statement that has already been
+ * sent may still take effect.
  */
 export function requestBound<Sql extends object>(sql: Sql): Sql {
   return new Proxy(sql, {
@@ -54,23 +55,23 @@ function isRollback(text: unknown): boolean {
   return typeof text === 'string' && /^rollback\b/i.test(text);
 }
 
-/** Nothing of a transaction is committed whose request was given up meanwhile. */
+/** Rolls back a transaction whose request was abandoned. */
 function boundCallback(argument: unknown): unknown {
   if (typeof argument !== 'function') return argument;
   const deadline = currentRequest();
   return async (transaction: object): Promise<unknown> => {
-    refuseGivenUp(deadline);
+    assertNotExpired(deadline);
     const result: unknown = await Reflect.apply(argument, undefined, [requestBound(transaction)]);
-    refuseGivenUp(deadline);
+    assertNotExpired(deadline);
     return result;
   };
 }
 
-function refuseGivenUp(deadline: RequestDeadline | undefined): void {
+function assertNotExpired(deadline: RequestDeadline | undefined): void {
   if (deadline?.isExpired === true) throw outcomeUnknown();
 }
 
-/** A connection that comes too late goes straight back. */
+/** Reserves a connection, and releases one that arrives after the request was abandoned. */
 async function reserve(take: () => Promise<Reserved>): Promise<Reserved> {
   const deadline = currentRequest();
   return waitForDatabase(async () => {
@@ -84,17 +85,17 @@ function isStatement(value: unknown): value is Statement {
   return value instanceof Promise && 'handle' in value && 'executed' in value;
 }
 
-function bound(value: unknown, isAlways = false): unknown {
+function bound(value: unknown, isExempt = false): unknown {
   const deadline = currentRequest();
-  if (deadline === undefined || isAlways || !isStatement(value)) return value;
+  if (deadline === undefined || isExempt || !isStatement(value)) return value;
   const { handle, resolve, reject } = value;
-  let over = (): void => undefined;
+  let finish = (): void => undefined;
   value.resolve = (result) => {
-    over();
+    finish();
     resolve(result);
   };
   value.reject = (error) => {
-    over();
+    finish();
     reject(error);
   };
   value.handle = function send(this: Statement) {
@@ -104,10 +105,10 @@ function bound(value: unknown, isAlways = false): unknown {
       return Promise.resolve();
     }
     const endWait = deadline.beginWait();
-    const forget = deadline.onExpired(() => expire(value));
-    over = () => {
-      over = () => undefined;
-      forget();
+    const removeListener = deadline.onExpired(() => expire(value));
+    finish = () => {
+      finish = () => undefined;
+      removeListener();
       endWait();
     };
     return Reflect.apply(handle, value, []);
@@ -115,10 +116,13 @@ function bound(value: unknown, isAlways = false): unknown {
   return value;
 }
 
-/** One that waits for a connection stays in a queue that cannot be reached, so it becomes one without an effect. */
+/**
+ * Expires a statement. One that waits for a connection cannot be removed from the driver's queue, so it becomes a
+ * no-op.
+ */
 function expire(statement: Statement): void {
   if (statement.state === null) {
-    statement.strings = harmless;
+    statement.strings = noOperation;
     statement.args = [];
   }
   statement.reject(outcomeUnknown());

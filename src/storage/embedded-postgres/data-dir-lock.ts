@@ -6,12 +6,12 @@ import { newUuid } from '#platform/ids.ts';
 import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
 import { identifyProcess } from './process-identity.ts';
 
-/** The right to start and stop the Postgres of one data folder. */
+/** The exclusive right to start and stop the Postgres of one data folder. */
 export interface DataDirLock {
   release(): Promise<void>;
 }
 
-/** Another live process holds the data folder. */
+/** Another live process owns the data folder. */
 export class DataDirBusyError extends EmbeddedPostgresError {
   constructor(dataDir: string, pid: number) {
     super(
@@ -20,36 +20,36 @@ export class DataDirBusyError extends EmbeddedPostgresError {
   }
 }
 
-const claimFile = 'nightjar.pid.json';
+const lockFile = 'nightjar.pid.json';
 const recordShape = z.object({ pid: z.int(), startMark: z.string(), token: z.string() });
 
 /**
- * Takes `dataDir` for this process until release or death: a claim whose process is gone is void.
- * @throws DataDirBusyError when another live process, or this one, holds it.
+ * Locks `dataDir` for this process until release or exit; the lock file of a process that has ended is ignored.
+ * @throws DataDirBusyError when another live process, or this one, owns the lock.
  */
 export async function lockDataDir(dataDir: string, clock: Clock): Promise<DataDirLock> {
-  const path = join(dataDir, claimFile);
+  const path = join(dataDir, lockFile);
   const self = await identifyProcess(process.pid);
   const record = { pid: process.pid, startMark: self?.startMark ?? '', token: newUuid() };
   for (let attempt = 0; attempt < 20; attempt++) {
     if (await createExclusive(path, JSON.stringify(record))) {
       await giveToOwnerOf(dataDir, path);
-      return { release: () => releaseClaim(path, record.token) };
+      return { release: () => releaseLock(path, record.token) };
     }
-    const holder = await readRecord(path);
-    if (holder !== undefined && (await isHolderAlive(holder))) throw new DataDirBusyError(dataDir, holder.pid);
-    // An unreadable record may be one that is being written: only a second look makes it void.
-    if (holder === undefined) await clock.sleep(50);
+    const owner = await readRecord(path);
+    if (owner !== undefined && (await isOwnerAlive(owner))) throw new DataDirBusyError(dataDir, owner.pid);
+    // An unreadable file may be one that is being written; only a second read makes it invalid.
+    if (owner === undefined) await clock.sleep(50);
     const again = await readRecord(path);
-    if (again?.token === holder?.token) await voidRecord(path, holder?.token);
+    if (again?.token === owner?.token) await deleteRecord(path, owner?.token);
   }
   throw new EmbeddedPostgresError(`The file ${path} cannot be written. Check who owns ${dataDir}, or set DATA_DIR.`);
 }
 
-/** Whether a live process holds `dataDir`. */
+/** Whether a live process owns `dataDir`. */
 export async function isDataDirLocked(dataDir: string): Promise<boolean> {
-  const holder = await readRecord(join(dataDir, claimFile));
-  return holder !== undefined && isHolderAlive(holder);
+  const owner = await readRecord(join(dataDir, lockFile));
+  return owner !== undefined && isOwnerAlive(owner);
 }
 
 async function createExclusive(path: string, text: string): Promise<boolean> {
@@ -75,30 +75,30 @@ async function readRecord(path: string): Promise<z.output<typeof recordShape> | 
   }
 }
 
-async function isHolderAlive(holder: z.output<typeof recordShape>): Promise<boolean> {
-  const found = await identifyProcess(holder.pid);
-  return found !== undefined && found.startMark === holder.startMark;
+async function isOwnerAlive(owner: z.output<typeof recordShape>): Promise<boolean> {
+  const found = await identifyProcess(owner.pid);
+  return found !== undefined && found.startMark === owner.startMark;
 }
 
-/** Of two processes that void the same record one may move a fresh claim away; it then puts it back. */
-async function voidRecord(path: string, token: string | undefined): Promise<void> {
-  const aside = `${path}.${newUuid()}`;
+/** Deletes an invalid lock file. If another process has replaced it meanwhile, the new file is moved back. */
+async function deleteRecord(path: string, token: string | undefined): Promise<void> {
+  const movedPath = `${path}.${newUuid()}`;
   try {
-    await rename(path, aside);
+    await rename(path, movedPath);
   } catch {
     return;
   }
-  const moved = await readRecord(aside);
-  if (moved !== undefined && moved.token !== token) await rename(aside, path);
-  else await rm(aside, { force: true });
+  const moved = await readRecord(movedPath);
+  if (moved !== undefined && moved.token !== token) await rename(movedPath, path);
+  else await rm(movedPath, { force: true });
 }
 
-async function releaseClaim(path: string, token: string): Promise<void> {
-  const holder = await readRecord(path);
-  if (holder?.token === token) await rm(path, { force: true });
+async function releaseLock(path: string, token: string): Promise<void> {
+  const owner = await readRecord(path);
+  if (owner?.token === token) await rm(path, { force: true });
 }
 
-/** Under root, files must stay readable for the user whose folder it is. */
+/** As root, gives a file to the owner of the data folder, who must be able to read it. */
 export async function giveToOwnerOf(dataDir: string, path: string): Promise<void> {
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = await stat(dataDir);

@@ -1,2 +1,2 @@
-/** The embedded Postgres cannot run here; the message tells the operator why and what to do. */
+/** The embedded Postgres cannot run on this machine; the message contains the reason and the remedy. */
 export class EmbeddedPostgresError extends Error {}

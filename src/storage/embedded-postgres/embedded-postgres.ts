@@ -6,7 +6,7 @@ import type { DataDirLock } from './data-dir-lock.ts';
 import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
 import { findPostgresBinaries } from './postgres-binaries.ts';
 import type { PostgresBinaries } from './postgres-binaries.ts';
-import { findRunning, freePort, interruptNow, startProcess, stopProcess } from './postgres-process.ts';
+import { findRunning, freePort, requestFastShutdown, startProcess, stopProcess } from './postgres-process.ts';
 import type { PostgresProcess } from './postgres-process.ts';
 import { createCluster, databaseUrl, hasNoDatabase, openCluster, readCluster } from './postgres-cluster.ts';
 import type { Cluster } from './postgres-cluster.ts';
@@ -16,27 +16,30 @@ import { planLaunch } from './privileges.ts';
 import type { LaunchPlan } from './privileges.ts';
 
 export interface EmbeddedPostgresOptions {
-  /** Holds the database, its password and its log; created when missing. */
+  /** The folder of the database, its password and its log; created when missing. */
   readonly dataDir: string;
   readonly clock: Clock;
-  /** `crash-safe` (the default), or `fast` for tests that never pull the plug. */
+  /** `crash-safe` (the default), or `fast` for tests that do not simulate a power failure. */
   readonly durability?: 'crash-safe' | 'fast';
-  /** `own`: refuse a folder in use. `borrow`: use the Postgres of the Nightjar that runs there, and leave it running. */
+  /**
+   * `own`: refuse a folder that is in use. `borrow`: use the Postgres of the Nightjar that runs there, and leave it
+   * running.
+   */
   readonly access?: 'own' | 'borrow';
   /** Called before the one step that takes seconds, the creation of the database. */
   readonly onCreate?: () => void;
 }
 
 export interface EmbeddedPostgres {
-  /** Of the database `nightjar`, with its password. */
+  /** The URL of the database `nightjar`, with its password. */
   readonly url: string;
   readonly port: number;
   readonly mode: 'created' | 'started' | 'adopted' | 'borrowed';
-  /** Stops Postgres (unless borrowed) and gives the folder up; waits until the process is gone. */
+  /** Stops Postgres (unless borrowed) and releases the folder; resolves when the process has ended. */
   stop(): Promise<void>;
 }
 
-interface Means {
+interface LaunchDeps {
   readonly binaries: PostgresBinaries;
   readonly plan: LaunchPlan;
   readonly options: EmbeddedPostgresOptions;
@@ -47,30 +50,33 @@ const portAttempts = 5;
 const borrowTimeoutMs = 60_000;
 
 /**
- * Runs a real Postgres on `dataDir`: creates it once, adopts one that a killed Nightjar left behind, starts it otherwise.
- * Works as root (Postgres then runs under another account) and as an ordinary user.
+ * Runs a real Postgres on `dataDir`: creates it once, adopts one that a killed Nightjar left running, starts it
+ * otherwise. As root, Postgres runs under another account.
  * @throws DataDirBusyError when another live Nightjar owns the folder.
- * @throws EmbeddedPostgresError saying what to do when this machine cannot run it.
+ * @throws EmbeddedPostgresError with the remedy when this machine cannot run it.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const dataDir = await makeDataDir(resolve(options.dataDir));
-  const giveUpAtMs = options.clock.monotonicMs() + borrowTimeoutMs;
+  const timeoutAtMs = options.clock.monotonicMs() + borrowTimeoutMs;
   for (;;) {
     try {
-      const claim = await lockDataDir(dataDir, options.clock);
-      return await runClaimed(dataDir, claim, options);
+      const lock = await lockDataDir(dataDir, options.clock);
+      return await runLocked(dataDir, lock, options);
     } catch (error) {
       if (!(error instanceof DataDirBusyError) || options.access !== 'borrow') throw error;
-      if (options.clock.monotonicMs() > giveUpAtMs) throw error;
+      if (options.clock.monotonicMs() > timeoutAtMs) throw error;
     }
     const borrowed = await borrowRunning(dataDir, options.clock);
     if (borrowed !== undefined) return borrowed;
-    // Its owner is creating or stopping it, or died since.
+    // The owner of the folder is creating or stopping the database, or has ended.
     await options.clock.sleep(100);
   }
 }
 
-/** Folders that root makes go to the owner of the folder around them, who can then run there without root. */
+/**
+ * Creates the folder. As root, new folders get the owner of the parent folder, who can then run the service without
+ * root.
+ */
 async function makeDataDir(path: string): Promise<string> {
   const outermostMade = await mkdir(path, { recursive: true, mode: 0o700 });
   if (outermostMade !== undefined) {
@@ -80,9 +86,9 @@ async function makeDataDir(path: string): Promise<string> {
   return realpath(path);
 }
 
-async function runClaimed(
+async function runLocked(
   dataDir: string,
-  claim: DataDirLock,
+  lock: DataDirLock,
   options: EmbeddedPostgresOptions,
 ): Promise<EmbeddedPostgres> {
   try {
@@ -97,30 +103,30 @@ async function runClaimed(
     }
     const found = await findRunning(clusterDir, cluster.password, options.clock);
     const running = found ?? (await launchCluster(cluster, { binaries, plan, options }));
-    return await served(cluster, running, {
+    return await describeRunning(cluster, running, {
       mode: isNew ? 'created' : found === undefined ? 'started' : 'adopted',
-      claim,
+      lock,
       clock: options.clock,
     });
   } catch (error) {
-    await claim.release();
+    await lock.release();
     throw error;
   }
 }
 
-async function served(
+async function describeRunning(
   cluster: Cluster,
   running: PostgresProcess,
-  held: { readonly mode: EmbeddedPostgres['mode']; readonly claim: DataDirLock; readonly clock: Clock },
+  context: { readonly mode: EmbeddedPostgres['mode']; readonly lock: DataDirLock; readonly clock: Clock },
 ): Promise<EmbeddedPostgres> {
-  // When the process ends without stop(), for example by an uncaught error, Postgres must not stay behind.
-  const stopOnExit = (): void => interruptNow(running);
+  // When the process ends without stop(), for example by an uncaught error, Postgres must stop too.
+  const stopOnExit = (): void => requestFastShutdown(running);
   process.once('exit', stopOnExit);
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
-    await stopProcess(running, held.clock);
+    await stopProcess(running, context.clock);
     process.removeListener('exit', stopOnExit);
-    await held.claim.release();
+    await context.lock.release();
   };
   try {
     await createDatabase(cluster, running.port);
@@ -131,7 +137,7 @@ async function served(
   return {
     url: databaseUrl(cluster, running.port, 'nightjar'),
     port: running.port,
-    mode: held.mode,
+    mode: context.mode,
     stop: () => (stopped ??= stop()),
   };
 }
@@ -148,8 +154,8 @@ async function borrowRunning(dataDir: string, clock: Clock): Promise<EmbeddedPos
   };
 }
 
-async function launchCluster(cluster: Cluster, { binaries, plan, options }: Means): Promise<PostgresProcess> {
-  await shortenLog(cluster.logFile);
+async function launchCluster(cluster: Cluster, { binaries, plan, options }: LaunchDeps): Promise<PostgresProcess> {
+  await truncateLog(cluster.logFile);
   for (let attempt = 0; attempt < portAttempts; attempt++) {
     const port = await freePort();
     const settings = postgresSettings(port, options.durability ?? 'crash-safe');
@@ -173,7 +179,7 @@ async function launchCluster(cluster: Cluster, { binaries, plan, options }: Mean
   );
 }
 
-async function shortenLog(path: string): Promise<void> {
+async function truncateLog(path: string): Promise<void> {
   const sizeBytes = await stat(path).then(
     ({ size }) => size,
     () => 0,

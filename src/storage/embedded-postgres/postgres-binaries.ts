@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
 
-/** Absolute paths of the programs, and the folder that holds them. */
+/** Absolute paths of the programs, and of their folder. */
 export interface PostgresBinaries {
   readonly folder: string;
   readonly initdb: string;
@@ -15,12 +15,12 @@ const binariesModule = z.object({ initdb: z.string(), postgres: z.string() });
 
 const require = createRequire(import.meta.url);
 
-/** Windows is left out, where processes cannot be stopped by signals. */
+/** Windows is not supported, because its processes cannot be stopped by signals. */
 const supportedPlatforms: readonly string[] = ['linux', 'darwin'];
 
 /**
- * Finds the Postgres that `embedded-postgres` brings as an optional dependency for this platform.
- * @throws EmbeddedPostgresError that tells to set DATABASE_URL when there is none.
+ * Finds the Postgres that `embedded-postgres` installs as an optional dependency for this platform.
+ * @throws EmbeddedPostgresError that recommends DATABASE_URL when there is none.
  */
 export async function findPostgresBinaries(): Promise<PostgresBinaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;

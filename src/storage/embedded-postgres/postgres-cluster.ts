@@ -24,17 +24,17 @@ interface Creation {
 
 const run = promisify(execFile);
 
-/** Makes a password for a database that is yet to be created. */
+/** Reads the files of the cluster, and creates its password when there is none. */
 export async function openCluster(dataDir: string): Promise<Cluster> {
-  const known = await readCluster(dataDir);
-  if (known.password !== '') return known;
+  const cluster = await readCluster(dataDir);
+  if (cluster.password !== '') return cluster;
   const path = passwordPath(dataDir);
   await writeFile(path, newSecret(24).toString('base64url'), { mode: 0o600 });
   await giveToOwnerOf(dataDir, path);
   return readCluster(dataDir);
 }
 
-/** The password is empty when none was written yet. */
+/** Reads the files of the cluster. The password is empty when none exists. */
 export async function readCluster(dataDir: string): Promise<Cluster> {
   const text = await readFile(passwordPath(dataDir), 'utf8').catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
@@ -53,8 +53,8 @@ function passwordPath(dataDir: string): string {
 }
 
 /**
- * Whether there is no database in `clusterDir` yet.
- * @throws EmbeddedPostgresError when there is one, but of another major version.
+ * Whether `clusterDir` contains no database.
+ * @throws EmbeddedPostgresError when it contains one of another major version, or cannot be read.
  */
 export async function hasNoDatabase(clusterDir: string, binaries: PostgresBinaries): Promise<boolean> {
   let written: string;
@@ -75,17 +75,20 @@ export async function hasNoDatabase(clusterDir: string, binaries: PostgresBinari
   );
 }
 
-/** Creates the database aside and renames it into place, so that a killed creation leaves nothing half done. */
+/**
+ * Creates the database in a temporary folder and renames it, so that an interrupted creation leaves no partial
+ * database.
+ */
 export async function createCluster(cluster: Cluster, { binaries, plan, durability }: Creation): Promise<void> {
-  const aside = `${cluster.clusterDir}.new`;
-  const passwordFile = join(aside, 'password');
-  const folder = join(aside, 'data');
-  await rm(aside, { recursive: true, force: true });
+  const temporaryDir = `${cluster.clusterDir}.new`;
+  const passwordFile = join(temporaryDir, 'password');
+  const folder = join(temporaryDir, 'data');
+  await rm(temporaryDir, { recursive: true, force: true });
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await writeFile(passwordFile, cluster.password, { mode: 0o600 });
   if (plan.account !== undefined) {
     const { uid, gid } = plan.account;
-    for (const path of [aside, folder, passwordFile]) await chown(path, uid, gid);
+    for (const path of [temporaryDir, folder, passwordFile]) await chown(path, uid, gid);
   }
   const { file, args, account } = plan.launch(binaries.initdb, [
     '-D',
@@ -103,21 +106,21 @@ export async function createCluster(cluster: Cluster, { binaries, plan, durabili
   try {
     await run(file, args, { cwd: '/', env: { LC_ALL: 'C', TZ: 'UTC' }, ...account });
   } catch (error) {
-    throw new EmbeddedPostgresError(`The embedded Postgres could not be created. ${complaint(error)}`, {
+    throw new EmbeddedPostgresError(`The embedded Postgres could not be created. ${errorText(error)}`, {
       cause: error,
     });
   }
   await chmod(folder, 0o700);
   await rename(folder, cluster.clusterDir);
-  await rm(aside, { recursive: true, force: true });
+  await rm(temporaryDir, { recursive: true, force: true });
 }
 
-function complaint(error: unknown): string {
-  const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
-  return `${said}\nSet DATABASE_URL to use a Postgres of your own.`;
+function errorText(error: unknown): string {
+  const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
+  return `${stderr}\nSet DATABASE_URL to use a Postgres of your own.`;
 }
 
-/** Where `database` of `cluster` is reached, with its password. */
+/** The URL of `database` in `cluster`, with the password. */
 export function databaseUrl(cluster: Cluster, port: number, database: string): string {
   return `postgres://nightjar:${cluster.password}@127.0.0.1:${port}/${database}`;
 }

@@ -8,14 +8,14 @@ import { postgres } from '../connection/postgres-driver.ts';
 import type { Launch } from './privileges.ts';
 import { identifyProcess } from './process-identity.ts';
 
-/** A live Postgres, ours by birth or found running. */
+/** A running Postgres, started by this process or found running. */
 export interface PostgresProcess {
   readonly pid: number;
   readonly port: number;
   readonly startMark: string;
 }
 
-/** The lines of `postmaster.pid` that matter. */
+/** The lines of `postmaster.pid` that are used. */
 interface PidFile {
   readonly pid: number;
   readonly port: number;
@@ -28,24 +28,24 @@ const fastStopTimeoutMs = 10_000;
 const hardStopTimeoutMs = 5_000;
 
 /**
- * The Postgres that runs on `clusterDir`, waiting while it starts, recovers or stops.
- * @throws EmbeddedPostgresError when one is alive but answers neither way.
+ * Finds the Postgres that runs on `clusterDir`, and waits while it starts, recovers or stops.
+ * @throws EmbeddedPostgresError when it is running but does not respond.
  */
 export async function findRunning(
   clusterDir: string,
   password: string,
   clock: Clock,
 ): Promise<PostgresProcess | undefined> {
-  const giveUpAtMs = clock.monotonicMs() + recoveryTimeoutMs;
+  const timeoutAtMs = clock.monotonicMs() + recoveryTimeoutMs;
   for (;;) {
     const file = await readPidFile(clusterDir);
     const found = file === undefined ? undefined : await identifyProcess(file.pid);
     if (file === undefined || found === undefined) return undefined;
     if (basename(found.command[0] ?? '') !== 'postgres' || !found.command.includes(clusterDir)) return undefined;
-    if (file.isReady && (await serves(clusterDir, file.port, password))) {
+    if (file.isReady && (await acceptsConnections(clusterDir, file.port, password))) {
       return { pid: file.pid, port: file.port, startMark: found.startMark };
     }
-    if (clock.monotonicMs() > giveUpAtMs) {
+    if (clock.monotonicMs() > timeoutAtMs) {
       throw new EmbeddedPostgresError(
         `Postgres process ${file.pid} runs on ${clusterDir} but does not answer. Stop it with: kill -INT ${file.pid}`,
       );
@@ -55,18 +55,18 @@ export async function findRunning(
 }
 
 /**
- * Starts `launch` apart from our terminal, so that Ctrl-C reaches us and not it, and waits until it serves.
- * @returns undefined when the port was taken meanwhile.
- * @throws EmbeddedPostgresError pointing at the log when Postgres does not come up.
+ * Starts `launch` detached from the terminal, so that Ctrl-C does not reach it, and waits until it accepts connections.
+ * @returns undefined when the port was taken in the meantime.
+ * @throws EmbeddedPostgresError with the end of the log when Postgres does not start.
  */
 export async function startProcess(
   launch: Launch,
-  place: { readonly clusterDir: string; readonly logFile: string; readonly port: number },
+  location: { readonly clusterDir: string; readonly logFile: string; readonly port: number },
   clock: Clock,
 ): Promise<PostgresProcess | undefined> {
-  await disownPidFile(place.clusterDir);
-  const logStart = await sizeOf(place.logFile);
-  const log = await open(place.logFile, 'a', 0o600);
+  await replaceStalePid(location.clusterDir);
+  const logStart = await sizeOf(location.logFile);
+  const log = await open(location.logFile, 'a', 0o600);
   let failed = false;
   try {
     const child = spawn(launch.file, launch.args, {
@@ -79,37 +79,40 @@ export async function startProcess(
     child.once('error', () => (failed = true));
     child.once('exit', () => (failed = true));
     child.unref();
-    const giveUpAtMs = clock.monotonicMs() + recoveryTimeoutMs;
-    while (!failed && clock.monotonicMs() < giveUpAtMs) {
-      const file = await readPidFile(place.clusterDir);
+    const timeoutAtMs = clock.monotonicMs() + recoveryTimeoutMs;
+    while (!failed && clock.monotonicMs() < timeoutAtMs) {
+      const file = await readPidFile(location.clusterDir);
       const found = file?.pid === child.pid && file?.isReady ? await identifyProcess(file.pid) : undefined;
       if (file !== undefined && found !== undefined)
-        return { pid: file.pid, port: place.port, startMark: found.startMark };
+        return { pid: file.pid, port: location.port, startMark: found.startMark };
       await clock.sleep(pollMs);
     }
     if (child.pid !== undefined && !failed) process.kill(child.pid, 'SIGQUIT');
   } finally {
     await log.close();
   }
-  const said = (await readFile(place.logFile, 'utf8')).slice(logStart);
-  if (said.includes('could not create any TCP/IP sockets')) return undefined;
+  const logText = (await readFile(location.logFile, 'utf8')).slice(logStart);
+  if (logText.includes('could not create any TCP/IP sockets')) return undefined;
   throw new EmbeddedPostgresError(
-    `The embedded Postgres did not start. Its log is ${place.logFile} and ends with:\n${said.trimEnd().split('\n').slice(-5).join('\n')}`,
+    `The embedded Postgres did not start. Its log is ${location.logFile} and ends with:\n${logText.trimEnd().split('\n').slice(-5).join('\n')}`,
   );
 }
 
-/** Fast shutdown: sessions are cut, data is flushed. Harder signals follow only when that takes too long. */
+/**
+ * Stops Postgres by a fast shutdown: sessions are closed, data is flushed. Stronger signals follow only after a
+ * timeout.
+ */
 export async function stopProcess(running: PostgresProcess, clock: Clock): Promise<void> {
   const steps = [
     ['SIGINT', fastStopTimeoutMs],
     ['SIGQUIT', hardStopTimeoutMs],
     ['SIGKILL', hardStopTimeoutMs],
   ] as const;
-  for (const [signal, patienceMs] of steps) {
+  for (const [signal, timeoutMs] of steps) {
     if (!(await isAlive(running))) return;
     process.kill(running.pid, signal);
-    const giveUpAtMs = clock.monotonicMs() + patienceMs;
-    while (clock.monotonicMs() < giveUpAtMs) {
+    const timeoutAtMs = clock.monotonicMs() + timeoutMs;
+    while (clock.monotonicMs() < timeoutAtMs) {
       if (!(await isAlive(running))) return;
       await clock.sleep(pollMs);
     }
@@ -117,16 +120,16 @@ export async function stopProcess(running: PostgresProcess, clock: Clock): Promi
   throw new EmbeddedPostgresError(`The embedded Postgres (process ${running.pid}) cannot be stopped.`);
 }
 
-/** Asks for a fast shutdown without waiting, for the last moment of our own process. */
-export function interruptNow(running: PostgresProcess): void {
+/** Requests a fast shutdown without waiting, for the exit of this process. */
+export function requestFastShutdown(running: PostgresProcess): void {
   try {
     process.kill(running.pid, 'SIGINT');
   } catch {
-    // It has ended already.
+    // Postgres has already ended.
   }
 }
 
-/** A TCP port of loopback that was free a moment ago. */
+/** A TCP port of the loopback interface that was free when it was checked. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -158,10 +161,11 @@ async function readPidFile(clusterDir: string): Promise<PidFile | undefined> {
 }
 
 /**
- * A reused process id makes Postgres believe that it runs already. It takes the id of its own parent for stale, and
- * then still looks for a living one by the shared memory that the other lines name, which deleting the file would skip.
+ * Replaces the process id in a stale `postmaster.pid` by our own. After a reboot another process may have the stored
+ * id, and Postgres would refuse to start. Postgres treats the id of its parent as stale, and still checks for a running
+ * Postgres by the shared memory key on the other lines; deleting the file would skip this check.
  */
-async function disownPidFile(clusterDir: string): Promise<void> {
+async function replaceStalePid(clusterDir: string): Promise<void> {
   const stale = await readPidFile(clusterDir);
   if (stale === undefined) return;
   const path = join(clusterDir, 'postmaster.pid');
@@ -169,7 +173,7 @@ async function disownPidFile(clusterDir: string): Promise<void> {
   await writeFile(path, text.replace(/^\s*\d+/, String(process.pid)), 'latin1');
 }
 
-async function serves(clusterDir: string, port: number, password: string): Promise<boolean> {
+async function acceptsConnections(clusterDir: string, port: number, password: string): Promise<boolean> {
   const sql = postgres({
     host: '127.0.0.1',
     port,

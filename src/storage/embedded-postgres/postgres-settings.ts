@@ -1,6 +1,6 @@
 /**
- * Settings of the embedded Postgres, as `name=value`. Its log must never hold a statement, a parameter or a row: errors
- * go without detail, and only server events are written.
+ * Settings of the embedded Postgres, as `name=value`. Its log must contain no statement, parameter or row: errors are
+ * logged without detail, and otherwise only server events.
  */
 export function postgresSettings(port: number, durability: 'crash-safe' | 'fast'): readonly string[] {
   return [
@@ -10,7 +10,7 @@ export function postgresSettings(port: number, durability: 'crash-safe' | 'fast'
     'max_connections=200',
     'shared_buffers=128MB',
     'wal_level=minimal',
-    // A file of the log that is used again keeps, behind its new end, what has expired.
+    // A recycled WAL segment would keep expired data after its new end.
     'wal_recycle=off',
     'max_wal_senders=0',
     'max_logical_replication_workers=0',

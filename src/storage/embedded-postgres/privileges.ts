@@ -8,20 +8,20 @@ export interface Account {
   readonly gid: number;
 }
 
-/** How to run a Postgres program: `file` with `args`, under `account` where the parent is root. */
+/** How to run a Postgres program: `file` with `args`; as root also under `account`. */
 export interface Launch {
   readonly file: string;
   readonly args: readonly string[];
   readonly account: Account | undefined;
 }
 
-/** Postgres refuses to run as root; under root its programs run as `account`, else as who we are. */
+/** Postgres refuses to run as root; as root its programs run as `account`, otherwise as the current user. */
 export interface LaunchPlan {
   readonly account: Account | undefined;
   launch(program: string, args: readonly string[]): Launch;
 }
 
-interface Places {
+interface LaunchPaths {
   readonly binariesFolder: string;
   readonly program: string;
   readonly dataDir: string;
@@ -32,11 +32,11 @@ interface Places {
 const capabilityBits = { dac_override: 1, dac_read_search: 2, setpcap: 8 } as const;
 
 /**
- * Decides as whom to run Postgres. An account that cannot enter a private folder on the way (a clone in root's home)
- * gets the one capability that lets it read there, and loses all others.
- * @throws EmbeddedPostgresError saying what to do when this root may not hand out that capability.
+ * Decides the account under which Postgres runs. An account that cannot enter a private parent folder (a clone in
+ * root's home) gets the one capability that permits it, and no other.
+ * @throws EmbeddedPostgresError with the remedy when this root may not grant that capability.
  */
-export async function planLaunch(places: Places): Promise<LaunchPlan> {
+export async function planLaunch(places: LaunchPaths): Promise<LaunchPlan> {
   if (process.getuid?.() !== 0)
     return { account: undefined, launch: (file, args) => ({ file, args, account: undefined }) };
   const account = await chooseAccount(places);
@@ -51,7 +51,7 @@ export async function planLaunch(places: Places): Promise<LaunchPlan> {
     String(account.gid),
     '--clear-groups',
     ...['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=-all,+${capability}`),
-    // initdb looks at its own files with access(2), which ignores capabilities of other users unless told not to.
+    // initdb checks its files with access(2), which ignores capabilities of other users without this securebit.
     '--securebits',
     '+no_setuid_fixup',
     '--no-new-privs',
@@ -62,13 +62,13 @@ export async function planLaunch(places: Places): Promise<LaunchPlan> {
   };
 }
 
-/** Who owns the database already, else who owns the folder, else `postgres`, else `nobody`; never root. */
-async function chooseAccount(places: Places): Promise<Account> {
+/** Chooses the owner of the database, else the owner of the folder, else `postgres`, else `nobody`; never root. */
+async function chooseAccount(places: LaunchPaths): Promise<Account> {
   const accounts = await namedAccounts();
   const clusterOwner = await ownerOf(places.clusterDir);
   if (clusterOwner !== undefined && clusterOwner.uid !== 0) return clusterOwner;
   const folderOwner = await ownerOf(places.dataDir);
-  // initdb insists on an account that has a name.
+  // initdb requires an account with a name.
   const named = [...accounts.values()].find((account) => account.uid !== 0 && account.uid === folderOwner?.uid);
   const chosen = named ?? accounts.get('postgres') ?? accounts.get('nobody');
   if (chosen === undefined) {
@@ -116,10 +116,10 @@ interface Grant {
   readonly setprivPath: string;
 }
 
-/** Reading suffices where the programs themselves may be run by anybody; Docker grants root only `dac_override`. */
+/** `dac_read_search` suffices where every user may execute the programs; Docker grants root only `dac_override`. */
 async function grantFor(executable: boolean): Promise<Grant> {
-  const held = await permittedCapabilities();
-  const has = (bit: number): boolean => ((held >> BigInt(bit)) & 1n) === 1n;
+  const permitted = await permittedCapabilities();
+  const has = (bit: number): boolean => ((permitted >> BigInt(bit)) & 1n) === 1n;
   const capability = executable && has(capabilityBits.dac_read_search) ? 'dac_read_search' : 'dac_override';
   const setprivPath = await firstExecutable('/usr/bin/setpriv', '/bin/setpriv');
   if (setprivPath !== undefined && has(capabilityBits[capability]) && has(capabilityBits.setpcap))

@@ -2,14 +2,14 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
-/** A live process. Process ids are reused; the id together with `startMark` is not. */
+/** A running process. Process ids are reused; an id together with `startMark` is unique. */
 export interface ProcessIdentity {
   readonly startMark: string;
   /** The program and its arguments. */
   readonly command: readonly string[];
 }
 
-/** What is known of process `pid`; undefined when it has ended (a zombie has ended). */
+/** Identifies process `pid`; undefined when it has ended (a zombie has ended). */
 export function identifyProcess(pid: number): Promise<ProcessIdentity | undefined> {
   return process.platform === 'linux' ? fromProc(pid) : fromPs(pid);
 }
@@ -21,7 +21,8 @@ async function fromProc(pid: number): Promise<ProcessIdentity | undefined> {
       readFile(`/proc/${pid}/cmdline`, 'utf8'),
       readFile('/proc/sys/kernel/random/boot_id', 'latin1'),
     ]);
-    // The program's name stands in parentheses and may itself contain any character, so count from the last one.
+    // The program's name is in parentheses and may contain any character, so fields are counted from the last
+    // parenthesis.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state, startTicks] = [fields[0], fields[19]];
     if (state === 'Z' || state === 'X' || startTicks === undefined) return undefined;

@@ -1,6 +1,6 @@
 import type { Sql } from '../connection/database.ts';
 
-/** How many rows each table has, as Postgres last estimated it; a table that it has not looked at yet is missing. */
+/** The number of rows per table, as last estimated by Postgres; a table that was never analyzed is missing. */
 export async function estimateRows(sql: Sql): Promise<ReadonlyMap<string, number>> {
   const rows = await sql<{ name: string; rows: number }[]>`
     SELECT coalesce(parent.relname, c.relname) AS name, sum(greatest(c.reltuples, 0))::bigint AS rows

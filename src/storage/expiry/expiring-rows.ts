@@ -3,35 +3,41 @@ import type { RawBuilder } from 'kysely';
 import type { Db, Tx } from '../connection/database.ts';
 import type { Tables } from '../schema/tables.ts';
 
-/** Rows of one table that are kept for a while. */
+/** Rows of one table that are stored for a limited time. */
 export interface ExpiringRows {
   readonly table: keyof Tables;
-  /** Holds for rows that may go, by the database's clock; an index must lead to them. */
+  /** True for rows that may be removed, by the database's clock; must be covered by an index. */
   readonly isExpired: RawBuilder<boolean>;
-  /** Where to look for the first row to go, one place for each reason; absent where no time of the row alone decides. */
+  /**
+   * How to read the first row to remove, one entry per reason; absent where the time of the row alone does not decide.
+   */
   readonly first?: readonly FirstRow[];
 }
 
-/** The least of an indexed time, which is read from the index alone. */
+/** The minimum of an indexed time, which is read from the index alone. */
 export interface FirstRow {
-  /** Such as `min(created_at)`. */
+  /** For example `min(created_at)`. */
   readonly at: RawBuilder<Date | null>;
-  /** What restricts the index. */
+  /** The condition of a partial index. */
   readonly among?: RawBuilder<boolean>;
-  /** The interval after `at` at which the row may go; absent: at that time itself, and nobody knows since when it is there. */
+  /**
+   * The interval after `at` at which the row may be removed. Absent: the row may be removed at `at` itself, and its age
+   * is unknown.
+   */
   readonly keptFor?: RawBuilder<unknown>;
 }
 
-/** How old a first row is, and for how long it could have been gone; nothing where there is no row, or its age is not known. */
+/** The age of a first row, and how long ago it could have been removed; null without a row or with an unknown age. */
 export interface FirstRowAge {
   readonly ageMs: number | null;
-  /** Negative while the row is kept. */
+  /** Negative while the row is within its retention. */
   readonly overdueMs: number | null;
 }
 
 /**
- * Removes at most `rowsMax` of the rows that may go. A row that somebody is at stays for the next time, and one that has changed
- * meanwhile is judged again under its lock. @returns how many were removed.
+ * Removes at most `rowsMax` of the expired rows. A row that is locked by another transaction is skipped, and a row that
+ * was changed in the meantime is checked again under its lock.
+ * @returns the number of removed rows.
  */
 export async function removeExpiredRows(tx: Tx, { table, isExpired }: ExpiringRows, rowsMax: number): Promise<number> {
   const { numAffectedRows } = await sql`
@@ -40,28 +46,28 @@ export async function removeExpiredRows(tx: Tx, { table, isExpired }: ExpiringRo
   return Number(numAffectedRows ?? 0);
 }
 
-/** How many rows may go now; reads all of them. */
+/** The number of rows that may be removed now; reads all of them. */
 export async function countExpiredRows(db: Db, { table, isExpired }: ExpiringRows): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     SELECT count(*) FROM ${sql.table(table)} WHERE ${isExpired}`.execute(db);
   return Number(rows[0]?.count ?? 0);
 }
 
-/** The same rows but for those that go for another reason. */
-export function besides(rows: ExpiringRows, other: ExpiringRows): ExpiringRows {
+/** The same rows except those that also expire for another reason. */
+export function excluding(rows: ExpiringRows, other: ExpiringRows): ExpiringRows {
   return { table: rows.table, isExpired: sql<boolean>`(${rows.isExpired}) AND NOT (${other.isExpired})` };
 }
 
-/** The statement that reads the ages of all of `places`, in their order. */
+/** The statement that reads the ages of all `firstRows`, in their order. */
 export function firstRowAges(
-  places: readonly (FirstRow & Pick<ExpiringRows, 'table'>)[],
+  firstRows: readonly (FirstRow & Pick<ExpiringRows, 'table'>)[],
 ): RawBuilder<FirstRowAge & { readonly place: number }> {
-  const looks = places.map(
-    ({ table, at, among = sql`true`, keptFor }, place) => sql`
-      SELECT ${sql.lit(place)} AS place,
+  const selects = firstRows.map(
+    ({ table, at, among = sql`true`, keptFor }, index) => sql`
+      SELECT ${sql.lit(index)} AS place,
         ${keptFor === undefined ? sql`NULL` : sql`extract(epoch FROM now() - first.at) * 1000`}::float8 AS "ageMs",
         (extract(epoch FROM now() - (first.at + ${keptFor ?? sql`interval '0'`})) * 1000)::float8 AS "overdueMs"
       FROM (SELECT ${at} AS at FROM ${sql.table(table)} WHERE ${among}) AS first`,
   );
-  return sql`${sql.join(looks, sql` UNION ALL `)} ORDER BY place`;
+  return sql`${sql.join(selects, sql` UNION ALL `)} ORDER BY place`;
 }

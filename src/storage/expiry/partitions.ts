@@ -17,17 +17,17 @@ const retryDelayMs = 250;
 const dropAttemptsMax = 40;
 
 /**
- * Width of one partition: an eighth of the retention in whole days, so that about eight are live. A keyed read loses 25 %
- * to 8 partitions and 43 % to 31; bytes leave at most one width after the retention ends.
+ * The width of one partition: an eighth of the retention in whole days, so that about eight exist. A keyed read is 25 %
+ * slower with 8 partitions and 43 % slower with 31; bytes are removed at most one width after the retention ends.
  */
 export function partitionWidthDays(retentionDays: number): number {
   return Math.ceil(retentionDays / livePartitions);
 }
 
 /**
- * Makes partitions ahead until at least one whole width after the current one exists. Any number of servers and workers
- * may call it at once: an advisory lock lets one through, the others find the work done.
- * @returns how many partitions were made.
+ * Creates partitions until at least one whole width after the current one exists. Any number of servers and workers may
+ * call it at once: an advisory lock admits one, and the others find the partitions created.
+ * @returns the number of created partitions.
  */
 export async function createPartitionsAhead(sql: Sql, table: PartitionedTable, retentionDays: number): Promise<number> {
   const widthMs = partitionWidthDays(retentionDays) * dayMs;
@@ -35,7 +35,7 @@ export async function createPartitionsAhead(sql: Sql, table: PartitionedTable, r
     await tx`SELECT pg_advisory_xact_lock(hashtext(${`partitions/${table}`}))`;
     const [row] = await tx<{ nowMs: number }[]>`SELECT (extract(epoch FROM now()) * 1000)::bigint AS "nowMs"`;
     const nowMs = row?.nowMs ?? 0;
-    // A time bucket may be as long as a day, so rows of today may carry yesterday's date.
+    // A time bucket may be as long as a day, so a row written today may have yesterday's date.
     const yesterdayMs = Math.floor(nowMs / dayMs) * dayMs - dayMs;
     const partitions = await listPartitions(tx, table);
     let fromMs = Math.max(yesterdayMs, ...partitions.map((partition) => partition.toMs));
@@ -48,7 +48,9 @@ export async function createPartitionsAhead(sql: Sql, table: PartitionedTable, r
   });
 }
 
-/** ATTACH takes a weaker lock on the parent than CREATE … PARTITION OF, so running inserts and reads are not held up. */
+/**
+ * ATTACH takes a weaker lock on the parent than CREATE … PARTITION OF, so running inserts and reads are not blocked.
+ */
 async function createPartition(tx: SqlTx, table: PartitionedTable, fromMs: number, toMs: number): Promise<void> {
   const name = partitionName(table, fromMs, toMs);
   await tx.unsafe(`CREATE TABLE ${name} (LIKE ${table} INCLUDING ALL)`);
@@ -58,7 +60,9 @@ async function createPartition(tx: SqlTx, table: PartitionedTable, fromMs: numbe
   );
 }
 
-/** What dropping partitions came to; rows as Postgres last estimated them, since counting would read them all. */
+/**
+ * The result of dropping partitions; rows are the last estimate of Postgres, because counting would read all of them.
+ */
 export interface DroppedPartitions {
   readonly partitions: number;
   readonly rows: number;
@@ -68,13 +72,13 @@ export interface DroppedPartitions {
 export interface DropDeps {
   readonly sql: Sql;
   readonly clock: Clock;
-  /** Called first in each transaction; its error stops everything. */
+  /** Called first in each transaction; an error stops the whole operation. */
   readonly confirm: (tx: SqlTx) => Promise<void>;
 }
 
 /**
- * Drops every partition whose newest possible row is older than the retention, by the database's clock. A drop waits at most
- * 200 ms for its lock and then tries again later, because writers queue behind a waiting DROP.
+ * Drops every partition whose newest possible row is older than the retention, by the database's clock. A drop waits at
+ * most 200 ms for its lock and is retried later, because writers queue behind a waiting DROP.
  */
 export async function dropExpiredPartitions(
   deps: DropDeps,
@@ -92,7 +96,7 @@ export async function dropExpiredPartitions(
   return dropped;
 }
 
-/** The partitions that hold nothing within the retention, oldest first. */
+/** The partitions without a row within the retention, oldest first. */
 export async function listExpiredPartitions(
   sql: Sql,
   table: PartitionedTable,
@@ -103,7 +107,7 @@ export async function listExpiredPartitions(
   return (await listPartitions(sql, table)).filter(({ toMs }) => toMs <= floorMs);
 }
 
-/** How old rows of the oldest partition may be, and for how long it could have been dropped; nothing where there is none. */
+/** The maximum age of rows in the oldest partition, and how long ago it could have been dropped. */
 export async function oldestPartitionAge(
   sql: Sql,
   table: PartitionedTable,
@@ -119,7 +123,7 @@ export async function oldestPartitionAge(
   };
 }
 
-/** On disk, with indexes and TOAST; undefined when there is no such partition any more. */
+/** The size on disk, with indexes and TOAST; undefined when the partition does not exist. */
 export async function partitionSize(sql: Sql, name: string): Promise<{ rows: number; sizeBytes: number } | undefined> {
   const [size] = await sql<{ rows: number; sizeBytes: number }[]>`
     SELECT greatest(reltuples, 0)::bigint AS rows, pg_total_relation_size(oid) AS "sizeBytes"
@@ -144,7 +148,7 @@ async function dropPartition(deps: DropDeps, name: string): Promise<boolean> {
   return false;
 }
 
-/** The partitions of `table`, oldest first; their names carry their bounds. */
+/** The partitions of `table`, oldest first; their names contain their bounds. */
 export async function listPartitions(sql: Sql | SqlTx, table: PartitionedTable): Promise<Partition[]> {
   const rows = await sql<{ name: string }[]>`
     SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

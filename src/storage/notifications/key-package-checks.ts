@@ -1,15 +1,18 @@
 import { sql } from 'kysely';
 import type { Sql, Tx } from '../connection/database.ts';
 
-/** Rung by a worker and heard by every server. It carries nothing, and a lost ring is made up for by the next. */
+/**
+ * A worker notifies this channel and every server listens. The notification has no payload; the next one makes up for a
+ * lost one.
+ */
 const channel = 'nightjar_stock';
 
-/** Heard when the transaction commits. */
+/** Notifies the servers when the transaction commits. */
 export async function notifyKeyPackageChecks(tx: Tx): Promise<void> {
   await sql`SELECT pg_notify(${channel}, '')`.execute(tx);
 }
 
-/** Calls `onNotify` for every ring until it is closed. `direct` must not go through PgBouncer, which swallows LISTEN. */
+/** Calls `onNotify` for every notification until it is closed. `direct` must not use PgBouncer, which drops LISTEN. */
 export async function listenForKeyPackageChecks(
   direct: Sql,
   onNotify: () => void,

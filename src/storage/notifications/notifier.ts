@@ -3,13 +3,13 @@ import { newSecret } from '#platform/ids.ts';
 import type { Sql } from '../connection/database.ts';
 
 /**
- * Wakes readers of the event log, here and on other servers, and carries what is never stored (ephemeral frames).
- * A lost ring costs latency, never data: readers also look by themselves now and then.
+ * Wakes readers of the event log on this and other servers, and transports what is never stored (ephemeral frames). A
+ * lost notification costs latency, never data, because readers also poll.
  */
 export interface Notifier {
-  /** Says that the event log has grown. Many rings within a few milliseconds become one. */
-  ring(): void;
-  /** Hands `payload` to every listener on every server; lost when a server is away. */
+  /** Reports that the event log has grown. Notifications within a few milliseconds are sent as one. */
+  notify(): void;
+  /** Sends `payload` to every listener on every server; a server that is not connected misses it. */
   broadcast(payload: Buffer): void;
   onNotify(listener: () => void): void;
   onBroadcast(listener: (payload: Buffer) => void): void;
@@ -17,28 +17,28 @@ export interface Notifier {
 }
 
 const channel = 'nightjar';
-const ringIntervalMs = 5;
-/** NOTIFY carries less than 8,000 bytes: base64 of this many bytes and the header fit. */
+const notifyIntervalMs = 5;
+/** A NOTIFY payload is below 8,000 bytes: base64 of this many bytes and the header fit. */
 const chunkSizeBytes = 5_400;
-/** Half-received broadcasts kept at most; the oldest is dropped. */
+/** The maximum number of partly received broadcastListeners; the oldest is dropped. */
 const assembliesMax = 256;
 
-/** The notifier of a server that runs alone with its database. */
+/** The notifier of the only server of a database. */
 export function createLocalNotifier(): Notifier {
-  const rings: (() => void)[] = [];
-  const broadcasts: ((payload: Buffer) => void)[] = [];
+  const listeners: (() => void)[] = [];
+  const broadcastListeners: ((payload: Buffer) => void)[] = [];
   return {
-    ring: () => rings.forEach((listener) => listener()),
-    broadcast: (payload) => broadcasts.forEach((listener) => listener(payload)),
-    onNotify: (listener) => void rings.push(listener),
-    onBroadcast: (listener) => void broadcasts.push(listener),
+    notify: () => listeners.forEach((listener) => listener()),
+    broadcast: (payload) => broadcastListeners.forEach((listener) => listener(payload)),
+    onNotify: (listener) => void listeners.push(listener),
+    onBroadcast: (listener) => void broadcastListeners.push(listener),
     close: async () => {},
   };
 }
 
 /**
- * The notifier of several servers on one database. NOTIFY runs coalesced and outside the write transaction, where it would
- * cost 16 to 57 % of the writes (design 5). `direct` must not go through PgBouncer, which swallows LISTEN.
+ * The notifier of several servers on one database. NOTIFY is sent outside the write transaction, where it would cost 16
+ * to 57 % of the writes, and one NOTIFY covers several writes. `direct` must not use PgBouncer, which drops LISTEN.
  */
 export async function createPostgresNotifier(deps: {
   direct: Sql;
@@ -48,13 +48,13 @@ export async function createPostgresNotifier(deps: {
   const local = createLocalNotifier();
   const origin = newSecret(6).toString('base64url');
   const assemblies = new Map<string, string[]>();
-  let ringing = false;
+  let isNotifying = false;
   let broadcastCount = 0;
 
   function receive(message: string): void {
     const [from, id, index, count, chunk] = message.split(' ');
     if (from === origin) return;
-    if (id === undefined || chunk === undefined) return local.ring();
+    if (id === undefined || chunk === undefined) return local.notify();
     const chunks = assemblies.get(`${from} ${id}`) ?? [];
     chunks[Number(index)] = chunk;
     if (chunks.filter((part) => part !== undefined).length < Number(count)) {
@@ -67,21 +67,21 @@ export async function createPostgresNotifier(deps: {
     local.broadcast(Buffer.from(chunks.join(''), 'base64'));
   }
 
-  const listening = await deps.direct.listen(channel, receive, () => local.ring());
+  const listening = await deps.direct.listen(channel, receive, () => local.notify());
 
-  async function ringOthers(): Promise<void> {
-    await deps.clock.sleep(ringIntervalMs);
-    ringing = false;
+  async function notifyOthers(): Promise<void> {
+    await deps.clock.sleep(notifyIntervalMs);
+    isNotifying = false;
     await deps.direct.notify(channel, origin);
   }
 
   return {
     ...local,
-    ring() {
-      local.ring();
-      if (ringing) return;
-      ringing = true;
-      ringOthers().catch(deps.onError);
+    notify() {
+      local.notify();
+      if (isNotifying) return;
+      isNotifying = true;
+      notifyOthers().catch(deps.onError);
     },
     broadcast(payload) {
       local.broadcast(payload);

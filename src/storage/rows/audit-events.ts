@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Db, Sql } from '../connection/database.ts';
 import type { ExpiringRows } from '../expiry/expiring-rows.ts';
 
-/** How often something happened; both words are of closed lists (`src/ops/audit-subjects.ts`). */
+/** How often an event occurred; `kind` and `subject` are from closed lists (`src/ops/audit-subjects.ts`). */
 export interface AuditCount {
   readonly kind: string;
   readonly subject: string;
@@ -16,10 +16,10 @@ export interface AuditEvent extends AuditCount {
 
 const readMax = 100_000;
 
-/** Adds to the counts of the present bucket, in one statement; `counts` are distinct. */
+/** Adds to the counts of the present bucket, in one statement; `counts` must be distinct. */
 export async function addAuditCounts(db: Sql, counts: readonly AuditCount[], bucketSeconds: number): Promise<void> {
   if (counts.length === 0) return;
-  // In one order, so that servers that add to the same rows wait for each other instead of deadlocking.
+  // Sorted, so that servers that add to the same rows wait for each other and do not deadlock.
   const sorted = counts.toSorted((a, b) => compareWords(a, b));
   await db`
     INSERT INTO audit_events (bucket, kind, subject, count)
@@ -48,7 +48,7 @@ export async function readAuditEvents(db: Db, sinceSeconds: number): Promise<Aud
   return rows.toReversed();
 }
 
-/** Counts that were made `ttlDays` ago. */
+/** Counts older than `ttlDays`. */
 export function oldAuditEvents(ttlDays: number): ExpiringRows {
   return {
     table: 'audit_events',

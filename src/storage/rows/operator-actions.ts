@@ -6,13 +6,13 @@ import { bucketedNow } from '../sql/bucketed-now.ts';
 import type { Db } from '../connection/database.ts';
 import type { ExpiringRows } from '../expiry/expiring-rows.ts';
 
-/** What an operator did, in words of a closed list: the command, and what it was done to if that is no person. */
+/** An action of an operator, in terms of a closed list: the command, and its object unless that is a person. */
 export interface OperatorAction {
   readonly action: string;
   readonly subject: string;
 }
 
-/** One link of the chain. */
+/** One entry of the hash chain. */
 export interface RecordedAction extends OperatorAction {
   readonly actionNo: number;
   readonly takenAt: Date;
@@ -24,15 +24,15 @@ interface Link extends RecordedAction {
   readonly digest: Buffer;
 }
 
-/** What a look through the chain found. */
+/** The result of verifying the chain. */
 export interface ChainReport {
   readonly count: number;
-  /** Numbers of the first and last action; whoever keeps the last one sees later whether the end was cut off. */
+  /** Numbers of the first and last action. An operator who notes the last number can later detect a truncated end. */
   readonly firstNo: number | undefined;
   readonly lastNo: number | undefined;
-  /** Actions that are not as they were written, or that do not follow the one before. */
+  /** Actions that were changed, or that do not follow the previous one. */
   readonly broken: readonly number[];
-  /** Actions written with a key that is not in the ring, which cannot be checked. */
+  /** Actions written with a key that is not in the ring, which cannot be verified. */
   readonly uncheckable: readonly number[];
 }
 
@@ -42,11 +42,11 @@ const pageRows = 1_000;
 const keyUse = 'audit/operator-actions';
 const noDigest = Buffer.alloc(0);
 
-/** Adds an action to the end of the chain; two at once come one behind the other. */
+/** Appends an action to the chain; concurrent calls are serialized. */
 export async function appendOperatorAction(deps: { db: Db; ring: KeyRing }, action: OperatorAction): Promise<void> {
   const { db, ring } = deps;
   await db.transaction().execute(async (tx) => {
-    // Whoever reads the end of the chain here is the only one to extend it.
+    // The lock makes the reader of the last entry the only one that can append to it.
     await sql`LOCK TABLE operator_actions IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
     const last = await tx
       .selectFrom('operator_actions')
@@ -89,7 +89,10 @@ export async function readOperatorActions(db: Db, sinceSeconds: number): Promise
   return rows.toReversed();
 }
 
-/** Checks every action against its digest and against the one before it. What retention took from the front is no break. */
+/**
+ * Verifies every action against its digest and against the previous action. Actions removed from the front by retention
+ * are not an error.
+ */
 export async function verifyOperatorActions(deps: { db: Db; ring: KeyRing }): Promise<ChainReport> {
   const broken: number[] = [];
   const uncheckable: number[] = [];
@@ -107,7 +110,7 @@ export async function verifyOperatorActions(deps: { db: Db; ring: KeyRing }): Pr
   return { count, firstNo, lastNo: last?.actionNo, broken, uncheckable };
 }
 
-/** Actions of `ttlDays` ago; the newest one always stays, so that their numbers go on. */
+/** Actions older than `ttlDays`; the newest always remains, so that the numbers continue. */
 export function oldOperatorActions(ttlDays: number): ExpiringRows {
   const keptFor = sql`make_interval(days => ${ttlDays}::integer)`;
   const isFollowed = sql<boolean>`action_no < (SELECT max(newest.action_no) FROM operator_actions newest)`;
@@ -148,7 +151,7 @@ async function* linksOf(db: Db): AsyncGenerator<Link> {
   }
 }
 
-/** JSON keeps the fields apart, whatever they hold. */
+/** JSON separates the fields unambiguously. */
 function digestOf(key: KeyObject, link: Omit<Link, 'digest'>): Buffer {
   const { actionNo, takenAt, action, subject, keyId, previousDigest } = link;
   const text = JSON.stringify([

@@ -2,38 +2,40 @@ import { sql as kyselySql } from 'kysely';
 import type { Sql } from '../connection/database.ts';
 import type { ExpiringRows } from '../expiry/expiring-rows.ts';
 
-/** A used token: a keyed digest that says nothing without its key, and until when it must be known. */
+/** A used token: a keyed digest that reveals nothing without the key, and the time until which it must be stored. */
 export interface ReplayEntry {
   readonly digest: Buffer;
   readonly expiresAtSeconds: number;
 }
 
-/** A token as far as an operator may have refused it: a pseudonym of purpose 'token-not-before', and its age. */
+/**
+ * The data for checking whether a token is revoked: a pseudonym of purpose 'token-not-before', and the time of issue.
+ */
 export interface TokenAge {
   readonly account: Buffer;
   readonly issuedAtSeconds: number;
 }
 
 export interface ClaimedReplayEntries {
-  /** Hex digests that nobody had claimed before. */
+  /** Hex digests that had not been claimed before. */
   readonly first: ReadonlySet<string>;
-  /** Places of the tokens in `ages` that are too old for their account. */
+  /** Indexes of the tokens in `ages` that are too old for their account. */
   readonly revoked: ReadonlySet<number>;
   /** When the record began; undefined after Postgres crashed, which empties unlogged tables. */
   readonly bornAt: Date | undefined;
 }
 
 /**
- * Claims digests in one round trip; the primary key decides between servers. The birth mark is read in the same snapshot:
- * if it is there, nothing claimed since then has been forgotten. `entries` are in digest order and distinct, so that two
- * servers that claim the same digests wait for each other instead of deadlocking.
+ * Claims digests in one round trip; the primary key decides between servers. The start of the record is read in the
+ * same snapshot: if it exists, nothing claimed since then has been lost. `entries` must be distinct and in digest
+ * order, so that two servers that claim the same digests wait for each other and do not deadlock.
  */
 export async function claimReplayEntries(
   sql: Sql,
   entries: readonly ReplayEntry[],
   ages: readonly TokenAge[],
 ): Promise<ClaimedReplayEntries> {
-  // As text: postgres.js knows array types only after the first statement of a pool.
+  // Passed as text, because postgres.js learns array types only with the first statement of a pool.
   const digests = entries.map(({ digest }) => digest.toString('hex'));
   const expiries = entries.map(({ expiresAtSeconds }) => expiresAtSeconds);
   const accounts = ages.map(({ account }) => account.toString('hex'));
@@ -64,7 +66,7 @@ export async function claimReplayEntries(
   };
 }
 
-/** Sets the birth mark if there is none. */
+/** Stores the start of the record if there is none. */
 export async function createReplayRecord(sql: Sql): Promise<{ readonly bornAt: Date; readonly isNew: boolean }> {
   const [born] = await sql<{ born_at: Date }[]>`
     INSERT INTO replay_birth (born_at) VALUES (now()) ON CONFLICT DO NOTHING RETURNING born_at`;
@@ -73,7 +75,7 @@ export async function createReplayRecord(sql: Sql): Promise<{ readonly bornAt: D
   return known === undefined ? createReplayRecord(sql) : { bornAt: known.born_at, isNew: false };
 }
 
-/** Entries of tokens and tickets that have expired: nobody can use them again, known or not. */
+/** Entries of expired tokens and tickets, which are refused anyway. */
 export const expiredReplayEntries: ExpiringRows = {
   table: 'replay_entries',
   isExpired: kyselySql<boolean>`expires_at < now()`,

@@ -2,8 +2,9 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../connection/database.ts';
 
 /**
- * Tables about people across conversations. The transaction and the place of a row there tell when it was written, and so which
- * conversation was written just before or after. A trigger marks what is written (`mixed = false`), see migrations/0018.
+ * Tables about people across conversations. The transaction id and the physical position of a row reveal when it was
+ * written, and so which conversation was written just before or after. A trigger marks written rows (`mixed = false`),
+ * see migrations/0018.
  */
 export const shuffledTables = [
   'accounts',
@@ -17,32 +18,33 @@ export const shuffledTables = [
 export type ShuffledTable = (typeof shuffledTables)[number];
 
 const rowsPerBatchMax = 2_000;
-/** So many rows are rewritten at once, if the table has as many. */
+/** At least this many rows are rewritten at once, if the table has as many. */
 const rowsPerBatchMin = 256;
-/** More than a row has predecessors on its page. */
+/** More than the number of rows on one page. */
 const placesPerPage = 64;
 
-/** From here to the end of the transaction, rows that are rewritten with `mixed = true` stay so. */
+/** From here to the end of the transaction, rewritten rows with `mixed = true` keep that value. */
 export async function beginShuffle(tx: Tx): Promise<void> {
   await sql`SELECT set_config('nightjar.mixing', 'on', true)`.execute(tx);
 }
 
-/** Whether anything was written since the last mixing. */
+/** Whether a row was written since the last shuffle. */
 export async function hasUnshuffledRows(db: Db): Promise<boolean> {
-  const looks = shuffledTables.map((table) => sql`EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE NOT mixed)`);
-  const { rows } = await sql<{ found: boolean }>`SELECT ${sql.join(looks, sql` OR `)} AS found`.execute(db);
+  const selects = shuffledTables.map((table) => sql`EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE NOT mixed)`);
+  const { rows } = await sql<{ found: boolean }>`SELECT ${sql.join(selects, sql` OR `)} AS found`.execute(db);
   return rows[0]?.found === true;
 }
 
 /**
- * Rewrites rows that were written lately, and others at random, in one transaction and in random order. Costs as much as was written,
- * and a fixed number of rows besides. A row that somebody is at stays for the next time.
- * @returns how many rows had been written; less than a full batch means that none are left.
+ * Rewrites recently written rows and random other rows, in one transaction and in random order. The cost is
+ * proportional to the written rows, plus a fixed number of other rows. A row that is locked by another transaction
+ * remains for the next time.
+ * @returns the number of rows that had been written; fewer than a full batch means that none are left.
  */
 export async function shuffleRows(db: Db, table: ShuffledTable): Promise<{ written: number; isLast: boolean }> {
   return db.transaction().execute(async (tx) => {
     await beginShuffle(tx);
-    // A join by sorting or hashing would put the rows down in the order in which they lay before.
+    // A merge or hash join would write the rows in the order of their previous positions.
     await sql`SELECT set_config('enable_mergejoin', 'off', true), set_config('enable_hashjoin', 'off', true)`.execute(
       tx,
     );
@@ -72,7 +74,10 @@ export async function shuffleRows(db: Db, table: ShuffledTable): Promise<{ writt
   });
 }
 
-/** Clears former versions of rows, which carry the transactions and places of before. Tables that are being vacuumed are passed over. */
+/**
+ * Removes previous versions of rows, which contain earlier transaction ids and positions. Tables that are being
+ * vacuumed are skipped.
+ */
 export async function vacuumShuffledTables(db: Db): Promise<void> {
   const tables = [...shuffledTables, 'used_key_packages', 'conversation_list_changes'];
   await sql`VACUUM (SKIP_LOCKED, TRUNCATE false) ${sql.join(tables.map((table) => sql.table(table)))}`.execute(db);

@@ -2,19 +2,22 @@ import { sql as kyselySql } from 'kysely';
 import type { Sql } from '../connection/database.ts';
 import type { ExpiringRows } from '../expiry/expiring-rows.ts';
 
-/** Someone's tokens from before a moment are refused; `account` is a pseudonym of purpose 'token-not-before'. */
+/**
+ * Refuses the tokens of an account that were issued before a time; `account` is a pseudonym of purpose
+ * 'token-not-before'.
+ */
 export interface TokenNotBefore {
   readonly account: Buffer;
-  /** For the day on which the identity key changes. */
+  /** Needed when the identity key is rotated. */
   readonly sealedDid: Buffer;
-  /** `now` is the database's; `forever` refuses all tokens until the row is taken away. */
+  /** `now` is the database's; `forever` refuses all tokens until the row is removed. */
   readonly notBefore: Date | 'now' | 'forever';
 }
 
-/** How long after its time a row is kept: longer than a token may live, whatever the clocks say. */
+/** How long a row is stored after its time: longer than the lifetime of a token and the difference of clocks. */
 const keptSeconds = 600;
 
-/** Sets the time of an account in place of an earlier one. @returns the time that counts now, undefined for `forever`. */
+/** Sets the time of an account and replaces an earlier one. @returns the stored time, undefined for `forever`. */
 export async function setTokenNotBefore(sql: Sql, row: TokenNotBefore): Promise<Date | undefined> {
   const [stored] = await sql<{ not_before: Date | null }[]>`
     INSERT INTO token_not_before (account, sealed_did, not_before, expires_at)
@@ -31,12 +34,12 @@ function timeText(notBefore: TokenNotBefore['notBefore']): string {
   return notBefore === 'forever' ? 'infinity' : notBefore.toISOString();
 }
 
-/** @returns whether there was something to take back. */
+/** Removes the row of an account. @returns whether there was one. */
 export async function clearTokenNotBefore(sql: Sql, account: Buffer): Promise<boolean> {
   return (await sql`DELETE FROM token_not_before WHERE account = ${account}`).count > 0;
 }
 
-/** Whether a token of this age is refused to this account. */
+/** Whether a token issued at this time is refused for this account. */
 export async function isTokenRevoked(sql: Sql, account: Buffer, issuedAtSeconds: number): Promise<boolean> {
   const rows = await sql`
     SELECT 1 FROM token_not_before
@@ -44,14 +47,14 @@ export async function isTokenRevoked(sql: Sql, account: Buffer, issuedAtSeconds:
   return rows.length > 0;
 }
 
-/** Every account whose tokens are refused, with the time in milliseconds; infinite for a suspended one. */
+/** Every account whose tokens are refused, with the time in milliseconds; infinite for a suspended account. */
 export async function readTokensNotBefore(sql: Sql): Promise<ReadonlyMap<string, number>> {
   const rows = await sql<{ account: Buffer; not_before_ms: number }[]>`
     SELECT account, extract(epoch FROM not_before)::float8 * 1000 AS not_before_ms FROM token_not_before`;
   return new Map(rows.map((row) => [row.account.toString('hex'), row.not_before_ms]));
 }
 
-/** Never those of suspended accounts. */
+/** Rows of suspended accounts never expire. */
 export const expiredTokensNotBefore: ExpiringRows = {
   table: 'token_not_before',
   isExpired: kyselySql<boolean>`expires_at < now()`,

@@ -1,45 +1,46 @@
 import { ConfigError } from '#platform/config/config.ts';
 import type { Sql, SqlTx } from '../connection/database.ts';
 
-/** Servers or workers are connected; the message says which. */
+/** Servers or workers are connected; the message names them. */
 export class DatabaseInUseError extends Error {
   override readonly name = 'DatabaseInUseError';
 }
 
 /** What finishing a restore changed. */
 export interface FinishedRestore {
-  /** Conversations whose numbers went on behind a gap. */
+  /** Conversations whose numbers continue after a gap. */
   readonly conversations: number;
-  /** One-time key packages that may have been handed out after the backup, and are given to nobody. */
+  /** One-time key packages that may have been claimed after the backup, and that are withdrawn. */
   readonly keyPackagesWithdrawn: number;
 }
 
 /**
- * By this much every number of a conversation goes up when what was stored after the backup is lost, so that none is given to two
- * messages. It is more than a conversation sees between two backups, and leaves clients with 32-bit numbers 2,000 restores.
+ * The gap added to every number of a conversation when what was stored after the backup is lost, so that no number is
+ * used for two messages. It is more than a conversation uses between two backups, and leaves clients with 32-bit
+ * numbers 2,000 restores.
  */
 const numberGap = 1_000_000;
 
 /**
- * Makes a restored database safe to serve from, in one transaction (docs/decisions/0011). `isComplete`: nothing was stored after
- * the backup was taken, as when a stopped service is moved.
+ * Makes a restored database safe to use, in one transaction (docs/decisions/0011). `isComplete`: nothing was stored
+ * after the backup, for example when a stopped service is moved.
  * @throws DatabaseInUseError while servers or workers are connected.
  */
 export async function finishRestore(sql: Sql, options: { isComplete: boolean }): Promise<FinishedRestore> {
   return sql.begin(async (tx) => {
-    // Servers read the generation when they start: one that starts now waits for the new one.
+    // Servers read the generation when they start, so a server that starts now waits for the new one.
     await tx`LOCK TABLE cursor_generation IN ACCESS EXCLUSIVE MODE`;
-    await assertNobodyServes(tx);
+    await assertNotInUse(tx);
     await tx`
       UPDATE cursor_generation
       SET generation = decode(replace(gen_random_uuid()::text, '-', ''), 'hex'),
           cluster = (SELECT system_identifier::text FROM pg_control_system())`;
-    // No cursor leads to these events any more. Their positions came from a sequence that the dump has too.
+    // No cursor points to these events any more. Their positions came from a sequence that is in the dump too.
     await tx`TRUNCATE events`;
-    // Without its birth mark the record of used tokens refuses every token that was issued before a server starts.
+    // Without its start, the record of used tokens refuses every token that was issued before a server starts.
     await tx`TRUNCATE replay_entries, replay_birth, quota_rows`;
     await tx`UPDATE job_turns SET fence = fence + ${numberGap}, is_running = false`;
-    // Workers make it anew.
+    // Workers create the schema again.
     await tx`DROP SCHEMA IF EXISTS bullmq CASCADE`;
     const gap = options.isComplete ? 0 : numberGap;
     const counters = await tx`
@@ -52,7 +53,10 @@ export async function finishRestore(sql: Sql, options: { isComplete: boolean }):
   });
 }
 
-/** The rows stay for over a day, as those of used packages do, so that the same packages do not come back. */
+/**
+ * Withdraws the available key packages. Like those of used packages, the rows remain for over a day, so that the same
+ * packages cannot be published again.
+ */
 async function withdrawKeyPackages(tx: SqlTx): Promise<number> {
   const withdrawn = await tx`
     UPDATE key_packages
@@ -61,7 +65,7 @@ async function withdrawKeyPackages(tx: SqlTx): Promise<number> {
   return withdrawn.count;
 }
 
-async function assertNobodyServes(tx: SqlTx): Promise<void> {
+async function assertNotInUse(tx: SqlTx): Promise<void> {
   const rows = await tx<{ name: string }[]>`
     SELECT DISTINCT application_name AS name FROM pg_stat_activity
     WHERE datname = current_database() AND application_name LIKE 'nightjar-%' AND application_name <> 'nightjar-command'
@@ -73,9 +77,9 @@ async function assertNobodyServes(tx: SqlTx): Promise<void> {
 }
 
 /**
- * A dump that was restored into another Postgres names the one that it was made in. Clients' cursors may be ahead of its log, and
- * numbers and key packages that were used after the dump would be used again.
- * @throws ConfigError that tells to finish the restore.
+ * Refuses a dump that was restored into another Postgres than the one it was made in. Cursors of clients may be ahead
+ * of its log, and numbers and key packages that were used after the dump would be used again.
+ * @throws ConfigError that names the command that finishes the restore.
  */
 export async function assertRestoreFinished(sql: Sql): Promise<void> {
   const rows = await sql<{ isHere: boolean }[]>`

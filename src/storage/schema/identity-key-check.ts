@@ -2,7 +2,7 @@ import { ConfigError } from '#platform/config/config.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Sql } from '../connection/database.ts';
 
-/** A key by its id and a fingerprint that only whoever has the key can make. */
+/** A key by its id and a fingerprint that can be computed only with the key. */
 export interface IdentityKey {
   readonly id: number;
   readonly fingerprint: Buffer;
@@ -13,12 +13,12 @@ export function identityKeyOf(privacy: Privacy): IdentityKey {
 }
 
 /**
- * Makes sure that names in the database were written with the key that this process has: with another one everybody would be a
- * stranger to their own conversations. The first server to start writes the fingerprint down.
- * @throws ConfigError when the database knows another key.
+ * Checks that the names in the database were written with the key of this process: with another key no member would be
+ * found in a conversation. The first server to start stores the fingerprint.
+ * @throws ConfigError when the database has the fingerprint of another key.
  */
 export async function checkIdentityKey(sql: Sql, key: IdentityKey): Promise<void> {
-  // Two servers that start at once agree on the row of whoever came first.
+  // Two servers that start at once agree on the row of the first.
   await sql`
     INSERT INTO identity_keys (key_id, fingerprint)
     SELECT ${key.id}::smallint, ${key.fingerprint} WHERE NOT EXISTS (SELECT 1 FROM identity_keys)
@@ -26,13 +26,16 @@ export async function checkIdentityKey(sql: Sql, key: IdentityKey): Promise<void
   await assertIdentityKey(sql, key);
 }
 
-/** The same for a command, which writes nothing down. @throws ConfigError when the database knows another key. */
+/**
+ * The same check for a command, which stores nothing.
+ * @throws ConfigError when the database has the fingerprint of another key.
+ */
 export async function assertIdentityKey(sql: Sql, key: IdentityKey): Promise<void> {
   const rows = await sql<{ keyId: number; fingerprint: Buffer }[]>`
     SELECT key_id AS "keyId", fingerprint FROM identity_keys`;
   if (rows.length === 0) return;
   if (rows.some((row) => row.keyId === key.id && row.fingerprint.equals(key.fingerprint))) return;
   throw new ConfigError([
-    'IDENTITY_KEY: is not the key that the names in this database were written with. Set the former key again; without it they cannot be read.',
+    'IDENTITY_KEY: is not the key that the names in this database were written with. Set the previous key again; without it they cannot be read.',
   ]);
 }

@@ -9,8 +9,8 @@ import { ConfigError } from '#platform/config/config.ts';
 import type { Database } from '../connection/database.ts';
 
 /**
- * What a migration means for a server of the release before it. `expands`: that server goes on as if nothing had happened.
- * `contracts`: it does not, so it must be gone before, and refuses to start after (docs/decisions/0010).
+ * What a migration means for a server of the previous release. `expands`: that server continues to work. `contracts`:
+ * it does not, so it must be stopped before, and refuses to start after (docs/decisions/0010).
  */
 export type MigrationEffect = 'expands' | 'contracts';
 
@@ -25,23 +25,26 @@ export const migrationFolder = fileURLToPath(new URL('../../../migrations', impo
 
 /** Every migration that was applied. */
 const appliedTable = 'kysely_migration_applied';
-/** Those that a release must know to run; the first releases look here alone, and have all of theirs in it. */
+/**
+ * The migrations that a release must contain to run. The first releases read only this table, and it contains all of
+ * theirs.
+ */
 const requiredTable = 'kysely_migration';
-/** Of Kysely's own lock, so that the migrators of all releases wait for each other. */
+/** The id of Kysely's own lock, so that the migrators of all releases wait for each other. */
 const lockId = '3853314791062309107';
 
 /**
- * Applies every pending migration in one transaction. Kysely's lock makes several callers wait for the first.
- * @returns the names of those applied.
- * @throws the error of the migration that failed; then none was applied. ConfigError when another release has migrated past a
- * pending one.
+ * Applies every pending migration in one transaction. Kysely's lock makes concurrent callers wait for the first.
+ * @returns the names of the applied migrations.
+ * @throws the error of the migration that failed, and then none was applied; ConfigError when another release has
+ * applied a migration after a pending one.
  */
 export async function migrateUp(database: Database, folder: string = migrationFolder): Promise<readonly string[]> {
   await prepareTables(database);
   const applied = await readApplied(database);
   const known = Object.keys(await migrationsOf(folder));
   const pending = known.filter((name) => !applied.has(name));
-  // A newer release may have migrated further than this one knows, which Kysely would take for a mistake.
+  // A newer release may have applied migrations that this one does not contain, which Kysely would report as an error.
   if (pending.length === 0) return [];
   const unknown = [...applied.keys()].filter((name) => !known.includes(name));
   if (unknown.length > 0) {
@@ -53,9 +56,9 @@ export async function migrateUp(database: Database, folder: string = migrationFo
 }
 
 /**
- * Takes back the newest migration.
- * @returns its name, or nothing when none is applied.
- * @throws the error of the migration that failed; then nothing changed.
+ * Reverts the newest migration.
+ * @returns its name, or an empty list when none is applied.
+ * @throws the error of the migration that failed, and then nothing was changed.
  */
 export async function migrateDown(database: Database, folder: string = migrationFolder): Promise<readonly string[]> {
   await prepareTables(database);
@@ -73,8 +76,8 @@ export async function migrationStatus(
 }
 
 /**
- * A server runs on the schema that it was written for, and on one that newer releases have only added to.
- * @throws ConfigError when migrations are missing, or when a newer release has taken something away.
+ * Checks that the schema is the one this release was written for, or one that newer releases have only added to.
+ * @throws ConfigError when migrations are missing, or when a newer release has removed something.
  */
 export async function assertMigrated(database: Database, folder: string = migrationFolder): Promise<void> {
   const problems: string[] = [];
@@ -111,7 +114,10 @@ async function readTimes(database: Database, table: string): Promise<ReadonlyMap
   return new Map(rows.map(({ name, timestamp }) => [name, new Date(timestamp)]));
 }
 
-/** Makes both tables as Kysely would. What a release wrote that knew only one of them is copied, and stays for that release. */
+/**
+ * Creates both tables as Kysely would. Rows of a release that has only one of the tables are copied, and remain for
+ * that release.
+ */
 async function prepareTables(database: Database): Promise<void> {
   await database.sql.begin(async (tx) => {
     await tx`SELECT set_config('lock_timeout', '1h', true)`;
@@ -131,14 +137,14 @@ function migratorOf({ db }: Database, folder: string): Migrator {
   const provider: MigrationProvider = {
     async getMigrations() {
       const migrations = Object.entries(await migrationsOf(folder));
-      return Object.fromEntries(migrations.map(([name, migration]) => [name, listed(name, migration)]));
+      return Object.fromEntries(migrations.map(([name, migration]) => [name, withRequiredEntry(name, migration)]));
     },
   };
   return new Migrator({ db, provider, migrationTableName: appliedTable });
 }
 
-/** The migration, with its place in the list of those that a release must know; in its own transaction. */
-function listed(name: string, migration: Migration): Migration {
+/** Adds the migration's name to the list of those that a release must contain, in the migration's own transaction. */
+function withRequiredEntry(name: string, migration: Migration): Migration {
   return {
     async up(db: Kysely<unknown>) {
       await migration.up(db);
@@ -163,7 +169,7 @@ async function databaseNowMs(db: Kysely<unknown>): Promise<number> {
   return rows[0]?.nowMs ?? 0;
 }
 
-/** A migration that does not say what it does is taken for one that contracts. */
+/** A migration without an effect counts as one that contracts. */
 function effectOf(migration: Migration): MigrationEffect {
   return 'effect' in migration && migration.effect === 'expands' ? 'expands' : 'contracts';
 }

@@ -1,6 +1,9 @@
 import type { ColumnType, Generated } from 'kysely';
 
-/** Row types of every table; `test/conventions` compares them with the migrated database. int8 columns are safe integers. */
+/**
+ * Row types of every table; a test in `test/conventions` compares them with the migrated database. int8 columns are
+ * safe integers.
+ */
 export interface Tables {
   cursor_generation: CursorGenerationTable;
   identity_keys: IdentityKeysTable;
@@ -19,7 +22,7 @@ export interface Tables {
   key_packages: KeyPackagesTable;
   used_key_packages: UsedKeyPackagesTable;
   conversation_list_changes: ConversationListChangesTable;
-  last_settlement: LastSettlementTable;
+  last_settlement: LastDeferredWritesTable;
   welcome_messages: WelcomeMessagesTable;
   welcomes: WelcomesTable;
   messages: MessagesTable;
@@ -32,7 +35,7 @@ export interface Tables {
   replay_birth: ReplayBirthTable;
   token_not_before: TokenNotBeforeTable;
   quota_rows: QuotaRowsTable;
-  job_turns: JobTurnsTable;
+  job_turns: JobLeasesTable;
   audit_events: AuditEventsTable;
   operator_actions: OperatorActionsTable;
 }
@@ -87,11 +90,11 @@ export interface MembersTable {
   joined_seq: number;
   joined_event: number;
   left_event: number | null;
-  /** When the present role was given; null for those who joined with it. */
+  /** When the present role was granted; null for members who joined with it. */
   promoted_at: Date | null;
-  /** No longer a member, but no commit has taken their leaves out of the MLS group yet. */
+  /** No longer a member, but no commit has removed their leaves from the MLS group yet. */
   removal_pending: Generated<boolean>;
-  /** Has lost the group's state and asked to be added anew. */
+  /** Has lost the group's state and requested to be added again. */
   needs_rejoin: Generated<boolean>;
   readdition_asked_at: Date | null;
   group_info_asked_at: Date | null;
@@ -136,7 +139,7 @@ interface RemovalCountsTable {
 
 interface WarningsTable {
   group_id: Buffer;
-  /** The event that delivers it. */
+  /** The event that delivers the warning. */
   event_no: number;
   sealed_warning: Buffer;
   expires_at: Date;
@@ -164,14 +167,14 @@ interface AccountsTable {
   key_id: number;
   sealed_did: Buffer;
   sealed_list: Buffer;
-  /** Null in rows from before migrations/0007. */
+  /** Null in rows written before migrations/0007. */
   sealed_settings: Buffer | null;
-  /** See mixed-rows.ts. */
+  /** See rows/shuffled-rows.ts. */
   mixed: Generated<boolean>;
 }
 
 interface ChatRequestsTable {
-  /** Pseudonym of the id that people see, of purpose 'chat-request-id'. */
+  /** Pseudonym of the public id, of purpose 'chat-request-id'. */
   request_id: string;
   /** Pseudonym of purpose 'chat-recipient'. */
   recipient: Buffer;
@@ -183,12 +186,12 @@ interface ChatRequestsTable {
   sealed_request: Buffer;
   message_count: number;
   created_at: Date;
-  /** For the recipient. */
+  /** The expiry that the recipient sees. */
   expires_at: Date;
   answered_at: Date | null;
-  /** When the row goes. */
+  /** When the row is removed. */
   kept_until: Date;
-  /** See mixed-rows.ts. */
+  /** See rows/shuffled-rows.ts. */
   mixed: Generated<boolean>;
 }
 
@@ -196,7 +199,7 @@ interface ChatRequestMessagesTable {
   request_id: string;
   sequence: number;
   sealed_message: Buffer;
-  /** See mixed-rows.ts. */
+  /** See rows/shuffled-rows.ts. */
   mixed: Generated<boolean>;
 }
 
@@ -205,7 +208,7 @@ interface ChatSenderBlocksTable {
   pair: Buffer;
   key_id: number;
   sealed_people: Buffer;
-  /** See mixed-rows.ts. */
+  /** See rows/shuffled-rows.ts. */
   mixed: Generated<boolean>;
 }
 
@@ -214,7 +217,7 @@ export interface DevicesTable {
   /** Pseudonym of purpose 'device-owner'. */
   owner: Buffer;
   key_id: number;
-  /** Pseudonym of the signature key, scoped to the owner; key packages carry the same. */
+  /** Pseudonym of the signature key, scoped to the owner; the same as in key packages. */
   tag: Buffer;
   /** Pseudonym of the client's own UUID, scoped to the owner. */
   uuid_tag: Buffer | null;
@@ -224,12 +227,12 @@ export interface DevicesTable {
   last_seen_at: Date;
   sealed_did: Buffer | null;
   sealed_push_token: Buffer | null;
-  /** The conversations that the device was new to when it registered; null once the time for it is over. */
+  /** The conversations to which the device must still be added since it registered; null after that period. */
   sealed_waiting: Buffer | null;
   waiting_since: Date | null;
-  /** The day on which nobody had seen it for DEVICE_INACTIVE_DAYS. */
+  /** The day on which the device had been unseen for DEVICE_INACTIVE_DAYS. */
   inactive_since: Date | null;
-  /** See mixed-rows.ts. */
+  /** See rows/shuffled-rows.ts. */
   mixed: Generated<boolean>;
 }
 
@@ -237,7 +240,7 @@ interface DeviceAdditionsTable {
   /** Pseudonym of purpose 'device-addition': a conversation and a client of a device. */
   addition: Buffer;
   key_id: number;
-  /** Who claimed it until when, or that it is done. */
+  /** Who claimed the addition and until when, or that it is complete. */
   sealed_claim: Buffer;
   /** A day. */
   expires_on: Date;
@@ -252,19 +255,22 @@ export interface KeyPackagesTable {
   device_tag: Buffer;
   cipher_suite: number;
   last_resort: boolean;
-  /** 1 available, 2 handed out, 3 consumed. */
+  /** 1 available, 2 claimed, 3 consumed. */
   state: number;
   sealed_did: Buffer;
   sealed_package: Buffer;
   published_at: Date;
-  /** The end of its own lifetime. */
+  /** The end of the key package's own lifetime. */
   expires_at: Date;
   claimer: Buffer | null;
   claimed_at: Date | null;
   consumed_at: Date | null;
-  /** When the row goes, unless a living device has no other; null in rows from before migrations/0015. */
+  /**
+   * When the row is removed, unless it is the last key package of an active device; null in rows written before
+   * migrations/0015.
+   */
   kept_until: Date | null;
-  /** See mixed-rows.ts. */
+  /** See rows/shuffled-rows.ts. */
   mixed: Generated<boolean>;
 }
 
@@ -277,21 +283,21 @@ interface UsedKeyPackagesTable {
 }
 
 interface ConversationListChangesTable {
-  /** Random, so that it says nothing of the order. */
+  /** Random, so that it does not reveal the order. */
   change_id: string;
   group_id: Buffer;
   /** As in `members`. */
   member: Buffer;
 }
 
-interface LastSettlementTable {
+interface LastDeferredWritesTable {
   only_row: Generated<boolean>;
   settled_at: Date;
 }
 
 interface WelcomeMessagesTable {
   group_id: Buffer;
-  /** The epoch that the Welcome's commit made; an epoch has one commit, so one Welcome. */
+  /** The epoch that the Welcome's commit created; an epoch has one commit and therefore one Welcome. */
   epoch: number;
   sealed_welcome: Buffer;
   created_at: Date;
@@ -334,9 +340,9 @@ export interface EventsTable {
   kind: number;
   seq: number | null;
   epoch: number | null;
-  /** The person a membership event is about, so that servers know whom to attach. */
+  /** The person whom a membership event is about, so that servers know whose streams to attach. */
   sealed_did: Buffer | null;
-  /** What the event is about, where `seq` does not say it. */
+  /** The object of the event, unless it is `seq`. */
   reference: string | null;
 }
 
@@ -344,7 +350,7 @@ interface IdempotencyKeysTable {
   /** Pseudonym of purpose 'idempotency-key', scoped to method and caller. */
   digest: Buffer;
   input_digest: Buffer;
-  /** Null until the end of the transaction that took the key, and for items of batches. */
+  /** Null until the end of the transaction that inserted the key, and for items of batches. */
   sealed_answer: Buffer | null;
   expires_at: Date;
 }
@@ -377,13 +383,13 @@ interface QuotaRowsTable {
   expires_at: Date;
 }
 
-interface JobTurnsTable {
+interface JobLeasesTable {
   job: string;
-  /** When it was first heard of; until it succeeds, that counts instead. */
+  /** When the job was first seen; used instead of `succeeded_at` until the job succeeds. */
   registered_at: Generated<Date>;
-  /** Rises with every holder of the job. */
+  /** The fencing token; increases with every lease of the job. */
   fence: Generated<number>;
-  /** The scheduled time of the last turn that was taken. */
+  /** The scheduled time of the last acquired lease. */
   turn_at: Generated<Date>;
   beat_at: Date | null;
   is_running: Generated<boolean>;

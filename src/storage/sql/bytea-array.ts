@@ -1,4 +1,7 @@
-/** `values` for a parameter written as `${…}::bytea[]`; postgres.js declares a plain array of Buffers as one bytea. */
+/**
+ * Encodes `values` for a parameter written as `${…}::bytea[]`; postgres.js declares a plain array of Buffers as one
+ * bytea.
+ */
 export function byteaArray(values: readonly Buffer[]): string {
   return `{${values.map((value) => `"\\\\x${value.toString('hex')}"`).join(',')}}`;
 }

@@ -20,8 +20,8 @@ export const subscribeConvoEvents = (deps: Parameters<typeof requireMember>[0] &
     authenticate: ({ params }): Promise<Ticket> => deps.tickets.redeem(params.ticket),
     open: async ({ identity, params }) => {
       const { caller } = identity;
-      const wanted = identity.conversationId ?? params.convoId;
-      const groupId = wanted === undefined ? undefined : parseConversationId(wanted);
+      const conversationId = identity.conversationId ?? params.convoId;
+      const groupId = conversationId === undefined ? undefined : parseConversationId(conversationId);
       if (groupId !== undefined) await requireMember(deps, caller, groupId);
       return openSocketStream(deps.stream, {
         did: caller.did,

@@ -1,15 +1,15 @@
 import type { QuotaState } from '../gcra.ts';
 
-/** States by place. */
+/** Quota states by index. */
 export interface CompactStates {
-  read(place: number): QuotaState;
-  write(place: number, state: QuotaState): void;
-  remove(place: number): void;
+  read(index: number): QuotaState;
+  write(index: number, state: QuotaState): void;
+  remove(index: number): void;
 }
 
 /**
- * A state whose charges are all of one slot, as of whoever came once, takes 20 bytes; only those with more are objects. So a
- * flood of keys leaves no garbage behind that outlives it.
+ * A state with all charges in one slot (a client with a single request) takes 20 bytes in typed arrays; only states
+ * with more slots are objects. So a flood of new keys leaves no long-lived garbage.
  */
 export function createCompactStates(statesMax: number): CompactStates {
   const dueAtMs = new Float64Array(statesMax);
@@ -17,28 +17,28 @@ export function createCompactStates(statesMax: number): CompactStates {
   const counts = new Uint32Array(statesMax);
   const longer = new Map<number, QuotaState>();
   return {
-    read: (place) =>
-      longer.get(place) ?? {
-        dueAtMs: dueAtMs[place] ?? 0,
-        firstSlot: firstSlots[place] ?? 0,
-        counts: [counts[place] ?? 0],
+    read: (index) =>
+      longer.get(index) ?? {
+        dueAtMs: dueAtMs[index] ?? 0,
+        firstSlot: firstSlots[index] ?? 0,
+        counts: [counts[index] ?? 0],
       },
-    write(place, state) {
+    write(index, state) {
       const only = onlySlot(state.counts);
       if (only === -1) {
-        longer.set(place, state);
+        longer.set(index, state);
         return;
       }
-      longer.delete(place);
-      dueAtMs[place] = state.dueAtMs;
-      firstSlots[place] = state.firstSlot + only;
-      counts[place] = state.counts[only] ?? 0;
+      longer.delete(index);
+      dueAtMs[index] = state.dueAtMs;
+      firstSlots[index] = state.firstSlot + only;
+      counts[index] = state.counts[only] ?? 0;
     },
-    remove: (place) => void longer.delete(place),
+    remove: (index) => void longer.delete(index),
   };
 }
 
-/** The index of the only count that is not zero; the last one when all are; -1 when there are several. */
+/** The index of the only count that is not zero; the last index when all are zero; -1 when several are not zero. */
 function onlySlot(counts: readonly number[]): number {
   const newest = counts.findLastIndex((count) => count > 0);
   if (newest === -1) return Math.max(0, counts.length - 1);

@@ -1,53 +1,59 @@
-/** Places by the width of their window, in the order of their last change: what is spent first stands first. */
+/**
+ * Indexes grouped by the width of their window, in the order of their last change, so that the first of a queue expires
+ * first.
+ */
 export interface ExpiryQueues {
-  append(place: number, windowMs: number): void;
-  /** Takes a place out that was appended. */
-  unlink(place: number): void;
-  /** The first place of every queue for as long as `isOver` holds for it, which has to unlink it. */
-  sweep(isOver: (place: number, windowMs: number) => boolean): void;
+  append(index: number, windowMs: number): void;
+  /** Removes an appended index. */
+  unlink(index: number): void;
+  /**
+   * Passes the first index of every queue to `expire` until it returns false; `expire` must unlink the index when it
+   * returns true.
+   */
+  sweep(expire: (index: number, windowMs: number) => boolean): void;
 }
 
 interface ExpiryQueue {
   readonly windowMs: number;
-  /** A place plus one; 0 stands for none. */
+  /** An index plus one; 0 means none. */
   first: number;
   last: number;
 }
 
-/** Linked lists in typed arrays: a Map keeps the places of what was removed until it is packed. */
-export function createExpiryQueues(placesMax: number): ExpiryQueues {
+/** Linked lists in typed arrays, because a Map keeps the memory of deleted entries until it is rehashed. */
+export function createExpiryQueues(indexesMax: number): ExpiryQueues {
   const queues: ExpiryQueue[] = [];
-  const queueOf = new Uint8Array(placesMax);
-  const before = new Int32Array(placesMax);
-  const after = new Int32Array(placesMax);
+  const queueOf = new Uint8Array(indexesMax);
+  const before = new Int32Array(indexesMax);
+  const after = new Int32Array(indexesMax);
 
   function queueFor(windowMs: number): number {
-    const known = queues.findIndex((queue) => queue.windowMs === windowMs);
-    return known === -1 ? queues.push({ windowMs, first: 0, last: 0 }) - 1 : known;
+    const queueIndex = queues.findIndex((queue) => queue.windowMs === windowMs);
+    return queueIndex === -1 ? queues.push({ windowMs, first: 0, last: 0 }) - 1 : queueIndex;
   }
 
   return {
-    append(place, windowMs) {
-      const index = queueFor(windowMs);
-      const queue = queues[index];
+    append(index, windowMs) {
+      const queueIndex = queueFor(windowMs);
+      const queue = queues[queueIndex];
       if (queue === undefined) return;
-      queueOf[place] = index;
-      before[place] = queue.last;
-      after[place] = 0;
-      if (queue.last === 0) queue.first = place + 1;
-      else after[queue.last - 1] = place + 1;
-      queue.last = place + 1;
+      queueOf[index] = queueIndex;
+      before[index] = queue.last;
+      after[index] = 0;
+      if (queue.last === 0) queue.first = index + 1;
+      else after[queue.last - 1] = index + 1;
+      queue.last = index + 1;
     },
-    unlink(place) {
-      const queue = queues[queueOf[place] ?? 0];
-      const [left, right] = [before[place] ?? 0, after[place] ?? 0];
+    unlink(index) {
+      const queue = queues[queueOf[index] ?? 0];
+      const [left, right] = [before[index] ?? 0, after[index] ?? 0];
       if (left !== 0) after[left - 1] = right;
       else if (queue !== undefined) queue.first = right;
       if (right !== 0) before[right - 1] = left;
       else if (queue !== undefined) queue.last = left;
     },
-    sweep(isOver) {
-      for (const queue of queues) while (queue.first !== 0 && isOver(queue.first - 1, queue.windowMs));
+    sweep(expire) {
+      for (const queue of queues) while (queue.first !== 0 && expire(queue.first - 1, queue.windowMs));
     },
   };
 }

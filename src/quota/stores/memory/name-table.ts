@@ -1,41 +1,42 @@
 import { InvariantError } from '#platform/errors.ts';
 
-/** Gives names places from 0 on. */
+/** Assigns indexes to names, starting at 0. */
 export interface NameTable {
-  /** -1 when unknown. @throws InvariantError unless the name is 16 bytes in hex. */
+  /** Returns -1 for an unknown name. @throws InvariantError unless the name is 16 bytes in hex. */
   find(name: string): number;
-  /** A place for a name that has none; -1 when all are taken. */
+  /** Assigns an index to a name that has none; returns -1 when all are in use. */
   add(name: string): number;
-  remove(place: number): void;
+  remove(index: number): void;
   count(): number;
 }
 
 const wordsPerName = 4;
 
 /**
- * A hash table with chains, in typed arrays: a Map of as many strings takes seven times the memory, and its garbage twice that.
- * Names are HMACs, so their first word is the hash. Links hold a place plus one, so that fresh memory is an empty table.
+ * A hash table with chains, in typed arrays: a Map of as many strings takes seven times the memory, and its garbage
+ * twice that. Names are HMACs, so their first word is the hash. Links contain an index plus one, so that zeroed memory
+ * is an empty table.
  */
 export function createNameTable(namesMax: number): NameTable {
   const mask = 2 ** Math.ceil(Math.log2(Math.max(2, namesMax))) - 1;
   const heads = new Int32Array(mask + 1);
   const links = new Int32Array(namesMax);
   const words = new Uint32Array(namesMax * wordsPerName);
-  const wanted = new Uint32Array(wordsPerName);
-  const wantedBytes = Buffer.from(wanted.buffer);
+  const target = new Uint32Array(wordsPerName);
+  const targetBytes = Buffer.from(target.buffer);
   let everUsed = 0;
   let freed = 0;
   let count = 0;
 
   function read(name: string): number {
-    if (wantedBytes.write(name, 'hex') !== wantedBytes.length)
-      throw new InvariantError('a bucket name that is no HMAC');
-    return (wanted[0] ?? 0) & mask;
+    if (targetBytes.write(name, 'hex') !== targetBytes.length)
+      throw new InvariantError('a bucket name is not 16 bytes in hex');
+    return (target[0] ?? 0) & mask;
   }
 
-  function isWanted(place: number): boolean {
+  function isTarget(index: number): boolean {
     for (let word = 0; word < wordsPerName; word++) {
-      if (words[place * wordsPerName + word] !== wanted[word]) return false;
+      if (words[index * wordsPerName + word] !== target[word]) return false;
     }
     return true;
   }
@@ -43,32 +44,32 @@ export function createNameTable(namesMax: number): NameTable {
   return {
     find(name) {
       let link = heads[read(name)] ?? 0;
-      while (link !== 0 && !isWanted(link - 1)) link = links[link - 1] ?? 0;
+      while (link !== 0 && !isTarget(link - 1)) link = links[link - 1] ?? 0;
       return link - 1;
     },
     add(name) {
       if (count === namesMax) return -1;
       const hash = read(name);
-      const place = freed === 0 ? everUsed++ : freed - 1;
-      if (place === freed - 1) freed = links[place] ?? 0;
-      words.set(wanted, place * wordsPerName);
-      links[place] = heads[hash] ?? 0;
-      heads[hash] = place + 1;
+      const index = freed === 0 ? everUsed++ : freed - 1;
+      if (index === freed - 1) freed = links[index] ?? 0;
+      words.set(target, index * wordsPerName);
+      links[index] = heads[hash] ?? 0;
+      heads[hash] = index + 1;
       count += 1;
-      return place;
+      return index;
     },
-    remove(place) {
-      const hash = (words[place * wordsPerName] ?? 0) & mask;
-      const next = links[place] ?? 0;
-      if (heads[hash] === place + 1) {
+    remove(index) {
+      const hash = (words[index * wordsPerName] ?? 0) & mask;
+      const next = links[index] ?? 0;
+      if (heads[hash] === index + 1) {
         heads[hash] = next;
       } else {
         let before = (heads[hash] ?? 0) - 1;
-        while (links[before] !== place + 1) before = (links[before] ?? 0) - 1;
+        while (links[before] !== index + 1) before = (links[before] ?? 0) - 1;
         links[before] = next;
       }
-      links[place] = freed;
-      freed = place + 1;
+      links[index] = freed;
+      freed = index + 1;
       count -= 1;
     },
     count: () => count,
