@@ -1,10 +1,9 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { projectRoot } from '../../conventions/source-tree.ts';
-import { workerScript } from './worker-processes.ts';
 
 const run = promisify(execFile);
 
@@ -30,7 +29,7 @@ function isCommitted(commit: string): boolean {
 /** The files of the former release, with the packages of this one. */
 export interface PreviousRelease {
   readonly folder: string;
-  /** What {@link WorkerProcesses} runs for workers of that release. */
+  /** The script of that release that {@link WorkerProcesses} runs for its workers. */
   readonly workerScript: string;
   /** Those of the settings that it knows: it refuses others. */
   settingsOf(env: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
@@ -46,14 +45,11 @@ export async function unpackPreviousRelease(commit = previousCommit): Promise<Pr
   await run('git', ['archive', '--output', archive, commit], { cwd: projectRoot });
   await run('tar', ['-xf', archive, '-C', folder]);
   await symlink(join(projectRoot, 'node_modules'), join(folder, 'node_modules'));
-  const script = join(folder, 'test/support/processes/worker-child.ts');
-  await mkdir(join(folder, 'test/support'), { recursive: true });
-  await copyFile(workerScript, script);
   const known = await readFile(join(folder, '.env.example'), 'utf8');
   return {
     folder,
     settingsOf: (env) => Object.fromEntries(Object.entries(env).filter(([name]) => known.includes(`\n#${name}=`))),
-    workerScript: script,
+    workerScript: join(folder, 'test/support/worker-child.ts'),
     async migrateUp(databaseUrl) {
       const env = { PATH: process.env['PATH'], DATABASE_URL: databaseUrl };
       return (await run(process.execPath, ['bin/migrate.ts', 'up'], { cwd: folder, env })).stdout;

@@ -19,8 +19,8 @@ function isInstalled(): boolean {
   }
 }
 
-/** What such a process runs; copied into another release it starts the workers of that one. */
-export const workerScript = join(import.meta.dirname, 'worker-child.ts');
+/** The default script of a worker process; another release has its own. */
+const workerScript = join(import.meta.dirname, 'worker-child.ts');
 
 /** Worker processes on one database, each with every job every second unless SCHEDULE says otherwise. */
 export class WorkerProcesses {
