@@ -2,19 +2,21 @@ import { flushCompileCache } from 'node:module';
 import { systemClock } from '#platform/clock.ts';
 import { removeSecrets, readConfig } from '#platform/config/config.ts';
 import type { Config } from '#platform/config/config.ts';
-import { createLogger, describeError } from '#platform/logging/logger.ts';
-import type { Logger } from '#platform/logging/logger.ts';
+import { createProcessLogger, describeError } from '#platform/logging/logger.ts';
+import type { LogFormat, Logger } from '#platform/logging/logger.ts';
 import { isTransientError } from '#platform/transient-error.ts';
 import { factsOfThisProcess } from '#platform/process/process-facts.ts';
 import { stopInOrder } from '#platform/process/shutdown.ts';
 import type { StopStep } from '#platform/process/shutdown.ts';
 import { exitCodeOf, operatorMessage } from '#ops/operator-message.ts';
+import { startupSummary } from '#ops/startup-summary.ts';
 import { startServer } from '#server/start-server.ts';
+import type { RunningServer } from '#server/start-server.ts';
 
 /** `all`: server, workers and, without DATABASE_URL, Postgres in one process. `server`: the server alone. */
 type Role = 'all' | 'server';
 
-async function start(role: Role, config: Config, logger: Logger, steps: StopStep[]): Promise<void> {
+async function start(role: Role, config: Config, logger: Logger, steps: StopStep[]): Promise<RunningServer> {
   const clock = systemClock;
   const server = await startServer({ config, clock, logger, steps });
   if (role === 'all') {
@@ -27,7 +29,7 @@ async function start(role: Role, config: Config, logger: Logger, steps: StopStep
       server.showJobs({ queue: workers.queue, key: config.ADMIN_KEY, isWritable: config.JOB_BOARD_WRITES });
     }
   }
-  if (process.stdout.isTTY) console.info(`Nightjar answers at ${server.url}/xrpc/_health`);
+  return server;
 }
 
 /**
@@ -46,7 +48,8 @@ export async function run(argument: string | undefined): Promise<void> {
 async function main(role: Role): Promise<void> {
   const config = readConfig(process.env, factsOfThisProcess());
   removeSecrets(process.env);
-  const logger = createLogger(config.LOG_LEVEL ?? (config.NODE_ENV === 'production' ? 'warn' : 'info'));
+  const format: LogFormat = config.LOG_FORMAT ?? (process.stdout.isTTY ? 'text' : 'json');
+  const logger = createProcessLogger(format, config);
   const steps: StopStep[] = [];
   let stopping = false;
   const stop = async (exitCode: number, signal: 'SIGINT' | 'SIGTERM' | 'other'): Promise<void> => {
@@ -70,7 +73,8 @@ async function main(role: Role): Promise<void> {
     if (!isTransientError(error)) void stop(1, 'other');
   });
   try {
-    await start(role, config, logger, steps);
+    const { url, adminPort } = await start(role, config, logger, steps);
+    if (format === 'text') console.info(startupSummary({ role, config, url, adminPort }).join('\n'));
     // Node writes the cache only at a regular exit, and a supervisor may kill the process.
     flushCompileCache();
   } catch (error) {

@@ -4,10 +4,12 @@ import { openJobQueue } from '#jobs/queue/queue.ts';
 import type { JobQueue, JobSchedules } from '#jobs/queue/queue.ts';
 import { queueLocationOf } from '#jobs/queue/queue-location.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
+import { startupSummary } from '#ops/startup-summary.ts';
 import { systemClock } from '#platform/clock.ts';
 import { removeSecrets, readConfig } from '#platform/config/config.ts';
 import type { Config } from '#platform/config/config.ts';
-import { createLogger, describeError } from '#platform/logging/logger.ts';
+import { createProcessLogger, describeError } from '#platform/logging/logger.ts';
+import type { LogFormat, Logger } from '#platform/logging/logger.ts';
 import { createMetrics } from '#platform/metrics/metrics.ts';
 import { isTransientError } from '#platform/transient-error.ts';
 import { factsOfThisProcess } from '#platform/process/process-facts.ts';
@@ -90,9 +92,8 @@ export async function startWorkers(
 }
 
 /** Starts the parts of a worker process; each adds its stop step to the front of `steps`. */
-async function start(config: Config, steps: StopStep[]): Promise<void> {
+async function start(config: Config, logger: Logger, steps: StopStep[]): Promise<{ readonly adminPort: number }> {
   const clock = systemClock;
-  const logger = createLogger(config.LOG_LEVEL ?? (config.NODE_ENV === 'production' ? 'warn' : 'info'));
   const startedMs = clock.monotonicMs();
   const optional = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
   const embedded =
@@ -114,36 +115,43 @@ async function start(config: Config, steps: StopStep[]): Promise<void> {
     admin.showJobs({ queue: workers.queue, key: config.ADMIN_KEY, isWritable: config.JOB_BOARD_WRITES });
   }
   logger.log('worker_started', { adminPort: admin.port, startupMs: clock.monotonicMs() - startedMs });
+  return { adminPort: admin.port };
 }
 
 /** The worker process: runs until SIGTERM or SIGINT, then lets running jobs end. */
 async function main(): Promise<void> {
   const config = readConfig(process.env, factsOfThisProcess());
   removeSecrets(process.env);
+  const format: LogFormat = config.LOG_FORMAT ?? (process.stdout.isTTY ? 'text' : 'json');
+  const logger = createProcessLogger(format, config);
   const steps: StopStep[] = [];
   let isStopping = false;
-  const stop = async (exitCode: number): Promise<void> => {
+  const stop = async (exitCode: number, signal: 'SIGINT' | 'SIGTERM' | 'other'): Promise<void> => {
     if (isStopping) return;
     isStopping = true;
+    const startedMs = systemClock.monotonicMs();
+    logger.log('worker_stopping', { signal });
     const result = await stopInOrder(steps, {
       clock: systemClock,
       timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
       onFailure: (step) => console.error(`The step "${step}" did not stop in time or failed.`),
     });
+    logger.log('worker_stopped', { tookMs: systemClock.monotonicMs() - startedMs });
     process.exit(result === 'clean' ? exitCode : 1);
   };
-  process.once('SIGTERM', () => void stop(0)).once('SIGINT', () => void stop(0));
+  process.once('SIGTERM', () => void stop(0, 'SIGTERM')).once('SIGINT', () => void stop(0, 'SIGINT'));
   // Node would print the error's message, which may contain data; only the code position may be printed.
   process.on('uncaughtException', (error) => {
     report(error);
     // postgres.js does not handle the rejection of its own first query on a new connection (fetchArrayTypes).
-    if (!isTransientError(error)) void stop(1);
+    if (!isTransientError(error)) void stop(1, 'other');
   });
   try {
-    await start(config, steps);
+    const { adminPort } = await start(config, logger, steps);
+    if (format === 'text') console.info(startupSummary({ role: 'worker', config, adminPort }).join('\n'));
   } catch (error) {
     report(error);
-    await stop(exitCodeOf(error));
+    await stop(exitCodeOf(error), 'other');
   }
 }
 

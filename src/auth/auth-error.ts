@@ -1,8 +1,8 @@
 import { AppError } from '#platform/errors.ts';
 
 /**
- * Every refusal of a token and the text that goes to the caller: fixed, and saying what to do next. All are 401 but
- * `IdentityUnavailable`, which is our failure to reach somebody else.
+ * The refusals of tokens, each with the fixed text that the caller gets and that says what to do next. All have status 401 except
+ * `IdentityUnavailable`, which is 503 because the service could not fetch the issuer's document.
  */
 export const authErrors = {
   AuthMissing: 'Send a service token: "Authorization: Bearer <token>". Get one from your PDS with getServiceAuth.',
@@ -30,10 +30,10 @@ export function authError(code: AuthErrorCode): AppError<AuthErrorCode> {
 }
 
 /**
- * The record of used tokens was begun anew a moment ago, and this token is a few seconds older: perhaps it was used. A retry with a
- * new one succeeds, which 401 would not say.
+ * The refusal of a token that is a few seconds older than the record of used tokens, so that an earlier use cannot be excluded. The
+ * status is 503 rather than 401, because a retry with a new token succeeds.
  */
-export function recordJustBegun(): AppError<'ServiceUnavailable'> {
+export function replayRecordTooNew(): AppError<'ServiceUnavailable'> {
   return new AppError(
     'ServiceUnavailable',
     'The service has just restarted its record of used tokens. Nothing was done. Try again as Retry-After says, with a new token.',

@@ -2,24 +2,24 @@ import type { Caller } from '#domain/caller.ts';
 import type { DidDocuments, KeyRequest } from '#identity/did-documents/did-documents.ts';
 import { isIdentityError } from '#identity/identity-error.ts';
 import type { IdentityErrorCode } from '#identity/identity-error.ts';
-import type { AddressName } from '#identity/did-documents/authenticated-addresses.ts';
+import type { AddressPseudonym } from '#identity/did-documents/authenticated-addresses.ts';
 import type { SigningKey } from '#identity/signatures/signing-key.ts';
 import type { Clock } from '#platform/clock.ts';
-import { authError, recordJustBegun } from './auth-error.ts';
+import { authError, replayRecordTooNew } from './auth-error.ts';
 import type { AuthErrorCode } from './auth-error.ts';
 import type { ReplayGuard, ReplayResult, TokenTimes } from './replay-guard.ts';
 import { checkClaims, parseServiceJwt } from './service-jwt.ts';
 import type { ServiceJwt } from './service-jwt.ts';
 
 /**
- * Says who calls `method` (an NSID) by the text of the Authorization header. `address` is the keyed name of the client's address,
- * unless the operator lists it.
- * @throws AppError with an `AuthErrorCode`, or ServiceUnavailable while nobody can know whether a new token was used.
+ * Authenticates the caller of `method` (an NSID) by the Authorization header. `address` is the pseudonym of the client's address, or
+ * undefined for an address on the operator's allow list.
+ * @throws AppError with an `AuthErrorCode`, or ServiceUnavailable when the record of used tokens is younger than a new token.
  */
 export type Authenticate = (
   authorization: string | undefined,
   method: string,
-  address?: AddressName,
+  address?: AddressPseudonym,
 ) => Promise<Caller>;
 
 export interface AuthenticatorDeps {
@@ -34,7 +34,7 @@ export interface AuthenticatorDeps {
 
 const bearer = /^Bearer +(\S+)$/i;
 
-/** The order is by cost, and only a token that is right in all else is entered as used. */
+/** Runs the checks in the order of their cost. A token is recorded as used only if all other checks have passed. */
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticate {
   const audiences = new Set(deps.audiences);
   return async (authorization, method, address) => {
@@ -47,7 +47,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticate {
       nowSeconds: Math.floor(deps.clock.nowMs() / 1_000),
     });
     await checkSignature(deps.documents, jwt, { address, sinceMs });
-    // The issuer's document may have been a while on its way.
+    // The token may have expired while the issuer's document was fetched.
     if (jwt.claims.exp * 1_000 <= deps.clock.nowMs()) throw authError('JwtExpired');
     const times = { issuedAtSeconds: jwt.claims.iat, expiresAtSeconds: jwt.claims.exp };
     if (deps.enforceJti) await checkFirstUse(deps.replayGuard, jwt, { jti, times });
@@ -64,38 +64,38 @@ function tokenOf(authorization: string | undefined): string {
   return token;
 }
 
-type Asker = Pick<KeyRequest, 'address' | 'sinceMs'>;
+type Requester = Pick<KeyRequest, 'address' | 'sinceMs'>;
 
 /**
- * A wrong signature or unknown key may mean that the key was changed, so the document is fetched once more. A fetch that was under
- * way already may have begun before the change: what is wrong under its document too is judged by one more.
+ * Checks the signature, and refreshes the document if the key is unknown or wrong, because the issuer may have changed it. Refreshes
+ * twice at most: the first refresh may share a fetch that began before the change.
  */
-async function checkSignature(documents: DidDocuments, jwt: ServiceJwt, asker: Asker): Promise<void> {
-  let key = await keyOf(documents, jwt, asker);
+async function checkSignature(documents: DidDocuments, jwt: ServiceJwt, requester: Requester): Promise<void> {
+  let key = await keyOf(documents, jwt, requester);
   if (key !== undefined && (await isSignedBy(jwt, key))) return;
   for (let attempt = 0; attempt < 2; attempt++) {
-    const fresh = await keyOf(documents, jwt, { ...asker, refresh: 'force' });
+    const fresh = await keyOf(documents, jwt, { ...requester, refresh: 'force' });
     if (fresh !== undefined && fresh !== key && (await isSignedBy(jwt, fresh))) return;
     key = fresh;
   }
   throw authError(key === undefined ? 'BadJwtIssuer' : 'BadJwtSignature');
 }
 
-/** Undefined when the document has no such key. */
+/** Returns the issuer's key, or undefined when the document does not list it. */
 async function keyOf(
   documents: DidDocuments,
   { claims, kid }: ServiceJwt,
-  question: KeyRequest,
+  request: KeyRequest,
 ): Promise<SigningKey | undefined> {
   try {
-    return await documents.signingKey(claims.iss, { ...question, kid });
+    return await documents.signingKey(claims.iss, { ...request, kid });
   } catch (error) {
     if (isIdentityError(error) && error.code === 'SigningKeyMissing') return undefined;
     throw asAuthError(error);
   }
 }
 
-/** The key's type decides the algorithm; the header may only agree. */
+/** Whether `key` made the signature. The key's type sets the algorithm, and the header must name the same one. */
 async function isSignedBy(jwt: ServiceJwt, key: SigningKey): Promise<boolean> {
   return jwt.algorithm === key.algorithm && (await key.verify(jwt.signingInput, jwt.signature));
 }
@@ -116,18 +116,18 @@ async function checkFirstUse(
   { claims }: ServiceJwt,
   { jti, times }: { jti: string; times: TokenTimes },
 ): Promise<void> {
-  const verdict = await guard.firstUse(claims.iss, jti, times);
-  if (verdict === 'replayed') throw authError('JwtReplayed');
-  if (isFirstUse(verdict)) return;
-  if (verdict === 'before-record') throw authError('JwtTooOld');
-  if (verdict === 'revoked') throw authError('JwtRevoked');
+  const result = await guard.firstUse(claims.iss, jti, times);
+  if (result === 'replayed') throw authError('JwtReplayed');
+  if (isFirstUse(result)) return;
+  if (result === 'before-record') throw authError('JwtTooOld');
+  if (result === 'revoked') throw authError('JwtRevoked');
 }
 
 /**
- * Whether what was used is good, when nothing else is to be said of it.
- * @throws AppError ServiceUnavailable while nobody can know.
+ * Whether the token or ticket is accepted as used for the first time.
+ * @throws AppError ServiceUnavailable when the record is younger than a new token.
  */
-export function isFirstUse(verdict: ReplayResult): boolean {
-  if (verdict === 'just-before-record') throw recordJustBegun();
-  return verdict === 'first';
+export function isFirstUse(result: ReplayResult): boolean {
+  if (result === 'just-before-record') throw replayRecordTooNew();
+  return result === 'first';
 }

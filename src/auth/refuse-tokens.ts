@@ -10,16 +10,16 @@ interface Deps {
   readonly privacy: Privacy;
 }
 
-/** The name under which the tokens of `did` are refused at rest. */
+/** Returns the pseudonym under which the refusal of the tokens of `did` is stored. */
 export function refusedAccount(privacy: Privacy, did: string): Buffer {
   return privacy.pseudonym('token-not-before', [], did);
 }
 
 /**
- * From now on refuses the tokens and tickets of `did` from before a moment, or all of them, on every server; the time takes the
- * place of an earlier one. Open streams end within seconds.
+ * Refuses on every server the tokens and tickets of `did` that were issued before a time, or all of them; replaces an earlier refusal.
+ * Open streams end within seconds.
  * @returns the time, or undefined for `forever`.
- * @throws AppError BadJwtIssuer when no token could name this DID.
+ * @throws AppError BadJwtIssuer when `did` cannot be the issuer of a token.
  */
 export async function refuseTokens(
   { sql, privacy }: Deps,
@@ -33,8 +33,8 @@ export async function refuseTokens(
 }
 
 /**
- * Takes `refuseTokens` back. @returns whether there was something to take back.
- * @throws AppError BadJwtIssuer when no token could name this DID.
+ * Undoes `refuseTokens`. @returns whether tokens of `did` were refused.
+ * @throws AppError BadJwtIssuer when `did` cannot be the issuer of a token.
  */
 export async function acceptTokens({ sql, privacy }: Deps, did: string): Promise<boolean> {
   assertIssuer(did);

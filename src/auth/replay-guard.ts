@@ -8,64 +8,64 @@ import type { ReplayEntry, TokenAge } from '#storage/rows/replay-entries.ts';
 import { isTokenRevoked } from '#storage/rows/token-not-before.ts';
 
 /**
- * `before-record`: the record of used tokens is younger than the token, so nobody knows. `just-before-record`: the same, and the token
- * is so new that its sender could not know. `revoked`: an operator refuses tokens of this age to the account.
+ * `before-record`: the token is older than the record of used tokens, so that an earlier use cannot be excluded. `just-before-record`:
+ * the same, with a token younger than `newTokenMs`. `revoked`: an operator refuses the account's tokens of this age.
  */
 export type ReplayResult = 'first' | 'replayed' | 'before-record' | 'just-before-record' | 'revoked';
 
 export interface TokenTimes {
   readonly issuedAtSeconds: number | undefined;
   readonly expiresAtSeconds: number;
-  /** Whom the token speaks for, if that is not its issuer. */
+  /** The account of the token, if it is not the issuer. */
   readonly did?: string;
 }
 
-/** Lets each (issuer, jti) through once, across all servers that share the store. */
+/** Accepts each (issuer, jti) once, across all servers that share the database. */
 export interface ReplayGuard {
   /**
-   * Call after the signature was verified, so that forged tokens cannot fill the record.
-   * @throws whatever the store throws: a token that cannot be checked is not accepted.
+   * Records the use of a token. Must be called after the signature was verified, so that forged tokens cannot fill the record.
+   * @throws Error of the database: a token that cannot be checked is not accepted.
    */
   firstUse(issuer: string, jti: string, token: TokenTimes): Promise<ReplayResult>;
-  /** For servers that let tokens be used again: whether an operator refuses this one. */
+  /** Whether an operator refuses this token. For servers with ENFORCE_JTI=false, which record no uses. */
   isRevoked(did: string, token: TokenTimes): Promise<boolean>;
-  /** Starts the record, for a server to await before it listens; waits out the second in which it was made. */
-  ensureBorn(): Promise<void>;
+  /** Creates the record if there is none, and then waits for the end of the current second. Awaited before a server listens. */
+  ensureRecord(): Promise<void>;
 }
 
 export interface ReplayGuardDeps {
   readonly sql: Sql;
   readonly clock: Clock;
-  /** A keyed digest of (issuer, jti) under a key or scope of the day on which the token expires. */
+  /** Returns a keyed digest of (issuer, jti), scoped to the day on which the token expires. */
   readonly digest: (issuer: string, jti: string, expiresAtSeconds: number) => Buffer;
-  /** A keyed pseudonym under which operators refuse somebody's tokens. */
+  /** Returns the pseudonym under which the refusal of an account's tokens is stored. */
   readonly account: (did: string) => Buffer;
-  /** An entry is kept for at least this long. */
+  /** Least time for which an entry is stored. */
   readonly ttlSeconds: number;
 }
 
-/** Whoever gets a new token for every call sends it within this time, with the wait in a server and a clock that is late. */
+/** A client that gets a token for each call sends it within this time, even with a slow clock and a wait in the server. */
 const newTokenMs = 30_000;
 
-interface Question extends ReplayEntry, TokenAge {}
+interface TokenUse extends ReplayEntry, TokenAge {}
 
-/** Requests that arrive while a statement runs go into the next one together. */
+/** Creates the guard. Requests that arrive while a statement runs share the next statement. */
 export function createReplayGuard(deps: ReplayGuardDeps): ReplayGuard {
-  const ask = createBatcher((questions: readonly Question[]) => judge(deps, questions));
+  const recordUse = createBatcher((uses: readonly TokenUse[]) => recordUses(deps, uses));
   return {
     async firstUse(issuer, jti, token) {
-      const verdict = await ask({
+      const result = await recordUse({
         digest: deps.digest(issuer, jti, token.expiresAtSeconds),
         expiresAtSeconds: keepUntilSeconds(deps, token),
         account: deps.account(token.did ?? issuer),
         issuedAtSeconds: earliestIssueSeconds(token),
       });
-      return required(verdict, 'a verdict');
+      return required(result, 'a replay result');
     },
     isRevoked: (did, token) => isTokenRevoked(deps.sql, deps.account(did), earliestIssueSeconds(token)),
-    async ensureBorn() {
+    async ensureRecord() {
       const { bornAt, isNew } = await createReplayRecord(deps.sql);
-      // A token's iat has whole seconds: one minted right after the birth would seem older than it.
+      // A token's iat has whole seconds, so a token minted in the second of the creation would seem older than the record.
       if (isNew) await deps.clock.sleep(1_000 - (bornAt.getTime() % 1_000));
     },
   };
@@ -75,22 +75,22 @@ function earliestIssueSeconds({ issuedAtSeconds, expiresAtSeconds }: TokenTimes)
   return issuedAtSeconds ?? expiresAtSeconds - limits.tokenLifetimeSecondsMax;
 }
 
-/** Twice the leeway: once for the issuer's clock, once for a difference between ours and the database's. */
+/** Adds the leeway twice: for the issuer's clock, and for the difference between the clocks of server and database. */
 function keepUntilSeconds({ clock, ttlSeconds }: ReplayGuardDeps, token: TokenTimes): number {
   const ttlEnd = Math.ceil(clock.nowMs() / 1_000) + ttlSeconds;
   return Math.max(ttlEnd, token.expiresAtSeconds + 2 * limits.clockLeewaySeconds);
 }
 
-async function judge({ sql, clock }: ReplayGuardDeps, questions: readonly Question[]): Promise<ReplayResult[]> {
-  const byDigest = new Map(questions.map((question) => [question.digest.toString('hex'), question]));
+async function recordUses({ sql, clock }: ReplayGuardDeps, uses: readonly TokenUse[]): Promise<ReplayResult[]> {
+  const byDigest = new Map(uses.map((use) => [use.digest.toString('hex'), use]));
   const entries = [...byDigest.values()].toSorted((a, b) => a.digest.compare(b.digest));
-  const claimed = await claimReplayEntries(sql, entries, questions);
+  const claimed = await claimReplayEntries(sql, entries, uses);
   const bornAtMs = (claimed.bornAt ?? (await createReplayRecord(sql)).bornAt).getTime();
-  const unclaimed = new Set(claimed.first);
-  return questions.map((question, place) => {
-    const isFirst = unclaimed.delete(question.digest.toString('hex'));
-    if (claimed.revoked.has(place)) return 'revoked';
-    const issuedAtMs = 1_000 * question.issuedAtSeconds;
+  const firstDigests = new Set(claimed.first);
+  return uses.map((use, index) => {
+    const isFirst = firstDigests.delete(use.digest.toString('hex'));
+    if (claimed.revoked.has(index)) return 'revoked';
+    const issuedAtMs = 1_000 * use.issuedAtSeconds;
     if (issuedAtMs < bornAtMs) return clock.nowMs() - issuedAtMs <= newTokenMs ? 'just-before-record' : 'before-record';
     return isFirst ? 'first' : 'replayed';
   });

@@ -2,15 +2,15 @@ import { limits } from '#platform/limits.ts';
 import { authError } from './auth-error.ts';
 import { parseStrictJsonObject } from './strict-json.ts';
 
-/** An atproto service token (atproto.com/specs/xrpc "Inter-Service Authentication"), parsed but proven by nothing yet. */
+/** A parsed atproto service token (atproto.com/specs/xrpc "Inter-Service Authentication") whose signature has not been checked. */
 export interface ServiceJwt {
   readonly algorithm: 'ES256K' | 'ES256';
-  /** Names a key of the issuer's DID document. */
+  /** The id of a key in the issuer's DID document. */
   readonly kid: string | undefined;
   readonly claims: ServiceJwtClaims;
-  /** What `signature` signs. */
+  /** The bytes that `signature` signs. */
   readonly signingInput: Uint8Array;
-  /** R‖S if the token is right; any length as parsed. */
+  /** R‖S in a valid token; the parser accepts any length. */
   readonly signature: Uint8Array;
 }
 
@@ -25,7 +25,7 @@ export interface ServiceJwtClaims {
   readonly nbf: number | undefined;
 }
 
-/** What a token is measured against. */
+/** The values that a token's claims are compared with. */
 export interface ServiceJwtPolicy {
   readonly audiences: ReadonlySet<string>;
   /** NSID of the called method; undefined when `lxm` is not enforced. */
@@ -35,14 +35,14 @@ export interface ServiceJwtPolicy {
 }
 
 const canonicalSegment = /^[A-Za-z0-9_-]+$/;
-/** RFC 7515 section 4.1: they name another key or change what is signed; the issuer's DID document alone decides that. */
+/** Headers that name another key or change the signed bytes (RFC 7515 section 4.1); only the issuer's DID document names the key. */
 const forbiddenHeaders = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'enc', 'zip'];
 const kidLengthMax = 512;
 const jtiLengthMin = 8;
 const jtiLengthMax = 128;
 
 /**
- * Takes a compact JWS apart without judging its claims.
+ * Parses a compact JWS without checking its claims or its signature.
  * @throws AppError BadJwt, BadJwtType.
  */
 export function parseServiceJwt(token: string): ServiceJwt {
@@ -61,7 +61,7 @@ export function parseServiceJwt(token: string): ServiceJwt {
   };
 }
 
-/** Base64url has several texts for the same bytes; only the one an encoder writes is accepted. */
+/** Decodes base64url and refuses texts that no encoder writes, because several texts decode to the same bytes. */
 function decodeSegment(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64url');
   if (!canonicalSegment.test(text) || bytes.toString('base64url') !== text) throw authError('BadJwt');
@@ -100,8 +100,8 @@ function readSeconds(value: unknown): number | undefined {
 }
 
 /**
- * Judges the claims; the signature is another matter. Expiry is exact, the leeway forgives only clocks ahead of ours.
- * Returns the `jti`, empty when none is required.
+ * Checks the claims, not the signature. Expiry is exact; the leeway applies only to issuers whose clock is ahead of the server's.
+ * @returns the `jti`, empty when none is required.
  * @throws AppError JwtExpired, BadJwtLifetime, BadJwtAudience, BadJwtLexiconMethod, BadJwt.
  */
 export function checkClaims(claims: ServiceJwtClaims, policy: ServiceJwtPolicy): string {

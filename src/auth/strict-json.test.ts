@@ -4,7 +4,7 @@ import { parseStrictJsonObject } from './strict-json.ts';
 
 const parse = (text: string): unknown => parseStrictJsonObject(Buffer.from(text));
 
-test('an object is read as JSON.parse reads it', () => {
+test('an object is parsed to the same value as by JSON.parse', () => {
   const key = fc.string().filter((text) => !['__proto__', 'constructor', 'prototype'].includes(text));
   const { tree } = fc.letrec((tie) => ({
     tree: fc.dictionary(key, tie('value'), { maxKeys: 4, noNullPrototype: true }),
@@ -56,7 +56,7 @@ test('bytes that are not UTF-8 are refused', () => {
   expect(parseStrictJsonObject(Buffer.from([0xed, 0xa0, 0x80]))).toBeUndefined();
 });
 
-test('keys of different objects, and strings that look like keys, are not confused', () => {
+test('equal keys in different objects and strings that resemble keys are accepted', () => {
   const text = '{"a":{"a":"a"},"b":[{"a":1},{"a":2}],"c":"\\"a\\":{","d":"x:y"}';
   expect(parse(text)).toEqual(JSON.parse(text));
 });

@@ -3,8 +3,8 @@ const tokens = /"(?:[^"\\]|\\.)*"|[{}[\]:,]/gs;
 const prototypeKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 /**
- * Parses bytes that two readers must not understand differently: strict UTF-8 without a byte order mark, one JSON object,
- * no key twice in an object, no key that means something to JavaScript. Undefined for all else.
+ * Parses a JSON object for which all parsers give the same value: strict UTF-8 without a byte order mark, no duplicate keys, and no key
+ * with a special meaning in JavaScript. Returns undefined for all other bytes.
  */
 export function parseStrictJsonObject(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
@@ -17,7 +17,7 @@ export function parseStrictJsonObject(bytes: Uint8Array): Readonly<Record<string
   }
 }
 
-/** `text` is valid JSON, so a string before a colon is a key. */
+/** Expects valid JSON, in which a string before a colon is a key. */
 function hasAmbiguousKey(text: string): boolean {
   const keysOfOpenObjects: Set<string>[] = [];
   let lastString = '';

@@ -1,6 +1,6 @@
 import { AppError } from '#platform/errors.ts';
 
-/** Every way in which a person's signing key cannot be had. */
+/** The errors of looking up a signing key, with the text that clients get. */
 export const identityErrors = {
   DidUnsupported: 'Only did:plc and did:web identities of a host name are supported.',
   DidNotFound: 'The DID has no valid document.',

@@ -1,4 +1,4 @@
-/** A map that keeps no more than `entriesMax` entries: those used last. */
+/** A map of at most `entriesMax` entries that drops the least recently used ones. */
 export interface LruMap<Key, Value> {
   /** Counts as a use. */
   get(key: Key): Value | undefined;
@@ -10,9 +10,9 @@ export interface LruMap<Key, Value> {
 }
 
 /**
- * Built on the insertion order of `Map`: a used entry is put in again at the end. A full map drops a 64th of its entries at once,
- * because finding the oldest one walks over the places of all that were dropped before it: measured at 20,000 entries, 44 µs for
- * each new one when they go one by one, and 2 µs this way.
+ * Uses the insertion order of `Map`: a used entry is inserted again at the end. A full map drops a 64th of its entries at once, because
+ * an iteration steps over the slots of deleted entries. Measured at 20,000 entries: 44 µs per insertion when entries are dropped one by
+ * one, and 2 µs this way.
  */
 export function createLruMap<Key, Value>(entriesMax: number): LruMap<Key, Value> {
   const entries = new Map<Key, Value>();

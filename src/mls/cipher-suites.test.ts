@@ -13,7 +13,7 @@ it('names every number except 77 as ts-mls does, and 77 as the lexicon does', ()
   }
 });
 
-it('knows nothing else', () => {
+it('returns undefined for other names and numbers', () => {
   expect(cipherSuiteNumber('MLS_NONE')).toBeUndefined();
   expect(cipherSuiteNumber('toString')).toBeUndefined();
   expect(cipherSuiteName(0)).toBeUndefined();

@@ -1,4 +1,4 @@
-/** Digest of a suite, as node:crypto names it. */
+/** The hash function of a suite, by its name in node:crypto. */
 export type SuiteHash = 'sha256' | 'sha384' | 'sha512';
 export type SuiteSignature = 'ed25519' | 'ed448' | 'p256' | 'p384' | 'p521' | 'mldsa87';
 
@@ -14,9 +14,9 @@ function suite(number: number, name: string, hash: SuiteHash, signature: SuiteSi
 }
 
 /**
- * Suites 1 to 7 are RFC 9420 section 17.1. 77 (0x4d) is OpenMLS's number for the lexicon's X-Wing suite; ts-mls uses
- * 77 to 88 for its post-quantum suites and 77 for another one with the same hash and signature, so key packages of
- * both can be checked. The first entry of a number gives the name it is shown under.
+ * Suites 1 to 7 are from RFC 9420 section 17.1. OpenMLS uses 77 (0x4d) for the lexicon's X-Wing suite, and ts-mls uses 77 to 88 for its
+ * post-quantum suites. The two suites with number 77 have the same hash and signature, so the key packages of both can be checked. If a
+ * number has two entries, `cipherSuiteName` returns the name of the first.
  */
 const SUITES: readonly CipherSuite[] = [
   suite(1, 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519', 'sha256', 'ed25519'),
@@ -44,24 +44,24 @@ const SUITES: readonly CipherSuite[] = [
 const BY_NAME = new Map(SUITES.map((entry) => [entry.name, entry]));
 const BY_NUMBER = new Map(SUITES.toReversed().map((entry) => [entry.number, entry]));
 
-/** The wire number of a suite name of the lexicon, or undefined for a name that the service does not know. */
+/** Returns the wire number of a suite by its lexicon name, or undefined for an unknown name. */
 export function cipherSuiteNumber(name: string): number | undefined {
   return BY_NAME.get(name)?.number;
 }
 
-/** The lexicon's name of a wire number, or undefined for a number that the service does not know. */
+/** Returns the lexicon name of a suite by its wire number, or undefined for an unknown number. */
 export function cipherSuiteName(number: number): string | undefined {
   return BY_NUMBER.get(number)?.name;
 }
 
-/** The hash and signature algorithms behind a wire number. */
+/** Returns the suite with this wire number, or undefined for an unknown number. */
 export function cipherSuite(number: number): CipherSuite | undefined {
   return BY_NUMBER.get(number);
 }
 
 const DIGEST_SIZE_BYTES: Readonly<Record<SuiteHash, number>> = { sha256: 32, sha384: 48, sha512: 64 };
 
-/** `Nh` of RFC 9420: bytes of a digest and of a MAC. */
+/** Returns `Nh` of RFC 9420, the size of a digest and of a MAC in bytes. */
 export function digestSizeBytes(hash: SuiteHash): number {
   return DIGEST_SIZE_BYTES[hash];
 }

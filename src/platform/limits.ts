@@ -83,7 +83,7 @@ export const limits = {
   /** Live subscriptions of one account on one server. */
   subscriptionsPerAccountMax: 10,
   /** Frames that may wait for one subscriber before it is closed or must read from the log. */
-  heldFramesMax: 500,
-  heldSizeBytesMax: 1_048_576,
+  bufferedFramesMax: 500,
+  bufferedSizeBytesMax: 1_048_576,
   subscriberBacklogSizeBytesMax: 1_048_576,
 } as const;

@@ -15,6 +15,7 @@ import { mountDidDocument } from '#ops/did-document.ts';
 import type { AuditLog } from '#ops/audit-log.ts';
 import { mountHealth } from '#ops/health.ts';
 import type { Readiness } from '#ops/readiness.ts';
+import { mountRootPage } from '#ops/root-page.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config/config.ts';
 import { limits } from '#platform/limits.ts';
@@ -93,12 +94,12 @@ export function createApp(parts: AppParts): App {
   const hub = new Hub();
   const codec = createCursorCodec(privacy, parts.cursorGeneration);
   const tail = startTail({ database, privacy, clock, hub, codec, onError: failed('tail') });
-  notifier.onNotify(() => tail.ring());
+  notifier.onNotify(() => tail.wake());
   const kept = keptOf(config);
   const streamParts = { database, privacy, clock, hub, codec, ...kept, onError: failed('stream') };
   const keyPackageWatch: KeyPackageWatch = createKeyPackageWatch({
     ...streamParts,
-    tellServers: (dids) => bus.sendClaims(dids),
+    broadcastClaims: (dids) => bus.sendClaims(dids),
   });
   const bus = createEphemeralBus({ ...streamParts, notifier, onClaims: (dids) => keyPackageWatch.checkPeople(dids) });
   const openStreams = new Set<OpenStream>();
@@ -134,7 +135,7 @@ export function createApp(parts: AppParts): App {
       tail,
       bus,
       openStreams,
-      places: createStreamSlots({ clock, perAccountMax: limits.subscriptionsPerAccountMax }),
+      slots: createStreamSlots({ clock, perAccountMax: limits.subscriptionsPerAccountMax }),
       onLive: (did) => keyPackageWatch.checkPeople([did]),
     },
   });
@@ -189,6 +190,7 @@ function httpOf(
   const ops = new Hono();
   mountHealth(ops, { version: parts.version, readiness: parts.readiness });
   mountDidDocument(ops, { serviceDid: parts.serviceDid, publicUrl: parts.publicUrl });
+  mountRootPage(ops, parts.version);
   http.route('/', ops);
   mountXrpc(http, {
     endpoints,
@@ -291,10 +293,7 @@ function blocksOf(
 }
 
 function observe(metrics: Metrics, { method, status, quota, durationMs }: RequestObservation): void {
-  metrics.requestFinished(
-    method.slice(method.lastIndexOf('.') + 1),
-    `${Math.floor(status / 100)}xx` as StatusClass,
-    durationMs,
-  );
+  const statusClass = `${Math.floor(status / 100)}xx` as StatusClass;
+  metrics.requestFinished(method.slice(method.lastIndexOf('.') + 1), statusClass, durationMs);
   if (quota !== undefined) metrics.quotaRefused(quota);
 }

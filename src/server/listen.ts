@@ -194,7 +194,7 @@ async function stop(server: Server, openStreams: ReadonlySet<OpenStream>, clock:
   server.close();
   for (let waitedMs = 0; !ended.signal.aborted; waitedMs += stopPollMs) {
     for (const stream of openStreams) {
-      if (waitedMs < goodbyeTimeoutMs) stream.goodbye();
+      if (waitedMs < goodbyeTimeoutMs) stream.close();
       else stream.terminate();
     }
     server.closeIdleConnections();

@@ -5,7 +5,7 @@ import type { ReplayGuard } from '#auth/replay-guard.ts';
 import { preparePartitions } from '#domain/events/prepare-partitions.ts';
 import { readCursorGeneration } from '#domain/events/read-events.ts';
 import { retentionClassNames } from '#domain/retention/retention-classes.ts';
-import { loadGuard } from '#identity/outbound/guarded-fetch.ts';
+import { loadFetchGuard } from '#identity/outbound/guarded-fetch.ts';
 import { signatureBackend } from '#identity/signatures/signature.ts';
 import { jobNames } from '#jobs/catalogue.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
@@ -123,7 +123,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   logger.log('server_listening', { port: listener.port, adminPort, startupMs: clock.monotonicMs() - startedMs });
   // Loaded in the background so that the first fetch of a DID document does not wait; that fetch reports a failure
   // again.
-  loadGuard().catch(() => undefined);
+  loadFetchGuard().catch(() => undefined);
   const { serviceDid, publicUrl: url } = identityOf(config, host, listener.port);
   const showJobs: AdminListener['showJobs'] = (board) => admin.showJobs(board);
   return { url, port: listener.port, adminPort, showJobs, serviceDid, databaseUrl, database, metrics };
@@ -145,7 +145,7 @@ async function openReplayGuard(deps: ServerDeps, database: Database, privacy: Pr
     digest: createReplayDigest(privacy),
     account: (did) => refusedAccount(privacy, did),
   });
-  await replayGuard.ensureBorn();
+  await replayGuard.ensureRecord();
   return replayGuard;
 }
 
@@ -197,9 +197,15 @@ async function openStorage(deps: ServerDeps): Promise<OpenStorage> {
   let databaseUrl = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
   const isEmbedded = databaseUrl === undefined;
   if (databaseUrl === undefined) {
-    const embedded = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, clock });
+    const embedded = await startEmbeddedPostgres({
+      dataDir: config.DATA_DIR,
+      clock,
+      // The creation takes seconds, so it is logged beforehand.
+      onCreate: () => logger.log('postgres_starting', { mode: 'created' }),
+    });
     steps.unshift({ name: 'postgres', run: () => embedded.stop() });
-    logger.log('postgres_starting', { mode: embedded.mode === 'borrowed' ? 'adopted' : embedded.mode });
+    const { mode } = embedded;
+    if (mode !== 'created') logger.log('postgres_starting', { mode: mode === 'borrowed' ? 'adopted' : mode });
     databaseUrl = embedded.url;
   }
   const database = openDatabase({

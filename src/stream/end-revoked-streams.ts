@@ -2,17 +2,17 @@ import type { Database } from '#storage/connection/database.ts';
 import { readTokensNotBefore } from '#storage/rows/token-not-before.ts';
 import type { OpenStream } from './serve-stream.ts';
 
-/** A stream opens a moment after its token was checked, and the database's clock is not ours. */
+/** Covers the time between the token check and the opening of the stream, and the difference between server and database clock. */
 const openingMs = 10_000;
 
 export interface EndRevokedStreamsDeps {
   readonly database: Database;
-  /** The name under which somebody's tokens are refused. */
+  /** Returns the pseudonym under which the refusal of an account's tokens is stored. */
   readonly refusedAccount: (did: string) => Buffer;
   readonly openStreams: Iterable<OpenStream>;
 }
 
-/** Ends the streams that were opened with tokens which an operator has refused since. */
+/** Ends the open streams whose token an operator has refused since. */
 export async function endRevokedStreams(deps: EndRevokedStreamsDeps): Promise<void> {
   const notBeforeMs = await readTokensNotBefore(deps.database.sql);
   if (notBeforeMs.size === 0) return;

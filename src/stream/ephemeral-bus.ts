@@ -12,20 +12,20 @@ import type { Frame } from './frames.ts';
 import type { Hub } from './hub.ts';
 import { announceDevice } from './new-devices.ts';
 
-/** Somebody started or stopped typing. */
+/** A member started or stopped typing. */
 export interface Typing {
   readonly groupId: Buffer;
   readonly did: string;
   readonly isTyping: boolean;
 }
 
-/** What reaches only those who listen now, on any server: it goes over the notifier, sealed, and is never stored. */
+/** Sends records to the open streams of all servers. Records go through the notifier, sealed, and are never stored. */
 export interface EphemeralBus {
   sendMessage(message: EphemeralMessage): void;
   sendTyping(typing: Typing): void;
-  /** A device waits to be added to its owner's conversations. */
+  /** Announces a device that waits to be added to its owner's conversations. */
   sendNewDevice(deviceId: string): void;
-  /** Key packages of these people were handed out. */
+  /** Announces that key packages of these people were claimed. */
   sendClaims(dids: readonly string[]): void;
 }
 
@@ -59,7 +59,7 @@ interface GroupRecord {
 
 export function createEphemeralBus(deps: BusDeps): EphemeralBus {
   deps.notifier.onBroadcast((payload) => {
-    const record = open(deps.privacy, payload);
+    const record = unsealRecord(deps.privacy, payload);
     if (record !== undefined) deliver(deps, record).catch(deps.onError);
   });
   const send = (record: BusRecord): void =>
@@ -73,9 +73,9 @@ export function createEphemeralBus(deps: BusDeps): EphemeralBus {
   };
 }
 
-function open(privacy: Privacy, payload: Buffer): BusRecord | undefined {
+function unsealRecord(privacy: Privacy, payload: Buffer): BusRecord | undefined {
   try {
-    // Only servers with the key can make a record, so its shape is the one that `send` wrote.
+    // Only servers with the key can seal a record, so its shape needs no check.
     return decode(privacy.unseal('bus', [], payload)) as unknown as BusRecord;
   } catch (error) {
     if (error instanceof SealError) return undefined;
@@ -87,7 +87,7 @@ async function deliver(deps: BusDeps, record: BusRecord): Promise<void> {
   if (record.kind === 'newDevice') return announceDevice(deps, record.deviceId);
   if (record.kind === 'claims') return deps.onClaims(record.dids);
   const groupId = Buffer.from(record.groupId);
-  if (!deps.hub.listensTo(groupId)) return;
+  if (!deps.hub.hasListeners(groupId)) return;
   const entitlements = await readEntitlements(
     { db: deps.database.db, privacy: deps.privacy },
     deps.hub.listenersOf([groupId]),
@@ -100,7 +100,7 @@ async function deliver(deps: BusDeps, record: BusRecord): Promise<void> {
 }
 
 function frameOf(deps: BusDeps, groupId: Buffer, record: GroupRecord): Frame {
-  const cursor = deps.codec.encode({ ...deps.hub.place, receivedAtMs: deps.clock.nowMs() });
+  const cursor = deps.codec.encode({ ...deps.hub.position, receivedAtMs: deps.clock.nowMs() });
   if (record.kind === 'typing') {
     return typingFrame(cursor, { groupId, did: record.did ?? '', isTyping: record.isTyping === true });
   }

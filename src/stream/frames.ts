@@ -12,11 +12,11 @@ import type { EphemeralMessage } from '#domain/messages/send-ephemeral-message.t
 
 const nsid = 'blue.catbird.mls.subscribeConvoEvents';
 
-/** An event as subscribers get it. Each form is made when the first of them asks for it, and then shared by all. */
+/** An event in the encodings that subscribers get. Each encoding is made at its first use and shared by all subscribers. */
 export interface Frame {
-  /** Where a client resumes that has got this frame. */
+  /** A client that has received this frame resumes from this cursor. */
   readonly cursor: string;
-  /** About how much a form takes. */
+  /** Approximate size of one encoding. */
   readonly sizeBytes: number;
   /** Two DAG-CBOR maps, header then body (atproto event stream encoding). */
   cbor(): Buffer;
@@ -26,7 +26,7 @@ export interface Frame {
 
 type FrameBody = Readonly<Record<string, LexValue>> & { readonly cursor: string };
 
-/** More than the fields around a ciphertext take. */
+/** Upper estimate of the size of all fields except the ciphertext. */
 const fieldsSizeBytes = 512;
 
 function frame(type: string, fields: FrameBody, ciphertext?: Uint8Array): Frame {
@@ -83,7 +83,7 @@ export function eventFrame(codec: CursorCodec, event: StreamEvent): Frame {
   }
 }
 
-/** The frame of a message that is not stored; `cursor` is that of the last stored event, so that it may be kept. */
+/** The frame of a message that is not stored. `cursor` is the cursor of the last stored event, so that clients can resume from it. */
 export function ephemeralFrame(cursor: string, message: EphemeralMessage): Frame {
   const { id, groupId, epoch, ciphertext } = message;
   const view = {
@@ -98,13 +98,13 @@ export function ephemeralFrame(cursor: string, message: EphemeralMessage): Frame
   return frame('messageEvent', { cursor, message: view, ephemeral: true }, ciphertext);
 }
 
-/** Somebody types, or stopped; `cursor` as for ephemeral messages. */
+/** The frame of a typing notice, which is not stored; `cursor` as for `ephemeralFrame`. */
 export function typingFrame(cursor: string, typing: { groupId: Buffer; did: string; isTyping: boolean }): Frame {
   const { did, isTyping } = typing;
   return frame('typingEvent', { cursor, convoId: formatConversationId(typing.groupId), did, isTyping });
 }
 
-/** A device waits to be added to a conversation; the event is not stored, `cursor` as for ephemeral messages. */
+/** The frame of a device that waits to be added to a conversation, which is not stored; `cursor` as for `ephemeralFrame`. */
 export function newDeviceFrame(cursor: string, addition: PendingAddition): Frame {
   const { id, groupId, did, deviceId, deviceName } = addition;
   return frame('newDeviceEvent', {
@@ -118,28 +118,28 @@ export function newDeviceFrame(cursor: string, addition: PendingAddition): Frame
   });
 }
 
-/** A remark of the server on the stream itself. */
+/** A notice of the server about the stream itself. */
 export function infoFrame(cursor: string, info: string): Frame {
   return frame('infoEvent', { cursor, info });
 }
 
 const openings = {
-  streamOpened: 'The stream is open. Whatever comes from now on is behind this cursor.',
+  streamOpened: 'The stream is open. Later events have later cursors.',
   cursorUnknown: 'The cursor is not one of this database. Fetch what is missing with getMessages.',
 } as const;
 
-/** The first frame of every stream; `cursor` is where it starts. */
+/** The first frame of every stream; the stream starts at `cursor`. */
 export function openingFrame(cursor: string, code: keyof typeof openings): Frame {
   return frame('infoEvent', { cursor, info: openings[code], code });
 }
 
-/** A device of the subscriber's own has few key packages left; not stored, `cursor` as for ephemeral messages. */
+/** The frame of the notice that a device of the subscriber has few key packages left; `cursor` as for `ephemeralFrame`. */
 export function lowKeyPackagesFrame(cursor: string, { deviceId, available }: DeviceKeyPackageCount): Frame {
   const info = 'A device of yours is low on key packages. Publish more from it.';
   return frame('infoEvent', { cursor, info, code: 'keyPackagesLow', deviceId, available });
 }
 
-/** Why the server ends the stream. */
+/** The reason for which the server ends a stream. */
 export type StreamErrorName = 'ConsumerTooSlow' | 'InternalError' | 'JwtRevoked';
 
 export function errorFrame(error: StreamErrorName, message: string): Buffer {

@@ -34,23 +34,23 @@ function eventAt(position: number): StreamEvent {
   return { position, groupId, eventNo: position, receivedAt, kind: 'message', message };
 }
 
-function listen(hub: Hub): { received: string[]; subscription: ReturnType<Hub['announce']> } {
+function listen(hub: Hub): { received: string[]; subscription: ReturnType<Hub['register']> } {
   const received: string[] = [];
   const subscriber = {
     did,
     onlyConversationId: undefined,
     deliver: (frame: Frame) => void received.push(frame.cursor),
   };
-  const subscription = hub.announce(subscriber);
+  const subscription = hub.register(subscriber);
   subscription.conversationIds.add(groupId.toString('hex'));
   hub.attach(subscription);
-  subscription.held = undefined;
+  subscription.buffered = undefined;
   return { received, subscription };
 }
 
 const nameOf = (event: StreamEvent): Frame => infoFrame(String(event.position), 'for a test');
 
-test('a subscriber whose cursor is ahead of this server gets nothing twice', () => {
+test('a subscriber whose cursor is ahead of this server gets no event twice', () => {
   const hub = new Hub();
   const { received, subscription } = listen(hub);
   subscription.readTo = { position: 7, groupId, eventNo: 7 };
@@ -59,7 +59,7 @@ test('a subscriber whose cursor is ahead of this server gets nothing twice', () 
   expect(received).toEqual(['8']);
 });
 
-test('an event is encoded once for all who get it, and not at all for nobody', () => {
+test('an event is encoded once for all its recipients, and not at all without recipients', () => {
   const hub = new Hub();
   const listeners = [listen(hub), listen(hub), listen(hub)];
   let encoded = 0;

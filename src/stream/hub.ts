@@ -8,10 +8,10 @@ import type { Entitlements, Listener } from '#domain/membership/members/read-ent
 import { limits } from '#platform/limits.ts';
 import type { Frame } from './frames.ts';
 
-/** Somebody who listens on this server. */
+/** A client with an open stream on this server. */
 export interface Subscriber {
   readonly did: string;
-  /** The only conversation to hear of, as hex; undefined for all. */
+  /** The only conversation (hex) whose events are delivered; undefined for all conversations of the person. */
   readonly onlyConversationId: string | undefined;
   /** Sends a frame, or ends the subscription if its reader is too slow. */
   deliver(frame: Frame): void;
@@ -20,57 +20,57 @@ export interface Subscriber {
 /** A subscriber's state in the hub. */
 export interface Subscription {
   readonly subscriber: Subscriber;
-  /** Conversations (hex) that the person is thought to be in; every event is checked against the database anyway. */
+  /** Conversations (hex) of the person, perhaps out of date: the membership is read from the database for every event. */
   readonly conversationIds: Set<string>;
-  /** Frames that arrived since the admission, while the subscriber is still reading older ones. */
-  held: Frame[] | undefined;
-  heldSizeBytes: number;
-  /** More arrived than may be held: the subscriber has to be admitted anew. */
-  heldOverflow: boolean;
+  /** Frames that arrived since `attach` while older events are replayed; undefined when the replay is over. */
+  buffered: Frame[] | undefined;
+  bufferedSizeBytes: number;
+  /** More frames arrived than the buffer may have: the replay has to read them from the log. */
+  bufferOverflowed: boolean;
   attached: boolean;
-  /** Where the subscriber has read to already: a cursor of another server may be ahead of this one's tail. */
+  /** The position that the subscriber has read to, which may be ahead of this server's tail if the cursor came from another server. */
   readTo: LogPosition | undefined;
 }
 
-/** A piece of the log with what is needed to hand it out. */
+/** A range of the log with all data that its delivery needs. */
 export interface Batch {
   readonly events: readonly StreamEvent[];
-  /** Read after the events, for everyone who listens to their conversations or joins one of them. */
+  /** Read after the events, for all listeners of their conversations and for the people who join one of them. */
   readonly entitlements: Entitlements;
-  /** The end of the piece. */
+  /** The last position of the range. */
   readonly upTo: LogPosition;
 }
 
-/** Who listens to what on this server, and where in the log they are: everything up to `place` has been dispatched. */
+/** The subscriptions on this server by person and conversation. All of them have got the events up to `position`. */
 export class Hub {
   readonly #byPerson = new Map<string, Set<Subscription>>();
   readonly #byConversation = new Map<string, Set<Subscription>>();
-  #place: LogPosition = positionBefore(0);
+  #position: LogPosition = positionBefore(0);
   #size = 0;
 
-  get place(): LogPosition {
-    return this.#place;
+  get position(): LogPosition {
+    return this.#position;
   }
 
-  /** Subscriptions on this server. */
+  /** Number of subscriptions on this server. */
   get size(): number {
     return this.#size;
   }
 
-  /** From now on, joins of this person are noted; events reach them only after `attach`. */
-  announce(subscriber: Subscriber): Subscription {
+  /** Adds a subscription. From now on the person's joins are tracked; events are delivered only after `attach`. */
+  register(subscriber: Subscriber): Subscription {
     const subscription = newSubscription(subscriber);
     addTo(this.#byPerson, subscriber.did, subscription);
     this.#size += 1;
     return subscription;
   }
 
-  /** Sends the conversations of `subscription` to it from `place` on. Called by the tail, between two batches. */
+  /** Starts delivery of all events after `position` to the subscription. The tail calls this between two batches. */
   attach(subscription: Subscription): void {
     subscription.attached = true;
-    subscription.held = [];
-    subscription.heldSizeBytes = 0;
-    subscription.heldOverflow = false;
+    subscription.buffered = [];
+    subscription.bufferedSizeBytes = 0;
+    subscription.bufferOverflowed = false;
     for (const conversationId of subscription.conversationIds)
       addTo(this.#byConversation, conversationId, subscription);
   }
@@ -83,7 +83,7 @@ export class Hub {
     }
   }
 
-  listensTo(groupId: Buffer): boolean {
+  hasListeners(groupId: Buffer): boolean {
     return this.#byConversation.has(groupId.toString('hex'));
   }
 
@@ -91,22 +91,22 @@ export class Hub {
     return this.#byPerson.has(did);
   }
 
-  /** Everyone with a subscription here. */
+  /** The DIDs of all people with a subscription on this server. */
   people(): Iterable<string> {
     return this.#byPerson.keys();
   }
 
-  /** Those subscriptions of a person that hear what is new; a copy, because a delivery may end one. */
+  /** Returns the attached subscriptions of a person, as a copy because a delivery may end one. */
   attachedOf(did: string): Subscription[] {
     return [...(this.#byPerson.get(did) ?? [])].filter(({ attached }) => attached);
   }
 
-  /** Sends one subscription something that is not in the log. */
+  /** Delivers a frame that is not in the log to one subscription. */
   send(subscription: Subscription, frame: Frame): void {
     deliver(subscription, frame);
   }
 
-  /** Everyone who listens to one of these conversations, once each. */
+  /** Returns each pair of a conversation and a person who listens to it, once. */
   listenersOf(groupIds: readonly Buffer[]): Listener[] {
     return groupIds.flatMap((groupId) => {
       const dids = new Set(this.#attachedTo(groupId).map(({ subscriber }) => subscriber.did));
@@ -114,26 +114,26 @@ export class Hub {
     });
   }
 
-  /** Delivers a batch to those entitled, in log order, and moves `place`. */
+  /** Delivers a batch to the entitled subscribers, in log order, and advances `position`. */
   dispatch(batch: Batch, frameOf: (event: StreamEvent) => Frame): void {
-    // A joiner is entitled to the commit and the joins in front of their own, so they listen before any of it goes out.
-    for (const event of batch.events) this.#listenIfJoined(event);
+    // Joiners are entitled to the commit and the other joins before their own, so they are added before any delivery.
+    for (const event of batch.events) this.#addIfJoined(event);
     for (const event of batch.events) {
-      this.#listenIfJoined(event);
+      this.#addIfJoined(event);
       this.#deliverEvent(event, batch.entitlements, frameOf);
-      this.#unlistenIfGone(event);
+      this.#removeIfLeft(event);
     }
-    if (compareLogPositions(batch.upTo, this.#place) > 0) this.#place = batch.upTo;
+    if (compareLogPositions(batch.upTo, this.#position) > 0) this.#position = batch.upTo;
   }
 
-  /** Delivers something that is not in the log to the attached listeners for whom `mayHear` holds. */
-  deliverNow(groupId: Buffer, frame: Frame, mayHear: (did: string) => boolean): void {
+  /** Delivers a frame that is not in the log to the listeners of a conversation for whom `isRecipient` returns true. */
+  deliverNow(groupId: Buffer, frame: Frame, isRecipient: (did: string) => boolean): void {
     for (const subscription of this.#attachedTo(groupId)) {
-      if (mayHear(subscription.subscriber.did)) deliver(subscription, frame);
+      if (isRecipient(subscription.subscriber.did)) deliver(subscription, frame);
     }
   }
 
-  /** A copy, because a delivery may end a subscription. */
+  /** Returns a copy, because a delivery may end a subscription. */
   #attachedTo(groupId: Buffer): Subscription[] {
     return [...(this.#byConversation.get(groupId.toString('hex')) ?? [])];
   }
@@ -147,7 +147,7 @@ export class Hub {
     }
   }
 
-  #listenIfJoined(event: StreamEvent): void {
+  #addIfJoined(event: StreamEvent): void {
     if (event.kind !== 'membership' || event.action !== 'joined') return;
     const conversationId = event.groupId.toString('hex');
     for (const subscription of this.#byPerson.get(event.did) ?? []) {
@@ -158,7 +158,7 @@ export class Hub {
     }
   }
 
-  #unlistenIfGone(event: StreamEvent): void {
+  #removeIfLeft(event: StreamEvent): void {
     if (event.kind !== 'membership' || event.action === 'joined') return;
     const conversationId = event.groupId.toString('hex');
     for (const subscription of this.#byPerson.get(event.did) ?? []) {
@@ -179,23 +179,24 @@ function newSubscription(subscriber: Subscriber): Subscription {
   return {
     subscriber,
     conversationIds: new Set(),
-    held: undefined,
-    heldSizeBytes: 0,
-    heldOverflow: false,
+    buffered: undefined,
+    bufferedSizeBytes: 0,
+    bufferOverflowed: false,
     attached: false,
     readTo: undefined,
   };
 }
 
 function deliver(subscription: Subscription, frame: Frame): void {
-  if (subscription.held === undefined) return subscription.subscriber.deliver(frame);
-  subscription.heldSizeBytes += frame.sizeBytes;
-  if (subscription.held.length >= limits.heldFramesMax || subscription.heldSizeBytes > limits.heldSizeBytesMax) {
-    subscription.heldOverflow = true;
-    subscription.held = [];
+  if (subscription.buffered === undefined) return subscription.subscriber.deliver(frame);
+  subscription.bufferedSizeBytes += frame.sizeBytes;
+  const isFull = subscription.buffered.length >= limits.bufferedFramesMax;
+  if (isFull || subscription.bufferedSizeBytes > limits.bufferedSizeBytesMax) {
+    subscription.bufferOverflowed = true;
+    subscription.buffered = [];
     return;
   }
-  subscription.held.push(frame);
+  subscription.buffered.push(frame);
 }
 
 function addTo(map: Map<string, Set<Subscription>>, key: string, subscription: Subscription): void {

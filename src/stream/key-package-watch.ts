@@ -8,15 +8,15 @@ import { lowKeyPackagesFrame } from './frames.ts';
 import type { Hub, Subscription } from './hub.ts';
 
 /**
- * Tells people who are connected to this server which of their devices are low on key packages: when they connect, soon after
- * packages of theirs were handed out on any server, and when a worker rings. Nothing of it is stored.
+ * Notifies the people who are connected to this server of their devices that are low on key packages: when they connect, soon after
+ * their packages were claimed on any server, and when a worker requests it. The notices are not stored.
  */
 export interface KeyPackageWatch {
-  /** Looks soon at the stock of those of `dids` who are connected here. */
+  /** Counts the available key packages of those of `dids` who are connected to this server, within `pauseMs`. */
   checkPeople(dids: Iterable<string>): void;
-  /** Looks at the stock of everyone who is connected here. */
+  /** Counts the available key packages of all people who are connected to this server. */
   checkEveryone(): void;
-  /** Packages of these people were handed out here: all servers look. */
+  /** Packages of these people were claimed on this server: all servers check these people. */
   noteClaims(dids: Iterable<string>): void;
   stop(): void;
 }
@@ -27,37 +27,40 @@ export interface KeyPackageWatchDeps {
   readonly clock: Clock;
   readonly hub: Hub;
   readonly codec: CursorCodec;
-  /** Has every server, this one too, `checkPeople` these people. */
-  readonly tellServers: (dids: readonly string[]) => void;
+  /** Calls `checkPeople` on every server, this one included. */
+  readonly broadcastClaims: (dids: readonly string[]) => void;
   readonly onError: (error: unknown) => void;
 }
 
-/** What comes within this time is looked at together. */
+/** Requests of this time are checked together. */
 const pauseMs = 300;
-const peoplePerLook = 500;
-/** So that a ring between servers fits into one NOTIFY. */
-const peoplePerRing = 100;
-/** Of claims beyond this many people at once, the worker's next ring makes up. */
+const peoplePerCheck = 500;
+/** Limited so that a broadcast fits into one NOTIFY. */
+const peoplePerBroadcast = 100;
+/** Claims beyond this number of waiting people are dropped; the worker's next check covers them. */
 const peopleWaitingMax = 10_000;
-/** One connection hears of one device again after this, or once it was restocked. */
-const silenceMs = 6 * 3_600_000;
+/** Time until one connection is notified of the same device again, unless packages were published for it in between. */
+const repeatAfterMs = 6 * 3_600_000;
+
+/** When each subscription was last notified of each device. */
+type NoticeTimes = WeakMap<Subscription, Map<string, number>>;
 
 export function createKeyPackageWatch(deps: KeyPackageWatchDeps): KeyPackageWatch {
   const { clock, hub } = deps;
   const stopping = new AbortController();
-  const told = new WeakMap<Subscription, Map<string, number>>();
-  const looks = new Set<string>();
+  const notified: NoticeTimes = new WeakMap();
+  const checks = new Set<string>();
   const claims = new Set<string>();
   let isRunning = false;
 
   async function run(): Promise<void> {
     isRunning = true;
     try {
-      while (looks.size + claims.size > 0) {
+      while (checks.size + claims.size > 0) {
         await clock.sleep(pauseMs, stopping.signal);
         if (stopping.signal.aborted) return;
-        while (claims.size > 0) deps.tellServers(take(claims, peoplePerRing));
-        while (looks.size > 0) await tellOf(deps, told, take(looks, peoplePerLook)).catch(deps.onError);
+        while (claims.size > 0) deps.broadcastClaims(take(claims, peoplePerBroadcast));
+        while (checks.size > 0) await checkNow(deps, notified, take(checks, peoplePerCheck)).catch(deps.onError);
       }
     } finally {
       isRunning = false;
@@ -70,12 +73,12 @@ export function createKeyPackageWatch(deps: KeyPackageWatchDeps): KeyPackageWatc
 
   return {
     checkPeople(dids) {
-      for (const did of dids) if (hub.hasPerson(did)) looks.add(did);
-      if (looks.size > 0) wake();
+      for (const did of dids) if (hub.hasPerson(did)) checks.add(did);
+      if (checks.size > 0) wake();
     },
     checkEveryone() {
-      for (const did of hub.people()) looks.add(did);
-      if (looks.size > 0) wake();
+      for (const did of hub.people()) checks.add(did);
+      if (checks.size > 0) wake();
     },
     noteClaims(dids) {
       for (const did of dids) if (claims.size < peopleWaitingMax) claims.add(did);
@@ -85,37 +88,33 @@ export function createKeyPackageWatch(deps: KeyPackageWatchDeps): KeyPackageWatc
   };
 }
 
-/** Takes up to `count` values out of the set. */
+/** Removes up to `count` values from the set and returns them. */
 function take(set: Set<string>, count: number): string[] {
   const taken = [...set].slice(0, count);
   for (const value of taken) set.delete(value);
   return taken;
 }
 
-async function tellOf(
-  deps: KeyPackageWatchDeps,
-  told: WeakMap<Subscription, Map<string, number>>,
-  dids: readonly string[],
-): Promise<void> {
+async function checkNow(deps: KeyPackageWatchDeps, notified: NoticeTimes, dids: readonly string[]): Promise<void> {
   const { database, privacy, clock, hub, codec } = deps;
-  const stocks = await countDeviceKeyPackages({ db: database.db, privacy }, dids);
+  const counts = await countDeviceKeyPackages({ db: database.db, privacy }, dids);
   const nowMs = clock.monotonicMs();
-  const cursor = codec.encode({ ...hub.place, receivedAtMs: clock.nowMs() });
-  for (const [did, devices] of stocks) {
+  const cursor = codec.encode({ ...hub.position, receivedAtMs: clock.nowMs() });
+  for (const [did, devices] of counts) {
     for (const subscription of hub.attachedOf(did)) {
-      const toldOf = told.get(subscription) ?? new Map<string, number>();
-      told.set(subscription, toldOf);
-      const news = devices.filter((device) => isNews(toldOf, device, nowMs));
-      for (const device of news) hub.send(subscription, lowKeyPackagesFrame(cursor, device));
+      const times = notified.get(subscription) ?? new Map<string, number>();
+      notified.set(subscription, times);
+      const due = devices.filter((device) => noteIfDue(times, device, nowMs));
+      for (const device of due) hub.send(subscription, lowKeyPackagesFrame(cursor, device));
     }
   }
 }
 
-/** Notes what is told. */
-function isNews(toldOf: Map<string, number>, { deviceId, isLow }: DeviceKeyPackageCount, nowMs: number): boolean {
-  const lastMs = toldOf.get(deviceId);
-  if (!isLow) toldOf.delete(deviceId);
-  if (!isLow || (lastMs !== undefined && nowMs - lastMs < silenceMs)) return false;
-  toldOf.set(deviceId, nowMs);
+/** Whether a notice of the device is due on a connection; if so, notes it as sent. */
+function noteIfDue(times: Map<string, number>, { deviceId, isLow }: DeviceKeyPackageCount, nowMs: number): boolean {
+  const lastMs = times.get(deviceId);
+  if (!isLow) times.delete(deviceId);
+  if (!isLow || (lastMs !== undefined && nowMs - lastMs < repeatAfterMs)) return false;
+  times.set(deviceId, nowMs);
   return true;
 }

@@ -16,13 +16,15 @@ interface NewDeviceDeps {
   readonly deviceWaitDays: number;
 }
 
-/** Tells all who listen here to conversations of the device's owner that the device waits to be added. */
+/** Notifies the listeners of the owner's conversations on this server that the device waits to be added. */
 export async function announceDevice(deps: NewDeviceDeps, deviceId: string): Promise<void> {
   const source = { ...deps, db: deps.database.db };
-  const additions = await readAdditionsOfDevice(source, deviceId, (id) => deps.hub.listensTo(Buffer.from(id, 'hex')));
+  const additions = await readAdditionsOfDevice(source, deviceId, (id) =>
+    deps.hub.hasListeners(Buffer.from(id, 'hex')),
+  );
   const groupIds = additions.map(({ groupId }) => groupId);
   const entitlements = await readEntitlements(source, deps.hub.listenersOf(groupIds));
-  const cursor = deps.codec.encode({ ...deps.hub.place, receivedAtMs: deps.clock.nowMs() });
+  const cursor = deps.codec.encode({ ...deps.hub.position, receivedAtMs: deps.clock.nowMs() });
   for (const addition of additions) {
     const frame = newDeviceFrame(cursor, addition);
     deps.hub.deliverNow(addition.groupId, frame, (did) => {
@@ -33,8 +35,8 @@ export async function announceDevice(deps: NewDeviceDeps, deviceId: string): Pro
 }
 
 /**
- * Tells a subscriber who comes back of the devices that are new since `cursor`: those events are not in the log. Called when the
- * subscriber is attached, so that later ones reach it; one may come twice.
+ * Delivers the new devices since `cursor` to a subscriber that resumes, because device events are not in the log. Called after `attach`,
+ * so that no later device is missed; a device may be delivered twice.
  */
 export async function deliverMissedDevices(
   deps: NewDeviceDeps & { timeBucketSeconds: number },
@@ -48,6 +50,6 @@ export async function deliverMissedDevices(
   const here = deps.codec.encode(cursor);
   for (const addition of additions) subscriber.deliver(newDeviceFrame(here, addition));
   if (!isComplete) {
-    subscriber.deliver(infoFrame(here, 'Devices may be new. Ask getPendingDeviceAdditions.'));
+    subscriber.deliver(infoFrame(here, 'There may be more new devices. Call getPendingDeviceAdditions.'));
   }
 }

@@ -8,113 +8,113 @@ import type { StreamSlot, StreamSlots } from './stream-slots.ts';
 import { subscribe } from './subscribe.ts';
 import type { PacedSubscriber, SubscribeDeps } from './subscribe.ts';
 
-/** Who opens a stream, and from where. */
+/** The account that opens a stream, and the conversation and cursor it wants. */
 export interface StreamRequest {
   readonly did: string;
   readonly onlyConversationId: string | undefined;
   readonly cursor: string | undefined;
 }
 
-/** A request with the end of the log at the time of the request, and its room among the account's streams. */
+/** A request with the end of the log at the time of the request, and its slot among the account's streams. */
 export interface AdmittedStreamRequest extends StreamRequest {
   readonly now: EventCursor;
-  readonly place: StreamSlot;
+  readonly slot: StreamSlot;
 }
 
-/** An open stream as a stopping server sees it. */
+/** An open stream, as far as its end is concerned. */
 export interface OpenStream {
   readonly transport: 'websocket' | 'sse';
-  /** Whose it is, proven before it opened. */
+  /** The authenticated account of the stream. */
   readonly did: string;
   readonly openedAtMs: number;
-  /** Ends it such that the client connects again; may be called repeatedly. */
-  goodbye(): void;
-  /** Says why, and ends the stream. */
+  /** Closes the stream because the server stops, so that the client reconnects. May be called repeatedly. */
+  close(): void;
+  /** Sends the reason and ends the stream. */
   end(error: StreamErrorName, message: string): void;
-  /** Without waiting for the peer. */
+  /** Ends the stream without a closing handshake. */
   terminate(): void;
 }
 
-/** Where frames go, whatever carries them. */
-export interface Outlet extends OpenStream {
-  /** Aborted when the connection is gone, from whichever side. */
+/** The WebSocket or event-stream response that carries the frames. */
+export interface StreamConnection extends OpenStream {
+  /** Aborted when either side has closed the connection. */
   readonly closed: AbortSignal;
   isOpen(): boolean;
-  /** What the peer has not taken yet. */
+  /** Bytes that the peer has not read yet. */
   backlogSizeBytes(): number;
   send(frame: Frame): void;
 }
 
 export interface StreamDeps extends SubscribeDeps {
   readonly onError: (error: unknown) => void;
-  /** Every open stream, so that a stopping server can say goodbye. */
+  /** Every open stream, so that a stopping server can close them. */
   readonly openStreams: Set<OpenStream>;
-  readonly places: StreamSlots;
-  /** Called when somebody's stream has gone live. */
+  readonly slots: StreamSlots;
+  /** Called when the replay of a stream is over and live delivery has begun. */
   readonly onLive: (did: string) => void;
 }
 
 const readyPollMs = 10;
 const readyTimeoutMs = 30_000;
 const replayBacklogSizeBytes = 262_144;
-/** A burst may fill the backlog of a reader who is quick enough; one that stays full for this long is too slow. */
+/** A burst may fill the backlog of a reader that is fast enough; a reader whose backlog stays full for this long is too slow. */
 const fullBacklogMsMax = 300;
-/** Frames are shared between subscribers, so that a backlog costs little; but it costs. */
+/** Limits the memory of one backlog. It can be large, because subscribers share their frames. */
 const backlogSizeBytesMax = 33_554_432;
 
 /**
- * Checks what can be checked before the stream opens. Where one without a cursor starts is settled here too: whatever is written
- * after the client sees its stream open reaches it.
+ * Runs the checks that are possible before the stream opens, and reads the start of a stream without a cursor, so that the client gets
+ * every event that is written after it sees the stream open.
  * @throws AppError TooManyConnections.
  */
 export async function admitStreamRequest(deps: StreamDeps, request: StreamRequest): Promise<AdmittedStreamRequest> {
-  const place = deps.places.take(request.did);
+  const slot = deps.slots.take(request.did);
   try {
     const now = { ...(await readLogEnd(deps.database)), receivedAtMs: deps.clock.nowMs() };
-    return { ...request, now, place };
+    return { ...request, now, slot };
   } catch (error) {
-    place.release();
+    slot.release();
     throw error;
   }
 }
 
-/** Serves an open stream until it ends. @returns how to ask for its subscription, which is undefined until it is live. */
+/** Serves an open stream until it ends. @returns a function that gives its subscription, undefined until the stream is live. */
 export function serveStream(
   deps: StreamDeps,
   request: AdmittedStreamRequest,
-  outlet: Outlet,
+  connection: StreamConnection,
 ): { readonly subscription: () => Subscription | undefined } {
   let live: Subscription | undefined;
-  deps.openStreams.add(outlet);
-  const hasRoom = request.place.hold();
+  deps.openStreams.add(connection);
+  const hasSlot = request.slot.keep();
   const leave = (): void => {
-    deps.openStreams.delete(outlet);
-    request.place.release();
+    deps.openStreams.delete(connection);
+    request.slot.release();
     if (live !== undefined) deps.hub.remove(live);
   };
-  outlet.closed.addEventListener('abort', leave);
-  // What is aborted already tells nobody who begins to listen.
-  if (outlet.closed.aborted) leave();
-  if (!hasRoom || outlet.closed.aborted) {
-    outlet.end('InternalError', 'The stream took too long to open. Connect again with the last cursor.');
+  connection.closed.addEventListener('abort', leave);
+  // An aborted signal does not call listeners that are added later.
+  if (connection.closed.aborted) leave();
+  if (!hasSlot || connection.closed.aborted) {
+    connection.end('InternalError', 'The stream took too long to open. Connect again with the last cursor.');
     return { subscription: () => undefined };
   }
   async function run(): Promise<void> {
-    const subscriber = subscriberOf(deps, request, outlet);
+    const subscriber = subscriberOf(deps, request, connection);
     live = await subscribe(deps, subscriber, startOf(deps, request, subscriber));
-    if (live !== undefined && !outlet.isOpen()) deps.hub.remove(live);
+    if (live !== undefined && !connection.isOpen()) deps.hub.remove(live);
     else if (live !== undefined) deps.onLive(request.did);
   }
   run().catch((error: unknown) => {
     deps.onError(error);
-    outlet.end('InternalError', 'Something went wrong. Connect again with the last cursor.');
+    connection.end('InternalError', 'Something went wrong. Connect again with the last cursor.');
   });
   return { subscription: () => live };
 }
 
 /**
- * Tells the client at once where its stream starts: with the first frame it has a cursor, so that a connection which is cut before
- * the first event loses nothing. A cursor that is not of this database starts the stream now.
+ * Sends the start of the stream as its first frame, so that a client whose connection closes before the first event has a cursor to
+ * resume from. A stream with a cursor of another database starts at the present end of the log.
  */
 function startOf(deps: StreamDeps, request: AdmittedStreamRequest, subscriber: PacedSubscriber): EventCursor {
   const given = request.cursor === undefined ? undefined : deps.codec.decode(request.cursor);
@@ -124,11 +124,11 @@ function startOf(deps: StreamDeps, request: AdmittedStreamRequest, subscriber: P
   return start;
 }
 
-function subscriberOf(deps: StreamDeps, request: StreamRequest, outlet: Outlet): PacedSubscriber {
+function subscriberOf(deps: StreamDeps, request: StreamRequest, connection: StreamConnection): PacedSubscriber {
   const { clock } = deps;
   let fullSinceMs: number | undefined;
   const isTooSlow = (): boolean => {
-    const backlogSizeBytes = outlet.backlogSizeBytes();
+    const backlogSizeBytes = connection.backlogSizeBytes();
     if (backlogSizeBytes <= limits.subscriberBacklogSizeBytesMax) {
       fullSinceMs = undefined;
       return false;
@@ -136,26 +136,27 @@ function subscriberOf(deps: StreamDeps, request: StreamRequest, outlet: Outlet):
     fullSinceMs ??= clock.monotonicMs();
     return backlogSizeBytes > backlogSizeBytesMax || clock.monotonicMs() - fullSinceMs > fullBacklogMsMax;
   };
-  const cut = (): void => outlet.end('ConsumerTooSlow', 'You read too slowly. Connect again with the last cursor.');
+  const endAsTooSlow = (): void =>
+    connection.end('ConsumerTooSlow', 'You read too slowly. Connect again with the last cursor.');
   return {
     did: request.did,
     onlyConversationId: request.onlyConversationId,
     deliver(frame) {
-      if (!outlet.isOpen()) return;
-      // While older events are read out, `ready` sets the pace; live, a reader that far behind is cut and resumes by cursor.
-      if (isTooSlow()) cut();
-      else outlet.send(frame);
+      if (!connection.isOpen()) return;
+      // `ready` paces the replay, so only live delivery fills the backlog: a reader that far behind has to resume by cursor.
+      if (isTooSlow()) endAsTooSlow();
+      else connection.send(frame);
     },
     async ready() {
       const deadlineMs = clock.monotonicMs() + readyTimeoutMs;
-      while (outlet.isOpen() && outlet.backlogSizeBytes() > replayBacklogSizeBytes) {
+      while (connection.isOpen() && connection.backlogSizeBytes() > replayBacklogSizeBytes) {
         if (clock.monotonicMs() > deadlineMs) {
-          cut();
+          endAsTooSlow();
           return false;
         }
         await clock.sleep(readyPollMs);
       }
-      return outlet.isOpen();
+      return connection.isOpen();
     },
   };
 }

@@ -3,31 +3,31 @@ import type { Clock } from '#platform/clock.ts';
 import { infoFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
 import { admitStreamRequest, serveStream } from './serve-stream.ts';
-import type { Outlet, AdmittedStreamRequest, StreamDeps, StreamRequest } from './serve-stream.ts';
+import type { AdmittedStreamRequest, StreamConnection, StreamDeps, StreamRequest } from './serve-stream.ts';
 
 const keepaliveIntervalMs = 15_000;
 const keepalive = Buffer.from(': keepalive\n\n');
-/** How long a peer may take to read the rest of a stream that has ended. */
-const goodbyeTimeoutMs = 30_000;
+/** Time in which a peer may read the rest of a stream that has ended. */
+const closeTimeoutMs = 30_000;
 
 /**
- * Checks what can be checked before the answer starts; the returned function then serves the response, whose headers are sent,
- * until it ends.
+ * Runs the checks that are possible before the response starts. The returned function serves the response, whose headers have been sent,
+ * until the stream ends.
  * @throws AppError TooManyConnections.
  */
 export async function openResponseStream(
   deps: StreamDeps,
   request: StreamRequest,
 ): Promise<(response: ServerResponse) => void> {
-  const placed = await admitStreamRequest(deps, request);
+  const admitted = await admitStreamRequest(deps, request);
   return (response) => {
-    const outlet = outletOf(deps, placed, response);
-    serveStream(deps, placed, outlet);
-    keepAlive(deps.clock, response, outlet.closed).catch(deps.onError);
+    const connection = connectionOf(deps, admitted, response);
+    serveStream(deps, admitted, connection);
+    keepAlive(deps.clock, response, connection.closed).catch(deps.onError);
   };
 }
 
-function outletOf(deps: StreamDeps, request: AdmittedStreamRequest, response: ServerResponse): Outlet {
+function connectionOf(deps: StreamDeps, request: AdmittedStreamRequest, response: ServerResponse): StreamConnection {
   const closed = new AbortController();
   response.on('error', () => response.destroy());
   response.on('close', () => closed.abort());
@@ -55,7 +55,7 @@ function outletOf(deps: StreamDeps, request: AdmittedStreamRequest, response: Se
       response.write(infoFrame(cursor, `${error}: ${message}`).sse());
       finish();
     },
-    goodbye() {
+    close() {
       if (isOpen()) finish();
     },
     terminate: () => response.destroy(),
@@ -63,11 +63,11 @@ function outletOf(deps: StreamDeps, request: AdmittedStreamRequest, response: Se
 }
 
 async function destroyLater(clock: Clock, response: ServerResponse, closed: AbortSignal): Promise<void> {
-  await clock.sleep(goodbyeTimeoutMs, closed);
+  await clock.sleep(closeTimeoutMs, closed);
   response.destroy();
 }
 
-/** Proxies cut what is silent. */
+/** Sends a comment line every 15 seconds, because proxies close connections without traffic. */
 async function keepAlive(clock: Clock, response: ServerResponse, closed: AbortSignal): Promise<void> {
   while (!closed.aborted) {
     await clock.sleep(keepaliveIntervalMs, closed);

@@ -1,67 +1,67 @@
 import { domainError } from '#domain/domain-error.ts';
 import type { Clock } from '#platform/clock.ts';
 
-/** Room for one stream of an account: taken before anything is awaited, held by the stream that opens. */
+/** A slot for one stream of an account, taken before the handshake and kept by the open stream. */
 export interface StreamSlot {
-  /** The stream is open. False when it took so long that the place has gone to another: the stream has to end. */
-  hold(): boolean;
-  /** The stream is gone, or will not open. */
+  /** Keeps the slot for an open stream. Returns false if the handshake took so long that another stream has the slot: the stream must end. */
+  keep(): boolean;
+  /** Frees the slot of a stream that has ended or will not open. */
   release(): void;
 }
 
 export interface StreamSlots {
   /** @throws AppError TooManyConnections. */
   take(did: string): StreamSlot;
-  /** Places taken, held or not. */
+  /** Number of taken slots, kept or not. */
   readonly size: number;
 }
 
-/** Longer than any handshake takes whose client is still there. */
+/** Longer than the handshake of a client that is still connected. */
 const openingTimeoutMs = 30_000;
 
 /**
- * Places for at most `perAccountMax` streams of each account on this server. Checking and taking are one step, so that
- * requests that arrive together cannot all find room; a handshake that nobody finishes loses its place after half a minute.
+ * Creates slots for at most `perAccountMax` streams of each account on this server. `take` checks and takes in one step, so that
+ * concurrent requests cannot exceed the limit. The slot of an unfinished handshake is freed after 30 seconds.
  */
 export function createStreamSlots(deps: { readonly clock: Clock; readonly perAccountMax: number }): StreamSlots {
   const byAccount = new Map<string, Set<StreamSlot>>();
-  /** In the order of time, each with the moment at which its place is free again. */
+  /** In the order of time, each slot with the time at which it is freed. */
   const opening = new Map<StreamSlot, { readonly did: string; readonly untilMs: number }>();
 
-  function drop(did: string, place: StreamSlot): void {
-    opening.delete(place);
-    const places = byAccount.get(did);
-    places?.delete(place);
-    if (places?.size === 0) byAccount.delete(did);
+  function drop(did: string, slot: StreamSlot): void {
+    opening.delete(slot);
+    const slots = byAccount.get(did);
+    slots?.delete(slot);
+    if (slots?.size === 0) byAccount.delete(did);
   }
 
-  function add(did: string, place: StreamSlot): boolean {
-    const places = byAccount.get(did) ?? new Set();
-    if (places.size >= deps.perAccountMax && !places.has(place)) return false;
-    byAccount.set(did, places.add(place));
+  function add(did: string, slot: StreamSlot): boolean {
+    const slots = byAccount.get(did) ?? new Set();
+    if (slots.size >= deps.perAccountMax && !slots.has(slot)) return false;
+    byAccount.set(did, slots.add(slot));
     return true;
   }
 
-  function dropAbandoned(): void {
-    for (const [place, { did, untilMs }] of opening) {
+  function dropExpired(): void {
+    for (const [slot, { did, untilMs }] of opening) {
       if (untilMs > deps.clock.monotonicMs()) return;
-      drop(did, place);
+      drop(did, slot);
     }
   }
 
   return {
     take(did) {
-      dropAbandoned();
-      const place: StreamSlot = {
-        hold: () => add(did, place) && (opening.delete(place), true),
-        release: () => drop(did, place),
+      dropExpired();
+      const slot: StreamSlot = {
+        keep: () => add(did, slot) && (opening.delete(slot), true),
+        release: () => drop(did, slot),
       };
-      if (!add(did, place)) throw domainError('TooManyConnections');
-      opening.set(place, { did, untilMs: deps.clock.monotonicMs() + openingTimeoutMs });
-      return place;
+      if (!add(did, slot)) throw domainError('TooManyConnections');
+      opening.set(slot, { did, untilMs: deps.clock.monotonicMs() + openingTimeoutMs });
+      return slot;
     },
     get size() {
-      return [...byAccount.values()].reduce((sum, places) => sum + places.size, 0);
+      return [...byAccount.values()].reduce((sum, slots) => sum + slots.size, 0);
     },
   };
 }

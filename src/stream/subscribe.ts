@@ -25,9 +25,9 @@ export interface SubscribeDeps {
   readonly timeBucketSeconds: number;
 }
 
-/** A subscriber who can be waited for while older events are read out to them. */
+/** A subscriber that limits the pace of the replay. */
 export interface PacedSubscriber extends Subscriber {
-  /** Resolves when more may be sent; false when the subscriber is gone. */
+  /** Resolves to true when more may be sent, and to false when the connection has closed. */
   ready(): Promise<boolean>;
 }
 
@@ -35,16 +35,16 @@ const replayPageRows = 250;
 const dayMs = 86_400_000;
 
 /**
- * Replays what came after `cursor`, then goes over to live delivery without a gap or a repeat: the tail attaches the subscriber
- * at a place of the log, everything up to there is read from the database, everything behind it waits and follows.
- * @returns the subscription, or undefined when the subscriber left meanwhile.
+ * Replays the events after `cursor`, then switches to live delivery without a gap or a repeat: the tail attaches the subscriber at a log
+ * position, the events up to it are read from the database, and the later ones are buffered and delivered after the replay.
+ * @returns the subscription, or undefined when the connection closed meanwhile.
  */
 export async function subscribe(
   deps: SubscribeDeps,
   subscriber: PacedSubscriber,
   cursor: EventCursor,
 ): Promise<Subscription | undefined> {
-  const subscription = deps.hub.announce(subscriber);
+  const subscription = deps.hub.register(subscriber);
   try {
     if (await catchUp(deps, subscription, subscriber, cursor)) return subscription;
     deps.hub.remove(subscription);
@@ -69,28 +69,28 @@ async function catchUp(
   if (cursor.receivedAtMs < deps.clock.nowMs() - deps.eventTtlDays * dayMs) {
     const here = deps.codec.encode(cursor);
     subscriber.deliver(
-      infoFrame(here, 'Events behind the cursor have expired. Fetch what is missing with getMessages.'),
+      infoFrame(here, 'Events after the cursor have expired. Fetch what is missing with getMessages.'),
     );
   }
   let reached: LogPosition = cursor;
   subscription.readTo = cursor;
   for (let isFirst = true; ; isFirst = false) {
-    const admittedAt = await deps.tail.admit(subscription);
+    const attachedAt = await deps.tail.attach(subscription);
     if (isFirst) await deliverMissedDevices(deps, subscription, subscriber, cursor);
-    if (!(await replay(deps, subscription, subscriber, { after: reached, upTo: admittedAt }))) return false;
-    if (!subscription.heldOverflow) {
+    if (!(await replay(deps, subscription, subscriber, { after: reached, upTo: attachedAt }))) return false;
+    if (!subscription.bufferOverflowed) {
       goLive(subscription);
       return true;
     }
-    // Too much came meanwhile to hold it: read that from the log as well.
-    if (compareLogPositions(admittedAt, reached) > 0) reached = admittedAt;
+    // The buffer overflowed during the replay, so the later events are read from the log as well.
+    if (compareLogPositions(attachedAt, reached) > 0) reached = attachedAt;
   }
 }
 
 function goLive(subscription: Subscription): void {
-  const held = subscription.held ?? [];
-  subscription.held = undefined;
-  for (const frame of held) subscription.subscriber.deliver(frame);
+  const buffered = subscription.buffered ?? [];
+  subscription.buffered = undefined;
+  for (const frame of buffered) subscription.subscriber.deliver(frame);
 }
 
 async function replay(
@@ -113,7 +113,7 @@ async function replay(
   return true;
 }
 
-/** @returns false when the subscriber is gone. */
+/** @returns false when the connection has closed. */
 async function deliverRows(
   deps: SubscribeDeps,
   subscriber: PacedSubscriber,

@@ -13,10 +13,10 @@ import type { Hub, Subscription } from './hub.ts';
 
 /** Reads the event log once for all subscribers of this server. */
 export interface Tail {
-  /** Something was written: look now. */
-  ring(): void;
-  /** Attaches the subscription between two batches. @returns the place from which on it hears everything. */
-  admit(subscription: Subscription): Promise<LogPosition>;
+  /** Reads the log now, because an event was written. */
+  wake(): void;
+  /** Attaches the subscription between two batches. @returns the position after which it gets every event. */
+  attach(subscription: Subscription): Promise<LogPosition>;
   stop(): Promise<void>;
 }
 
@@ -30,59 +30,59 @@ export interface TailDeps {
 }
 
 const batchRowsMax = 1_000;
-/** Looks of the tail are at least this far apart, so that busy moments are read in batches. */
+/** Least time between two reads of the log, so that many events are read as one batch. */
 const pauseMs = 3;
-/** After a ring the written events may still be held back: look again this often before falling back to the slow poll. */
-const quickLooksMax = 15;
+/** Number of quick reads after a notification, because older transactions may delay the events, before the slow poll resumes. */
+const quickReadsMax = 15;
 const slowPollMs = 500;
-/** While writers hold something back: one that rolls back rings nobody. Nor are the locks of writers read more often than this. */
-const heldPollMs = 25;
+/** Poll interval while open transactions delay events: a rollback sends no notification. Writers' locks are read at most this often. */
+const delayedPollMs = 25;
 const errorPauseMs = 250;
 
-interface Admission {
+interface PendingAttach {
   readonly subscription: Subscription;
-  readonly resolve: (place: LogPosition) => void;
+  readonly resolve: (position: LogPosition) => void;
 }
 
 /** Starts reading at the present end of the log. */
 export function startTail(deps: TailDeps): Tail {
   let isStopping = false;
-  let wake = (): void => undefined;
-  let quickLooks = 0;
+  let endRest = (): void => undefined;
+  let quickReads = 0;
   const gaps = gapsOf(deps.clock);
-  let admissions: Admission[] = [];
+  let pending: PendingAttach[] = [];
 
-  function ring(): void {
-    // Nobody listens: the slow poll is enough to know where the log ends.
+  function wake(): void {
+    // Without subscribers the slow poll is enough to follow the end of the log.
     if (deps.hub.size === 0) return;
-    quickLooks = quickLooksMax;
-    wake();
+    quickReads = quickReadsMax;
+    endRest();
   }
 
   async function rest(longestMs: number): Promise<void> {
     const waking = new AbortController();
-    wake = () => waking.abort();
+    endRest = () => waking.abort();
     await deps.clock.sleep(longestMs, waking.signal);
-    wake = () => undefined;
+    endRest = () => undefined;
   }
 
-  function takeAdmissions(): void {
-    for (const { subscription, resolve } of admissions) {
+  function attachPending(): void {
+    for (const { subscription, resolve } of pending) {
       deps.hub.attach(subscription);
-      resolve(deps.hub.place);
+      resolve(deps.hub.position);
     }
-    admissions = [];
+    pending = [];
   }
 
   async function run(): Promise<void> {
     while (!isStopping) {
       try {
-        const seen = await step(deps, gaps.next(), takeAdmissions);
-        gaps.note(seen);
-        quickLooks = seen.found ? quickLooksMax : Math.max(0, quickLooks - 1);
+        const result = await readBatch(deps, gaps.next(), attachPending);
+        gaps.note(result);
+        quickReads = result.found ? quickReadsMax : Math.max(0, quickReads - 1);
         await deps.clock.sleep(pauseMs);
-        if (quickLooks === 0 && admissions.length === 0 && !isStopping)
-          await rest(gaps.isHeld ? heldPollMs : slowPollMs);
+        if (quickReads === 0 && pending.length === 0 && !isStopping)
+          await rest(gaps.isHeld ? delayedPollMs : slowPollMs);
       } catch (error) {
         deps.onError(error);
         await rest(errorPauseMs);
@@ -92,28 +92,31 @@ export function startTail(deps: TailDeps): Tail {
 
   const running = run();
   return {
-    ring,
-    admit: (subscription) =>
+    wake,
+    attach: (subscription) =>
       new Promise((resolve) => {
-        admissions.push({ subscription, resolve });
-        ring();
+        pending.push({ subscription, resolve });
+        wake();
       }),
     async stop() {
       isStopping = true;
-      wake();
+      endRest();
       await running;
     },
   };
 }
 
-/** What a look came to. `isHeld`: positions were taken of which it found no events. */
-interface Seen {
+/** `found`: the read returned events. `isHeld`: positions were taken that have no visible event yet. */
+interface ReadResult {
   readonly found: boolean;
   readonly isHeld: boolean;
 }
 
-/** Says at which looks to find out whether a gap is one that nobody fills: not at the first, nor more often than every `heldPollMs`. */
-function gapsOf(clock: Clock): { readonly isHeld: boolean; next(): 'pass' | 'await'; note(seen: Seen): void } {
+/**
+ * Decides which reads also check whether a gap in the positions will stay empty. That check reads locks, so the first read after new
+ * events leaves it out, and it runs at most every `delayedPollMs`.
+ */
+function gapsOf(clock: Clock): { readonly isHeld: boolean; next(): 'pass' | 'await'; note(result: ReadResult): void } {
   let isHeld = false;
   let passedMs = 0;
   return {
@@ -121,46 +124,46 @@ function gapsOf(clock: Clock): { readonly isHeld: boolean; next(): 'pass' | 'awa
       return isHeld;
     },
     next() {
-      if (!isHeld || clock.monotonicMs() - passedMs < heldPollMs) return 'await';
+      if (!isHeld || clock.monotonicMs() - passedMs < delayedPollMs) return 'await';
       passedMs = clock.monotonicMs();
       return 'pass';
     },
-    note(seen) {
-      isHeld = seen.isHeld && !seen.found;
+    note(result) {
+      isHeld = result.isHeld && !result.found;
     },
   };
 }
 
 /**
- * One batch. Subscriptions are attached after the rows are read and before anything is awaited again, so whoever is attached
- * at `hub.place` gets exactly the rows behind it; joins and leaves take effect in the order of the log.
+ * Reads and dispatches one batch. Subscriptions are attached after the rows are read and before the next await, so a subscription
+ * attached at `hub.position` gets exactly the rows after it. Joins and leaves take effect in log order.
  */
-async function step(deps: TailDeps, gaps: 'pass' | 'await', takeAdmissions: () => void): Promise<Seen> {
+async function readBatch(deps: TailDeps, gaps: 'pass' | 'await', attachPending: () => void): Promise<ReadResult> {
   const { hub } = deps;
   if (hub.size === 0) {
-    const place = await readLogEnd(deps.database);
-    if (hub.size === 0) hub.dispatch({ events: [], entitlements: new Map(), upTo: place }, refuseEncoding);
+    const logEnd = await readLogEnd(deps.database);
+    if (hub.size === 0) hub.dispatch({ events: [], entitlements: new Map(), upTo: logEnd }, refuseEncoding);
     return { found: false, isHeld: false };
   }
-  const { events: rows, isHeld } = await readTail(deps.database, hub.place, { limit: batchRowsMax, gaps });
-  takeAdmissions();
+  const { events: rows, isHeld } = await readTail(deps.database, hub.position, { limit: batchRowsMax, gaps });
+  attachPending();
   const last = rows.at(-1);
   if (last === undefined) return { found: false, isHeld };
   const joiners = listenersAmongJoiners(deps, rows);
   const joined = new Set(joiners.map(({ groupId }) => groupId.toString('hex')));
-  const wanted = rows.filter((row) => hub.listensTo(row.groupId) || joined.has(row.groupId.toString('hex')));
+  const wanted = rows.filter((row) => hub.hasListeners(row.groupId) || joined.has(row.groupId.toString('hex')));
   const groupIds = [...new Map(wanted.map((row) => [row.groupId.toString('hex'), row.groupId])).values()];
   const [{ events, openedRows }, entitlements] = await Promise.all([
     openEvents({ sql: deps.database.sql, privacy: deps.privacy }, wanted),
     readEntitlements({ db: deps.database.db, privacy: deps.privacy }, [...hub.listenersOf(groupIds), ...joiners]),
   ]);
-  // What did not fit is read again with the next batch, from the last place that was opened.
+  // Rows whose messages did not fit into the batch are read again with the next one.
   const upTo = openedRows < wanted.length ? required(wanted[openedRows - 1], 'an opened row') : last;
   hub.dispatch({ events, entitlements, upTo }, (event) => eventFrame(deps.codec, event));
   return { found: true, isHeld };
 }
 
-/** People who are added to a conversation in these rows and listen on this server. */
+/** The subscribers of this server who join a conversation in these rows. */
 function listenersAmongJoiners(deps: TailDeps, rows: readonly EventRow[]): Listener[] {
   return rows.flatMap((row) => {
     const did = row.kind === eventKinds.joined ? personOf(deps.privacy, row) : undefined;

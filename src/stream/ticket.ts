@@ -5,33 +5,34 @@ import type { Clock } from '#platform/clock.ts';
 import { AppError } from '#platform/errors.ts';
 import { newSecret } from '#platform/ids.ts';
 
-/** Opens one subscription within half a minute. */
+/** A ticket opens one subscription within 30 seconds of its issue. */
 export interface Ticket {
   readonly caller: Caller;
-  /** The only conversation to hear of; undefined for all of the caller's. */
+  /** The only conversation whose events are delivered; undefined for all conversations of the caller. */
   readonly conversationId: string | undefined;
 }
 
 export interface Tickets {
   issue(ticket: Ticket): Promise<{ text: string; expiresAt: Date }>;
-  /** @throws AppError BadTicket when it is not ours, expired, or used before. */
+  /** @throws AppError BadTicket when this service did not issue the ticket, or it has expired or was used before. */
   redeem(text: string | undefined): Promise<Ticket>;
 }
 
-export interface TicketFacts {
+export interface TicketClaims {
   readonly did: string;
   readonly issuedAtSeconds: number;
   readonly expiresAtSeconds: number;
 }
 
-/** Single use over all servers, as for service tokens. */
+/** The record of used tickets, which all servers share. */
 export interface TicketUses {
-  firstUse(ticketId: string, ticket: TicketFacts): Promise<boolean>;
+  /** Records the use and returns true the first time. */
+  firstUse(ticketId: string, ticket: TicketClaims): Promise<boolean>;
 }
 
 const lifetimeSeconds = 30;
 
-/** Tickets travel in URLs, which proxies log, so they are encrypted (JWE `dir`, A256GCM) and show no name. */
+/** Creates tickets as JWE (`dir`, A256GCM). They are encrypted because they are part of URLs, which proxies log. */
 export function createTickets(deps: { key: KeyObject; serviceDid: string; clock: Clock; uses: TicketUses }): Tickets {
   const { key, serviceDid, clock } = deps;
   return {
@@ -48,7 +49,7 @@ export function createTickets(deps: { key: KeyObject; serviceDid: string; clock:
       return { text, expiresAt: new Date((nowSeconds + lifetimeSeconds) * 1_000) };
     },
     async redeem(text) {
-      const { sub, jti, iat, exp, ...claims } = await open(deps, text);
+      const { sub, jti, iat, exp, ...claims } = await decryptTicket(deps, text);
       if (sub === undefined || jti === undefined || iat === undefined || exp === undefined) throw badTicket();
       if (!(await deps.uses.firstUse(jti, { did: sub, issuedAtSeconds: iat, expiresAtSeconds: exp })))
         throw badTicket();
@@ -58,7 +59,7 @@ export function createTickets(deps: { key: KeyObject; serviceDid: string; clock:
   };
 }
 
-async function open(
+async function decryptTicket(
   deps: { key: KeyObject; serviceDid: string; clock: Clock },
   text: string | undefined,
 ): Promise<Awaited<ReturnType<typeof jwtDecrypt>>['payload']> {

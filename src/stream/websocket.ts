@@ -5,13 +5,13 @@ import type { EphemeralBus } from './ephemeral-bus.ts';
 import { errorFrame } from './frames.ts';
 import type { Subscription } from './hub.ts';
 import { admitStreamRequest, serveStream } from './serve-stream.ts';
-import type { Outlet, StreamDeps, StreamRequest } from './serve-stream.ts';
+import type { StreamConnection, StreamDeps, StreamRequest } from './serve-stream.ts';
 
 export interface SocketDeps extends StreamDeps {
   readonly bus: EphemeralBus;
 }
 
-/** RFC 6455 section 7.4.1, and 4000 and up for our own. */
+/** Close codes of RFC 6455 section 7.4.1 and the IANA registry. */
 const closeCodes = {
   serviceRestart: 1012,
   ConsumerTooSlow: 1008,
@@ -24,21 +24,21 @@ const typingFramesPerSecondMax = 5;
 const nsid = 'blue.catbird.mls.subscribeConvoEvents';
 
 /**
- * Checks what can be checked before the socket opens; the returned function then serves the socket until it ends.
+ * Runs the checks that are possible before the socket opens. The returned function serves the socket until it closes.
  * @throws AppError TooManyConnections.
  */
 export async function openSocketStream(deps: SocketDeps, request: StreamRequest): Promise<(socket: WebSocket) => void> {
-  const placed = await admitStreamRequest(deps, request);
+  const admitted = await admitStreamRequest(deps, request);
   return (socket) => {
-    const outlet = outletOf(deps, request, socket);
-    const { subscription } = serveStream(deps, placed, outlet);
+    const connection = connectionOf(deps, request, socket);
+    const { subscription } = serveStream(deps, admitted, connection);
     const typing = typingReader(deps, request, subscription);
     socket.on('message', (data, isBinary) => typing(data, isBinary));
-    watchLiveness(deps, socket, outlet.closed).catch(deps.onError);
+    pingUntilClosed(deps, socket, connection.closed).catch(deps.onError);
   };
 }
 
-function outletOf({ clock }: SocketDeps, { did }: StreamRequest, socket: WebSocket): Outlet {
+function connectionOf({ clock }: SocketDeps, { did }: StreamRequest, socket: WebSocket): StreamConnection {
   const closed = new AbortController();
   socket.on('error', () => socket.terminate());
   socket.on('close', () => closed.abort());
@@ -55,13 +55,13 @@ function outletOf({ clock }: SocketDeps, { did }: StreamRequest, socket: WebSock
       socket.send(errorFrame(error, message), { binary: true });
       socket.close(closeCodes[error], error);
     },
-    goodbye: () => socket.close(closeCodes.serviceRestart, 'The server restarts. Connect again with the last cursor.'),
+    close: () => socket.close(closeCodes.serviceRestart, 'The server restarts. Connect again with the last cursor.'),
     terminate: () => socket.terminate(),
   };
 }
 
-/** Pings every half minute; a socket that has not answered by the next ping is gone. */
-async function watchLiveness(deps: SocketDeps, socket: WebSocket, signal: AbortSignal): Promise<void> {
+/** Sends a ping every 30 seconds and terminates a socket that sent no pong before the next ping. */
+async function pingUntilClosed(deps: SocketDeps, socket: WebSocket, signal: AbortSignal): Promise<void> {
   let alive = true;
   socket.on('pong', () => (alive = true));
   while (!signal.aborted) {
@@ -75,7 +75,7 @@ async function watchLiveness(deps: SocketDeps, socket: WebSocket, signal: AbortS
 
 type MessageListener = (data: Buffer | ArrayBuffer | Buffer[], isBinary: boolean) => void;
 
-/** Typing frames come in from members; everything else a client says is ignored (wire contract D.3). */
+/** Handles typing frames from members and ignores every other frame of a client. */
 function typingReader(
   deps: SocketDeps,
   request: StreamRequest,

@@ -1,11 +1,11 @@
 import type { AuthErrorCode } from '#auth/auth-error.ts';
 
-/** A request whose token is missing, twice there, or somewhere else. */
+/** A request whose token is missing, duplicated, or in the wrong part of the request. */
 export interface AuthHeaderCase {
   readonly name: string;
-  /** InvalidRequest is the answer of the edge, a 400; all others are 401. */
+  /** InvalidRequest is status 400, sent before authentication; all others are 401. */
   readonly error: Extract<AuthErrorCode, 'AuthMissing' | 'BadJwt'> | 'InvalidRequest';
-  /** `token` makes a good token. */
+  /** `token` mints a valid token. */
   readonly sent: (token: () => string) => { headers: readonly string[]; search?: string; verb?: string };
 }
 

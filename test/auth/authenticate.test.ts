@@ -22,8 +22,8 @@ import { createManualClock } from '../support/manual-clock.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 import { malformedTokens } from './malformed-tokens.ts';
 import type { TokenCase } from './token-case.ts';
-import { createTokenScene, mirrorS, replaceSegment } from './token-fixture.ts';
-import type { TokenScene } from './token-fixture.ts';
+import { createTokenFixture, mirrorS, replaceSegment } from './token-fixture.ts';
+import type { TokenFixture } from './token-fixture.ts';
 import { wrongTokens } from './wrong-tokens.ts';
 
 const service = 'did:web:mls.nightjar.dev';
@@ -35,15 +35,15 @@ let plc: LoopbackPlc;
 let clock: ManualClock;
 let authenticate: Authenticate;
 let alice: Account;
-let scene: TokenScene;
+let fixture: TokenFixture;
 
 beforeAll(async () => {
   [database, plc] = await Promise.all([createTestDatabase({ poolSize: 2 }), startLoopbackPlc()]);
   await database.sql`update replay_birth set born_at = now() - interval '1 hour'`;
   clock = createManualClock(Date.now());
   authenticate = openAuthenticator();
-  scene = createTokenScene({ plc, service, lxm, nowSeconds });
-  ({ alice } = scene);
+  fixture = createTokenFixture({ plc, service, lxm, nowSeconds });
+  ({ alice } = fixture);
 });
 afterAll(() => Promise.all([database.close(), plc.close()]));
 
@@ -70,12 +70,12 @@ function mint(claims: Readonly<Record<string, unknown>> = {}, header: Readonly<R
   return alice.mintToken({ ...good, ...claims }, { nowSeconds: nowSeconds(), header });
 }
 
-/** The caller's DID, or the code of the refusal. */
+/** Returns the caller's DID, or the code of the refusal. */
 async function outcome(authorization: string | undefined, by: Authenticate = authenticate): Promise<unknown> {
   return by(authorization, lxm).then(({ did }) => did, errorCode);
 }
 
-describe('a service token proves its issuer', () => {
+describe('a valid service token authenticates its issuer', () => {
   test.for(
     (['secp256k1', 'p256'] as const).flatMap((curve) =>
       (['multikey', 'legacy', 'jwk'] as const).map((keyForm) => ({ curve, keyForm })),
@@ -98,7 +98,7 @@ describe('a service token proves its issuer', () => {
       () => mint({ iat: nowSeconds() + 30, nbf: nowSeconds() + 30, exp: nowSeconds() + 330 }),
     ],
     ['with a sub, which is ignored', () => mint({ sub: randomPlcDid() })],
-    ['with claims we do not know', () => mint({ scope: ['a', { b: 1 }] })],
+    ['with unknown claims', () => mint({ scope: ['a', { b: 1 }] })],
     ['with a jti of 8 characters', () => mint({ jti: newSecret(4).toString('hex') })],
     ['with a jti of 128 characters', () => mint({ jti: newSecret(64).toString('hex') })],
     ['with S mirrored to the high half', () => mirrorS(mint())],
@@ -113,9 +113,9 @@ describe('a service token proves its issuer', () => {
 
 const badTokens: readonly TokenCase[] = [...malformedTokens, ...wrongTokens];
 
-describe('a bad token is refused with the right name', () => {
+describe('an invalid token is refused with the right error name', () => {
   test.for(badTokens)('$name: $error', async ({ error, token }) => {
-    expect(await outcome(`Bearer ${token(scene)}`)).toBe(error);
+    expect(await outcome(`Bearer ${token(fixture)}`)).toBe(error);
   });
 
   test.for<[string, AuthErrorCode, () => string]>([
@@ -127,9 +127,9 @@ describe('a bad token is refused with the right name', () => {
     expect(await outcome(`Bearer ${token()}`)).toBe(error);
   });
 
-  test('and none of them was entered in the record of used tokens', async () => {
+  test('and none of them is in the record of used tokens', async () => {
     await database.sql`truncate replay_entries`;
-    for (const { token } of badTokens) await outcome(`Bearer ${token(scene)}`);
+    for (const { token } of badTokens) await outcome(`Bearer ${token(fixture)}`);
     expect(await database.sql`select 1 from replay_entries`).toHaveLength(0);
     expect(await outcome(`Bearer ${mint()}`)).toBe(alice.did);
     expect(await database.sql`select 1 from replay_entries`).toHaveLength(1);
@@ -150,7 +150,7 @@ describe('a bad token is refused with the right name', () => {
     expect(await outcome(header())).toBe(code);
   });
 
-  test('the text is fixed and names nobody', async () => {
+  test('the text is fixed and contains no DID', async () => {
     const error: unknown = await authenticate(`Bearer ${mint({ aud: 'did:web:secret.dev' })}`, lxm).catch(
       (reason: unknown) => reason,
     );
@@ -158,15 +158,15 @@ describe('a bad token is refused with the right name', () => {
   });
 });
 
-describe('a token is good once', () => {
-  test('of 100 uses at once one is accepted', async () => {
+describe('a token is accepted once', () => {
+  test('of 100 concurrent uses one is accepted', async () => {
     const header = `Bearer ${mint()}`;
     const outcomes = await Promise.all(Array.from({ length: 100 }, () => outcome(header)));
     expect(outcomes.filter((result) => result === alice.did)).toHaveLength(1);
     expect(outcomes.filter((result) => result === 'JwtReplayed')).toHaveLength(99);
   });
 
-  test('also when its signature is mirrored, or it is signed again', async () => {
+  test('also if its signature is mirrored, or the same claims are signed again', async () => {
     const claims = { jti: newSecret(16).toString('hex') };
     const token = mint(claims);
     expect(await outcome(`Bearer ${token}`)).toBe(alice.did);
@@ -181,7 +181,7 @@ describe('a token is good once', () => {
     expect(await outcome(`Bearer ${mint(claims)}`)).toBe(alice.did);
   });
 
-  test('one from before the record began is refused', async () => {
+  test('a token older than the record is refused', async () => {
     expect(await outcome(`Bearer ${mint()}`)).toBe(alice.did);
     await database.sql`truncate replay_entries, replay_birth`;
     expect(await outcome(`Bearer ${mint({ iat: nowSeconds() - 31 })}`)).toBe('JwtTooOld');
@@ -194,18 +194,18 @@ test('a token that expires while the document of its issuer is fetched is refuse
   const account = createAccount(plc);
   plc.misbehave(account.did, 'hang');
   const patient = openAuthenticator({}, 5_000);
-  const token = scene.mintOf(account, { exp: nowSeconds() + 3 });
-  const asked = outcome(`Bearer ${token}`, patient);
+  const token = fixture.mintOf(account, { exp: nowSeconds() + 3 });
+  const pending = outcome(`Bearer ${token}`, patient);
   await expect.poll(() => plc.pending()).toBe(1);
   clock.advance(3_000);
   plc.misbehave(account.did, undefined);
   plc.release();
-  expect(await asked).toBe('JwtExpired');
-  expect(await outcome(`Bearer ${scene.mintOf(account)}`, patient)).toBe(account.did);
+  expect(await pending).toBe('JwtExpired');
+  expect(await outcome(`Bearer ${fixture.mintOf(account)}`, patient)).toBe(account.did);
 });
 
 describe('a rotated key', () => {
-  test('is honoured at the first token, and the old one is not accepted any more', async () => {
+  test('is accepted at the first token, and the old key is refused', async () => {
     const account = createAccount(plc);
     const mintFor = (): string => `Bearer ${account.mintToken(good, { nowSeconds: nowSeconds() })}`;
     expect(await outcome(mintFor())).toBe(account.did);
@@ -216,7 +216,7 @@ describe('a rotated key', () => {
     expect(await outcome(old)).toBe('BadJwtSignature');
   });
 
-  test('junk in its name costs one request a minute', async () => {
+  test('forged tokens in its name cause one request a minute', async () => {
     const account = createAccount(plc);
     expect(await outcome(`Bearer ${account.mintToken(good, { nowSeconds: nowSeconds() })}`)).toBe(account.did);
     clock.advance(2_000);
@@ -225,13 +225,13 @@ describe('a rotated key', () => {
   });
 });
 
-test('a directory that is down is not the fault of the caller', async () => {
+test('a directory that is down gives IdentityUnavailable', async () => {
   const account = createAccount(plc);
   plc.misbehave(account.did, 'error');
   expect(await outcome(`Bearer ${account.mintToken(good, { nowSeconds: nowSeconds() })}`)).toBe('IdentityUnavailable');
 });
 
-test('outside production lxm and jti may be left unchecked, the rest may not', async () => {
+test('outside production the checks of lxm and jti can be disabled, and the others cannot', async () => {
   const lax = openAuthenticator({ enforceLxm: false, enforceJti: false });
   const token = mint({ lxm: undefined, jti: undefined });
   expect([await outcome(`Bearer ${token}`, lax), await outcome(`Bearer ${token}`, lax)]).toEqual([

@@ -1,17 +1,17 @@
 import type { Oracle } from './token-case.ts';
-import type { TokenScene } from './token-fixture.ts';
+import type { TokenFixture } from './token-fixture.ts';
 
-/** A token that is accepted here and not by every reference verifier. */
+/** A token that Nightjar accepts and a reference verifier refuses. */
 export interface LooserCase {
   readonly name: string;
   readonly refusedBy: readonly Oracle[];
-  /** Why it is accepted all the same. */
+  /** Why Nightjar accepts it. */
   readonly reason: string;
-  readonly token: (scene: TokenScene) => string;
+  readonly token: (fixture: TokenFixture) => string;
 }
 
 const kidReason =
-  'A key has three names (`#atproto`, `atproto`, and the whole id), and a document may hold more than one key.';
+  'A key has three names (`#atproto`, `atproto`, and the whole id), and a document may have more than one key.';
 
 export const looserTokens: readonly LooserCase[] = [
   {

@@ -1,12 +1,17 @@
 import type { AuthErrorCode } from '#auth/auth-error.ts';
 import { randomPlcDid } from '../support/clients/account.ts';
 import { foreignToken, hmacToken, multibaseKey, ownJwk, replaceSegment } from './token-fixture.ts';
-import type { TokenScene } from './token-fixture.ts';
+import type { TokenFixture } from './token-fixture.ts';
 import type { TokenCase } from './token-case.ts';
 
 type More = Omit<TokenCase, 'name' | 'error' | 'token'>;
 
-function refused(error: AuthErrorCode, name: string, token: (scene: TokenScene) => string, more: More = {}): TokenCase {
+function refused(
+  error: AuthErrorCode,
+  name: string,
+  token: (fixture: TokenFixture) => string,
+  more: More = {},
+): TokenCase {
   return { name, error, token, ...more };
 }
 
@@ -16,7 +21,7 @@ function withHeader(
   header: Readonly<Record<string, unknown>>,
   more: More = {},
 ): TokenCase {
-  return refused(error, name, (scene) => scene.mint({}, header), more);
+  return refused(error, name, (fixture) => fixture.mint({}, header), more);
 }
 
 const type = (name: string, alg: unknown, more?: More): TokenCase => withHeader('BadJwtType', name, { alg }, more);
@@ -35,19 +40,19 @@ const algorithms: readonly TokenCase[] = [
   type('alg with a space', 'ES256K '),
   type('alg ES384', 'ES384'),
   type('alg ES512', 'ES512'),
-  refused('BadJwt', 'alg none without signature', (scene) =>
-    replaceSegment(scene.mint({}, { alg: 'none' }), 2, () => ''),
+  refused('BadJwt', 'alg none without signature', (fixture) =>
+    replaceSegment(fixture.mint({}, { alg: 'none' }), 2, () => ''),
   ),
-  refused('BadJwtType', 'HS256 with the public key as secret', (scene) =>
-    hmacToken(scene, 'HS256', multibaseKey(scene.alice)),
+  refused('BadJwtType', 'HS256 with the public key as secret', (fixture) =>
+    hmacToken(fixture, 'HS256', multibaseKey(fixture.alice)),
   ),
-  refused('BadJwtType', 'HS256 with an empty secret', (scene) => hmacToken(scene, 'HS256', '')),
-  refused('BadJwtType', 'HS256 with the DID as secret', (scene) => hmacToken(scene, 'HS256', scene.alice.did)),
-  refused('BadJwtType', 'HS384', (scene) => hmacToken(scene, 'HS384', multibaseKey(scene.alice))),
-  refused('BadJwtType', 'HS512', (scene) => hmacToken(scene, 'HS512', multibaseKey(scene.alice))),
-  refused('BadJwtType', 'RS256', (scene) => foreignToken(scene, 'RS256')),
-  refused('BadJwtType', 'PS256', (scene) => foreignToken(scene, 'PS256')),
-  refused('BadJwtType', 'EdDSA', (scene) => foreignToken(scene, 'EdDSA')),
+  refused('BadJwtType', 'HS256 with an empty secret', (fixture) => hmacToken(fixture, 'HS256', '')),
+  refused('BadJwtType', 'HS256 with the DID as secret', (fixture) => hmacToken(fixture, 'HS256', fixture.alice.did)),
+  refused('BadJwtType', 'HS384', (fixture) => hmacToken(fixture, 'HS384', multibaseKey(fixture.alice))),
+  refused('BadJwtType', 'HS512', (fixture) => hmacToken(fixture, 'HS512', multibaseKey(fixture.alice))),
+  refused('BadJwtType', 'RS256', (fixture) => foreignToken(fixture, 'RS256')),
+  refused('BadJwtType', 'PS256', (fixture) => foreignToken(fixture, 'PS256')),
+  refused('BadJwtType', 'EdDSA', (fixture) => foreignToken(fixture, 'EdDSA')),
 ];
 
 const types: readonly TokenCase[] = [
@@ -111,7 +116,8 @@ const segments: readonly TokenCase[] = [
   ),
 ];
 
-const signedText = (change: (text: string) => string) => (scene: TokenScene) => replaceSegment(scene.mint(), 2, change);
+const signedText = (change: (text: string) => string) => (fixture: TokenFixture) =>
+  replaceSegment(fixture.mint(), 2, change);
 
 const encoding: readonly TokenCase[] = [
   refused(
@@ -120,7 +126,7 @@ const encoding: readonly TokenCase[] = [
     signedText((text) => `${text}==`),
     { stricterThan: { atproto: 'canonical' } },
   ),
-  refused('BadJwt', 'base64 with + and /', (scene) => toStandardAlphabet(scene), {
+  refused('BadJwt', 'base64 with + and /', (fixture) => toStandardAlphabet(fixture), {
     stricterThan: { atproto: 'canonical' },
   }),
   refused(
@@ -184,10 +190,10 @@ const encoding: readonly TokenCase[] = [
   ),
 ];
 
-/** Looks for a signature in which the alphabets differ. */
-function toStandardAlphabet(scene: TokenScene): string {
+/** Mints tokens until the signature differs between the two base64 alphabets. */
+function toStandardAlphabet(fixture: TokenFixture): string {
   for (;;) {
-    const token = replaceSegment(scene.mint(), 2, (text) => text.replaceAll('-', '+').replaceAll('_', '/'));
+    const token = replaceSegment(fixture.mint(), 2, (text) => text.replaceAll('-', '+').replaceAll('_', '/'));
     if (/[+/]/.test(token)) return token;
   }
 }
@@ -200,7 +206,7 @@ const json: readonly TokenCase[] = [
   refused('BadJwt', 'a claim twice', ({ raw, payloadText, alice }) => raw(payloadText(`,"iss":"${alice.did}"`)), {
     stricterThan: { atproto: 'unambiguous', atcute: 'unambiguous' },
   }),
-  refused('BadJwt', 'a claim twice, the second somebody else', ({ raw, payloadText }) =>
+  refused('BadJwt', 'a claim twice, the second with another DID', ({ raw, payloadText }) =>
     raw(payloadText(`,"iss":"${randomPlcDid()}"`)),
   ),
   refused('BadJwt', 'a claim twice, once in escapes', ({ raw, payloadText }) =>
@@ -245,7 +251,7 @@ const json: readonly TokenCase[] = [
   refused('BadJwt', 'a byte order mark', ({ raw, payloadText }) => raw(`\ufeff${payloadText()}`)),
 ];
 
-/** Tokens that are wrong before anybody asks whose they are. */
+/** Tokens that are refused before their issuer is read. */
 export const malformedTokens: readonly TokenCase[] = [
   ...algorithms,
   ...types,

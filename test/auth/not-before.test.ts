@@ -18,18 +18,18 @@ import type { XrpcClient } from '../support/clients/xrpc-client.ts';
 import { projectRoot } from '../conventions/source-tree.ts';
 
 const method = 'getConvos';
-/** Two polls, on a machine that is late. */
-const cutWithinMs = 20_000;
+/** Two polls of the refusals, with a margin for a slow machine. */
+const endWithinMs = 20_000;
 
 let bed: TestBed;
 beforeAll(async () => {
   bed = await startTestBed({ servers: 2 });
-  // As if the record of used tokens were older than the tokens of these tests.
+  // Makes the record of used tokens older than the tokens of these tests.
   await bed.database.sql`UPDATE replay_birth SET born_at = now() - interval '1 hour'`;
 });
 afterAll(() => bed.stop());
 
-/** `npm run admin -- account …` against the same database, in a process of its own. */
+/** Runs `npm run admin -- account …` on the same database, in a child process. */
 async function admin(...args: string[]): Promise<string> {
   const { stdout, stderr } = await promisify(execFile)(
     process.execPath,
@@ -43,24 +43,24 @@ async function admin(...args: string[]): Promise<string> {
   return stdout.trim();
 }
 
-/** What the command does, without its process. */
+/** Refuses tokens as the command does, without a child process. */
 function refuse(did: string, notBefore: Date | 'now' | 'forever'): Promise<unknown> {
   return refuseTokens({ sql: bed.database.sql, privacy: createPrivacy(parseKeyRing(bed.identityKey)) }, did, notBefore);
 }
 
-/** The outcome of one call with a token that was issued at this second; it says so in `iat` unless told otherwise. */
+/** Makes one call with a token issued at this second; `claims` may omit `iat`. @returns the status or error name. */
 async function call(client: XrpcClient, issuedAtSeconds: number, claims: { iat?: undefined } = {}): Promise<unknown> {
   const target = { aud: client.server.serviceDid, lxm: `blue.catbird.mls.${method}` };
   const times = { iat: issuedAtSeconds, exp: issuedAtSeconds + 240 };
-  const answer = await client.raw(method, { token: client.account.mintToken({ ...target, ...times, ...claims }) });
-  return answer.status === 200 ? 200 : errorNameOf(answer);
+  const response = await client.raw(method, { token: client.account.mintToken({ ...target, ...times, ...claims }) });
+  return response.status === 200 ? 200 : errorNameOf(response);
 }
 
 const secondsNow = (): number => Math.floor(Date.now() / 1_000);
 const dateOf = (seconds: number): Date => new Date(seconds * 1_000);
 
-describe('tokens from before a moment that an operator set', () => {
-  test('are refused on every server, later ones are not, and others are not touched', async () => {
+describe('tokens from before a time set by an operator', () => {
+  test('are refused on every server; later tokens and those of other accounts are accepted', async () => {
     const account = bed.account();
     const [first = expect.fail(), second = expect.fail()] = [0, 1].map((server) => bed.client({ account, server }));
     const moment = secondsNow() - 30;
@@ -72,7 +72,7 @@ describe('tokens from before a moment that an operator set', () => {
     expect(await call(bed.client(), moment - 20)).toBe(200);
   });
 
-  test('count as old as the longest lifetime makes them when they do not say when they were issued', async () => {
+  test('without iat count as issued at the longest allowed lifetime before exp', async () => {
     const client = bed.client();
     const moment = secondsNow() - 60;
     await refuse(client.did, dateOf(moment));
@@ -80,7 +80,7 @@ describe('tokens from before a moment that an operator set', () => {
     expect(await call(client, moment + 60, { iat: undefined })).toBe(200);
   });
 
-  test('are accepted again when it is cleared, and a later time replaces an earlier one', async () => {
+  test('are accepted again when the time is cleared, and a later time replaces an earlier one', async () => {
     const client = bed.client();
     const issuedAt = secondsNow() - 5;
     await admin('not-before', client.did);
@@ -94,7 +94,7 @@ describe('tokens from before a moment that an operator set', () => {
     expect(await admin('not-before', client.did, '--clear')).toBe('Nothing was refused.');
   });
 
-  test('are refused in a batch beside tokens that pass', async () => {
+  test('are refused in a batch with accepted tokens', async () => {
     const [revoked, fine] = [bed.client(), bed.client()];
     const moment = secondsNow() - 10;
     await refuse(revoked.did, dateOf(moment));
@@ -106,13 +106,13 @@ describe('tokens from before a moment that an operator set', () => {
     expect(outcomes).toEqual(outcomes.map((_, index) => (index % 4 === 0 ? 'JwtRevoked' : 200)));
   });
 
-  test('an operator gets told what is wrong with what they typed', async () => {
+  test('the command reports invalid arguments', async () => {
     await expect(admin('not-before', 'alice.example')).rejects.toThrow('Give a bare DID');
     await expect(admin('not-before', bed.account().did, '--at', 'yesterday')).rejects.toThrow('Give --at as');
   });
 });
 
-test('a suspended account is refused whatever its tokens say, until it is resumed', async () => {
+test('all tokens of a suspended account are refused until it is resumed', async () => {
   const client = bed.client();
   await admin('suspend', client.did);
   expect([await call(client, secondsNow()), await call(client, secondsNow() + 25)]).toEqual([
@@ -124,7 +124,7 @@ test('a suspended account is refused whatever its tokens say, until it is resume
 });
 
 describe('tickets and open streams', () => {
-  test('a ticket from before is refused', async () => {
+  test('an earlier ticket is refused', async () => {
     const client = bed.client();
     const { ticket } = await client.call('getSubscriptionTicket', {});
     await refuse(client.did, dateOf(secondsNow() + 1));
@@ -133,12 +133,12 @@ describe('tickets and open streams', () => {
     expect(refused).toMatchObject({ status: 401, error: 'BadTicket' });
   });
 
-  test('streams are cut on both transports, and those of others stay', { timeout: 40_000 }, async () => {
+  test('streams end on both transports, and the streams of other accounts stay open', { timeout: 40_000 }, async () => {
     const [client, other] = [bed.client({ server: 1 }), bed.client({ server: 1 })];
     const [socket, bystander] = await Promise.all([openEventStream(client), openEventStream(other)]);
     const sse = await openServerSentEvents(client);
     await refuse(client.did, 'forever');
-    const overdue = AbortSignal.timeout(cutWithinMs);
+    const overdue = AbortSignal.timeout(endWithinMs);
     const late = new Promise<'late'>((resolve) => overdue.addEventListener('abort', () => resolve('late')));
     expect(await Promise.race([socket.closed, late])).toEqual({ code: 1008, reason: 'JwtRevoked' });
     expect(socket.error).toMatchObject({ error: 'JwtRevoked' });
@@ -151,7 +151,7 @@ describe('tickets and open streams', () => {
 });
 
 describe('at rest', () => {
-  test('stands a pseudonym of its own, which goes when no such token can live; a suspension stays', async () => {
+  test('a pseudonym is stored until all such tokens have expired; a suspension stays', async () => {
     const [client, suspended] = [bed.client(), bed.client()];
     await refuse(client.did, dateOf(secondsNow() + 60));
     await refuse(suspended.did, 'forever');
@@ -165,13 +165,13 @@ describe('at rest', () => {
     expect([await call(suspended, secondsNow()), await call(client, secondsNow())]).toEqual(['JwtRevoked', 200]);
   });
 
-  test('nothing of it is in the log', () => {
+  test('the log contains no DID of the accounts', () => {
     const logged = bed.servers.flatMap(({ logLines }) => logLines).join('');
     expect(logged).not.toMatch(/did:|not_before|JwtRevoked/);
   });
 });
 
-test('it holds where tokens may be used again, outside production', { timeout: 60_000 }, async () => {
+test('tokens are refused also with ENFORCE_JTI=false', { timeout: 60_000 }, async () => {
   const server = await startChildServer('server', {
     ...testEnvironment({ plcUrl: bed.plc.url }),
     DATABASE_URL: bed.database.url,

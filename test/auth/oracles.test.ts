@@ -10,15 +10,15 @@ import { malformedTokens } from './malformed-tokens.ts';
 import { createOracles } from './oracles.ts';
 import { reasons } from './token-case.ts';
 import type { Oracle } from './token-case.ts';
-import { createTokenScene, mirrorS, orders } from './token-fixture.ts';
-import type { TokenScene } from './token-fixture.ts';
+import { createTokenFixture, mirrorS, orders } from './token-fixture.ts';
+import type { TokenFixture } from './token-fixture.ts';
 import { wrongTokens } from './wrong-tokens.ts';
 
 const method = 'getConvos';
 const cases = [...malformedTokens, ...wrongTokens];
 
 let bed: TestBed;
-let scene: TokenScene;
+let fixture: TokenFixture;
 let audiences: readonly string[];
 let oracles: ReturnType<typeof createOracles>;
 
@@ -28,15 +28,15 @@ beforeAll(async () => {
   const service = bed.server().serviceDid;
   audiences = [service, `${service}#atproto_mls`];
   const nowSeconds = (): number => Math.floor(Date.now() / 1_000);
-  scene = createTokenScene({ plc: bed.plc, service, lxm: `blue.catbird.mls.${method}`, nowSeconds });
+  fixture = createTokenFixture({ plc: bed.plc, service, lxm: `blue.catbird.mls.${method}`, nowSeconds });
   oracles = createOracles(bed.plc);
 });
 afterAll(() => bed.stop());
 
-/** Which reference verifiers accept it. */
+/** Returns the reference verifiers that accept the token. */
 async function acceptedBy(token: string): Promise<Oracle[]> {
   const names = ['atproto', 'atcute'] as const;
-  const verdicts = await Promise.all(names.map((name) => oracles[name](token, audiences, scene.lxm)));
+  const verdicts = await Promise.all(names.map((name) => oracles[name](token, audiences, fixture.lxm)));
   return names.filter((_, at) => verdicts[at]);
 }
 
@@ -60,15 +60,15 @@ const validForms = fc.record({
   more: fc.constantFrom({}, { sub: 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa' }, { scope: ['a', { b: 1 }] }, { nonce: 'n' }),
 });
 
-test('both reference verifiers accept whatever is accepted here', { timeout: 30_000 }, async () => {
+test('both reference verifiers accept every valid form of token', { timeout: 30_000 }, async () => {
   const web = createAccount(bed.plc, { did: `did:web:localhost%3A${bed.plc.port}` });
-  const signers = { secp256k1: scene.alice, p256: scene.bob, web };
+  const signers = { secp256k1: fixture.alice, p256: fixture.bob, web };
   let uses = 0;
   await fc.assert(
     fc.asyncProperty(validForms, async (form) => {
       const account = signers[form.signer as keyof typeof signers];
-      const now = scene.nowSeconds();
-      const token = scene.mintOf(
+      const now = fixture.nowSeconds();
+      const token = fixture.mintOf(
         account,
         {
           ...form.more,
@@ -89,25 +89,25 @@ test('both reference verifiers accept whatever is accepted here', { timeout: 30_
   );
 });
 
-describe('where we are stricter than a reference verifier is listed with its reason', () => {
+describe('every token that a reference verifier accepts and Nightjar refuses is listed with a reason', () => {
   test.for(cases)('$name', async ({ token, stricterThan = {} }) => {
-    expect(await acceptedBy(token(scene))).toEqual(
+    expect(await acceptedBy(token(fixture))).toEqual(
       (['atproto', 'atcute'] as const).filter((name) => name in stricterThan),
     );
   });
 
-  test('and every reason is one of some case', () => {
+  test('and every reason is used by a case', () => {
     const used = new Set(cases.flatMap(({ stricterThan = {} }) => Object.values(stricterThan)));
     expect([...used].toSorted()).toEqual(Object.keys(reasons).toSorted());
   });
 });
 
-describe('where a reference verifier is stricter is listed too', () => {
+describe('every token that Nightjar accepts and a reference verifier refuses is listed', () => {
   test.for(looserTokens)('$name', async ({ token, refusedBy }) => {
-    const sent = token(scene);
+    const sent = token(fixture);
     expect(await acceptedBy(sent)).toEqual(
       (['atproto', 'atcute'] as const).filter((name) => !refusedBy.includes(name)),
     );
-    expect(await isAcceptedHere(scene.alice, sent)).toBe(true);
+    expect(await isAcceptedHere(fixture.alice, sent)).toBe(true);
   });
 });

@@ -10,11 +10,11 @@ async function documentOf(plc: LoopbackPlc, did: string): Promise<DidDocumentJso
   const response = await fetch(`${plc.url}/${encodeURIComponent(did)}`);
   if (!response.ok) throw new Error('there is no such DID');
   const document = (await response.json()) as DidDocumentJson;
-  if (document.id !== did) throw new Error('the document is of somebody else');
+  if (document.id !== did) throw new Error('the document has another id');
   return document;
 }
 
-/** As a service built on @atproto/xrpc-server looks up `iss`: a fragment names the key, `atproto` without one. */
+/** Looks up the key of `iss` as @atproto/xrpc-server does: a fragment names the key, default `atproto`. */
 async function didKeyOf(plc: LoopbackPlc, issuer: string): Promise<string> {
   const [did = '', fragment = 'atproto'] = issuer.split('#');
   const { verificationMethod = [] } = await documentOf(plc, did);
@@ -23,7 +23,7 @@ async function didKeyOf(plc: LoopbackPlc, issuer: string): Promise<string> {
   return `did:key:${String(method['publicKeyMultibase'])}`;
 }
 
-/** The reference verifiers, reading documents (with Multikeys) from `plc`. */
+/** Creates the reference verifiers, which read documents (with Multikeys) from `plc`. */
 export function createOracles(plc: LoopbackPlc): Readonly<Record<Oracle, Verify>> {
   const isAccepted = (verified: Promise<unknown>): Promise<boolean> =>
     verified.then(
@@ -44,7 +44,7 @@ export function createOracles(plc: LoopbackPlc): Readonly<Record<Oracle, Verify>
         replayStore: { check: () => Promise.resolve(true) },
       });
       const verify = async (): Promise<unknown> => {
-        // What no header can hold is refused before it gets to a verifier.
+        // Throws for a token that an HTTP header cannot contain.
         const headers = new Headers({ authorization: `Bearer ${token}` });
         return verifier.verifyRequest(new Request('http://localhost', { headers }), { lxm: lxm as never });
       };

@@ -22,7 +22,7 @@ beforeEach(async () => {
   await database.sql`insert into replay_birth (born_at) values (now() - interval '1 hour')`;
 });
 
-/** What a crash of Postgres does to unlogged tables. */
+/** Empties the unlogged tables, as a crash of Postgres does. */
 async function forgetAll(): Promise<void> {
   await database.sql`truncate replay_entries, replay_birth`;
 }
@@ -49,18 +49,18 @@ function use(
   return guard.firstUse(issuer, jti, { issuedAtSeconds, expiresAtSeconds: nowSeconds() + 60 });
 }
 
-function countOf(verdicts: readonly ReplayResult[], wanted: ReplayResult): number {
-  return verdicts.filter((verdict) => verdict === wanted).length;
+function countOf(results: readonly ReplayResult[], wanted: ReplayResult): number {
+  return results.filter((results) => results === wanted).length;
 }
 
-/** Asked outside of any transaction, which would see the first answer again and again. */
+/** Must be called outside a transaction, in which the statistics do not change. */
 async function waitingServers(): Promise<number> {
   const rows = await database.sql`
     select 1 from pg_stat_activity where application_name = 'opposite' and wait_event_type = 'Lock'`;
   return rows.length;
 }
 
-/** The same `sql`, counting the statements that go through it. */
+/** Returns a proxy of `sql` that counts its statements. */
 function counting(sql: Sql): { sql: Sql; statements(): number } {
   let statements = 0;
   const counted = new Proxy(sql, {
@@ -72,15 +72,15 @@ function counting(sql: Sql): { sql: Sql; statements(): number } {
   return { sql: counted, statements: () => statements };
 }
 
-describe('a token is let through once', () => {
-  test('of 100 uses at once on two servers one passes', async () => {
+describe('a token is accepted once', () => {
+  test('of 100 concurrent uses on two servers one is accepted', async () => {
     const other = openDatabase({ url: database.url, poolSize: 2, applicationName: 'second-server' });
     try {
       const guards = [openGuard(), openGuard(other.sql)];
       for (let round = 0; round < 5; round++) {
         const uses = Array.from({ length: 50 }, () => guards.map((guard) => use(guard, `jti-${round}`))).flat();
-        const verdicts = await Promise.all(uses);
-        expect([countOf(verdicts, 'first'), countOf(verdicts, 'replayed')]).toEqual([1, 99]);
+        const results = await Promise.all(uses);
+        expect([countOf(results, 'first'), countOf(results, 'replayed')]).toEqual([1, 99]);
       }
     } finally {
       await other.close();
@@ -91,20 +91,20 @@ describe('a token is let through once', () => {
     const servers = [1, 2].map(() => openDatabase({ url: database.url, poolSize: 1, applicationName: 'opposite' }));
     const jtis = ['a', 'b', 'c', 'middle', 'd', 'e', 'f'].map((name) => `shared-${name}`);
     try {
-      // While the middle one is held, each server that went its own way would hold what the other needs next.
+      // While the middle entry is locked, two servers with opposite orders would each hold a lock that the other needs.
       const uses = await database.sql.begin(async (transaction) => {
         await transaction`insert into replay_entries values (${digest(issuer, 'shared-middle')}, now() + interval '1 hour')`;
         const started = servers.flatMap(({ sql }, server) => {
           const guard = openGuard(sql);
-          // The first request of a quiet guard goes alone, the others then share a statement.
+          // The first request has its own statement; the others share the next one.
           const order = server === 0 ? jtis : jtis.toReversed();
           return [`alone-${server}`, ...order].map((jti) => use(guard, jti));
         });
         await expect.poll(() => waitingServers(), { timeout: 5_000 }).toBe(2);
         return { all: Promise.all(started) };
       });
-      const verdicts = await uses.all;
-      expect([countOf(verdicts, 'first'), countOf(verdicts, 'replayed')]).toEqual([2 + 6, 2 + 6]);
+      const results = await uses.all;
+      expect([countOf(results, 'first'), countOf(results, 'replayed')]).toEqual([2 + 6, 2 + 6]);
     } finally {
       await Promise.all(servers.map((server) => server.close()));
     }
@@ -118,7 +118,7 @@ describe('a token is let through once', () => {
     expect(await guard.firstUse(issuer, 'same-jti', times)).toBe('replayed');
   });
 
-  test('and is not let through when the store cannot say, nor after it recovers by itself', async () => {
+  test('and is refused while the database fails; the record is unchanged afterwards', async () => {
     const broken = openDatabase({ url: database.url, poolSize: 1, applicationName: 'broken' });
     const guard = openGuard(broken.sql);
     expect(await use(guard, 'before-break')).toBe('first');
@@ -136,24 +136,24 @@ describe('a token is let through once', () => {
 test('requests that arrive together share a statement', async () => {
   const counted = counting(database.sql);
   const guard = openGuard(counted.sql);
-  const verdicts = await Promise.all(Array.from({ length: 500 }, (_, index) => use(guard, `batched-${index}`)));
-  expect(countOf(verdicts, 'first')).toBe(500);
+  const results = await Promise.all(Array.from({ length: 500 }, (_, index) => use(guard, `batched-${index}`)));
+  expect(countOf(results, 'first')).toBe(500);
   expect(counted.statements()).toBe(2);
 });
 
 describe('after the record was lost', () => {
-  test('tokens from before are refused and later ones pass', async () => {
+  test('earlier tokens are refused and later ones accepted', async () => {
     const guard = openGuard();
     expect(await use(guard, 'old-token')).toBe('first');
     await forgetAll();
-    expect(await use(guard, 'old-token'), 'its entry is gone, yet it must not pass').toBe('just-before-record');
+    expect(await use(guard, 'old-token'), 'its entry is lost, and it must be refused').toBe('just-before-record');
     expect(await use(guard, 'older-token', nowSeconds() - 29)).toBe('just-before-record');
     expect(await use(guard, 'oldest-token', nowSeconds() - 31)).toBe('before-record');
     expect(await use(guard, 'late-token', nowSeconds() + 2)).toBe('first');
     expect(await use(guard, 'late-token', nowSeconds() + 2)).toBe('replayed');
   });
 
-  test('a token without iat counts as old as its exp allows', async () => {
+  test('a token without iat counts as issued at the longest lifetime before exp', async () => {
     await forgetAll();
     const guard = openGuard();
     const useWithoutIat = (jti: string, expiresAtSeconds: number): Promise<ReplayResult> =>
@@ -162,24 +162,24 @@ describe('after the record was lost', () => {
     expect(await useWithoutIat('no-iat-2', nowSeconds() + 302)).toBe('first');
   });
 
-  test('a server that starts waits out the second of the birth, once', async () => {
+  test('a starting server waits until the end of the second in which it created the record', async () => {
     await forgetAll();
     const clock = createManualClock(Date.now());
     const guard = createReplayGuard({ sql: database.sql, clock, digest, account, ttlSeconds: 300 });
-    const born = guard.ensureBorn();
+    const born = guard.ensureRecord();
     await expect.poll(() => clock.sleeping()).toHaveLength(1);
     const [birth] = await database.sql<{ born_at: Date }[]>`select born_at from replay_birth`;
     const bornAtMs = birth?.born_at.getTime() ?? 0;
     expect((bornAtMs + (clock.sleeping()[0] ?? 0)) % 1_000).toBe(0);
     clock.advance(1_000);
     await born;
-    await guard.ensureBorn();
+    await guard.ensureRecord();
     expect(clock.sleeping()).toEqual([]);
     expect(await use(guard, 'minted-after-start', Math.ceil((bornAtMs + 1) / 1_000))).toBe('first');
   });
 });
 
-describe('an entry is kept', () => {
+describe('an entry is stored', () => {
   async function keptForSeconds(ttlSeconds: number, expiresInSeconds: number): Promise<number> {
     const guard = openGuard(database.sql, ttlSeconds);
     const expiresAtSeconds = nowSeconds() + expiresInSeconds;
@@ -189,13 +189,13 @@ describe('an entry is kept', () => {
     return rows[0]?.seconds ?? 0;
   }
 
-  test('to exp and twice the leeway, at least', async () => {
+  test('at least until exp and twice the leeway', async () => {
     const seconds = await keptForSeconds(300, 290);
     expect(seconds).toBeGreaterThan(347);
     expect(seconds).toBeLessThanOrEqual(350);
   });
 
-  test('and for JTI_TTL_SECONDS, at least', async () => {
+  test('at least for JTI_TTL_SECONDS', async () => {
     const seconds = await keptForSeconds(900, 60);
     expect(seconds).toBeGreaterThan(897);
     expect(seconds).toBeLessThanOrEqual(901);
@@ -212,7 +212,7 @@ describe('an entry is kept', () => {
     expect(await database.sql`select digest from replay_entries`).toHaveLength(5);
   });
 
-  test('as digests that do not show whose it is', async () => {
+  test('as a digest that does not contain the issuer', async () => {
     await use(openGuard(), 'secret-jti');
     const [row] = await database.sql<{ line: string }[]>`select replay_entries::text as line from replay_entries`;
     for (const part of [issuer, issuer.slice(8), 'secret-jti']) {

@@ -1,38 +1,38 @@
 import type { AuthErrorCode } from '#auth/auth-error.ts';
-import type { TokenScene } from './token-fixture.ts';
+import type { TokenFixture } from './token-fixture.ts';
 
 /** A reference verifier. */
 export type Oracle = 'atproto' | 'atcute';
 
-/** A token that must not be accepted. */
+/** A token that must be refused. */
 export interface TokenCase {
   readonly name: string;
   readonly error: AuthErrorCode;
-  readonly token: (scene: TokenScene) => string;
-  /** The answer over HTTP where the request ends before its token is looked at. */
+  readonly token: (fixture: TokenFixture) => string;
+  /** The HTTP response, if the request is refused before its token is read. */
   readonly http?: { readonly status: number; readonly error: string };
-  /** Which reference verifiers accept it, and why we do not: one of `reasons`. */
+  /** The reference verifiers that accept the token, with the reason for which it is refused here. */
   readonly stricterThan?: Partial<Readonly<Record<Oracle, ReasonName>>>;
 }
 
-/** Why a token that a reference verifier accepts is refused. */
+/** The reasons for refusing tokens that a reference verifier accepts. */
 export const reasons = {
-  canonical: 'One token has one text: other base64url of the same bytes, other JSON of the same claims, is refused.',
-  unambiguous: 'Two readers must understand the same: no claim twice, no key that means something to JavaScript.',
+  canonical: 'A token has one text: another base64url of the same bytes is refused.',
+  unambiguous:
+    'All parsers must give the same value: no duplicate claims, no key with a special meaning in JavaScript.',
   utf8: 'A token is UTF-8 without a byte order mark.',
-  critical: 'RFC 7515 section 4.1.11: what `crit` lists must be understood, and nothing is.',
-  ownKey:
-    "Headers that name or carry a key are refused, though nobody would follow them: only the issuer's document counts.",
-  typ: 'Only `JWT`, or none: a token made for something else is not a service token.',
-  algorithm: "The header's algorithm must be one of the two, and the one of the key.",
+  critical: 'RFC 7515 section 4.1.11: headers listed in `crit` must be supported, and none is.',
+  ownKey: "Headers that name or contain a key are refused, because only the issuer's document names the key.",
+  typ: 'Only `JWT`, or none: a token of another type is not a service token.',
+  algorithm: "The header's algorithm must be one of the two supported ones, and that of the key.",
   kid: 'A `kid` must name a key of the document.',
-  lifetime: 'At most five minutes from `iat` to `exp`, and no more than that ahead of our clock and its leeway.',
-  future: '`iat` and `nbf` may be ahead of our clock by its leeway only.',
+  lifetime: "At most five minutes from `iat` to `exp`, and from the server's time (with leeway) to `exp`.",
+  future: "`iat` and `nbf` may be later than the server's time by the leeway only.",
   numbers: 'Times are whole numbers of seconds.',
   expired: 'Expiry is exact: the leeway is for issuers whose clock is ahead.',
-  jti: 'A `jti` of 8 to 128 characters is required, so that each token is good once.',
+  jti: 'A `jti` of 8 to 128 characters is required, so that each token is accepted once.',
   issuer: 'The issuer is a bare did:plc or a did:web of a host name, for which a document can be fetched safely.',
-  size: 'No honest token has more than 4,096 characters.',
+  size: 'A token has at most 4,096 characters.',
 } as const;
 
 export type ReasonName = keyof typeof reasons;

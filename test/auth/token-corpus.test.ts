@@ -6,14 +6,14 @@ import { runCase } from '../edge/http-case.ts';
 import type { Answer } from '../edge/http-case.ts';
 import { createCraftedConversation } from '../support/mls/crafted-conversation.ts';
 import { registerTestDevice } from '../support/clients/register-device.ts';
-import { noteRefusal } from '../support/seen-refusals.ts';
+import { noteRefusal } from '../support/recorded-refusals.ts';
 import { startTestBed, startTestServer } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { createXrpcClient } from '../support/clients/xrpc-client.ts';
 import { malformedTokens } from './malformed-tokens.ts';
 import { authHeaderCases } from './auth-header-cases.ts';
-import { createTokenScene, mirrorS, replaceSegment } from './token-fixture.ts';
-import type { TokenScene } from './token-fixture.ts';
+import { createTokenFixture, mirrorS, replaceSegment } from './token-fixture.ts';
+import type { TokenFixture } from './token-fixture.ts';
 import { wrongTokens } from './wrong-tokens.ts';
 
 const method = 'getConvos';
@@ -21,11 +21,11 @@ const tokenCases = [...malformedTokens, ...wrongTokens];
 const hangMs = 2_000;
 
 let bed: TestBed;
-let scene: TokenScene;
+let fixture: TokenFixture;
 beforeAll(async () => {
   bed = await startTestBed({ servers: 2 });
   await bed.database.sql`UPDATE replay_birth SET born_at = now() - interval '1 hour'`;
-  scene = createTokenScene({
+  fixture = createTokenFixture({
     plc: bed.plc,
     service: bed.server().serviceDid,
     lxm: `blue.catbird.mls.${method}`,
@@ -40,10 +40,10 @@ interface Sent {
   readonly verb?: string;
 }
 
-/** Sends the lines as they stand, which no HTTP client does. */
-async function ask({ headers, search = '', verb = 'GET' }: Sent, server = 0): Promise<Answer> {
+/** Sends the header lines unchanged, which HTTP clients cannot do. */
+async function send({ headers, search = '', verb = 'GET' }: Sent, server = 0): Promise<Answer> {
   const lines = [
-    `${verb} /xrpc/${scene.lxm}${search} HTTP/1.1`,
+    `${verb} /xrpc/${fixture.lxm}${search} HTTP/1.1`,
     'Host: localhost',
     'Connection: close',
     ...headers,
@@ -72,44 +72,44 @@ function errorOf({ status, body }: Answer): unknown {
   return name;
 }
 
-/** A 401 with this name and the challenge that belongs to it. */
+/** Expects a 401 with this error name and its challenge. */
 function expectRefusal(answer: Answer, error: AuthErrorCode): void {
   expect([answer.status, errorOf(answer)]).toEqual([401, error]);
   const why = `, error="invalid_token", error_description="${authErrors[error]}", name="${error}"`;
   expect(answer.headers.get('www-authenticate')).toBe(`Bearer realm="nightjar"${error === 'AuthMissing' ? '' : why}`);
 }
 
-test('the corpus is large, and every case has a name of its own', () => {
+test('the corpus has at least 220 cases with different names', () => {
   const names = [...tokenCases, ...authHeaderCases].map(({ name }) => name);
   expect(names.length).toBeGreaterThanOrEqual(220);
   expect(new Set(names).size).toBe(names.length);
 });
 
-describe('a token that is not right in all is refused over HTTP, by name, with a challenge', () => {
+describe('an invalid token is refused over HTTP with an error name and a challenge', () => {
   test.for(tokenCases)('$name: $error', async ({ token, error, http }) => {
-    const answer = await ask(bearer(token(scene)));
+    const answer = await send(bearer(token(fixture)));
     if (http === undefined) expectRefusal(answer, error);
     else expect([answer.status, errorOf(answer)]).toEqual([http.status, http.error]);
   });
 });
 
-describe('a token that is not where it belongs is refused', () => {
+describe('a token in the wrong part of the request is refused', () => {
   test.for(authHeaderCases)('$name: $error', async ({ sent, error }) => {
-    const answer = await ask(sent(() => scene.mint()));
+    const answer = await send(sent(() => fixture.mint()));
     if (error === 'InvalidRequest') expect([answer.status, errorOf(answer)]).toEqual([400, error]);
     else expectRefusal(answer, error);
   });
 });
 
-describe('a token is good once', () => {
-  test('on one server, on the other, and after a restart of both', { timeout: 30_000 }, async () => {
-    const token = scene.mint();
-    expect(errorOf(await ask(bearer(token)))).toBe(200);
-    for (const server of [0, 1]) expectRefusal(await ask(bearer(token), server), 'JwtReplayed');
+describe('a token is accepted once', () => {
+  test('across two servers, and after a restart of both', { timeout: 30_000 }, async () => {
+    const token = fixture.mint();
+    expect(errorOf(await send(bearer(token)))).toBe(200);
+    for (const server of [0, 1]) expectRefusal(await send(bearer(token), server), 'JwtReplayed');
     const { identityKey, database, plc } = bed;
     const restarted = await startTestServer({ databaseUrl: database.url, plcUrl: plc.url, identityKey });
     try {
-      const client = createXrpcClient({ server: restarted, account: scene.alice });
+      const client = createXrpcClient({ server: restarted, account: fixture.alice });
       expect(await client.raw(method, { token })).toMatchObject({
         status: 401,
         text: expect.stringContaining('JwtReplayed') as string,
@@ -120,41 +120,41 @@ describe('a token is good once', () => {
     }
   });
 
-  test('also in another text: mirrored, signed again, encoded again', async () => {
+  test('also if it is mirrored, signed again or encoded again', async () => {
     const jti = 'the-same-jti-in-every-form';
-    const token = scene.mint({ jti });
-    expect(errorOf(await ask(bearer(token)))).toBe(200);
+    const token = fixture.mint({ jti });
+    expect(errorOf(await send(bearer(token)))).toBe(200);
     for (const again of [
       mirrorS(token),
-      scene.mint({ jti }),
-      scene.mint({ jti }, { typ: 'jwt' }),
-      scene.mint({ jti, a: 1 }),
+      fixture.mint({ jti }),
+      fixture.mint({ jti }, { typ: 'jwt' }),
+      fixture.mint({ jti, a: 1 }),
     ]) {
-      expectRefusal(await ask(bearer(again)), 'JwtReplayed');
+      expectRefusal(await send(bearer(again)), 'JwtReplayed');
     }
-    expectRefusal(await ask(bearer(replaceSegment(token, 2, (text) => `${text}=`))), 'BadJwt');
+    expectRefusal(await send(bearer(replaceSegment(token, 2, (text) => `${text}=`))), 'BadJwt');
   });
 
   test('a forgery with its jti does not use it up', async () => {
-    const jti = 'a-jti-that-somebody-guessed';
-    const forged = replaceSegment(scene.mint({ jti }), 2, () => Buffer.alloc(64, 1).toString('base64url'));
-    expectRefusal(await ask(bearer(forged)), 'BadJwtSignature');
-    expect(errorOf(await ask(bearer(scene.mint({ jti }))))).toBe(200);
+    const jti = 'a-jti-that-was-guessed';
+    const forged = replaceSegment(fixture.mint({ jti }), 2, () => Buffer.alloc(64, 1).toString('base64url'));
+    expectRefusal(await send(bearer(forged)), 'BadJwtSignature');
+    expect(errorOf(await send(bearer(fixture.mint({ jti }))))).toBe(200);
   });
 });
 
-test('a key that was rotated between two calls is honoured at once, and the old one no longer', async () => {
+test('a key that was rotated between two calls is accepted at once, and the old key is refused', async () => {
   const account = bed.account();
-  expect(errorOf(await ask(bearer(scene.mintOf(account))))).toBe(200);
-  const old = scene.mintOf(account);
+  expect(errorOf(await send(bearer(fixture.mintOf(account))))).toBe(200);
+  const old = fixture.mintOf(account);
   account.rotateKey();
   // A document that was fetched within the last second counts as fresh.
   await systemClock.sleep(1_100);
-  expect(errorOf(await ask(bearer(scene.mintOf(account))))).toBe(200);
-  expectRefusal(await ask(bearer(old)), 'BadJwtSignature');
+  expect(errorOf(await send(bearer(fixture.mintOf(account))))).toBe(200);
+  expectRefusal(await send(bearer(old)), 'BadJwtSignature');
 });
 
-test('a token speaks for its issuer, whoever the body names', async () => {
+test('the caller is the issuer of the token, also if the body names another person', async () => {
   const [alice, bob] = [bed.client(), bed.client()];
   const { device } = await registerTestDevice(bob);
   await createCraftedConversation(alice, []);
@@ -166,8 +166,8 @@ test('a token speaks for its issuer, whoever the body names', async () => {
   expect(refused.error).toMatch(/^Invalid/);
 });
 
-test('after all that both servers are well, and logged nothing of it', async () => {
-  for (const server of [0, 1]) expect(errorOf(await ask(bearer(scene.mint()), server))).toBe(200);
+test('after all cases both servers are ready, and their logs contain no token and no DID', async () => {
+  for (const server of [0, 1]) expect(errorOf(await send(bearer(fixture.mint()), server))).toBe(200);
   const logged = bed.servers.flatMap(({ logLines }) => logLines).join('');
   expect(logged).not.toMatch(/request_failed|background_failed|did:plc|eyJ/);
 });

@@ -7,8 +7,8 @@ import type { LoopbackPlc } from '../support/network/loopback-plc.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** People, a service and a time, of which the tokens of the corpus are made. */
-export interface TokenScene {
+/** The accounts, the service and the time of the tokens in the corpus. */
+export interface TokenFixture {
   readonly service: string;
   readonly lxm: string;
   /** Signs with secp256k1. */
@@ -17,25 +17,25 @@ export interface TokenScene {
   readonly bob: Account;
   readonly plc: LoopbackPlc;
   readonly nowSeconds: () => number;
-  /** A good token of Alice's, but for these claims and this header; undefined leaves one out. */
+  /** Mints a token of Alice that is valid except for these claims and headers; undefined omits one. */
   readonly mint: (claims?: Fields, header?: Fields) => string;
   readonly mintOf: (account: Account, claims?: Fields, header?: Fields) => string;
-  /** Signs these texts as they stand with Alice's key. */
+  /** Signs these texts unchanged with Alice's key. */
   readonly raw: (payload: string | Buffer, header?: string | Buffer) => string;
-  /** The text of good claims, with more text before the last brace. */
+  /** The text of valid claims, with `extra` before the last brace. */
   readonly payloadText: (extra?: string) => string;
 }
 
-export interface TokenSceneOptions {
+export interface TokenFixtureOptions {
   readonly plc: LoopbackPlc;
   readonly service: string;
   readonly lxm: string;
   readonly nowSeconds: () => number;
 }
 
-export function createTokenScene({ plc, service, lxm, nowSeconds }: TokenSceneOptions): TokenScene {
+export function createTokenFixture({ plc, service, lxm, nowSeconds }: TokenFixtureOptions): TokenFixture {
   const alice = createAccount(plc);
-  const mintOf: TokenScene['mintOf'] = (account, claims = {}, header = {}) =>
+  const mintOf: TokenFixture['mintOf'] = (account, claims = {}, header = {}) =>
     account.mintToken({ aud: service, lxm, ...claims }, { nowSeconds: nowSeconds(), header });
   return {
     service,
@@ -55,7 +55,7 @@ export function createTokenScene({ plc, service, lxm, nowSeconds }: TokenSceneOp
   };
 }
 
-/** Changes one of the segments. */
+/** Changes one segment. */
 export function replaceSegment(token: string, index: number, change: (text: string) => string): string {
   return token
     .split('.')
@@ -74,13 +74,13 @@ export function bytes32(value: bigint): Buffer {
   return Buffer.from(value.toString(16).padStart(64, '0'), 'hex');
 }
 
-/** The orders of the curves, where R and S must end. */
+/** The orders of the curves, which R and S must be below. */
 export const orders = {
   secp256k1: secp256k1Order,
   p256: 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n,
 } as const;
 
-/** The same signature with its S in the other half: as good as the first. */
+/** Returns the other valid signature, with the mirrored S. */
 export function mirrorS(token: string, order: bigint = secp256k1Order): string {
   return replaceSignature(token, (signature) => {
     const mirrored = order - BigInt(`0x${signature.subarray(32).toString('hex')}`);
@@ -99,15 +99,15 @@ export function derSignature(token: string): string {
   });
 }
 
-function signedBy(scene: TokenScene, alg: string, signature: (input: Buffer) => Buffer): string {
+function signedBy(fixture: TokenFixture, alg: string, signature: (input: Buffer) => Buffer): string {
   const header = Buffer.from(JSON.stringify({ typ: 'JWT', alg })).toString('base64url');
-  const input = `${header}.${Buffer.from(scene.payloadText()).toString('base64url')}`;
+  const input = `${header}.${Buffer.from(fixture.payloadText()).toString('base64url')}`;
   return `${input}.${signature(Buffer.from(input)).toString('base64url')}`;
 }
 
-/** An HMAC under what is no secret. */
-export function hmacToken(scene: TokenScene, alg: 'HS256' | 'HS384' | 'HS512', secret: string | Buffer): string {
-  return signedBy(scene, alg, (input) =>
+/** Makes a token with an HMAC under a public value. */
+export function hmacToken(fixture: TokenFixture, alg: 'HS256' | 'HS384' | 'HS512', secret: string | Buffer): string {
+  return signedBy(fixture, alg, (input) =>
     createHmac(`sha${alg.slice(2)}`, secret)
       .update(input)
       .digest(),
@@ -120,20 +120,20 @@ export function multibaseKey(account: Account): string {
 
 let foreignKeys: { readonly rsa: KeyObject; readonly ed25519: KeyObject } | undefined;
 
-/** Really signed, with a key of a kind that no DID document offers for this. */
-export function foreignToken(scene: TokenScene, alg: 'RS256' | 'PS256' | 'EdDSA'): string {
+/** Makes a token that is signed with a key type that service tokens do not support. */
+export function foreignToken(fixture: TokenFixture, alg: 'RS256' | 'PS256' | 'EdDSA'): string {
   foreignKeys ??= {
     rsa: generateKeyPairSync('rsa', { modulusLength: 2_048 }).privateKey,
     ed25519: generateKeyPairSync('ed25519').privateKey,
   };
   const { rsa, ed25519 } = foreignKeys;
-  if (alg === 'EdDSA') return signedBy(scene, alg, (input) => sign(null, input, ed25519));
+  if (alg === 'EdDSA') return signedBy(fixture, alg, (input) => sign(null, input, ed25519));
   // RSA_PKCS1_PSS_PADDING
   const key = alg === 'PS256' ? { key: rsa, padding: 6 } : { key: rsa };
-  return signedBy(scene, alg, (input) => createSign('sha256').update(input).sign(key));
+  return signedBy(fixture, alg, (input) => createSign('sha256').update(input).sign(key));
 }
 
-/** The public key that a header could offer for itself. */
+/** Makes a key pair for a header that contains its own key. */
 export function ownJwk(): { readonly jwk: object; readonly privateKey: KeyObject } {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'secp256k1' });
   return { jwk: createPublicKey(privateKey).export({ format: 'jwk' }), privateKey };

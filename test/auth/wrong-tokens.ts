@@ -1,18 +1,23 @@
 import type { AuthErrorCode } from '#auth/auth-error.ts';
 import { createAccount, randomPlcDid } from '../support/clients/account.ts';
 import { bytes32, derSignature, orders, replaceSegment, replaceSignature } from './token-fixture.ts';
-import type { TokenScene } from './token-fixture.ts';
+import type { TokenFixture } from './token-fixture.ts';
 import type { TokenCase } from './token-case.ts';
 
 type More = Omit<TokenCase, 'name' | 'error' | 'token'>;
-type Claims = (scene: TokenScene, nowSeconds: number) => Readonly<Record<string, unknown>>;
+type Claims = (fixture: TokenFixture, nowSeconds: number) => Readonly<Record<string, unknown>>;
 
-function refused(error: AuthErrorCode, name: string, token: (scene: TokenScene) => string, more: More = {}): TokenCase {
+function refused(
+  error: AuthErrorCode,
+  name: string,
+  token: (fixture: TokenFixture) => string,
+  more: More = {},
+): TokenCase {
   return { name, error, token, ...more };
 }
 
 function withClaims(error: AuthErrorCode, name: string, claims: Claims, more: More = {}): TokenCase {
-  return refused(error, name, (scene) => scene.mint(claims(scene, scene.nowSeconds())), more);
+  return refused(error, name, (fixture) => fixture.mint(claims(fixture, fixture.nowSeconds())), more);
 }
 
 const bothLifetime = { stricterThan: { atproto: 'lifetime', atcute: 'lifetime' } } as const;
@@ -23,53 +28,58 @@ const atprotoFuture = { stricterThan: { atproto: 'future' } } as const;
 
 const times: readonly TokenCase[] = [
   withClaims('BadJwt', 'no exp', () => ({ exp: undefined })),
-  withClaims('BadJwt', 'exp as text', (_scene, now) => ({ exp: String(now + 60) })),
-  withClaims('BadJwt', 'exp as a list', (_scene, now) => ({ exp: [now + 60] })),
+  withClaims('BadJwt', 'exp as text', (_fixture, now) => ({ exp: String(now + 60) })),
+  withClaims('BadJwt', 'exp as a list', (_fixture, now) => ({ exp: [now + 60] })),
   withClaims('BadJwt', 'exp true', () => ({ exp: true })),
-  withClaims('BadJwt', 'exp with a fraction', (_scene, now) => ({ exp: now + 60.5 }), atprotoNumbers),
+  withClaims('BadJwt', 'exp with a fraction', (_fixture, now) => ({ exp: now + 60.5 }), atprotoNumbers),
   refused('BadJwt', 'exp infinite', ({ raw, payloadText }) => raw(payloadText().replace(/"exp":\d+/, '"exp":1e999')), {
     ...atprotoNumbers,
   }),
   withClaims('BadJwt', 'exp negative', () => ({ exp: -1 })),
   withClaims('BadJwt', 'exp null', () => ({ exp: null })),
   withClaims('JwtExpired', 'exp zero', () => ({ exp: 0 })),
-  withClaims('JwtExpired', 'exp a second ago', (_scene, now) => ({ iat: undefined, exp: now - 1 }), {
+  withClaims('JwtExpired', 'exp a second ago', (_fixture, now) => ({ iat: undefined, exp: now - 1 }), {
     stricterThan: { atcute: 'expired' },
   }),
   withClaims('JwtExpired', 'exp long ago', () => ({ iat: 0, exp: 60 })),
   withClaims(
     'BadJwtLifetime',
     'exp in milliseconds',
-    (_scene, now) => ({ exp: now * 1_000 + 60_000 }),
+    (_fixture, now) => ({ exp: now * 1_000 + 60_000 }),
     atprotoLifetime,
   ),
   withClaims(
     'BadJwtLifetime',
     'exp in six minutes',
-    (_scene, now) => ({ iat: undefined, exp: now + 360 }),
+    (_fixture, now) => ({ iat: undefined, exp: now + 360 }),
     atprotoLifetime,
   ),
-  withClaims('BadJwtLifetime', 'exp in ten years', (_scene, now) => ({ exp: now + 315_360_000 }), atprotoLifetime),
+  withClaims('BadJwtLifetime', 'exp in ten years', (_fixture, now) => ({ exp: now + 315_360_000 }), atprotoLifetime),
   withClaims(
     'BadJwtLifetime',
     'a lifetime of 301 seconds',
-    (_scene, now) => ({ iat: now - 241, exp: now + 60 }),
+    (_fixture, now) => ({ iat: now - 241, exp: now + 60 }),
     bothLifetime,
   ),
-  withClaims('BadJwtLifetime', 'exp before iat', (_scene, now) => ({ iat: now + 20, exp: now + 10 }), atprotoLifetime),
-  withClaims('BadJwtLifetime', 'exp at iat', (_scene, now) => ({ iat: now + 20, exp: now + 20 }), atprotoLifetime),
-  withClaims('BadJwtLifetime', 'iat in 40 seconds', (_scene, now) => ({ iat: now + 40, exp: now + 60 }), bothFuture),
+  withClaims(
+    'BadJwtLifetime',
+    'exp before iat',
+    (_fixture, now) => ({ iat: now + 20, exp: now + 10 }),
+    atprotoLifetime,
+  ),
+  withClaims('BadJwtLifetime', 'exp at iat', (_fixture, now) => ({ iat: now + 20, exp: now + 20 }), atprotoLifetime),
+  withClaims('BadJwtLifetime', 'iat in 40 seconds', (_fixture, now) => ({ iat: now + 40, exp: now + 60 }), bothFuture),
   withClaims(
     'BadJwtLifetime',
     'iat in an hour',
-    (_scene, now) => ({ iat: now + 3_600, exp: now + 3_660 }),
+    (_fixture, now) => ({ iat: now + 3_600, exp: now + 3_660 }),
     atprotoFuture,
   ),
   withClaims('BadJwt', 'iat as text', () => ({ iat: 'now' }), atprotoNumbers),
-  withClaims('BadJwt', 'iat with a fraction', (_scene, now) => ({ iat: now + 0.5 }), atprotoNumbers),
+  withClaims('BadJwt', 'iat with a fraction', (_fixture, now) => ({ iat: now + 0.5 }), atprotoNumbers),
   withClaims('BadJwt', 'iat negative', () => ({ iat: -1 }), atprotoNumbers),
   withClaims('BadJwt', 'iat null', () => ({ iat: null }), atprotoNumbers),
-  withClaims('BadJwtLifetime', 'nbf in 40 seconds', (_scene, now) => ({ nbf: now + 40 }), atprotoFuture),
+  withClaims('BadJwtLifetime', 'nbf in 40 seconds', (_fixture, now) => ({ nbf: now + 40 }), atprotoFuture),
   withClaims('BadJwt', 'nbf as null', () => ({ nbf: null }), atprotoNumbers),
   withClaims('BadJwt', 'nbf as text', () => ({ nbf: '0' }), atprotoNumbers),
 ];
@@ -140,8 +150,8 @@ const issuers: readonly TokenCase[] = [
     ['a did:plc with digits it cannot have', 'did:plc:aaaaaaaaaaaaaaaaaaaaaaa1'],
     ['a lone surrogate', 'did:web:\ud800.nightjar.dev'],
   ].map(([what, iss]) => withClaims('BadJwtIssuer', `iss as ${what}`, () => ({ iss }))),
-  withClaims('BadJwtIssuer', 'iss that no directory knows', () => ({ iss: randomPlcDid() })),
-  withClaims('BadJwtIssuer', 'iss of an account that has ended', ({ plc }) => {
+  withClaims('BadJwtIssuer', 'iss that the directory does not have', () => ({ iss: randomPlcDid() })),
+  withClaims('BadJwtIssuer', 'iss of a deleted account', ({ plc }) => {
     const { did } = createAccount(plc);
     plc.misbehave(did, 'tombstone');
     return { iss: did };
@@ -151,12 +161,12 @@ const issuers: readonly TokenCase[] = [
     plc.register({ id: did, verificationMethod: [] });
     return { iss: did };
   }),
-  withClaims('BadJwtIssuer', 'iss whose document is of somebody else', ({ plc }) => {
+  withClaims('BadJwtIssuer', 'iss whose document has another id', ({ plc }) => {
     const { did } = createAccount(plc);
     plc.misbehave(did, 'wrong-id');
     return { iss: did };
   }),
-  withClaims('BadJwtSignature', 'iss of somebody else', ({ plc }) => ({ iss: createAccount(plc).did })),
+  withClaims('BadJwtSignature', 'iss of another account', ({ plc }) => ({ iss: createAccount(plc).did })),
 ];
 
 const jtis: readonly TokenCase[] = [
@@ -218,7 +228,7 @@ const signatures: readonly TokenCase[] = [
   ),
 ];
 
-/** Tokens that are well made, and wrong. */
+/** Well-formed tokens with wrong claims or signatures. */
 export const wrongTokens: readonly TokenCase[] = [
   ...times,
   ...audiences,

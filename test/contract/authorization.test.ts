@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { methodNames } from '#xrpc/mls/endpoints.ts';
 import { required } from '#platform/errors.ts';
-import { sceneCalls } from '../support/clients/authorization-calls.ts';
-import { gatherCast, newScene, sceneOfNothing } from '../support/clients/authorization-fixture.ts';
-import type { Cast, Scene } from '../support/clients/authorization-fixture.ts';
+import { methodCalls } from '../support/clients/authorization-calls.ts';
+import {
+  createParticipants,
+  createConversationFixture,
+  missingConversationFixture,
+} from '../support/clients/authorization-fixture.ts';
+import type { Participants, ConversationFixture } from '../support/clients/authorization-fixture.ts';
 import { createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
 import { openEventStream, StreamRefused } from '../support/clients/event-stream.ts';
 import { startLoopbackPds } from '../support/network/loopback-pds.ts';
@@ -12,26 +16,26 @@ import { openServerSentEvents, ServerSentEventsRefused } from '../support/client
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { errorNameOf } from '../support/clients/xrpc-client.ts';
-import type { RawAnswer, RawRequest, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { RawResponse, RawRequest, XrpcClient } from '../support/clients/xrpc-client.ts';
 import { authorization, notThere, roles } from './authorization.ts';
 import type { AuthorizedMethod, Outcome, Role } from './authorization.ts';
 
 let bed: TestBed;
 let pds: LoopbackPds;
-let cast: Cast;
-/** Whatever is refused, or only read, is about this one. */
-let shared: Scene;
-let nothing: Scene;
+let participants: Participants;
+/** The conversation of all calls that are refused or only read. */
+let shared: ConversationFixture;
+let nothing: ConversationFixture;
 
 beforeAll(async () => {
   pds = await startLoopbackPds();
   bed = await startTestBed({ env: { BLOCK_CHECKS: 'true' } });
-  cast = await gatherCast(bed, pds, aCursor);
-  shared = await newScene(cast);
-  // Made now, so that making them does not count as the effect of a refused call; the Welcome's commit ends the epoch.
+  participants = await createParticipants(bed, pds, aCursor);
+  shared = await createConversationFixture(participants);
+  // Created first, so that their creation is not seen as an effect of a refused call; the Welcome's commit ends the epoch.
   await Promise.all([shared.reportId(), shared.additionId(), shared.inviteId(), shared.groupInfo()]);
   await Promise.all([shared.welcome(), shared.chatRequest()]);
-  nothing = sceneOfNothing(cast);
+  nothing = missingConversationFixture(participants);
 });
 afterAll(async () => {
   await bed.stop();
@@ -51,37 +55,37 @@ const methods = Object.keys(authorization) as AuthorizedMethod[];
 const isStream = (method: AuthorizedMethod): method is 'streamConvoEvents' | 'subscribeConvoEvents' =>
   method === 'streamConvoEvents' || method === 'subscribeConvoEvents';
 
-/** What came of a call: the outcome, and all that a caller could tell two answers apart by. */
-interface Seen {
+/** The outcome of a call, and all parts of the response that could differ between two cases. */
+interface CallResult {
   readonly outcome: Outcome;
   readonly shown: unknown;
 }
 
-async function see(method: AuthorizedMethod, scene: Scene, role: Role): Promise<Seen> {
-  const client = cast.clients[role];
-  if (isStream(method)) return seeStream(method, client, scene.convoId);
-  const request: RawRequest = await sceneCalls[method](scene, role);
-  const answer = await client.raw(method, request);
-  return { outcome: outcomeOf(answer), shown: comparable(answer) };
+async function callOnce(method: AuthorizedMethod, fixture: ConversationFixture, role: Role): Promise<CallResult> {
+  const client = participants.clients[role];
+  if (isStream(method)) return callStream(method, client, fixture.convoId);
+  const request: RawRequest = await methodCalls[method](fixture, role);
+  const response = await client.raw(method, request);
+  return { outcome: outcomeOf(response), shown: comparable(response) };
 }
 
-/** Refusals of these two stand in the answer itself. */
-function outcomeOf(answer: RawAnswer): Outcome {
-  if (answer.status !== 200) return String(errorNameOf(answer));
-  const { claimed, success } = JSON.parse(answer.text) as Record<string, unknown>;
+/** Returns the outcome. Two methods report refusals in the body of a 200 response. */
+function outcomeOf(response: RawResponse): Outcome {
+  if (response.status !== 200) return String(errorNameOf(response));
+  const { claimed, success } = JSON.parse(response.text) as Record<string, unknown>;
   return claimed === false || success === false ? 'nothing' : 'ok';
 }
 
-function comparable({ status, headers, text }: RawAnswer): unknown {
+function comparable({ status, headers, text }: RawResponse): unknown {
   const varying = ['date', 'x-request-id', 'ratelimit-remaining', 'ratelimit-reset'];
   return { status, text, headers: [...headers].filter(([name]) => !varying.includes(name)) };
 }
 
-async function seeStream(
+async function callStream(
   method: 'streamConvoEvents' | 'subscribeConvoEvents',
   client: XrpcClient,
   convoId: string,
-): Promise<Seen> {
+): Promise<CallResult> {
   try {
     if (method === 'streamConvoEvents') (await openServerSentEvents(client, { convoId })).close();
     else {
@@ -95,15 +99,17 @@ async function seeStream(
   }
 }
 
-/** Calls that change a conversation or use up what is in it get one of their own, so that no cell depends on another. */
-function sceneFor(method: AuthorizedMethod, role: Role): Promise<Scene> | Scene {
+/** Returns a new conversation for calls that change it or consume its data, so that the cells of the table are independent. */
+function fixtureFor(method: AuthorizedMethod, role: Role): Promise<ConversationFixture> | ConversationFixture {
   const row = authorization[method];
   const isRead = method.startsWith('get') && !['getGroupInfo', 'getWelcome'].includes(method);
-  const isOfPerson = ['ok', 'DeviceNotFound', 'BlockNotVerified'].includes(row.stranger);
-  return row[role] === 'ok' && !isRead && !isOfPerson && !isStream(method) ? newScene(cast) : shared;
+  const isOfPerson = ['ok', 'DeviceNotFound', 'BlockNotVerified'].includes(row.nonMember);
+  return row[role] === 'ok' && !isRead && !isOfPerson && !isStream(method)
+    ? createConversationFixture(participants)
+    : shared;
 }
 
-/** Everything about the shared conversation that a call could change. */
+/** Reads all data of the shared conversation that a call could change. */
 async function stateOfShared(): Promise<unknown> {
   const { groupId } = shared;
   const { sql } = bed.database;
@@ -117,8 +123,8 @@ async function stateOfShared(): Promise<unknown> {
   return [counters, members, counts].map((rows) => [...rows]);
 }
 
-describe('who may do what', () => {
-  test('the table has every method that the service answers, and no other', () => {
+describe('authorization', () => {
+  test('the table has exactly the methods of the service', () => {
     expect(methods.toSorted()).toEqual([...methodNames].toSorted());
   });
 
@@ -126,7 +132,9 @@ describe('who may do what', () => {
     const row = authorization[method];
     const before = await stateOfShared();
     const seen = await Promise.all(
-      roles.map(async (role) => [role, (await see(method, await sceneFor(method, role), role)).outcome] as const),
+      roles.map(
+        async (role) => [role, (await callOnce(method, await fixtureFor(method, role), role)).outcome] as const,
+      ),
     );
     expect(Object.fromEntries(seen)).toEqual(row);
     expect(await stateOfShared(), 'a refusal changed something').toEqual(before);
@@ -136,15 +144,15 @@ describe('who may do what', () => {
     roles.filter((role) => notThere.has(authorization[method][role])).map((role) => [method, role] as const),
   );
 
-  test.for(hidden)('%s: the %s sees the same, byte for byte, as if nothing were there', async ([method, role]) => {
-    const [real, imagined] = [await see(method, shared, role), await see(method, nothing, role)];
+  test.for(hidden)('%s: the %s gets the same bytes as for something that does not exist', async ([method, role]) => {
+    const [real, imagined] = [await callOnce(method, shared, role), await callOnce(method, nothing, role)];
     expect(real).toEqual(imagined);
     expect(real.outcome).toBe(authorization[method][role]);
   });
 });
 
-test('every role is played by somebody, and the other device is the same person', () => {
-  const dids = roles.map((role) => required(cast.clients[role], role).did);
+test('every role has a different account, except for the second device of the member', () => {
+  const dids = roles.map((role) => required(participants.clients[role], role).did);
   expect(new Set(dids).size).toBe(roles.length - 1);
-  expect(cast.clients.otherDevice.did).toBe(cast.clients.member.did);
+  expect(participants.clients.otherDevice.did).toBe(participants.clients.member.did);
 });

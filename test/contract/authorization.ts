@@ -1,26 +1,26 @@
 import type { MethodName } from '../support/clients/xrpc-client.ts';
 
 /**
- * Who somebody is to the conversation, device, report or request that a call is about. Devices and Welcomes are the member's,
- * and so are the requests to chat.
+ * The caller's relation to the conversation, device, report or request of a call. Devices, Welcomes and chat requests belong to the
+ * member.
  */
 export const roles = [
-  'stranger',
-  /** A stranger who shows the secret of a valid invite. */
+  'nonMember',
+  /** A non-member who sends the secret of a valid invite. */
   'invited',
-  /** Left on their own account. */
+  /** Left the conversation by leaveConvo. */
   'left',
   /** Removed by an admin. */
   'removed',
   'member',
-  /** The member, calling from another device of theirs. */
+  /** The member, who calls from another device. */
   'otherDevice',
   'moderator',
   'admin',
 ] as const;
 export type Role = (typeof roles)[number];
 
-/** `ok`, an error name, or `nothing`: answered, as for something that does not exist. */
+/** `ok`, an error name, or `nothing`: status 200 with the same response as for something that does not exist. */
 export type Outcome = string;
 
 /** One row of the table. */
@@ -29,14 +29,14 @@ export type Row = Readonly<Record<Role, Outcome>>;
 export type AuthorizedMethod = MethodName | 'subscribeConvoEvents';
 
 const outside = {
-  stranger: 'ConvoNotFound',
+  nonMember: 'ConvoNotFound',
   invited: 'ConvoNotFound',
   left: 'NotMember',
   removed: 'NotMember',
 } as const;
 
-const everybody: Row = {
-  stranger: 'ok',
+const everyCaller: Row = {
+  nonMember: 'ok',
   invited: 'ok',
   left: 'ok',
   removed: 'ok',
@@ -48,11 +48,11 @@ const everybody: Row = {
 const members: Row = { ...outside, member: 'ok', otherDevice: 'ok', moderator: 'ok', admin: 'ok' };
 const moderators: Row = { ...members, member: 'NotAdmin', otherDevice: 'NotAdmin' };
 const admins: Row = { ...moderators, moderator: 'NotAdmin' };
-/** Whoever lost the group's state but may come back. */
-const returning: Row = { ...members, left: 'ok' };
-/** Only the member, from either device: to all others `refusal`. */
+/** Members, and people who left, who may rejoin. */
+const rejoining: Row = { ...members, left: 'ok' };
+/** Only the member, from either device; all others get `refusal`. */
 const theMember = (refusal: Outcome): Row => ({
-  stranger: refusal,
+  nonMember: refusal,
   invited: refusal,
   left: refusal,
   removed: refusal,
@@ -61,9 +61,9 @@ const theMember = (refusal: Outcome): Row => ({
   moderator: refusal,
   admin: refusal,
 });
-/** To whom there is no conversation, there is nothing in it. */
-const outsiders = (refusal: Outcome): Pick<Row, 'stranger' | 'invited' | 'left' | 'removed'> => ({
-  stranger: refusal,
+/** People who are not in the conversation get `refusal`. */
+const outsiders = (refusal: Outcome): Pick<Row, 'nonMember' | 'invited' | 'left' | 'removed'> => ({
+  nonMember: refusal,
   invited: refusal,
   left: refusal,
   removed: refusal,
@@ -78,73 +78,73 @@ const ownWelcome: Row = {
   admin: 'WelcomeNotFound',
 };
 
-/** Every method, and how it ends for whom. `test/contract/authorization.test.ts` runs every cell. */
+/** The outcome of every method for every role. `test/contract/authorization.test.ts` runs every cell. */
 export const authorization: Readonly<Record<AuthorizedMethod, Row>> = {
   acceptChatRequest: ownRequest,
   addMembers: members,
   blockChatSender: ownRequest,
-  checkBlocks: everybody,
-  claimPendingDeviceAddition: { ...members, stranger: 'nothing', invited: 'nothing' },
+  checkBlocks: everyCaller,
+  claimPendingDeviceAddition: { ...members, nonMember: 'nothing', invited: 'nothing' },
   commit: members,
   completePendingDeviceAddition: { ...members, ...outsiders('nothing') },
   confirmWelcome: members,
-  createConvo: everybody,
+  createConvo: everyCaller,
   createInvite: admins,
   declineChatRequest: ownRequest,
   deleteDevice: ownDevice,
   demoteAdmin: admins,
-  // The moderator in question may step down.
+  // A moderator may demote themselves.
   demoteModerator: { ...admins, moderator: 'ok' },
   getAdminStats: { ...admins, member: 'NotAuthorized', otherDevice: 'NotAuthorized', moderator: 'NotAuthorized' },
   getBlockStatus: members,
-  getChatRequestSettings: everybody,
+  getChatRequestSettings: everyCaller,
   getCommits: members,
-  getConvos: everybody,
+  getConvos: everyCaller,
   getEpoch: members,
   getExpectedConversations: ownDevice,
-  // It shows the roster: those who left have to call rejoin first.
+  // The GroupInfo contains the roster, so people who left must call rejoin first.
   getGroupInfo: { ...members, invited: 'ok' },
   getKeyPackageHistory: ownDevice,
   getKeyPackageStats: ownDevice,
   getKeyPackageStatus: ownDevice,
-  getKeyPackages: everybody,
+  getKeyPackages: everyCaller,
   getMessages: members,
-  getOptInStatus: everybody,
-  getPendingDeviceAdditions: everybody,
+  getOptInStatus: everyCaller,
+  getPendingDeviceAdditions: everyCaller,
   getPolicy: members,
   getReports: moderators,
-  getRequestCount: everybody,
+  getRequestCount: everyCaller,
   getSubscriptionTicket: members,
   getWelcome: ownWelcome,
-  groupInfoRefresh: returning,
+  groupInfoRefresh: rejoining,
   handleBlockChange: theMember('BlockNotVerified'),
   invalidateWelcome: { ...ownWelcome, moderator: 'NotFound', admin: 'NotFound' },
   leaveConvo: members,
-  listChatRequests: everybody,
-  listDevices: everybody,
+  listChatRequests: everyCaller,
+  listDevices: everyCaller,
   listInvites: admins,
   optIn: ownDevice,
-  optOut: everybody,
-  processExternalCommit: { ...returning, invited: 'ok' },
+  optOut: everyCaller,
+  processExternalCommit: { ...rejoining, invited: 'ok' },
   promoteAdmin: admins,
   promoteModerator: admins,
   publishKeyPackage: ownDevice,
-  publishKeyPackages: everybody,
-  readdition: returning,
-  registerDevice: everybody,
+  publishKeyPackages: everyCaller,
+  readdition: rejoining,
+  registerDevice: everyCaller,
   registerDeviceToken: ownDevice,
-  rejoin: returning,
+  rejoin: rejoining,
   removeMember: admins,
   reportMember: members,
   resolveReport: { ...admins, ...outsiders('ReportNotFound') },
   revokeInvite: { ...admins, ...outsiders('InviteNotFound') },
-  sendChatRequest: everybody,
+  sendChatRequest: everyCaller,
   sendMessage: members,
   streamConvoEvents: members,
   subscribeConvoEvents: members,
   syncKeyPackages: ownDevice,
   unregisterDeviceToken: ownDevice,
-  updateChatRequestSettings: everybody,
+  updateChatRequestSettings: everyCaller,
   updateCursor: members,
   updateGroupInfo: members,
   updatePolicy: admins,
@@ -153,7 +153,7 @@ export const authorization: Readonly<Record<AuthorizedMethod, Row>> = {
   warnMember: moderators,
 };
 
-/** What is said of something that does not exist; said of something that does, it has to be the same byte for byte. */
+/** The outcomes for something that does not exist; for something that exists the response must have the same bytes. */
 export const notThere: ReadonlySet<Outcome> = new Set([
   'BlockNotVerified',
   'ConvoNotFound',

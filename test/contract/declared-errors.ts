@@ -7,7 +7,7 @@ const lexicon = z.object({
   defs: z.object({ main: z.object({ errors: z.array(z.object({ name: z.string() })).default([]) }).optional() }),
 });
 
-/** `method.Name` for every error that a method's lexicon declares. */
+/** Returns `method.Name` for every error that a method's lexicon declares. */
 export function declaredErrors(): string[] {
   const folder = join(projectRoot, 'lexicons/blue/catbird/mls');
   return readdirSync(folder).flatMap((file) => {
@@ -16,12 +16,12 @@ export function declaredErrors(): string[] {
   });
 }
 
-/** Whether `pair` (`method.Name`) is on the list, by itself or by its name. */
+/** Whether the list has `pair` (`method.Name`), or its name for all methods. */
 export function isNeverSent(pair: string, neverSent: Readonly<Record<string, string>>): boolean {
   return pair in neverSent || pair.slice(pair.indexOf('.') + 1) in neverSent;
 }
 
-/** What is wrong when the tests of a whole run have seen these pairs. */
+/** Returns the problems of a whole run whose tests have produced the pairs in `seen`. */
 export function refusalProblems(
   declared: readonly string[],
   seen: ReadonlySet<string>,

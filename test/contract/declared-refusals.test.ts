@@ -20,7 +20,7 @@ import type { MethodName, RequestOf, XrpcClient } from '../support/clients/xrpc-
 let bed: TestBed;
 let alice: XrpcClient;
 let bob: XrpcClient;
-/** Of Alice, who made it, and Bob; at epoch 1. */
+/** A conversation of Alice, its creator, and Bob at epoch 1. */
 let conversation: CraftedConversation;
 let convoId: string;
 
@@ -38,7 +38,7 @@ const commitOf = (epoch: number): Buffer => craftCommit(conversation.groupId, ep
 const expires = new Date(Date.now() + 86_400_000).toISOString();
 const nonsense = base64(newSecret(200));
 
-/** What a new device of `client` registers with. */
+/** Makes the registration request of a new device of `client`. */
 async function registration(client: XrpcClient): Promise<RequestOf<'registerDevice'>> {
   const device = await MlsMember.create({ did: client.did, cipherSuite: craftedSuite });
   const { bytes } = await device.createKeyPackage();
@@ -54,7 +54,7 @@ async function keyPackagesOf(device: MlsMember, count: number): Promise<RequestO
   return made.map(({ bytes }) => ({ keyPackage: base64(bytes), cipherSuite: craftedSuite }));
 }
 
-/** A package of a device of Alice's that has as many as it may. */
+/** Makes a key package of a device of Alice that already has the maximum number. */
 async function packageTooMany(): Promise<RequestOf<'publishKeyPackage'>> {
   const device = await MlsMember.create({ did: alice.did, cipherSuite: craftedSuite });
   const made = await keyPackagesOf(device, 3);
@@ -65,7 +65,7 @@ async function packageTooMany(): Promise<RequestOf<'publishKeyPackage'>> {
   return first(made);
 }
 
-/** Each call, by whom it is made (Alice unless said), and the refusal that it must end with. */
+/** Each call, its caller (default: Alice), and the refusal that it must end with. */
 const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> | Promise<Case<Name>>>> } = {
   addMembers: {
     InvalidCommit: () => ({ convoId, didList: [randomPlcDid()], commit: nonsense }),
@@ -235,7 +235,7 @@ function by<Name extends MethodName>(client: XrpcClient, request: RequestOf<Name
   return new CaseOf(client, request);
 }
 
-/** Somebody for whom a Welcome waits, and the packages that it names. */
+/** Invites a person, and returns the Welcome with the key packages that it references. */
 async function welcomed(): Promise<{ welcome: Buffer; refs: Buffer[]; invited: XrpcClient; id: string }> {
   const invited = bed.client();
   const refs = await refsOf(invited);
@@ -249,7 +249,7 @@ async function welcomed(): Promise<{ welcome: Buffer; refs: Buffer[]; invited: X
   return { welcome, refs, invited, id };
 }
 
-/** KeyPackageRefs that `owner` has published and Alice has fetched. */
+/** Publishes key packages of `owner` and fetches them as Alice. @returns their KeyPackageRefs. */
 async function refsOf(owner: XrpcClient): Promise<Buffer[]> {
   await publishPackages(owner);
   const { keyPackages } = await alice.call('getKeyPackages', { dids: [owner.did], cipherSuite: craftedSuite });
@@ -264,7 +264,7 @@ function first<Item>(items: readonly Item[]): Item {
   return item;
 }
 
-/** Somebody who is in as many conversations as a person may be. */
+/** Puts a person into the maximum number of conversations. @returns their DID. */
 async function busyPerson(client = bed.client()): Promise<string> {
   const privacy = createPrivacy(parseKeyRing(bed.identityKey));
   await ensureAccount({ db: bed.database.db, privacy }, client.did);

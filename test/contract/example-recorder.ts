@@ -1,29 +1,29 @@
 import { lexToJson } from '@atproto/lex-json';
 import type { LexValue } from '@atproto/lex-schema';
-import type { AnswerOf, MethodName, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
-import { createStandIns } from './stand-ins.ts';
+import type { ResponseOf, MethodName, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import { createPlaceholders } from './placeholders.ts';
 
-/** One call that a test has made, with stand-ins for what differs from run to run. */
+/** One call of a test, with fixed values in place of those that differ between runs. */
 export interface Example {
   readonly request: unknown;
   readonly answer: unknown;
 }
 
-/** Makes calls and keeps the first of each method. */
+/** Makes calls and records the first of each method. */
 export interface ExampleRecorder {
-  call<Name extends MethodName>(name: Name, client: XrpcClient, request: RequestOf<Name>): Promise<AnswerOf<Name>>;
-  /** Keeps what did not come from a call. */
+  call<Name extends MethodName>(name: Name, client: XrpcClient, request: RequestOf<Name>): Promise<ResponseOf<Name>>;
+  /** Records an example that is not from a call. */
   keep(name: string, example: Example): void;
-  /** By method, in alphabetical order. */
+  /** Returns the examples by method, in alphabetical order. */
   examples(): Readonly<Record<string, Example>>;
 }
 
-/** @param names what to show in place of a value, wherever it stands. */
+/** @param names the texts to show in place of values, by value. */
 export function createExampleRecorder(names: ReadonlyMap<string, string>): ExampleRecorder {
   const kept = new Map<string, Example>();
-  const standIn = createStandIns(names);
+  const replaceVarying = createPlaceholders(names);
   const keep = (name: string, { request, answer }: Example): void => {
-    if (!kept.has(name)) kept.set(name, { request: standIn(request), answer: standIn(answer) });
+    if (!kept.has(name)) kept.set(name, { request: replaceVarying(request), answer: replaceVarying(answer) });
   };
   return {
     keep,

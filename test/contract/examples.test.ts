@@ -18,8 +18,8 @@ import { projectRoot } from '../conventions/source-tree.ts';
 import { createExampleRecorder } from './example-recorder.ts';
 import type { ExampleRecorder } from './example-recorder.ts';
 
-// The story behind the examples of docs/api: each page shows a call that this test has made. After a change of the story or of
-// an answer: npx vitest run --config test/vitest.config.ts test/contract/examples.test.ts -u, then npm run codegen.
+// Makes the calls that the pages of docs/api show as examples. After a change of this test or of a response, run
+// npx vitest run --config test/vitest.config.ts test/contract/examples.test.ts -u, then npm run codegen.
 
 let bed: TestBed;
 let pds: LoopbackPds;
@@ -27,20 +27,20 @@ let record: ExampleRecorder;
 let alice: XrpcClient;
 let bob: XrpcClient;
 let carol: XrpcClient;
-/** Of Alice and Bob; each step says which epoch it leaves behind. */
+/** A conversation of Alice and Bob. */
 let convoId: string;
 let groupId: Buffer;
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const expires = new Date(Date.now() + 20 * 86_400_000).toISOString();
 
-/** People of the story by what their DID is shown as. */
+/** The people of the examples, by the name that replaces their DID. */
 const people = ['alice', 'bob', 'carol', 'dave', 'eve'] as const;
 let clients: ReadonlyMap<string, XrpcClient>;
 
 function person(name: (typeof people)[number]): XrpcClient {
   const client = clients.get(name);
-  if (client === undefined) throw new RangeError(`${name} is not in the story`);
+  if (client === undefined) throw new RangeError(`there is no client named ${name}`);
   return client;
 }
 
@@ -99,7 +99,7 @@ test('devices, key packages and opting in', async () => {
   await record.call('listDevices', alice, {});
 });
 
-test('a conversation begins', async () => {
+test('a conversation is created', async () => {
   const { keyPackages } = await record.call('getKeyPackages', alice, { dids: [bob.did], cipherSuite });
   const refs = keyPackages.map(({ keyPackageHash }) => Buffer.from(keyPackageHash ?? '', 'hex'));
   groupId = newSecret(16);
@@ -135,7 +135,7 @@ test('messages and events', async () => {
   await record.call('updateCursor', bob, { convoId, cursor: event.cursor });
 });
 
-test('a second device is added, and devices are looked after', async () => {
+test('a second device is added, and devices are managed', async () => {
   const laptop = await register(alice, 'Laptop');
   const { pendingAdditions } = await record.call('getPendingDeviceAdditions', bob, { convoIds: [convoId] });
   const pendingAdditionId = pendingAdditions[0]?.id ?? '';
@@ -150,7 +150,7 @@ test('a second device is added, and devices are looked after', async () => {
   await record.call('syncKeyPackages', alice, { deviceId: telephone.deviceId, localHashes: [] });
 });
 
-test('members come, get roles and go', async () => {
+test('members are added, get roles, and leave', async () => {
   const commit = (epoch: number): string => base64(craftCommit(groupId, epoch));
   await record.call('addMembers', alice, { convoId, didList: [carol.did], commit: commit(1) });
   await record.call('getCommits', bob, { convoId, fromEpoch: 2 });
@@ -232,12 +232,12 @@ test('a Welcome that cannot be used', async () => {
   await record.call('invalidateWelcome', carol, { convoId: lost, reason: 'keys lost' });
 });
 
-test('a stranger asks', async () => {
-  const [stranger, pest] = [person('dave'), person('eve')];
+test('a person without a common conversation sends a chat request', async () => {
+  const [requester, unwantedRequester] = [person('dave'), person('eve')];
   await record.call('updateChatRequestSettings', alice, { autoExpireDays: 14 });
   await record.call('getChatRequestSettings', alice, {});
   const heldMessages = [{ ciphertext: newSecret(512), paddedSize: 512 }];
-  const { requestId } = await record.call('sendChatRequest', stranger, {
+  const { requestId } = await record.call('sendChatRequest', requester, {
     recipientDid: alice.did,
     previewText: 'We met at the station.',
     heldMessages,
@@ -245,24 +245,24 @@ test('a stranger asks', async () => {
   await record.call('getRequestCount', alice, {});
   await record.call('listChatRequests', alice, { status: 'pending' });
   await record.call('acceptChatRequest', alice, { requestId });
-  const unwanted = await pest.call('sendChatRequest', { recipientDid: alice.did });
+  const unwanted = await unwantedRequester.call('sendChatRequest', { recipientDid: alice.did });
   await record.call('declineChatRequest', alice, { requestId: unwanted.requestId, reportReason: 'spam' });
-  await record.call('blockChatSender', alice, { senderDid: pest.did });
+  await record.call('blockChatSender', alice, { senderDid: unwantedRequester.did });
 });
 
-test('goodbye', async () => {
+test('a person opts out', async () => {
   await record.call('leaveConvo', bob, { convoId });
   await record.call('deleteDevice', alice, { deviceId: telephone.deviceId });
   const { text } = await alice.raw('optOut', { verb: 'POST' });
   record.keep('optOut', { request: undefined, answer: JSON.parse(text) });
 });
 
-test('the pages show what this test saw', async () => {
+test('the examples file has the calls of this test', async () => {
   const text = `${JSON.stringify(record.examples(), undefined, 2)}\n`;
   await expect(text).toMatchFileSnapshot('examples.json');
 });
 
-test('every method has its example', () => {
+test('every method has an example', () => {
   const notMethods = new Set(['endpoints', 'errors', 'views']);
   const methods = readdirSync(join(projectRoot, 'src/xrpc/mls')).map((file) => file.replace('.ts', ''));
   const shown = record.examples();

@@ -2,13 +2,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { noteRefusalsIn, seenRefusals } from '../support/seen-refusals.ts';
+import { noteRefusalsIn, seenRefusals } from '../support/recorded-refusals.ts';
 import { declaredErrors, refusalProblems } from './declared-errors.ts';
 import { neverSent } from './never-sent.ts';
 
 /**
- * Lets all test files of the run note the refusals they see. When all of them ran and passed, the end of the run fails unless
- * every declared error was seen or is listed as never sent. A run of some files says nothing about it.
+ * Makes all test files record the refusals of servers. If all files ran and passed, the run fails unless every declared error was
+ * produced or is listed as never sent. A run of some files is not checked.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'nightjar-refusals-'));

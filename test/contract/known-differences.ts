@@ -1,14 +1,14 @@
-const suite = 'a suite that the service handles, too';
-const device = 'tokens name a person, so a caller says which of their devices is meant';
+const suite = 'the service supports this suite too';
+const device = 'a token identifies a person, so the caller names the device';
 const firstAnswer = 'a repeated call must not have a second effect';
-const ofConversations = 'ConvoNotFound is for strangers and NotMember for former members, alike in every method';
+const ofConversations = 'in every method ConvoNotFound is for non-members and NotMember for removed members';
 
 /**
- * Every difference from the reference lexicons, with its reason. `+` is ours only, `-` theirs only; `*` stands for any method or
- * definition. What is added is optional for old clients, and limits are only ever wider.
+ * Every difference from the reference lexicons, with its reason. `+` is only in our lexicons, `-` only in the reference; `*` matches any
+ * method or definition. Added fields are optional, and changed limits are wider.
  */
 export const knownDifferences: Readonly<Record<string, string>> = {
-  '+ commit': 'a commit that changes nobody needs a method',
+  '+ commit': 'a commit that changes no membership needs a method',
   '+ confirmWelcome': 'clients of the seed set call it',
   '+ getWelcome': 'clients of the seed set call it',
   '+ streamConvoEvents': 'clients of the seed set call it',
@@ -21,8 +21,9 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ publishKeyPackages.keyPackageItem.properties.deviceId': device,
   '+ *.main.input.schema.properties.groupInfo': 'others can then join by external commit at once',
   '+ *.main.input.schema.properties.idempotencyKey': firstAnswer,
-  '+ processExternalCommit.main.input.schema.properties.pskHash': 'somebody with an invite has to show it',
-  '+ getGroupInfo.main.parameters.properties.pskHash': 'somebody with an invite needs it to join',
+  '+ processExternalCommit.main.input.schema.properties.pskHash':
+    'an invited person has to send the hash of the invite',
+  '+ getGroupInfo.main.parameters.properties.pskHash': 'an invited person needs the GroupInfo to join',
   '+ getReports.reportView.properties.action': 'other admins see what was decided',
   '+ getReports.reportView.properties.category': 'an admin sees what kind of thing is reported',
   '+ getReports.reportView.properties.messageIds': 'an admin sees which messages are meant',
@@ -36,16 +37,16 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ publishKeyPackage.main.output.schema.properties.warning': 'a package may fit no device',
   '+ publishKeyPackages.main.output.schema.properties.warning': 'a package may fit no device',
   '+ rejoin.main.output.schema.properties.warning': 'a package may fit no device',
-  '+ publishKeyPackages.batchError.properties.message': 'one error name stands for several rules',
-  '+ subscribeConvoEvents.infoEvent.properties.available': 'a device whose stock is low hears of it',
+  '+ publishKeyPackages.batchError.properties.message': 'one error name is used for several rules',
+  '+ subscribeConvoEvents.infoEvent.properties.available': 'the stream reports a device with few key packages left',
   '+ subscribeConvoEvents.infoEvent.properties.code':
-    'a stream begins with its cursor, and a device whose stock is low hears of it',
-  '+ subscribeConvoEvents.infoEvent.properties.deviceId': 'a device whose stock is low hears of it',
+    'a stream begins with its cursor, and reports devices with few key packages left',
+  '+ subscribeConvoEvents.infoEvent.properties.deviceId': 'the stream reports a device with few key packages left',
   '+ subscribeConvoEvents.infoEvent.properties.convoId': 'a warning reaches the warned person as an infoEvent',
   '+ subscribeConvoEvents.infoEvent.properties.reason': 'a warning reaches the warned person as an infoEvent',
   '+ subscribeConvoEvents.infoEvent.properties.warningId': 'a warning reaches the warned person as an infoEvent',
   '+ subscribeConvoEvents.main.parameters.properties.ticket': 'public clients send it in the query',
-  '+ subscribeConvoEvents.messageEvent.properties.ephemeral': 'tells a message that is not stored from one that is',
+  '+ subscribeConvoEvents.messageEvent.properties.ephemeral': 'distinguishes messages that are not stored',
 
   '+ getKeyPackages.main.parameters.properties.asMlsMessage': 'some MLS libraries read no bare KeyPackage',
   '+ claimPendingDeviceAddition.main.input.schema.properties.asMlsMessage':
@@ -74,14 +75,14 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '- sendMessage.main.input.schema.properties.paddedSize.maximum': 'MessageTooLarge is sent for it',
   'sendMessage.main.input.schema.properties.msgId.maxLength: 26 → 36': 'public clients send UUIDs',
 
-  '+ *.main.errors.BlueskyServiceUnavailable': 'block records lie in repositories that may not answer',
+  '+ *.main.errors.BlueskyServiceUnavailable': 'block records are in repositories that may be unavailable',
   '+ *.main.errors.ConvoAlreadyExists': 'a taken group id needs a name',
   '+ *.main.errors.ConvoNotFound': ofConversations,
   '+ *.main.errors.NotMember': ofConversations,
   '+ *.main.errors.ConsumerTooSlow': 'a subscriber that is cut must learn why',
   '+ *.main.errors.DeviceNotFound': 'the device that was named may not be there',
   '+ *.main.errors.EpochMismatch': 'a lost race for an epoch needs a name, and the epoch now',
-  '+ *.main.errors.IdempotencyKeyReused': 'the first answer would be wrong for another input',
+  '+ *.main.errors.IdempotencyKeyReused': 'the first response would be wrong for another input',
   '+ *.main.errors.InvalidAsset': 'held messages fill a size bucket',
   '+ *.main.errors.JwtRevoked': 'a subscriber whose tokens an operator refuses must learn why',
   '+ *.main.errors.KeyPackageNotFound': 'a Welcome may name packages that are not there',
@@ -95,7 +96,7 @@ export const knownDifferences: Readonly<Record<string, string>> = {
   '+ *.main.errors.NotAdmin': 'one name for a member without the role, in place of Unauthorized',
   '+ *.main.errors.PolicyViolation': 'a refusal by policy needs a name',
   '+ *.main.errors.RequestNotFound': 'the request that was named may not be there',
-  '+ *.main.errors.TargetNotMember': 'tells the missing target from the missing caller',
+  '+ *.main.errors.TargetNotMember': 'distinguishes a missing target from a caller who is not a member',
   '+ *.main.errors.TooManyConnections': 'subscriptions of an account are bounded',
   '+ *.main.errors.TooManyConversations': 'conversations of an account are bounded',
   '+ *.main.errors.TooManyMembers': 'members of a conversation are bounded',

@@ -1,12 +1,12 @@
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 type JsonObject = { readonly [key: string]: Json };
 
-/** Where a list may be left out, it is an empty one. */
+/** Lists that may be omitted; an omitted list equals an empty one. */
 const emptyLists: JsonObject = { errors: [], required: [] };
 
 /**
- * Every difference of two lexicons but their descriptions, one line each: `- path` is in `theirs` only, `+ path` in `ours` only,
- * `path: a → b` has another value. Lists are sets: of names (errors), or of words (required, known values, references).
+ * Returns every difference between two lexicons except descriptions, one line each: `- path` is only in `theirs`, `+ path` only in
+ * `ours`, and `path: a → b` has another value. Lists are compared as sets.
  */
 export function lexiconDifferences(path: string, theirs: Json, ours: Json): string[] {
   const [left, right] = [asObject(theirs), asObject(ours)];
@@ -22,7 +22,7 @@ export function lexiconDifferences(path: string, theirs: Json, ours: Json): stri
   });
 }
 
-/** A property may be called "description", and is then no text. */
+/** Whether a key is a description. A property may also have the name "description", but then its value is an object. */
 function isDescription(key: string, value: Json | undefined): boolean {
   return key === 'description' && typeof value === 'string';
 }

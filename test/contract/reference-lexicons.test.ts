@@ -6,7 +6,7 @@ import { knownDifferences } from './known-differences.ts';
 import { lexiconDifferences } from './lexicon-difference.ts';
 import type { Json } from './lexicon-difference.ts';
 
-/** The lexicons that public clients were made for. They are not ours to publish, so only some machines have them. */
+/** The lexicons that public clients use. They may not be published here, so only some machines have them. */
 const referenceFolder = join(projectRoot, '../shared/reference/lexicons/mls');
 const ourFolder = join(projectRoot, 'lexicons/blue/catbird/mls');
 const namespace = 'blue.catbird.mls';
@@ -20,7 +20,7 @@ function definitionsIn(path: string): Json {
   return defs;
 }
 
-/** Differences without a reason, and reasons without a difference; `*` in a reason's key stands for any method or definition. */
+/** Returns differences without a reason and reasons without a difference; `*` in a reason's key matches any method or definition. */
 function problemsOf(differences: readonly string[], reasons: Readonly<Record<string, string>>): string[] {
   const patterns = Object.keys(reasons).map((key) => ({ key, fits: patternOf(key) }));
   return [
@@ -38,7 +38,7 @@ function patternOf(key: string): RegExp {
 }
 
 test.skipIf(!existsSync(referenceFolder))(
-  'the lexicons hold all of the reference set; every difference has its reason (skipped where the set is not beside the project)',
+  'every difference from the reference lexicons has a reason (skipped where they are not beside the project)',
   () => {
     const methods = methodsIn(referenceFolder);
     expect(methods).toHaveLength(66);
@@ -56,7 +56,7 @@ test.skipIf(!existsSync(referenceFolder))(
   },
 );
 
-test('a method, field, type, limit, requirement, error and word that differ are told apart from descriptions', () => {
+test('different methods, fields, types, limits, requirements, errors and values are reported, and descriptions are not', () => {
   const theirs = {
     main: {
       type: 'query',

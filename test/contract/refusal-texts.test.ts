@@ -13,7 +13,7 @@ import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
-/** Other inputs every day, the same all day long. */
+/** The inputs change every day and stay the same within a day. */
 const seed = Number(process.env['FUZZ_SEED'] ?? new Date().toISOString().slice(0, 10).replaceAll('-', ''));
 const variants = 12;
 const canary = 'KestrelZq9x';
@@ -21,7 +21,7 @@ const expires = new Date(Date.now() + 86_400_000).toISOString() as `${string}Z`;
 
 let bed: TestBed;
 let alice: XrpcClient;
-let stranger: XrpcClient;
+let nonMember: XrpcClient;
 let conversation: CraftedConversation;
 let device: MlsMember;
 let groupInfo: Uint8Array;
@@ -29,7 +29,7 @@ let keyPackage: Uint8Array;
 
 beforeAll(async () => {
   bed = await startTestBed();
-  [alice, stranger] = [bed.client(), bed.client()];
+  [alice, nonMember] = [bed.client(), bed.client()];
   conversation = await createCraftedConversation(alice, []);
   device = await MlsMember.create({ did: alice.did, cipherSuite: craftedSuite });
   keyPackage = (await device.createKeyPackage()).bytes;
@@ -41,14 +41,14 @@ afterAll(() => bed.stop());
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
-/** `count` different values, the same for one seed. */
+/** Generates `count` different values, the same ones for the same seed. */
 function some<Value>(arbitrary: fc.Arbitrary<Value>, count = variants): Value[] {
   return fc.sample(arbitrary, { numRuns: count, seed });
 }
 
 type Send = RequestOf<'sendMessage'>;
 
-/** Bytes as a padded message: with its length in front, and zeros behind. */
+/** Puts a message into the padding envelope: its length, the message, and zeros. */
 function enveloped(message: Uint8Array): Buffer {
   const sizeBytes = [512, 1_024, 2_048, 4_096, 8_192, 16_384].find((size) => size >= message.length + 4) ?? 0;
   const padded = Buffer.alloc(sizeBytes);
@@ -63,9 +63,9 @@ const sent = (ciphertext: Buffer, more: Partial<Send> = {}): Send => ({
   paddedSize: ciphertext.length,
   ...more,
 });
-const honest = (): Buffer => craftApplication(conversation.groupId, 0);
+const validMessage = (): Buffer => craftApplication(conversation.groupId, 0);
 const changed = (change: (padded: Buffer, sizeBytes: number) => void): Buffer => {
-  const padded = honest();
+  const padded = validMessage();
   change(padded, padded.readUInt32BE());
   return padded;
 };
@@ -79,9 +79,9 @@ const notIds = fc
   .map((id) => `${canary}${id}`.slice(0, 36))
   .filter((id) => !/^[0-9A-Za-z]{26}$/.test(id));
 
-/** For each rule of sendMessage: its text, and inputs that break it alone. */
+/** The rules of sendMessage, each with its text and inputs that break only this rule. */
 const sendRules: readonly (readonly [rule: string, text: string, inputs: () => Send[]])[] = [
-  ['the form of msgId', assets.msgIdForm, () => some(notIds).map((msgId) => sent(honest(), { msgId }))],
+  ['the form of msgId', assets.msgIdForm, () => some(notIds).map((msgId) => sent(validMessage(), { msgId }))],
   [
     'paddedSize is a bucket',
     assets.noBucket,
@@ -93,7 +93,10 @@ const sendRules: readonly (readonly [rule: string, text: string, inputs: () => S
   [
     'ciphertext fills paddedSize',
     assets.notPaddedSize,
-    () => some(fc.constantFrom(1_024, 2_048, 4_096, 8_192, 16_384)).map((paddedSize) => sent(honest(), { paddedSize })),
+    () =>
+      some(fc.constantFrom(1_024, 2_048, 4_096, 8_192, 16_384)).map((paddedSize) =>
+        sent(validMessage(), { paddedSize }),
+      ),
   ],
   [
     'an MLSMessage or an envelope',
@@ -154,13 +157,13 @@ const sendRules: readonly (readonly [rule: string, text: string, inputs: () => S
   ['no KeyPackage', assets.isKeyPackage, () => [sent(enveloped(wrapped(5, keyPackage)))]],
 ];
 
-/** In an MLSMessage, if it does not come in one. */
+/** Adds the MLSMessage header if `bytes` have none. */
 function wrapped(wireFormat: number, bytes: Uint8Array): Buffer {
   const header = Buffer.of(0, 1, 0, wireFormat);
   return header.equals(Buffer.from(bytes).subarray(0, 4)) ? Buffer.from(bytes) : Buffer.concat([header, bytes]);
 }
 
-/** A refusal holds nothing of the request: no canary, and none of its longer texts. */
+/** Checks that a refusal contains neither the canary nor a longer text of the request. */
 function expectNothingEchoed(text: string, request: object): void {
   expect(text).not.toContain(canary);
   for (const value of Object.values(request)) {
@@ -178,14 +181,14 @@ describe(`sendMessage names the rule that a message breaks (FUZZ_SEED=${seed})`,
           expect.stringContaining(text),
         ]);
         expectNothingEchoed(JSON.stringify(body), input);
-        const unknown = await stranger.refusal('sendMessage', { ...input, delivery });
-        expect(unknown.body, 'a stranger learns from it whether the conversation exists').toEqual(body);
+        const unknown = await nonMember.refusal('sendMessage', { ...input, delivery });
+        expect(unknown.body, 'a nonMember learns from it whether the conversation exists').toEqual(body);
       }
     }
   });
 
-  test('a message that breaks none is accepted', async () => {
-    await expect(alice.call('sendMessage', sent(honest()))).resolves.toMatchObject({ seq: expect.any(Number) });
+  test('a message that breaks no rule is accepted', async () => {
+    await expect(alice.call('sendMessage', sent(validMessage()))).resolves.toMatchObject({ seq: expect.any(Number) });
   });
 });
 
@@ -253,7 +256,7 @@ describe('commits', () => {
     }
   });
 
-  test('one that is too large', async () => {
+  test('a commit that is too large', async () => {
     const externalCommit = base64(Buffer.alloc(limits.messageSizeBytesMax + 1));
     const refused = await alice.refusal('processExternalCommit', { convoId: conversation.convoId, externalCommit });
     expect(refused.body['message']).toBe(reasons.tooLarge);
@@ -272,7 +275,7 @@ describe('key packages', () => {
     return (await maker.createKeyPackage()).bytes;
   }
 
-  /** Publishing one, publishing it in a batch, and registering with it say the same. */
+  /** Expects the same text when the package is published alone, in a batch, and with registerDevice. */
   async function expectRefused(
     client: XrpcClient,
     upload: RequestOf<'publishKeyPackage'>,
@@ -286,7 +289,7 @@ describe('key packages', () => {
     expectNothingEchoed(JSON.stringify([one.body, errors]), upload);
   }
 
-  test('are base64, not over, of a known suite, and whole', async () => {
+  test('must be base64, not expired, of a supported suite, and complete', async () => {
     const person = bed.client();
     for (const text of some(fc.constantFrom('', '!', '====', `${canary}!`, 'Ł'))) {
       await expectRefused(person, { ...uploadOf(Buffer.alloc(0)), keyPackage: text }, reasons.notBase64);
@@ -305,7 +308,7 @@ describe('key packages', () => {
     }
   });
 
-  test('are of the named device, or of a registered one; a person without devices is warned', async () => {
+  test('must belong to the named device or to a registered one; a person without devices gets a hint', async () => {
     const person = bed.client();
     const before = uploadOf(await madeBy(person));
     await expect(person.call('publishKeyPackage', before)).resolves.toEqual({
@@ -321,21 +324,21 @@ describe('key packages', () => {
       await expect(person.call('publishKeyPackage', named)).resolves.toEqual({});
     }
     const ofPhone = (await phone.device.createKeyPackage()).bytes;
-    const ofNobody = await madeBy(person);
+    const ofNoDevice = await madeBy(person);
     await expectRefused(person, { ...uploadOf(ofPhone), deviceId: laptop.deviceId }, reasons.otherDeviceKey);
-    await expectRefused(person, { ...uploadOf(ofNobody), deviceId: laptop.deviceId }, reasons.otherDeviceKey);
-    await expectRefused(person, uploadOf(ofNobody), reasons.unregisteredKey);
+    await expectRefused(person, { ...uploadOf(ofNoDevice), deviceId: laptop.deviceId }, reasons.otherDeviceKey);
+    await expectRefused(person, uploadOf(ofNoDevice), reasons.unregisteredKey);
     const { convoId } = await createCraftedConversation(person, [alice]);
     for (const [deviceId, text] of [
       [undefined, reasons.unregisteredKey],
       [phone.deviceId, reasons.otherDeviceKey],
     ] as const) {
-      const refused = await person.refusal('rejoin', { convoId, keyPackage: base64(ofNobody), deviceId });
+      const refused = await person.refusal('rejoin', { convoId, keyPackage: base64(ofNoDevice), deviceId });
       expect([refused.error, refused.body['message']]).toEqual(['InvalidKeyPackage', text]);
     }
   });
 
-  test('a device that comes back with a new key publishes with that one only, and its stock counts no other', async () => {
+  test('a device registered again with a new key publishes with that key only, and only its packages are counted', async () => {
     const person = bed.client();
     const uuid = newUuid();
     const old = await registerTestDevice(person, { uuid, packages: 3 });
@@ -348,7 +351,7 @@ describe('key packages', () => {
     await expectRefused(person, { ...ofOld, deviceId: old.deviceId }, reasons.otherDeviceKey);
   });
 
-  test('a device registers with packages of its own signature key, and is told the place of the first that is not one', async () => {
+  test('a device registers with packages of its own signature key; the refusal has the index of the first other one', async () => {
     const person = bed.client();
     const { signaturePublicKey } = required(device.device, 'device');
     const packages = [await madeBy(person), (await madeBy(person)).subarray(0, 90), Buffer.from(canary)];
@@ -372,7 +375,7 @@ describe('key packages', () => {
 describe('every text', () => {
   const all = Object.values(refusalReasons).flatMap((texts) => Object.values(texts) as string[]);
 
-  test('says the rule and what to do, in whole sentences, and is the text of one rule', () => {
+  test('states the rule and what to do in whole sentences, and belongs to one rule only', () => {
     for (const text of all) expect(text).toMatch(/^\S.{10,}\. [A-Z].{5,}\.$/s);
     expect(new Set(all).size).toBe(all.length);
   });

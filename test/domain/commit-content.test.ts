@@ -18,22 +18,22 @@ import {
 } from '../support/mls/clear-handshakes.ts';
 import { startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
-import { blankLeaf, createKnownGroup, gatherKnownCast, leavesOfGroup } from '../support/mls/known-group.ts';
-import type { Cast, KnownGroup, Name } from '../support/mls/known-group.ts';
+import { blankLeaf, createKnownGroup, createKnownPeople, leavesOfGroup } from '../support/mls/known-group.ts';
+import type { KnownPeople, KnownGroup, Name } from '../support/mls/known-group.ts';
 
 // Commits in clear are compared with the change that the call declares: every method, every role, every content, by
 // value and by reference.
 
 let harness: DomainHarness;
 let server: TestServer;
-let cast: Cast;
+let people: KnownPeople;
 let shared: KnownGroup;
 
 beforeAll(async () => {
   harness = await startDomainHarness();
   server = { ...harness.server, requireFraming: true };
-  cast = await gatherKnownCast();
-  shared = await createKnownGroup(server, cast);
+  people = await createKnownPeople();
+  shared = await createKnownGroup(server, people);
 });
 afterAll(() => harness.close());
 
@@ -72,22 +72,22 @@ const other = (self: Name): Name => (self === 'carol' ? 'bob' : 'carol');
 const contents: readonly Content[] = [
   { name: 'what the method is for', outcome: undefined, byReference: 'no' },
   { name: 'adds an undeclared person', more: () => [proposals.add(nonMember)], outcome: 'addUndeclared' },
-  { name: 'adds a person who left', more: () => [proposals.add(cast.dids.eve)], outcome: 'addUndeclared' },
+  { name: 'adds a person who left', more: () => [proposals.add(people.dids.eve)], outcome: 'addUndeclared' },
   {
     name: 'adds an identity that is not a DID',
     more: () => [proposals.add('Bob')],
     outcome: 'addIdentity',
     byReference: 'no',
   },
-  { name: 'adds a device of an admin', more: () => [proposals.add(cast.dids.alice)], outcome: undefined },
+  { name: 'adds a device of an admin', more: () => [proposals.add(people.dids.alice)], outcome: undefined },
   {
     name: 'adds a device of the member whom removeMember removes',
-    more: () => [proposals.add(cast.dids.gina)],
+    more: () => [proposals.add(people.dids.gina)],
     outcome: (method) => (method === 'removeMember' ? 'addUndeclared' : undefined),
   },
   {
     name: 'adds a device of the caller',
-    more: (self) => [proposals.add(cast.dids[self])],
+    more: (self) => [proposals.add(people.dids[self])],
     outcome: (method) => (method === 'leaveConvo' ? 'addUndeclared' : undefined),
   },
   { name: 'removes the creator', more: () => removes(...leavesOfGroup.alice), outcome: 'removesMember' },
@@ -95,7 +95,7 @@ const contents: readonly Content[] = [
   { name: 'removes another member', more: (self) => removes(first(other(self))), outcome: 'removesMember' },
   {
     name: 'removes and adds a member who did not request readdition',
-    more: () => [...removes(first('alice')), proposals.add(cast.dids.alice)],
+    more: () => [...removes(first('alice')), proposals.add(people.dids.alice)],
     outcome: 'removesMember',
   },
   {
@@ -112,7 +112,7 @@ const contents: readonly Content[] = [
   { name: 'removes a person who left', more: () => removes(first('eve')), outcome: undefined },
   {
     name: 'removes a leaf of a person who was never a member',
-    more: () => removes(first('ghost')),
+    more: () => removes(first('unlisted')),
     outcome: undefined,
   },
   { name: 'removes a blank leaf', more: () => removes(blankLeaf), outcome: 'removesUnknown' },
@@ -128,7 +128,7 @@ const contents: readonly Content[] = [
   },
   {
     name: 'updates by value',
-    more: (self) => [proposals.update(cast.dids[self])],
+    more: (self) => [proposals.update(people.dids[self])],
     outcome: 'updateByValue',
     byReference: 'no',
   },
@@ -183,7 +183,7 @@ function call(method: Method, did: string, group: KnownGroup, commit: Buffer): P
     case 'commit':
       return commitToGroup(server, { did }, { ...input, welcome: undefined });
     case 'removeMember':
-      return removeMember(server, { did }, { ...input, targetDid: cast.dids.gina });
+      return removeMember(server, { did }, { ...input, targetDid: people.dids.gina });
     case 'leaveConvo':
       return leaveConversation(server, { did }, { ...input, targetDid: undefined });
   }
@@ -193,7 +193,7 @@ function call(method: Method, did: string, group: KnownGroup, commit: Buffer): P
 async function sendAsGina(group: KnownGroup, proposal: Buffer): Promise<Buffer> {
   const { padded, ref } = craftClearProposal({ ...group, epoch: 1, leaf: first('gina'), proposal });
   const message = { conversationId: group.id, msgId: newUuid(), epoch: 1, paddedSize: padded.length };
-  await sendMessage(server, { did: cast.dids.gina }, { ...message, ciphertext: padded });
+  await sendMessage(server, { did: people.dids.gina }, { ...message, ciphertext: padded });
   return byReference(ref);
 }
 
@@ -219,9 +219,9 @@ async function run({ content, method, role, form }: Cell, group: KnownGroup): Pr
   const added =
     form === 'by value' ? more.map(byValue) : await Promise.all(more.map((proposal) => sendAsGina(group, proposal)));
   const leaf = content.leaf?.(self) ?? first(self);
-  const did = content.path ?? cast.dids[self];
+  const did = content.path ?? people.dids[self];
   const commit = craftClearCommit({ ...group, epoch: 1, leaf, did, proposals: [...own, ...added] });
-  return ruleOf(call(method, role === 'nonMember' ? nonMember : cast.dids[self], group, commit));
+  return ruleOf(call(method, role === 'nonMember' ? nonMember : people.dids[self], group, commit));
 }
 
 const cells: Cell[] = contents.flatMap((content) =>
@@ -241,7 +241,7 @@ describe.each(methods)('%s with a commit that', (method) => {
   test.for(contents)('$name', async (content) => {
     for (const cell of cells.filter((one) => one.method === method && one.content === content)) {
       const expected = expectedOf(cell);
-      const group = expected === 'none' ? await createKnownGroup(server, cast) : shared;
+      const group = expected === 'none' ? await createKnownGroup(server, people) : shared;
       const before = await rosterOf(shared);
       expect(await run(cell, group), `${cell.role}, ${cell.form}`).toBe(expected);
       expect(await rosterOf(shared), `${cell.role}, ${cell.form}: a refusal changed something`).toEqual(before);
@@ -251,25 +251,31 @@ describe.each(methods)('%s with a commit that', (method) => {
 
 test('a commit of any method that removes the last leaf of a departed person clears their pending removal', async () => {
   for (const method of methods) {
-    const group = await createKnownGroup(server, cast);
+    const group = await createKnownGroup(server, people);
     const self = 'dave';
     const taken = [...purpose[method](), ...removes(first('eve'))].map(byValue);
-    const commit = craftClearCommit({ ...group, epoch: 1, leaf: first(self), did: cast.dids[self], proposals: taken });
-    await call(method, cast.dids[self], group, commit);
+    const commit = craftClearCommit({
+      ...group,
+      epoch: 1,
+      leaf: first(self),
+      did: people.dids[self],
+      proposals: taken,
+    });
+    await call(method, people.dids[self], group, commit);
     const rows = await server.sql`SELECT 1 FROM members
-      WHERE group_id = ${group.groupId} AND state = 2 AND removal_pending AND member <> ${server.privacy.pseudonym('member', [group.groupId], cast.dids.dave)}`;
+      WHERE group_id = ${group.groupId} AND state = 2 AND removal_pending AND member <> ${server.privacy.pseudonym('member', [group.groupId], people.dids.dave)}`;
     expect(rows, method).toHaveLength(0);
   }
 });
 
 describe('without a stored GroupInfo of the epoch', () => {
   const commitOf = (group: KnownGroup, self: Name, ...more: readonly Buffer[]): Buffer =>
-    craftClearCommit({ ...group, epoch: 1, leaf: first(self), did: cast.dids[self], proposals: more.map(byValue) });
+    craftClearCommit({ ...group, epoch: 1, leaf: first(self), did: people.dids[self], proposals: more.map(byValue) });
 
   test('leaves can only be removed by an admin with removeMember', async () => {
-    const group = await createKnownGroup(server, cast, 'unknown');
+    const group = await createKnownGroup(server, people, 'unknown');
     const membersMayRemove = { conversationId: group.id, change: { ...noChange, allowMemberRemove: true } };
-    await updatePolicy(server, { did: cast.dids.alice }, membersMayRemove);
+    await updatePolicy(server, { did: people.dids.alice }, membersMayRemove);
     for (const [method, self] of [
       ['commit', 'bob'],
       ['commit', 'dave'],
@@ -278,19 +284,21 @@ describe('without a stored GroupInfo of the epoch', () => {
       ['removeMember', 'bob'],
     ] as const) {
       const commit = commitOf(group, self, ...purpose[method](), ...removes(first('gina')));
-      expect(await ruleOf(call(method, cast.dids[self], group, commit)), `${method} by ${self}`).toBe('unknownLeaves');
+      expect(await ruleOf(call(method, people.dids[self], group, commit)), `${method} by ${self}`).toBe(
+        'unknownLeaves',
+      );
     }
     const empty = commitOf(group, 'dave');
-    expect(await ruleOf(call('removeMember', cast.dids.dave, group, empty))).toBe('targetNotRemoved');
+    expect(await ruleOf(call('removeMember', people.dids.dave, group, empty))).toBe('targetNotRemoved');
     const commit = commitOf(group, 'dave', ...removes(...leavesOfGroup.gina));
-    expect(await ruleOf(call('removeMember', cast.dids.dave, group, commit))).toBe('none');
+    expect(await ruleOf(call('removeMember', people.dids.dave, group, commit))).toBe('none');
   });
 
   test("a commit without Removes is accepted, and its path must have the caller's DID", async () => {
-    const group = await createKnownGroup(server, cast, 'unknown');
-    const foreign = craftClearCommit({ ...group, epoch: 1, leaf: 1, did: cast.dids.carol, proposals: [] });
-    expect(await ruleOf(call('commit', cast.dids.bob, group, foreign))).toBe('pathIdentity');
-    expect(await ruleOf(call('commit', cast.dids.bob, group, commitOf(group, 'bob')))).toBe('none');
+    const group = await createKnownGroup(server, people, 'unknown');
+    const foreign = craftClearCommit({ ...group, epoch: 1, leaf: 1, did: people.dids.carol, proposals: [] });
+    expect(await ruleOf(call('commit', people.dids.bob, group, foreign))).toBe('pathIdentity');
+    expect(await ruleOf(call('commit', people.dids.bob, group, commitOf(group, 'bob')))).toBe('none');
   });
 });
 
@@ -305,13 +313,13 @@ const noChange = {
 };
 
 test('a commit that refers to a proposal that was never sent in clear is checked only as far as it is in clear', async () => {
-  const group = await createKnownGroup(server, cast);
+  const group = await createKnownGroup(server, people);
   const { ref } = craftClearProposal({ ...group, epoch: 1, leaf: 0, proposal: proposals.remove(first('alice')) });
   const commit = (...more: readonly Buffer[]): Buffer =>
-    craftClearCommit({ ...group, epoch: 1, leaf: 1, did: cast.dids.bob, proposals: [byReference(ref), ...more] });
+    craftClearCommit({ ...group, epoch: 1, leaf: 1, did: people.dids.bob, proposals: [byReference(ref), ...more] });
   const mixed = commit(byValue(proposals.remove(first('alice'))));
-  expect(await ruleOf(call('commit', cast.dids.bob, group, mixed)), 'proposals by value are checked').toBe(
+  expect(await ruleOf(call('commit', people.dids.bob, group, mixed)), 'proposals by value are checked').toBe(
     'removesMember',
   );
-  expect(await ruleOf(call('commit', cast.dids.bob, group, commit()))).toBe('none');
+  expect(await ruleOf(call('commit', people.dids.bob, group, commit()))).toBe('none');
 });

@@ -36,13 +36,13 @@ function expectSameGroup(convoId: string, ...clients: readonly ScriptedClient[])
 
 test('1, 2: registers, and keeps packages published that the device has the keys of', async () => {
   const [alice] = await people('alice');
-  const published = await alice.keepPackages();
+  const published = await alice.replenishPackages();
   expect(published).toBeGreaterThan(2);
-  expect(await alice.keepPackages()).toBe(published);
+  expect(await alice.replenishPackages()).toBe(published);
   alice.forgetPackages();
   expect(await alice.syncPackages()).toMatchObject({ orphanedCount: published, deletedCount: published });
   expect((await alice.syncPackages()).serverHashes).toEqual([]);
-  expect(await alice.keepPackages()).toBe(published);
+  expect(await alice.replenishPackages()).toBe(published);
 });
 
 test("3, 5, 6: creates a conversation; the others join with the Welcome, and all can read each other's messages", async () => {
@@ -107,7 +107,7 @@ test('5: discards a Welcome that it cannot open, and finally asks to be added ag
 
   await alice.connect();
   const withoutState = await register("bob's tablet", bob);
-  expect(await withoutState.askForReaddition(convoId)).toBe(1);
+  expect(await withoutState.requestReaddition(convoId)).toBe(1);
   await alice.stream.next('readditionRequestedEvent', ({ userDid }) => userDid === bob.did);
   const additions = await alice.pendingAdditions();
   const addition = additions.find(({ deviceId }) => deviceId === withoutState.deviceId);

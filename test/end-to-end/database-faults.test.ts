@@ -21,7 +21,7 @@ import type { LoopbackPlc } from '../support/network/loopback-plc.ts';
 import { startTestServer } from '../support/test-server.ts';
 import type { TestServer } from '../support/test-server.ts';
 import { createXrpcClient, rawRequest } from '../support/clients/xrpc-client.ts';
-import type { RawAnswer, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { RawResponse, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 const answerMsMax = 6_000;
 const faultMs = 7_000;
@@ -115,14 +115,14 @@ const request = {
     alice.raw('promoteAdmin', rawRequest('promoteAdmin', { convoId: conversation.convoId, targetDid: bob.did })),
   claim: () => alice.raw('getKeyPackages', rawRequest('getKeyPackages', { dids: [bob.did] })),
   ticket: () => bob.raw('getSubscriptionTicket', rawRequest('getSubscriptionTicket', {})),
-} satisfies Record<string, () => Promise<RawAnswer>>;
+} satisfies Record<string, () => Promise<RawResponse>>;
 
 function newGroupId(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('hex');
 }
 
 /** Opens an event stream and closes it. */
-async function openStream(): Promise<RawAnswer> {
+async function openStream(): Promise<RawResponse> {
   const response = await fetch(`${server.url}/xrpc/blue.catbird.mls.streamConvoEvents`, {
     headers: { Authorization: `Bearer ${bob.token('streamConvoEvents')}` },
     signal: AbortSignal.timeout(20_000),
@@ -133,7 +133,7 @@ async function openStream(): Promise<RawAnswer> {
   return { status: 200, headers: response.headers, text: '{}' };
 }
 
-const kinds: readonly [string, () => Promise<RawAnswer>][] = [...Object.entries(request), ['stream', openStream]];
+const kinds: readonly [string, () => Promise<RawResponse>][] = [...Object.entries(request), ['stream', openStream]];
 
 interface Observed {
   readonly kind: string;
@@ -143,7 +143,7 @@ interface Observed {
   readonly retryAfter: string | null;
 }
 
-async function observe(kind: string, ask: () => Promise<RawAnswer>): Promise<Observed> {
+async function observe(kind: string, ask: () => Promise<RawResponse>): Promise<Observed> {
   const startedMs = performance.now();
   const { status, headers, text } = await ask();
   const { error } = JSON.parse(text) as { error?: unknown };

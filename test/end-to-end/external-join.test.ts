@@ -7,7 +7,7 @@ import { openEventStream } from '../support/clients/event-stream.ts';
 import { MlsMember } from '../support/mls/mls-member.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, XrpcClient, XrpcFailure } from '../support/clients/xrpc-client.ts';
+import type { ResponseOf, XrpcClient, XrpcFailure } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed({ servers: 2 })));
@@ -55,7 +55,7 @@ interface JoinOptions {
   readonly idempotencyKey?: string;
 }
 
-type Joined = AnswerOf<'processExternalCommit'>;
+type Joined = ResponseOf<'processExternalCommit'>;
 
 /** Fetches the GroupInfo and joins by external commit, once; on success the client is in the new epoch. */
 async function join({ client, mls }: Person, convoId: string, options: JoinOptions = {}): Promise<Joined> {

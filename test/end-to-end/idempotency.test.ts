@@ -6,7 +6,7 @@ import { createLeakScanner, dumpTables } from '../support/privacy/leak-scanner.t
 import { MlsDevice } from '../support/mls/mls-device.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, MethodName, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { ResponseOf, MethodName, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 import { runJob } from '../support/processes/run-job.ts';
 
 let bed: TestBed;
@@ -26,7 +26,7 @@ function callConcurrently<Name extends MethodName>(
   client: XrpcClient,
   name: Name,
   request: RequestOf<Name>,
-): Promise<AnswerOf<Name>[]> {
+): Promise<ResponseOf<Name>[]> {
   const { account } = client;
   const clients = [bed.client({ account }), bed.client({ account, server: 1 })];
   const calls = Array.from({ length: duplicates }, (_, nth) => clients[nth % 2]?.call(name, request));

@@ -89,7 +89,7 @@ test('a member who missed a deleted commit gets the gap, and rejoins by external
 
 test('offline for 100 days: the last-resort package without expiry is still stored, and the device is only flagged', async () => {
   const [alice, frank] = [await newPerson(), await newPerson()];
-  await frank.scripted.keepLastResort();
+  await frank.scripted.publishLastResort();
   await passDays(100);
   const [device] = await bed.database.sql<{ inactive: boolean }[]>`
     SELECT inactive_since IS NOT NULL AS inactive FROM devices WHERE device_id = ${frank.scripted.deviceId}`;
@@ -102,7 +102,7 @@ test('offline for 100 days: the last-resort package without expiry is still stor
 
 test('offline for 200 days: the device is deleted, and its owner registers it again and can be added', async () => {
   const [alice, frank] = [await newPerson(), await newPerson()];
-  await frank.scripted.keepLastResort();
+  await frank.scripted.publishLastResort();
   await passDays(100);
   await passDays(100);
   const { missing } = await alice.raw.call('getKeyPackages', { dids: [frank.raw.did] });

@@ -18,7 +18,7 @@ import { MlsDevice } from '../support/mls/mls-device.ts';
 import { startTestServer } from '../support/test-server.ts';
 import type { TestServer } from '../support/test-server.ts';
 import { createXrpcClient, errorNameOf, rawRequest } from '../support/clients/xrpc-client.ts';
-import type { MethodName, RawAnswer, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { MethodName, RawResponse, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let database: TestDatabase;
 let plc: LoopbackPlc;
@@ -229,7 +229,7 @@ class DayPlay {
     return answer.status === 200 ? answer.text : undefined;
   }
 
-  async #send<Name extends MethodName>({ client }: Person, name: Name, request: RequestOf<Name>): Promise<RawAnswer> {
+  async #send<Name extends MethodName>({ client }: Person, name: Name, request: RequestOf<Name>): Promise<RawResponse> {
     const nowSeconds = Math.floor(this.#clock.nowMs() / 1_000);
     const { account, server } = client;
     const token = account.mintToken({ aud: server.serviceDid, lxm: `blue.catbird.mls.${name}` }, { nowSeconds });

@@ -6,7 +6,7 @@ import type { CraftedConversation } from '../support/mls/crafted-conversation.ts
 import { openEventStream } from '../support/clients/event-stream.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { RawAnswer, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { RawResponse, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 const slotCount = 4;
 
@@ -32,7 +32,7 @@ async function untilInProgress(count: number): Promise<void> {
   while ((await readMetric('requests_in_progress')) !== count) await sleep(5);
 }
 
-function send(msgId: string): Promise<RawAnswer> {
+function send(msgId: string): Promise<RawResponse> {
   const { ciphertext, ...rest } = craftMessage(conversation, { msgId });
   const bytes = { $bytes: Buffer.from(ciphertext).toString('base64') };
   return sender.raw('sendMessage', { body: JSON.stringify({ ...rest, ciphertext: bytes }) });
@@ -44,7 +44,7 @@ function send(msgId: string): Promise<RawAnswer> {
  */
 async function whileSendsWait(
   ids: readonly string[],
-  whileLocked: (responses: Promise<RawAnswer>[]) => Promise<void>,
+  whileLocked: (responses: Promise<RawResponse>[]) => Promise<void>,
 ): Promise<void> {
   await bed.database.sql.begin(async (tx) => {
     await tx`SELECT 1 FROM conversation_counters WHERE group_id = ${conversation.groupId} FOR UPDATE`;
@@ -60,7 +60,7 @@ const idOf = (group: number, index: number): string =>
 test('with all slots in use other requests are refused at once without effect, and running requests succeed', async () => {
   const runningIds = Array.from({ length: slotCount }, (_, index) => idOf(1, index));
   const refusedIds = Array.from({ length: 20 }, (_, index) => idOf(2, index));
-  let waiting: Promise<RawAnswer>[] = [];
+  let waiting: Promise<RawResponse>[] = [];
   await whileSendsWait(runningIds, async (responses) => {
     waiting = responses;
     const refused = await Promise.all(refusedIds.map(send));

@@ -16,7 +16,7 @@ import { openEventStream, StreamRefused } from '../support/clients/event-stream.
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { errorNameOf, rawRequest } from '../support/clients/xrpc-client.ts';
-import type { MethodName, RawAnswer, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { MethodName, RawResponse, XrpcClient } from '../support/clients/xrpc-client.ts';
 import { projectRoot } from '../conventions/source-tree.ts';
 
 let bed: TestBed;
@@ -84,7 +84,7 @@ const callsOn = {
 >;
 
 /** Status, body and the headers that could distinguish two responses. */
-function comparable({ status, headers, text }: RawAnswer): unknown {
+function comparable({ status, headers, text }: RawResponse): unknown {
   const varying = ['date', 'x-request-id', 'ratelimit-remaining', 'ratelimit-reset'];
   return { status, text, headers: [...headers].filter(([name]) => !varying.includes(name)) };
 }

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import { craftedSuite } from '../support/mls/crafted-conversation.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { RawAnswer, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { RawResponse, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed | undefined;
 afterEach(async () => {
@@ -17,7 +17,7 @@ async function start(env: Record<string, string>): Promise<TestBed> {
 /** Sends the same call `times` times at once from each client. @returns how many were not refused for a quota. */
 async function countAdmitted(times: number, clients: readonly XrpcClient[], search: string): Promise<number> {
   const calls = clients.flatMap((client) => Array.from({ length: times }, () => client.raw('getMessages', { search })));
-  const responses: readonly RawAnswer[] = await Promise.all(calls);
+  const responses: readonly RawResponse[] = await Promise.all(calls);
   expect(responses.every(({ status }) => [200, 404, 429].includes(status))).toBe(true);
   return responses.filter(({ status }) => status !== 429).length;
 }

@@ -12,7 +12,7 @@ import type { LoopbackPds } from '../support/network/loopback-pds.ts';
 import { publishPackages } from '../support/mls/published-packages.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, RequestOf, XrpcClient, XrpcFailure } from '../support/clients/xrpc-client.ts';
+import type { ResponseOf, RequestOf, XrpcClient, XrpcFailure } from '../support/clients/xrpc-client.ts';
 import { runJob } from '../support/processes/run-job.ts';
 
 const dayMs = 86_400_000;
@@ -37,7 +37,7 @@ const heldMessage = (sizeBytes = 512): { ciphertext: Buffer; paddedSize: number 
   paddedSize: sizeBytes,
 });
 
-type Sent = AnswerOf<'sendChatRequest'>;
+type Sent = ResponseOf<'sendChatRequest'>;
 type Status = NonNullable<RequestOf<'listChatRequests'>['status']>;
 
 const send = (from: XrpcClient, to: { did: string }, more: object = {}): Promise<Sent> =>

@@ -9,13 +9,13 @@ import { openEventStream } from '../support/clients/event-stream.ts';
 import { publishTestPackage, registerTestDevice } from '../support/clients/register-device.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { ResponseOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed({ servers: 2 })));
 afterAll(() => bed.stop());
 
-type Addition = AnswerOf<'getPendingDeviceAdditions'>['pendingAdditions'][number];
+type Addition = ResponseOf<'getPendingDeviceAdditions'>['pendingAdditions'][number];
 
 async function pending(client: XrpcClient, convoIds?: string[]): Promise<Addition[]> {
   return (await client.call('getPendingDeviceAdditions', { convoIds })).pendingAdditions;
@@ -37,9 +37,9 @@ async function withNewDevice(options: { name?: string; packages?: number } = {})
   return { alice, bob, convoId, groupId, device, addition: addition ?? expect.fail('no addition is pending') };
 }
 
-const claim = (client: XrpcClient, { id }: Addition): Promise<AnswerOf<'claimPendingDeviceAddition'>> =>
+const claim = (client: XrpcClient, { id }: Addition): Promise<ResponseOf<'claimPendingDeviceAddition'>> =>
   client.call('claimPendingDeviceAddition', { pendingAdditionId: id });
-const complete = (client: XrpcClient, { id }: Addition): Promise<AnswerOf<'completePendingDeviceAddition'>> =>
+const complete = (client: XrpcClient, { id }: Addition): Promise<ResponseOf<'completePendingDeviceAddition'>> =>
   client.call('completePendingDeviceAddition', { pendingAdditionId: id, newEpoch: 1 });
 
 /** Expires all claims: the expiry is in the sealed claim. */

@@ -7,7 +7,7 @@ import { craftWelcome } from '../support/mls/crafted-mls.ts';
 import { publishTestPackage, registerTestDevice } from '../support/clients/register-device.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { ResponseOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed()));
@@ -142,7 +142,7 @@ test('the pages of status and history show every package once, even when many ha
   const seen: { packageId: string; consumedAt?: string | undefined; deviceId?: string | undefined }[] = [];
   let cursor: string | undefined;
   do {
-    const page: AnswerOf<'getKeyPackageHistory'> = await owner.call('getKeyPackageHistory', { limit: 5, cursor });
+    const page: ResponseOf<'getKeyPackageHistory'> = await owner.call('getKeyPackageHistory', { limit: 5, cursor });
     expect(page.history.length).toBeLessThanOrEqual(5);
     seen.push(...page.history);
     ({ cursor } = page);
@@ -164,7 +164,7 @@ test('the pages of status and history show every package once, even when many ha
 
   const consumed: string[] = [];
   do {
-    const page: AnswerOf<'getKeyPackageStatus'> = await owner.call('getKeyPackageStatus', { limit: 3, cursor });
+    const page: ResponseOf<'getKeyPackageStatus'> = await owner.call('getKeyPackageStatus', { limit: 3, cursor });
     expect(page).toMatchObject({ totalUploaded: 13, available: 3, consumed: 8, reserved: reserved.length });
     consumed.push(...(page.consumedPackages ?? []).map(({ keyPackageHash }) => keyPackageHash));
     for (const entry of page.consumedPackages ?? []) {

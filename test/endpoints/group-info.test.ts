@@ -3,9 +3,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { refusalReasons } from '#domain/refusal-reasons.ts';
 import { craftedSuite } from '../support/mls/crafted-conversation.ts';
-import { growGroup } from '../support/mls/grown-group.ts';
-import type { GrownGroup } from '../support/mls/grown-group.ts';
-import { decodeGroupInfo, lies } from '../support/mls/inconsistent-group-infos.ts';
+import { createGroupWithHistory } from '../support/mls/group-with-history.ts';
+import type { GroupWithHistory } from '../support/mls/group-with-history.ts';
+import { decodeGroupInfo, inconsistentGroupInfos } from '../support/mls/inconsistent-group-infos.ts';
 import { MlsMember } from '../support/mls/mls-member.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
@@ -19,7 +19,7 @@ const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base6
 
 interface Fixture {
   readonly convoId: string;
-  readonly group: GrownGroup;
+  readonly group: GroupWithHistory;
   readonly creator: XrpcClient;
   readonly anna: XrpcClient;
   readonly epoch: number;
@@ -28,7 +28,7 @@ interface Fixture {
 async function newFixture({ stored = true } = {}): Promise<Fixture> {
   const creator = bed.client();
   const anna = bed.client();
-  const group = await growGroup(craftedSuite, { creatorDid: creator.did, annaDid: anna.did });
+  const group = await createGroupWithHistory(craftedSuite, { creatorDid: creator.did, annaDid: anna.did });
   const convoId = group.groupId.toString('hex');
   const { epoch } = group.creator;
   await creator.call('createConvo', {
@@ -49,7 +49,7 @@ async function signChanged(member: MlsMember, change: (original: GroupInfoTBS) =
 /** Every invalid GroupInfo that `member` can sign, and bytes that are no GroupInfo, by name. */
 async function badGroupInfos(member: MlsMember): Promise<Map<string, string>> {
   const bad = new Map<string, string>();
-  for (const { name, tell } of lies) bad.set(name, base64(await signChanged(member, tell)));
+  for (const { name, make } of inconsistentGroupInfos) bad.set(name, base64(await signChanged(member, make)));
   const original = Buffer.from(await member.exportGroupInfo());
   const broken = Buffer.from(original);
   broken[broken.length - 5] = (broken.at(-5) ?? 0) ^ 1;
@@ -80,8 +80,8 @@ test('updateGroupInfo refuses every invalid GroupInfo with its rule, and the val
     expectNamed(name, refusal);
     refusals.set(name, refusal.body['message']);
   }
-  for (const { name, fault } of lies) {
-    if (fault !== 'format') expect(refusals.get(name), name).toBe(refusalReasons.InvalidGroupInfo[fault]);
+  for (const { name, mismatch } of inconsistentGroupInfos) {
+    if (mismatch !== 'format') expect(refusals.get(name), name).toBe(refusalReasons.InvalidGroupInfo[mismatch]);
   }
   expect(refusals.get('no ratchet tree')).toContain('has no ratchet_tree extension');
   expect(await anna.call('getGroupInfo', { convoId })).toEqual(good);
@@ -90,7 +90,7 @@ test('updateGroupInfo refuses every invalid GroupInfo with its rule, and the val
 test('createConvo, addMembers and processExternalCommit refuse the same, and the call has no other effect', async () => {
   const { convoId, group, creator, anna, epoch } = await newFixture();
   const outsider = bed.client();
-  const outsiderGroup = await growGroup(craftedSuite, { creatorDid: outsider.did });
+  const outsiderGroup = await createGroupWithHistory(craftedSuite, { creatorDid: outsider.did });
   const toCreate = {
     groupId: outsiderGroup.groupId.toString('hex'),
     cipherSuite: craftedSuite,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
-import { findGroupInfoFault } from '#mls/group-info/group-info-mismatch.ts';
+import { findGroupInfoMismatch } from '#mls/group-info/group-info-mismatch.ts';
 import { readGroupInfo } from '#mls/group-info/group-info.ts';
 import { required } from '#platform/errors.ts';
 import { newSecret } from '#platform/ids.ts';
@@ -51,7 +51,7 @@ test.each([
     expect(Buffer.from(groupInfo, 'base64').equals(bytes)).toBe(true);
 
     const expected = { groupId, cipherSuite: required(cipherSuiteNumber(cipherSuite), 'the suite') };
-    const check = findGroupInfoFault(readGroupInfo(bytes), expected);
+    const check = findGroupInfoMismatch(readGroupInfo(bytes), expected);
     expect(await iterationsDuring(check)).toBeGreaterThan(Math.floor(bytes.length / 1_048_576));
     expect(await check).toBeUndefined();
   },

@@ -7,7 +7,7 @@ import { openEventStream } from '../support/clients/event-stream.ts';
 import { createLeakScanner, dumpTables } from '../support/privacy/leak-scanner.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { ResponseOf, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 import { runJob } from '../support/processes/run-job.ts';
 
 let bed: TestBed;
@@ -256,7 +256,7 @@ describe('reports', () => {
   test('of one member are limited; a decision allows another', async () => {
     const { convoId } = await newConversation();
     const report = () => bob.call('reportMember', reportOf(convoId, carol));
-    const made: AnswerOf<'reportMember'>[] = [];
+    const made: ResponseOf<'reportMember'>[] = [];
     for (let count = 0; count < limits.openReportsPerReporterMax; count++) made.push(await report());
     const refusal = await bob.refusal('reportMember', reportOf(convoId, carol));
     expect([refusal.status, refusal.error]).toEqual([409, 'TooManyReports']);

@@ -5,7 +5,7 @@ import type { CraftedConversation } from '../support/mls/crafted-conversation.ts
 import { craftCommit, craftExternalCommit } from '../support/mls/crafted-mls.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { ResponseOf, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 let alice: XrpcClient;
@@ -31,7 +31,7 @@ async function newConversation(change: Change = {}): Promise<CraftedConversation
 async function setPolicy(
   { convoId }: CraftedConversation,
   change: Change,
-): Promise<AnswerOf<'updatePolicy'>['policy']> {
+): Promise<ResponseOf<'updatePolicy'>['policy']> {
   return (await alice.call('updatePolicy', { convoId, ...change })).policy;
 }
 

@@ -10,7 +10,7 @@ import { registerTestDevice } from '../support/clients/register-device.ts';
 import type { RegisteredDevice } from '../support/clients/register-device.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { ResponseOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 const publishesPerMinute = 6;
 let bed: TestBed;
@@ -37,7 +37,7 @@ async function removeFrom(convoId: string, { did }: XrpcClient): Promise<void> {
   await alice.call('removeMember', { convoId, targetDid: did, idempotencyKey: newUuid() });
 }
 
-type Expected = AnswerOf<'getExpectedConversations'>['conversations'][number];
+type Expected = ResponseOf<'getExpectedConversations'>['conversations'][number];
 
 async function expectedOf(client: XrpcClient, convoId: string, deviceId?: string): Promise<Expected | undefined> {
   const { conversations } = await client.call('getExpectedConversations', { deviceId });

@@ -5,7 +5,7 @@ import type { CraftedConversation } from '../support/mls/crafted-conversation.ts
 import { craftCommit } from '../support/mls/crafted-mls.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { AnswerOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { ResponseOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 type RoleMethod = 'promoteAdmin' | 'demoteAdmin' | 'promoteModerator' | 'demoteModerator';
 const roleMethods = ['promoteAdmin', 'demoteAdmin', 'promoteModerator', 'demoteModerator'] as const;
@@ -32,7 +32,7 @@ async function change(client: XrpcClient, method: RoleMethod, convoId: string, t
   return client.call(method, { convoId, targetDid: target.did });
 }
 
-type View = AnswerOf<'getConvos'>['conversations'][number];
+type View = ResponseOf<'getConvos'>['conversations'][number];
 
 async function viewOf({ convoId }: CraftedConversation, member = alice): Promise<View> {
   const { conversations } = await member.call('getConvos', { limit: 100 });

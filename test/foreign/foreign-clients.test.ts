@@ -4,7 +4,7 @@ import type { TestBed } from '../support/test-server.ts';
 import { buildForeignProgram, runForeignProgram } from './foreign-program.ts';
 import type { ForeignRun } from './foreign-program.ts';
 
-// Clients built on OpenMLS and on mls-rs, which know of the service what docs/ says: test/foreign/src/steps.rs has the steps.
+// Runs clients built on OpenMLS and on mls-rs that follow only docs/; test/foreign/src/steps.rs has the steps.
 
 const accountsForEachRun = 5;
 const suites = [1, 2, 3];
@@ -34,13 +34,13 @@ async function expectSteps(runs: readonly ForeignRun[], count: number): Promise<
   const { url, serviceDid } = bed.server();
   const { status, output } = await runForeignProgram({ url, serviceDid, accounts, runs });
   const lines = output.trim().split('\n');
-  // With what went before, where something did not go well.
+  // Shows the whole output if a step failed.
   expect(lines.every((line) => line.startsWith('ok ')) ? '' : output).toBe('');
   expect([status, lines.length]).toEqual([0, count]);
 }
 
 test.for(withEachForm(['openmls', 'mls-rs', 'openmls-first', 'mls-rs-first']))(
-  'a client that knows only the docs does everything with $engines and $handshakes handshakes',
+  'a client built from the docs completes every step with $engines and $handshakes handshakes',
   { timeout: 180_000 },
   async (pair, { skip }) => {
     skip(missing !== undefined, missing);
@@ -50,7 +50,7 @@ test.for(withEachForm(['openmls', 'mls-rs', 'openmls-first', 'mls-rs-first']))(
 );
 
 test.for(withEachForm(['openmls-first', 'mls-rs-first']))(
-  'people and devices come and go at random with $engines and $handshakes handshakes, and all others stay in one group',
+  'while people and devices join and leave at random, the others keep one group state with $engines and $handshakes handshakes',
   { timeout: 60_000 + stepsAtRandom * 6_000 },
   async (pair, { skip }) => {
     skip(missing !== undefined, missing);

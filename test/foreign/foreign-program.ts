@@ -5,25 +5,25 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
-/** Outside the tree, so that the next clone on this machine need not compile the crates again. */
+/** Outside the repository, so that another clone on this machine uses the compiled crates. */
 const targetFolder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'nightjar', 'foreign-clients');
 const binary = join(targetFolder, 'debug', 'nightjar-foreign-clients');
 const environment = { ...process.env, CARGO_TARGET_DIR: targetFolder, CARGO_TERM_COLOR: 'never', CARGO_NET_RETRY: '1' };
 
 const run = promisify(execFile);
 
-/** One pass through the conversation. */
+/** One run of the steps in a new conversation. */
 export interface ForeignRun {
   readonly engines: 'openmls' | 'mls-rs' | 'openmls-first' | 'mls-rs-first';
   readonly handshakes: 'plaintext' | 'encrypted';
   readonly suite: number;
-  /** Steps at random, in place of the fixed ones. */
+  /** Number of random steps, which replace the fixed ones. */
   readonly churn?: number;
-  /** The same seed leads to the same steps. */
+  /** Seed of the random steps. */
   readonly seed?: number;
 }
 
-/** What the program reads from standard input; `src/main.rs` says what the fields are. */
+/** The input of the program; `src/main.rs` describes the fields. */
 export interface ForeignInput {
   readonly url: string;
   readonly serviceDid: string;
@@ -32,9 +32,9 @@ export interface ForeignInput {
 }
 
 /**
- * Compiles the Rust program, at a low priority.
- * @returns why it cannot be built on this machine, or undefined
- * @throws Error when cargo and the crates are there and it does not compile.
+ * Compiles the Rust program at a low priority.
+ * @returns the reason why this machine cannot build it, or undefined.
+ * @throws Error when cargo and the crates are available and the program does not compile.
  */
 export async function buildForeignProgram(): Promise<string | undefined> {
   const version = await run('rustc', ['-vV'], { env: environment }).catch(() => undefined);

@@ -23,7 +23,7 @@ async function blocksThatDiffer(page: string): Promise<CodeBlock[]> {
   return differ;
 }
 
-test('the code on the page for clients in Rust stands in the program', async () => {
+test('the code on the page for clients in Rust is in the program', async () => {
   const page = await read('../../docs/rust.md');
   expect(blocksOf(page)).toHaveLength(page.split('```rust').length - 1);
   expect(await blocksThatDiffer(page)).toEqual([]);

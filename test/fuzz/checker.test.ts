@@ -12,7 +12,7 @@ import type { MethodReport } from './run-cases.ts';
 import { createCaseSender } from './send-case.ts';
 import { shrink } from './shrink.ts';
 
-/** The report on a service with this defect, by fewer cases than the test run sends to each method. */
+/** Fuzzes a service with this defect, with fewer cases than the test run sends to each method. */
 async function fuzz(defect: Defect): Promise<MethodReport> {
   const service = await startPlantedService(defect);
   const sender = createCaseSender(service.origin, 8);
@@ -20,7 +20,7 @@ async function fuzz(defect: Defect): Promise<MethodReport> {
     return await runCases(
       {
         sender,
-        callers: async () => [{ honest: storeInput, pool: { dids: [], fields: {} }, token: async () => undefined }],
+        callers: async () => [{ validInput: storeInput, pool: { dids: [], fields: {} }, token: async () => undefined }],
         rules: () => ({ outputFits: storeOutputFits, durationMsMax: 3_000 }),
       },
       storeMethod,
@@ -35,7 +35,7 @@ async function fuzz(defect: Defect): Promise<MethodReport> {
 const problemsOf = async (defect: Defect): Promise<string> =>
   (await fuzz(defect)).violations.map(({ about, problem }) => `${about}: ${problem}`).join('\n');
 
-test('a service that does what its lexicon says has no violations', async () => {
+test('a service that follows its lexicon has no violations', async () => {
   const report = await fuzz({});
   expect(report.violations).toEqual([]);
   expect(report.accepted).toBeGreaterThan(20);
@@ -62,7 +62,7 @@ const unenforced: readonly (readonly [string, Record<string, l.Validator>])[] = 
   ),
 ];
 
-describe('a rule that the service does not enforce is found', () => {
+describe('a rule that the service does not enforce is reported', () => {
   test.for(unenforced)('%s', async ([rule, fields]) => {
     expect(await problemsOf({ fields })).toContain(`${rule}: accepted what breaks the schema`);
   });
@@ -72,28 +72,32 @@ const refuse = (error: AppError): never => {
   throw error;
 };
 
-describe('an answer that breaks its promise is found', () => {
+describe('a response that does not follow the contract is reported', () => {
   const json = { 'Content-Type': 'application/json' };
   test.for<readonly [string, Defect, string]>([
     ['a 5xx', { handle: () => refuse(new TypeError('secret') as never) }, 'status 500'],
     ['a limit tighter than the lexicon', { fields: { title: l.string({ maxLength: 19 }) } }, 'refused what fits'],
-    ['an undeclared name', answering(400, { error: 'Surprise', message: 'No.' }), 'undeclared error name Surprise'],
+    [
+      'an undeclared name',
+      respondingWith(400, { error: 'Surprise', message: 'No.' }),
+      'undeclared error name Surprise',
+    ],
     [
       'a name that gives away too much',
-      answering(403, { error: 'Unauthorized', message: 'No.' }),
+      respondingWith(403, { error: 'Unauthorized', message: 'No.' }),
       'should never be sent',
     ],
     [
       'a field too many',
-      answering(400, { error: 'InvalidRequest', message: 'No.', at: 'x.ts:1' }),
+      respondingWith(400, { error: 'InvalidRequest', message: 'No.', at: 'x.ts:1' }),
       'not {error, message}',
     ],
-    ['an answer without a field', answering(200, { title: 'x' }), 'does not fit its lexicon'],
-    ['a redirect', answering(302, {}), 'neither an answer nor a refusal'],
+    ['a response without a field', respondingWith(200, { title: 'x' }), 'does not fit its lexicon'],
+    ['a redirect', respondingWith(302, {}), 'neither a success nor a refusal'],
     [
       'an echo',
       {
-        answer: (response, sent) =>
+        respond: (response, sent) =>
           void response
             .writeHead(400, json)
             .end(JSON.stringify({ error: 'InvalidRequest', message: `No ${titleIn(sent)}` })),
@@ -102,10 +106,10 @@ describe('an answer that breaks its promise is found', () => {
     ],
     [
       'HTML',
-      { answer: (response) => void response.writeHead(400, { 'Content-Type': 'text/html' }).end('<h1>No</h1>') },
+      { respond: (response) => void response.writeHead(400, { 'Content-Type': 'text/html' }).end('<h1>No</h1>') },
       'not {error, message}',
     ],
-    ['a cut connection', { answer: (response) => void response.destroy() }, 'no answer'],
+    ['a closed connection', { respond: (response) => void response.destroy() }, 'no response'],
   ])('%s', async ([, defect, problem]) => {
     expect(await problemsOf(defect)).toContain(problem);
   });
@@ -118,9 +122,9 @@ describe('an answer that breaks its promise is found', () => {
   });
 });
 
-function answering(status: number, body: object): Defect {
+function respondingWith(status: number, body: object): Defect {
   return {
-    answer: (response) =>
+    respond: (response) =>
       void response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body)),
   };
 }
@@ -129,7 +133,7 @@ function titleIn(body: Buffer): string {
   return /"title":"([^"]*)"/.exec(body.toString('utf8'))?.[1] ?? '';
 }
 
-test('what no answer shows is found: rejections, exceptions, log lines of failures, each told once', () => {
+test('unhandled rejections, uncaught exceptions and logged failures are each reported once', () => {
   const lines: string[] = [];
   const logger = createLogger('trace', { write: (line) => void lines.push(line) });
   const emitter = new EventEmitter();
@@ -150,13 +154,13 @@ test('what no answer shows is found: rejections, exceptions, log lines of failur
   watch.stop();
 });
 
-test('shrinking leaves what matters', async () => {
+test('shrinking leaves only the parts that make the input fail', async () => {
   const input = { a: [1, { b: 'x'.repeat(100), c: 'needle' }, 3], d: { e: true } };
   const smallest = await shrink(input, async (smaller) => JSON.stringify(smaller).includes('needle'));
   expect(smallest).toEqual({ a: [{ c: 'needle' }] });
 });
 
-describe('a reader of MLS that breaks its promise is found', () => {
+describe('an MLS parser that violates its contract is reported', () => {
   test.for<readonly [string, (bytes: Uint8Array) => unknown, string]>([
     ['throws something else', (bytes) => bytes[0] === 0 && refuse(new RangeError('x') as never), 'threw RangeError'],
     [
@@ -180,13 +184,13 @@ describe('a reader of MLS that breaks its promise is found', () => {
   });
 });
 
-test('20,000 mutants of MLS structures: nothing but MlsFormatError, nothing from outside, under a millisecond each', async () => {
+test('20,000 mutated MLS structures cause only MlsFormatErrors, no reads outside the input, and take under 1 ms each', async () => {
   const report = await fuzzFraming({
     seed: Number(new Date().toISOString().slice(0, 10).replaceAll('-', '')),
     count: 20_000,
   });
   expect(report.violations).toEqual([]);
   const unread = Object.values(report.unreadByTsMls).reduce((sum, count) => sum + count, 0);
-  expect(unread / report.compared, 'what we take and ts-mls does not').toBeLessThan(0.03);
+  expect(unread / report.compared, 'inputs that the service accepts and ts-mls does not').toBeLessThan(0.03);
   expect(Object.values(report.accepted).every((count) => count > 50)).toBe(true);
 }, 60_000);

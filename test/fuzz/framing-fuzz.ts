@@ -16,15 +16,15 @@ export interface FramingOptions {
   readonly seed: number;
   readonly count: number;
   readonly onProgress?: { readonly every: number; readonly call: () => void };
-  /** What else to try beside the readers of the project. */
+  /** Parsers to test in addition to those of the project. */
   readonly moreReaders?: Readonly<Record<string, Reader>>;
 }
 
 export interface FramingReport {
   readonly inputs: number;
-  /** Inputs that each reader took for what it reads. */
+  /** Number of inputs that each parser accepted. */
   readonly accepted: Readonly<Record<string, number>>;
-  /** Of those that readMlsMessage took, how many ts-mls was asked about, and those it could not read, by its reason. */
+  /** Number of inputs accepted by readMlsMessage that were also given to ts-mls, and those that ts-mls refused, by its reason. */
   readonly compared: number;
   readonly unreadByTsMls: Readonly<Record<string, number>>;
   readonly slowestMicroseconds: number;
@@ -33,7 +33,7 @@ export interface FramingReport {
   readonly violations: readonly string[];
 }
 
-/** Reads `bytes` and returns what it saw; byte arrays in it must be views on the input. */
+/** Parses `bytes` and returns the result, whose byte arrays must be views on the input. */
 export type Reader = (bytes: Uint8Array) => unknown;
 
 const expected = { groupId: Buffer.alloc(32, 1), epoch: 1 };
@@ -48,27 +48,27 @@ const readers: Readonly<Record<string, Reader>> = {
   readKeyPackageStructure: (bytes) => readKeyPackageStructure(new ByteReader(bytes)),
 };
 
-/** A reading of 64 KiB may take this long. */
+/** Time limit for parsing 64 KiB. */
 const microsecondsMax = 1_000;
-/** Above this a reading is timed again, for what a busy machine or the garbage collector adds. */
+/** A call that takes longer is timed again, to exclude the effects of a busy machine and of garbage collection. */
 const microsecondsOfInterest = 200;
 const retimes = 5;
-/** Signatures cost a hundred times what the readers do. */
+/** Only every 50th input, because signature checks take 100 times as long as parsing. */
 const keyPackageEvery = 50;
 const compareEvery = 5;
 const violationsMax = 20;
-/** What stands around the input must not matter. */
+/** Bytes around the input, which must not affect the result. */
 const surroundings = [0x00, 0x01, 0x40, 0xff];
 
 /**
- * Gives `count` mutated MLS structures to every reader: none may throw anything but MlsFormatError, see what stands outside of
- * its input, or take more than a millisecond.
+ * Passes `count` mutated MLS structures to every parser. A parser must throw only MlsFormatErrors, must not read outside its input, and
+ * must take at most 1 ms.
  */
 export async function fuzzFraming(options: FramingOptions): Promise<FramingReport> {
   const run = new FramingRun({ ...readers, ...options.moreReaders });
   const mutate = createMutator(await makeMlsSeeds(), options.seed);
   const { stackTraceLimit } = Error;
-  // Almost every reading ends with an error, and most of its time would go into a stack that nobody reads.
+  // Almost every call throws, and most of its time would be spent on a stack trace that is not used.
   Error.stackTraceLimit = 0;
   try {
     for (let index = 0; index < options.count; index++) {
@@ -110,7 +110,7 @@ class FramingRun {
         if (!staysInside(outcome.value, placed)) this.#violate(`${name} returned bytes from outside its input`, input);
       }
       if (outcome.kind !== outcomeOf(read, elsewhere).kind)
-        this.#violate(`${name} saw what stands around its input`, input);
+        this.#violate(`${name} read bytes outside its input`, input);
     }
     if (index % compareEvery === 0) this.#compare(input);
   }
@@ -126,7 +126,7 @@ class FramingRun {
     }
   }
 
-  /** What we let through, an MLS library should be able to read; suites and credentials that it does not know it cannot. */
+  /** Checks that ts-mls can read an accepted input too, except for suites and credentials that it does not support. */
   #compare(input: Uint8Array): void {
     if (outcomeOf(readMlsMessage, input).kind !== 'read') return;
     this.#compared++;
@@ -187,7 +187,7 @@ function outcomeOf(read: Reader, bytes: Uint8Array): Outcome {
   }
 }
 
-/** The input as a view on something larger, as a request body is. */
+/** Returns the input as a view on a larger buffer, which request bodies are too. */
 function placeAmid(input: Uint8Array, fill: number): Uint8Array {
   const margin = 64;
   const around = new Uint8Array(input.length + 2 * margin).fill(fill);

@@ -6,7 +6,7 @@ import { validObject, validValue } from './valid-values.ts';
 import type { Pool } from './valid-values.ts';
 import { rawBodies, rawSearches, wildJson, wildNumber, wildText } from './wild-values.ts';
 
-export type CaseKind = 'honest' | 'valid' | 'broken' | 'boundary' | 'swapped' | 'wild' | 'raw';
+export type CaseKind = 'unchanged' | 'valid' | 'broken' | 'boundary' | 'swapped' | 'wild' | 'raw';
 
 export interface FuzzRequest {
   readonly verb: 'GET' | 'POST';
@@ -16,67 +16,66 @@ export interface FuzzRequest {
   readonly contentType: string | undefined;
 }
 
-/** One request, and what the schema says of it. */
+/** One request, with the outcome that the schema requires. */
 export interface FuzzCase {
   readonly kind: CaseKind;
-  /** Which rule or trick, for whoever reads of a failure. */
+  /** The rule that the case tests, for the report of a failure. */
   readonly about: string;
-  /** `fits`: the lexicon must not refuse it; `refused`: nothing may accept it. */
+  /** `fits`: the lexicon check must accept it; `refused`: the service must refuse it. */
   readonly expected: 'fits' | 'refused' | 'anything';
-  /** Absent where the request is no JSON. */
+  /** Absent if the request is not JSON. */
   readonly input: Json | undefined;
   readonly request: FuzzRequest;
 }
 
-/** A call that means something on the server, to vary. */
-export interface Ground {
-  readonly honest: JsonObject;
+/** A valid call about existing data, which the cases are variations of. */
+export interface CaseBasis {
+  readonly validInput: JsonObject;
   readonly pool: Pool;
 }
 
-/** A fifth of what is sent is near the truth, two fifths break one rule each, and the rest is anything. */
-const turns = [
-  ['honest', 'broken', 'wild', 'broken', 'boundary', 'broken', 'swapped', 'valid', 'broken', 'wild'],
+/** A fifth of the cases is valid or almost valid, two fifths break one rule each, and the rest is arbitrary. */
+const kindOrder = [
+  ['unchanged', 'broken', 'wild', 'broken', 'boundary', 'broken', 'swapped', 'valid', 'broken', 'wild'],
   ['broken', 'valid', 'broken', 'swapped', 'broken', 'wild', 'boundary', 'broken', 'valid', 'raw'],
 ].flat() as readonly CaseKind[];
 
-const expectations = { breaks: 'refused', fits: 'fits', unsettled: 'anything' } as const;
+const expectations = { breaks: 'refused', fits: 'fits', unspecified: 'anything' } as const;
 const nothing: ObjectSchema = { type: 'object', required: [], properties: {} };
 
-/** Makes case after case for one method; the same seed and ground make the same cases. */
+/** Makes case after case for one method; the same seed and basis make the same cases. */
 export class CaseMaker {
   readonly #method: FuzzMethod;
   readonly #schema: ObjectSchema;
   readonly #carrier: Carrier;
-  readonly #ground: Ground;
+  readonly #basis: CaseBasis;
   readonly #seed: number;
   readonly #breaking: readonly SchemaRule[];
   readonly #fitting: readonly SchemaRule[];
 
-  constructor(method: FuzzMethod, ground: Ground, seed: number) {
+  constructor(method: FuzzMethod, basis: CaseBasis, seed: number) {
     this.#method = method;
     this.#schema = method.input ?? nothing;
     this.#carrier = method.kind === 'procedure' ? 'body' : 'params';
-    this.#ground = ground;
+    this.#basis = basis;
     this.#seed = seed;
-    const rules =
-      method.input === undefined ? [] : rulesOf(method.input, { carrier: this.#carrier, pool: ground.pool });
+    const rules = method.input === undefined ? [] : rulesOf(method.input, { carrier: this.#carrier, pool: basis.pool });
     this.#breaking = rules.filter(({ outcome }) => outcome === 'breaks');
     this.#fitting = rules.filter(({ outcome }) => outcome !== 'breaks');
   }
 
-  /** How many ways there are to break a rule; so many cases of kind `broken` break each once. */
+  /** Number of ways to break a rule; as many cases of kind `broken` break each once. */
   get ruleCount(): number {
     return this.#breaking.length;
   }
 
-  /** The case with this number, over all grounds of the method. */
+  /** Returns the case with this number; numbers continue over all bases of the method. */
   make(index: number): FuzzCase {
-    const kind = turns[index % turns.length] ?? 'valid';
-    const round = Math.floor(index / turns.length);
+    const kind = kindOrder[index % kindOrder.length] ?? 'valid';
+    const round = Math.floor(index / kindOrder.length);
     switch (kind) {
-      case 'honest':
-        return this.#structured('honest', 'as a client calls it', 'fits', this.#ground.honest);
+      case 'unchanged':
+        return this.#structured('unchanged', 'as a client calls it', 'fits', this.#basis.validInput);
       case 'valid':
         return this.#structured('valid', 'fits the schema', 'fits', this.#pick(this.#varied(), index));
       case 'broken':
@@ -98,9 +97,9 @@ export class CaseMaker {
     return value;
   }
 
-  /** The honest input with some of its fields changed to others that fit. */
+  /** The valid input with some fields replaced by other valid values. */
   #varied(): fc.Arbitrary<JsonObject> {
-    const { honest, pool } = this.#ground;
+    const { validInput, pool } = this.#basis;
     return fc
       .tuple(
         validObject(this.#schema, pool),
@@ -109,16 +108,16 @@ export class CaseMaker {
       .map(([made, dice]) => {
         const names = Object.keys(this.#schema.properties);
         const chosen = names.flatMap((name, at): [string, Json][] => {
-          const source = (dice[at % dice.length] ?? 0) < 7 ? honest : made;
+          const source = (dice[at % dice.length] ?? 0) < 7 ? validInput : made;
           const value =
-            this.#present(source[name]) ?? (this.#schema.required.includes(name) ? honest[name] : undefined);
+            this.#present(source[name]) ?? (this.#schema.required.includes(name) ? validInput[name] : undefined);
           return value === undefined ? [] : [[name, value]];
         });
         return Object.fromEntries(chosen);
       });
   }
 
-  /** An empty parameter, item or list of parameters is not there at all. */
+  /** Returns undefined for an empty parameter, item or list of parameters, because a URL cannot express it. */
   #present(value: Json | undefined): Json | undefined {
     if (this.#carrier === 'body' || value === undefined) return value;
     const isAbsent = Array.isArray(value) ? value.length === 0 || value.includes('') : value === '';
@@ -126,28 +125,28 @@ export class CaseMaker {
   }
 
   #byRule(rules: readonly SchemaRule[], kind: 'broken' | 'boundary', index: number): FuzzCase {
-    const rule = rules[turnOf(kind, index) % Math.max(1, rules.length)];
+    const rule = rules[earlierOfKind(kind, index) % Math.max(1, rules.length)];
     if (rule === undefined) return this.#wild(index);
-    const base = index % 3 === 0 ? this.#pick(this.#varied(), index) : this.#ground.honest;
+    const base = index % 3 === 0 ? this.#pick(this.#varied(), index) : this.#basis.validInput;
     const filler = (path: Path): Json =>
-      this.#pick(validValue(schemaAt(this.#schema, path), nameOf(path), this.#ground.pool), index);
+      this.#pick(validValue(schemaAt(this.#schema, path), nameOf(path), this.#basis.pool), index);
     const input = replaceAt(base, rule.path, this.#pick(rule.replacement, index), filler);
     return this.#structured(kind, `${rule.rule} at ${rule.path.join('.')}`, expectations[rule.outcome], input);
   }
 
-  /** The right content in another type. */
+  /** The valid input with one value of another type. */
   #swapped(index: number): FuzzCase {
-    const fields = Object.entries(this.#ground.honest);
+    const fields = Object.entries(this.#basis.validInput);
     const [name, value] = fields[index % Math.max(1, fields.length)] ?? [];
     if (name === undefined || value === undefined || this.#method.input === undefined) return this.#wild(index);
     if (this.#carrier === 'params' && Array.isArray(value)) return this.#byRule(this.#breaking, 'broken', index);
     const other =
       this.#carrier === 'params' ? [value, value] : this.#pick(fc.constantFrom(...otherTypes(value)), index);
-    return this.#structured('swapped', `type of ${name}`, 'refused', { ...this.#ground.honest, [name]: other });
+    return this.#structured('swapped', `type of ${name}`, 'refused', { ...this.#basis.validInput, [name]: other });
   }
 
   #wild(index: number): FuzzCase {
-    const { honest } = this.#ground;
+    const { validInput } = this.#basis;
     const names = Object.keys(this.#schema.properties);
     const name = names[index % Math.max(1, names.length)];
     const value = this.#pick(
@@ -159,10 +158,10 @@ export class CaseMaker {
         return this.#structured('wild', 'anything', 'anything', this.#carrier === 'body' ? value : { wild: value });
       case 1: {
         const more = this.#pick(fc.dictionary(fc.string({ maxLength: 12 }), wildJson, { maxKeys: 4 }), index);
-        return this.#structured('wild', 'more fields', 'anything', { ...more, ...honest });
+        return this.#structured('wild', 'more fields', 'anything', { ...more, ...validInput });
       }
       default: {
-        const changed = name === undefined ? { wild: value } : { ...honest, [name]: value };
+        const changed = name === undefined ? { wild: value } : { ...validInput, [name]: value };
         return this.#structured('wild', `anything as ${name ?? 'wild'}`, 'anything', changed);
       }
     }
@@ -198,7 +197,7 @@ export class CaseMaker {
     return { kind, about, expected, input, request: this.requestOf(input) };
   }
 
-  /** `input` as this method takes it. */
+  /** Encodes `input` as a request of this method. */
   requestOf(input: Json): FuzzRequest {
     if (this.#carrier === 'params') return this.#request(searchOf(input), undefined);
     const hasBody = this.#method.input !== undefined || Object.keys(input ?? {}).length > 0;
@@ -215,11 +214,11 @@ export class CaseMaker {
   }
 }
 
-/** How many cases of this kind came before the one with this number. */
-function turnOf(kind: CaseKind, index: number): number {
+/** Number of cases of this kind before the one with this number. */
+function earlierOfKind(kind: CaseKind, index: number): number {
   const isKind = (each: CaseKind): boolean => each === kind;
-  const round = Math.floor(index / turns.length);
-  return round * turns.filter(isKind).length + turns.slice(0, index % turns.length).filter(isKind).length;
+  const round = Math.floor(index / kindOrder.length);
+  return round * kindOrder.filter(isKind).length + kindOrder.slice(0, index % kindOrder.length).filter(isKind).length;
 }
 
 function nameOf(path: Path): string {
@@ -229,7 +228,7 @@ function nameOf(path: Path): string {
 function schemaAt(schema: FieldSchema, path: Path): FieldSchema {
   return path.reduce<FieldSchema>((at, key) => {
     const next = at.type === 'array' ? at.items : at.type === 'object' ? at.properties[key] : undefined;
-    if (next === undefined) throw new Error(`the schema has nothing at ${path.join('.')}`);
+    if (next === undefined) throw new Error(`the schema has no field ${path.join('.')}`);
     return next;
   }, schema);
 }

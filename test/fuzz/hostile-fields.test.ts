@@ -6,7 +6,7 @@ import type { LoopbackPds } from '../support/network/loopback-pds.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { projectRoot } from '../conventions/source-tree.ts';
-import { fuzzEnvironment, FuzzScenes } from './fuzz-scene.ts';
+import { fuzzEnvironment, FuzzFixtures } from './fuzz-fixtures.ts';
 import { hostileStrings } from './hostile-strings.ts';
 import { readMethods } from './lexicon-schema.ts';
 import type { FieldSchema, FuzzMethod, Json, JsonObject } from './lexicon-schema.ts';
@@ -15,30 +15,30 @@ import { replaceAt } from './schema-rules.ts';
 import type { Path } from './schema-rules.ts';
 import { canary } from './wild-values.ts';
 
-/** Every string in every field; otherwise each field gets a third of them, another one every day. */
+/** With HOSTILE=all every field gets every string; otherwise a third of them, which changes every day. */
 const isWhole = process.env['HOSTILE'] === 'all';
 const today = Number(new Date().toISOString().slice(0, 10).replaceAll('-', ''));
 const share = 3;
 const answerMsMax = 2_000;
-/** Beyond every limit but those of messages; the larger ones go into the first field only. */
+/** Longer than every limit except those of messages; the larger ones are sent in the first field only. */
 const longStrings = [70_000, 1_000_000].map((length) => 'A'.repeat(length));
 const hugeStrings = [9_000_000, 16_000_000].map((length) => 'A'.repeat(length));
 const methods = readMethods(join(projectRoot, 'lexicons/blue/catbird/mls'));
 
 let bed: TestBed;
 let pds: LoopbackPds;
-let scenes: FuzzScenes;
+let fixtures: FuzzFixtures;
 beforeAll(async () => {
   pds = await startLoopbackPds();
   bed = await startTestBed({ env: fuzzEnvironment });
-  scenes = new FuzzScenes(bed, pds);
+  fixtures = new FuzzFixtures(bed, pds);
 });
 afterAll(async () => {
   await bed.stop();
   await pds.close();
 });
 
-/** Where text stands in an input of this schema; bytes are text as well, on the wire. */
+/** The paths of all text fields in an input of this schema; bytes are text on the wire. */
 function textPaths(schema: FieldSchema, path: Path = []): Path[] {
   switch (schema.type) {
     case 'string':
@@ -79,7 +79,7 @@ async function requestOf(method: FuzzMethod, caller: FuzzCaller, input: Json): P
   return [url, { headers }];
 }
 
-/** A stream has no end; what a cursor of somebody else's does is said in its first event. */
+/** Reads the first event of a stream, which has no end; the event shows how the cursor was handled. */
 async function firstEventOf(response: Response): Promise<string> {
   const reader = required(response.body, 'body').getReader();
   const { value } = await reader.read();
@@ -87,7 +87,7 @@ async function firstEventOf(response: Response): Promise<string> {
   return Buffer.from(value ?? []).toString('utf8');
 }
 
-/** What is wrong with the answer to `input`, if anything. */
+/** Returns the problem of the response to `input`, if there is one. */
 async function problemOf(method: FuzzMethod, caller: FuzzCaller, input: Json): Promise<string | undefined> {
   const [url, init] = await requestOf(method, caller, input);
   const startedMs = performance.now();
@@ -103,20 +103,20 @@ async function problemOf(method: FuzzMethod, caller: FuzzCaller, input: Json): P
     return text.includes(canary) ? `repeats the input: ${text}` : undefined;
   } catch (error) {
     const { name, cause } = error as Error;
-    return `no answer: ${name} ${String((cause as NodeJS.ErrnoException | undefined)?.code)}`;
+    return `no response: ${name} ${String((cause as NodeJS.ErrnoException | undefined)?.code)}`;
   }
 }
 
-describe('whatever text stands in a field, an answer comes, in time and in words', () => {
+describe('every text in every field gets a response in time, with a readable message', () => {
   test.for(methods.filter(({ input }) => input !== undefined && textPaths(input).length > 0))(
     '$name',
     { timeout: 240_000 },
     async (method) => {
-      const [caller] = await scenes.callers(method);
+      const [caller] = await fixtures.callers(method);
       const problems: string[] = [];
       for (const [fieldNo, path] of textPaths(required(method.input, 'input')).entries()) {
         for (const text of stringsFor(fieldNo)) {
-          const input = replaceAt(required(caller, 'caller').honest, path, { value: text }, () => ({}));
+          const input = replaceAt(required(caller, 'caller').validInput, path, { value: text }, () => ({}));
           const problem = await problemOf(method, required(caller, 'caller'), input);
           const shown = `${JSON.stringify(text.slice(0, 40))} (${text.length})`;
           if (problem !== undefined) problems.push(`${path.join('.')} ${shown}: ${problem}`);

@@ -1,6 +1,6 @@
 import { canary } from './wild-values.ts';
 
-/** Texts that have broken parsers, validators, databases, logs and terminals elsewhere. */
+/** Texts that have broken parsers, validators, databases, logs and terminals of other projects. */
 export const hostileStrings: readonly string[] = [
   '',
   ' ',

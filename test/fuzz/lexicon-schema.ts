@@ -2,11 +2,11 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
-/** Any JSON; bytes are `{ $bytes: base64 }` as they go over the wire. */
+/** Any JSON value; bytes are `{ $bytes: base64 }` as on the wire. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 export type JsonObject = Readonly<Record<string, Json>>;
 
-/** Reads the schema files by itself, so that a rule that the generated validators have lost is still known here. */
+/** The schema types of this file are read from the lexicon files, so that a rule missing in the generated validators is still tested. */
 interface Described {
   readonly minLength?: number | undefined;
   readonly maxLength?: number | undefined;
@@ -41,7 +41,7 @@ export interface ObjectSchema {
 }
 export type FieldSchema = TextSchema | WholeSchema | BooleanSchema | BytesSchema | ListSchema | ObjectSchema;
 
-/** How a method is called, and what its input must be like. */
+/** A method with the schema of its input and its declared errors. */
 export interface FuzzMethod {
   readonly name: string;
   readonly nsid: string;
@@ -89,14 +89,14 @@ const object = z.object({
 
 type Lexicons = ReadonlyMap<string, z.infer<typeof lexicon>>;
 
-/** Every method of the lexicon files below `folder`. */
+/** Reads every method from the lexicon files in `folder`. */
 export function readMethods(folder: string): FuzzMethod[] {
   const all = readdirSync(folder).map((file) => lexicon.parse(JSON.parse(readFileSync(join(folder, file), 'utf8'))));
   const lexicons = new Map(all.map((each) => [each.id, each]));
   return all.flatMap(({ id, defs }) => (defs['main'] === undefined ? [] : [methodOf(lexicons, id, defs['main'])]));
 }
 
-/** The method that a lexicon's `main` describes. */
+/** Returns the method that a lexicon's `main` describes. */
 export function methodOf(lexicons: Lexicons, nsid: string, definition: unknown): FuzzMethod {
   const { type, parameters, input, output, errors } = main.parse(definition);
   const described = type === 'procedure' ? input?.schema : (parameters ?? { type: 'params' });
@@ -134,7 +134,7 @@ function resolve(lexicons: Lexicons, nsid: string, schema: Readonly<Record<strin
     case 'ref':
       return referred(lexicons, nsid, String(schema['ref']));
     default:
-      throw new Error(`${nsid}: the generators do not know the type ${String(schema['type'])}; teach it to them`);
+      throw new Error(`${nsid}: the generators do not support the type ${String(schema['type'])}; add it to them`);
   }
 }
 
@@ -142,6 +142,6 @@ function referred(lexicons: Lexicons, nsid: string, ref: string): FieldSchema {
   const [id = '', name = 'main'] = ref.split('#');
   const home = id === '' ? nsid : id;
   const definition = lexicons.get(home)?.defs[name];
-  if (definition === undefined) throw new Error(`${nsid}: ${ref} leads nowhere`);
+  if (definition === undefined) throw new Error(`${nsid}: ${ref} refers to no definition`);
   return resolve(lexicons, home, definition);
 }

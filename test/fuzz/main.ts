@@ -9,7 +9,7 @@ import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postg
 import { migrateUp } from '#storage/schema/migrator.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
 import { fuzzFraming } from './framing-fuzz.ts';
-import { startFuzzStage } from './fuzz-stage.ts';
+import { startFuzzServer } from './fuzz-server.ts';
 
 const framingStep = 10_000;
 
@@ -17,13 +17,16 @@ const command = defineCommand({
   meta: {
     name: 'fuzz',
     description:
-      'Sends generated requests to every method, or mutated bytes to the readers of MLS, and judges what comes of it.',
+      'Sends generated requests to every method, or mutated bytes to the MLS parsers, and reports contract violations.',
   },
   args: {
     cases: { type: 'string', default: '5000', description: 'Requests for each method.' },
     method: { type: 'string', description: 'Only this method, without its namespace.' },
-    framing: { type: 'string', description: 'Mutated byte strings for the readers of MLS, instead of requests.' },
-    seed: { type: 'string', description: 'Makes the same cases again; default: the time.' },
+    framing: {
+      type: 'string',
+      description: 'Number of mutated byte strings for the MLS parsers, instead of requests.',
+    },
+    seed: { type: 'string', description: 'Seed of the generator, to repeat a run; default: the time.' },
   },
   async run({ args }) {
     const seed = wholeNumber(args.seed ?? String(Date.now() % 1_000_000_007));
@@ -31,35 +34,35 @@ const command = defineCommand({
       args.framing === undefined
         ? await fuzzMethods({ seed, cases: wholeNumber(args.cases), only: args.method })
         : await fuzzReaders({ seed, count: wholeNumber(args.framing) });
-    tell({ seed, violations });
-    // A verification thread of the server may outlive it.
+    printJson({ seed, violations });
+    // The server's verification thread may still run.
     process.exit(violations === 0 ? 0 : 1);
   },
 });
 
 async function fuzzMethods(plan: { seed: number; cases: number; only: string | undefined }): Promise<number> {
   const database = await privateDatabase();
-  const stage = await startFuzzStage(database).catch(async (error: unknown) => {
+  const server = await startFuzzServer(database).catch(async (error: unknown) => {
     await database.close();
     throw error;
   });
   let violations = 0;
   try {
-    const methods = stage.methods.filter(({ name }) => plan.only === undefined || name === plan.only);
+    const methods = server.methods.filter(({ name }) => plan.only === undefined || name === plan.only);
     if (methods.length === 0) throw new Error(`there is no method ${plan.only}`);
     const bar = startBar(methods.length);
     for (const method of methods) {
       const startedMs = performance.now();
-      const report = await stage.run(method, plan);
+      const report = await server.run(method, plan);
       const perSecond = Math.round((report.sent / (performance.now() - startedMs)) * 1_000);
       violations += report.violations.length;
       bar.advance(1, `${method.name}: ${report.sent} sent, ${report.violations.length} violations`);
-      if (!isTerminal || report.violations.length > 0) tell({ ...report, perSecond });
+      if (!isTerminal || report.violations.length > 0) printJson({ ...report, perSecond });
     }
     bar.stop();
-    tell({ lagMsMax: Math.round(stage.lagMsMax()) });
+    printJson({ lagMsMax: Math.round(server.lagMsMax()) });
   } finally {
-    await stage.close();
+    await server.close();
   }
   return violations;
 }
@@ -68,11 +71,11 @@ async function fuzzReaders({ seed, count }: { seed: number; count: number }): Pr
   const bar = startBar(Math.ceil(count / framingStep));
   const report = await fuzzFraming({ seed, count, onProgress: { every: framingStep, call: () => bar.advance(1) } });
   bar.stop();
-  tell(report);
+  printJson(report);
   return report.violations.length;
 }
 
-/** A Postgres of its own under a temporary folder, with every migration applied; closing it removes both. */
+/** Starts a Postgres in a temporary folder and applies every migration; closing it removes the folder. */
 async function privateDatabase(): Promise<TestDatabase> {
   const dataDir = await mkdtemp(join(tmpdir(), 'nightjar-fuzz-'));
   const embedded = await startEmbeddedPostgres({ dataDir, clock: systemClock, durability: 'fast' });
@@ -98,7 +101,7 @@ async function privateDatabase(): Promise<TestDatabase> {
 
 const isTerminal = process.stdout.isTTY;
 
-/** Nothing moves where nobody looks. */
+/** Starts a progress bar, which shows nothing unless the output is a terminal. */
 function startBar(max: number): { advance(step: number, message?: string): void; stop(): void } {
   if (!isTerminal) return { advance: () => undefined, stop: () => undefined };
   const bar = progress({ max });
@@ -106,8 +109,8 @@ function startBar(max: number): { advance(step: number, message?: string): void;
   return { advance: (step, message) => bar.advance(step, message), stop: () => bar.stop('done') };
 }
 
-/** One line of JSON. */
-function tell(facts: object): void {
+/** Prints one line of JSON. */
+function printJson(facts: object): void {
   console.log(JSON.stringify(facts));
 }
 

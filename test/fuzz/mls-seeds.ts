@@ -6,7 +6,7 @@ import { MlsMember } from '../support/mls/mls-member.ts';
 const suites = ['MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519', 'MLS_128_DHKEMP256_AES128GCM_SHA256_P256'];
 const crowd = 200;
 
-/** Every kind of MLS structure that the service reads, made by ts-mls, and large ones of up to 64 KiB. */
+/** Makes every kind of MLS structure that the service reads with ts-mls, and large ones of up to 64 KiB. */
 export async function makeMlsSeeds(): Promise<readonly Uint8Array[]> {
   const real = await Promise.all(suites.map(realSeeds));
   const groupId = Buffer.alloc(32, 1);

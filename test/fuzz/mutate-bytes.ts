@@ -1,11 +1,11 @@
-/** The next mutant. */
+/** Returns the next mutant. */
 export type Mutator = () => Uint8Array;
 type Dice = (below: number) => number;
 
 const sizeBytesMax = 65_536;
-/** Where lengths, versions and types stand. */
+/** The first bytes of a structure, which contain lengths, versions and types. */
 const headSizeBytes = 128;
-/** Lengths of RFC 9420 section 2.1.2 that are too long, too short, not minimal or forbidden, and values at the edge of their type. */
+/** Lengths of RFC 9420 section 2.1.2 that are too long, too short, not minimal or forbidden, and extreme values of each type. */
 const nastyBytes: readonly (readonly number[])[] = [
   [0x00],
   [0x3f],
@@ -69,13 +69,13 @@ const mutations: readonly Mutation[] = [
     ]);
   },
 ];
-/** One in so many mutants is as long as they get. */
+/** One of this number of mutants has the maximum size. */
 const longEvery = 200;
 
-/** Makes mutants of `seeds`, the same ones for the same `seed`. */
+/** Creates a mutator of `seeds` that returns the same mutants for the same `seed`. */
 export function createMutator(seeds: readonly Uint8Array[], seed: number): Mutator {
   const dice = createDice(seed);
-  // Most seeds are small; the large ones would take most of the time.
+  // Large seeds are used rarely, because they would take most of the time.
   const [small, large] = [seeds.filter(({ length }) => length <= 4_096), seeds.filter(({ length }) => length > 4_096)];
   return () => {
     if (dice(longEvery) === 0) return longMutant(seeds, dice);
@@ -88,7 +88,7 @@ export function createMutator(seeds: readonly Uint8Array[], seed: number): Mutat
   };
 }
 
-/** The head of a structure whose next list takes all of 64 KiB, in items as small as they get. */
+/** Makes the head of a structure followed by a list of 64 KiB with the smallest possible items. */
 function longMutant(seeds: readonly Uint8Array[], dice: Dice): Uint8Array {
   const seed = seeds[dice(seeds.length)] ?? new Uint8Array();
   const head = Buffer.from(seed.subarray(0, dice(Math.min(seed.length, headSizeBytes) + 1)));
@@ -97,12 +97,12 @@ function longMutant(seeds: readonly Uint8Array[], dice: Dice): Uint8Array {
   return Buffer.concat([head, rest]);
 }
 
-/** Half of the places are in the head, where the structure is. */
+/** Returns a random offset; half of them are in the head, which contains the structure. */
 function somewhere(bytes: Uint8Array, dice: Dice): number {
   return dice(dice(2) === 0 ? Math.min(bytes.length, headSizeBytes) : bytes.length);
 }
 
-/** Xorshift: a million mutants take more numbers than a generator with guarantees is worth. */
+/** A xorshift generator, because a million mutants need many random numbers and no cryptographic quality. */
 function createDice(seed: number): Dice {
   let state = seed | 1;
   return (below) => {

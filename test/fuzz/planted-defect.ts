@@ -13,7 +13,7 @@ import type { FuzzMethod, Json } from './lexicon-schema.ts';
 
 const nsid = 'com.example.store';
 
-/** What the planted service promises; its own schema may fall behind. */
+/** The contract of the planted service; the schema that it enforces may differ. */
 export const storeMethod: FuzzMethod = methodOf(new Map(), nsid, {
   type: 'procedure',
   input: {
@@ -59,14 +59,14 @@ export const soundFields = {
   owners: l.optional(l.array(l.string({ format: 'did' }), { minLength: 1, maxLength: 3 })),
 };
 
-/** How the service departs from what it promises. */
+/** How the service violates its contract. */
 export interface Defect {
-  /** Other checks than `soundFields` has. */
+  /** Checks that replace those of `soundFields`. */
   readonly fields?: Readonly<Record<string, l.Validator>>;
   /** Runs in place of the handler; may throw. */
   readonly handle?: (input: Readonly<Record<string, unknown>>) => unknown;
-  /** Answers by itself. */
-  readonly answer?: (response: ServerResponse, body: Buffer) => void;
+  /** Responds in place of the whole service. */
+  readonly respond?: (response: ServerResponse, body: Buffer) => void;
 }
 
 export interface PlantedService {
@@ -74,7 +74,7 @@ export interface PlantedService {
   stop(): Promise<void>;
 }
 
-/** One method on a port, checked and refused by the parts that the real service uses, with a defect. */
+/** Serves one method with a defect, with the request checks and error responses of the real service. */
 export async function startPlantedService(defect: Defect): Promise<PlantedService> {
   const schema = l.object({ ...soundFields, ...defect.fields });
   const endpoint = procedure({
@@ -90,7 +90,7 @@ export async function startPlantedService(defect: Defect): Promise<PlantedServic
   });
   const answerTo = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await buffer(request);
-    if (defect.answer !== undefined) return defect.answer(response, body);
+    if (defect.respond !== undefined) return defect.respond(response, body);
     const parsed = parseJson(body, { depthMax: 32, valuesMax: 20_000, keyLengthMax: 128 });
     const send = (status: number, text: string): void =>
       void response.writeHead(status, { 'Content-Type': 'application/json' }).end(text);

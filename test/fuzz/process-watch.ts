@@ -1,11 +1,11 @@
 import type { EventEmitter } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
-/** Watches a process that answers, for what no answer shows. */
+/** Watches the server process for problems that no response shows. */
 export interface ProcessWatch {
-  /** What went wrong since the last call: rejections and exceptions that nobody caught, and log lines of failures. */
+  /** Returns the problems since the last call: unhandled rejections, uncaught exceptions, and log lines of failures. */
   newProblems(): string[];
-  /** The longest time that the event loop did nothing else. */
+  /** The longest delay of the event loop. */
   lagMsMax(): number;
   stop(): void;
 }

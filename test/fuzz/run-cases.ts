@@ -1,24 +1,24 @@
-import { violationsOf } from './check-answer.ts';
-import type { AnswerRules, FuzzAnswer } from './check-answer.ts';
+import { violationsOf } from './check-response.ts';
+import type { ResponseRules, FuzzResponse } from './check-response.ts';
 import { CaseMaker } from './fuzz-case.ts';
-import type { FuzzCase, Ground } from './fuzz-case.ts';
+import type { FuzzCase, CaseBasis } from './fuzz-case.ts';
 import type { FuzzMethod } from './lexicon-schema.ts';
 import type { CaseSender } from './send-case.ts';
 import { shrink } from './shrink.ts';
 
-/** Somebody who calls a method, and what they honestly would call it with. */
-export interface FuzzCaller extends Ground {
-  /** For one request. */
+/** A caller of a method, with a valid input to vary. */
+export interface FuzzCaller extends CaseBasis {
+  /** Returns the token for one request. */
   readonly token: () => Promise<string | undefined>;
-  /** What else a request needs to be let in, such as the ticket of a stream. */
+  /** Returns the ticket for one stream, where the method needs one. */
   readonly ticket?: () => Promise<string>;
 }
 
 export interface FuzzTarget {
   readonly sender: CaseSender;
-  /** People to call `method`, and things for them to call it about; new ones for each round. */
+  /** Returns callers of `method` with existing data; called again for each basis. */
   readonly callers: (method: FuzzMethod) => Promise<readonly FuzzCaller[]>;
-  readonly rules: (method: FuzzMethod) => AnswerRules;
+  readonly rules: (method: FuzzMethod) => ResponseRules;
 }
 
 export interface RunOptions {
@@ -27,47 +27,47 @@ export interface RunOptions {
   readonly inFlight: number;
 }
 
-/** One thing that is wrong, with the smallest request found that shows it. */
+/** A violation of the contract, with the smallest request found that causes it. */
 export interface Violation {
   readonly method: string;
   readonly kind: string;
   readonly about: string;
   readonly problem: string;
   readonly request: string;
-  readonly answer: string;
+  readonly response: string;
 }
 
-/** What became of the cases of one method. */
+/** The results of the cases of one method. */
 export interface MethodReport {
   readonly method: string;
   readonly sent: number;
   readonly accepted: number;
-  /** How often each error name came back. */
+  /** Number of responses with each error name. */
   readonly refusals: Readonly<Record<string, number>>;
   readonly slowestMs: number;
   readonly violations: readonly Violation[];
 }
 
-/** Cases made on one ground, before calls have changed too much of it. */
-const casesPerGround = 100;
+/** Number of cases on one basis; a new basis follows because the calls change the data. */
+const casesPerBasis = 100;
 const shownPerMethod = 5;
 const shownLength = 2_000;
 
-/** Sends `cases` generated requests to one method and judges every answer. */
+/** Sends `cases` generated requests to one method and checks every response. */
 export async function runCases(target: FuzzTarget, method: FuzzMethod, options: RunOptions): Promise<MethodReport> {
   const tally = new Tally(method.name);
-  for (let from = 0, round = 0; from < options.cases; from += casesPerGround, round++) {
+  for (let from = 0, round = 0; from < options.cases; from += casesPerBasis, round++) {
     const callers = await target.callers(method);
     const makers = callers.map((caller, at) => ({
       caller,
       maker: new CaseMaker(method, caller, options.seed + round * callers.length + at),
     }));
-    const end = Math.min(options.cases, from + casesPerGround);
+    const end = Math.min(options.cases, from + casesPerBasis);
     let next = from;
     const work = async (): Promise<void> => {
       for (let index = next++; index < end; index = next++) {
         const chosen = makers[index % 5 === 4 ? index % makers.length : 0];
-        if (chosen === undefined) throw new Error('nobody calls');
+        if (chosen === undefined) throw new Error('there is no caller');
         await runCase({ target, method, tally, ...chosen }, chosen.maker.make(index));
       }
     };
@@ -86,9 +86,9 @@ interface CaseRun {
 
 async function runCase(run: CaseRun, sent: FuzzCase): Promise<void> {
   const { target, method, tally, maker } = run;
-  const answer = await sendCase(run, sent);
-  const problems = violationsOf(method, sent, answer, target.rules(method));
-  tally.count(answer);
+  const response = await sendCase(run, sent);
+  const problems = violationsOf(method, sent, response, target.rules(method));
+  tally.count(response);
   const [problem] = problems;
   if (problem === undefined || !tally.hasRoom()) return tally.addViolations(problems.length);
   const kindOf = (text: string): string => text.split(':', 1)[0] ?? '';
@@ -96,7 +96,7 @@ async function runCase(run: CaseRun, sent: FuzzCase): Promise<void> {
     sent.input === undefined
       ? undefined
       : await shrink(sent.input, async (smaller) => {
-          // Smaller input may break no rule, so that only what is wrong with any answer counts for it.
+          // A smaller input may break no rule, so only the checks that apply to every response are used for it.
           const expected = sent.expected === 'refused' && smaller === sent.input ? 'refused' : 'anything';
           const shrunk: FuzzCase = { ...sent, expected, input: smaller, request: maker.requestOf(smaller) };
           const found = violationsOf(method, shrunk, await sendCase(run, shrunk), target.rules(method));
@@ -110,11 +110,11 @@ async function runCase(run: CaseRun, sent: FuzzCase): Promise<void> {
     request: shown(
       input === undefined ? `${sent.request.search}${String(sent.request.body ?? '')}` : JSON.stringify(input),
     ),
-    answer: shown(`${answer.status} ${answer.text}`),
+    response: shown(`${response.status} ${response.text}`),
   });
 }
 
-async function sendCase({ target, method, caller }: CaseRun, sent: FuzzCase): Promise<FuzzAnswer> {
+async function sendCase({ target, method, caller }: CaseRun, sent: FuzzCase): Promise<FuzzResponse> {
   const hasTicket = sent.request.search.includes('ticket=');
   const ticket = caller.ticket === undefined || hasTicket ? undefined : await caller.ticket();
   const joint = sent.request.search === '' ? '?' : '&';
@@ -140,17 +140,17 @@ class Tally {
     this.#method = method;
   }
 
-  count(answer: FuzzAnswer): void {
+  count(response: FuzzResponse): void {
     this.#sent++;
-    this.#slowestMs = Math.max(this.#slowestMs, answer.durationMs);
-    if (answer.status === 200 || answer.status === 101) this.#accepted++;
+    this.#slowestMs = Math.max(this.#slowestMs, response.durationMs);
+    if (response.status === 200 || response.status === 101) this.#accepted++;
     else {
-      const name = /"error":"(\w+)"/.exec(answer.text)?.[1] ?? `status ${answer.status}`;
+      const name = /"error":"(\w+)"/.exec(response.text)?.[1] ?? `status ${response.status}`;
       this.#refusals.set(name, (this.#refusals.get(name) ?? 0) + 1);
     }
   }
 
-  /** Only the first few are shrunk and shown. */
+  /** Whether the next violation is shrunk and reported; only the first few are. */
   hasRoom(): boolean {
     return this.#reserved < shownPerMethod && this.#reserved++ < shownPerMethod;
   }
@@ -167,7 +167,7 @@ class Tally {
     const more: Violation[] =
       this.#unshown === 0
         ? []
-        : [{ method: this.#method, kind: '', about: '', problem: `${this.#unshown} more`, request: '', answer: '' }];
+        : [{ method: this.#method, kind: '', about: '', problem: `${this.#unshown} more`, request: '', response: '' }];
     return {
       method: this.#method,
       sent: this.#sent,

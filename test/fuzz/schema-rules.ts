@@ -4,18 +4,18 @@ import { validValue } from './valid-values.ts';
 import type { Pool } from './valid-values.ts';
 
 export type Path = readonly (string | number)[];
-/** What to put at a path of an otherwise valid input: a value, or nothing at all. */
+/** The replacement at a path of an otherwise valid input: another value, or the removal of the field. */
 export type Replacement = { readonly value: Json } | 'removed';
 
-/** One rule of a method's schema, with values that break it alone, that just fit it, or of which the format does not say. */
+/** One rule of a method's schema, with values that break only this rule, that are at its limit, or that the format leaves open. */
 export interface SchemaRule {
   readonly rule: string;
   readonly path: Path;
-  readonly outcome: 'breaks' | 'fits' | 'unsettled';
+  readonly outcome: 'breaks' | 'fits' | 'unspecified';
   readonly replacement: fc.Arbitrary<Replacement>;
 }
 
-/** How the input travels: parameters are text, and a list of them may hold no empty items. */
+/** Where the input is in the request. Parameters are text, and a list of them cannot have empty items. */
 export type Carrier = 'body' | 'params';
 
 interface Place {
@@ -23,10 +23,10 @@ interface Place {
   readonly pool: Pool;
 }
 
-/** Larger limits cost megabytes for each try; they are tried by tests of their own. */
+/** Larger limits have tests of their own, because each case would need megabytes. */
 const testedLengthMax = 1_100_000;
 
-/** Every rule of `schema`, each broken in its own ways and, where it is a limit, just met. */
+/** Returns every rule of `schema` with values that break it and, for limits, values that are at the limit. */
 export function rulesOf(schema: ObjectSchema, place: Place): SchemaRule[] {
   const whole = place.carrier === 'body' ? typeRules(schema, [], place) : [];
   return [...whole, ...fieldsOf(schema, [], place)];
@@ -102,8 +102,8 @@ function textRules(schema: TextSchema, path: Path, { carrier }: Place): SchemaRu
   if (schema.enum !== undefined) rules.push(broken('enum', path, ['no-such-word', `${schema.enum[0] ?? ''} `, 'SPAM']));
   if (schema.format !== undefined) {
     const texts = misformatted[schema.format];
-    if (schema.format === 'datetime') rules.push({ ...broken('format', path, oddDatetimes), outcome: 'unsettled' });
-    if (texts === undefined) throw new Error(`no text is known that breaks the format ${schema.format}`);
+    if (schema.format === 'datetime') rules.push({ ...broken('format', path, oddDatetimes), outcome: 'unspecified' });
+    if (texts === undefined) throw new Error(`there are no malformed texts for the format ${schema.format}`);
     // An empty parameter counts as absent.
     rules.push(broken('format', path, carrier === 'params' ? texts.filter((text) => text !== '') : texts));
   }
@@ -115,7 +115,7 @@ function wideTexts(maxLength: number): [string, string] {
   return [wide, `${wide}é`];
 }
 
-/** ISO 8601 beyond what the format allows: refused or understood, as long as nothing breaks. */
+/** ISO 8601 texts outside the lexicon format; the service may accept or refuse them. */
 const oddDatetimes = [
   '20260101T000000Z',
   '2026-01-01T00:00:60Z',
@@ -182,7 +182,7 @@ const misformatted: Readonly<Record<string, readonly string[]>> = {
 function listRules(schema: ListSchema, path: Path, place: Place): SchemaRule[] {
   const item = validValue(schema.items, String(path.at(-1)), place.pool);
   const many = (length: number): fc.Arbitrary<Replacement> =>
-    // The same items over and over: what counts is how many there are.
+    // The items repeat, because only their number matters.
     fc.array(item, { minLength: 1, maxLength: 3 }).map((some) => ({ value: repeated(some, length) }));
   const { minLength = 0, maxLength } = schema;
   const rules: SchemaRule[] = [];
@@ -208,7 +208,7 @@ function typeRules(schema: FieldSchema, path: Path, { carrier }: Place): SchemaR
   return values.length === 0 ? [] : [broken('type', path, values)];
 }
 
-/** Values of every other type, and those that look like the right one. */
+/** Values of every other type, and values that resemble the right type. */
 function wrongInBody({ type }: FieldSchema): Json[] {
   switch (type) {
     case 'string':
@@ -229,14 +229,14 @@ function wrongInBody({ type }: FieldSchema): Json[] {
         { $link: 'bafyreib2rxk3rh6kzwq' },
       ];
     case 'array':
-      // Lists of anything are a matter of their items.
+      // Lists with wrong items are tested by the rules of the items.
       return strange.filter((value) => !Array.isArray(value));
     case 'object':
       return [null, true, 5, 'text', [], [{}], { $bytes: 'AAAA' }];
   }
 }
 
-/** A scalar given twice is a list; numbers and truth values have one spelling. */
+/** Wrong parameters: a scalar given twice is a list, and numbers and booleans have only one valid spelling. */
 function wrongInParams({ type }: FieldSchema, path: Path): Json[] {
   const isItem = typeof path.at(-1) === 'number';
   const twice: Json[] = isItem ? [] : [['a', 'a']];
@@ -254,7 +254,7 @@ function wrongInParams({ type }: FieldSchema, path: Path): Json[] {
   }
 }
 
-/** `input` with `replacement` at `path`; what the path needs on its way and is not there comes from `filler`. */
+/** Returns `input` with `replacement` at `path`; missing parents on the path come from `filler`. */
 export function replaceAt(input: Json, path: Path, replacement: Replacement, filler: (path: Path) => Json): Json {
   return place(input, path, { replacement, filler, done: [] });
 }

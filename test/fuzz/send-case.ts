@@ -1,13 +1,13 @@
 import { Agent, request as httpRequest } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
-import type { FuzzAnswer } from './check-answer.ts';
+import type { FuzzResponse } from './check-response.ts';
 import type { FuzzRequest } from './fuzz-case.ts';
 import type { FuzzMethod } from './lexicon-schema.ts';
 
-/** Sends cases to one server over connections that stay open. */
+/** Sends cases to one server over persistent connections. */
 export interface CaseSender {
-  send(method: FuzzMethod, request: FuzzRequest, token: string | undefined): Promise<FuzzAnswer>;
+  send(method: FuzzMethod, request: FuzzRequest, token: string | undefined): Promise<FuzzResponse>;
   close(): void;
 }
 
@@ -27,8 +27,8 @@ export function createCaseSender(origin: string, inFlight: number): CaseSender {
     send: (method, request, token) =>
       new Promise((resolve) => {
         const startedMs = performance.now();
-        const settle = (answer: Omit<FuzzAnswer, 'durationMs'>): void =>
-          resolve({ ...answer, durationMs: performance.now() - startedMs });
+        const finish = (result: Omit<FuzzResponse, 'durationMs'>): void =>
+          resolve({ ...result, durationMs: performance.now() - startedMs });
         const body = request.body === undefined ? undefined : Buffer.from(request.body);
         const outgoing = httpRequest({
           agent,
@@ -45,14 +45,14 @@ export function createCaseSender(origin: string, inFlight: number): CaseSender {
           timeout: timeoutMs,
         });
         outgoing.once('timeout', () => outgoing.destroy(new Error('timed out')));
-        outgoing.once('error', (error) => settle({ status: 0, contentType: undefined, text: error.message }));
+        outgoing.once('error', (error) => finish({ status: 0, contentType: undefined, text: error.message }));
         outgoing.once('upgrade', (response, socket) => {
-          settle({ status: response.statusCode ?? 0, contentType: undefined, text: '' });
+          finish({ status: response.statusCode ?? 0, contentType: undefined, text: '' });
           socket.destroy();
         });
         outgoing.once('response', (response) => {
-          readAnswer(response).then(settle, (error: unknown) =>
-            settle({ status: 0, contentType: undefined, text: `the answer broke off: ${String(error)}` }),
+          readResponse(response).then(finish, (error: unknown) =>
+            finish({ status: 0, contentType: undefined, text: `the response broke off: ${String(error)}` }),
           );
         });
         outgoing.end(body);
@@ -60,8 +60,8 @@ export function createCaseSender(origin: string, inFlight: number): CaseSender {
   };
 }
 
-/** A stream that opened has answered; it is closed at once. */
-async function readAnswer(response: IncomingMessage): Promise<Omit<FuzzAnswer, 'durationMs'>> {
+/** Reads a response; closes a stream at once, because its status is the response. */
+async function readResponse(response: IncomingMessage): Promise<Omit<FuzzResponse, 'durationMs'>> {
   const head = { status: response.statusCode ?? 0, contentType: response.headers['content-type'] };
   if (head.status === 200 && head.contentType?.startsWith('text/event-stream') === true) {
     response.destroy();

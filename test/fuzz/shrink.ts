@@ -2,7 +2,7 @@ import type { Json, JsonObject } from './lexicon-schema.ts';
 
 const triesMax = 200;
 
-/** The smallest input found, by leaving parts away and cutting texts, for which `stillFails` holds. */
+/** Returns the smallest input found for which `stillFails` is true, by removing parts and shortening texts. */
 export async function shrink(input: Json, stillFails: (smaller: Json) => Promise<boolean>): Promise<Json> {
   let smallest = input;
   let tries = 0;

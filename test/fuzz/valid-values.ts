@@ -1,20 +1,20 @@
 import fc from 'fast-check';
 import type { FieldSchema, Json, ListSchema, ObjectSchema, TextSchema, WholeSchema } from './lexicon-schema.ts';
 
-/** What exists on the server, so that generated input means something there. */
+/** Values that exist on the server, so that generated input refers to existing data. */
 export interface Pool {
-  /** People with accounts; others are made up. */
+  /** People with accounts. */
   readonly dids: readonly string[];
-  /** Values that mean something in the field of that name. */
+  /** Existing values for the field of that name. */
   readonly fields: Readonly<Record<string, readonly Json[]>>;
 }
 
-/** Beyond these no case needs to go: the largest honest blob is a megabyte, and a list of 1,000 people is 70 kB. */
+/** Limits of generated values, because the largest real blob is 1 MB and a list of 1,000 people is 70 kB. */
 const bytesMax = 4_096;
 const itemsMax = 8;
 const textMax = 60;
 
-/** Text that JSON, URLs and Postgres can hold: no NUL, no half of a surrogate pair. */
+/** Text that JSON, URLs and Postgres can represent: without NUL and without unpaired surrogates. */
 const plainText = (maxLength: number): fc.Arbitrary<string> =>
   fc.string({ unit: 'grapheme', maxLength }).map((text) => text.replaceAll('\0', '').replaceAll('\ufffd', ''));
 
@@ -26,7 +26,7 @@ const hex = (sizeBytes: number): fc.Arbitrary<string> =>
 const base64 = (sizeBytesMax: number): fc.Arbitrary<string> =>
   fc.uint8Array({ maxLength: sizeBytesMax }).map((bytes) => Buffer.from(bytes).toString('base64'));
 
-/** Valid by the lexicon, and as odd as it allows: leap days, far years, offsets, fractions of any length. */
+/** Valid datetimes with unusual forms: leap days, distant years, offsets, fractions of any length. */
 const datetimes = fc.oneof(
   fc
     .date({ min: new Date('2020-01-01'), max: new Date('2035-01-01'), noInvalidDate: true })
@@ -50,7 +50,7 @@ const freeText = fc.oneof(
   fc.constantFrom('0', 'null', '-1', 'persistent', 'x'),
 );
 
-/** Input that fits `schema`: `name` is the field it stands in. */
+/** Generates a valid value of `schema` for the field `name`. */
 export function validValue(schema: FieldSchema, name: string, pool: Pool): fc.Arbitrary<Json> {
   const known = (pool.fields[name] ?? []).filter((value) => fitsType(schema, value));
   const made = madeUp(schema, name, pool);
@@ -80,7 +80,7 @@ function madeUp(schema: FieldSchema, name: string, pool: Pool): fc.Arbitrary<Jso
   }
 }
 
-/** Each optional field is there in two of three objects. */
+/** Generates a valid object; each optional field is present in two of three objects. */
 export function validObject(schema: ObjectSchema, pool: Pool): fc.Arbitrary<Record<string, Json>> {
   const fields = Object.entries(schema.properties).map(([name, field]) => {
     const value = validValue(field, name, pool);
@@ -139,7 +139,7 @@ function formatted(format: string, pool: Pool): fc.Arbitrary<string> {
     case 'uri':
       return fc.webUrl();
     default:
-      throw new Error(`the generators do not know the format ${format}; teach it to them`);
+      throw new Error(`the generators do not support the format ${format}; add it to them`);
   }
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { Json } from './lexicon-schema.ts';
 
-/** Stands in much of what is sent here, and may stand in no answer. */
+/** A text in many of the sent values, which must not appear in any response. */
 export const canary = 'Zq9xKestrelKestrel';
 
 const injections: readonly string[] = [
@@ -25,7 +25,7 @@ const injections: readonly string[] = [
   'a\u0300'.repeat(500),
 ];
 
-/** What a body or URL may not hold. */
+/** Texts that a body or URL must not contain. */
 const poison: readonly string[] = ['\0', `${canary}\0`, '\ud800', 'a\udfffb', '\udc00\ud800'];
 
 const prototypeKeys = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', '$type', '$bytes', ''];
@@ -57,7 +57,7 @@ const leaf: fc.Arbitrary<Json> = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 20 }),
 );
 
-/** Any JSON, with keys that reach for prototypes. */
+/** Any JSON, also with keys that have a meaning in JavaScript's prototypes. */
 export const wildJson: fc.Arbitrary<Json> = fc.letrec<{ value: Json }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 5, withCrossShrink: true },
@@ -71,24 +71,24 @@ export const wildJson: fc.Arbitrary<Json> = fc.letrec<{ value: Json }>((tie) => 
   ),
 })).value;
 
-/** `Object.fromEntries` makes own properties of every key, `__proto__` among them. */
+/** Uses `Object.fromEntries`, which makes own properties of all keys, also of `__proto__`. */
 function objectOf(entries: readonly (readonly [string, Json])[]): Json {
   return Object.fromEntries(entries);
 }
 
-/** Values that are text in many places and nothing but trouble. */
+/** Texts that often cause errors in parsers. */
 export const wildText: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom(...injections),
   fc.string({ unit: 'binary', maxLength: 40 }),
 );
 
-/** Numbers that are whole for JSON and too large for somebody. */
+/** Whole JSON numbers that are too large for some programs. */
 export const wildNumber: fc.Arbitrary<number> = fc.constantFrom(...numbers);
 
 const nested = (depth: number, [open, close]: readonly [string, string]): string =>
   open.repeat(depth) + close.repeat(depth);
 
-/** Bodies that are no JSON of ours: malformed, deep, broad, doubled, in another encoding. */
+/** Bodies that are not valid input: malformed, deeply nested, broad, repeated, in another encoding. */
 export const rawBodies: readonly (string | Buffer)[] = [
   '',
   ' ',

@@ -28,7 +28,7 @@ beforeEach(() => {
   blocks = openBlocks('private');
 });
 
-/** The documents come from loopback in any case; `network` is that of the PDS. */
+/** DID documents always come from loopback; `network` applies to the PDS. */
 function openBlocks(network: IdentityNetwork): BlockRecords {
   const fetchDidDocument = createFetchDidDocument({ clock, network: 'private', plcUrl: plc.url, timeoutMs: 400 });
   const documents = createDidDocuments({ fetchDidDocument, clock, network: 'private', entriesMax: 1_000 });
@@ -38,16 +38,16 @@ function openBlocks(network: IdentityNetwork): BlockRecords {
   });
 }
 
-const somebody = (pdsUrl = pds.url): string => createAccount(plc, { pdsUrl }).did;
+const newPerson = (pdsUrl = pds.url): string => createAccount(plc, { pdsUrl }).did;
 
 async function blockedBy(did: string, options?: { refresh: 'force' }): Promise<string[] | undefined> {
   const list = await blocks.blocksOf(did, options);
   return list === undefined ? undefined : [...list.keys()].toSorted();
 }
 
-describe("a person's blocks are what their own PDS says", () => {
-  test('all pages are read, and what is no block is passed over', async () => {
-    const blocker = somebody();
+describe("a person's blocks are read from their own PDS", () => {
+  test('all pages are read, and records that are not blocks are ignored', async () => {
+    const blocker = newPerson();
     const blocked = Array.from({ length: 230 }, randomPlcDid);
     for (const did of blocked) pds.block(blocker, did);
     pds.addRecord(blocker, { subject: 42 });
@@ -55,8 +55,8 @@ describe("a person's blocks are what their own PDS says", () => {
     expect(await blockedBy(blocker)).toEqual(blocked.toSorted());
   });
 
-  test('a record tells whom, since when, and where it is', async () => {
-    const [blocker, blocked] = [somebody(), randomPlcDid()];
+  test('a block has the blocked person, the time and the record key', async () => {
+    const [blocker, blocked] = [newPerson(), randomPlcDid()];
     const uri = pds.block(blocker, blocked);
     const record = (await blocks.blocksOf(blocker))?.get(blocked);
     expect(record).toMatchObject({ subjectDid: blocked, createdAtMs: Date.parse('2025-01-02T03:04:05.678Z') });
@@ -67,11 +67,11 @@ describe("a person's blocks are what their own PDS says", () => {
     expect(await blocks.blockAt(blocker, recordKey)).toEqual(record);
     pds.unblock(blocker, blocked);
     expect(await blocks.blockAt(blocker, recordKey)).toBe('absent');
-    expect(await blockedBy(blocker), 'what was asked about is read anew').toEqual([]);
+    expect(await blockedBy(blocker), 'the list is read again after blockAt').toEqual([]);
   });
 
-  test('a date that is none, or beyond the calendar, becomes 1970', async () => {
-    const [blocker, first, second] = [somebody(), randomPlcDid(), randomPlcDid()];
+  test('an invalid date, or one out of range, becomes 1970', async () => {
+    const [blocker, first, second] = [newPerson(), randomPlcDid(), randomPlcDid()];
     pds.addRecord(blocker, { subject: first, createdAt: 'yesterday' });
     pds.addRecord(blocker, { subject: second, createdAt: '+012025-01-01T00:00:00Z' });
     const list = await blocks.blocksOf(blocker);
@@ -79,9 +79,9 @@ describe("a person's blocks are what their own PDS says", () => {
   });
 });
 
-describe('a PDS is asked seldom, and never for long', () => {
-  test('a list is kept for a minute, read once for all who ask at the same time, and at once by force', async () => {
-    const blocker = somebody();
+describe('requests to a PDS are limited in number and time', () => {
+  test('a list is cached for a minute, read once for concurrent callers, and read again with refresh', async () => {
+    const blocker = newPerson();
     expect(await Promise.all(Array.from({ length: 20 }, () => blockedBy(blocker)))).toEqual(Array(20).fill([]));
     expect(pds.requests(blocker)).toBe(1);
     const blocked = randomPlcDid();
@@ -95,8 +95,8 @@ describe('a PDS is asked seldom, and never for long', () => {
     expect(pds.requests(blocker)).toBe(3);
   });
 
-  test('of one person one thing at a time is read', async () => {
-    const [blocker, other] = [somebody(), somebody()];
+  test("one person's repository gets one request at a time", async () => {
+    const [blocker, other] = [newPerson(), newPerson()];
     await Promise.all([
       ...Array.from({ length: 12 }, () => blocks.blocksOf(blocker, { refresh: 'force' })),
       ...Array.from({ length: 12 }, () => blocks.blockAt(blocker, '3k00000000001')),
@@ -106,24 +106,24 @@ describe('a PDS is asked seldom, and never for long', () => {
     expect(pds.requestsAtOnceMax(blocker)).toBe(1);
   });
 
-  test('ten pages at most are read of anybody', async () => {
-    const blocker = somebody();
+  test('at most ten pages of a person are read', async () => {
+    const blocker = newPerson();
     pds.misbehave(blocker, 'endless');
     expect(await blockedBy(blocker)).toEqual(['did:web:nobody.test']);
     expect(pds.requests(blocker)).toBe(10);
   });
 
   test.each<PdsMisbehaviour>(['error', 'big-page', 'not-json', 'html', 'redirect', 'hang'])(
-    'a PDS that answers with "%s" is unreadable, and left alone for five seconds',
+    'a PDS that responds with "%s" is unreadable, and gets no request for five seconds',
     async (how) => {
-      const blocker = somebody();
+      const blocker = newPerson();
       pds.misbehave(blocker, how);
       expect(await blockedBy(blocker)).toBeUndefined();
       expect(await blocks.blockAt(blocker, '3k00000000001')).toBe('unreadable');
-      const asked = pds.requests(blocker);
+      const requests = pds.requests(blocker);
       pds.misbehave(blocker, undefined);
       expect(await blockedBy(blocker)).toBeUndefined();
-      expect(pds.requests(blocker)).toBe(asked);
+      expect(pds.requests(blocker)).toBe(requests);
       clock.advance(5_000);
       expect(await blockedBy(blocker)).toEqual([]);
     },
@@ -135,13 +135,13 @@ describe('a PDS is asked seldom, and never for long', () => {
     'https://localhost',
     'https://10.0.0.1',
     'ftp://pds.example.com',
-  ])('a PDS at %s is not asked from the public network', async (pdsUrl) => {
+  ])('a PDS at %s gets no request on the public network', async (pdsUrl) => {
     blocks = openBlocks('public');
-    expect(await blockedBy(somebody(pdsUrl))).toBeUndefined();
+    expect(await blockedBy(newPerson(pdsUrl))).toBeUndefined();
   });
 
-  test('the guard stands before the PDS of this test, too', async () => {
-    const blocker = somebody();
+  test('the guard also refuses the PDS of this test', async () => {
+    const blocker = newPerson();
     blocks = openBlocks('public');
     expect(await blockedBy(blocker)).toBeUndefined();
     expect(pds.requests(blocker)).toBe(0);

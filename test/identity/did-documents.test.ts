@@ -1,103 +1,65 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createDidDocuments } from '#identity/did-documents/did-documents.ts';
-import type { DidDocuments } from '#identity/did-documents/did-documents.ts';
-import { createFetchDidDocument } from '#identity/did-documents/fetch-did-document.ts';
+import { describe, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
 import { createAccount, randomPlcDid } from '../support/clients/account.ts';
-import type { Account } from '../support/clients/account.ts';
 import { errorCode } from '../support/error-code.ts';
-import { startLoopbackPlc } from '../support/network/loopback-plc.ts';
-import type { LoopbackPlc, Misbehaviour } from '../support/network/loopback-plc.ts';
-import { createManualClock } from '../support/manual-clock.ts';
-import type { ManualClock } from '../support/manual-clock.ts';
+import type { Misbehaviour } from '../support/network/loopback-plc.ts';
+import { eventually, freshMs, minuteMs, useDidDocuments } from './did-documents-fixture.ts';
 
-const minuteMs = 60_000;
-const freshMs = 5 * minuteMs;
+const fixture = useDidDocuments();
 
-let plc: LoopbackPlc;
-let clock: ManualClock;
-let documents: DidDocuments;
-
-beforeAll(async () => {
-  plc = await startLoopbackPlc();
-});
-afterAll(() => plc.close());
-beforeEach(() => {
-  clock = createManualClock(1_800_000_000_000);
-  documents = openDocuments();
-});
-
-function openDocuments({ entriesMax = 1_000 } = {}): DidDocuments {
-  const network = 'private';
-  const fetchDidDocument = createFetchDidDocument({ clock, network, plcUrl: plc.url, timeoutMs: 400 });
-  return createDidDocuments({ fetchDidDocument, clock, network, entriesMax });
-}
-
-/** Whether the key in the cache verifies what `account` signs now. */
-async function verifies(account: Account, options: Parameters<DidDocuments['signingKey']>[1] = {}): Promise<boolean> {
-  const [header, payload, signature] = account.signToken('{}', '{}').split('.');
-  const key = await documents.signingKey(account.did, options);
-  return key.verify(Buffer.from(`${header}.${payload}`), Buffer.from(signature ?? '', 'base64url'));
-}
-
-async function eventually(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error('the condition did not come true');
-    await systemClock.sleep(5);
-  }
-}
-
-describe('every way to write a key is read', () => {
+describe('every form of a key is read', () => {
   const forms = (['secp256k1', 'p256'] as const).flatMap((curve) =>
     (['multikey', 'legacy', 'jwk'] as const).map((keyForm) => ({ curve, keyForm })),
   );
   test.for(forms)('$curve as $keyForm', async ({ curve, keyForm }) => {
-    const account = createAccount(plc, { curve, keyForm });
-    expect(await verifies(account)).toBe(true);
-    expect(await documents.signingKey(account.did)).toMatchObject({
+    const account = createAccount(fixture.plc, { curve, keyForm });
+    expect(await fixture.verifies(account)).toBe(true);
+    expect(await fixture.documents.signingKey(account.did)).toMatchObject({
       algorithm: curve === 'p256' ? 'ES256' : 'ES256K',
       id: `${account.did}#atproto`,
     });
   });
 
   test('did:web, and an id that is only a fragment', async () => {
-    const did = `did:web:localhost%3A${plc.port}`;
-    const account = createAccount(plc, { did });
+    const did = `did:web:localhost%3A${fixture.plc.port}`;
+    const account = createAccount(fixture.plc, { did });
     const [method] = account.document().verificationMethod ?? [];
-    plc.register({ ...account.document(), verificationMethod: [{ ...method, id: '#atproto' }] });
-    expect(await verifies(account)).toBe(true);
+    fixture.plc.register({ ...account.document(), verificationMethod: [{ ...method, id: '#atproto' }] });
+    expect(await fixture.verifies(account)).toBe(true);
   });
 });
 
-describe('the key is chosen by name', () => {
+describe('kid selects the key', () => {
   test('kid may name a key of the same document by fragment or full id', async () => {
-    const other = createAccount(plc, { fragment: 'other' });
-    for (const kid of ['#other', 'other', `${other.did}#other`]) expect(await verifies(other, { kid })).toBe(true);
-    await expect(documents.signingKey(other.did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
+    const other = createAccount(fixture.plc, { fragment: 'other' });
+    for (const kid of ['#other', 'other', `${other.did}#other`])
+      expect(await fixture.verifies(other, { kid })).toBe(true);
+    await expect(fixture.documents.signingKey(other.did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
   });
 
-  test('kid cannot lead to another document', async () => {
-    const [account, stranger] = [createAccount(plc), createAccount(plc)];
-    await documents.signingKey(stranger.did);
-    const kid = `${stranger.did}#atproto`;
-    await expect(documents.signingKey(account.did, { kid })).rejects.toMatchObject({ code: 'SigningKeyMissing' });
+  test('kid cannot name a key of another document', async () => {
+    const [account, other] = [createAccount(fixture.plc), createAccount(fixture.plc)];
+    await fixture.documents.signingKey(other.did);
+    const kid = `${other.did}#atproto`;
+    await expect(fixture.documents.signingKey(account.did, { kid })).rejects.toMatchObject({
+      code: 'SigningKeyMissing',
+    });
   });
 
-  test("a document that lists another document's key does not make it its own", async () => {
-    const stranger = createAccount(plc);
+  test("a key with another document's id is ignored", async () => {
+    const other = createAccount(fixture.plc);
     const did = randomPlcDid();
-    plc.register({ ...stranger.document(), id: did });
-    const kid = `${stranger.did}#atproto`;
-    await expect(documents.signingKey(did, { kid })).rejects.toMatchObject({ code: 'SigningKeyMissing' });
+    fixture.plc.register({ ...other.document(), id: did });
+    const kid = `${other.did}#atproto`;
+    await expect(fixture.documents.signingKey(did, { kid })).rejects.toMatchObject({ code: 'SigningKeyMissing' });
   });
 
-  test('two keys of one name are ambiguous, so neither counts', async () => {
-    const [account, other] = [createAccount(plc), createAccount(plc)];
+  test('two keys with the same id are ambiguous, so both are ignored', async () => {
+    const [account, other] = [createAccount(fixture.plc), createAccount(fixture.plc)];
     const [first] = account.document().verificationMethod ?? [];
     const [second] = other.document().verificationMethod ?? [];
-    plc.register({ ...account.document(), verificationMethod: [first ?? {}, { ...second, id: '#atproto' }] });
-    await expect(documents.signingKey(account.did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
+    fixture.plc.register({ ...account.document(), verificationMethod: [first ?? {}, { ...second, id: '#atproto' }] });
+    await expect(fixture.documents.signingKey(account.did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
   });
 
   const zQ3 = 'zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme';
@@ -108,7 +70,7 @@ describe('the key is chosen by name', () => {
       'a Multikey of another curve',
       { type: 'Multikey', publicKeyMultibase: 'z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK' },
     ],
-    ['a type that signs nothing', { type: 'X25519KeyAgreementKey2020', publicKeyMultibase: zQ3 }],
+    ['a type without signatures', { type: 'X25519KeyAgreementKey2020', publicKeyMultibase: zQ3 }],
     ['a very long key', { type: 'Multikey', publicKeyMultibase: `z${'2'.repeat(20_000)}` }],
     ['a JWK that is no EC key', { type: 'JsonWebKey2020', publicKeyJwk: { kty: 'oct', k: 'AAAA' } }],
     [
@@ -119,79 +81,79 @@ describe('the key is chosen by name', () => {
       'a JWK with short coordinates',
       { type: 'JsonWebKey2020', publicKeyJwk: { kty: 'EC', crv: 'P-256', x: 'AAAA', y: 'AAAA' } },
     ],
-  ])('%s is no key', async ([, fields]) => {
+  ])('%s is ignored', async ([, fields]) => {
     const did = randomPlcDid();
-    plc.register({ id: did, verificationMethod: [{ id: `${did}#atproto`, controller: did, ...fields }] });
-    await expect(documents.signingKey(did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
+    fixture.plc.register({ id: did, verificationMethod: [{ id: `${did}#atproto`, controller: did, ...fields }] });
+    await expect(fixture.documents.signingKey(did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
   });
 
-  test('the positive control of the broken keys is read', async () => {
+  test('the valid key that the invalid keys are made from is read', async () => {
     const did = randomPlcDid();
     const fields = { type: 'Multikey', publicKeyMultibase: zQ3 };
-    plc.register({ id: did, verificationMethod: [{ id: `${did}#atproto`, controller: did, ...fields }] });
-    expect(await documents.signingKey(did)).toMatchObject({ algorithm: 'ES256K' });
+    fixture.plc.register({ id: did, verificationMethod: [{ id: `${did}#atproto`, controller: did, ...fields }] });
+    expect(await fixture.documents.signingKey(did)).toMatchObject({ algorithm: 'ES256K' });
   });
 });
 
-describe('the directory is asked as little as possible', () => {
-  test('50 lookups at once make one request, and share one parsed key', async () => {
-    const { did } = createAccount(plc);
-    const keys = await Promise.all(Array.from({ length: 50 }, () => documents.signingKey(did)));
-    expect(plc.requests(did)).toBe(1);
+describe('the directory gets few requests', () => {
+  test('50 concurrent lookups make one request and share one parsed key', async () => {
+    const { did } = createAccount(fixture.plc);
+    const keys = await Promise.all(Array.from({ length: 50 }, () => fixture.documents.signingKey(did)));
+    expect(fixture.plc.requests(did)).toBe(1);
     expect(new Set(keys).size).toBe(1);
   });
 
-  test('50 lookups at once of an absent DID make one request', async () => {
+  test('50 concurrent lookups of an absent DID make one request', async () => {
     const did = randomPlcDid();
-    const answers = await Promise.allSettled(Array.from({ length: 50 }, () => documents.signingKey(did)));
-    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 50 }, () => 'rejected'));
-    expect(plc.requests(did)).toBe(1);
+    const results = await Promise.allSettled(Array.from({ length: 50 }, () => fixture.documents.signingKey(did)));
+    expect(results.map(({ status }) => status)).toEqual(Array.from({ length: 50 }, () => 'rejected'));
+    expect(fixture.plc.requests(did)).toBe(1);
   });
 
-  test('an absent DID is asked for again after a minute', async () => {
+  test('an absent DID is requested again after a minute', async () => {
     const did = randomPlcDid();
     const isAbsent = (): Promise<void> =>
-      expect(documents.signingKey(did)).rejects.toMatchObject({ code: 'DidNotFound' });
+      expect(fixture.documents.signingKey(did)).rejects.toMatchObject({ code: 'DidNotFound' });
     await isAbsent();
-    clock.advance(minuteMs - 1);
+    fixture.clock.advance(minuteMs - 1);
     await isAbsent();
-    expect(plc.requests(did)).toBe(1);
-    createAccount(plc, { did });
-    clock.advance(1);
-    await documents.signingKey(did);
-    expect(plc.requests(did)).toBe(2);
+    expect(fixture.plc.requests(did)).toBe(1);
+    createAccount(fixture.plc, { did });
+    fixture.clock.advance(1);
+    await fixture.documents.signingKey(did);
+    expect(fixture.plc.requests(did)).toBe(2);
   });
 
-  test('at most 16 fetches of a method run at once, and who waits too long is told to come back', async () => {
-    const dids = Array.from({ length: 300 }, () => createAccount(plc).did);
-    for (const did of dids) plc.misbehave(did, 'hang');
-    const answers = Promise.allSettled(dids.map((did) => documents.signingKey(did)));
-    await eventually(() => plc.pending() === 16);
+  test('at most 16 fetches of a DID method run at once, and a lookup that waits too long gets IdentityUnavailable', async () => {
+    const dids = Array.from({ length: 300 }, () => createAccount(fixture.plc).did);
+    for (const did of dids) fixture.plc.misbehave(did, 'hang');
+    const results = Promise.allSettled(dids.map((did) => fixture.documents.signingKey(did)));
+    await eventually(() => fixture.plc.pending() === 16);
     await systemClock.sleep(50);
-    expect(plc.pending()).toBe(16);
-    for (const did of dids) plc.misbehave(did, undefined);
-    plc.release();
-    const codes = (await answers).map((answer) => (answer.status === 'fulfilled' ? 'key' : errorCode(answer.reason)));
+    expect(fixture.plc.pending()).toBe(16);
+    for (const did of dids) fixture.plc.misbehave(did, undefined);
+    fixture.plc.release();
+    const codes = (await results).map((result) => (result.status === 'fulfilled' ? 'key' : errorCode(result.reason)));
     expect(codes.filter((code) => code === 'key')).toHaveLength(16 + 256);
     expect(codes.filter((code) => code === 'IdentityUnavailable')).toHaveLength(300 - 16 - 256);
   });
 
   test('the least recently used document is dropped first', async () => {
-    documents = openDocuments({ entriesMax: 2 });
-    const [a, b, c] = [createAccount(plc).did, createAccount(plc).did, createAccount(plc).did];
-    for (const did of [a, b, a, c, a]) await documents.signingKey(did);
-    expect([plc.requests(a), plc.requests(b), plc.requests(c)]).toEqual([1, 1, 1]);
-    await documents.signingKey(b);
-    expect(plc.requests(b)).toBe(2);
+    fixture.openDocuments(2);
+    const [a, b, c] = [createAccount(fixture.plc).did, createAccount(fixture.plc).did, createAccount(fixture.plc).did];
+    for (const did of [a, b, a, c, a]) await fixture.documents.signingKey(did);
+    expect([fixture.plc.requests(a), fixture.plc.requests(b), fixture.plc.requests(c)]).toEqual([1, 1, 1]);
+    await fixture.documents.signingKey(b);
+    expect(fixture.plc.requests(b)).toBe(2);
   });
 
   test('absent DIDs do not push documents out', async () => {
-    documents = openDocuments({ entriesMax: 4 });
-    const { did } = createAccount(plc);
-    await documents.signingKey(did);
-    for (let i = 0; i < 10; i++) await documents.signingKey(randomPlcDid()).catch(() => undefined);
-    await documents.signingKey(did);
-    expect(plc.requests(did)).toBe(1);
+    fixture.openDocuments(4);
+    const { did } = createAccount(fixture.plc);
+    await fixture.documents.signingKey(did);
+    for (let i = 0; i < 10; i++) await fixture.documents.signingKey(randomPlcDid()).catch(() => undefined);
+    await fixture.documents.signingKey(did);
+    expect(fixture.plc.requests(did)).toBe(1);
   });
 });
 
@@ -209,40 +171,40 @@ describe('a directory that misbehaves', () => {
     ['endless-body', 'IdentityUnavailable'],
     ['drip-body', 'IdentityUnavailable'],
     ['many-keys', 'IdentityUnavailable'],
-  ])('%s is answered with %s in time', async ([how, code]) => {
-    const { did } = createAccount(plc);
-    plc.misbehave(did, how);
+  ])('%s gives %s in time', async ([how, code]) => {
+    const { did } = createAccount(fixture.plc);
+    fixture.plc.misbehave(did, how);
     const startMs = performance.now();
-    await expect(documents.signingKey(did)).rejects.toMatchObject({ code });
+    await expect(fixture.documents.signingKey(did)).rejects.toMatchObject({ code });
     expect(performance.now() - startMs).toBeLessThan(2_000);
-    plc.release();
+    fixture.plc.release();
   });
 
-  test('a document that would change every object changes none, and its key counts', async () => {
-    const account = createAccount(plc);
-    plc.misbehave(account.did, 'polluting');
-    expect(await verifies(account)).toBe(true);
+  test('a document with keys such as __proto__ changes no prototype, and its signing key is used', async () => {
+    const account = createAccount(fixture.plc);
+    fixture.plc.misbehave(account.did, 'polluting');
+    expect(await fixture.verifies(account)).toBe(true);
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
   });
 
-  test('of very many keys those behind the first 32 do not count', async () => {
-    const account = createAccount(plc);
+  test('keys after the first 32 of a document are ignored', async () => {
+    const account = createAccount(fixture.plc);
     const [key = {}] = account.document().verificationMethod ?? [];
     const list = (others: number): void => {
       const before = Array.from({ length: others }, (_, at) => ({ ...key, id: `#other${at}` }));
-      plc.register({ ...account.document(), verificationMethod: [...before, key] });
+      fixture.plc.register({ ...account.document(), verificationMethod: [...before, key] });
     };
     list(31);
-    expect(await verifies(account)).toBe(true);
+    expect(await fixture.verifies(account)).toBe(true);
     list(200);
-    clock.advance(freshMs);
-    await expect(documents.signingKey(account.did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
+    fixture.clock.advance(freshMs);
+    await expect(fixture.documents.signingKey(account.did)).rejects.toMatchObject({ code: 'SigningKeyMissing' });
   });
 
-  test('an error says nothing about whom it concerns', async () => {
-    const { did } = createAccount(plc);
-    plc.misbehave(did, 'error');
-    const error: unknown = await documents.signingKey(did).catch((reason: unknown) => reason);
+  test('an error does not contain the DID', async () => {
+    const { did } = createAccount(fixture.plc);
+    fixture.plc.misbehave(did, 'error');
+    const error: unknown = await fixture.documents.signingKey(did).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(Error);
     expect(`${String(error)} ${JSON.stringify(error)} ${String((error as Error).cause)}`).not.toContain(did.slice(8));
   });

@@ -18,7 +18,7 @@ import { watchOutbound } from '../support/network/outbound-watch.ts';
 
 const outbound = watchOutbound();
 let plc: LoopbackPlc;
-/** Stands for what is inside: nobody may ever connect to it. */
+/** A server in the private network, which must get no connection. */
 let inside: Server;
 let insideConnections = 0;
 
@@ -67,7 +67,7 @@ describe('a redirect is not followed', () => {
   });
 });
 
-describe('a PDS inside, or at an odd address, is not connected to', () => {
+describe('no connection is made to a PDS in the private network or at an unusual address', () => {
   test.for<string>([
     'https://127.0.0.1',
     'https://127.1',
@@ -120,7 +120,7 @@ describe('a PDS inside, or at an odd address, is not connected to', () => {
     const documents = openDocuments('private', plc.url);
     await documents.pdsEndpoint(did).catch(() => undefined);
     outbound.reset();
-    outbound.answerLookups(['127.0.0.1']);
+    outbound.setLookupResults(['127.0.0.1']);
     const fetchBlockRecords = createFetchBlockRecords({
       documents,
       clock: systemClock,
@@ -133,7 +133,7 @@ describe('a PDS inside, or at an odd address, is not connected to', () => {
   });
 });
 
-describe('an answer that is not what was asked for', () => {
+describe('an unexpected response', () => {
   test.for<Misbehaviour>([
     'compressed',
     'bomb',

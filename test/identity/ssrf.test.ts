@@ -31,7 +31,7 @@ async function refusal(documents: DidDocuments, did: string): Promise<unknown> {
   return documents.signingKey(did).then(() => 'accepted', errorCode);
 }
 
-describe('a did:web that is not a plain public host name is refused before anything is sent', () => {
+describe('a did:web that is not a plain public host name is refused without a request', () => {
   const port = '%3A8080';
   test.for([
     'did:web:127.0.0.1',
@@ -100,7 +100,7 @@ describe('a did:web that is not a plain public host name is refused before anyth
     '',
     '__proto__',
   ])('%s', async (did) => {
-    outbound.answerLookups(['127.0.0.1']);
+    outbound.setLookupResults(['127.0.0.1']);
     expect(await refusal(openDocuments('public', 'https://plc.directory'), did)).toBe('DidUnsupported');
     expect(outbound.names).toEqual([]);
     expect(outbound.attempts).toEqual([]);
@@ -148,19 +148,19 @@ const insideAnswers: readonly (readonly string[])[] = [
   ['93.184.216.34', '2606:2800:220:1::1', 'fd00::1'],
 ];
 
-describe('a name that resolves to an address inside is never connected to', () => {
+describe('no connection is made to a name that resolves to a private address', () => {
   test.for(insideAnswers)('%s', async (addresses) => {
-    outbound.answerLookups(addresses);
+    outbound.setLookupResults(addresses);
     const documents = openDocuments('public', 'https://plc.directory');
     expect(await refusal(documents, 'did:web:rebind.nightjar.dev')).toBe('IdentityUnavailable');
-    expect(outbound.names, 'the look-up went through the guard').toContain('rebind.nightjar.dev');
+    expect(outbound.names, 'the lookup went through the guard').toContain('rebind.nightjar.dev');
     expect(outbound.attempts).toEqual([]);
   });
 });
 
-describe('a name whose answer changes', () => {
-  test('is connected to at the address that was checked, without a second look-up', async () => {
-    outbound.answerLookups(['93.184.216.34'], ['127.0.0.1']);
+describe('a name whose DNS result changes', () => {
+  test('is connected to at the checked address, without a second lookup', async () => {
+    outbound.setLookupResults(['93.184.216.34'], ['127.0.0.1']);
     const documents = openDocuments('public', 'https://plc.directory');
     expect(await refusal(documents, 'did:web:rebind.nightjar.dev')).toBe('IdentityUnavailable');
     expect(outbound.names).toEqual(['rebind.nightjar.dev']);
@@ -168,8 +168,8 @@ describe('a name whose answer changes', () => {
     expect(outbound.attempts).toEqual([]);
   });
 
-  test('is refused when it has become one inside', async () => {
-    outbound.answerLookups(['93.184.216.34'], ['127.0.0.1']);
+  test('is refused when the new address is private', async () => {
+    outbound.setLookupResults(['93.184.216.34'], ['127.0.0.1']);
     for (const lookups of [1, 2]) {
       const documents = openDocuments('public', 'https://plc.directory');
       expect(await refusal(documents, 'did:web:rebind.nightjar.dev')).toBe('IdentityUnavailable');
@@ -188,7 +188,7 @@ describe('a directory on loopback', () => {
     expect(plc.requests(did)).toBe(0);
   });
 
-  test('is reached when it is, and the watch sees that', async () => {
+  test('is reached when the private network is allowed, and the connection is recorded', async () => {
     const { did } = createAccount(plc);
     expect(await refusal(openDocuments('private', plc.url), did)).toBe('accepted');
     expect(outbound.attempts).toContain(`127.0.0.1:${plc.port}`);

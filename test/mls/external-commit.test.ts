@@ -23,7 +23,7 @@ beforeAll(async () => {
   keyPackage = (await outsider.createKeyPackage()).bytes;
 });
 
-/** The commit with more proposals than ts-mls puts into it; its signature no longer fits, which the service cannot see. */
+/** Adds proposals to the commit. Its signature becomes invalid, which the service cannot check. */
 function withMore(proposals: readonly Proposal[], references: readonly Uint8Array[] = []): Uint8Array {
   const message = decodeMessage(commit);
   if (message.wireformat !== 'mls_public_message') throw new TypeError('not a PublicMessage');
@@ -43,7 +43,7 @@ const psk = (pskId: Uint8Array): Proposal => ({
   psk: { preSharedKeyId: { psktype: 'external', pskId, pskNonce: newSecret(32) } },
 });
 
-it('shows who joins, and with which external PSKs', () => {
+it('returns the joiner and the ids of external PSKs', () => {
   const { external, epoch, joiner } = readCommit(commit);
   expect([external, epoch, Buffer.from(joiner?.identity ?? []).toString()]).toEqual([true, 0, did]);
   expect([joiner?.removedLeafIndex, joiner?.externalPskIds]).toEqual([undefined, []]);
@@ -64,7 +64,7 @@ it('shows who joins, and with which external PSKs', () => {
   expect([more?.removedLeafIndex, more?.externalPskIds.map(hex)]).toEqual([0, ids.map(hex)]);
 });
 
-it('may hold one Remove, PSKs and nothing else besides its ExternalInit (RFC 9420 section 12.4.3.2)', () => {
+it('may have one ExternalInit, one Remove and PSKs, and no other proposals (RFC 9420 section 12.4.3.2)', () => {
   const added = decodeMessage(Buffer.concat([Buffer.of(0, 1, 0, 5), keyPackage]));
   if (added.wireformat !== 'mls_key_package') throw new TypeError('not a KeyPackage');
   const bad: readonly Proposal[][] = [
@@ -77,7 +77,7 @@ it('may hold one Remove, PSKs and nothing else besides its ExternalInit (RFC 942
   expect(() => readCommit(withMore([], [newSecret(32)])), 'a proposal by reference').toThrow(MlsFormatError);
 });
 
-it('shows a few PSK ids of very many', () => {
+it('returns the first eight of 5,000 PSK ids', () => {
   const ids = Array.from({ length: 5_000 }, () => newSecret(32));
   expect(readCommit(withMore(ids.map(psk))).joiner?.externalPskIds.map(hex)).toEqual(ids.slice(0, 8).map(hex));
 });

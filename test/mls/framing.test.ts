@@ -17,7 +17,7 @@ import { wrapInEnvelope } from '../support/mls/mls-padding.ts';
 
 const SUITES = ['MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519', 'MLS_128_DHKEMP256_AES128GCM_SHA256_P256'];
 const JOINERS = 5;
-/** Bounds every property of this file; they run for each suite. */
+/** The number of runs of each property; all properties run for each suite. */
 const PROPERTY = { numRuns: 400 };
 
 interface Corpus {
@@ -36,7 +36,7 @@ interface Corpus {
   readonly keyPackage: Uint8Array;
 }
 
-/** Every kind of message, made in epoch 1 of a group of six, except `publicCommit`, which ends epoch 0. */
+/** Makes every kind of message in epoch 1 of a group of six, except `publicCommit`, which ends epoch 0. */
 async function makeCorpus(cipherSuite: string): Promise<Corpus> {
   const names = Array.from({ length: JOINERS }, (_, index) => `did:plc:joiner${index}`);
   const [creator, outsider] = await Promise.all(
@@ -51,7 +51,7 @@ async function makeCorpus(cipherSuite: string): Promise<Corpus> {
   if (added.welcome === undefined) throw new Error('no Welcome');
   creator.acceptCommit();
   const groupInfo = await creator.exportGroupInfo();
-  // Before the proposals: ts-mls sends no application data while one is open.
+  // Encrypted before the proposals, because ts-mls sends no application data while a proposal is pending.
   const envelope = await creator.encrypt('in an envelope');
   const inner = await creator.encrypt('padded inside', 'inner');
   const privateCommit = (await creator.emptyCommit({ wire: 'private' })).commit;
@@ -75,7 +75,7 @@ async function makeCorpus(cipherSuite: string): Promise<Corpus> {
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
-/** The same facts as `summary`, from ts-mls. */
+/** The same fields as `summary`, from ts-mls. */
 function theirSummary(message: MLSMessage): string[] {
   switch (message.wireformat) {
     case 'mls_public_message': {
@@ -130,7 +130,7 @@ function summary(header: MlsMessageHeader): string[] {
 
 type Reading = { readonly kind: 'read'; readonly facts: string[] } | { readonly kind: 'refused' };
 
-/** What our reader makes of `bytes`; anything it throws but MlsFormatError fails the test. */
+/** Parses `bytes` with Nightjar's parser; any error other than MlsFormatError fails the test. */
 function ourReading(bytes: Uint8Array): Reading {
   try {
     return { kind: 'read', facts: summary(readMlsMessage(bytes)) };
@@ -140,7 +140,7 @@ function ourReading(bytes: Uint8Array): Reading {
   }
 }
 
-/** What ts-mls makes of `bytes`, or undefined; it throws several kinds of errors and ignores trailing bytes. */
+/** Parses `bytes` with ts-mls, which throws several kinds of errors and ignores trailing bytes. @returns undefined on an error. */
 function theirReading(bytes: Uint8Array): { facts: string[]; isExact: boolean } | undefined {
   try {
     const decoded = decodeMlsMessage(bytes, 0);
@@ -150,7 +150,7 @@ function theirReading(bytes: Uint8Array): { facts: string[]; isExact: boolean } 
   }
 }
 
-describe.each(SUITES)('framing of what ts-mls makes with %s', (cipherSuite) => {
+describe.each(SUITES)('framing of messages that ts-mls makes with %s', (cipherSuite) => {
   let corpus: Corpus;
   let messages: Record<string, Uint8Array>;
 
@@ -162,7 +162,7 @@ describe.each(SUITES)('framing of what ts-mls makes with %s', (cipherSuite) => {
 
   const expected = (): { groupId: Uint8Array; epoch: number } => ({ groupId: corpus.groupId, epoch: 1 });
 
-  it('reads every message as ts-mls does, and only at its exact length', () => {
+  it('reads the same fields as ts-mls, and only at the exact length', () => {
     for (const [name, bytes] of Object.entries(messages)) {
       const theirs = theirReading(bytes);
       expect(theirs?.isExact, name).toBe(true);
@@ -172,7 +172,7 @@ describe.each(SUITES)('framing of what ts-mls makes with %s', (cipherSuite) => {
     }
   });
 
-  it('shows the commits for what they are', () => {
+  it('distinguishes public, private and external commits', () => {
     const read = (name: string): unknown => {
       const { external, encrypted, epoch, groupId } = readCommit(messages[name] ?? new Uint8Array());
       return { external, encrypted, epoch, group: hex(groupId) };
@@ -186,7 +186,7 @@ describe.each(SUITES)('framing of what ts-mls makes with %s', (cipherSuite) => {
     }
   });
 
-  it('finds the KeyPackageRef of every joiner in a Welcome, wrapped or bare', () => {
+  it('returns the KeyPackageRef of every joiner of a Welcome, wrapped or bare', () => {
     const message = decodeMlsMessage(corpus.welcome, 0)?.[0];
     if (message?.wireformat !== 'mls_welcome') throw new Error('no Welcome');
     for (const bytes of [corpus.welcome, encodeWelcome(message.welcome)]) {
@@ -211,7 +211,7 @@ describe.each(SUITES)('framing of what ts-mls makes with %s', (cipherSuite) => {
     expect(() => readGroupInfo(corpus.welcome)).toThrow(MlsFormatError);
   });
 
-  it('takes application data and proposals, padded in either way', () => {
+  it('accepts application data and proposals with both kinds of padding', () => {
     for (const padded of [corpus.envelope, corpus.inner, wrapInEnvelope(corpus.privateProposal)]) {
       expect(isMessageSizeBucket(padded.length)).toBe(true);
       expect(readGroupMessage(padded, expected()).kind).toBe('encrypted');
@@ -223,7 +223,7 @@ describe.each(SUITES)('framing of what ts-mls makes with %s', (cipherSuite) => {
     });
   });
 
-  it('refuses what would fork the group, show the sender, or belong elsewhere', () => {
+  it('refuses commits, other structures, and messages of another group or epoch', () => {
     const otherGroup = Uint8Array.from(corpus.groupId, (byte, index) => (index === 31 ? byte ^ 1 : byte));
     const cases: readonly (readonly [string, Uint8Array, { groupId: Uint8Array; epoch: number }])[] = [
       ['is an MLS commit', wrapInEnvelope(corpus.privateCommit), expected()],
@@ -237,7 +237,7 @@ describe.each(SUITES)('framing of what ts-mls makes with %s', (cipherSuite) => {
     for (const [text, bytes, claim] of cases) expect(() => readGroupMessage(bytes, claim)).toThrow(text);
   });
 
-  it('agrees with ts-mls on flipped, cut and extended messages, and never reads one with trailing bytes', () => {
+  it('agrees with ts-mls on flipped, truncated and extended messages, and refuses trailing bytes', () => {
     const names = Object.keys(messages);
     fc.assert(
       fc.property(
@@ -247,7 +247,7 @@ describe.each(SUITES)('framing of what ts-mls makes with %s', (cipherSuite) => {
         fc.uint8Array({ maxLength: 3 }),
         (name, flips, cut, tail) => {
           const whole = Buffer.from(messages[name] ?? []);
-          // Half of the flips land in the first 128 bytes, where the structure is.
+          // Half of the flips are in the first 128 bytes, which contain the structure.
           for (const [at, mask] of flips) {
             const index = at % (mask % 2 === 0 ? whole.length : 128);
             whole[index] = (whole[index] ?? 0) ^ mask;
@@ -288,7 +288,7 @@ describe.each(SUITES)('framing of what ts-mls makes with %s', (cipherSuite) => {
     );
   });
 
-  it('throws only MlsFormatError on random bytes behind valid headers', () => {
+  it('throws only MlsFormatError on random bytes after valid headers', () => {
     const readers: readonly ((bytes: Uint8Array) => unknown)[] = [
       readMlsMessage,
       readCommit,
@@ -317,7 +317,7 @@ describe.each(SUITES)('framing of what ts-mls makes with %s', (cipherSuite) => {
     );
   });
 
-  it('reads the same bytes from a message that ts-mls encodes again', () => {
+  it('reads the same fields from a message that ts-mls has encoded again', () => {
     for (const bytes of Object.values(messages)) {
       const message = decodeMlsMessage(bytes, 0)?.[0];
       if (message === undefined) throw new Error('not decoded');

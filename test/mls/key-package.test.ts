@@ -50,7 +50,7 @@ describe.each(SUITES)('key packages of %s', (suiteName) => {
   const bytesOf = async (options: KeyPackageOptions): Promise<Uint8Array> =>
     (await device.createKeyPackage(options)).bytes;
 
-  /** A package whose outer signature is right although something inside was changed. */
+  /** Makes a key package with a change and a valid outer signature. */
   async function resigned(change: (own: OwnKeyPackage) => Partial<KeyPackage>): Promise<Uint8Array> {
     const own = await device.makeKeyPackage();
     const changed = { ...own.publicPackage, ...change(own) };
@@ -59,7 +59,7 @@ describe.each(SUITES)('key packages of %s', (suiteName) => {
     );
   }
 
-  it('gives the reference, key and expiry of a good one, bare or in an MLSMessage', async () => {
+  it('returns the reference, key and expiry of a valid key package, bare or in an MLSMessage', async () => {
     const own = await device.makeKeyPackage();
     const bare = encodeKeyPackage(own.publicPackage);
     const wrapped = encodeMlsMessage({
@@ -83,23 +83,23 @@ describe.each(SUITES)('key packages of %s', (suiteName) => {
     }
   });
 
-  it('computes the KeyPackageRef that ts-mls computes', async () => {
+  it('computes the same KeyPackageRef as ts-mls', async () => {
     const { bytes, ref } = await device.createKeyPackage();
     expect(hex((await checkKeyPackage(bytes, expected())).ref)).toBe(ref);
   });
 
-  it('recognises both forms of a last-resort package', async () => {
+  it('detects both forms of a last-resort package', async () => {
     for (const lastResort of ['extension', 'component'] as const) {
       expect((await checkKeyPackage(await bytesOf({ lastResort }), expected())).lastResort).toBe(true);
     }
   });
 
-  it('clamps an unbounded lifetime instead of refusing it', async () => {
+  it('shortens an unbounded lifetime instead of refusing it', async () => {
     const bytes = await bytesOf({ lifetime: { notBefore: 0n, notAfter: 2n ** 63n - 1n } });
     expect((await checkKeyPackage(bytes, expected())).notAfterMs).toBe(nowMs + LIFETIME_MS_MAX);
   });
 
-  it('refuses one that has expired or is not valid yet, with an hour for slow clocks', async () => {
+  it('refuses a key package that has expired or is not valid yet, with a leeway of one hour', async () => {
     const { notBefore, notAfter } = lifetimeAround(nowMs);
     const bytes = await bytesOf({ lifetime: { notBefore, notAfter } });
     const endMs = Number(notAfter) * 1000;
@@ -113,11 +113,11 @@ describe.each(SUITES)('key packages of %s', (suiteName) => {
   });
 
   it.each([
-    ['somebody else', 'did:plc:ewvi7nxzyoun6zhxrhs64oi2'],
+    ['another person', 'did:plc:ewvi7nxzyoun6zhxrhs64oi2'],
     ['a device of the DID', `${DID}#device`],
     ['a prefix of the DID', DID.slice(0, -1)],
     ['another spelling', DID.toUpperCase()],
-    ['nobody', ''],
+    ['an empty DID', ''],
   ])('refuses a credential of %s', async (_name, identity) => {
     const refusal = await refusalOf(await bytesOf({ identity }), expected());
     expect([refusal.code, refusal.message]).toEqual(['InvalidKeyPackage', expect.stringContaining('exactly your DID')]);
@@ -138,7 +138,7 @@ describe.each(SUITES)('key packages of %s', (suiteName) => {
     expect(refusal.message).toContain('Basic credential');
   });
 
-  it('refuses another suite than the call names, and one it does not know', async () => {
+  it('refuses a suite other than that of the request, and an unknown one', async () => {
     const bytes = await bytesOf({});
     expect((await refusalOf(bytes, expected({ cipherSuite: 3 }))).code).toBe('InvalidCipherSuite');
     const unknown = Buffer.from(bytes);

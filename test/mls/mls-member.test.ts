@@ -8,7 +8,7 @@ async function membersOf(cipherSuite: string, names: readonly string[]): Promise
   return Promise.all(names.map((name) => MlsMember.create({ did: `did:plc:${name}`, cipherSuite })));
 }
 
-/** Alice's group with Bob and Carol in it, at epoch 1. */
+/** Creates a group of Alice with Bob and Carol, at epoch 1. */
 async function groupOfThree(cipherSuite: string): Promise<[MlsMember, MlsMember, MlsMember]> {
   const [alice, bob, carol] = await membersOf(cipherSuite, ['alice', 'bob', 'carol']);
   if (alice === undefined || bob === undefined || carol === undefined) throw new Error('no members');
@@ -23,7 +23,7 @@ async function groupOfThree(cipherSuite: string): Promise<[MlsMember, MlsMember,
 }
 
 describe.each(SUITES)('the test client with %s', (cipherSuite) => {
-  it('carries text of any size from one member to all others, in either padding', async () => {
+  it('sends text of any size from one member to all others, with both kinds of padding', async () => {
     const [alice, bob, carol] = await groupOfThree(cipherSuite);
     for (const sizeBytes of [0, 1, 200, 350, 420, 500, 900, 8_000, 16_200, 16_384, 40_000]) {
       for (const padding of ['envelope', 'inner'] as const) {
@@ -35,7 +35,7 @@ describe.each(SUITES)('the test client with %s', (cipherSuite) => {
     }
   });
 
-  it('enters a new epoch when its commit is accepted, and stays when it is rejected', async () => {
+  it('enters a new epoch when its commit is accepted, and stays in its epoch when it is rejected', async () => {
     const [alice, bob, carol] = await groupOfThree(cipherSuite);
     const mine = await alice.emptyCommit();
     const theirs = await bob.emptyCommit({ wire: 'private' });
@@ -49,7 +49,7 @@ describe.each(SUITES)('the test client with %s', (cipherSuite) => {
     }
   });
 
-  it('tells a removed member so, and takes a proposal into the next commit', async () => {
+  it('reports the removal to a removed member, and includes a proposal in the next commit', async () => {
     const [alice, bob, carol] = await groupOfThree(cipherSuite);
     const proposal = await alice.proposeRemoval(carol.did);
     for (const member of [bob, carol]) expect(await member.receive(proposal)).toEqual({ kind: 'proposal' });
@@ -60,7 +60,7 @@ describe.each(SUITES)('the test client with %s', (cipherSuite) => {
     expect(alice.members()).toEqual([alice.did, bob.did]);
   });
 
-  it('joins and comes back by external commit', async () => {
+  it('joins and rejoins by external commit', async () => {
     const [alice, bob, carol] = await groupOfThree(cipherSuite);
     const [dave] = await membersOf(cipherSuite, ['dave']);
     if (dave === undefined) throw new Error('no member');

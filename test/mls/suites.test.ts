@@ -17,7 +17,7 @@ interface Person {
 
 const commonSuite = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519';
 
-/** With the least bytes of a KeyPackage: those of a post-quantum KEM key twice, and of an ML-DSA key and two signatures. */
+/** Each suite with the least size of a KeyPackage: two post-quantum KEM keys, or an ML-DSA key and two signatures. */
 const suites = [
   [commonSuite, 200],
   ['MLS_128_DHKEMP256_AES128GCM_SHA256_P256', 200],
@@ -38,7 +38,7 @@ async function register(cipherSuite: string): Promise<Person> {
   return { client, mls };
 }
 
-/** The only package of this suite that the other has published. */
+/** Fetches the only key package of this suite that the other person has published. */
 async function fetchPackage({ client }: Person, other: Person, cipherSuite: string): Promise<Buffer> {
   const { keyPackages, missing } = await client.call('getKeyPackages', { dids: [other.client.did], cipherSuite });
   expect({ count: keyPackages.length, missing }).toEqual({ count: 1, missing: undefined });
@@ -68,7 +68,7 @@ describe.each(suites)('%s', (cipherSuite, packageSizeBytesMin) => {
   test('publish, fetch, create, Welcome, commit, message: all through the server', async () => {
     const [alice, bob, carol] = [await register(cipherSuite), await register(cipherSuite), await register(cipherSuite)];
     if (cipherSuite !== commonSuite) {
-      // Of another suite, and so not to be handed out here.
+      // A package of another suite, which must not be returned here.
       await registerTestDevice(bob.client, { packages: 1 });
     }
     const groupId = newSecret(16);

@@ -5,8 +5,8 @@ import { chatBlockPair, chatRecipient } from '#domain/chat-requests/chat-request
 import { deviceOwner } from '#domain/devices/device.ts';
 import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
 import { applyDeferredWrites } from '#domain/deferred-writes/apply-deferred-writes.ts';
-import { liveAWhile } from '../support/mls/lived-conversations.ts';
-import type { Life, LivedConversation } from '../support/mls/lived-conversations.ts';
+import { simulateUse } from '../support/mls/simulated-use.ts';
+import type { SimulatedUse, SimulatedConversation } from '../support/mls/simulated-use.ts';
 import { randomPeople, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
 import { guesses, mean, measure, measureLinks } from '../support/privacy/tie-attacks.ts';
@@ -17,7 +17,7 @@ import type { ConversationRows, GuessName, HeaderRow, Measured } from '../suppor
  * xmax) and from row positions (ctid). The service is otherwise idle and calls are sequential, which is the best case
  * for the attacker. WAL is covered in test/privacy/wal-order.test.ts.
  */
-const size = { people: 60, conversations: 120, settleEvery: 10 };
+const size = { people: 60, conversations: 120, applyEvery: 10 };
 const idlePeopleCount = 300;
 const pendingCount = 40;
 
@@ -42,7 +42,7 @@ const conversationTables = [
 type PeopleTable = 'accounts' | 'devices' | 'key_packages' | 'chat_requests' | 'chat_sender_blocks';
 
 let harness: DomainHarness;
-let life: Life;
+let life: SimulatedUse;
 let afterDeferredWrites: Folder;
 
 /** The rows of the tables at one time, in their order on disk. */
@@ -96,7 +96,7 @@ function namesOf(table: PeopleTable): { column: string; didOf: ReadonlyMap<strin
   }
 }
 
-async function readFolder(conversations: readonly LivedConversation[]): Promise<Folder> {
+async function readFolder(conversations: readonly SimulatedConversation[]): Promise<Folder> {
   const people = new Map<PeopleTable, readonly HeaderRow[]>();
   for (const table of ['accounts', 'devices', 'key_packages', 'chat_requests', 'chat_sender_blocks'] as const) {
     const { column, didOf } = namesOf(table);
@@ -164,7 +164,7 @@ const tooGood = (found: readonly Finding[]): readonly Finding[] =>
 beforeAll(async () => {
   harness = await startDomainHarness();
   for (const did of randomPeople(idlePeopleCount)) await ensureAccount(harness.server, did);
-  life = await liveAWhile(harness.server, size, () => applyDeferredWrites(harness.server));
+  life = await simulateUse(harness.server, size, () => applyDeferredWrites(harness.server));
   afterDeferredWrites = await readFolder(life.conversations);
 }, 300_000);
 afterAll(() => harness.close());
@@ -262,7 +262,7 @@ test('no value of a row of idempotency_keys occurs in another row', async () => 
 });
 
 test('rows with pending deferred writes are measured, and are protected after the next deferred writes', async () => {
-  const later = await liveAWhile(harness.server, { people: 60, conversations: pendingCount, settleEvery: 1_000 }, () =>
+  const later = await simulateUse(harness.server, { people: 60, conversations: pendingCount, applyEvery: 1_000 }, () =>
     Promise.resolve(),
   );
   life = { ...later, people: [...life.people, ...later.people] };

@@ -5,8 +5,8 @@ import { accountPseudonym } from '#domain/accounts/account.ts';
 import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
 import { applyDeferredWrites } from '#domain/deferred-writes/apply-deferred-writes.ts';
-import { liveAWhile } from '../support/mls/lived-conversations.ts';
-import type { Life } from '../support/mls/lived-conversations.ts';
+import { simulateUse } from '../support/mls/simulated-use.ts';
+import type { SimulatedUse } from '../support/mls/simulated-use.ts';
 import { DebianPostgres, hasDebianPostgres } from '../support/postgres/debian-postgres.ts';
 import { randomPeople, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
@@ -20,7 +20,7 @@ import type { ConversationRows, GuessName, HeaderRow } from '../support/privacy/
  */
 let postgres: DebianPostgres;
 let harness: DomainHarness;
-let life: Life;
+let life: SimulatedUse;
 /** The transactions that wrote or locked each row, by relation, page and row number. */
 let histories: ReadonlyMap<string, readonly number[]>;
 
@@ -104,7 +104,7 @@ beforeAll(async () => {
   await postgres.create('stolen', ['wal_keep_size = 1GB']);
   harness = await startDomainHarness({ databaseUrl: await postgres.start('stolen') });
   for (const did of randomPeople(200)) await ensureAccount(harness.server, did);
-  life = await liveAWhile(harness.server, { people: 40, conversations: 60, settleEvery: 10 }, () =>
+  life = await simulateUse(harness.server, { people: 40, conversations: 60, applyEvery: 10 }, () =>
     applyDeferredWrites(harness.server),
   );
   histories = readHistories(await dumpWal());

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { migrationFolder } from '#storage/schema/migrator.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
-import { harmDone, readShape } from '../support/postgres/schema-shape.ts';
+import { breakingChanges, readShape } from '../support/postgres/schema-shape.ts';
 
 interface MigrationModule {
   readonly effect?: unknown;
@@ -30,7 +30,7 @@ test('every migration states whether a server of the previous release can run on
     expect(['expands', 'contracts'], file).toContain(module.effect);
     const before = await readShape(built.sql);
     await built.db.transaction().execute((tx) => module.up(tx as unknown as Kysely<unknown>));
-    const done = harmDone(before, await readShape(built.sql));
+    const done = breakingChanges(before, await readShape(built.sql));
     if (module.effect === 'expands' && done.length > 0) harm[file] = done;
   }
   expect(harm).toEqual({});
@@ -59,7 +59,7 @@ async function harmOf(statement: string): Promise<readonly string[]> {
     await tx.unsafe(start);
     const before = await readShape(tx);
     await tx.unsafe(statement);
-    harm = harmDone(before, await readShape(tx));
+    harm = breakingChanges(before, await readShape(tx));
     throw new Error('rolled back');
   });
   await expect(rolledBack).rejects.toThrow('rolled back');

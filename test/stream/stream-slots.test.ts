@@ -6,49 +6,49 @@ import { createManualClock } from '../support/manual-clock.ts';
 const alice = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const bob = 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb';
 
-function setUp(): { places: StreamSlots; clock: ReturnType<typeof createManualClock> } {
+function setUp(): { slots: StreamSlots; clock: ReturnType<typeof createManualClock> } {
   const clock = createManualClock(1_000);
-  return { places: createStreamSlots({ clock, perAccountMax: 2 }), clock };
+  return { slots: createStreamSlots({ clock, perAccountMax: 2 }), clock };
 }
 
-test('an account has as many places as it may, apart from those of others, and each that is released is free again', () => {
-  const { places } = setUp();
-  const first = places.take(alice);
-  places.take(alice);
-  expect(() => places.take(alice)).toThrow(expect.objectContaining({ code: 'TooManyConnections' }));
-  expect(() => places.take(bob)).not.toThrow();
+test('each account has a limited number of slots, independent of other accounts, and a released slot is free again', () => {
+  const { slots } = setUp();
+  const first = slots.take(alice);
+  slots.take(alice);
+  expect(() => slots.take(alice)).toThrow(expect.objectContaining({ code: 'TooManyConnections' }));
+  expect(() => slots.take(bob)).not.toThrow();
   first.release();
   first.release();
-  expect(() => places.take(alice)).not.toThrow();
-  expect(() => places.take(alice)).toThrow(expect.objectContaining({ code: 'TooManyConnections' }));
+  expect(() => slots.take(alice)).not.toThrow();
+  expect(() => slots.take(alice)).toThrow(expect.objectContaining({ code: 'TooManyConnections' }));
 });
 
-test('a place that is held stays taken; one whose stream never opens is free after half a minute', () => {
-  const { places, clock } = setUp();
-  expect(places.take(alice).hold()).toBe(true);
-  places.take(alice);
+test('a kept slot stays taken, and the slot of a stream that does not open is free after 30 seconds', () => {
+  const { slots, clock } = setUp();
+  expect(slots.take(alice).keep()).toBe(true);
+  slots.take(alice);
   clock.advance(29_999);
-  expect(() => places.take(alice)).toThrow(expect.objectContaining({ code: 'TooManyConnections' }));
+  expect(() => slots.take(alice)).toThrow(expect.objectContaining({ code: 'TooManyConnections' }));
   clock.advance(1);
-  expect(places.take(alice).hold()).toBe(true);
+  expect(slots.take(alice).keep()).toBe(true);
   clock.advance(3_600_000);
-  expect(() => places.take(alice)).toThrow(expect.objectContaining({ code: 'TooManyConnections' }));
+  expect(() => slots.take(alice)).toThrow(expect.objectContaining({ code: 'TooManyConnections' }));
 });
 
-test('a stream that opens too late goes without a place if others have taken it', () => {
-  const { places, clock } = setUp();
-  const [late, later] = [places.take(alice), places.take(alice)];
+test('a stream that opens after 30 seconds has no slot if other streams have taken it', () => {
+  const { slots, clock } = setUp();
+  const [late, later] = [slots.take(alice), slots.take(alice)];
   clock.advance(30_000);
-  places.take(alice);
-  expect(late.hold()).toBe(true);
-  expect(later.hold()).toBe(false);
+  slots.take(alice);
+  expect(late.keep()).toBe(true);
+  expect(later.keep()).toBe(false);
 });
 
-test('handshakes that nobody finishes leave nothing behind, whoever began them', () => {
-  const { places, clock } = setUp();
-  for (let nth = 0; nth < 1_000; nth++) places.take(`did:plc:${nth}`);
-  expect(places.size).toBe(1_000);
+test('the slots of unfinished handshakes of all accounts are removed from memory', () => {
+  const { slots, clock } = setUp();
+  for (let nth = 0; nth < 1_000; nth++) slots.take(`did:plc:${nth}`);
+  expect(slots.size).toBe(1_000);
   clock.advance(30_000);
-  places.take(bob);
-  expect(places.size).toBe(1);
+  slots.take(bob);
+  expect(slots.size).toBe(1);
 });

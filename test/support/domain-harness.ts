@@ -29,14 +29,14 @@ import type { TestDatabase } from './postgres/database.ts';
 export const testSuite = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519';
 const testSuiteNumber = 1;
 
-/** What one server has: a pool and an appender of its own. It fits the `deps` of every operation. */
+/** The dependencies of one server, with its own pool and appender; they fit the `deps` of every operation. */
 export interface TestServer {
   readonly db: Db;
   readonly sql: Sql;
   readonly appender: MessageAppender;
   readonly privacy: Privacy;
   readonly clock: Clock;
-  /** Nobody blocks anybody. */
+  /** Without any blocks. */
   readonly blocks: BlockRecords;
   readonly timeBucketSeconds: number;
   readonly messageTtlDays: number;
@@ -46,9 +46,9 @@ export interface TestServer {
   readonly deviceWaitDays: number;
   readonly chatRequestTtlDays: number;
   readonly idempotencyTtlHours: number;
-  /** Never used up. */
+  /** Without a limit. */
   readonly claimLimit: ClaimLimit;
-  /** False: messages of these tests are random bytes. */
+  /** False, because messages of these tests are random bytes. */
   readonly requireFraming: boolean;
   readonly handshakes: 'any';
   readonly onEvents: () => void;
@@ -59,19 +59,19 @@ export interface TestServer {
 export interface TestConversation {
   readonly id: string;
   readonly groupId: Buffer;
-  /** The creator, who is the admin, and the others. */
+  /** The creator, who is the admin, and the other members. */
   readonly dids: readonly string[];
   readonly creator: string;
 }
 
-/** One migrated database with partitions, and servers on it. */
+/** One migrated database with partitions, and servers that use it. */
 export interface DomainHarness {
   readonly database: TestDatabase;
   readonly privacy: Privacy;
   readonly server: TestServer;
   /** Another server on the same database, with `poolSize` connections. */
   addServer(poolSize?: number): TestServer;
-  /** Through the operation; epoch 0, no Welcome. */
+  /** Creates a conversation at epoch 0 without a Welcome. */
   createConversation(dids: readonly string[]): Promise<TestConversation>;
   close(): Promise<void>;
 }
@@ -79,7 +79,7 @@ export interface DomainHarness {
 export interface HarnessOptions {
   readonly poolSize?: number;
   readonly timeBucketSeconds?: number;
-  /** Of an empty database in another cluster, instead of one of this run's own. */
+  /** URL of an empty database in another cluster; default: a new database of the test run. */
   readonly databaseUrl?: string;
 }
 
@@ -148,7 +148,7 @@ export async function startDomainHarness(options: HarnessOptions = {}): Promise<
   };
 }
 
-/** `count` people that the directory has never heard of. */
+/** Returns `count` DIDs that no directory has. */
 export function randomPeople(count: number): string[] {
   return Array.from({ length: count }, () => randomPlcDid());
 }
@@ -184,7 +184,7 @@ export function sendRandom(
   return sendMessage(server, { did }, { conversationId, msgId, epoch, paddedSize: ciphertext.length, ciphertext });
 }
 
-/** Stores made-up key packages of one device, sealed as real ones are. @returns their KeyPackageRefs. */
+/** Stores random bytes as key packages of one device, sealed like real ones. @returns their KeyPackageRefs. */
 export async function plantKeyPackages(
   server: TestServer,
   owner: { did: string; device?: string; lastResort?: boolean },
@@ -211,7 +211,7 @@ export async function plantKeyPackages(
   return packages.map(({ ref }) => ref);
 }
 
-/** The code of the AppError that `task` ends with, or 'none'. */
+/** Returns the code of the AppError that `task` throws, or 'none'. */
 export async function refusalOf(task: Promise<unknown>): Promise<{ code: string; currentEpoch?: number }> {
   try {
     await task;

@@ -1,4 +1,4 @@
-/** The `code` of a refusal, or the whole value where there is none, so that a failed expectation shows it. */
+/** Returns the `code` of an error, or the whole value if it has none, so that a failed expectation shows it. */
 export function errorCode(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : error;
 }

@@ -13,7 +13,7 @@ import { onDatabase } from './postgres/database-url.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** A Postgres where tests may create databases; its template holds the migrated schema. */
+    /** A Postgres where tests may create databases; its template database has the migrated schema. */
     readonly postgresUrl: string;
   }
 }
@@ -22,7 +22,7 @@ const folderPrefix = 'nightjar-test-';
 const abandonedAfterMs = 60_000;
 let teardownSteps: (() => Promise<unknown>)[] = [];
 
-/** Starts one Postgres for the whole run (or takes DATABASE_URL's) and prepares the template that tests clone. */
+/** Starts one Postgres for the whole run (or uses DATABASE_URL) and prepares the template that tests clone. */
 export async function setup(project: TestProject): Promise<void> {
   try {
     const url = process.env['DATABASE_URL'] ?? (await startPrivatePostgres());
@@ -45,7 +45,7 @@ async function startPrivatePostgres(): Promise<string> {
   await removeAbandoned();
   const folder = await mkdtemp(join(tmpdir(), folderPrefix));
   const removeNow = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
-  // Ctrl-C skips the teardown.
+  // Ctrl-C ends the process without the teardown.
   process.once('exit', removeNow);
   teardownSteps.push(async () => {
     process.removeListener('exit', removeNow);
@@ -56,12 +56,12 @@ async function startPrivatePostgres(): Promise<string> {
   return embedded.url;
 }
 
-/** A run that was killed leaves its folder behind; a Postgres that loses its folder ends by itself within a minute. */
+/** Removes the folders of killed runs. A Postgres whose folder is removed ends within a minute. */
 async function removeAbandoned(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const folder = join(tmpdir(), name);
     if (!name.startsWith(folderPrefix) || (await isDataDirLocked(folder))) continue;
-    // Another run may have made its folder and not claimed it yet; and it may be another user's.
+    // Another run may be about to use the folder, or the folder may belong to another user.
     const madeAtMs = await stat(folder).then(
       ({ mtimeMs }) => mtimeMs,
       () => Infinity,

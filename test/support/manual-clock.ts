@@ -1,9 +1,9 @@
 import type { Clock } from '#platform/clock.ts';
 
-/** A clock that moves only when a test says so. */
+/** A clock that advances only when a test calls `advance`. */
 export interface ManualClock extends Clock {
   advance(durationMs: number): void;
-  /** Sleeps that have not ended, in milliseconds left. */
+  /** The remaining milliseconds of all sleeps that have not ended. */
   sleeping(): readonly number[];
 }
 

@@ -18,28 +18,28 @@ import type { XrpcClient } from './clients/xrpc-client.ts';
 
 type Environment = Readonly<Record<string, string>>;
 
-/** The real server in this process, on free ports. */
+/** The real server, in this process and on free ports. */
 export interface TestServer extends RunningServer {
-  /** Everything it logged, at level trace. */
+  /** All log lines, at level trace. */
   readonly logLines: readonly string[];
-  /** As SIGTERM does. */
+  /** Stops the server as SIGTERM does. */
   stop(): Promise<'clean' | 'unclean'>;
 }
 
 export interface TestServerOptions {
   readonly databaseUrl: string;
   readonly plcUrl: string;
-  /** Two servers on one database need the same; default: a new one. */
+  /** Two servers on one database need the same key; default: a new key. */
   readonly identityKey?: string;
-  /** Settings that differ from those of tests. */
+  /** Settings that override those of `testEnvironment`. */
   readonly env?: Environment;
-  /** Default: the system's. */
+  /** Default: the system clock. */
   readonly clock?: Clock;
 }
 
-/** Shared by all test servers, so that a token or ticket is good for each of them. */
+/** Shared by all test servers, so that each of them accepts the same tokens and tickets. */
 const serviceDid = 'did:web:nightjar.test';
-const plenty = '1000000';
+const unreachableQuota = '1000000';
 const quotaNames = [
   'RATE_LIMIT_IP_PER_MINUTE',
   'RATE_LIMIT_IP_NETWORK_PER_MINUTE',
@@ -66,7 +66,7 @@ const quotaNames = [
   'RATE_LIMIT_DID_DEFAULT',
 ];
 
-/** The settings of a server that answers tests: loopback only, quotas that nothing here reaches. */
+/** The settings of test servers: loopback only, and quotas that no test reaches. */
 export function testEnvironment(options: Pick<TestServerOptions, 'plcUrl'>): Environment {
   return {
     NODE_ENV: 'test',
@@ -75,15 +75,15 @@ export function testEnvironment(options: Pick<TestServerOptions, 'plcUrl'>): Env
     SERVICE_DID: serviceDid,
     PLC_URL: options.plcUrl,
     IDENTITY_ALLOW_PRIVATE_NETWORK: 'true',
-    // Nobody here has a PDS unless a test starts one.
+    // Without a PDS, which only some tests start.
     BLOCK_CHECKS: 'false',
-    ...Object.fromEntries(quotaNames.map((name) => [name, plenty])),
+    ...Object.fromEntries(quotaNames.map((name) => [name, unreachableQuota])),
     RATE_LIMIT_IP_BURST: '10000',
     RATE_LIMIT_IP_NETWORK_BURST: '10000',
     AUTH_BAN_AFTER_FAILURES: '0',
-    // Far more at once than any test asks, also on a machine that is late.
+    // Far more concurrent requests than any test sends, also on a slow machine.
     MAX_REQUESTS_IN_PROGRESS: '100000',
-    // Tests that look at rows settle by hand.
+    // Tests that read rows apply deferred writes themselves.
     SETTLE_INTERVAL_SECONDS: '3600',
   };
 }
@@ -93,7 +93,7 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
     ...testEnvironment(options),
     DATABASE_URL: options.databaseUrl,
     IDENTITY_KEY: options.identityKey ?? newKeyRingText(),
-    // A shared count goes by the database's clock, which nobody moves.
+    // A shared count uses the database's clock, which tests cannot change.
     ...(options.clock === undefined ? {} : { QUOTA_STORE: 'memory' }),
     ...options.env,
   });
@@ -112,21 +112,21 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
   }
 }
 
-/** Servers on one new database, a directory of DIDs, and people with accounts. */
+/** Servers on one new database, a DID directory, and accounts. */
 export interface TestBed {
   readonly database: TestDatabase;
   readonly plc: LoopbackPlc;
   readonly identityKey: string;
   readonly servers: readonly TestServer[];
-  /** The server with this index; the first without one. */
+  /** Returns the server with this index; default: the first. */
   server(index?: number): TestServer;
   account(options?: AccountOptions): Account;
-  /** A client for one account on the server with this index; a new account unless one is given. */
+  /** Creates a client for an account (default: a new one) on the server with this index. */
   client(options?: { account?: Account; server?: number }): XrpcClient;
   stop(): Promise<void>;
 }
 
-/** Without a `database` it makes one of its own; either way stopping the bed closes it. */
+/** Starts servers on `database` (default: a new one). Stopping the test bed closes the database. */
 export async function startTestBed(
   options: { servers?: number; env?: Environment; database?: TestDatabase } = {},
 ): Promise<TestBed> {

@@ -5,7 +5,7 @@ import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
 import { hasRedis, startRedis } from '../support/processes/redis.ts';
 import type { TestRedis } from '../support/processes/redis.ts';
-import { hasFaketime, noteTurns, turnsDone, WorkerProcesses } from '../support/processes/worker-processes.ts';
+import { hasFaketime, recordRuns, recordedRuns, WorkerProcesses } from '../support/processes/worker-processes.ts';
 
 const intervalSeconds = 2;
 const watchedSeconds = 6;
@@ -17,7 +17,7 @@ let workers: WorkerProcesses;
 async function prepare(backend: 'postgres' | 'redis'): Promise<void> {
   database = await createTestDatabase({ poolSize: 3 });
   if (backend === 'redis') redis = await startRedis();
-  await noteTurns(database.sql);
+  await recordRuns(database.sql);
   workers = new WorkerProcesses({
     DATABASE_URL: database.url,
     JOB_LEASE_MS: '1000',
@@ -37,7 +37,7 @@ afterEach(async () => {
 async function expectOneRunPerInterval(): Promise<void> {
   await database.sql`TRUNCATE turns_done`;
   await systemClock.sleep(watchedSeconds * 1_000);
-  const turns = await turnsDone(database.sql);
+  const turns = await recordedRuns(database.sql);
   expect(turns.map(({ job }) => job)).toEqual([...jobNames].toSorted());
   expect(turns.filter(({ count, turns: different }) => count !== different)).toEqual([]);
   const intervals = watchedSeconds / intervalSeconds;

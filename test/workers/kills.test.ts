@@ -6,7 +6,7 @@ import type { TestDatabase } from '../support/postgres/database.ts';
 import { countPlanted, plantedTables, plantRows } from '../support/postgres/expiring-rows.ts';
 import { hasRedis, startRedis } from '../support/processes/redis.ts';
 import type { TestRedis } from '../support/processes/redis.ts';
-import { noteTurns, turnsDone, WorkerProcesses } from '../support/processes/worker-processes.ts';
+import { recordRuns, recordedRuns, WorkerProcesses } from '../support/processes/worker-processes.ts';
 
 /** `npm run crash` sets it to 300. */
 const killCount = Number(process.env['KILLS'] ?? 60);
@@ -64,7 +64,7 @@ describe.each([
       if (backend === 'redis') redis = await startRedis();
       const place = redis === undefined ? {} : { REDIS_URL: redis.url };
       workers = new WorkerProcesses({ DATABASE_URL: database.url, JOB_LEASE_MS: String(leaseMs), ...place });
-      await noteTurns(database.sql);
+      await recordRuns(database.sql);
       await slowDownDeletion();
       await plantRows(database.sql, 'living', livingPerTable);
       for (let index = 0; index < workersAtOnce; index++) await workers.start();
@@ -83,7 +83,7 @@ describe.each([
       expect(await countPlanted(database.sql)).toEqual(
         Object.fromEntries(plantedTables.map((table) => [table, livingPerTable])),
       );
-      const turns = await turnsDone(database.sql);
+      const turns = await recordedRuns(database.sql);
       expect(turns.map(({ job }) => job)).toEqual([...jobNames].toSorted());
       expect(turns.filter((row) => row.count !== row.turns)).toEqual([]);
     },

@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -8,29 +8,20 @@ import { systemClock } from '#platform/clock.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
-import { plantExpiring } from '../support/postgres/expiring-classes.ts';
+import { insertExpiringClasses } from '../support/postgres/expiring-classes.ts';
 import { plantRows } from '../support/postgres/expiring-rows.ts';
+import { hasTerminals } from '../support/processes/terminal.ts';
 
 const adminScript = join(import.meta.dirname, '../../bin/admin.ts');
-const hasTerminals = canOpenTerminals();
 const identityKey = newKeyRingText();
 let database: TestDatabase;
 
 beforeAll(async () => {
   database = await createTestDatabase({ poolSize: 2 });
   await plantRows(database.sql, 'expired', 20);
-  await plantExpiring(database.sql);
+  await insertExpiringClasses(database.sql);
 });
 afterAll(() => database.close());
-
-/** Whether util-linux's `script` is available, which gives a command a terminal. */
-function canOpenTerminals(): boolean {
-  try {
-    return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux');
-  } catch {
-    return false;
-  }
-}
 
 function environment(): NodeJS.ProcessEnv {
   return { PATH: process.env['PATH'], DATABASE_URL: database.url, IDENTITY_KEY: identityKey, TERM: 'xterm' };

@@ -14,7 +14,7 @@ import { firstRowAges } from '#storage/expiry/expiring-rows.ts';
 import type { FirstRow } from '#storage/expiry/expiring-rows.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
-import { plantExpiring } from '../support/postgres/expiring-classes.ts';
+import { insertExpiringClasses } from '../support/postgres/expiring-classes.ts';
 import { plantRows } from '../support/postgres/expiring-rows.ts';
 import { runJob } from '../support/processes/run-job.ts';
 import { startWorkers } from '../../workers/main.ts';
@@ -59,7 +59,7 @@ test('every job that removes rows has a class, and every class has a job', () =>
 test('each job removes exactly the rows that were counted before, also where the removal of one row expires another', async () => {
   await plantRows(database.sql, 'living', 5);
   await plantRows(database.sql, 'expired', 20);
-  await plantExpiring(database.sql);
+  await insertExpiringClasses(database.sql);
   const seen = new Set<RetentionClassName>();
   for (const job of jobNames.filter((name) => !otherJobs.includes(name))) {
     for (const name of classesOf(job)) {

@@ -244,7 +244,7 @@ function openStreamOf(socket: WebSocket): OpenStream {
     transport: 'websocket',
     did: alice,
     openedAtMs: 0,
-    goodbye: () => socket.close(1012),
+    close: () => socket.close(1012),
     end: terminate,
     terminate,
   };

@@ -2,17 +2,17 @@ import type { Clock } from '#platform/clock.ts';
 import type { BlockRecord, FetchBlockRecords } from './fetch-block-records.ts';
 import { createLruMap } from '../lru-map.ts';
 
-/** A person's blocks by the DID that is blocked. */
+/** The blocks of one person, by the DID that is blocked. */
 export type BlockList = ReadonlyMap<string, BlockRecord>;
 
-/** What people publish about whom they block. It is kept in memory for a minute and never stored. */
+/** Reads the block records that people publish in their repositories. Lists stay in memory for a minute and are never stored. */
 export interface BlockRecords {
   /**
-   * Whom `did` blocks, or undefined when their PDS cannot be read. `refresh: 'force'` reads now. Of somebody with more than
-   * 1,000 block records only the newest count.
+   * Returns the newest 1,000 blocks of `did`, or undefined when the PDS cannot be read. `refresh: 'force'` reads the PDS even if a list
+   * is in memory.
    */
   blocksOf(did: string, options?: { refresh: 'force' }): Promise<BlockList | undefined>;
-  /** One record, read now: the block, `absent`, or `unreadable`. */
+  /** Reads one record from the PDS: the block, `absent` if there is none, or `unreadable` if the PDS cannot be read. */
   blockAt(did: string, recordKey: string): Promise<BlockRecord | 'absent' | 'unreadable'>;
 }
 
@@ -21,16 +21,16 @@ export interface BlockRecordsDeps {
   readonly clock: Clock;
 }
 
-/** Up to 1,000 blocks each: at worst some 40 MB. */
+/** Each list has up to 1,000 blocks, so all lists together take at most about 40 MB. */
 const listsMax = 256;
-const absencesMax = 4_096;
+const unreadableMax = 4_096;
 const freshMs = 60_000;
-/** A PDS that failed is asked again after this. */
+/** Time after a failed read before the same PDS is read again. */
 const unreadableMs = 5_000;
 
 export function createBlockRecords({ fetchBlockRecords, clock }: BlockRecordsDeps): BlockRecords {
   const lists = createLruMap<string, { readonly list: BlockList; readonly untilMs: number }>(listsMax);
-  const unreadable = createLruMap<string, number>(absencesMax);
+  const unreadable = createLruMap<string, number>(unreadableMax);
   const inFlight = new Map<string, Promise<BlockList | undefined>>();
 
   async function read(did: string): Promise<BlockList | undefined> {
@@ -41,7 +41,7 @@ export function createBlockRecords({ fetchBlockRecords, clock }: BlockRecordsDep
       unreadable.delete(did);
       return list;
     } catch {
-      // Whatever failed (document, address, size, time, format), the person's blocks are not known.
+      // Every failure (DID document, address, size, time, format) has the same result: the list is unreadable.
       unreadable.set(did, clock.monotonicMs() + unreadableMs);
       return undefined;
     }
@@ -67,7 +67,7 @@ export function createBlockRecords({ fetchBlockRecords, clock }: BlockRecordsDep
     async blockAt(did, recordKey) {
       try {
         const record = await fetchBlockRecords.get(did, recordKey);
-        // The list in memory is older than what was just asked about.
+        // The list in memory may lack the record that was just read.
         lists.delete(did);
         return record ?? 'absent';
       } catch {
@@ -77,7 +77,7 @@ export function createBlockRecords({ fetchBlockRecords, clock }: BlockRecordsDep
   };
 }
 
-/** For BLOCK_CHECKS=false: nobody's PDS is asked. */
+/** Used with BLOCK_CHECKS=false: no PDS is read. */
 export const noBlockRecords: BlockRecords = {
   blocksOf: () => Promise.resolve(undefined),
   blockAt: () => Promise.resolve('unreadable'),

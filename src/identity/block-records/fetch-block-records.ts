@@ -10,17 +10,20 @@ import { identityError } from '../identity-error.ts';
 export interface BlockRecord {
   /** The person who is blocked. */
   readonly subjectDid: string;
-  /** What the blocker's client wrote; 0 when that is no date. */
+  /** The time that the blocker's client wrote, or 0 if it is not a date. */
   readonly createdAtMs: number;
-  /** Its key in the collection. */
+  /** The key of the record in the collection. */
   readonly recordKey: string;
 }
 
-/** Reads block records from the PDS of the blocker, without any cache; every failure is thrown. */
+/**
+ * Reads block records from the PDS of the blocker, without a cache.
+ * @throws Error on every failure; the text may contain the address of the PDS.
+ */
 export interface FetchBlockRecords {
-  /** The newest records, at most `pagesMax` pages of them. */
+  /** Returns the newest records, at most 1,000 (`pagesMax` pages of 100). */
   list(did: string): Promise<readonly BlockRecord[]>;
-  /** One record, or undefined when the PDS says that there is none. */
+  /** Returns one record, or undefined when the PDS responds that there is none. */
   get(did: string, recordKey: string): Promise<BlockRecord | undefined>;
 }
 
@@ -28,22 +31,22 @@ export interface FetchBlockRecordsDeps {
   readonly documents: Pick<DidDocuments, 'pdsEndpoint'>;
   readonly clock: Clock;
   readonly network: IdentityNetwork;
-  /** For one page, from connect to its last byte. */
+  /** Time for one page, from connect to the last byte. */
   readonly timeoutMs: number;
 }
 
 const collection = 'app.bsky.graph.block';
 const recordsPerPage = 100;
-/** A page of honest records has about 30 KiB. */
+/** A page of 100 ordinary records has about 30 KiB. */
 const pageSizeBytesMax = 64 * 1024;
 const pagesMax = 10;
-/** Time for all pages of one person. */
+/** No further page of a person's records is requested after this time. */
 const listTimeoutMs = 5_000;
 const waitingMax = 1_024;
-/** Reads of one person's repository come one after the other. */
+/** Reads of one person's repository run one after the other, and at most this many wait. */
 const waitingPerPersonMax = 64;
 const waitMsMax = 3_000;
-/** `did:web:` and the longest host name. */
+/** Length of `did:web:` and the longest host name. */
 const subjectLengthMax = 262;
 const yearTenThousandMs = 253_402_300_800_000;
 
@@ -57,15 +60,20 @@ const page = z.object({ records: z.array(z.unknown()).max(recordsPerPage), curso
 export function createFetchBlockRecords(deps: FetchBlockRecordsDeps): FetchBlockRecords {
   const { network, timeoutMs } = deps;
   const guardedFetch = createGuardedFetch({ network, timeoutMs, responseSizeBytesMax: pageSizeBytesMax });
-  const gate = createFetchLimiter(deps.clock, { runningMax: fetchesAtOnceMax.records, waitingMax, waitMsMax });
-  const people = createKeyedFetchLimiter(deps.clock, { runningMax: 1, waitingMax: waitingPerPersonMax, waitMsMax });
-  const inTurn = <T>(did: string, task: () => Promise<T>): Promise<T> => people.run(did, () => gate.run(task));
+  const allFetches = createFetchLimiter(deps.clock, { runningMax: fetchesAtOnceMax.records, waitingMax, waitMsMax });
+  const fetchesByDid = createKeyedFetchLimiter(deps.clock, {
+    runningMax: 1,
+    waitingMax: waitingPerPersonMax,
+    waitMsMax,
+  });
+  const limited = <T>(did: string, task: () => Promise<T>): Promise<T> =>
+    fetchesByDid.run(did, () => allFetches.run(task));
 
-  async function ask(
+  async function request(
     method: 'listRecords' | 'getRecord',
     did: string,
     params: Record<string, string>,
-  ): Promise<Answer> {
+  ): Promise<PdsResponse> {
     const endpoint = await deps.documents.pdsEndpoint(did);
     if (endpoint === undefined) throw identityError('IdentityUnavailable');
     const url = new URL(`/xrpc/com.atproto.repo.${method}`, endpoint);
@@ -86,9 +94,9 @@ export function createFetchBlockRecords(deps: FetchBlockRecordsDeps): FetchBlock
     for (let pages = 0; pages < pagesMax; pages++) {
       if (deps.clock.monotonicMs() - startedMs > listTimeoutMs) throw identityError('IdentityUnavailable');
       const params = { limit: String(recordsPerPage), ...(cursor === '' ? {} : { cursor }) };
-      const answer = await ask('listRecords', did, params);
-      if (answer.status !== 200) throw identityError('IdentityUnavailable');
-      const parsed = page.parse(answer.body);
+      const response = await request('listRecords', did, params);
+      if (response.status !== 200) throw identityError('IdentityUnavailable');
+      const parsed = page.parse(response.body);
       records.push(...parsed.records.flatMap((item) => readRecord(item) ?? []));
       cursor = parsed.cursor ?? '';
       if (cursor === '' || parsed.records.length === 0) break;
@@ -97,10 +105,10 @@ export function createFetchBlockRecords(deps: FetchBlockRecordsDeps): FetchBlock
   }
 
   return {
-    list: (did) => inTurn(did, () => listAll(did)),
+    list: (did) => limited(did, () => listAll(did)),
     get: (did, recordKey) =>
-      inTurn(did, async () => {
-        const { status, body } = await ask('getRecord', did, { rkey: recordKey });
+      limited(did, async () => {
+        const { status, body } = await request('getRecord', did, { rkey: recordKey });
         if (status === 200) return readRecord(body);
         if (status === 400 && isRecordNotFound(body)) return undefined;
         throw identityError('IdentityUnavailable');
@@ -108,12 +116,12 @@ export function createFetchBlockRecords(deps: FetchBlockRecordsDeps): FetchBlock
   };
 }
 
-interface Answer {
+interface PdsResponse {
   readonly status: number;
   readonly body: unknown;
 }
 
-/** Undefined for what is no block record. */
+/** Returns undefined for an item that is not a block record. */
 function readRecord(item: unknown): BlockRecord | undefined {
   const parsed = record.safeParse(item);
   if (!parsed.success) return undefined;
@@ -132,12 +140,12 @@ function isRecordNotFound(body: unknown): boolean {
   return z.object({ error: z.literal('RecordNotFound') }).safeParse(body).success;
 }
 
-/** `at://<did>/app.bsky.graph.block/<key>` */
+/** Returns `at://<did>/app.bsky.graph.block/<key>`. */
 export function blockUri(did: string, recordKey: string): string {
   return `at://${did}/${collection}/${recordKey}`;
 }
 
-/** The key in the URI of a block record of `did`, or undefined for any other URI. */
+/** Returns the key in the URI of a block record of `did`, or undefined for any other URI. */
 export function recordKeyOf(did: string, uri: string): string | undefined {
   const prefix = blockUri(did, '');
   const parsed = recordKeyText.safeParse(uri.startsWith(prefix) ? uri.slice(prefix.length) : '');

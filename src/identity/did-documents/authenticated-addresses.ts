@@ -2,57 +2,57 @@ import type { Clock } from '#platform/clock.ts';
 import { createLruMap } from '../lru-map.ts';
 import type { LruMap } from '../lru-map.ts';
 
-/** The keyed name of a client's address. While the key of the names changes, an address has two. */
-export interface AddressName {
+/** The HMAC of a client's address under a key that changes. For a while after each change, `previous` is the HMAC under the earlier key. */
+export interface AddressPseudonym {
   readonly current: string;
-  readonly former?: string | undefined;
+  readonly previous: string | undefined;
 }
 
 /**
- * What an address has shown. `owner`: it has proven the DID in question within a day. `proven`: it has proven some DID within an hour.
- * `unproven`: neither.
+ * How an address has authenticated. `owner`: as the DID in question within a day. `proven`: as some DID within an hour. `unproven`:
+ * neither.
  */
 export type ProofLevel = 'owner' | 'proven' | 'unproven';
 
-/** The best comes first. */
+/** All levels, the highest first. */
 export const proofLevels: readonly ProofLevel[] = ['owner', 'proven', 'unproven'];
 
-/** Remembers in memory which addresses have proven which DIDs, so that what their owners need is not spent by others. */
+/** Stores in memory which addresses have authenticated as which DIDs, so that forged tokens cannot use up the fetches of a DID's owner. */
 export interface AuthenticatedAddresses {
-  /** Without an address it is the service itself that asks, or a client whom the operator lists: `owner`. */
-  proofLevelOf(address: AddressName | undefined, did: string): ProofLevel;
-  noteProof(address: AddressName | undefined, did: string): void;
+  /** Returns `owner` without an address: the request is the service's own, or its client is on the operator's allow list. */
+  proofLevelOf(address: AddressPseudonym | undefined, did: string): ProofLevel;
+  noteProof(address: AddressPseudonym | undefined, did: string): void;
 }
 
 const ownerMs = 24 * 3_600_000;
 const provenMs = 3_600_000;
 
-/** Keeps `entriesMax` pairs of address and DID, and as many addresses; those used last stay. */
+/** Stores the `entriesMax` pairs of address and DID, and the `entriesMax` addresses, that were used last. */
 export function createAuthenticatedAddresses(deps: {
   readonly clock: Clock;
   readonly entriesMax: number;
 }): AuthenticatedAddresses {
   const pairs = createLruMap<string, number>(deps.entriesMax);
   const addresses = createLruMap<string, number>(deps.entriesMax);
-  const isKnown = (map: LruMap<string, number>, names: readonly string[], forMs: number): boolean =>
-    names.some((name) => deps.clock.monotonicMs() - (map.peek(name) ?? Number.NEGATIVE_INFINITY) < forMs);
+  const wasNoted = (map: LruMap<string, number>, keys: readonly string[], withinMs: number): boolean =>
+    keys.some((key) => deps.clock.monotonicMs() - (map.peek(key) ?? Number.NEGATIVE_INFINITY) < withinMs);
   return {
     proofLevelOf(address, did) {
       if (address === undefined) return 'owner';
-      const names = address.former === undefined ? [address.current] : [address.current, address.former];
-      const ownPairs = names.map((name) => pairName(name, did));
-      if (isKnown(pairs, ownPairs, ownerMs)) return 'owner';
-      return isKnown(addresses, names, provenMs) ? 'proven' : 'unproven';
+      const pseudonyms = address.previous === undefined ? [address.current] : [address.current, address.previous];
+      const ownPairs = pseudonyms.map((pseudonym) => pairKey(pseudonym, did));
+      if (wasNoted(pairs, ownPairs, ownerMs)) return 'owner';
+      return wasNoted(addresses, pseudonyms, provenMs) ? 'proven' : 'unproven';
     },
     noteProof(address, did) {
       if (address === undefined) return;
       const nowMs = deps.clock.monotonicMs();
-      pairs.set(pairName(address.current, did), nowMs);
+      pairs.set(pairKey(address.current, did), nowMs);
       addresses.set(address.current, nowMs);
     },
   };
 }
 
-function pairName(name: string, did: string): string {
-  return `${name} ${did}`;
+function pairKey(pseudonym: string, did: string): string {
+  return `${pseudonym} ${did}`;
 }

@@ -5,7 +5,7 @@ import type { FetchDidDocument } from './fetch-did-document.ts';
 import { identityError, isIdentityError } from '../identity-error.ts';
 import type { IdentityErrorCode } from '../identity-error.ts';
 import { createAuthenticatedAddresses } from './authenticated-addresses.ts';
-import type { AddressName, AuthenticatedAddresses, ProofLevel } from './authenticated-addresses.ts';
+import type { AddressPseudonym, AuthenticatedAddresses, ProofLevel } from './authenticated-addresses.ts';
 import { createLruMap } from '../lru-map.ts';
 import type { LruMap } from '../lru-map.ts';
 import { createRefreshBudget } from './refresh-budget.ts';
@@ -13,34 +13,34 @@ import type { RefreshBudget } from './refresh-budget.ts';
 import { importSigningKey, readCurvePoint } from '../signatures/signing-key.ts';
 import type { CurvePoint, SigningKey, VerificationMethod } from '../signatures/signing-key.ts';
 
-/** What the service needs of people's DID documents. */
+/** Signing keys and PDS addresses from DID documents, with a cache in memory. */
 export interface DidDocuments {
   /**
-   * The key `#atproto` of `did`, or the one that `kid` names (`#fragment`, `fragment` or `did#fragment`). The same object
-   * comes back for as long as the document lists the same key. `refresh: 'force'` fetches the document now if it is older than
-   * the question, as far as the limits of refreshes allow, and else gives what is known.
+   * Returns the key `#atproto` of `did`, or the one that `kid` names (`#fragment`, `fragment` or `did#fragment`). Returns the same object
+   * as long as the document lists the same key. `refresh: 'force'` fetches the document if the cached one is older than the request and
+   * the refresh limits allow it; else it returns the cached key.
    * @throws AppError DidUnsupported, DidNotFound, SigningKeyMissing, IdentityUnavailable.
    */
   signingKey(did: string, options?: KeyRequest): Promise<SigningKey>;
-  /** A client at `address` has proven that it is `did`: its refreshes come first from now on. */
-  noteProof(address: AddressName | undefined, did: string): void;
+  /** Notes that a client at `address` has authenticated as `did`, so that its later refreshes have priority. */
+  noteProof(address: AddressPseudonym | undefined, did: string): void;
   /**
-   * Origin of the person's PDS, or undefined when the document names none.
+   * Returns the origin of the person's PDS, or undefined when the document has none.
    * @throws AppError DidUnsupported, DidNotFound, IdentityUnavailable.
    */
   pdsEndpoint(did: string): Promise<string | undefined>;
 }
 
-/** Which key, and on whose behalf. */
-export interface KeyRequest extends Partial<DocumentQuestion> {
+/** Which key is wanted, and for which client. */
+export interface KeyRequest extends Partial<DocumentRequest> {
   readonly kid?: string | undefined;
   readonly refresh?: 'force';
 }
 
-interface DocumentQuestion {
-  /** The client's; without one the service itself asks, or somebody whom the operator lists. */
-  readonly address: AddressName | undefined;
-  /** When the question arose, on the monotonic clock: a document that was asked for since then is new enough. Default: a second ago. */
+interface DocumentRequest {
+  /** The client's address; undefined for the service's own requests and for clients on the operator's allow list. */
+  readonly address: AddressPseudonym | undefined;
+  /** Time of the request on the monotonic clock: a document whose fetch began later is new enough. Default: one second ago. */
   readonly sinceMs: number;
 }
 
@@ -48,27 +48,27 @@ export interface DidDocumentsDeps {
   readonly fetchDidDocument: FetchDidDocument;
   readonly clock: Clock;
   readonly network: IdentityNetwork;
-  /** Documents kept in memory; a quarter as many absent DIDs are remembered beside them. */
+  /** Number of documents in the cache; failures are cached for a quarter as many DIDs. */
   readonly entriesMax: number;
 }
 
-/** From this age on a document is refreshed behind the requests' backs. */
+/** From this age on, a document is refreshed in the background while requests use the cached one. */
 const refreshMs = 4 * 60_000;
-/** An older one is used only while no newer one can be had: a key that was taken away is not honoured for longer. */
+/** A document older than this is used only while its fetch fails, so that a removed key is accepted for five minutes at most. */
 const freshMs = 5 * 60_000;
 const staleMs = 60 * 60_000;
 const absentMs = 60_000;
-/** After a failure; doubled with each further one, up to `absentMs`. */
+/** Time after a failed fetch before the next one; doubled with each further failure, up to `absentMs`. */
 const unavailableMs = 5_000;
-/** A document this young was fetched for the request that now asks for a fresh one: junk tokens cost one fetch, not two. */
+/** A document fetched within this time counts as fresh, so that a token with a wrong signature costs one fetch, not two. */
 const justFetchedMs = 1_000;
 /**
- * How long ago a document must have been asked for before somebody may force a refresh; for owners, how long ago one of them forced
- * the last one, whatever others did meanwhile.
+ * Least time since the last fetch of a document before a client may force the next one. For owners only forced fetches of owners count,
+ * so that other clients cannot delay theirs.
  */
 const refreshAfterMs = { owner: 5_000, proven: 5_000, unproven: 15_000 } as const satisfies Record<ProofLevel, number>;
 
-/** Documents list three or four keys; more than this are left out, so that an entry stays small. */
+/** Documents list three or four keys; keys beyond this number are ignored, so that a cache entry stays small. */
 const keysPerDocumentMax = 32;
 
 interface Entry {
@@ -77,18 +77,18 @@ interface Entry {
   /** Keys imported so far; undefined for one that is not usable. */
   readonly keys: Map<string, SigningKey | undefined>;
   readonly pdsEndpoint: string | undefined;
-  /** When it was asked for: it is at least as new as that. */
+  /** When the fetch of this document began. */
   readonly fetchedAtMs: number;
-  /** When it was last asked for, also in vain. */
-  askedAtMs: number;
+  /** When the last fetch of the document began, successful or not. */
+  lastFetchAtMs: number;
   /** When an owner last forced a refresh. */
   ownerForcedAtMs: number;
 }
 
-interface Absence {
+interface CachedFailure {
   readonly code: 'DidNotFound' | 'IdentityUnavailable';
   readonly untilMs: number;
-  /** Failures in a row. */
+  /** Number of failures in a row. */
   readonly failures: number;
 }
 
@@ -97,8 +97,8 @@ export function createDidDocuments(deps: DidDocumentsDeps): DidDocuments {
   return {
     async signingKey(did, { kid, refresh, address, sinceMs = deps.clock.monotonicMs() - justFetchedMs } = {}) {
       if (resolvableMethod(did, deps.network) === undefined) throw identityError('DidUnsupported');
-      const question = { address, sinceMs };
-      const entry = refresh === 'force' ? await cache.refreshed(did, question) : await cache.current(did, address);
+      const entry =
+        refresh === 'force' ? await cache.refreshed(did, { address, sinceMs }) : await cache.current(did, address);
       const key = keyOf(entry, keyId(did, kid));
       if (key === undefined) throw identityError('SigningKeyMissing');
       return key;
@@ -114,8 +114,8 @@ export function createDidDocuments(deps: DidDocumentsDeps): DidDocuments {
 class DidDocumentCache {
   readonly #deps: DidDocumentsDeps;
   readonly #entries: LruMap<string, Entry>;
-  /** Apart, so that tokens that name DIDs at random do not push out documents. */
-  readonly #absences: LruMap<string, Absence>;
+  /** A map of its own, so that tokens with random DIDs do not push documents out of the cache. */
+  readonly #failures: LruMap<string, CachedFailure>;
   readonly #inFlight = new Map<string, Promise<Entry>>();
   readonly #budget: RefreshBudget;
   readonly authenticatedAddresses: AuthenticatedAddresses;
@@ -123,28 +123,31 @@ class DidDocumentCache {
   constructor(deps: DidDocumentsDeps) {
     this.#deps = deps;
     this.#entries = createLruMap(deps.entriesMax);
-    this.#absences = createLruMap(Math.ceil(deps.entriesMax / 4));
+    this.#failures = createLruMap(Math.ceil(deps.entriesMax / 4));
     this.#budget = createRefreshBudget(deps.clock);
     this.authenticatedAddresses = createAuthenticatedAddresses(deps);
   }
 
-  async current(did: string, address: AddressName | undefined): Promise<Entry> {
+  async current(did: string, address: AddressPseudonym | undefined): Promise<Entry> {
     const entry = this.#entries.get(did);
     const ageMs = entry === undefined ? Number.POSITIVE_INFINITY : this.#nowMs() - entry.fetchedAtMs;
-    const absence = this.#absence(did);
+    const failure = this.#failure(did);
     if (entry !== undefined && ageMs < freshMs) {
-      // This request has its answer; `#rememberFailure` notes what went wrong.
-      if (ageMs >= refreshMs && absence === undefined) this.#fetchOnce(did, address).catch(() => undefined);
+      // A failed background refresh does not concern this request; `#cacheFailure` records it.
+      if (ageMs >= refreshMs && failure === undefined) this.#fetchOnce(did, address).catch(() => undefined);
       return entry;
     }
     const stale = ageMs < staleMs ? entry : undefined;
-    if (absence === undefined) return orWhileUnavailable(stale, this.#fetchOnce(did, address));
-    if (stale !== undefined && absence.code === 'IdentityUnavailable') return stale;
-    throw identityError(absence.code);
+    if (failure === undefined) return orWhileUnavailable(stale, this.#fetchOnce(did, address));
+    if (stale !== undefined && failure.code === 'IdentityUnavailable') return stale;
+    throw identityError(failure.code);
   }
 
-  /** What is under way already may be older than the question: whoever still needs a newer one asks once more. */
-  async refreshed(did: string, { address, sinceMs }: DocumentQuestion): Promise<Entry> {
+  /**
+   * Returns the document after a forced refresh. A fetch that already runs is shared, and may be older than the request: a caller that
+   * needs a newer document calls again.
+   */
+  async refreshed(did: string, { address, sinceMs }: DocumentRequest): Promise<Entry> {
     const used = await this.current(did, address);
     const entry = this.#entries.peek(did) ?? used;
     if (entry.fetchedAtMs >= sinceMs) return entry;
@@ -159,19 +162,19 @@ class DidDocumentCache {
   #mayForce(did: string, entry: Entry, proofLevel: ProofLevel): boolean {
     const sinceMs = this.#nowMs() - refreshAfterMs[proofLevel];
     if (proofLevel === 'owner') return entry.ownerForcedAtMs <= sinceMs;
-    return entry.askedAtMs <= sinceMs && this.#absence(did) === undefined;
+    return entry.lastFetchAtMs <= sinceMs && this.#failure(did) === undefined;
   }
 
   #nowMs(): number {
     return this.#deps.clock.monotonicMs();
   }
 
-  #absence(did: string): Absence | undefined {
-    const absence = this.#absences.get(did);
-    return absence !== undefined && this.#nowMs() < absence.untilMs ? absence : undefined;
+  #failure(did: string): CachedFailure | undefined {
+    const failure = this.#failures.get(did);
+    return failure !== undefined && this.#nowMs() < failure.untilMs ? failure : undefined;
   }
 
-  #fetchOnce(did: string, address: AddressName | undefined): Promise<Entry> {
+  #fetchOnce(did: string, address: AddressPseudonym | undefined): Promise<Entry> {
     const running = this.#inFlight.get(did);
     if (running !== undefined) return running;
     const started = this.#fetch(did, this.authenticatedAddresses.proofLevelOf(address, did)).finally(() =>
@@ -183,36 +186,36 @@ class DidDocumentCache {
 
   async #fetch(did: string, proofLevel: ProofLevel): Promise<Entry> {
     const fetchedAtMs = this.#nowMs();
-    const known = this.#entries.peek(did);
-    if (known !== undefined) known.askedAtMs = fetchedAtMs;
+    const cached = this.#entries.peek(did);
+    if (cached !== undefined) cached.lastFetchAtMs = fetchedAtMs;
     try {
       const { verificationMethods, pdsEndpoint } = await this.#deps.fetchDidDocument(did, proofLevel);
       const points = pointsById(did, verificationMethods);
-      const former = this.#entries.peek(did);
+      const previous = this.#entries.peek(did);
       const entry = {
         points,
-        keys: keptKeys(former, points),
+        keys: unchangedKeys(previous, points),
         pdsEndpoint,
         fetchedAtMs,
-        askedAtMs: fetchedAtMs,
-        ownerForcedAtMs: former?.ownerForcedAtMs ?? Number.NEGATIVE_INFINITY,
+        lastFetchAtMs: fetchedAtMs,
+        ownerForcedAtMs: previous?.ownerForcedAtMs ?? Number.NEGATIVE_INFINITY,
       };
-      this.#absences.delete(did);
+      this.#failures.delete(did);
       this.#entries.set(did, entry);
       return entry;
     } catch (error) {
-      if (isIdentityError(error)) this.#rememberFailure(did, error.code);
+      if (isIdentityError(error)) this.#cacheFailure(did, error.code);
       throw error;
     }
   }
 
-  #rememberFailure(did: string, code: IdentityErrorCode): void {
+  #cacheFailure(did: string, code: IdentityErrorCode): void {
     if (code !== 'DidNotFound' && code !== 'IdentityUnavailable') return;
-    const failures = (this.#absences.peek(did)?.failures ?? 0) + 1;
-    // A stale entry, if there is one, goes on being used while the document cannot be had.
+    const failures = (this.#failures.peek(did)?.failures ?? 0) + 1;
+    // After IdentityUnavailable the stale document stays in use; after DidNotFound it does not.
     if (code === 'DidNotFound') this.#entries.delete(did);
     const waitMs = code === 'DidNotFound' ? absentMs : Math.min(absentMs, unavailableMs * 2 ** (failures - 1));
-    this.#absences.set(did, { code, untilMs: this.#nowMs() + waitMs, failures });
+    this.#failures.set(did, { code, untilMs: this.#nowMs() + waitMs, failures });
   }
 }
 
@@ -223,10 +226,10 @@ async function orWhileUnavailable(entry: Entry | undefined, fetching: Promise<En
   });
 }
 
-/** Keys that the document still lists need not be read again. */
-function keptKeys(former: Entry | undefined, points: Entry['points']): Entry['keys'] {
-  const kept = [...(former?.keys ?? [])].filter(([id]) => isSamePoint(former?.points.get(id), points.get(id)));
-  return new Map(kept);
+/** The imported keys that the new document lists unchanged; importing a key takes about 0.1 ms. */
+function unchangedKeys(previous: Entry | undefined, points: Entry['points']): Entry['keys'] {
+  const unchanged = [...(previous?.keys ?? [])].filter(([id]) => isSamePoint(previous?.points.get(id), points.get(id)));
+  return new Map(unchanged);
 }
 
 function isSamePoint(a: CurvePoint | undefined, b: CurvePoint | undefined): boolean {
@@ -241,8 +244,8 @@ function keyId(did: string, kid: string | undefined): string {
 }
 
 function keyOf(entry: Entry, id: string): SigningKey | undefined {
-  const known = entry.keys.get(id);
-  if (known !== undefined || entry.keys.has(id)) return known;
+  const imported = entry.keys.get(id);
+  if (imported !== undefined || entry.keys.has(id)) return imported;
   const point = entry.points.get(id);
   if (point === undefined) return undefined;
   const key = importSigningKey(id, point);
@@ -250,7 +253,7 @@ function keyOf(entry: Entry, id: string): SigningKey | undefined {
   return key;
 }
 
-/** The document's own keys by full id; an id that stands twice is ambiguous, so neither counts. */
+/** The document's own keys by full id. An id that appears twice is ambiguous, so both of its keys are ignored. */
 function pointsById(did: string, methods: readonly VerificationMethod[]): ReadonlyMap<string, CurvePoint> {
   const points = new Map<string, CurvePoint>();
   const seen = new Set<string>();

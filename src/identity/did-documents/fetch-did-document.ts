@@ -3,13 +3,13 @@ import type { Clock } from '#platform/clock.ts';
 import { resolvableMethod } from './did.ts';
 import type { IdentityNetwork } from './did.ts';
 import { createFetchLimiter } from '../outbound/fetch-limiter.ts';
-import { createGuardedFetch, fetchesAtOnceMax, loadGuard } from '../outbound/guarded-fetch.ts';
+import { createGuardedFetch, fetchesAtOnceMax, loadFetchGuard } from '../outbound/guarded-fetch.ts';
 import { identityError, isIdentityError } from '../identity-error.ts';
 import type { ProofLevel } from './authenticated-addresses.ts';
 import { readPdsEndpoint } from './pds-endpoint.ts';
 import type { VerificationMethod } from '../signatures/signing-key.ts';
 
-/** What concerns us of a DID document. */
+/** The parts of a DID document that the service uses. */
 export interface FetchedDocument {
   readonly verificationMethods: readonly VerificationMethod[];
   /** Origin of the person's PDS. */
@@ -17,8 +17,8 @@ export interface FetchedDocument {
 }
 
 /**
- * Fetches a DID's document from the network, without any cache. When many are fetched, those for owners come first.
- * @throws AppError DidUnsupported, DidNotFound (a definite answer), IdentityUnavailable (no answer).
+ * Fetches a DID's document from the network, without a cache. Fetches that wait run in the order of `proofLevel`, the highest first.
+ * @throws AppError DidUnsupported, DidNotFound (a definite response), IdentityUnavailable (no usable response).
  */
 export type FetchDidDocument = (did: string, proofLevel?: ProofLevel) => Promise<FetchedDocument>;
 
@@ -27,7 +27,7 @@ export interface FetchDidDocumentDeps {
   /** Base URL of the did:plc directory. */
   readonly plcUrl: string;
   readonly network: IdentityNetwork;
-  /** For one document, from the wait for a turn to its last byte. */
+  /** Time for one document, from the wait for a free fetch to the last byte. */
   readonly timeoutMs: number;
 }
 
@@ -40,19 +40,19 @@ export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocu
   const fetch = createGuardedFetch({ network, timeoutMs, responseSizeBytesMax: documentSizeBytesMax });
   const resolver = new DidResolverCommon({ fetch, plcDirectoryUrl: deps.plcUrl });
   const waits = { waitingMax: waitingPerMethodMax, waitMsMax: timeoutMs };
-  const gates = {
+  const limiters = {
     plc: createFetchLimiter(deps.clock, { runningMax: fetchesAtOnceMax.plcDocuments, provenOnly: 4, ...waits }),
     web: createFetchLimiter(deps.clock, { runningMax: fetchesAtOnceMax.webDocuments, provenOnly: 2, ...waits }),
   };
   return async (did, proofLevel) => {
     const method = resolvableMethod(did, deps.network);
     if (method === undefined) throw identityError('DidUnsupported');
-    // Loading it is no time of theirs.
-    await loadGuard();
-    const settled = new AbortController();
-    const signal = deadline(deps.clock, timeoutMs, settled.signal);
+    // The time to load the module does not count towards the timeout.
+    await loadFetchGuard();
+    const finished = new AbortController();
+    const signal = deadline(deps.clock, timeoutMs, finished.signal);
     try {
-      const document = await gates[method].run(
+      const document = await limiters[method].run(
         () => resolver.resolve(did as `did:${typeof method}:${string}`, { signal }),
         proofLevel,
       );
@@ -61,32 +61,32 @@ export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocu
         pdsEndpoint: readPdsEndpoint(did, document.service ?? []),
       };
     } catch (error) {
-      // The cause stays behind: its text names the DID.
+      // The cause is dropped, because its text contains the DID.
       if (isIdentityError(error)) throw identityError(error.code);
       throw identityError((await isDefinite(error)) ? 'DidNotFound' : 'IdentityUnavailable');
     } finally {
-      settled.abort();
+      finished.abort();
     }
   };
 }
 
-/** Aborts after `timeoutMs`, or when nobody waits any longer. */
-function deadline(clock: Clock, timeoutMs: number, settled: AbortSignal): AbortSignal {
+/** Returns a signal that aborts after `timeoutMs`, or when `finished` does. */
+function deadline(clock: Clock, timeoutMs: number, finished: AbortSignal): AbortSignal {
   const late = new AbortController();
-  void clock.sleep(timeoutMs, settled).then(() => late.abort());
+  void clock.sleep(timeoutMs, finished).then(() => late.abort());
   return late.signal;
 }
 
 const tryLaterStatuses = new Set([408, 425, 429]);
 
-/** Whether somebody answered, and the answer was no: asking again soon would not help. */
+/** Whether a server responded and a retry would give the same result, so that the DID has no valid document. */
 async function isDefinite(error: unknown): Promise<boolean> {
   if (!(error instanceof Error) || !('code' in error)) return false;
   if (error.code === 'did-document-id-mismatch' || error.code === 'did-document-format-error') return true;
   const { cause } = error;
-  const { FetchResponseError } = await loadGuard();
+  const { FetchResponseError } = await loadFetchGuard();
   if (!(cause instanceof FetchResponseError)) return false;
-  // A body that broke off is no answer; one that came whole and is no JSON is.
+  // A truncated body is not a definite response; a whole body that is not JSON (SyntaxError) is.
   if (cause.cause !== undefined && !(cause.cause instanceof SyntaxError)) return false;
   return cause.response.status < 500 && !tryLaterStatuses.has(cause.response.status);
 }

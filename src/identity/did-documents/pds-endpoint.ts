@@ -1,15 +1,18 @@
-/** One service of a DID document (W3C DID Core section 5.4), as far as it concerns us. */
+/** One service of a DID document (W3C DID Core section 5.4), with the fields that the service uses. */
 export interface DocumentService {
   readonly id: string;
   readonly type: string | readonly string[];
   readonly serviceEndpoint: unknown;
 }
 
-/** Documents list one or two services; what comes later is not looked at. */
+/** Documents list one or two services; services beyond this number are ignored. */
 const servicesRead = 32;
 const endpointLengthMax = 512;
 
-/** The origin of the person's PDS: the service `#atproto_pds` of type `AtprotoPersonalDataServer`. Undefined without one. */
+/**
+ * Returns the origin of the person's PDS, the service `#atproto_pds` of type `AtprotoPersonalDataServer`, or undefined when the
+ * document has none with an http(s) URL.
+ */
 export function readPdsEndpoint(did: string, services: readonly DocumentService[]): string | undefined {
   const pds = services
     .slice(0, servicesRead)

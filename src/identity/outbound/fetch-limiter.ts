@@ -3,18 +3,18 @@ import { identityError } from '../identity-error.ts';
 import { proofLevels } from '../did-documents/authenticated-addresses.ts';
 import type { ProofLevel } from '../did-documents/authenticated-addresses.ts';
 
-/** Runs at most so many tasks at once and lets a bounded number wait for a bounded time, the best proofLevel first. */
+/** Runs a limited number of tasks at once. A limited number waits for a limited time, and the highest proof level runs first. */
 export interface FetchLimiter {
   /**
-   * Default: `owner`.
-   * @throws AppError IdentityUnavailable when too many wait already, or no turn came in time.
+   * Runs the task when a slot is free. Default of `proofLevel`: `owner`.
+   * @throws AppError IdentityUnavailable when the queue is full, or no slot became free in time.
    */
   run<T>(task: () => Promise<T>, proofLevel?: ProofLevel): Promise<T>;
 }
 
-/** One gate for each key, for as long as somebody is at it. */
+/** One limiter for each key; it exists as long as tasks of the key run or wait. */
 export interface KeyedFetchLimiter {
-  /** @throws AppError IdentityUnavailable when too many wait at this key already, or no turn came in time. */
+  /** @throws AppError IdentityUnavailable when the queue of the key is full, or no slot became free in time. */
   run<T>(key: string, task: () => Promise<T>): Promise<T>;
 }
 
@@ -22,76 +22,77 @@ export interface FetchLimiterOptions {
   readonly runningMax: number;
   readonly waitingMax: number;
   readonly waitMsMax: number;
-  /** Of `runningMax`, how many never run for addresses without a proof; default 0. */
+  /** How many of the `runningMax` slots are reserved for `owner` and `proven`; default 0. */
   readonly provenOnly?: number;
 }
 
-interface Turn {
+interface Waiter {
   readonly proofLevel: ProofLevel;
+  /** Ends the wait. */
   readonly end: AbortController;
-  isTaken: boolean;
+  hasSlot: boolean;
 }
 
 export function createFetchLimiter(clock: Clock, limits: FetchLimiterOptions): FetchLimiter {
-  /** In the order in which they came. */
-  const waiting = new Set<Turn>();
+  /** In the order of arrival. */
+  const waiting = new Set<Waiter>();
   let running = 0;
 
   function hasRoomFor(proofLevel: ProofLevel): boolean {
     return running < limits.runningMax - (proofLevel === 'unproven' ? (limits.provenOnly ?? 0) : 0);
   }
 
-  async function acquireLease(proofLevel: ProofLevel): Promise<void> {
+  async function takeSlot(proofLevel: ProofLevel): Promise<void> {
     if (hasRoomFor(proofLevel)) {
       running += 1;
       return;
     }
     if (waiting.size >= limits.waitingMax && !displaceOne(waiting, proofLevel))
       throw identityError('IdentityUnavailable');
-    const turn = { proofLevel, end: new AbortController(), isTaken: false };
-    waiting.add(turn);
-    await clock.sleep(limits.waitMsMax, turn.end.signal);
-    waiting.delete(turn);
-    if (!turn.isTaken) throw identityError('IdentityUnavailable');
+    const waiter = { proofLevel, end: new AbortController(), hasSlot: false };
+    waiting.add(waiter);
+    await clock.sleep(limits.waitMsMax, waiter.end.signal);
+    waiting.delete(waiter);
+    if (!waiter.hasSlot) throw identityError('IdentityUnavailable');
   }
 
-  /** A turn goes straight to the longest waiting task of the best proofLevel, so that nobody can slip in between. */
-  function passTurn(): void {
+  /** Gives the slot to the next waiter in the same step, so that no task that arrives later can take it. */
+  function releaseSlot(): void {
     running -= 1;
-    const next = bestOf(waiting);
+    const next = nextOf(waiting);
     if (next === undefined || !hasRoomFor(next.proofLevel)) return;
     running += 1;
     waiting.delete(next);
-    next.isTaken = true;
+    next.hasSlot = true;
     next.end.abort();
   }
 
   return {
     async run(task, proofLevel = 'owner') {
-      await acquireLease(proofLevel);
+      await takeSlot(proofLevel);
       try {
         return await task();
       } finally {
-        passTurn();
+        releaseSlot();
       }
     },
   };
 }
 
-/** The longest waiting of the best proofLevel. */
-function bestOf(waiting: ReadonlySet<Turn>): Turn | undefined {
-  const turns = [...waiting];
+/** The waiter of the highest proof level that has waited longest. */
+function nextOf(waiting: ReadonlySet<Waiter>): Waiter | undefined {
+  const waiters = [...waiting];
   for (const proofLevel of proofLevels) {
-    const first = turns.find((turn) => turn.proofLevel === proofLevel);
+    const first = waiters.find((waiter) => waiter.proofLevel === proofLevel);
     if (first !== undefined) return first;
   }
   return undefined;
 }
 
-/** The newest of those that wait with a worse proofLevel gives up its place. @returns whether there was one. */
-function displaceOne(waiting: Set<Turn>, proofLevel: ProofLevel): boolean {
-  for (const worse of proofLevels.slice(proofLevels.indexOf(proofLevel) + 1).toReversed()) {
-    const last = [...waiting].findLast((turn) => turn.proofLevel === worse);
+/** Removes the newest waiter of the lowest proof level below `proofLevel`. @returns whether there was one. */
+function displaceOne(waiting: Set<Waiter>, proofLevel: ProofLevel): boolean {
+  for (const lower of proofLevels.slice(proofLevels.indexOf(proofLevel) + 1).toReversed()) {
+    const last = [...waiting].findLast((waiter) => waiter.proofLevel === lower);
     if (last === undefined) continue;
     waiting.delete(last);
     last.end.abort();
@@ -101,17 +102,17 @@ function displaceOne(waiting: Set<Turn>, proofLevel: ProofLevel): boolean {
 }
 
 export function createKeyedFetchLimiter(clock: Clock, limits: FetchLimiterOptions): KeyedFetchLimiter {
-  const gates = new Map<string, { readonly gate: FetchLimiter; users: number }>();
+  const limiters = new Map<string, { readonly limiter: FetchLimiter; tasks: number }>();
   return {
     async run(key, task) {
-      const entry = gates.get(key) ?? { gate: createFetchLimiter(clock, limits), users: 0 };
-      gates.set(key, entry);
-      entry.users += 1;
+      const entry = limiters.get(key) ?? { limiter: createFetchLimiter(clock, limits), tasks: 0 };
+      limiters.set(key, entry);
+      entry.tasks += 1;
       try {
-        return await entry.gate.run(task);
+        return await entry.limiter.run(task);
       } finally {
-        entry.users -= 1;
-        if (entry.users === 0) gates.delete(key);
+        entry.tasks -= 1;
+        if (entry.tasks === 0) limiters.delete(key);
       }
     },
   };

@@ -21,7 +21,7 @@ function signed(curve: Curve): { point: Buffer; signature: Buffer } {
   return { point: Buffer.concat([Buffer.from([4]), ...parts]), signature };
 }
 
-test('this machine has the native addon, so the tests below compare two backends', () => {
+test('the native addon is loaded, so the tests below cover both backends', () => {
   expect(signatureBackend).toBe('secp256k1-native');
 });
 
@@ -38,14 +38,14 @@ describe.for(cases)('$curve by $backend', ({ curve, backend }) => {
   const [r, s] = [signature.subarray(0, 32), signature.subarray(32)];
   const mirrored = scalar(order - BigInt(`0x${s.toString('hex')}`));
 
-  test('both signatures of a mirrored pair are accepted, and the input is left alone', async () => {
+  test('both signatures of a mirrored pair are accepted, and the input bytes stay unchanged', async () => {
     const [low, high] = [Buffer.concat([r, s]), Buffer.concat([r, mirrored])];
     const copies = [Buffer.from(low), Buffer.from(high)];
     expect([await verify(data, low), await verify(data, high)]).toEqual([true, true]);
     expect([low, high]).toEqual(copies);
   });
 
-  test('a compressed point means the same key', async () => {
+  test('a compressed point gives the same key', async () => {
     const sign = (point[64] ?? 0) % 2 === 0 ? 2 : 3;
     const compressed = importVerifier(curve, Buffer.concat([Buffer.from([sign]), point.subarray(1, 33)]), backend);
     expect(await compressed(data, signature)).toBe(true);
@@ -67,7 +67,7 @@ describe.for(cases)('$curve by $backend', ({ curve, backend }) => {
     expect(await verify(data, forged())).toBe(false);
   });
 
-  test('a point off the curve is no key', () => {
+  test('a point off the curve is refused as a key', () => {
     const off = Buffer.from(point);
     off[64] = (off[64] ?? 0) ^ 1;
     expect(() => importVerifier(curve, off, backend)).toThrow('EC_POINT');

@@ -6,17 +6,17 @@ import { loadNativeVerifier } from './native-secp256k1.ts';
 import { createVerificationPool } from './verification-pool.ts';
 import type { VerifyLater } from './verification-pool.ts';
 
-/** Who checks secp256k1 signatures: the addon does 16,000 a second on one core, OpenSSL 2,000. */
+/** The library that checks secp256k1 signatures: on one core the addon checks 16,000 a second, OpenSSL 2,000. */
 export type SignatureBackend = 'secp256k1-native' | 'node-crypto';
 
 export type Curve = 'secp256k1' | 'p256';
 
-/** Checks ECDSA with SHA-256 over `data`; `signature` is 64 bytes R‖S, of either parity of S. Never throws. */
+/** Checks an ECDSA signature with SHA-256 over `data`. `signature` is 64 bytes R‖S with either parity of S. Never throws. */
 export type VerifySignature = (data: Uint8Array, signature: Uint8Array) => Promise<boolean>;
 
 const native = loadNative();
 
-/** Which backend checks secp256k1 signatures in this process. */
+/** The backend that checks secp256k1 signatures in this process. */
 export const signatureBackend: SignatureBackend = native === undefined ? 'node-crypto' : 'secp256k1-native';
 
 const curves = {
@@ -37,8 +37,8 @@ const verifyOnThreadPool = promisify(verify);
 const zero = Buffer.alloc(32);
 
 /**
- * Reads a public key once for many verifications. `point` is compressed or uncompressed (SEC 1).
- * @throws Error when it is not a point of the curve.
+ * Imports a public key for many verifications. `point` is compressed or uncompressed (SEC 1).
+ * @throws Error when `point` is not a point of the curve.
  */
 export function importVerifier(
   curve: Curve,
@@ -47,7 +47,7 @@ export function importVerifier(
 ): VerifySignature {
   const { opensslName, jwkName, order } = curves[curve];
   const uncompressed = ECDH.convertKey(point, opensslName, undefined, undefined, 'uncompressed');
-  // The point at infinity is one byte.
+  // The point at infinity is encoded as one byte and is not a key.
   if (typeof uncompressed === 'string' || uncompressed.length !== 65) throw new TypeError('not an EC public key');
   const isInRange = (signature: Uint8Array): boolean =>
     signature.length === signatureSizeBytes &&
@@ -77,7 +77,7 @@ function verifyOpenSsl(key: KeyObject, data: Uint8Array, signature: Uint8Array):
   return verifyOnThreadPool('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature);
 }
 
-/** On a machine with one core a thread of its own would only take time from the others. */
+/** Verifies on a second thread, except on a machine with one core, where a second thread gains nothing. */
 function loadNative(): VerifyLater | undefined {
   const verify = loadNativeVerifier();
   if (verify === undefined) return undefined;

@@ -2,7 +2,7 @@ import { base58btc } from 'multiformats/bases/base58';
 import { importVerifier } from './signature.ts';
 import type { Curve, VerifySignature } from './signature.ts';
 
-/** One verification method of a DID document (W3C DID Core section 5.2), as far as it concerns us. */
+/** One verification method of a DID document (W3C DID Core section 5.2), with the fields that the service uses. */
 export interface VerificationMethod {
   readonly id: string;
   readonly type: string;
@@ -12,7 +12,7 @@ export interface VerificationMethod {
 
 /** A parsed public key of a DID document. */
 export interface SigningKey {
-  /** The JWS algorithm (RFC 7518, RFC 8812) that this key's type allows, and no other. */
+  /** The only JWS algorithm (RFC 7518, RFC 8812) that this key's type allows. */
   readonly algorithm: 'ES256K' | 'ES256';
   /** `did#fragment` */
   readonly id: string;
@@ -21,7 +21,7 @@ export interface SigningKey {
 
 const algorithms = { secp256k1: 'ES256K', p256: 'ES256' } as const satisfies Record<Curve, SigningKey['algorithm']>;
 
-/** Suites from before Multikey: the multibase text holds the bare point. */
+/** Types that are older than Multikey: the multibase text contains the bare point. */
 const legacyCurves: ReadonlyMap<string, Curve> = new Map([
   ['EcdsaSecp256k1VerificationKey2019', 'secp256k1'],
   ['EcdsaSecp256r1VerificationKey2019', 'p256'],
@@ -34,17 +34,17 @@ const jwkCurves: ReadonlyMap<unknown, Curve> = new Map<unknown, Curve>([
   ['P-256K', 'secp256k1'],
 ]);
 
-/** An uncompressed point takes 90 characters; base58 costs time by the square of the length. */
+/** An uncompressed point has 90 characters. The limit exists because base58 decoding time grows with the square of the length. */
 const multibaseLengthMax = 128;
 
-/** A public key before the costly part of reading it: it may still not be a point of the curve. */
+/** A parsed public key that has not been imported yet: `point` may not be on the curve. */
 export interface CurvePoint {
   readonly curve: Curve;
   /** SEC 1 */
   readonly point: Uint8Array;
 }
 
-/** The key in `method`, or undefined when it is of a kind that signs no service tokens, or malformed. */
+/** Returns the key in `method`, or undefined when it is malformed or of a type that cannot sign service tokens. */
 export function readCurvePoint(method: VerificationMethod): CurvePoint | undefined {
   try {
     return method.publicKeyJwk === undefined ? pointOfMultibase(method) : pointOfJwk(method.publicKeyJwk);
@@ -53,7 +53,7 @@ export function readCurvePoint(method: VerificationMethod): CurvePoint | undefin
   }
 }
 
-/** A key to verify with, or undefined when the point is not on the curve. Takes about 0.1 ms. */
+/** Imports a key for verification, or returns undefined when the point is not on the curve. Takes about 0.1 ms. */
 export function importSigningKey(id: string, { curve, point }: CurvePoint): SigningKey | undefined {
   try {
     return { algorithm: algorithms[curve], id, verify: importVerifier(curve, point) };
@@ -71,7 +71,7 @@ function pointOfMultibase(method: VerificationMethod): CurvePoint | undefined {
   return method.type === 'Multikey' ? pointOfMultikey(bytes) : undefined;
 }
 
-/** Multicodec prefixes 0xe7 (secp256k1-pub) and 0x1200 (p256-pub) as varints, before a compressed point. */
+/** Reads a compressed point behind a multicodec prefix, which is the varint of 0xe7 (secp256k1-pub) or 0x1200 (p256-pub). */
 function pointOfMultikey(bytes: Uint8Array): CurvePoint | undefined {
   const point = bytes.subarray(2);
   if (point.length !== 33) return undefined;
@@ -80,7 +80,7 @@ function pointOfMultikey(bytes: Uint8Array): CurvePoint | undefined {
   return undefined;
 }
 
-/** RFC 7518 section 6.2.1 and RFC 8812 section 3.1. */
+/** Reads an EC key in JWK form (RFC 7518 section 6.2.1, RFC 8812 section 3.1). */
 function pointOfJwk(jwk: Readonly<Record<string, unknown>>): CurvePoint | undefined {
   const { kty, crv, x, y } = jwk as { kty?: unknown; crv?: unknown; x?: unknown; y?: unknown };
   const curve = jwkCurves.get(crv);

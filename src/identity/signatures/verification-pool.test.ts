@@ -14,23 +14,23 @@ function signed(text: string): [Uint8Array, Uint8Array, Uint8Array] {
   return [createHash('sha256').update(text).digest(), signature, Buffer.concat([Buffer.from([4]), ...point])];
 }
 
-test('among hundreds of checks at once each gets its own answer', async () => {
+test('each of 300 concurrent checks gets its own result', async () => {
   const verify = createVerificationPool(verifyHere);
   const cases = Array.from({ length: 300 }, (_, index) => {
     const [digest, signature, publicKey] = signed(`text ${index}`);
     const isWrong = index % 3 === 0;
     return { parts: [digest, isWrong ? signed('other')[1] : signature, publicKey] as const, isWrong };
   });
-  const answers = await Promise.all(cases.map(({ parts }) => verify(...parts)));
-  expect(answers).toEqual(cases.map(({ isWrong }) => !isWrong));
+  const results = await Promise.all(cases.map(({ parts }) => verify(...parts)));
+  expect(results).toEqual(cases.map(({ isWrong }) => !isWrong));
 });
 
-test('the checks happen on another thread', async () => {
+test('signatures are checked on another thread', async () => {
   const verify = createVerificationPool(() => expect.fail('checked on the main thread'));
   expect(await verify(...signed('text'))).toBe(true);
 });
 
-test('bytes that cannot be parsed are wrong, and the thread goes on', async () => {
+test('bytes that cannot be parsed give false, and the thread checks the next signature', async () => {
   const verify = createVerificationPool(() => expect.fail('checked on the main thread'));
   const good = signed('text');
   const [digest, signature] = good;
@@ -38,7 +38,7 @@ test('bytes that cannot be parsed are wrong, and the thread goes on', async () =
   expect(await verify(...good)).toBe(true);
 });
 
-test('when the thread dies, what it left and what follows is checked here', async () => {
+test('when the thread dies, pending and later signatures are checked on the main thread', async () => {
   const verify = createVerificationPool(verifyHere, new URL('data:text/javascript,process.exit(1)'));
   const [good, bad] = [signed('text'), signed('text')];
   expect(await Promise.all([verify(...good), verify(bad[0], good[1], bad[2])])).toEqual([true, false]);

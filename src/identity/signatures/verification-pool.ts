@@ -3,28 +3,28 @@ import type { VerifyDigest } from './native-secp256k1.ts';
 import { recordSizeBytes } from './verification-record.ts';
 import type { VerificationBatch } from './verification-record.ts';
 
-/** Checks signatures off the main thread, where a check would cost a fifth of a request's time. */
+/** Checks a signature on another thread. On the main thread a check takes a fifth of a request's CPU time. */
 export type VerifyLater = (digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array) => Promise<boolean>;
 
 interface Job {
   readonly record: Buffer;
   readonly parts: readonly [Uint8Array, Uint8Array, Uint8Array];
-  readonly resolve: (isRight: boolean) => void;
+  readonly resolve: (isValid: boolean) => void;
 }
 
 const ownThreadUrl = new URL('./verification-thread.ts', import.meta.url);
 
 /**
- * A thread that is started with the first check and does not keep the process alive. Checks of one turn of the event loop
- * travel together. Should the thread die, `verifyHere` does what is left and all that follows.
+ * Creates a pool of one thread. The first check starts the thread, and the thread does not keep the process alive. Checks of one
+ * iteration of the event loop are sent as one batch. If the thread dies, `verifyHere` does the pending and all later checks.
  */
 export function createVerificationPool(verifyHere: VerifyDigest, threadUrl: URL = ownThreadUrl): VerifyLater {
-  const underWay = new Map<number, readonly Job[]>();
+  const sent = new Map<number, readonly Job[]>();
   let waiting: Job[] = [];
   let thread: Worker | 'dead' | undefined;
   let batches = 0;
 
-  function answer(job: Job): void {
+  function checkHere(job: Job): void {
     job.resolve(verifyHere(...job.parts));
   }
 
@@ -32,13 +32,13 @@ export function createVerificationPool(verifyHere: VerifyDigest, threadUrl: URL 
     const worker = new Worker(threadUrl);
     worker.unref();
     worker.on('message', ({ id, bytes }: VerificationBatch) => {
-      underWay.get(id)?.forEach((job, index) => job.resolve(bytes[index] === 1));
-      underWay.delete(id);
+      sent.get(id)?.forEach((job, index) => job.resolve(bytes[index] === 1));
+      sent.delete(id);
     });
     const end = (): void => {
       thread = 'dead';
-      for (const job of [...underWay.values()].flat()) answer(job);
-      underWay.clear();
+      for (const job of [...sent.values()].flat()) checkHere(job);
+      sent.clear();
     };
     worker.on('error', end).on('exit', end);
     return worker;
@@ -49,13 +49,13 @@ export function createVerificationPool(verifyHere: VerifyDigest, threadUrl: URL 
     waiting = [];
     thread ??= start();
     if (thread === 'dead') {
-      jobs.forEach(answer);
+      jobs.forEach(checkHere);
       return;
     }
     const id = batches++;
     const bytes = new Uint8Array(jobs.length * recordSizeBytes);
     jobs.forEach((job, index) => bytes.set(job.record, index * recordSizeBytes));
-    underWay.set(id, jobs);
+    sent.set(id, jobs);
     thread.postMessage({ id, bytes } satisfies VerificationBatch, [bytes.buffer]);
   }
 

@@ -1,9 +1,9 @@
-/** Digest, signature and uncompressed public key of one check, one behind the other. */
+/** Size of one check: digest, signature and uncompressed public key, in this order. */
 export const recordSizeBytes = 32 + 64 + 65;
 export const signatureStartsAt = 32;
 export const publicKeyStartsAt = 32 + 64;
 
-/** A batch on its way to the thread, and back: one byte for each record, 1 for a signature that is right. */
+/** A message to the thread, with the records of a batch, or from it, with one byte for each record: 1 if the signature is valid. */
 export interface VerificationBatch {
   readonly id: number;
   readonly bytes: Uint8Array;

@@ -40,13 +40,13 @@ describe('variable-size vectors (RFC 9420 section 2.1.2)', () => {
     expect(() => reader('bfffffff00').vector((item) => item.uint8())).toThrow(MlsFormatError);
   });
 
-  it('bounds the number of items, so that 10 MiB of tiny ones cannot hold the event loop', () => {
+  it('limits the number of items, so that 10 MiB of one-byte items cannot block the event loop', () => {
     const items = Buffer.concat([Buffer.from('80989680', 'hex'), Buffer.alloc(10_000_000)]);
     expect(() => new ByteReader(items).vector((item) => item.skipOpaque())).toThrow('more list items');
   });
 
-  it('keeps items inside their vector', () => {
-    // A vector of one byte whose item wants two; the byte behind it must not be taken.
+  it('refuses items that extend beyond their vector', () => {
+    // A vector of one byte whose item has two; the byte after the vector must not be read.
     expect(() => reader('01aabb').vector((item) => item.uint16())).toThrow(MlsFormatError);
     // A vector of two bytes whose item is a vector of three.
     const readNested = (item: ByteReader): void => item.vector((inner) => inner.uint8());
@@ -56,7 +56,7 @@ describe('variable-size vectors (RFC 9420 section 2.1.2)', () => {
 });
 
 describe('numbers', () => {
-  it('reads big-endian numbers and ends exactly', () => {
+  it('reads big-endian numbers up to the end of the input', () => {
     const subject = reader('01' + '0203' + 'fffffffe' + '8000000000000001');
     expect([subject.uint8(), subject.uint16(), subject.uint32(), subject.uint64()]).toEqual([
       1,
@@ -81,7 +81,7 @@ describe('numbers', () => {
   });
 });
 
-it('throws only MlsFormatError and never gives bytes from outside its input', () => {
+it('throws only MlsFormatError and never returns bytes from outside its input', () => {
   const operations = [
     'uint8',
     'uint16',
@@ -98,7 +98,7 @@ it('throws only MlsFormatError and never gives bytes from outside its input', ()
       fc.uint8Array({ maxLength: 80 }),
       fc.array(fc.constantFrom(...operations), { maxLength: 12 }),
       (bytes, steps) => {
-        // The input is a window on a larger buffer, so an over-read would find the 0xee around it.
+        // The input is a view on a larger buffer, so a read outside it would return 0xee.
         const around = new Uint8Array(bytes.length + 32).fill(0xee);
         around.set(bytes, 16);
         const subject = new ByteReader(around.subarray(16, 16 + bytes.length));

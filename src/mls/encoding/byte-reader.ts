@@ -2,16 +2,16 @@ import { MlsFormatError } from './mls-format-error.ts';
 
 const TRUNCATED = 'The MLS data ends before one of its fields does.';
 
-/** Digest sizes of the registered suites run from SHA-256 to SHA-512. */
+/** The registered suites use SHA-256, SHA-384 or SHA-512. */
 const HASH_REFERENCE_SIZE_BYTES_MIN = 32;
 const HASH_REFERENCE_SIZE_BYTES_MAX = 64;
 
-/** Over all vectors of one input; bounds the time that 10 MiB of one-byte items can hold the event loop. */
+/** Limit over all vectors of one input, because 10 MiB of one-byte items would block the event loop. */
 const ITEMS_MAX = 500_000;
 
 /**
- * Reads RFC 9420 presentation language (section 2.1) from front to back. Never reads past the end; byte arrays it
- * returns are views on the input, not copies. Every method throws `MlsFormatError` on malformed input.
+ * Reads the presentation language of RFC 9420 (section 2.1) from start to end. Returned byte arrays are views on the input, not copies.
+ * Every method throws `MlsFormatError` on malformed input, also when the input ends too early.
  */
 export class ByteReader {
   readonly #bytes: Uint8Array;
@@ -30,7 +30,7 @@ export class ByteReader {
     return this.#offset;
   }
 
-  /** The bytes from `startOffset` up to where the reader stands. */
+  /** Returns the bytes from `startOffset` to the current offset. */
   since(startOffset: number): Uint8Array {
     return this.#bytes.subarray(startOffset, this.#offset);
   }
@@ -56,19 +56,19 @@ export class ByteReader {
     return (BigInt(this.uint32()) << 32n) | BigInt(this.uint32());
   }
 
-  /** An epoch; values that a JSON number cannot hold exactly are refused, no real group gets there. */
+  /** Reads an epoch. Refuses values above 2^53 - 1, which a JSON number cannot represent exactly. */
   epoch(): number {
     const epoch = this.uint64();
     if (epoch > BigInt(Number.MAX_SAFE_INTEGER)) throw new MlsFormatError('The MLS epoch is out of range.');
     return Number(epoch);
   }
 
-  /** `opaque<V>`. */
+  /** Reads `opaque<V>`. */
   opaque(): Uint8Array {
     return this.bytes(this.#vectorLength());
   }
 
-  /** `HashReference`, RFC 9420 section 5.2: a digest, which has 32 to 64 bytes in the registered suites. */
+  /** Reads `HashReference`, RFC 9420 section 5.2: a digest, which has 32 to 64 bytes in the registered suites. */
   hashReference(): Uint8Array {
     const sizeBytes = this.#vectorLength();
     if (sizeBytes < HASH_REFERENCE_SIZE_BYTES_MIN || sizeBytes > HASH_REFERENCE_SIZE_BYTES_MAX) {
@@ -77,7 +77,7 @@ export class ByteReader {
     return this.bytes(sizeBytes);
   }
 
-  /** Skips `opaque<V>` without making a view. */
+  /** Skips `opaque<V>` without the cost of a view. */
   skipOpaque(): void {
     this.#advance(this.#vectorLength());
   }
@@ -89,7 +89,7 @@ export class ByteReader {
     this.#advance(sizeBytes);
   }
 
-  /** `T items<V>`: calls `readItem` until the vector is used up; no item can read beyond the vector. */
+  /** Reads `T items<V>`: calls `readItem` until the end of the vector, which no item can read beyond. */
   vector(readItem: (reader: ByteReader) => void): void {
     const sizeBytes = this.#vectorLength();
     const outerEnd = this.#end;
@@ -103,19 +103,19 @@ export class ByteReader {
     this.#end = outerEnd;
   }
 
-  /** `optional<T>`: the presence octet; the caller reads the value if the answer is true. */
+  /** Reads the presence octet of `optional<T>`; the caller reads the value if the result is true. */
   isPresent(): boolean {
     const octet = this.uint8();
     if (octet > 1) throw new MlsFormatError('An MLS presence octet is neither 0 nor 1.');
     return octet === 1;
   }
 
-  /** Refuses anything that follows. */
+  /** @throws MlsFormatError unless the end of the input is reached. */
   expectEnd(): void {
     if (this.#offset !== this.#end) throw new MlsFormatError('Bytes follow the end of the MLS data.');
   }
 
-  /** Variable-size vector length, RFC 9420 section 2.1.2: prefix 3 and encodings longer than needed are errors. */
+  /** Reads a variable-size vector length, RFC 9420 section 2.1.2. Refuses prefix 3 and encodings that are not minimal. */
   #vectorLength(): number {
     const first = this.uint8();
     const prefix = first >> 6;

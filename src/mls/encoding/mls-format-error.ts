@@ -1,8 +1,8 @@
 import { AppError } from '#platform/errors.ts';
 
 /**
- * Bytes that are not the MLS structure they should be. The readers of this folder throw nothing else; the message is a
- * fixed text, so it is safe to send.
+ * The bytes are not the expected MLS structure. The readers of `src/mls` throw no other error. The message is a fixed text without data
+ * of the input, so it can be sent to clients.
  */
 export class MlsFormatError extends AppError<'InvalidMlsMessage'> {
   constructor(message: string) {

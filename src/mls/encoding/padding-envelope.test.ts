@@ -22,7 +22,7 @@ function envelope(message: Buffer, bucket: number): Buffer {
 }
 
 describe('isMessageSizeBucket', () => {
-  it('takes the buckets of the wire contract and nothing between, below or above', () => {
+  it('accepts exactly the bucket sizes of the wire contract', () => {
     const accepted = [512, 1_024, 2_048, 4_096, 8_192, 16_384, 24_576, 10_485_760];
     for (const sizeBytes of accepted) expect(isMessageSizeBucket(sizeBytes), String(sizeBytes)).toBe(true);
     const refused = [-8_192, 0, 1, 256, 511, 513, 1_536, 6_144, 8_193, 12_288, 10_485_761, 10_493_952, 512.5, NaN];
@@ -31,7 +31,7 @@ describe('isMessageSizeBucket', () => {
 });
 
 describe('unwrapPadded', () => {
-  it('finds a message that fills its bucket and one in the envelope', () => {
+  it('returns a message that fills its bucket and a message in the envelope', () => {
     const filling = privateMessage(1_024);
     expect(unwrapPadded(filling)).toEqual(filling);
     const enveloped = privateMessage(700);
@@ -41,7 +41,7 @@ describe('unwrapPadded', () => {
   });
 
   it.each([65_537, 65_538, 65_541])(
-    'is not confused by an envelope whose length looks like an MLS header (%i)',
+    'detects an envelope whose length has the same bytes as an MLS header (%i)',
     (n) => {
       const message = privateMessage(n);
       expect(unwrapPadded(envelope(message, 73_728))).toEqual(message);
@@ -63,20 +63,20 @@ describe('unwrapPadded', () => {
     ['a length that is too large', (padded: Buffer) => padded.writeUInt32BE(701)],
     ['no length', (padded: Buffer) => padded.writeUInt32BE(0)],
     ['no MLSMessage', (padded: Buffer) => padded.fill(0, 4)],
-  ])('refuses %s', (_name, spoil) => {
+  ])('refuses %s', (_name, corrupt) => {
     const padded = envelope(privateMessage(700), 1_024);
-    spoil(padded);
+    corrupt(padded);
     expect(() => unwrapPadded(padded)).toThrow(MlsFormatError);
   });
 
-  it('refuses a length one beyond the end, also when a whole message stands there', () => {
+  it('refuses a length one byte beyond the end, also when the envelope contains a whole message', () => {
     const padded = envelope(privateMessage(1_020), 1_024);
     expect(unwrapPadded(padded)).toHaveLength(1_020);
     padded.writeUInt32BE(1_021);
     expect(() => unwrapPadded(padded)).toThrow('larger than the message');
   });
 
-  it('refuses zeros behind a message without an envelope, and inputs too short for anything', () => {
+  it('refuses zeros after a message without an envelope, and inputs that are too short for any message', () => {
     expect(() => unwrapPadded(Buffer.concat([privateMessage(700), Buffer.alloc(324)]))).toThrow(MlsFormatError);
     for (const sizeBytes of [0, 1, 3, 4, 5])
       expect(() => unwrapPadded(Buffer.alloc(sizeBytes))).toThrow(MlsFormatError);

@@ -17,7 +17,7 @@ export function isMessageSizeBucket(sizeBytes: number): boolean {
   return sizeBytes % LARGE_BUCKET_STEP_BYTES === 0;
 }
 
-/** One MLSMessage and its clear parts; both are views on the padded input. */
+/** One MLSMessage and its cleartext fields; both are views on the padded input. */
 export interface UnwrappedMessage {
   readonly message: Uint8Array;
   readonly header: MlsMessageHeader;
@@ -42,14 +42,17 @@ function unwrapEnvelope(padded: Uint8Array): UnwrappedMessage {
   if (end > padded.length)
     throw new MlsFormatError('The length in front of the MLSMessage is larger than the message that follows.');
   const message = padded.subarray(LENGTH_PREFIX_SIZE_BYTES, end);
-  const header = readMeasured(message, rest);
+  const header = readOfLength(message, rest);
   if (!isAllZeros(padded.subarray(end)))
     throw new MlsFormatError('The padding behind the MLSMessage is not all zeros.');
   return { message, header };
 }
 
-/** Reads `message`; `rest` is the same without an end, by which a wrong length is told from a broken message. */
-function readMeasured(message: Uint8Array, rest: Uint8Array): MlsMessageHeader {
+/**
+ * Reads `message`, the bytes that the length prefix delimits. If that fails and `rest`, the bytes up to the end of the padding, begins
+ * with an MLSMessage, the error says that the length is wrong.
+ */
+function readOfLength(message: Uint8Array, rest: Uint8Array): MlsMessageHeader {
   try {
     return readMlsMessage(message);
   } catch (error) {
@@ -59,12 +62,12 @@ function readMeasured(message: Uint8Array, rest: Uint8Array): MlsMessageHeader {
 }
 
 /**
- * Finds the one MLSMessage in a padded message and reads its header.
+ * Finds the MLSMessage in a padded message and reads its header.
  *
- * `padded` is either an MLSMessage that fills it exactly, or the padding envelope: 4 bytes of big-endian length, the
- * MLSMessage, zeros up to the end. No bytes are both: an MLSMessage whose first field could be such a length would
- * have an empty group id and an epoch beyond 2^53.
- * @throws MlsFormatError on anything else.
+ * `padded` is either an MLSMessage that fills it exactly, or the padding envelope: 4 bytes of big-endian length, the MLSMessage, and
+ * zeros up to the end. No bytes have both forms: an MLSMessage that is also an envelope would have an empty group id and an epoch beyond
+ * 2^53, which are refused.
+ * @throws MlsFormatError on any other input.
  */
 export function readPaddedMessage(padded: Uint8Array): UnwrappedMessage {
   const unwrap = (): UnwrappedMessage => unwrapEnvelope(padded);
@@ -73,7 +76,7 @@ export function readPaddedMessage(padded: Uint8Array): UnwrappedMessage {
 }
 
 /**
- * The MLSMessage inside a padded message, as a view.
+ * Returns the MLSMessage inside a padded message, as a view.
  * @throws MlsFormatError unless `padded` is one whole MLSMessage, bare or in the padding envelope.
  */
 export function unwrapPadded(padded: Uint8Array): Uint8Array {

@@ -11,7 +11,7 @@ export const WIRE_FORMAT = {
   keyPackage: 5,
 } as const;
 
-/** ProtocolVersion and WireFormat. */
+/** Size of ProtocolVersion and WireFormat. */
 const MLS_MESSAGE_HEADER_SIZE_BYTES = 4;
 
 interface StructureForm<T> {
@@ -27,8 +27,8 @@ function readExactly<T>(bytes: Uint8Array, read: (reader: ByteReader) => T): T {
 }
 
 /**
- * The first of two readings that fits.
- * @throws MlsFormatError of the first reading when neither fits.
+ * Calls `first`, and `second` if `first` throws an MlsFormatError.
+ * @throws MlsFormatError of `first` when both fail.
  */
 export function readEither<T>(first: () => T, second: () => T): T {
   try {
@@ -43,23 +43,23 @@ export function readEither<T>(first: () => T, second: () => T): T {
   }
 }
 
-/** Whether `bytes` begin as an MLSMessage of one of `wireFormats`; other structures may begin so by chance. */
+/** Whether `bytes` begin with the header of an MLSMessage of one of `wireFormats`. Other structures may begin with the same bytes. */
 export function beginsAsMlsMessage(bytes: Uint8Array, wireFormats: readonly number[]): boolean {
   const [versionHigh, versionLow, formatHigh, formatLow] = bytes;
   if (versionHigh !== 0 || versionLow !== PROTOCOL_VERSION_MLS10 || formatHigh !== 0) return false;
   return formatLow !== undefined && wireFormats.includes(formatLow);
 }
 
-/** A structure that came in an MLSMessage or bare. */
+/** A structure that was read from an MLSMessage or from its bare form. */
 export interface StructureReading<T> {
   readonly value: T;
-  /** The structure without an MLSMessage around it. A view on the input. */
+  /** The structure without the MLSMessage header. A view on the input. */
   readonly bare: Uint8Array;
 }
 
 /**
- * Reads a structure that fills `bytes`, either inside an MLSMessage or bare: libraries export both.
- * @throws MlsFormatError when neither form fits.
+ * Reads a structure that fills `bytes`, in an MLSMessage or bare, because MLS libraries export both forms.
+ * @throws MlsFormatError when `bytes` have neither form.
  */
 export function readWrappedOrBare<T>(bytes: Uint8Array, form: StructureForm<T>): StructureReading<T> {
   const readBare = (bare: Uint8Array): StructureReading<T> => ({ value: readExactly(bare, form.readBody), bare });
@@ -70,7 +70,7 @@ export function readWrappedOrBare<T>(bytes: Uint8Array, form: StructureForm<T>):
   );
 }
 
-/** The MLSMessage around a bare structure: the form in which Welcomes and GroupInfos are kept, whichever they came in. */
+/** Puts the MLSMessage header before a bare structure. Welcomes and GroupInfos are stored in this form. */
 export function wrapInMlsMessage(bare: Uint8Array, wireFormat: number): Buffer {
   return Buffer.concat([Buffer.of(0, PROTOCOL_VERSION_MLS10, 0, wireFormat), bare]);
 }

@@ -11,15 +11,15 @@ import { MlsFormatError } from '../encoding/mls-format-error.ts';
 import type { RatchetTree } from './ratchet-tree.ts';
 import { ratchetTreeHash } from './tree-hash.ts';
 
-/** The group that a GroupInfo should be of. */
+/** The group that a GroupInfo must belong to. */
 export interface ExpectedGroup {
   readonly groupId: Uint8Array;
   /** Wire number. */
   readonly cipherSuite: number;
 }
 
-/** Why a GroupInfo is of no use to somebody who joins by it. */
-export type GroupInfoFault =
+/** Why a client cannot join with a GroupInfo. */
+export type GroupInfoMismatch =
   | 'otherGroup'
   | 'otherSuite'
   | 'unknownSuite'
@@ -33,13 +33,13 @@ export type GroupInfoFault =
   | 'signature'
   | 'treeHash';
 
-/** RFC 9420 section 13.4: an extension type appears at most once in a list. */
+/** Whether an extension type appears twice in a list, which RFC 9420 section 13.4 forbids. */
 function hasRepeated(extensions: readonly Extension[]): boolean {
   return new Set(extensions.map(({ type }) => type)).size < extensions.length;
 }
 
-/** The `opaque<V>` that fills `data`; RFC 9420 section 12.4.3.2 has one in the extension. */
-function soleOpaque(data: Uint8Array): Uint8Array | undefined {
+/** Returns the `opaque<V>` that fills `data`, as RFC 9420 section 12.4.3.2 requires of the extension, or undefined. */
+function readSingleOpaque(data: Uint8Array): Uint8Array | undefined {
   try {
     const reader = new ByteReader(data);
     const value = reader.opaque();
@@ -52,30 +52,30 @@ function soleOpaque(data: Uint8Array): Uint8Array | undefined {
 }
 
 /**
- * The raw key of the `external_pub` extension; undefined if there is none of the length of the signer's encryption key, which is of the
- * same KEM. ts-mls leaves out the length in front of the key, so both forms are read.
+ * Returns the raw key of the `external_pub` extension, or undefined if its length differs from the signer's encryption key, which is of
+ * the same KEM. Reads the key with and without a length prefix, because ts-mls writes none.
  */
 export function readExternalPub(info: GroupInfo): Uint8Array | undefined {
   const data = info.extensions.find(({ type }) => type === GROUP_INFO_EXTENSION.externalPub)?.data;
   const sizeBytes = info.tree.leaves[info.signer]?.encryptionKey.length;
   if (data === undefined || sizeBytes === undefined) return undefined;
-  return [soleOpaque(data), data].find((key) => key?.length === sizeBytes);
+  return [readSingleOpaque(data), data].find((key) => key?.length === sizeBytes);
 }
 
-/** RFC 9420 section 8.2: the transcript of a group that nobody has committed to is empty. */
+/** Whether the transcript hash has the right length. It is empty in epoch 0, before the first commit (RFC 9420 section 8.2). */
 function hasTranscriptHashLength(info: GroupInfo, hashSizeBytes: number): boolean {
   const sizeBytes = info.confirmedTranscriptHash.length;
   return sizeBytes === hashSizeBytes || (sizeBytes === 0 && info.epoch === 0);
 }
 
-/** Leaves below entry `index` of `parents`, as a half-open range; the lowest one bit of `index + 1` is half its size. */
+/** The leaves below entry `index` of `parents`, as a half-open range. Half its size is the lowest set bit of `index + 1`. */
 function leavesBelow(index: number): { from: number; to: number } {
   const half = (index + 1) & -(index + 1);
   return { from: index + 1 - half, to: index + 1 + half };
 }
 
-/** RFC 9420 section 7.1 and 12.4.3.1: ascending, and each a leaf in use below the node. */
-function areUnmergedLeavesRight(tree: RatchetTree): boolean {
+/** Whether the unmerged leaves of each node are ascending and non-blank leaves below it (RFC 9420 sections 7.1 and 12.4.3.1). */
+function areUnmergedLeavesValid(tree: RatchetTree): boolean {
   return tree.parents.every((parent, index) => {
     if (parent === undefined) return true;
     const { from, to } = leavesBelow(index);
@@ -90,7 +90,11 @@ function areUnmergedLeavesRight(tree: RatchetTree): boolean {
   });
 }
 
-function findCheapFault(info: GroupInfo, expected: ExpectedGroup, suite: CipherSuite): GroupInfoFault | undefined {
+function findFieldMismatch(
+  info: GroupInfo,
+  expected: ExpectedGroup,
+  suite: CipherSuite,
+): GroupInfoMismatch | undefined {
   if (Buffer.compare(info.groupId, expected.groupId) !== 0) return 'otherGroup';
   if (info.cipherSuite !== expected.cipherSuite) return 'otherSuite';
   if (hasRepeated(info.extensions) || hasRepeated(info.contextExtensions)) return 'repeatedExtension';
@@ -100,7 +104,7 @@ function findCheapFault(info: GroupInfo, expected: ExpectedGroup, suite: CipherS
   const hashSizeBytes = digestSizeBytes(suite.hash);
   if (info.confirmationTag.length !== hashSizeBytes) return 'confirmationTagLength';
   if (!hasTranscriptHashLength(info, hashSizeBytes)) return 'transcriptHashLength';
-  return areUnmergedLeavesRight(info.tree) ? undefined : 'unmergedLeaves';
+  return areUnmergedLeavesValid(info.tree) ? undefined : 'unmergedLeaves';
 }
 
 function isSignedBy(leaf: LeafNode, info: GroupInfo, suite: CipherSuite): Promise<boolean> {
@@ -109,20 +113,20 @@ function isSignedBy(leaf: LeafNode, info: GroupInfo, suite: CipherSuite): Promis
 }
 
 /**
- * Checks what RFC 9420 section 12.4.3.1 asks of a joiner as far as it can be checked without secrets: group and suite, extensions,
- * the signer's leaf and signature, lengths, the tree hash. Signatures of the other leaves and parent hashes are left to the
- * joiner: they cost a signature check for each member, and the signer vouches for the tree. For a suite that the service does not
- * know it can check none of that, so such a GroupInfo has a fault.
- * @returns the first fault found.
+ * Runs the checks of RFC 9420 section 12.4.3.1 that need no secrets: group and suite, extensions, the signer's leaf and signature,
+ * lengths, and the tree hash. The joiner checks parent hashes and the signatures of the other leaves, because they cost one signature
+ * check for each member and the signer has signed the tree hash. A GroupInfo of an unknown suite is a mismatch, because it cannot be
+ * checked.
+ * @returns the first mismatch, or undefined.
  */
-export async function findGroupInfoFault(
+export async function findGroupInfoMismatch(
   info: GroupInfo,
   expected: ExpectedGroup,
-): Promise<GroupInfoFault | undefined> {
+): Promise<GroupInfoMismatch | undefined> {
   const suite = cipherSuite(expected.cipherSuite);
   if (suite === undefined) return 'unknownSuite';
-  const fault = findCheapFault(info, expected, suite);
-  if (fault !== undefined) return fault;
+  const mismatch = findFieldMismatch(info, expected, suite);
+  if (mismatch !== undefined) return mismatch;
   await yieldToEventLoop();
   const leaf = required(info.tree.leaves[info.signer], 'the leaf of the signer');
   if (!(await isSignedBy(leaf, info, suite))) return 'signature';

@@ -17,13 +17,13 @@ function groupInfo(suite: number, signatureSizeBytes: number, extensions: Buffer
   return Buffer.concat([head, hashes, ...lists, tail, Buffer.alloc(signatureSizeBytes, 7)]);
 }
 
-it('tells a bare GroupInfo of suite 4 from one in an MLSMessage, whose first bytes are the same', () => {
+it('distinguishes a bare GroupInfo of suite 4 from a GroupInfo in an MLSMessage, whose first bytes are equal', () => {
   const bare = groupInfo(4, 60);
   const wrapped = Buffer.concat([Buffer.of(0, 1, 0, 4), bare]);
   expect(bare.subarray(0, 4)).toEqual(wrapped.subarray(0, 4));
   for (const bytes of [bare, wrapped]) {
-    const { tree: read, ...facts } = readGroupInfo(bytes);
-    expect(facts).toMatchObject({ groupId: Buffer.of(0xab, 0xcd), epoch: 9, cipherSuite: 4, signer: 3 });
+    const { tree: read, ...fields } = readGroupInfo(bytes);
+    expect(fields).toMatchObject({ groupId: Buffer.of(0xab, 0xcd), epoch: 9, cipherSuite: 4, signer: 3 });
     expect(read.leaves.map((leaf) => leaf?.basicIdentity)).toEqual([Buffer.of(0xef)]);
   }
 });
@@ -37,12 +37,12 @@ it('refuses sizes outside the limits', () => {
   expect(() => readGroupInfo(Buffer.alloc(limits.groupInfoSizeBytesMax + 1))).toThrow('larger');
 });
 
-it('says why an MLSMessage with trailing bytes is refused', () => {
+it('names the reason when it refuses an MLSMessage with trailing bytes', () => {
   const wrapped = Buffer.concat([Buffer.of(0, 1, 0, 4), groupInfo(1, 60), Buffer.of(0)]);
   expect(() => readGroupInfo(wrapped)).toThrow('Bytes follow');
 });
 
-it('says when the ratchet tree is missing or there twice', () => {
+it('names the reason when the ratchet tree is missing or appears twice', () => {
   expect(() => readGroupInfo(groupInfo(1, 60, Buffer.alloc(0)))).toThrow('has no ratchet_tree');
   const twice = Buffer.concat([treeExtension, treeExtension]);
   expect(() => readGroupInfo(groupInfo(1, 60, twice))).toThrow('more than one ratchet_tree');

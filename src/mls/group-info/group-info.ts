@@ -27,7 +27,7 @@ export interface GroupInfoStructure extends GroupContext {
   /** Of the GroupInfo itself. */
   readonly extensions: readonly Extension[];
   readonly confirmationTag: Uint8Array;
-  /** Leaf index of whoever signed. */
+  /** Leaf index of the signer. */
   readonly signer: number;
   /** GroupInfoTBS: everything before the signature. */
   readonly signedBytes: Uint8Array;
@@ -37,11 +37,11 @@ export interface GroupInfoStructure extends GroupContext {
 /** A GroupInfo that carries the group's tree. */
 export interface GroupInfo extends GroupInfoStructure {
   readonly tree: RatchetTree;
-  /** Without an MLSMessage around it. */
+  /** The GroupInfo without the MLSMessage header. */
   readonly bare: Uint8Array;
 }
 
-/** Some fifteen types are registered; the bound keeps a list of millions from being built. */
+/** About 15 types are registered; the limit prevents lists of millions of items. */
 const EXTENSIONS_MAX = 256;
 
 function listExtensions(reader: ByteReader): Extension[] {
@@ -75,7 +75,7 @@ export function readGroupInfoBody(reader: ByteReader): GroupInfoStructure {
   return { ...context, extensions, confirmationTag, signer, signedBytes, signature: reader.opaque() };
 }
 
-/** RFC 9420 section 13.4 allows an extension type once in a list; the tree is read from the only one. */
+/** Reads the tree from the ratchet_tree extension, which may appear only once (RFC 9420 section 13.4). */
 function treeOf(extensions: readonly Extension[]): RatchetTree {
   const [found, ...others] = extensions.filter(({ type }) => type === GROUP_INFO_EXTENSION.ratchetTree);
   if (found === undefined) throw new MlsFormatError('The GroupInfo has no ratchet_tree extension.');
@@ -84,9 +84,9 @@ function treeOf(extensions: readonly Extension[]): RatchetTree {
 }
 
 /**
- * Reads a GroupInfo with its ratchet tree, in an MLSMessage or bare, that fills `bytes` exactly. Reads structure only;
- * `findGroupInfoFault` checks hashes and the signature.
- * @throws MlsFormatError on anything else, also on sizes outside `limits.groupInfoSizeBytesMin` to `…Max`.
+ * Reads a GroupInfo with its ratchet tree, in an MLSMessage or bare, that fills `bytes` exactly. Reads the structure only;
+ * `findGroupInfoMismatch` checks hashes and the signature.
+ * @throws MlsFormatError on any other input, also on sizes outside `limits.groupInfoSizeBytesMin` to `…Max`.
  */
 export function readGroupInfo(bytes: Uint8Array): GroupInfo {
   if (bytes.length < limits.groupInfoSizeBytesMin || bytes.length > limits.groupInfoSizeBytesMax) {

@@ -21,7 +21,7 @@ function treeOf(...nodes: readonly (readonly number[])[]): Buffer {
   return Buffer.concat([Buffer.from(length), bytes]);
 }
 
-it('reads leaves of all three sources, parents and blanks, and fills the tree up', () => {
+it('reads leaves of all three sources, parents and blank nodes, and adds the blank nodes at the end', () => {
   const tree = readRatchetTree(treeOf(leaf(1, 1), blank, leaf(2, 2), parent([1]), blank, blank, leaf(3, 3)));
   expect(tree.leaves.map((node) => node?.basicIdentity?.[0])).toEqual([1, 2, undefined, 3]);
   expect(tree.parents.map((node) => node && [...node.unmergedLeaves])).toEqual([undefined, [0, 0, 0, 1], undefined]);
@@ -30,7 +30,7 @@ it('reads leaves of all three sources, parents and blanks, and fills the tree up
   expect(readRatchetTree(treeOf(leaf(1, 1))).leafCount).toBe(1);
 });
 
-it('keeps each node as the tree hash takes it', () => {
+it('returns the bytes of each node that the tree hash is computed over', () => {
   const tree = readRatchetTree(treeOf(leaf(1, 3), parent([]), leaf(2, 1)));
   expect([...(tree.leaves[0]?.bytes ?? [])]).toEqual(leaf(1, 3).slice(2));
   expect([...(tree.parents[0]?.bytes ?? [])]).toEqual(parent([]).slice(2));
@@ -38,15 +38,15 @@ it('keeps each node as the tree hash takes it', () => {
 
 it.each([
   ['an empty tree', treeOf()],
-  ['a tree of blanks', treeOf(blank, blank, blank)],
+  ['a tree of blank nodes', treeOf(blank, blank, blank)],
   ['a blank at the end', treeOf(leaf(1, 1), blank)],
   ['a parent in the place of a leaf', treeOf(parent([]))],
   ['a leaf in the place of a parent', treeOf(leaf(1, 1), leaf(2, 1))],
-  ['a node of no known type', treeOf([1, 3, ...leaf(1, 1).slice(2)])],
+  ['a node of unknown type', treeOf([1, 3, ...leaf(1, 1).slice(2)])],
   ['a presence octet of 2', treeOf([2, ...leaf(1, 1).slice(1)])],
-  ['a leaf of no known source', treeOf(leaf(1, 4))],
+  ['a leaf of unknown source', treeOf(leaf(1, 4))],
   ['leaf indices of three bytes', treeOf(leaf(1, 1), [1, 2, 1, 0xaa, 0, 3, 0, 0, 0], leaf(2, 1))],
-  ['a cut leaf', treeOf(leaf(1, 1).slice(0, -1))],
+  ['a truncated leaf', treeOf(leaf(1, 1).slice(0, -1))],
   ['bytes after the tree', Buffer.concat([treeOf(leaf(1, 1)), Buffer.of(0)])],
   ['more leaves than a group may have', bigBlankTree(65_536)],
 ])('refuses %s', (_name, bytes) => {

@@ -9,13 +9,13 @@ export const NODE_TYPE = { leaf: 1, parent: 2 } as const;
 
 /** ParentNode, RFC 9420 section 7.1. Byte arrays are views on the input. */
 export interface ParentNode {
-  /** The whole ParentNode, as the tree hash takes it. */
+  /** The whole ParentNode, which the tree hash is computed over. */
   readonly bytes: Uint8Array;
-  /** Leaf indices as `uint32`, four bytes each; `checkUnmergedLeaves` says whether they are right. */
+  /** Leaf indices as `uint32`, four bytes each; `findGroupInfoMismatch` checks them. */
   readonly unmergedLeaves: Uint8Array;
 }
 
-/** A ratchet tree in its full size: what the extension leaves out at the end is blank. */
+/** A ratchet tree of full size, with the blank nodes that the extension omits at the end. */
 export interface RatchetTree {
   /** A power of two. */
   readonly leafCount: number;
@@ -32,11 +32,13 @@ function readParentNode(reader: ByteReader): ParentNode {
   reader.skipOpaque(); // encryption_key
   reader.skipOpaque(); // parent_hash
   const unmergedLeaves = reader.opaque();
-  if (unmergedLeaves.length % 4 !== 0) throw new MlsFormatError('An MLS list of leaf indices has an odd length.');
+  if (unmergedLeaves.length % 4 !== 0) {
+    throw new MlsFormatError('The length of an MLS list of leaf indices is not a multiple of 4 bytes.');
+  }
   return { bytes: reader.since(start), unmergedLeaves };
 }
 
-/** RFC 9420 section 12.4.3.3: even nodes are leaves, odd ones parents. */
+/** Reads a node of the expected type: even nodes are leaves, odd nodes are parents (RFC 9420 section 12.4.3.3). */
 function readNode(reader: ByteReader, isLeaf: boolean): LeafNode | ParentNode {
   const expected = isLeaf ? NODE_TYPE.leaf : NODE_TYPE.parent;
   if (reader.uint8() !== expected) throw new MlsFormatError('A node of the ratchet tree has the wrong type.');
@@ -50,9 +52,9 @@ function powerOfTwoFrom(count: number): number {
 }
 
 /**
- * Reads the data of a `ratchet_tree` extension, RFC 9420 section 12.4.3.3, in which the last node must not be blank. Reads structure
- * only; `ratchetTreeHash` says whether it is the group's tree.
- * @throws MlsFormatError on anything else, also on more than `limits.leavesPerGroupMax` leaves.
+ * Reads the data of a `ratchet_tree` extension, RFC 9420 section 12.4.3.3, whose last node must not be blank. Reads the structure only;
+ * the comparison with `ratchetTreeHash` shows whether it is the group's tree.
+ * @throws MlsFormatError on any other input, also on more than `limits.leavesPerGroupMax` leaves.
  */
 export function readRatchetTree(data: Uint8Array): RatchetTree {
   const reader = new ByteReader(data);

@@ -7,9 +7,9 @@ import type { SuiteHash } from '../cipher-suites.ts';
 import type { LeafNode } from '../key-packages/leaf-node.ts';
 import { NODE_TYPE, type ParentNode, type RatchetTree } from './ratchet-tree.ts';
 
-/** Hashed between two turns of the event loop: about two milliseconds. */
+/** Bytes that are hashed before the function yields to the event loop; they take about 2 ms. */
 const SLICE_SIZE_BYTES = 1_048_576;
-/** What a node costs besides its bytes: the calls around a digest take as long as hashing this much. */
+/** Fixed cost of one digest call, as the number of bytes that are hashed in the same time. */
 const NODE_COST_BYTES = 2_560;
 
 function leafInput(index: number, leaf: LeafNode | undefined): Buffer {
@@ -18,7 +18,7 @@ function leafInput(index: number, leaf: LeafNode | undefined): Buffer {
   return leaf === undefined ? head : Buffer.concat([head, leaf.bytes]);
 }
 
-/** Digests are at most 64 bytes, so their `opaque<V>` length has one octet below 64 and two at 64. */
+/** Encodes a digest as `opaque<V>`. Digests have at most 64 bytes, so the length has one octet below 64 and two at 64. */
 function opaqueDigest(bytes: Buffer): Buffer[] {
   return [bytes.length < 64 ? Buffer.of(bytes.length) : Buffer.of(0x40, bytes.length), bytes];
 }
@@ -29,8 +29,8 @@ function parentInput(parent: ParentNode | undefined, left: Buffer, right: Buffer
 }
 
 /**
- * The tree hash of the root, RFC 9420 section 7.8, from the leaves up. Returns to the event loop after each mebibyte, since the tree
- * of a large group with post-quantum keys has ten.
+ * Computes the tree hash of the root, RFC 9420 section 7.8, from the leaves up. Yields to the event loop after each MiB, because the
+ * tree of a large group with post-quantum keys has 10 MiB.
  */
 export async function ratchetTreeHash(tree: RatchetTree, hash: SuiteHash): Promise<Buffer> {
   let sliceSizeBytes = 0;

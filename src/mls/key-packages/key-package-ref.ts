@@ -2,9 +2,10 @@ import { cipherSuite } from '../cipher-suites.ts';
 import { refHash } from '../encoding/labelled.ts';
 
 /**
- * KeyPackageRef, RFC 9420 section 5.2.
- * @param keyPackage without an MLSMessage around it.
- * @param suiteNumber wire number; undefined is returned for one that the service does not know.
+ * Computes the KeyPackageRef, RFC 9420 section 5.2.
+ * @param keyPackage the KeyPackage without the MLSMessage header.
+ * @param suiteNumber the wire number of its suite.
+ * @returns undefined for an unknown suite.
  */
 export function keyPackageRef(keyPackage: Uint8Array, suiteNumber: number): Buffer | undefined {
   const suite = cipherSuite(suiteNumber);

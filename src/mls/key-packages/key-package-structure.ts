@@ -15,12 +15,12 @@ export interface KeyPackageStructure {
   readonly signature: Uint8Array;
 }
 
-/** Reads `ProtocolVersion version` and refuses all but mls10. */
+/** Reads `ProtocolVersion version` and refuses every version except mls10. */
 export function expectMls10(reader: ByteReader): void {
   if (reader.uint16() !== PROTOCOL_VERSION_MLS10) throw new MlsFormatError('The MLS protocol version is not mls10.');
 }
 
-/** Reads a KeyPackage and hands each of its extensions to `onExtension`. */
+/** Reads a KeyPackage and calls `onExtension` with each of its extensions. */
 export function readKeyPackageStructure(
   reader: ByteReader,
   onExtension?: (extension: Extension) => void,

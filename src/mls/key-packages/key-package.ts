@@ -10,7 +10,7 @@ import { verifyLeafSignatures } from './leaf-signature.ts';
 import { MlsFormatError } from '../encoding/mls-format-error.ts';
 import { readWrappedOrBare, WIRE_FORMAT } from '../encoding/wrapped-structure.ts';
 
-/** `last_resort` KeyPackage extension, draft-ietf-mls-extensions up to 05; OpenMLS, mls-rs and Catbird's clients. */
+/** `last_resort` KeyPackage extension, draft-ietf-mls-extensions up to 05. OpenMLS, mls-rs and Catbird's clients use it. */
 const EXTENSION_LAST_RESORT = 0x000a;
 /** `app_data_dictionary` extension, draft-ietf-mls-extensions from 06 on. */
 const EXTENSION_APP_DATA_DICTIONARY = 0x0006;
@@ -20,24 +20,24 @@ const COMPONENT_LAST_RESORT_KEY_PACKAGE = 0x0004;
 const CLOCK_SKEW_MS_MAX = 3_600_000;
 
 export interface ExpectedKeyPackage {
-  /** Wire number of the suite that the publisher names. */
+  /** Wire number of the suite that the publisher's request contains. */
   readonly cipherSuite: number;
   /** The publisher's bare DID, without a device part. */
   readonly identity: string;
   readonly nowMs: number;
-  /** A lifetime that ends later than this from now is taken to end then. */
+  /** A lifetime that ends later than `nowMs + lifetimeMsMax` is shortened to that time. */
   readonly lifetimeMsMax: number;
 }
 
 export interface CheckedKeyPackage {
-  /** The KeyPackage without an MLSMessage around it: what the reference is computed over. A view on the input. */
+  /** The KeyPackage without the MLSMessage header, which the reference is computed over. A view on the input. */
   readonly keyPackage: Uint8Array;
   /** KeyPackageRef, RFC 9420 section 5.2. */
   readonly ref: Uint8Array;
   readonly cipherSuite: number;
   /** The leaf's raw signature key. A view on the input. */
   readonly signatureKey: Uint8Array;
-  /** The client offers this package for repeated use when the others are gone. */
+  /** Whether the client allows repeated use of this package when no other one is available. */
   readonly lastResort: boolean;
   /** Milliseconds since the Unix epoch, at most `nowMs + lifetimeMsMax`. */
   readonly notAfterMs: number;
@@ -47,7 +47,7 @@ function invalid(message: string): AppError {
   return new AppError('InvalidKeyPackage', message);
 }
 
-/** AppDataDictionary of draft-ietf-mls-extensions-08: `ComponentData component_data<V>`, a uint16 id and opaque data. */
+/** Reads the AppDataDictionary of draft-ietf-mls-extensions-08: `ComponentData component_data<V>`, each a uint16 id and opaque data. */
 function dictionaryHasLastResort(data: Uint8Array): boolean {
   const reader = new ByteReader(data);
   let found = false;
@@ -110,7 +110,7 @@ function checkSuite(actual: number, expected: number): CipherSuite {
   return suite;
 }
 
-/** ts-mls's default lifetime has no end, so a late end is clamped rather than refused. */
+/** Shortens a late end instead of refusing it, because the default lifetime of ts-mls has no end. */
 function clampNotAfter(lifetime: Lifetime | undefined, nowMs: number, lifetimeMsMax: number): number {
   if (lifetime === undefined)
     throw invalid('The key package has no lifetime. Make one with a lifetime (RFC 9420 section 7.2).');
@@ -148,8 +148,8 @@ async function checkSignatures(structure: KeyPackageStructure, suite: CipherSuit
 }
 
 /**
- * Checks a KeyPackage as RFC 9420 sections 7.3 and 10.1 ask of whoever adds its owner: exact length (bare or in an
- * MLSMessage), mls10, suite, Basic credential = `identity`, lifetime, distinct init key, both signatures.
+ * Runs the checks of RFC 9420 sections 7.3 and 10.1 on a KeyPackage: exact length (bare or in an MLSMessage), mls10, suite, Basic
+ * credential equal to `identity`, lifetime, distinct init key, and both signatures.
  * @throws AppError `InvalidKeyPackage`, or `InvalidCipherSuite`.
  */
 export async function checkKeyPackage(bytes: Uint8Array, expected: ExpectedKeyPackage): Promise<CheckedKeyPackage> {

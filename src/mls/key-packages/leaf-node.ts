@@ -1,7 +1,7 @@
 import type { ByteReader } from '../encoding/byte-reader.ts';
 import { MlsFormatError } from '../encoding/mls-format-error.ts';
 
-/** RFC 9420 section 7.2. */
+/** LeafNodeSource, RFC 9420 section 7.2. */
 export const LEAF_NODE_SOURCE = { keyPackage: 1, update: 2, commit: 3 } as const;
 
 export type LeafNodeSource = (typeof LEAF_NODE_SOURCE)[keyof typeof LEAF_NODE_SOURCE];
@@ -14,7 +14,7 @@ export interface Extension {
   readonly data: Uint8Array;
 }
 
-/** Validity of a leaf that came in a KeyPackage, in seconds since the Unix epoch. */
+/** Lifetime of a leaf in a KeyPackage, in seconds since the Unix epoch. */
 export interface Lifetime {
   readonly notBeforeSeconds: bigint;
   readonly notAfterSeconds: bigint;
@@ -27,14 +27,14 @@ export interface LeafNode {
   readonly basicIdentity: Uint8Array | undefined;
   /** Present when the source is `key_package`. */
   readonly lifetime: Lifetime | undefined;
-  /** LeafNodeTBS of a `key_package` leaf, whose to-be-signed bytes have no group part. */
+  /** LeafNodeTBS of a `key_package` leaf. For other sources the signed bytes also contain group_id and leaf_index. */
   readonly signedBytes: Uint8Array;
   readonly signature: Uint8Array;
-  /** The whole LeafNode, as the tree hash takes it. */
+  /** The whole LeafNode, which the tree hash is computed over. */
   readonly bytes: Uint8Array;
 }
 
-/** Reads `Extension extensions<V>` and hands each one to `onExtension`. */
+/** Reads `Extension extensions<V>` and calls `onExtension` with each extension. */
 export function readExtensions(reader: ByteReader, onExtension?: (extension: Extension) => void): void {
   reader.vector(() => {
     const type = reader.uint16();
@@ -43,7 +43,7 @@ export function readExtensions(reader: ByteReader, onExtension?: (extension: Ext
   });
 }
 
-/** Credential, section 5.3. A type that RFC 9420 does not define carries no length, so its end cannot be found. */
+/** Reads a Credential, section 5.3. Refuses types that RFC 9420 does not define, because their length is unknown. */
 function readCredential(reader: ByteReader): Uint8Array | undefined {
   const type = reader.uint16();
   if (type === CREDENTIAL_BASIC) return reader.opaque();
@@ -52,14 +52,14 @@ function readCredential(reader: ByteReader): Uint8Array | undefined {
   return undefined;
 }
 
-/** Capabilities, section 7.2: versions, cipher suites, extensions, proposals, credentials. */
+/** Skips Capabilities, section 7.2: versions, cipher suites, extensions, proposals, credentials. */
 function skipCapabilities(reader: ByteReader): void {
   for (let list = 0; list < 5; list += 1) reader.skipUint16Vector();
 }
 
 /**
- * Reads what follows leaf_node_source, which depends on it.
- * @returns the lifetime of a `key_package` leaf.
+ * Reads the fields that depend on leaf_node_source.
+ * @returns the lifetime of a `key_package` leaf, else undefined.
  */
 function readSourcePart(reader: ByteReader, source: number): Lifetime | undefined {
   switch (source) {
@@ -77,7 +77,7 @@ function readSourcePart(reader: ByteReader, source: number): Lifetime | undefine
 
 /**
  * Reads a LeafNode, section 7.2.
- * @param allowed the only leaf_node_source allowed at this place; a ratchet tree holds leaves of any source.
+ * @param allowed the leaf_node_source that the leaf must have; the leaves of a ratchet tree may have any.
  */
 export function readLeafNode(reader: ByteReader, allowed: LeafNodeSource | 'any'): LeafNode {
   const start = reader.offset;

@@ -38,7 +38,7 @@ describe.each(SIGNERS)('%s', (algorithm, makeSigner) => {
   const first = Buffer.from('leaf');
   const second = Buffer.from('package');
 
-  it('takes right signatures only, and all of them', async () => {
+  it('returns true only if every signature is valid', async () => {
     const good = { content: first, signature: signer.sign(first) };
     const alsoGood = { content: second, signature: signer.sign(second) };
     const swapped = { content: second, signature: good.signature };
@@ -50,7 +50,7 @@ describe.each(SIGNERS)('%s', (algorithm, makeSigner) => {
     expect(await verifyLeafSignatures(algorithm, makeSigner().publicKey, [good])).toBe(false);
   });
 
-  it('takes bytes that are no key as a wrong signature, not as a crash', async () => {
+  it('returns false for bytes that are not a key', async () => {
     const good = { content: first, signature: signer.sign(first) };
     const { publicKey } = signer;
     const notKeys = [
@@ -64,7 +64,7 @@ describe.each(SIGNERS)('%s', (algorithm, makeSigner) => {
   });
 });
 
-it('reads compressed points, as ts-mls writes them', async () => {
+it('reads compressed points, which ts-mls writes', async () => {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const point = rawKey(publicKey);
   const compressed = Buffer.concat([Buffer.of(2 + ((point.at(-1) ?? 0) & 1)), point.subarray(1, 33)]);

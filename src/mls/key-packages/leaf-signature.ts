@@ -11,7 +11,7 @@ interface EcCurve {
   readonly hash: SuiteHash;
 }
 
-/** RFC 9420 section 17.1: ECDSA hashes with the digest of its curve. */
+/** Each ECDSA curve has its own hash function (RFC 9420 section 17.1). */
 const EC_CURVES: Readonly<Record<'p256' | 'p384' | 'p521', EcCurve>> = {
   p256: { jwkName: 'P-256', opensslName: 'prime256v1', hash: 'sha256' },
   p384: { jwkName: 'P-384', opensslName: 'secp384r1', hash: 'sha384' },
@@ -22,10 +22,10 @@ function base64Url(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
 }
 
-/** RFC 9420 wants uncompressed points; ts-mls writes compressed ones, so both are read. */
+/** Imports an EC key. RFC 9420 requires uncompressed points and ts-mls writes compressed points, so both are read. */
 function ecKey(curve: EcCurve, publicKey: Uint8Array): KeyObject {
   const point = ECDH.convertKey(publicKey, curve.opensslName, undefined, undefined, 'uncompressed');
-  if (typeof point === 'string') throw new TypeError('an EC point came back as text');
+  if (typeof point === 'string') throw new TypeError('ECDH.convertKey returned a string');
   const half = (point.length - 1) / 2;
   const x = base64Url(point.subarray(1, 1 + half));
   const y = base64Url(point.subarray(1 + half));
@@ -54,15 +54,15 @@ function importKey(algorithm: SuiteSignature, publicKey: Uint8Array): { key: Key
   }
 }
 
-/** One signature of the owner of a leaf. */
+/** One signature and the bytes that it signs. */
 export interface LeafSignature {
   readonly content: Uint8Array;
   readonly signature: Uint8Array;
 }
 
 /**
- * Whether all `signatures` are by `publicKey` (raw bytes as in a leaf node). Uses node:crypto on the thread pool, ten
- * times as fast as JavaScript. A key that is no key of the algorithm gives false.
+ * Whether `publicKey` (raw bytes as in a leaf node) made all `signatures`. Returns false for bytes that are not a key of the algorithm.
+ * Uses node:crypto on the thread pool, which is ten times as fast as JavaScript.
  */
 export async function verifyLeafSignatures(
   algorithm: SuiteSignature,

@@ -5,30 +5,30 @@ import { MlsFormatError } from '../encoding/mls-format-error.ts';
 import { type PrivateMessageHeader, type PublicMessageHeader, readMlsMessage, type SenderType } from './mls-message.ts';
 import { readPaddedMessage } from '../encoding/padding-envelope.ts';
 
-/** The conversation and epoch that a call claims its message belongs to. */
+/** The conversation and epoch in a request, which its message must belong to. */
 export interface ExpectedFraming {
   readonly groupId: Uint8Array;
   readonly epoch: number;
 }
 
-/** What a member's commit in clear says. Byte arrays are views on the input. */
+/** The content of a member's cleartext commit. Byte arrays are views on the input. */
 export interface CommitContent {
-  /** The leaf that signed it. */
+  /** The leaf of the committer. */
   readonly senderLeafIndex: number;
   /** The committer's new leaf; absent in a commit without a path. */
   readonly path: { readonly identity: Uint8Array | undefined } | undefined;
   readonly proposals: readonly CommittedProposal[];
 }
 
-/** What the service learns from a Commit. */
+/** The fields of a Commit that the service can read. */
 export interface CommitFraming {
   /** A view on the input. */
   readonly groupId: Uint8Array;
-  /** The epoch that the commit ends; the new one is one higher. */
+  /** The epoch that the commit ends; the next epoch is one higher. */
   readonly epoch: number;
-  /** Made by somebody who joins by it, RFC 9420 section 12.4.3.2. */
+  /** Whether a new member made the commit to join, RFC 9420 section 12.4.3.2. */
   readonly external: boolean;
-  /** A PrivateMessage: the service cannot tell who sent it nor what it changes. */
+  /** Whether it is a PrivateMessage, whose committer and proposals the service cannot read. */
   readonly encrypted: boolean;
   /** Present exactly when `external`. */
   readonly joiner: Joiner | undefined;
@@ -36,13 +36,13 @@ export interface CommitFraming {
   readonly content: CommitContent | undefined;
 }
 
-/** Who joins by an external commit; byte arrays are views on the input. */
+/** The new member of an external commit. Byte arrays are views on the input. */
 export interface Joiner {
   /** Identity of a Basic credential. */
   readonly identity: Uint8Array | undefined;
-  /** The leaf that it removes, if any; members accept only an old one of the same person. */
+  /** The leaf that the commit removes, if any; members accept only an older leaf of the same person. */
   readonly removedLeafIndex: number | undefined;
-  /** Ids of the external PSKs that the commit mixes in, the first few. */
+  /** Ids of the external PSKs of the commit, at most `EXTERNAL_PSK_IDS_MAX`. */
   readonly externalPskIds: readonly Uint8Array[];
 }
 
@@ -54,23 +54,22 @@ export interface ClearProposal {
   /** Present when `senderType` is `member`. */
   readonly senderLeafIndex: number | undefined;
   readonly proposal: ProposalShape;
-  /** What its ProposalRef is computed over. */
+  /** AuthenticatedContent, which the ProposalRef is computed over. */
   readonly authenticatedContent: Uint8Array;
 }
 
-/** What a padded message holds: something encrypted, or a proposal in clear. */
+/** The content of a padded message: a PrivateMessage, or a cleartext proposal. */
 export type GroupMessage =
   | { readonly kind: 'encrypted'; readonly header: PrivateMessageHeader }
   | { readonly kind: 'clearProposal'; readonly proposal: ClearProposal };
 
-/** More are not kept: an external commit needs one for its invite. */
+/** Ids beyond this number are ignored; an external commit needs one, for its invite. */
 const EXTERNAL_PSK_IDS_MAX = 8;
 
 /**
- * Reads a padded message of a conversation: a PrivateMessage with application data or a proposal, or a PublicMessage with a proposal,
- * of this group and epoch. A commit here would fork the group, so only the commit methods carry commits. Does not check that the
- * size is a bucket.
- * @throws MlsFormatError on anything else.
+ * Reads a padded message of this group and epoch: a PrivateMessage with application data or a proposal, or a PublicMessage with a
+ * proposal. Refuses commits, because a commit sent as a message would fork the group. Does not check that the size is a bucket.
+ * @throws MlsFormatError on any other input.
  */
 export function readGroupMessage(padded: Uint8Array, expected: ExpectedFraming): GroupMessage {
   const { header } = readPaddedMessage(padded);
@@ -110,8 +109,8 @@ function clearProposalOf(header: PublicMessageHeader): ClearProposal {
 }
 
 /**
- * Reads a proposal in clear as it was stored.
- * @throws MlsFormatError on anything else.
+ * Reads a stored cleartext proposal.
+ * @throws MlsFormatError on any other input.
  */
 export function readClearProposal(padded: Uint8Array): ClearProposal {
   const { header } = readPaddedMessage(padded);
@@ -119,14 +118,14 @@ export function readClearProposal(padded: Uint8Array): ClearProposal {
   return clearProposalOf(header);
 }
 
-/** ProposalRef, RFC 9420 section 5.2, by the hash of the group's suite. */
+/** Computes the ProposalRef, RFC 9420 section 5.2, with the hash function of the group's suite. */
 export function proposalRef(proposal: ClearProposal, hash: SuiteHash): Uint8Array {
   return refHash('MLS 1.0 Proposal Reference', proposal.authenticatedContent, hash);
 }
 
 /**
  * Reads a Commit that fills `bytes` exactly: a PublicMessage from a member or from a new member, or a PrivateMessage.
- * @throws MlsFormatError on anything else.
+ * @throws MlsFormatError on any other input.
  */
 export function readCommit(bytes: Uint8Array): CommitFraming {
   const header = readMlsMessage(bytes);
@@ -141,7 +140,7 @@ export function readCommit(bytes: Uint8Array): CommitFraming {
   if (senderLeafIndex === undefined) {
     return { groupId, epoch, external: true, encrypted: false, joiner: readJoiner(commit), content: undefined };
   }
-  if (commit.proposals.some(({ type }) => type === 'externalInit')) throw misfit();
+  if (commit.proposals.some(({ type }) => type === 'externalInit')) throw senderTypeMismatch();
   const content = {
     senderLeafIndex,
     path: commit.pathLeaf && { identity: commit.pathLeaf.basicIdentity },
@@ -151,15 +150,15 @@ export function readCommit(bytes: Uint8Array): CommitFraming {
 }
 
 /**
- * RFC 9420 section 12.4.3.2: an external commit has a path, exactly one ExternalInit, at most one Remove, any number of
- * PreSharedKeys, and nothing else.
+ * Reads the joiner of an external commit, which has a path, exactly one ExternalInit, at most one Remove, any number of PreSharedKeys,
+ * and no other proposals (RFC 9420 section 12.4.3.2).
  */
 function readJoiner({ pathLeaf, proposals }: CommitShape): Joiner {
   const removed = proposals.flatMap((proposal) => (proposal.type === 'remove' ? [proposal.leafIndex] : []));
   const externalInits = proposals.filter(({ type }) => type === 'externalInit').length;
   const isOther = ({ type }: CommittedProposal): boolean => !['externalInit', 'remove', 'psk'].includes(type);
   const fits = externalInits === 1 && removed.length <= 1 && !proposals.some(isOther);
-  if (pathLeaf === undefined || !fits) throw misfit();
+  if (pathLeaf === undefined || !fits) throw senderTypeMismatch();
   const pskIds = proposals.flatMap((proposal) =>
     proposal.type === 'psk' && proposal.externalId !== undefined ? [proposal.externalId] : [],
   );
@@ -170,6 +169,6 @@ function readJoiner({ pathLeaf, proposals }: CommitShape): Joiner {
   };
 }
 
-function misfit(): MlsFormatError {
+function senderTypeMismatch(): MlsFormatError {
   return new MlsFormatError('The sender type of the commit does not fit its proposals.');
 }

@@ -6,7 +6,7 @@ import { LEAF_NODE_SOURCE, readExtensions, readLeafNode } from '../key-packages/
 import type { LeafNode } from '../key-packages/leaf-node.ts';
 import { MlsFormatError } from '../encoding/mls-format-error.ts';
 
-/** RFC 9420 section 12.1 and the registry of section 17.4. */
+/** ProposalType, RFC 9420 section 12.1 and the registry of section 17.4. */
 const PROPOSAL_TYPE = {
   add: 1,
   update: 2,
@@ -22,26 +22,26 @@ const PROPOSAL_BY_REFERENCE = 2;
 const PSK_EXTERNAL = 1;
 const PSK_RESUMPTION = 2;
 
-/** What a Proposal in clear says, as far as the service needs it. Byte arrays are views on the input. */
+/** The fields of a cleartext Proposal that the service uses. Byte arrays are views on the input. */
 export type ProposalShape =
-  /** `identity`: of a Basic credential; undefined for another one. */
+  /** `identity`: of a Basic credential; undefined for other credentials. */
   | { readonly type: 'add' | 'update'; readonly identity: Uint8Array | undefined }
   | { readonly type: 'remove'; readonly leafIndex: number }
   /** `externalId`: undefined for a resumption PSK. */
   | { readonly type: 'psk'; readonly externalId: Uint8Array | undefined }
   | { readonly type: 'reinit' | 'externalInit' | 'groupContextExtensions' };
 
-/** A proposal in a Commit: whole, or by the ProposalRef of one that was sent before. */
+/** A proposal in a Commit, by value or by the ProposalRef of a proposal that was sent before. */
 export type CommittedProposal = ProposalShape | { readonly type: 'reference'; readonly ref: Uint8Array };
 
-/** What a Commit in clear says. */
+/** The fields of a cleartext Commit that the service uses. */
 export interface CommitShape {
   /** The committer's new leaf; absent in a commit without a path. */
   readonly pathLeaf: LeafNode | undefined;
   readonly proposals: readonly CommittedProposal[];
 }
 
-/** PreSharedKeyID, section 8.4. @returns the id of an external PSK. */
+/** Reads a PreSharedKeyID, section 8.4. @returns the id of an external PSK, else undefined. */
 function readPskId(reader: ByteReader): Uint8Array | undefined {
   const type = reader.uint8();
   if (type !== PSK_EXTERNAL && type !== PSK_RESUMPTION) throw new MlsFormatError('The MLS PSK type is not known.');
@@ -55,7 +55,7 @@ function readPskId(reader: ByteReader): Uint8Array | undefined {
   return type === PSK_EXTERNAL ? id : undefined;
 }
 
-/** ReInit, section 12.1.5. */
+/** Skips a ReInit, section 12.1.5. */
 function skipReinit(reader: ByteReader): void {
   reader.skipOpaque();
   reader.uint16();
@@ -64,8 +64,7 @@ function skipReinit(reader: ByteReader): void {
 }
 
 /**
- * Reads a Proposal, section 12.1. An unknown type has no length in clear, so its end cannot be found: it can only travel inside a
- * PrivateMessage.
+ * Reads a Proposal, section 12.1. Refuses unknown types, because their length is unknown; clients can send them in a PrivateMessage.
  */
 export function readProposal(reader: ByteReader): ProposalShape {
   switch (reader.uint16()) {
@@ -91,7 +90,7 @@ export function readProposal(reader: ByteReader): ProposalShape {
   }
 }
 
-/** UpdatePath, section 7.6. */
+/** Reads an UpdatePath, section 7.6, and returns its leaf. */
 function readUpdatePath(reader: ByteReader): LeafNode {
   const leaf = readLeafNode(reader, LEAF_NODE_SOURCE.commit);
   reader.vector(() => {

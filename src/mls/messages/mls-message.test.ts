@@ -26,8 +26,8 @@ const SOURCE_PART = {
   keyPackage: Buffer.concat([u8(1), LIFETIME]),
   update: u8(2),
   commit: Buffer.concat([u8(3), opaque(Buffer.alloc(32, 9))]),
-  /** The shape of a key package leaf under another source. */
-  lying: Buffer.concat([u8(2), LIFETIME]),
+  /** The fields of a key package leaf with another source. */
+  mismatched: Buffer.concat([u8(2), LIFETIME]),
 };
 
 function leaf(source: keyof typeof SOURCE_PART, credential = BASIC): Buffer {
@@ -107,7 +107,7 @@ describe('PublicMessage', () => {
     expectOnlyExactLength(publicMessage({ contentType: 3, content: commit([BY_REFERENCE, byValue(body)]) }));
   });
 
-  it('shows group, epoch, content and the sender of a member message', () => {
+  it('returns group, epoch, content and the sender of a member message', () => {
     const bytes = publicMessage({ contentType: 2, content: PROPOSALS.remove });
     const { authenticatedContent, ...header } = readMlsMessage(bytes) as PublicMessageHeader;
     // From the wire format to the membership tag.
@@ -156,8 +156,8 @@ describe('PublicMessage', () => {
       publicMessage({ contentType: 2, content: Buffer.concat([u16(1), keyPackage(leaf('update'))]) }),
     ],
     [
-      'a leaf with the shape of a key package and another source',
-      publicMessage({ contentType: 2, content: Buffer.concat([u16(1), keyPackage(leaf('lying'))]) }),
+      'a leaf with the fields of a key package leaf and another source',
+      publicMessage({ contentType: 2, content: Buffer.concat([u16(1), keyPackage(leaf('mismatched'))]) }),
     ],
     [
       'a key package leaf in an update path',
@@ -188,7 +188,7 @@ describe('PublicMessage', () => {
 describe('readCommit', () => {
   const external = commit([byValue(PROPOSALS.externalInit), byValue(PROPOSALS.remove)]);
 
-  it('tells external commits from members’', () => {
+  it('distinguishes external commits from commits of members', () => {
     expect(readCommit(publicMessage({ sender: 'newMemberCommit', contentType: 3, content: external }))).toEqual({
       groupId: Buffer.from('group'),
       epoch: 4,

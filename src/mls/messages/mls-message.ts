@@ -9,7 +9,7 @@ import { WIRE_FORMAT } from '../encoding/wrapped-structure.ts';
 export type ContentType = 'application' | 'proposal' | 'commit';
 export type SenderType = 'member' | 'external' | 'new_member_proposal' | 'new_member_commit';
 
-/** Clear parts of a PublicMessage, RFC 9420 section 6.2. */
+/** The used fields of a PublicMessage, RFC 9420 section 6.2. */
 export interface PublicMessageHeader {
   readonly wireFormat: 'publicMessage';
   readonly groupId: Uint8Array;
@@ -22,11 +22,11 @@ export interface PublicMessageHeader {
   readonly commit: CommitShape | undefined;
   /** Present when `contentType` is `proposal`. */
   readonly proposal: ProposalShape | undefined;
-  /** AuthenticatedContent, section 6.1: what a ProposalRef is computed over. A view on the input. */
+  /** AuthenticatedContent, section 6.1, which a ProposalRef is computed over. A view on the input. */
   readonly authenticatedContent: Uint8Array;
 }
 
-/** Clear parts of a PrivateMessage, RFC 9420 section 6.3: all that a delivery service sees of it. */
+/** The cleartext fields of a PrivateMessage, RFC 9420 section 6.3. The delivery service can read no others. */
 export interface PrivateMessageHeader {
   readonly wireFormat: 'privateMessage';
   readonly groupId: Uint8Array;
@@ -47,7 +47,7 @@ export interface KeyPackageMessageHeader {
   readonly cipherSuite: number;
 }
 
-/** What an MLSMessage shows in clear. Byte arrays are views on the input. */
+/** The cleartext fields of an MLSMessage. Byte arrays are views on the input. */
 export type MlsMessageHeader =
   | PublicMessageHeader
   | PrivateMessageHeader
@@ -68,8 +68,8 @@ const SENDER_TYPES = new Map<number, SenderType>([
   [4, 'new_member_commit'],
 ]);
 
-/** Content that a sender outside the group may send, RFC 9420 sections 6 and 12.1.8; members may send all. */
-const OUTSIDER_CONTENT: Readonly<Record<Exclude<SenderType, 'member'>, ContentType>> = {
+/** The content type that each non-member sender type may send, RFC 9420 sections 6 and 12.1.8; members may send all types. */
+const NON_MEMBER_CONTENT: Readonly<Record<Exclude<SenderType, 'member'>, ContentType>> = {
   external: 'proposal',
   new_member_proposal: 'proposal',
   new_member_commit: 'commit',
@@ -97,7 +97,7 @@ function readPublicMessage(reader: ByteReader): PublicMessageHeader {
   const index = senderType === 'member' || senderType === 'external' ? reader.uint32() : undefined;
   reader.skipOpaque(); // authenticated_data
   const contentType = readContentType(reader);
-  if (senderType !== 'member' && contentType !== OUTSIDER_CONTENT[senderType]) {
+  if (senderType !== 'member' && contentType !== NON_MEMBER_CONTENT[senderType]) {
     throw new MlsFormatError('This MLS sender type may not send this content type.');
   }
   if (contentType === 'application') reader.skipOpaque();
@@ -140,9 +140,9 @@ function readBody(reader: ByteReader): MlsMessageHeader {
 }
 
 /**
- * Reads one MLSMessage (RFC 9420 section 6) that fills `bytes` exactly. Reads structure only, checks no signature, and
- * knows no cipher suite.
- * @throws MlsFormatError on anything else, and nothing else.
+ * Reads one MLSMessage (RFC 9420 section 6) that fills `bytes` exactly. Reads the structure only, for any cipher suite, and checks no
+ * signature.
+ * @throws MlsFormatError on any other input, and no other error.
  */
 export function readMlsMessage(bytes: Uint8Array): MlsMessageHeader {
   const reader = new ByteReader(bytes);
@@ -152,7 +152,7 @@ export function readMlsMessage(bytes: Uint8Array): MlsMessageHeader {
   return header;
 }
 
-/** How many bytes the MLSMessage at the start of `bytes` takes; undefined if there is none. */
+/** Returns the size of the MLSMessage at the start of `bytes`, or undefined if there is none. */
 export function mlsMessageSizeBytes(bytes: Uint8Array): number | undefined {
   const reader = new ByteReader(bytes);
   try {

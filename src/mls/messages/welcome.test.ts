@@ -12,7 +12,7 @@ function opaque(bytes: Uint8Array): Buffer {
   return Buffer.concat([length, bytes]);
 }
 
-/** A bare Welcome of suite 1 with `count` joiners and the smallest secrets the structure allows. */
+/** A bare Welcome of suite 1 with `count` joiners and the smallest secrets that the structure allows. */
 function welcome(count: number, refSizeBytes = 32): Buffer {
   const joiner = Buffer.concat([opaque(Buffer.alloc(refSizeBytes, 5)), Buffer.of(0, 0)]);
   const secrets = Buffer.concat(Array.from({ length: count }, () => joiner));
@@ -20,14 +20,14 @@ function welcome(count: number, refSizeBytes = 32): Buffer {
   return Buffer.concat([Buffer.of(0, 1), opaque(secrets), Buffer.of(0)]);
 }
 
-it('reads as many joiners as the limit allows and no more', () => {
+it('reads a Welcome with the maximum number of joiners and refuses one joiner more', () => {
   expect(readWelcome(welcome(1)).keyPackageRefs).toHaveLength(1);
   expect(readWelcome(welcome(limits.joinersPerWelcomeMax)).keyPackageRefs).toHaveLength(limits.joinersPerWelcomeMax);
   expect(() => readWelcome(welcome(limits.joinersPerWelcomeMax + 1))).toThrow('more joiners');
 });
 
-it('refuses a Welcome for nobody and references that are no digest', () => {
-  expect(() => readWelcome(welcome(0))).toThrow('for nobody');
+it('refuses a Welcome without joiners, and references whose length is not that of a digest', () => {
+  expect(() => readWelcome(welcome(0))).toThrow('no joiners');
   expect(() => readWelcome(welcome(1, 31))).toThrow('digest');
   expect(() => readWelcome(Buffer.concat([Buffer.of(0, 1, 0, 3), welcome(0)]))).toThrow(MlsFormatError);
 });

@@ -4,7 +4,7 @@ import type { ByteReader } from '../encoding/byte-reader.ts';
 import { MlsFormatError } from '../encoding/mls-format-error.ts';
 import { readWrappedOrBare, WIRE_FORMAT } from '../encoding/wrapped-structure.ts';
 
-/** What a Welcome shows in clear, RFC 9420 section 12.4.3.1: neither group nor epoch. */
+/** The cleartext fields of a Welcome, RFC 9420 section 12.4.3.1. Group and epoch are encrypted. */
 export interface WelcomeHeader {
   readonly cipherSuite: number;
   /** KeyPackageRef of every joiner, in the order of the Welcome. Views on the input. */
@@ -12,7 +12,7 @@ export interface WelcomeHeader {
 }
 
 export interface Welcome extends WelcomeHeader {
-  /** Without an MLSMessage around it. A view on the input. */
+  /** The Welcome without the MLSMessage header. A view on the input. */
   readonly bare: Uint8Array;
 }
 
@@ -28,14 +28,14 @@ export function readWelcomeBody(reader: ByteReader): WelcomeHeader {
       throw new MlsFormatError('The Welcome is for more joiners than the service allows.');
     }
   });
-  if (keyPackageRefs.length === 0) throw new MlsFormatError('The Welcome is for nobody.');
+  if (keyPackageRefs.length === 0) throw new MlsFormatError('The Welcome has no joiners.');
   reader.skipOpaque(); // encrypted_group_info
   return { cipherSuite, keyPackageRefs };
 }
 
 /**
  * Reads a Welcome, in an MLSMessage or bare, that fills `bytes` exactly.
- * @throws MlsFormatError on anything else.
+ * @throws MlsFormatError on any other input.
  */
 export function readWelcome(bytes: Uint8Array): Welcome {
   if (bytes.length > limits.welcomeSizeBytesMax) throw new MlsFormatError('The Welcome is larger than 10485760 bytes.');

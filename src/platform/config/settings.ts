@@ -355,6 +355,12 @@ export const settings = {
     example: 'info',
     about: 'Minimum level of log lines. Unset: warn in production, info elsewhere.',
   }),
+  LOG_FORMAT: setting({
+    group: 'Operations',
+    schema: z.enum(['json', 'text']).optional(),
+    example: 'json',
+    about: 'json: one JSON object in each line. text: lines for people. Unset: text on a terminal, json elsewhere.',
+  }),
   ADMIN_KEY: setting({
     group: 'Operations',
     schema: z.string().min(24, 'must have at least 24 characters').optional(),

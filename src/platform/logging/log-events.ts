@@ -9,6 +9,8 @@ export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as
 
 interface LogEvent {
   readonly level: LogLevel;
+  /** The event as text: a value replaces `{field}`, and a part in `[ ]` is omitted if one of its fields is absent. */
+  readonly text: string;
   readonly fields: Readonly<Record<string, FieldKind>>;
 }
 
@@ -43,22 +45,56 @@ const jobWords = [
 ] as const;
 
 export const logEvents = {
-  server_listening: { level: 'info', fields: { port: 'integer', adminPort: 'integer', startupMs: 'integer' } },
-  server_stopping: { level: 'info', fields: { signal: ['SIGINT', 'SIGTERM', 'other'] } },
-  server_stopped: { level: 'info', fields: { openStreams: 'integer', tookMs: 'integer' } },
-  development_keys_created: { level: 'warn', fields: {} },
-  signature_backend: { level: 'info', fields: { backend: ['secp256k1-native', 'node-crypto'] } },
-  postgres_starting: { level: 'info', fields: { mode: ['created', 'started', 'adopted'] } },
-  postgres_ready: { level: 'info', fields: { port: 'integer', versionMajor: 'integer', tookMs: 'integer' } },
-  postgres_stopped: { level: 'info', fields: { tookMs: 'integer' } },
-  migrations_applied: { level: 'info', fields: { count: 'integer' } },
-  partitions_created: { level: 'debug', fields: { count: 'integer' } },
+  server_listening: {
+    level: 'info',
+    text: 'The server listens on port {port}[, its admin listener on port {adminPort}][, after {startupMs} ms]',
+    fields: { port: 'integer', adminPort: 'integer', startupMs: 'integer' },
+  },
+  server_stopping: {
+    level: 'info',
+    text: 'The server stops ({signal})',
+    fields: { signal: ['SIGINT', 'SIGTERM', 'other'] },
+  },
+  server_stopped: {
+    level: 'info',
+    text: 'The server has stopped[ after {tookMs} ms][; {openStreams} streams were open]',
+    fields: { openStreams: 'integer', tookMs: 'integer' },
+  },
+  development_keys_created: {
+    level: 'warn',
+    text: 'A development key was created in the data folder; without it the names in the database cannot be read',
+    fields: {},
+  },
+  signature_backend: {
+    level: 'info',
+    text: 'Signatures are verified by {backend}',
+    fields: { backend: ['secp256k1-native', 'node-crypto'] },
+  },
+  postgres_starting: {
+    level: 'info',
+    text: 'The embedded Postgres is being prepared ({mode})',
+    fields: { mode: ['created', 'started', 'adopted'] },
+  },
+  postgres_ready: {
+    level: 'info',
+    text: 'Postgres {versionMajor} is ready[ on port {port}][ after {tookMs} ms]',
+    fields: { port: 'integer', versionMajor: 'integer', tookMs: 'integer' },
+  },
+  postgres_stopped: {
+    level: 'info',
+    text: 'The embedded Postgres has stopped[ after {tookMs} ms]',
+    fields: { tookMs: 'integer' },
+  },
+  migrations_applied: { level: 'info', text: 'Migrations applied: {count}', fields: { count: 'integer' } },
+  partitions_created: { level: 'debug', text: 'Partitions created: {count}', fields: { count: 'integer' } },
   request_failed: {
     level: 'error',
+    text: 'Request {requestId} failed: {errorClass}[, SQLSTATE {sqlstate}][, at {at}]',
     fields: { requestId: 'requestId', errorClass: errorClasses, sqlstate: 'sqlstate', at: 'frames' },
   },
   background_failed: {
     level: 'error',
+    text: 'A background part failed ({part}): {errorClass}[, SQLSTATE {sqlstate}][, at {at}]',
     fields: {
       part: [
         'tail',
@@ -78,19 +114,44 @@ export const logEvents = {
       at: 'frames',
     },
   },
-  quota_store_changed: { level: 'warn', fields: { state: ['shared', 'local'] } },
-  horizon_held: { level: 'warn', fields: { lagMs: 'integer', pid: 'integer' } },
-  worker_started: { level: 'info', fields: { adminPort: 'integer', startupMs: 'integer' } },
+  quota_store_changed: {
+    level: 'warn',
+    text: 'Quotas are now counted in the {state} store',
+    fields: { state: ['shared', 'local'] },
+  },
+  horizon_held: {
+    level: 'warn',
+    text: 'The database connection with process id {pid} has held back delivery for {lagMs} ms',
+    fields: { lagMs: 'integer', pid: 'integer' },
+  },
+  worker_started: {
+    level: 'info',
+    text: 'The worker runs[, its admin listener on port {adminPort}][, after {startupMs} ms]',
+    fields: { adminPort: 'integer', startupMs: 'integer' },
+  },
+  worker_stopping: {
+    level: 'info',
+    text: 'The worker stops ({signal})',
+    fields: { signal: ['SIGINT', 'SIGTERM', 'other'] },
+  },
+  worker_stopped: {
+    level: 'info',
+    text: 'The worker has stopped[ after {tookMs} ms]',
+    fields: { tookMs: 'integer' },
+  },
   job_finished: {
     level: 'info',
+    text: 'Job {job} removed {removed} rows[, {removedSizeBytes} bytes][, in {durationMs} ms]',
     fields: { job: jobWords, durationMs: 'integer', removed: 'integer', removedSizeBytes: 'integer' },
   },
   job_not_run: {
     level: 'info',
+    text: 'Job {job} was not run: {reason}',
     fields: { job: jobWords, reason: ['busy', 'paused', 'standby', 'clock', 'done', 'lost'] },
   },
   job_failed: {
     level: 'error',
+    text: 'Job {job} failed: {errorClass}[, SQLSTATE {sqlstate}][, at {at}]',
     fields: {
       job: jobWords,
       errorClass: errorClasses,

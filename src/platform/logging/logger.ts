@@ -1,7 +1,9 @@
 import { pino } from 'pino';
 import type { DestinationStream } from 'pino';
+import type { Config } from '#platform/config/config.ts';
 import { logEvents } from './log-events.ts';
 import type { FieldKind, LogEventName, LogFields, LogLevel } from './log-events.ts';
+import { textDestination } from './text-format.ts';
 
 /** Writes declared events only; free text cannot be logged. */
 export interface Logger {
@@ -13,6 +15,18 @@ const patterns = {
   requestId: /^[0-9a-f]{16}$/,
   frames: /^[\w@./:+ -]{0,600}$/,
 } as const;
+
+export type LogFormat = 'json' | 'text';
+
+/** The logger of a process: JSON lines for programs or text for people, on standard output. */
+export function createProcessLogger(
+  format: LogFormat,
+  { LOG_LEVEL, NODE_ENV }: Pick<Config, 'LOG_LEVEL' | 'NODE_ENV'>,
+): Logger {
+  const level = LOG_LEVEL ?? (NODE_ENV === 'production' ? 'warn' : 'info');
+  const output = pino.destination({ fd: 1, sync: true });
+  return createLogger(level, format === 'text' ? textDestination(output) : output);
+}
 
 /** Creates a JSON-lines logger at `level`; a value that does not match its declared kind is written as `"invalid"`. */
 export function createLogger(level: LogLevel | 'silent', destination?: DestinationStream): Logger {

@@ -1,4 +1,4 @@
-//! A person who signs service tokens as a PDS does (docs/tokens.md).
+//! A person with a key that signs service tokens, as a PDS does (docs/tokens.md).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -24,7 +24,7 @@ impl Account {
         Ok(Self { did: did.into(), key: SigningKey::from_slice(&URL_SAFE_NO_PAD.decode(key)?)? })
     }
 
-    /// A service token for one call of `method` (an NSID): ES256K, alive for a minute, good once.
+    /// Mints a service token for one call of `method` (an NSID), signed with ES256K and valid for a minute.
     pub fn token(&self, service_did: &str, method: &str) -> Outcome<String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let header = json!({ "typ": "JWT", "alg": "ES256K" });
@@ -53,7 +53,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A random UUID (version 4).
+/// Returns a random UUID (version 4).
 pub fn uuid() -> String {
     let mut bytes = random_bytes::<16>();
     bytes[6] = bytes[6] & 0x0f | 0x40;

@@ -1,4 +1,4 @@
-//! People and devices that come and go at random, until a step fails or enough steps were taken.
+//! People and devices join and leave at random, until a step fails or the number of steps is reached.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +11,7 @@ use crate::scenario::{Scenario, removing};
 use crate::steps::{begin, come_back, demand_handshakes};
 
 const DEVICES_OF_A_PERSON_MAX: usize = 3;
-/// The admin, who stays.
+/// The admin, who never leaves.
 const ALICE: usize = 0;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -23,7 +23,7 @@ enum Standing {
 
 struct Person {
     standing: Standing,
-    /// All that are registered.
+    /// All registered devices.
     devices: Vec<usize>,
 }
 
@@ -48,7 +48,7 @@ pub fn play(scenario: &mut Scenario, accounts: Vec<Account>, steps: usize, seed:
 
 static STATE: AtomicU64 = AtomicU64::new(0);
 
-/// A number below `end`; the same ones after the same seed (SplitMix64).
+/// Returns a number below `end`; the same seed gives the same numbers (SplitMix64).
 fn below(end: usize) -> usize {
     let mut z = STATE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -64,8 +64,8 @@ fn change(it: &mut Scenario, people: &mut [Person]) -> Outcome<String> {
     let with =
         |standing| -> Vec<usize> { (1..people.len()).filter(|person| people[*person].standing == standing).collect() };
     let (outside, members, left) = (with(Standing::Outside), with(Standing::Member), with(Standing::Left));
-    let actor = any(&it.readers).ok_or("nobody is left")?;
-    let other = any(&it.readers).ok_or("nobody is left")?;
+    let actor = any(&it.readers).ok_or("no reader is left")?;
+    let other = any(&it.readers).ok_or("no reader is left")?;
     match below(10) {
         0 => update(it, actor),
         1 if other != actor => {
@@ -157,11 +157,11 @@ fn leave(it: &mut Scenario, person: usize, people: &mut [Person]) -> Outcome<Str
     it.devices[person].post("leaveConvo", &json!({ "convoId": it.convo }))?;
     it.readers.retain(|at| !gone.contains(at));
     it.agree()?;
-    let actor = any(&it.readers).ok_or("nobody is left")?;
+    let actor = any(&it.readers).ok_or("no reader is left")?;
     let leaves = it.devices[actor].leaves_of(&did)?;
     it.remove(actor, person, &removing(leaves))?;
     people[person].standing = Standing::Left;
-    // Who comes back does so with one device.
+    // A person rejoins with one device.
     people[person].devices.truncate(1);
     for device in &gone[1..] {
         it.devices[person].post("deleteDevice", &json!({ "deviceId": it.devices[*device].device_id }))?;
@@ -186,12 +186,12 @@ fn new_device(it: &mut Scenario, actor: usize, person: usize, people: &mut [Pers
     Ok(format!("person {person} has device {device}, too"))
 }
 
-/// Of the devices of one person, which all read, one removes another for good.
+/// One device of a person permanently removes another device of the same person.
 fn remove_own_device(it: &mut Scenario, actor: usize, people: &mut [Person]) -> Outcome<String> {
     let Some(person) = people.iter_mut().find(|person| person.devices.contains(&actor)) else {
-        return Err("a device of nobody".into());
+        return Err("a device without a person".into());
     };
-    // The first one is that of the person's account in this program.
+    // The first device has the account's key in this program.
     let Some(gone) = person.devices[1..].iter().copied().find(|device| *device != actor) else {
         return it.talk();
     };

@@ -1,4 +1,4 @@
-//! One device of a person: what it asks the service, and what it does with the answers.
+//! One device of a person: its requests to the service, and its handling of the responses.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -14,10 +14,10 @@ use crate::xrpc::{EventStream, Refusal, Service, base64, from_base64};
 
 const COMMIT_ATTEMPTS: usize = 3;
 const PAGE_SIZE: &str = "100";
-/// Past the lifetime in the package; the service stops at the earlier of the two.
+/// Later than the lifetime in the key package; the service uses the earlier of the two times.
 const PACKAGES_EXPIRE: &str = "2035-01-01T00:00:00.000Z";
 
-/// Somebody's key package, reserved for the caller.
+/// A key package that was claimed by this device.
 pub struct Package {
     pub bytes: Vec<u8>,
     pub hash: String,
@@ -32,11 +32,11 @@ pub struct Device {
     pub convo: String,
     /// `seq` of the last message that was processed.
     seq: u64,
-    /// `msgId`s of messages and proposals of this device.
+    /// The `msgId`s of this device's messages and proposals.
     sent: HashSet<String>,
-    /// SHA-256 of the commit that the service took and that has not come back yet.
+    /// SHA-256 of the commit that the service has accepted and that this device has not read back yet.
     pending: Option<Vec<u8>>,
-    /// What others wrote.
+    /// The texts of other devices.
     pub texts: Vec<String>,
 }
 
@@ -84,7 +84,7 @@ impl Device {
         json!({ "keyPackage": base64(key_package), "cipherSuite": self.suite_name, "expires": PACKAGES_EXPIRE })
     }
 
-    /// Registers the device with one key package, which it returns.
+    /// Registers the device with one key package and returns the key package.
     pub fn register(&mut self, device_name: &str) -> Outcome<Vec<u8>> {
         let key_package = self.engine.new_key_package()?;
         let body = json!({
@@ -110,7 +110,7 @@ impl Device {
         if answer["succeeded"] == count { Ok(()) } else { Err(format!("not all were taken: {answer}").into()) }
     }
 
-    /// One package for each device of `did` that is not in the group.
+    /// Claims one key package for each device of `did` that is not in the group.
     pub fn take_packages(&self, did: &str) -> Outcome<Vec<Package>> {
         let query = [("dids", did), ("cipherSuite", self.suite_name), ("asMlsMessage", "true")];
         let answer = self.get("getKeyPackages", &query)?;
@@ -127,7 +127,7 @@ impl Device {
         if packages.is_empty() { Err(format!("no key package to add: {answer}").into()) } else { Ok(packages) }
     }
 
-    /// Makes a group with one other person, and the conversation around it.
+    /// Creates a group with one other person, and its conversation.
     pub fn create(&mut self, group_id: &[u8], convo: &str, other: &str) -> Outcome<()> {
         let packages = self.take_packages(other)?;
         self.engine.create(group_id)?;
@@ -144,7 +144,7 @@ impl Device {
             "idempotencyKey": uuid(),
         });
         self.post("createConvo", &body)?;
-        // Nobody was there to race: the first commit has no place on the log.
+        // The first commit is not in the log, because no other member could race with it.
         self.engine.accept()?;
         self.convo = convo.into();
         Ok(())
@@ -158,7 +158,7 @@ impl Device {
         self.catch_up()
     }
 
-    /// Joins, or comes back, by external commit. `psk_hash` shows an invite.
+    /// Joins or rejoins by external commit. `psk_hash` is the hash of an invite.
     pub fn join_externally(&mut self, convo: &str, psk_hash: Option<&str>) -> Outcome<()> {
         let mut parameters = vec![("convoId", convo)];
         parameters.extend(psk_hash.map(|hash| ("pskHash", hash)));
@@ -181,7 +181,7 @@ impl Device {
         self.catch_up()
     }
 
-    /// Loses the group's state, and what was read of it.
+    /// Drops the group's state and the position in the log.
     pub fn forget_group(&mut self) -> Outcome<()> {
         self.seq = 0;
         self.engine.forget_group()
@@ -215,7 +215,7 @@ impl Device {
         self.send_message(&self.convo.clone(), &proposal, self.engine.epoch()?)
     }
 
-    /// Asks, from outside the group, for this device to be added with `key_package`; whether its library can.
+    /// Proposes from outside the group to add this device with `key_package`; returns whether its library supports it.
     pub fn propose_joining(&mut self, convo: &str, key_package: &[u8]) -> Outcome<bool> {
         let answer = self.get("getGroupInfo", &[("convoId", convo)])?;
         let Some((proposal, epoch)) = self.engine.propose_joining(&from_base64(&answer["groupInfo"])?, key_package)?
@@ -226,7 +226,7 @@ impl Device {
         Ok(true)
     }
 
-    /// Commits, and after a lost race catches up and commits again.
+    /// Commits; after an EpochMismatch it catches up and commits again.
     pub fn commit(&mut self, changes: &Changes, mut request: impl FnMut(&Commit) -> Request) -> Outcome<()> {
         for _ in 0..COMMIT_ATTEMPTS {
             self.catch_up()?;
@@ -239,7 +239,7 @@ impl Device {
         Err("others always committed first".into())
     }
 
-    /// Sends a commit. It is applied when it comes back, so that everything before it is read in its own epoch.
+    /// Sends a commit. It is applied when it is read back, so that all earlier messages are read in their epoch.
     pub fn submit(&mut self, commit: &Commit, (method, body): Request) -> Outcome<()> {
         if let Err(error) = self.post(method, &body) {
             self.engine.discard()?;
@@ -250,7 +250,7 @@ impl Device {
         if self.pending.take().is_some() { Err("the commit did not come back".into()) } else { Ok(()) }
     }
 
-    /// Processes everything that came since the last call.
+    /// Processes all messages since the last call.
     pub fn catch_up(&mut self) -> Outcome<()> {
         loop {
             let since = self.seq.to_string();
@@ -267,7 +267,7 @@ impl Device {
         }
     }
 
-    /// Processes one message of the conversation; `seq` says in which order.
+    /// Processes one message of the conversation; messages are processed in the order of `seq`.
     fn process(&mut self, message: &Value) -> Outcome<()> {
         let bytes = from_base64(&message["ciphertext"]["$bytes"])?;
         let epoch = message["epoch"].as_u64().ok_or("no epoch")?;
@@ -275,7 +275,7 @@ impl Device {
             return self.process_commit(&bytes, epoch, &from_base64(&message["digest"]["$bytes"])?);
         }
         let is_own = message["id"].as_str().is_some_and(|id| self.sent.contains(id));
-        // Nobody can decrypt their own messages, nor those from before they joined.
+        // A device cannot decrypt its own messages, nor those from before it joined.
         if is_own || epoch < self.engine.epoch()? {
             return Ok(());
         }
@@ -285,7 +285,7 @@ impl Device {
         Ok(())
     }
 
-    /// `epoch` is the one that the commit began.
+    /// `epoch` is the epoch that the commit began.
     fn process_commit(&mut self, commit: &[u8], epoch: u64, digest: &[u8]) -> Outcome<()> {
         // The commit that added this device, or by which it joined.
         if epoch <= self.engine.epoch()? {
@@ -299,12 +299,12 @@ impl Device {
         Ok(())
     }
 
-    /// The events of all conversations from now on.
+    /// Opens the stream of events of all conversations.
     pub fn open_stream(&self) -> Outcome<EventStream> {
         self.service.open_stream(&self.account)
     }
 
-    /// Every leaf of a person.
+    /// Returns every leaf of a person.
     pub fn leaves_of(&self, did: &str) -> Outcome<Vec<u32>> {
         Ok(self.engine.leaves()?.into_iter().filter(|leaf| leaf.did == did).map(|leaf| leaf.index).collect())
     }

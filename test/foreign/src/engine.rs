@@ -1,17 +1,17 @@
-//! What a device needs of an MLS library.
+//! The functions of an MLS library that a device uses.
 
 use std::error::Error;
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// How proposals and commits are framed: as PublicMessage or as PrivateMessage.
+/// The framing of proposals and commits: PublicMessage or PrivateMessage.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Handshakes {
     Plaintext,
     Encrypted,
 }
 
-/// What a commit changes by value; every proposal that was received goes in by reference.
+/// The proposals that a commit has by value; it has every received proposal by reference.
 #[derive(Clone, Default)]
 pub struct Changes {
     /// Key packages.
@@ -22,11 +22,11 @@ pub struct Changes {
     pub group_context: bool,
 }
 
-/// A commit that the server has not taken yet. All messages are whole MLSMessages.
+/// A commit that the server has not accepted yet. All messages are whole MLSMessages.
 pub struct Commit {
     pub message: Vec<u8>,
     pub welcome: Option<Vec<u8>>,
-    /// Of the epoch after the commit, with `ratchet_tree` and `external_pub`.
+    /// The GroupInfo of the epoch after the commit, with `ratchet_tree` and `external_pub`.
     pub group_info: Vec<u8>,
 }
 
@@ -46,19 +46,19 @@ pub struct Leaf {
 pub trait Engine {
     fn signature_key(&self) -> Vec<u8>;
     fn new_key_package(&mut self) -> Outcome<Vec<u8>>;
-    /// The signature key in somebody's key package.
+    /// Returns the signature key in a key package of another device.
     fn key_of_package(&self, key_package: &[u8]) -> Outcome<Vec<u8>>;
 
     fn create(&mut self, group_id: &[u8]) -> Outcome<()>;
     fn join(&mut self, welcome: &[u8]) -> Outcome<()>;
-    /// Joins by external commit, and removes this device's old leaf, if there is one.
+    /// Joins by external commit and removes this device's old leaf, if there is one.
     fn join_externally(&mut self, group_info: &[u8]) -> Outcome<Commit>;
     /// An Add proposal from outside the group, with this key package of this device and the epoch that it is of; nothing
     /// where the library only takes a key package that it makes at that moment, and that can't be published before.
     fn propose_joining(&mut self, group_info: &[u8], key_package: &[u8]) -> Outcome<Option<(Vec<u8>, u64)>>;
     fn forget_group(&mut self) -> Outcome<()>;
 
-    /// Makes a commit; `accept` or `discard` ends it.
+    /// Makes a commit, which stays pending until `accept` or `discard`.
     fn commit(&mut self, changes: &Changes) -> Outcome<Commit>;
     fn accept(&mut self) -> Outcome<()>;
     fn discard(&mut self) -> Outcome<()>;
@@ -70,9 +70,9 @@ pub trait Engine {
     fn receive(&mut self, message: &[u8]) -> Outcome<Received>;
 
     fn epoch(&self) -> Outcome<u64>;
-    /// Equal for all members of one epoch.
+    /// Returns a value that all members of one epoch share.
     fn epoch_authenticator(&self) -> Outcome<Vec<u8>>;
-    /// Of this epoch, with `external_pub`, and with the tree or without.
+    /// Exports the GroupInfo of this epoch with `external_pub`, with or without the tree.
     fn group_info(&self, with_tree: bool) -> Outcome<Vec<u8>>;
     fn leaves(&self) -> Outcome<Vec<Leaf>>;
 }

@@ -5,7 +5,7 @@ use crate::engine::Outcome;
 const LENGTH_SIZE_BYTES: usize = 4;
 const LARGE_STEP_BYTES: usize = 8192;
 
-/// The length of `message` as 4 bytes, big-endian; the message; zeros up to the next permitted size.
+/// Pads a message: its length as 4 bytes big-endian, the message, and zeros up to the next permitted size.
 pub fn wrap(message: &[u8]) -> Vec<u8> {
     let size = LENGTH_SIZE_BYTES + message.len();
     let padded_size = if size <= LARGE_STEP_BYTES {
@@ -19,7 +19,7 @@ pub fn wrap(message: &[u8]) -> Vec<u8> {
     padded
 }
 
-/// The MLS message in an envelope.
+/// Returns the MLS message in an envelope.
 pub fn unwrap(padded: &[u8]) -> Outcome<&[u8]> {
     let (length, rest) = padded.split_first_chunk::<LENGTH_SIZE_BYTES>().ok_or("the envelope is too short")?;
     Ok(rest.get(..u32::from_be_bytes(*length) as usize).ok_or("the envelope names more bytes than it has")?)
@@ -28,7 +28,7 @@ pub fn unwrap(padded: &[u8]) -> Outcome<&[u8]> {
 /// Version and wire format, 2 bytes each.
 const MLS_MESSAGE_HEADER_SIZE_BYTES: usize = 4;
 
-/// What is inside an MLSMessage.
+/// Returns the structure inside an MLSMessage.
 pub fn bare(message: &[u8]) -> &[u8] {
     message.get(MLS_MESSAGE_HEADER_SIZE_BYTES..).unwrap_or_default()
 }

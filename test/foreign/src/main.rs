@@ -1,4 +1,4 @@
-//! Takes clients built on OpenMLS and on mls-rs through a conversation on a running Nightjar.
+//! Runs clients built on OpenMLS and on mls-rs in a conversation on a running Nightjar.
 //!
 //! Reads one JSON object from standard input: `url` and `serviceDid` of the server, `accounts` (a list of `did` and
 //! `key`, the secp256k1 signing key in base64url), and `runs` (a list of `engines`, `handshakes` and `suite`; with
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// How many steps failed.
+/// Returns the number of failed steps.
 fn run() -> Outcome<usize> {
     let input: Value = serde_json::from_reader(std::io::stdin())?;
     let service = Rc::new(Service::new(text(&input, "url")?, text(&input, "serviceDid")?));
@@ -68,7 +68,7 @@ fn run() -> Outcome<usize> {
     Ok(failures)
 }
 
-/// Makes the MLS engine of each device: all of one library, or of both by turns.
+/// Makes the MLS engine of each device: all of one library, or of both libraries alternately.
 fn maker(engines: &str, handshakes: Handshakes, suite: u16) -> Outcome<Maker> {
     let openmls_at: fn(usize) -> bool = match engines {
         "openmls" => |_| true,

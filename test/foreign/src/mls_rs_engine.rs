@@ -21,12 +21,12 @@ use crate::engine::{Changes, Commit, Engine, Handshakes, Leaf, Outcome, Received
 const KEY_PACKAGE_LIFETIME: Duration = Duration::from_secs(84 * 24 * 3600);
 const CLOCK_MARGIN: Duration = Duration::from_secs(3600);
 
-/// When a lifetime begins. One that begins now is refused by OpenMLS within the same second, and by clocks that are behind.
+/// The start of a lifetime, in the past: OpenMLS refuses a lifetime that starts in the present second, and so do clients with a slow clock.
 fn lifetime_start() -> Option<MlsTime> {
     Some(MlsTime::now() - CLOCK_MARGIN)
 }
 
-/// Takes each signature key for a member of its own. `BasicIdentityProvider` takes each credential for one, and then
+/// Identifies members by signature key. `BasicIdentityProvider` identifies them by credential, and therefore
 /// refuses the second device of a person.
 #[derive(Clone)]
 struct DeviceIdentityProvider(BasicIdentityProvider);
@@ -77,14 +77,14 @@ struct MlsRs<C: MlsConfig> {
     group: Option<Group<C>>,
 }
 
-/// A device of `did` with a new signature key.
+/// Creates a device of `did` with a new signature key.
 pub fn new(did: &str, suite: u16, handshakes: Handshakes) -> Outcome<Box<dyn Engine>> {
     let suite = CipherSuite::from(suite);
     let crypto = RustCryptoProvider::default();
     let (secret_key, public_key): (SignatureSecretKey, _) =
         crypto.cipher_suite_provider(suite).ok_or("unknown suite")?.signature_key_generate()?;
     let signature_key = public_key.to_vec();
-    // The credential is the bare DID, also where a person has several devices.
+    // The credential is the bare DID, also if a person has several devices.
     let credential = BasicCredential::new(did.into()).into_credential();
     // `allow_external_commit` makes each commit return a GroupInfo with `external_pub`.
     let commits = CommitOptions::new().with_path_required(true).with_allow_external_commit(true);

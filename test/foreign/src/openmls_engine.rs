@@ -17,11 +17,11 @@ struct OpenMls {
     group: Option<MlsGroup>,
 }
 
-/// A device of `did` with a new signature key.
+/// Creates a device of `did` with a new signature key.
 pub fn new(did: &str, suite: u16, handshakes: Handshakes) -> Outcome<Box<dyn Engine>> {
     let suite = Ciphersuite::try_from(suite)?;
     let signer = SignatureKeyPair::new(suite.signature_algorithm())?;
-    // The credential is the bare DID, also where a person has several devices.
+    // The credential is the bare DID, also if a person has several devices.
     let credential = CredentialWithKey {
         credential: BasicCredential::new(did.into()).into(),
         signature_key: signer.to_public_vec().into(),

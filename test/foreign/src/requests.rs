@@ -1,4 +1,4 @@
-//! Which method takes which commit (docs/rust.md has the table).
+//! The method for each kind of commit (docs/rust.md has the table).
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::xrpc::base64;
 /// A method and its body.
 pub type Request = (&'static str, Value);
 
-/// A commit that changes nobody on the list of members; a Welcome is for further devices of members.
+/// The request for a commit that does not change the list of members; its Welcome is for further devices of members.
 pub fn commit(convo: &str, commit: &Commit) -> Request {
     let mut body = json!({
         "convoId": convo,
@@ -23,7 +23,7 @@ pub fn commit(convo: &str, commit: &Commit) -> Request {
     ("commit", body)
 }
 
-/// A commit that adds a person, and the hashes that `getKeyPackages` gave with the key packages.
+/// The request for a commit that adds a person, with the key package hashes from `getKeyPackages`.
 pub fn add_members(convo: &str, did: &str, hashes: &[&str], commit: &Commit) -> Request {
     let hashes: Vec<_> = hashes.iter().map(|hash| json!({ "did": did, "hash": hash })).collect();
     let body = json!({
@@ -38,7 +38,7 @@ pub fn add_members(convo: &str, did: &str, hashes: &[&str], commit: &Commit) -> 
     ("addMembers", body)
 }
 
-/// A commit that removes every leaf of a person, who may have left already.
+/// The request for a commit that removes every leaf of a person, also after the person has left.
 pub fn remove_member(convo: &str, did: &str, commit: &Commit) -> Request {
     let body = json!({
         "convoId": convo,
@@ -50,7 +50,7 @@ pub fn remove_member(convo: &str, did: &str, commit: &Commit) -> Request {
     ("removeMember", body)
 }
 
-/// What an admin may call instead of `removeMember`.
+/// The request that an admin may send instead of `removeMember`.
 pub fn leave_convo(convo: &str, did: &str, commit: &Commit) -> Request {
     let body = json!({
         "convoId": convo,

@@ -1,4 +1,4 @@
-//! The devices of one conversation, and what several steps do.
+//! The devices of one conversation, and the actions that several steps share.
 
 use std::rc::Rc;
 
@@ -20,7 +20,7 @@ pub struct Scenario {
     suite: u16,
     make: Maker,
     pub devices: Vec<Device>,
-    /// Who reads the conversation now.
+    /// The devices that read the conversation now.
     pub readers: Vec<usize>,
     pub convo: String,
     step: usize,
@@ -37,7 +37,7 @@ pub fn adding(key_package: &[u8]) -> Changes {
 
 pub fn expect_refusal<T>(outcome: Outcome<T>, name: &str) -> Outcome<()> {
     match outcome {
-        Ok(_) => Err(format!("was answered, not refused as {name}").into()),
+        Ok(_) => Err(format!("succeeded instead of being refused as {name}").into()),
         Err(error) if error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.name() == name) => Ok(()),
         Err(error) => Err(error),
     }
@@ -49,7 +49,7 @@ impl Scenario {
         Self { label, handshakes, service, suite, make, devices, readers, convo, step: 0, failures: 0 }
     }
 
-    /// Runs one step and prints how it went. A step says what it did.
+    /// Runs one step and prints its result. A step returns a description of what it did.
     pub fn step<T: Into<String>>(&mut self, name: &str, run: impl FnOnce(&mut Self) -> Outcome<T>) {
         self.step += 1;
         let outcome = run(self);
@@ -59,7 +59,7 @@ impl Scenario {
             Err(error) => {
                 println!("FAILED {label} | {step:02} {name}: {error}");
                 self.failures += 1;
-                // The steps after it should not fail because of it.
+                // Drops pending commits, so that later steps do not fail because of this one.
                 for device in &mut self.devices {
                     device.engine.discard().ok();
                 }
@@ -67,7 +67,7 @@ impl Scenario {
         }
     }
 
-    /// A new device, not registered.
+    /// Creates a new device without registering it.
     pub fn enter(&mut self, account: Rc<Account>) -> Outcome<usize> {
         let at = self.devices.len();
         let engine = (self.make)(at, &account.did)?;
@@ -75,7 +75,7 @@ impl Scenario {
         Ok(at)
     }
 
-    /// Another device of the same person, registered; and its key package.
+    /// Creates and registers another device of the same person, and returns it with its key package.
     pub fn enter_again(&mut self, at: usize) -> Outcome<(usize, Vec<u8>)> {
         let account = Rc::clone(&self.devices[at].account);
         let other = self.enter(account)?;
@@ -87,7 +87,7 @@ impl Scenario {
         self.devices[at].account.did.clone()
     }
 
-    /// Everybody catches up; all must be in the same epoch with the same secrets.
+    /// Makes all devices catch up and checks that they have the same secrets of the same epoch.
     pub fn agree(&mut self) -> Outcome<String> {
         let mut states = Vec::new();
         for at in &self.readers {
@@ -95,7 +95,7 @@ impl Scenario {
             device.catch_up().map_err(|error| format!("device {at} could not catch up: {error}"))?;
             states.push((device.engine.epoch()?, device.engine.epoch_authenticator()?));
         }
-        let Some(first) = states.first() else { return Ok("nobody reads".into()) };
+        let Some(first) = states.first() else { return Ok("no device reads".into()) };
         if states.iter().any(|state| state != first) {
             let epochs: Vec<_> = states.iter().map(|state| state.0).collect();
             return Err(format!("the devices differ; their epochs are {epochs:?}").into());
@@ -103,7 +103,7 @@ impl Scenario {
         Ok(format!("{} devices agree on epoch {}", states.len(), first.0))
     }
 
-    /// Each device writes, and all others read it.
+    /// Each device sends a message, and all other devices read it.
     pub fn talk(&mut self) -> Outcome<String> {
         self.agree()?;
         for at in self.readers.clone() {
@@ -119,13 +119,13 @@ impl Scenario {
         Ok(format!("{} messages, each read by all others", self.readers.len()))
     }
 
-    /// A commit that changes nobody on the list of members.
+    /// Makes a commit that does not change the list of members.
     pub fn commit(&mut self, at: usize, changes: &Changes) -> Outcome<()> {
         let convo = self.convo.clone();
         self.devices[at].commit(changes, |commit| requests::commit(&convo, commit))
     }
 
-    /// `at` adds `added`, whose key package has this hash, to the conversation, who joins by Welcome.
+    /// `at` adds `added`, whose key package has this hash; `added` joins by Welcome.
     pub fn add(&mut self, at: usize, added: usize, changes: &Changes, hash: &str) -> Outcome<()> {
         let (convo, did) = (self.convo.clone(), self.did(added));
         self.devices[at].commit(changes, |commit| requests::add_members(&convo, &did, &[hash], commit))?;
@@ -134,7 +134,7 @@ impl Scenario {
         Ok(())
     }
 
-    /// `at` removes `removed`, who is on the list of members or has left it.
+    /// `at` removes `removed`, a member or a person who has left.
     pub fn remove(&mut self, at: usize, removed: usize, changes: &Changes) -> Outcome<()> {
         let (convo, did) = (self.convo.clone(), self.did(removed));
         let (devices, readers) = (&self.devices, &mut self.readers);
@@ -142,7 +142,7 @@ impl Scenario {
         self.devices[at].commit(changes, |commit| requests::remove_member(&convo, &did, commit))
     }
 
-    /// `updateGroupInfo` of the current epoch.
+    /// Calls `updateGroupInfo` with the GroupInfo of the current epoch.
     pub fn store_group_info(&mut self, at: usize, with_tree: bool) -> Outcome<()> {
         let device = &mut self.devices[at];
         device.catch_up()?;

@@ -1,4 +1,4 @@
-//! What the devices do, step by step.
+//! The steps that the devices run.
 
 use std::rc::Rc;
 
@@ -28,7 +28,7 @@ pub fn play(scenario: &mut Scenario, people: Vec<Account>) {
     refuse(scenario);
     shrink(scenario);
     join_externally(scenario);
-    scenario.step("everybody still writes and reads", |it| it.talk());
+    scenario.step("all devices still send and read messages", |it| it.talk());
 }
 
 pub fn begin(scenario: &mut Scenario, people: Vec<Account>) {
@@ -155,7 +155,7 @@ fn grow(scenario: &mut Scenario) {
         let way = if is_proposed { "as the tablet proposed" } else { "by value" };
         it.agree().map(|agreed| format!("{way}; {agreed}"))
     });
-    scenario.step("everybody writes and reads", |it| it.talk());
+    scenario.step("all devices send and read messages", |it| it.talk());
 }
 
 fn refuse(scenario: &mut Scenario) {
@@ -212,7 +212,7 @@ fn shrink(scenario: &mut Scenario) {
         it.devices[CAROL].post("leaveConvo", &json!({ "convoId": it.convo }))?;
         let listed = it.devices[BOB].get("getConvos", &[])?;
         if listed["conversations"][0]["needsRemovalCommit"][0] != carol {
-            return Err(format!("her removal is not asked for: {listed}").into());
+            return Err(format!("her removal is not requested: {listed}").into());
         }
         it.remove(BOB, CAROL, &Changes::default())?;
         it.agree()
@@ -265,7 +265,7 @@ fn join_externally(scenario: &mut Scenario) {
     });
 }
 
-/// Somebody who left on their own account asks to come back, and does.
+/// A person who has left requests to rejoin, and rejoins.
 pub fn come_back(scenario: &mut Scenario, at: usize) -> Outcome<String> {
     let convo = scenario.convo.clone();
     let device = &mut scenario.devices[at];

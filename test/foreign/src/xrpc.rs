@@ -20,7 +20,7 @@ pub struct Service {
     agent: ureq::Agent,
 }
 
-/// A call that was not answered with 200.
+/// The response to a call with a status other than 200.
 #[derive(Debug)]
 pub struct Refusal {
     pub method: String,
@@ -61,7 +61,7 @@ impl Service {
         answer(method, response)
     }
 
-    /// The events of all conversations of `account` from now on.
+    /// Opens the stream of events of all conversations of `account`.
     pub fn open_stream(&self, account: &Account) -> Outcome<EventStream> {
         let nsid = format!("{NAMESPACE}.streamConvoEvents");
         let response = self
@@ -93,7 +93,7 @@ impl Service {
 pub struct EventStream(BufReader<ureq::BodyReader<'static>>);
 
 impl EventStream {
-    /// The next event for which `pick` has a value.
+    /// Returns the next event for which `pick` returns a value.
     pub fn next<T>(&mut self, pick: impl Fn(&Value) -> Option<T>) -> Outcome<T> {
         let mut line = String::new();
         while self.0.read_line(&mut line)? > 0 {

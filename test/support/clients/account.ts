@@ -5,10 +5,10 @@ import { newSecret } from '#platform/ids.ts';
 import type { DidDocumentJson, LoopbackPlc } from '../network/loopback-plc.ts';
 
 export type AccountCurve = 'secp256k1' | 'p256';
-/** How the DID document writes the key. */
+/** The form of the key in the DID document. */
 export type KeyForm = 'multikey' | 'legacy' | 'jwk';
 
-/** Claims of a service token; an explicit undefined leaves a claim out. */
+/** Claims of a service token; an explicit undefined omits a claim. */
 export interface TokenClaims {
   readonly aud: string;
   readonly lxm: string;
@@ -16,19 +16,19 @@ export interface TokenClaims {
 }
 
 export interface TokenOverrides {
-  /** Seconds since the epoch that `iat` and `exp` count from; default: the system's clock. */
+  /** The time that `iat` and `exp` are based on, in seconds since the epoch; default: the system clock. */
   readonly nowSeconds?: number;
   readonly header?: Readonly<Record<string, unknown>>;
 }
 
-/** A person with a did:plc and a key, who signs service tokens as a PDS does. */
+/** A person with a did:plc and a key that signs service tokens, as a PDS does. */
 export interface Account {
   readonly did: string;
-  /** A token with a fresh `jti` that lives for 60 seconds, unless `claims` says otherwise. */
+  /** Mints a token with a new `jti` that expires after 60 seconds, unless `claims` has other values. */
   mintToken(claims: TokenClaims, overrides?: TokenOverrides): string;
-  /** Signs any header and payload text, for tokens no honest client makes. */
+  /** Signs any header and payload text, for malformed tokens. */
   signToken(headerText: string | Buffer, payloadText: string | Buffer): string;
-  /** The directory serves a new key from now on; tokens are signed with it. A cached document may live a second longer. */
+  /** Replaces the key in the directory and signs later tokens with it. A cached document may be used for another second. */
   rotateKey(): void;
   /** The DID document as registered. */
   document(): DidDocumentJson;
@@ -43,7 +43,7 @@ export interface AccountOptions {
   readonly did?: string;
   /** Fragment of the verification method; default: atproto. */
   readonly fragment?: string;
-  /** Default: one that nobody can reach. */
+  /** Default: an unreachable URL. */
   readonly pdsUrl?: string;
 }
 
@@ -57,7 +57,7 @@ const curves = {
   p256: { name: 'prime256v1', alg: 'ES256', multicodec: [0x80, 0x24], legacy: 'EcdsaSecp256r1VerificationKey2019' },
 } as const;
 
-/** Makes an account and registers its document with `plc`. */
+/** Creates an account and registers its document with `plc`. */
 export function createAccount(plc: Pick<LoopbackPlc, 'register'>, options: AccountOptions = {}): Account {
   const { curve = 'secp256k1', keyForm = 'multikey', did = randomPlcDid(), fragment = 'atproto' } = options;
   const { pdsUrl = 'https://pds.invalid' } = options;

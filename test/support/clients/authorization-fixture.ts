@@ -10,46 +10,46 @@ import type { XrpcClient } from './xrpc-client.ts';
 export const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const weekMs = 7 * 86_400_000;
 
-/** The people of every scene. */
-export interface Cast {
+/** The people of all fixtures. */
+export interface Participants {
   readonly bed: TestBed;
   readonly pds: LoopbackPds;
-  /** Who plays each role; the other device is the member's. */
+  /** The client of each role; `otherDevice` is a second device of the member. */
   readonly clients: Readonly<Record<Role, XrpcClient>>;
-  /** Another admin, and another member, whom things are done to. */
-  readonly deputy: XrpcClient;
-  readonly bystander: XrpcClient;
-  /** Of the member. */
+  /** Another admin and another member, the targets of calls. */
+  readonly otherAdmin: XrpcClient;
+  readonly otherMember: XrpcClient;
+  /** A device of the member. */
   readonly deviceId: string;
-  /** Opens nothing by itself. */
+  /** A cursor of another conversation. */
   readonly cursor: string;
-  /** The MLS client of each. */
+  /** The MLS client of each role. */
   readonly mls: Readonly<Record<Role, MlsMember>>;
   readonly newPerson: () => XrpcClient;
 }
 
-/** A conversation with its people in their roles, or one that does not exist, and things in it, made when asked for. */
-export interface Scene {
-  readonly cast: Cast;
+/** A conversation with people in all roles, or one that does not exist. Its invites, reports and so on are created at first use. */
+export interface ConversationFixture {
+  readonly participants: Participants;
   readonly convoId: string;
   readonly groupId: Buffer;
-  /** Of the group's epoch 0; stored for the conversation. */
+  /** The GroupInfo of epoch 0, also stored for the conversation. */
   readonly groupInfo: () => Promise<Uint8Array>;
-  /** Of the secret of an invite. */
+  /** The hash of an invite's secret. */
   readonly pskHash: () => Promise<string>;
   readonly inviteId: () => Promise<string>;
   readonly reportId: () => Promise<string>;
-  /** A device of somebody in the conversation that waits to be added to it. */
+  /** A device of a member that waits to be added to the conversation. */
   readonly additionId: () => Promise<string>;
   /** A Welcome for the member. */
   readonly welcome: () => Promise<Uint8Array>;
-  /** Somebody who asked the member to chat. */
+  /** A chat request to the member. */
   readonly chatRequest: () => Promise<{ requestId: string; senderDid: string }>;
   /** A block that the member made. */
   readonly block: () => { blockedDid: string; blockUri: string };
-  /** The member's. */
+  /** A device of the member. */
   readonly deviceId: string;
-  /** A further device of the member. */
+  /** Another device of the member. */
   readonly newDeviceId: () => Promise<string>;
 }
 
@@ -71,15 +71,15 @@ async function registerNewDevice(client: XrpcClient, known?: MlsMember): Promise
   return deviceId;
 }
 
-export async function gatherCast(
+export async function createParticipants(
   bed: TestBed,
   pds: LoopbackPds,
   cursorOf: (client: XrpcClient) => Promise<string>,
-): Promise<Cast> {
+): Promise<Participants> {
   const newPerson = (): XrpcClient => bed.client({ account: bed.account({ pdsUrl: pds.url }) });
   const member = newPerson();
   const clients = {
-    stranger: newPerson(),
+    nonMember: newPerson(),
     invited: newPerson(),
     left: newPerson(),
     removed: newPerson(),
@@ -99,30 +99,30 @@ export async function gatherCast(
   for (const [role, client] of Object.entries(clients)) {
     if (client !== member) await registerNewDevice(client, mls[role as Role]);
   }
-  const [deputy, bystander] = [newPerson(), newPerson()];
-  return { bed, pds, clients, mls, deputy, bystander, deviceId, cursor: await cursorOf(deputy), newPerson };
+  const [otherAdmin, otherMember] = [newPerson(), newPerson()];
+  return { bed, pds, clients, mls, otherAdmin, otherMember, deviceId, cursor: await cursorOf(otherAdmin), newPerson };
 }
 
-/** A new conversation at epoch 0 with everybody in their role. */
-export async function newScene(cast: Cast): Promise<Scene> {
-  const { clients, deputy, bystander } = cast;
+/** Creates a conversation at epoch 0 with people in all roles. */
+export async function createConversationFixture(participants: Participants): Promise<ConversationFixture> {
+  const { clients, otherAdmin, otherMember } = participants;
   const { admin, moderator, member, left, removed } = clients;
-  const ground = newGround();
-  const { convoId } = ground;
-  const initialMembers = [deputy, moderator, member, bystander, left, removed].map(({ did }) => did);
+  const ids = newConversationIds();
+  const { convoId } = ids;
+  const initialMembers = [otherAdmin, moderator, member, otherMember, left, removed].map(({ did }) => did);
   await admin.call('createConvo', { groupId: convoId, cipherSuite, initialMembers });
-  await admin.call('promoteAdmin', { convoId, targetDid: deputy.did });
+  await admin.call('promoteAdmin', { convoId, targetDid: otherAdmin.did });
   await admin.call('promoteModerator', { convoId, targetDid: moderator.did });
   await left.call('leaveConvo', { convoId });
   await admin.call('removeMember', { convoId, targetDid: removed.did, idempotencyKey: newUuid() });
   const pskHash = newSecret(32).toString('hex');
   const invite = once(() => admin.call('createInvite', { convoId, pskHash }));
   return {
-    ...ground,
-    cast,
-    deviceId: cast.deviceId,
+    ...ids,
+    participants,
+    deviceId: participants.deviceId,
     groupInfo: once(async () => {
-      const groupInfo = await makeGroup(cast, ground.groupId);
+      const groupInfo = await makeGroup(participants, ids.groupId);
       await admin.call('updateGroupInfo', { convoId, groupInfo: base64(groupInfo), epoch: 0 });
       return groupInfo;
     }),
@@ -132,78 +132,81 @@ export async function newScene(cast: Cast): Promise<Scene> {
     },
     inviteId: async () => (await invite()).inviteId,
     reportId: once(async () => {
-      const report = { convoId, reportedDid: bystander.did, category: 'spam', encryptedContent: newSecret(64) };
-      return (await deputy.call('reportMember', report)).reportId;
+      const report = { convoId, reportedDid: otherMember.did, category: 'spam', encryptedContent: newSecret(64) };
+      return (await otherAdmin.call('reportMember', report)).reportId;
     }),
     additionId: once(async () => {
-      const owner = cast.newPerson();
+      const owner = participants.newPerson();
       await admin.call('addMembers', { convoId, didList: [owner.did] });
       await registerNewDevice(owner);
       const { pendingAdditions } = await admin.call('getPendingDeviceAdditions', { convoIds: [convoId] });
-      return pendingAdditions.find(({ userDid }) => userDid === owner.did)?.id ?? 'none waits';
+      return pendingAdditions.find(({ userDid }) => userDid === owner.did)?.id ?? 'no pending addition';
     }),
-    welcome: once(() => welcomeMember(cast, ground)),
+    welcome: once(() => welcomeMember(participants, ids)),
     chatRequest: once(async () => {
-      const sender = cast.newPerson();
+      const sender = participants.newPerson();
       const { requestId } = await sender.call('sendChatRequest', { recipientDid: member.did });
       return { requestId, senderDid: sender.did };
     }),
     block: () => {
-      const blockedDid = cast.newPerson().did;
-      return { blockedDid, blockUri: cast.pds.block(member.did, blockedDid) };
+      const blockedDid = participants.newPerson().did;
+      return { blockedDid, blockUri: participants.pds.block(member.did, blockedDid) };
     },
     newDeviceId: () => registerNewDevice(member),
   };
 }
 
-/** The same calls can be made about this scene, and nothing in it exists. */
-export function sceneOfNothing(cast: Cast): Scene {
-  const ground = newGround();
+/** Returns a fixture for the same calls whose conversation, devices and so on do not exist. */
+export function missingConversationFixture(participants: Participants): ConversationFixture {
+  const ids = newConversationIds();
   return {
-    ...ground,
-    cast,
+    ...ids,
+    participants,
     deviceId: newUuid(),
-    groupInfo: () => makeGroup(cast, ground.groupId),
+    groupInfo: () => makeGroup(participants, ids.groupId),
     pskHash: async () => newSecret(32).toString('hex'),
     inviteId: async () => newUuid(),
     reportId: async () => newUuid(),
     additionId: async () => `${newUuid()}.${newSecret(16).toString('base64url')}`,
     welcome: async () => craftWelcome([newSecret(32)]),
-    chatRequest: async () => ({ requestId: newUuid(), senderDid: cast.newPerson().did }),
+    chatRequest: async () => ({ requestId: newUuid(), senderDid: participants.newPerson().did }),
     block: () => {
-      const { member } = cast.clients;
-      return { blockedDid: cast.newPerson().did, blockUri: `at://${member.did}/app.bsky.graph.block/3kaaaaaaaaaaa` };
+      const { member } = participants.clients;
+      return {
+        blockedDid: participants.newPerson().did,
+        blockUri: `at://${member.did}/app.bsky.graph.block/3kaaaaaaaaaaa`,
+      };
     },
     newDeviceId: async () => newUuid(),
   };
 }
 
-type Ground = Pick<Scene, 'convoId' | 'groupId'>;
+type ConversationIds = Pick<ConversationFixture, 'convoId' | 'groupId'>;
 
-function newGround(): Ground {
+function newConversationIds(): ConversationIds {
   const groupId = newSecret(16);
   return { groupId, convoId: groupId.toString('hex') };
 }
 
-/** @returns the GroupInfo of a new MLS group of the admin. */
-async function makeGroup({ mls }: Cast, groupId: Buffer): Promise<Uint8Array> {
+/** Creates an MLS group of the admin. @returns its GroupInfo. */
+async function makeGroup({ mls }: Participants, groupId: Buffer): Promise<Uint8Array> {
   const group = mls.admin.inAnotherGroup();
   await group.createGroup(groupId);
   return group.exportGroupInfo();
 }
 
-/** One after the other: a caller who asks twice within ten minutes gets the same key packages. */
+/** Welcomes are made one after the other, because two claims of a caller within ten minutes return the same key packages. */
 let lastWelcome: Promise<unknown> = Promise.resolve();
 
-function welcomeMember(cast: Cast, ground: Ground): Promise<Uint8Array> {
-  const next = lastWelcome.then(() => welcomeNow(cast, ground));
+function welcomeMember(participants: Participants, ids: ConversationIds): Promise<Uint8Array> {
+  const next = lastWelcome.then(() => welcomeNow(participants, ids));
   lastWelcome = next.catch(() => undefined);
   return next;
 }
 
-async function welcomeNow({ clients, mls }: Cast, { convoId, groupId }: Ground): Promise<Uint8Array> {
+async function welcomeNow({ clients, mls }: Participants, { convoId, groupId }: ConversationIds): Promise<Uint8Array> {
   const { admin, member } = clients;
-  // They may have tried optOut meanwhile, and would not be found.
+  // Another test may have called optOut for the member.
   await member.call('optIn', {});
   await member.call('publishKeyPackages', { keyPackages: [await keyPackageOf(mls.member)] });
   const { keyPackages } = await admin.call('getKeyPackages', { dids: [member.did], cipherSuite });

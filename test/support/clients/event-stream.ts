@@ -3,13 +3,13 @@ import { decodeAll, encode } from '@atproto/lex-cbor';
 import { WebSocket } from 'ws';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/subscribeConvoEvents.defs.ts';
 import type { $Message } from '#xrpc/lexicon/blue/catbird/mls/subscribeConvoEvents.defs.ts';
-import { noteRefusal } from '../seen-refusals.ts';
+import { noteRefusal } from '../recorded-refusals.ts';
 import { errorNameOf } from './xrpc-client.ts';
 import type { XrpcClient } from './xrpc-client.ts';
 
 const namespace = 'blue.catbird.mls.subscribeConvoEvents';
 
-/** One of the events that the contract names. */
+/** An event of the contract. */
 export type StreamMessage = Extract<$Message, { cursor: string }>;
 type Kind = StreamMessage['$type'] extends infer Type
   ? Type extends `${typeof namespace}#${infer Name}`
@@ -18,25 +18,25 @@ type Kind = StreamMessage['$type'] extends infer Type
   : never;
 export type StreamEventOf<Name extends Kind> = Extract<StreamMessage, { $type: `${typeof namespace}#${Name}` }>;
 
-/** A live subscription as a client holds it. */
+/** The client side of a live subscription. */
 export interface EventStream {
-  /** Everything received so far behind the frame that opens a stream, each checked against the lexicon. */
+  /** All events received so far, without the opening frame; each is checked against the lexicon. */
   readonly events: readonly StreamMessage[];
-  /** Resolves with the cursor of the frame that opens a stream. Servers of former releases send none. */
+  /** Resolves with the cursor of the opening frame. Servers of previous releases send none. */
   readonly opened: Promise<string>;
-  /** Of the last event, or of the opening frame; undefined before it, unless the stream was opened with one. */
+  /** The cursor of the last event or of the opening frame; before them, the cursor that the stream was opened with. */
   readonly cursor: string | undefined;
   /** The error frame that ended the stream, if one did. */
   readonly error: { readonly error: string; readonly message: string } | undefined;
   /** Resolves when the socket is closed. */
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
-  /** The next event of a kind for which `fits` holds, behind the one that was returned last. @throws Error after `timeoutMs`. */
+  /** Returns the next event of a kind for which `fits` is true, after the last returned one. @throws Error after `timeoutMs`. */
   next<Name extends Kind>(
     kind: Name,
     fits?: (event: StreamEventOf<Name>) => boolean,
     timeoutMs?: number,
   ): Promise<StreamEventOf<Name>>;
-  /** Says that the person types, or stopped; as public clients do, in JSON or in CBOR. */
+  /** Sends a typing frame, in JSON or in CBOR; public clients use both. */
   type(convoId: string, isTyping: boolean, form?: 'json' | 'cbor'): void;
   /** Stops reading from the network. */
   pause(): void;
@@ -50,7 +50,7 @@ export interface EventStreamOptions {
   readonly convoId?: string | undefined;
   /** Default: a new one from getSubscriptionTicket. */
   readonly ticket?: string | undefined;
-  /** Of a server; default: the client's. */
+  /** URL of the server; default: the client's server. */
   readonly url?: string | undefined;
 }
 
@@ -75,7 +75,7 @@ export async function openEventStream(client: XrpcClient, options: EventStreamOp
   if (convoId !== undefined) search.set('convoId', convoId);
   const url = (options.url ?? client.server.url).replace(/^http/, 'ws');
   const socket = new WebSocket(`${url}/xrpc/${namespace}?${search.toString()}`);
-  // Before `open`, so that no frame is missed that comes in the same packet.
+  // Listens before `open`, so that a frame in the same packet is not missed.
   const stream = readEvents(socket, cursor);
   await opened(socket);
   return stream;
@@ -191,7 +191,7 @@ function changed(waiting: Set<() => void>, timeoutMs: number): Promise<void> {
   });
 }
 
-/** A frame is two DAG-CBOR maps, header and body. @throws Error when it does not fit the contract. */
+/** Parses a frame, which is two DAG-CBOR maps, header and body. @throws Error when it violates the contract. */
 function parseFrame(data: Buffer): StreamMessage | { error: string; message: string } {
   const [header, body, ...rest] = [...decodeAll(data)];
   if (!isMap(header) || !isMap(body) || rest.length > 0) throw new TypeError('a frame is two maps');
@@ -209,7 +209,7 @@ function textIn(map: Record<string, unknown>, field: string): string {
   return value;
 }
 
-/** The frame that every stream begins with, and that tells of nothing. */
+/** Whether an event is the opening frame of a stream. */
 export function isOpening(event: StreamMessage): boolean {
   return 'code' in event && event.code === 'streamOpened';
 }

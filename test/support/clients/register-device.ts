@@ -4,7 +4,7 @@ import { MlsDevice } from '../mls/mls-device.ts';
 import type { KeyPackageOptions } from '../mls/mls-device.ts';
 import type { XrpcClient } from './xrpc-client.ts';
 
-/** A registered device and the references (hex) of the packages it published. */
+/** A registered device and the KeyPackageRefs (hex) of its published packages. */
 export interface RegisteredDevice {
   readonly deviceId: string;
   readonly device: MlsDevice;
@@ -13,7 +13,7 @@ export interface RegisteredDevice {
 
 const dayMs = 86_400_000;
 
-/** Registers an MLS client of the account, a new one by default, with `packages` fresh key packages, through the endpoint. */
+/** Calls registerDevice with an MLS client of the account (default: a new one) and `packages` new key packages. */
 export async function registerTestDevice(
   client: XrpcClient,
   options: { name?: string; uuid?: string; packages?: number; device?: MlsDevice } = {},
@@ -31,7 +31,7 @@ export async function registerTestDevice(
   return { deviceId, device, refs: made.map(({ ref }) => ref) };
 }
 
-/** Publishes one more package of a device, which is named if its id is given. @returns its reference in hex. */
+/** Publishes another package of a device; the request contains its id if given. @returns the KeyPackageRef in hex. */
 export async function publishTestPackage(
   client: XrpcClient,
   { device, deviceId }: Pick<RegisteredDevice, 'device'> & Partial<RegisteredDevice>,

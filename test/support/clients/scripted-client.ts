@@ -6,7 +6,7 @@ import type { EventStream } from './event-stream.ts';
 import { MlsMember } from '../mls/mls-member.ts';
 import type { XrpcClient } from './xrpc-client.ts';
 
-/** The status is all that a public client looks at when a call fails. */
+/** A failed call; public clients read only its status. */
 class CallFailed extends Error {
   override readonly name = 'CallFailed';
   readonly status: number;
@@ -17,7 +17,7 @@ class CallFailed extends Error {
   }
 }
 
-/** One conversation as the client keeps it. */
+/** The client's state of one conversation. */
 interface Group {
   mls: MlsMember;
   lastSeq: number;
@@ -29,12 +29,12 @@ const dayMs = 86_400_000;
 const attemptsMax = 6;
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
-/** As public clients send the packages of a new device. */
+/** The encoding in which public clients send the packages of a new device. */
 const base64Url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
 const bytesField = z.object({ $bytes: z.string() }).transform(({ $bytes }) => Buffer.from($bytes, 'base64'));
 
-/** The fields that the client reads of each answer, in its spelling; what else comes is left alone. */
-const answers = {
+/** The fields that the client reads of each response, in its spelling; other fields are ignored. */
+const responses = {
   registerDevice: z.object({
     deviceId: z.string(),
     mlsDid: z.string(),
@@ -110,8 +110,8 @@ type Fields = Readonly<Record<string, unknown>>;
 type Search = Readonly<Record<string, string | number | readonly string[]>>;
 
 /**
- * One device of a person that goes through the flows of the public client: plain JSON in that client's field spelling, only
- * status 200 counts as success, and of failures only the status is read.
+ * One device of a person that runs the flows of the public client: plain JSON in that client's field spelling; only status 200 is
+ * success, and only the status of failures is read.
  */
 export class ScriptedClient {
   readonly #client: XrpcClient;
@@ -146,7 +146,7 @@ export class ScriptedClient {
     return this.#stream;
   }
 
-  /** Equal on two devices exactly when they share the group's secrets. */
+  /** A value that two devices share exactly when they have the same secrets of the group. */
   secretsOf(convoId: string): string {
     return this.#group(convoId).mls.epochAuthenticator;
   }
@@ -158,7 +158,7 @@ export class ScriptedClient {
   /** Flow 1. */
   async register(deviceName: string): Promise<void> {
     const keyPackages = await this.#newPackages(2, base64Url);
-    const registered = await this.#post('registerDevice', answers.registerDevice, {
+    const registered = await this.#post('registerDevice', responses.registerDevice, {
       deviceName,
       deviceUUID: this.#deviceUUID,
       keyPackages: keyPackages.map(({ keyPackage, cipherSuite, expires }) => ({ keyPackage, cipherSuite, expires })),
@@ -167,52 +167,52 @@ export class ScriptedClient {
     if (registered.mlsDid !== `${this.did}#${registered.deviceId}`) throw new Error('an unexpected mlsDid');
     this.#deviceId = registered.deviceId;
     const { deviceId } = registered;
-    await this.#post('optIn', answers.optIn, { deviceId });
+    await this.#post('optIn', responses.optIn, { deviceId });
     const token = { deviceId, pushToken: newSecret(32).toString('hex'), deviceName, platform: 'ios' };
-    await this.#post('registerDeviceToken', answers.succeeded, token);
+    await this.#post('registerDeviceToken', responses.succeeded, token);
   }
 
-  /** Flow 2. @returns how many packages the service now holds ready. */
-  async keepPackages(): Promise<number> {
-    const stats = await this.#get('getKeyPackageStats', answers.getKeyPackageStats, { cipherSuite: suite });
+  /** Flow 2. @returns the number of available packages. */
+  async replenishPackages(): Promise<number> {
+    const stats = await this.#get('getKeyPackageStats', responses.getKeyPackageStats, { cipherSuite: suite });
     if (stats.needsReplenish) {
       const keyPackages = await this.#newPackages(stats.threshold * 2 - stats.available, base64);
-      await this.#post('publishKeyPackages', answers.publishKeyPackages, { keyPackages });
+      await this.#post('publishKeyPackages', responses.publishKeyPackages, { keyPackages });
     }
     await this.syncPackages();
-    return (await this.#get('getKeyPackageStats', answers.getKeyPackageStats, { cipherSuite: suite })).available;
+    return (await this.#get('getKeyPackageStats', responses.getKeyPackageStats, { cipherSuite: suite })).available;
   }
 
-  /** A last-resort package as ts-mls makes them by default: its lifetime has no end. */
-  async keepLastResort(): Promise<void> {
+  /** Publishes a last-resort package with the default lifetime of ts-mls, which has no end. */
+  async publishLastResort(): Promise<void> {
     const { bytes, ref } = await this.#device.createKeyPackage({ lastResort: 'extension', lifetime: defaultLifetime });
     this.#localHashes.add(ref);
     const expires = new Date(Date.now() + 3_650 * dayMs).toISOString();
     const item = { keyPackage: base64(bytes), cipherSuite: suite, expires };
-    await this.#post('publishKeyPackages', answers.publishKeyPackages, { keyPackages: [item] });
+    await this.#post('publishKeyPackages', responses.publishKeyPackages, { keyPackages: [item] });
   }
 
   async syncPackages(): Promise<{ serverHashes: string[]; orphanedCount: number; deletedCount: number }> {
-    return this.#post('syncKeyPackages', answers.syncKeyPackages, {
+    return this.#post('syncKeyPackages', responses.syncKeyPackages, {
       localHashes: [...this.#localHashes],
       deviceId: this.#deviceId,
     });
   }
 
-  /** The device was restored from a backup that knows no unused key package. */
+  /** Drops all unused key packages, as after a restore from a backup. */
   forgetPackages(): void {
     this.#localHashes.clear();
   }
 
-  /** Flow 3. @param uninvited are listed as members without a Welcome for them. */
+  /** Flow 3. @param uninvited members without a Welcome. */
   async create(
     name: string,
     others: readonly ScriptedClient[],
     uninvited: readonly ScriptedClient[] = [],
   ): Promise<string> {
     const dids = others.map(({ did }) => did);
-    const { statuses } = await this.#get('getOptInStatus', answers.getOptInStatus, { dids });
-    if (!statuses.every(({ optedIn }) => optedIn)) throw new Error('somebody has not opted in');
+    const { statuses } = await this.#get('getOptInStatus', responses.getOptInStatus, { dids });
+    if (!statuses.every(({ optedIn }) => optedIn)) throw new Error('a person has not opted in');
     const mls = this.#device.inAnotherGroup();
     const groupId = newSecret(16);
     const convoId = groupId.toString('hex');
@@ -220,7 +220,7 @@ export class ScriptedClient {
     this.#groups.set(convoId, { mls, lastSeq: 0, texts: [] });
     const packages = await this.#fetchPackages(dids);
     const pending = await mls.addMembers(packages.map(({ keyPackage }) => Buffer.from(keyPackage, 'base64')));
-    const convo = await this.#post('createConvo', answers.convoView, {
+    const convo = await this.#post('createConvo', responses.convoView, {
       groupId: convoId,
       idempotencyKey: newUuid(),
       cipherSuite: suite,
@@ -238,19 +238,19 @@ export class ScriptedClient {
   async updateGroupInfo(convoId: string): Promise<void> {
     const { mls } = this.#group(convoId);
     const groupInfo = base64(await mls.exportGroupInfo());
-    await this.#post('updateGroupInfo', answers.updateGroupInfo, { convoId, groupInfo, epoch: mls.epoch });
+    await this.#post('updateGroupInfo', responses.updateGroupInfo, { convoId, groupInfo, epoch: mls.epoch });
   }
 
-  /** Flow 4, adding. @returns how many tries it took. */
+  /** Flow 4, adding. @returns the number of attempts. */
   async add(convoId: string, others: readonly ScriptedClient[]): Promise<number> {
     return this.#addPackages(convoId, await this.#fetchPackages(others.map(({ did }) => did)));
   }
 
-  /** Flow 4, removing. @returns how many tries it took. */
+  /** Flow 4, removing. @returns the number of attempts. */
   async remove(convoId: string, other: ScriptedClient): Promise<number> {
     return this.#changeGroup(convoId, async (mls) => {
       const { commit } = await mls.removeMember(other.did);
-      const { epochHint } = await this.#post('removeMember', answers.removeMember, {
+      const { epochHint } = await this.#post('removeMember', responses.removeMember, {
         convoId,
         targetDid: other.did,
         idempotencyKey: newUuid(),
@@ -261,32 +261,32 @@ export class ScriptedClient {
     });
   }
 
-  /** Flow 5: by Welcome if there is a good one, else by external commit. @returns which it was. */
+  /** Flow 5: joins by Welcome if there is a usable one, else by external commit. @returns the way it joined. */
   async join(convoId: string): Promise<'welcome' | 'external'> {
-    const convos = await this.#get('getConvos', z.object({ conversations: z.array(answers.convoView) }), {});
+    const convos = await this.#get('getConvos', z.object({ conversations: z.array(responses.convoView) }), {});
     if (!convos.conversations.some(({ groupId }) => groupId === convoId)) throw new Error('not in the list');
     const mls = this.#device.inAnotherGroup();
-    const welcome = await this.#unless([404, 410], this.#get('getWelcome', answers.getWelcome, { convoId }));
+    const welcome = await this.#unless([404, 410], this.#get('getWelcome', responses.getWelcome, { convoId }));
     if (welcome === undefined) return this.joinByCommit(convoId, 'join');
     try {
       await mls.joinByWelcome(Buffer.from(welcome.welcome, 'base64'));
     } catch {
-      await this.#post('invalidateWelcome', answers.invalidateWelcome, { convoId, reason: 'cannot be opened' });
+      await this.#post('invalidateWelcome', responses.invalidateWelcome, { convoId, reason: 'cannot be opened' });
       return this.joinByCommit(convoId, 'join');
     }
-    await this.#post('confirmWelcome', answers.confirmWelcome, { convoId, success: true });
+    await this.#post('confirmWelcome', responses.confirmWelcome, { convoId, success: true });
     this.#groups.set(convoId, { mls, lastSeq: 0, texts: [] });
     await this.catchUp(convoId);
     return 'welcome';
   }
 
-  /** `resync` when the device has lost the group's state. */
+  /** Joins by external commit. @param mode `resync` when the device has lost the group's state. */
   async joinByCommit(convoId: string, mode: 'join' | 'resync'): Promise<'external'> {
     for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-      const stored = await this.#unless([404], this.#get('getGroupInfo', answers.getGroupInfo, { convoId }));
+      const stored = await this.#unless([404], this.#get('getGroupInfo', responses.getGroupInfo, { convoId }));
       if (stored === undefined) {
-        const { requested } = await this.#post('groupInfoRefresh', answers.requested, { convoId });
-        if (!requested) throw new Error('there is nobody to ask');
+        const { requested } = await this.#post('groupInfoRefresh', responses.requested, { convoId });
+        if (!requested) throw new Error('no member can refresh the GroupInfo');
         await new Promise((resolve) => setTimeout(resolve, 100));
         continue;
       }
@@ -298,7 +298,7 @@ export class ScriptedClient {
         idempotencyKey: newUuid(),
         groupInfo: base64(pending.groupInfo),
       };
-      const joining = this.#post('processExternalCommit', answers.processExternalCommit, body);
+      const joining = this.#post('processExternalCommit', responses.processExternalCommit, body);
       const joined = await this.#unless([409], joining);
       if (joined === undefined) continue;
       mls.acceptCommit();
@@ -309,9 +309,9 @@ export class ScriptedClient {
     throw new Error('the group could not be joined');
   }
 
-  /** Asks to be added anew. @returns how many others there are to do it. */
-  async askForReaddition(convoId: string): Promise<number> {
-    return (await this.#post('readdition', answers.requested, { convoId })).activeMembers;
+  /** Requests to be added again. @returns the number of other active members. */
+  async requestReaddition(convoId: string): Promise<number> {
+    return (await this.#post('readdition', responses.requested, { convoId })).activeMembers;
   }
 
   /** Flow 6. @returns the message's seq. */
@@ -320,7 +320,7 @@ export class ScriptedClient {
     for (let attempt = 1; attempt <= attemptsMax; attempt++) {
       const [msgId, ciphertext] = [newUuid(), await mls.encrypt(text)];
       this.#sent.add(msgId);
-      const sending = this.#post('sendMessage', answers.sendMessage, {
+      const sending = this.#post('sendMessage', responses.sendMessage, {
         convoId,
         msgId,
         idempotencyKey: newUuid(),
@@ -335,7 +335,7 @@ export class ScriptedClient {
     throw new Error('the message could not be sent');
   }
 
-  /** Flow 7: connects, from the last cursor on if there is one. */
+  /** Flow 7: opens the stream, from the last cursor if there is one. */
   async connect(): Promise<void> {
     this.#stream = await openEventStream(this.#client, { cursor: this.#cursor });
   }
@@ -346,12 +346,12 @@ export class ScriptedClient {
     this.#stream = undefined;
   }
 
-  /** Reads everything behind the last known message; commits are applied, own messages skipped. */
+  /** Reads all messages after the last known one, applies commits and skips its own messages. */
   async catchUp(convoId: string): Promise<void> {
     const group = this.#group(convoId);
     for (;;) {
       const search = { convoId, limit: 100, sinceSeq: group.lastSeq };
-      const { messages, gapInfo } = await this.#get('getMessages', answers.getMessages, search);
+      const { messages, gapInfo } = await this.#get('getMessages', responses.getMessages, search);
       if (gapInfo?.hasGaps === true && group.lastSeq > 0) throw new Error('messages are missing');
       if (messages.length === 0) return;
       for (const message of messages) {
@@ -365,19 +365,19 @@ export class ScriptedClient {
     }
   }
 
-  async pendingAdditions(): Promise<z.infer<typeof answers.getPendingDeviceAdditions>['pendingAdditions']> {
+  async pendingAdditions(): Promise<z.infer<typeof responses.getPendingDeviceAdditions>['pendingAdditions']> {
     const search = { limit: 50 };
-    return (await this.#get('getPendingDeviceAdditions', answers.getPendingDeviceAdditions, search)).pendingAdditions;
+    return (await this.#get('getPendingDeviceAdditions', responses.getPendingDeviceAdditions, search)).pendingAdditions;
   }
 
-  /** Flow 8. @returns false when somebody else is at it. */
+  /** Flow 8. @returns false when another device has claimed the addition. */
   async addNewDevice(addition: { readonly id: string; readonly convoId: string }): Promise<boolean> {
     const id = { pendingAdditionId: addition.id };
-    const claim = await this.#post('claimPendingDeviceAddition', answers.claimPendingDeviceAddition, id);
+    const claim = await this.#post('claimPendingDeviceAddition', responses.claimPendingDeviceAddition, id);
     if (!claim.claimed || claim.keyPackage === undefined) return false;
     await this.#addPackages(addition.convoId, [claim.keyPackage]);
     const newEpoch = this.#group(addition.convoId).mls.epoch;
-    await this.#post('completePendingDeviceAddition', answers.succeeded, { ...id, newEpoch });
+    await this.#post('completePendingDeviceAddition', responses.succeeded, { ...id, newEpoch });
     return true;
   }
 
@@ -389,7 +389,7 @@ export class ScriptedClient {
       const { commit, welcome } = await mls.addMembers(
         packages.map(({ keyPackage }) => Buffer.from(keyPackage, 'base64')),
       );
-      const { newEpoch } = await this.#post('addMembers', answers.addMembers, {
+      const { newEpoch } = await this.#post('addMembers', responses.addMembers, {
         convoId,
         idempotencyKey: newUuid(),
         didList: [...new Set(packages.map(({ did }) => did))],
@@ -403,7 +403,7 @@ export class ScriptedClient {
     return attempts;
   }
 
-  /** Tries a commit until no other one comes before it. */
+  /** Retries a commit until it wins its epoch. @returns the number of attempts. */
   async #changeGroup(convoId: string, tryCommit: (mls: MlsMember) => Promise<number>): Promise<number> {
     const { mls } = this.#group(convoId);
     for (let attempt = 1; attempt <= attemptsMax; attempt++) {
@@ -424,8 +424,8 @@ export class ScriptedClient {
     dids: readonly string[],
   ): Promise<{ did: string; keyPackage: string; keyPackageHash: string }[]> {
     const search = { dids, cipherSuite: suite };
-    const { keyPackages, missing } = await this.#get('getKeyPackages', answers.getKeyPackages, search);
-    if (missing !== undefined && missing.length > 0) throw new Error('somebody has no key packages');
+    const { keyPackages, missing } = await this.#get('getKeyPackages', responses.getKeyPackages, search);
+    if (missing !== undefined && missing.length > 0) throw new Error('a person has no key packages');
     return keyPackages;
   }
 
@@ -455,13 +455,13 @@ export class ScriptedClient {
     }
   }
 
-  async #post<T>(method: string, answer: z.ZodType<T>, body: Fields): Promise<T> {
+  async #post<T>(method: string, schema: z.ZodType<T>, body: Fields): Promise<T> {
     const { status, text } = await this.#client.raw(method, { body: JSON.stringify(body) });
     if (status !== 200) throw new CallFailed(method, status);
-    return answer.parse(JSON.parse(text));
+    return schema.parse(JSON.parse(text));
   }
 
-  async #get<T>(method: string, answer: z.ZodType<T>, params: Search): Promise<T> {
+  async #get<T>(method: string, schema: z.ZodType<T>, params: Search): Promise<T> {
     const search = new URLSearchParams(
       Object.entries(params).flatMap(([key, value]) =>
         [value].flat().map((item): [string, string] => [key, String(item)]),
@@ -469,6 +469,6 @@ export class ScriptedClient {
     );
     const { status, text } = await this.#client.raw(method, { search: `?${search.toString()}` });
     if (status !== 200) throw new CallFailed(method, status);
-    return answer.parse(JSON.parse(text));
+    return schema.parse(JSON.parse(text));
   }
 }

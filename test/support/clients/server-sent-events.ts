@@ -5,7 +5,7 @@ import { lexParse } from '@atproto/lex-json';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/subscribeConvoEvents.defs.ts';
 import { isOpening } from './event-stream.ts';
 import type { EventStream, StreamEventOf, StreamMessage } from './event-stream.ts';
-import { noteRefusal } from '../seen-refusals.ts';
+import { noteRefusal } from '../recorded-refusals.ts';
 import { errorNameOf } from './xrpc-client.ts';
 import type { XrpcClient } from './xrpc-client.ts';
 
@@ -13,19 +13,19 @@ const method = 'streamConvoEvents';
 const namespace = 'blue.catbird.mls';
 type Kind = Parameters<EventStream['next']>[0];
 
-/** An open streamConvoEvents as a client holds it. */
+/** The client side of an open streamConvoEvents. */
 export interface ServerSentEvents {
   readonly headers: IncomingHttpHeaders;
-  /** Everything received so far behind the event that opens a stream, each checked against the lexicon of the WebSocket's events. */
+  /** All events received so far, without the opening event; each is checked against the lexicon of the WebSocket's events. */
   readonly events: readonly StreamMessage[];
-  /** Resolves with the id of the event that opens the stream. */
+  /** Resolves with the id of the opening event. */
   readonly opened: Promise<string>;
   /** The `id:` lines, one for each of `events`. */
   readonly ids: readonly string[];
   readonly comments: readonly string[];
-  /** Resolves when the answer ends, `aborted` when it was cut off. */
+  /** Resolves when the response ends; `aborted` if the connection closed before its end. */
   readonly ended: Promise<'complete' | 'aborted'>;
-  /** The next event of a kind for which `fits` holds, behind the one that was returned last. @throws Error after ten seconds. */
+  /** Returns the next event of a kind for which `fits` is true, after the last returned one. @throws Error after ten seconds. */
   next<Name extends Kind>(kind: Name, fits?: (event: StreamEventOf<Name>) => boolean): Promise<StreamEventOf<Name>>;
   /** Stops reading from the network. */
   pause(): void;
@@ -52,7 +52,7 @@ export class ServerSentEventsRefused extends Error {
   }
 }
 
-/** Opens streamConvoEvents; resolves when the headers are there. @throws ServerSentEventsRefused. */
+/** Opens streamConvoEvents; resolves when the headers have arrived. @throws ServerSentEventsRefused. */
 export async function openServerSentEvents(
   client: XrpcClient,
   options: ServerSentEventsOptions = {},
@@ -66,7 +66,7 @@ export async function openServerSentEvents(
     ...(options.lastEventId === undefined ? {} : { 'Last-Event-ID': options.lastEventId }),
   };
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    // A socket of its own: a paused answer must not hold up others.
+    // Uses its own socket, so that a paused response does not block others.
     const url = `${client.server.url}/xrpc/${namespace}.${method}?${search.toString()}`;
     get(url, { headers, agent: false }, resolve).on('error', reject);
   });

@@ -4,12 +4,12 @@ import type { InferInput, InferOutput, LexValue, Payload, Query, Schema } from '
 import * as mls from '#xrpc/lexicon/blue/catbird/mls.ts';
 import type { WireValue } from '#xrpc/wire-value.ts';
 import type { Account } from './account.ts';
-import { noteRefusal } from '../seen-refusals.ts';
+import { noteRefusal } from '../recorded-refusals.ts';
 
 type Lexicons = typeof mls;
 type MainOf<Name extends keyof Lexicons> = Lexicons[Name] extends { readonly main: infer Main } ? Main : never;
 
-/** Every method of the contract but the subscription. */
+/** Every method of the contract except the subscription. */
 export type MethodName = {
   [Name in keyof Lexicons]: MainOf<Name> extends never ? never : MainOf<Name> extends Query | Procedure ? Name : never;
 }[keyof Lexicons];
@@ -22,10 +22,10 @@ export type RequestOf<Name extends MethodName> =
     : MainOf<Name> extends Query
       ? WireValue<InferInput<MainOf<Name>['parameters']>>
       : never;
-export type AnswerOf<Name extends MethodName> =
+export type ResponseOf<Name extends MethodName> =
   MainOf<Name> extends Query | Procedure ? InferOutput<BodyOf<MainOf<Name>['output']>> : never;
 
-/** A refusal as it came over the wire. */
+/** An error response. */
 export class XrpcFailure extends Error {
   override readonly name = 'XrpcFailure';
   readonly status: number;
@@ -33,34 +33,34 @@ export class XrpcFailure extends Error {
   readonly body: Readonly<Record<string, unknown>>;
   readonly headers: Headers;
 
-  constructor(method: string, answer: RawAnswer) {
-    const body = JSON.parse(answer.text) as Record<string, unknown>;
-    super(`${method} was refused: ${answer.status} ${String(body['error'])}`);
-    this.status = answer.status;
+  constructor(method: string, response: RawResponse) {
+    const body = JSON.parse(response.text) as Record<string, unknown>;
+    super(`${method} was refused: ${response.status} ${String(body['error'])}`);
+    this.status = response.status;
     this.error = String(body['error']);
     this.body = body;
-    this.headers = answer.headers;
+    this.headers = response.headers;
   }
 }
 
-/** The error name in a refusal. */
-export function errorNameOf(answer: Pick<RawAnswer, 'text'>): unknown {
-  return (JSON.parse(answer.text) as Record<string, unknown>)['error'];
+/** Returns the error name of an error response. */
+export function errorNameOf(response: Pick<RawResponse, 'text'>): unknown {
+  return (JSON.parse(response.text) as Record<string, unknown>)['error'];
 }
 
-export interface RawAnswer {
+export interface RawResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
 }
 
-/** What to send instead of what the lexicon asks for. */
+/** A request that need not fit the lexicon. */
 export interface RawRequest {
   readonly verb?: 'GET' | 'POST';
   readonly search?: string;
   readonly body?: string | Uint8Array<ArrayBuffer>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Default: a fresh one for this method. */
+  /** Default: a new token for this method. */
   readonly token?: string;
 }
 
@@ -69,13 +69,13 @@ export interface XrpcClient {
   readonly account: Account;
   readonly did: string;
   readonly server: ServerAddress;
-  /** Calls a method with a fresh token; `$bytes` become Uint8Array both ways. @throws XrpcFailure for a refusal. */
-  call<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<AnswerOf<Name>>;
-  /** The refusal that a call must end with. @throws Error when it is answered. */
+  /** Calls a method with a new token; `$bytes` are Uint8Array in request and response. @throws XrpcFailure for an error response. */
+  call<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<ResponseOf<Name>>;
+  /** Returns the refusal of a call. @throws Error when the call succeeds. */
   refusal<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<XrpcFailure>;
-  /** Sends anything. */
-  raw(name: string, request?: RawRequest): Promise<RawAnswer>;
-  /** A fresh token for this method. */
+  /** Sends a request without any check. */
+  raw(name: string, request?: RawRequest): Promise<RawResponse>;
+  /** Mints a new token for this method. */
   token(name: string): string;
 }
 
@@ -91,7 +91,7 @@ const timeoutMs = 20_000;
 export function createXrpcClient({ server, account }: { server: ServerAddress; account: Account }): XrpcClient {
   const token = (name: string): string => account.mintToken({ aud: server.serviceDid, lxm: `${namespace}.${name}` });
   const raw: XrpcClient['raw'] = async (name, request = {}) => {
-    const response = await fetch(`${server.url}/xrpc/${namespace}.${name}${request.search ?? ''}`, {
+    const fetched = await fetch(`${server.url}/xrpc/${namespace}.${name}${request.search ?? ''}`, {
       method: request.verb ?? (request.body === undefined ? 'GET' : 'POST'),
       headers: {
         Authorization: `Bearer ${request.token ?? token(name)}`,
@@ -101,15 +101,15 @@ export function createXrpcClient({ server, account }: { server: ServerAddress; a
       ...(request.body === undefined ? {} : { body: request.body }),
       signal: AbortSignal.timeout(timeoutMs),
     });
-    const answer = { status: response.status, headers: response.headers, text: await response.text() };
-    if (answer.status !== 200 && answer.text.startsWith('{')) noteRefusal(name, String(errorNameOf(answer)));
-    return answer;
+    const response = { status: fetched.status, headers: fetched.headers, text: await fetched.text() };
+    if (response.status !== 200 && response.text.startsWith('{')) noteRefusal(name, String(errorNameOf(response)));
+    return response;
   };
-  async function call<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<AnswerOf<Name>> {
-    const answer = await raw(name, rawRequest(name, request));
-    if (answer.status !== 200) throw new XrpcFailure(name, answer);
-    // The server checks each answer against the lexicon that this type comes from.
-    return lexParse(answer.text) as AnswerOf<Name>;
+  async function call<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<ResponseOf<Name>> {
+    const response = await raw(name, rawRequest(name, request));
+    if (response.status !== 200) throw new XrpcFailure(name, response);
+    // The server checks each response against the lexicon that this type is generated from.
+    return lexParse(response.text) as ResponseOf<Name>;
   }
   return {
     account,
@@ -119,14 +119,14 @@ export function createXrpcClient({ server, account }: { server: ServerAddress; a
     raw,
     call,
     async refusal(name, request) {
-      const answer = await raw(name, rawRequest(name, request));
-      if (answer.status === 200) throw new Error(`${name} was answered, not refused`);
-      return new XrpcFailure(name, answer);
+      const response = await raw(name, rawRequest(name, request));
+      if (response.status === 200) throw new Error(`${name} succeeded instead of being refused`);
+      return new XrpcFailure(name, response);
     },
   };
 }
 
-/** The request that the method's lexicon asks for. */
+/** Encodes a request as the method's lexicon requires. */
 export function rawRequest<Name extends MethodName>(name: Name, request: RequestOf<Name>): RawRequest {
   const fields = Object.entries(request as object).filter(([, value]) => value !== undefined);
   if (lexicons[name].main instanceof Procedure) {

@@ -3,7 +3,7 @@ import { newSecret } from '#platform/ids.ts';
 import { opaque, uint16, uint64 } from './crafted-mls.ts';
 import { wrapInEnvelope } from './mls-padding.ts';
 
-// Commits and proposals as PublicMessage, right in structure, with random keys and signatures: the service can check neither.
+// Commits and proposals as PublicMessages with valid structure and random keys and signatures, which the service cannot check.
 
 const empty = opaque(Buffer.alloc(0));
 const [proposalContent, commitContent] = [2, 3];
@@ -15,7 +15,7 @@ function leafNode(did: string, source: number, afterSource: readonly Buffer[]): 
   return Buffer.concat([...keys, ...capabilities, Buffer.of(source), ...afterSource, empty, opaque(newSecret(64))]);
 }
 
-/** Proposals by what they say. */
+/** Proposals by type. */
 export const proposals = {
   add: (did: string): Buffer => {
     const leaf = leafNode(did, 1, [uint64(0), uint64(4_000_000_000)]);
@@ -37,7 +37,7 @@ export const byReference = (ref: Uint8Array): Buffer => Buffer.concat([Buffer.of
 interface InGroup {
   readonly groupId: Uint8Array;
   readonly epoch: number;
-  /** Leaf index of whoever signs. */
+  /** Leaf index of the signer. */
   readonly leaf: number;
 }
 
@@ -47,7 +47,7 @@ function publicMessage({ groupId, epoch }: InGroup, sender: Buffer, content: Buf
 
 const memberSender = (leaf: number): Buffer => Buffer.concat([Buffer.of(1), uint16(0), uint16(leaf)]);
 
-/** @param commit.did the credential of the path's leaf; without one there is no path. */
+/** Makes a commit of a member. @param commit.did the DID in the path's leaf; undefined for a commit without a path. */
 export function craftClearCommit(
   commit: InGroup & { readonly did: string | undefined; readonly proposals: readonly Buffer[] },
 ): Buffer {
@@ -75,7 +75,7 @@ export function craftClearProposal(
   const parts = [Buffer.of(proposalContent), given.proposal, opaque(newSecret(64))];
   const untagged = publicMessage(given, sender, Buffer.concat(parts));
   const message = Buffer.concat([untagged, ...(senderType === 'member' ? [opaque(newSecret(32))] : [])]);
-  // AuthenticatedContent begins behind the version and ends in front of the membership tag.
+  // AuthenticatedContent begins after the version and ends before the membership tag.
   const referred = Buffer.concat([opaque(Buffer.from('MLS 1.0 Proposal Reference')), opaque(untagged.subarray(2))]);
   const ref = createHash('sha256').update(referred).digest();
   return { message, padded: Buffer.from(wrapInEnvelope(message)), ref };

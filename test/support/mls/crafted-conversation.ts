@@ -1,8 +1,8 @@
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { craftApplication } from './crafted-mls.ts';
-import type { AnswerOf, RequestOf, XrpcClient } from '../clients/xrpc-client.ts';
+import type { ResponseOf, RequestOf, XrpcClient } from '../clients/xrpc-client.ts';
 
-/** A conversation at epoch 0 whose messages are framed as MLS and hold random bytes: for tests without cryptography. */
+/** A conversation at epoch 0 whose messages have MLS framing and random ciphertexts, for tests without cryptography. */
 export interface CraftedConversation {
   readonly convoId: string;
   readonly groupId: Buffer;
@@ -28,7 +28,7 @@ export interface CraftedMessage {
   readonly delivery?: 'persistent' | 'ephemeral';
 }
 
-/** The body of a sendMessage. */
+/** Makes the body of a sendMessage request. */
 export function craftMessage(
   conversation: CraftedConversation,
   message: CraftedMessage = {},
@@ -42,6 +42,6 @@ export function sendCrafted(
   sender: XrpcClient,
   conversation: CraftedConversation,
   message: CraftedMessage = {},
-): Promise<AnswerOf<'sendMessage'>> {
+): Promise<ResponseOf<'sendMessage'>> {
   return sender.call('sendMessage', craftMessage(conversation, message));
 }

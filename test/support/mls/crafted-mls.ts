@@ -8,8 +8,8 @@ const byValue = 1;
 const envelopeHeadSizeBytes = 4;
 
 /**
- * A PrivateMessage with a commit that ends `epoch`: the framing is right, the ciphertext is random. For races over hundreds
- * of epochs, where making real commits would take minutes.
+ * Makes a PrivateMessage with a commit that ends `epoch`, with valid framing and a random ciphertext. For tests over hundreds of epochs,
+ * for which real commits would take minutes.
  */
 export function craftCommit(groupId: Uint8Array, epoch: number): Buffer {
   return craftPrivateMessage(groupId, epoch, contentTypes.commit);
@@ -18,15 +18,15 @@ export function craftCommit(groupId: Uint8Array, epoch: number): Buffer {
 export interface CraftedJoin {
   readonly groupId: Uint8Array;
   readonly epoch: number;
-  /** In the credential of the new leaf. */
+  /** The DID in the credential of the new leaf. */
   readonly did: string;
   /** Ids of external PSKs. */
   readonly pskIds?: readonly Uint8Array[];
-  /** How many leaves it removes. */
+  /** Number of removed leaves. */
   readonly removes?: number;
 }
 
-/** A PublicMessage with an external commit that ends `epoch` (RFC 9420 section 12.4.3.2): right in structure, with random keys. */
+/** Makes a PublicMessage with an external commit that ends `epoch` (RFC 9420 section 12.4.3.2), with random keys. */
 export function craftExternalCommit({ groupId, epoch, did, pskIds = [], removes = 0 }: CraftedJoin): Buffer {
   const externalInit = [Buffer.of(byValue), uint16(proposalTypes.externalInit), opaque(newSecret(32))];
   const remove = Buffer.concat([Buffer.of(byValue), uint16(proposalTypes.remove), Buffer.alloc(4)]);
@@ -61,7 +61,7 @@ export function craftExternalCommit({ groupId, epoch, did, pskIds = [], removes 
   ]);
 }
 
-/** A framed application message in the padding envelope; fills `bucketSizeBytes` exactly. */
+/** Makes a framed application message in the padding envelope of exactly `bucketSizeBytes`. */
 export function craftApplication(groupId: Uint8Array, epoch: number, bucketSizeBytes = 512): Buffer {
   const message = craftPrivateMessage(groupId, epoch, contentTypes.application);
   const padded = Buffer.alloc(bucketSizeBytes);
@@ -70,7 +70,7 @@ export function craftApplication(groupId: Uint8Array, epoch: number, bucketSizeB
   return padded;
 }
 
-/** A Welcome for the packages `refs`, with random secrets (RFC 9420 section 12.4.3.1). */
+/** Makes a Welcome for the key packages `refs`, with random secrets (RFC 9420 section 12.4.3.1). */
 export function craftWelcome(refs: readonly Uint8Array[], cipherSuite = 1): Buffer {
   const secrets = refs.flatMap((ref) => [opaque(ref), opaque(newSecret(32)), opaque(newSecret(48))]);
   return Buffer.concat([
@@ -105,7 +105,7 @@ export function uint16(value: number): Buffer {
   return Buffer.of(value >> 8, value & 0xff);
 }
 
-/** `opaque<V>` of RFC 9420 section 2.1.2, up to 2^30 bytes. */
+/** Encodes `opaque<V>` of RFC 9420 section 2.1.2, up to 2^30 bytes. */
 export function opaque(bytes: Uint8Array): Buffer {
   if (bytes.length < 64) return Buffer.concat([Buffer.of(bytes.length), bytes]);
   if (bytes.length < 16_384) return Buffer.concat([uint16(0x4000 | bytes.length), bytes]);

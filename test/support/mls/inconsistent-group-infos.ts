@@ -1,16 +1,16 @@
 import type { GroupInfoTBS } from 'ts-mls/groupInfo.js';
 import { decodeRatchetTree, encodeRatchetTree, type Node, type RatchetTree } from 'ts-mls/ratchetTree.js';
 
-import type { GroupInfoFault } from '#mls/group-info/group-info-mismatch.ts';
+import type { GroupInfoMismatch } from '#mls/group-info/group-info-mismatch.ts';
 
 import { decodeMessage } from './mls-decoding.ts';
 
-/** What a member can say wrongly in a GroupInfo that carries their own valid signature. */
-export interface Lie {
+/** A GroupInfo with an inconsistency and a valid signature of a member. */
+export interface InconsistentGroupInfo {
   readonly name: string;
-  /** The fault that must be found; `format` is one of the structure. */
-  readonly fault: GroupInfoFault | 'format';
-  readonly tell: (truth: GroupInfoTBS) => GroupInfoTBS;
+  /** The mismatch that must be found; `format` is an error of the structure. */
+  readonly mismatch: GroupInfoMismatch | 'format';
+  readonly make: (valid: GroupInfoTBS) => GroupInfoTBS;
 }
 
 export function decodeGroupInfo(message: Uint8Array): GroupInfoTBS {
@@ -37,7 +37,7 @@ function twice(tbs: GroupInfoTBS, name: ExtensionName): GroupInfoTBS {
   return { ...tbs, extensions: [...tbs.extensions, ...tbs.extensions.filter((one) => one.extensionType === name)] };
 }
 
-/** The ratchet tree of `tbs`, in full size. */
+/** The full-size ratchet tree of `tbs`. */
 export function treeOf(tbs: GroupInfoTBS): RatchetTree {
   const data = tbs.extensions.find(({ extensionType }) => extensionType === 'ratchet_tree')?.extensionData;
   const decoded = data && decodeRatchetTree(data, 0);
@@ -49,7 +49,7 @@ function withTree(tbs: GroupInfoTBS, change: (tree: RatchetTree) => RatchetTree)
   return withData(tbs, 'ratchet_tree', () => encodeRatchetTree(change(treeOf(tbs))));
 }
 
-/** Node indices of leaves in use, or of parents in use. */
+/** Node indices of the non-blank leaves, or of the non-blank parents. */
 function used(tree: RatchetTree, nodeType: Node['nodeType']): number[] {
   return tree.flatMap((node, index) => (node?.nodeType === nodeType ? [index] : []));
 }
@@ -58,21 +58,25 @@ const flipped = (bytes: Uint8Array): Uint8Array => bytes.map((byte, index) => (i
 
 const inContext = (
   name: string,
-  fault: Lie['fault'],
+  mismatch: InconsistentGroupInfo['mismatch'],
   change: (context: GroupInfoTBS['groupContext']) => Partial<GroupInfoTBS['groupContext']>,
-): Lie => ({
+): InconsistentGroupInfo => ({
   name,
-  fault,
-  tell: (truth) => ({ ...truth, groupContext: { ...truth.groupContext, ...change(truth.groupContext) } }),
+  mismatch,
+  make: (valid) => ({ ...valid, groupContext: { ...valid.groupContext, ...change(valid.groupContext) } }),
 });
 
-/** Changes the first parent in use. */
-function inParent(name: string, fault: Lie['fault'], change: (leaves: number[], tree: RatchetTree) => number[]): Lie {
+/** Changes the first non-blank parent. */
+function inParent(
+  name: string,
+  mismatch: InconsistentGroupInfo['mismatch'],
+  change: (leaves: number[], tree: RatchetTree) => number[],
+): InconsistentGroupInfo {
   return {
     name,
-    fault,
-    tell: (truth) =>
-      withTree(truth, (tree) => {
+    mismatch,
+    make: (valid) =>
+      withTree(valid, (tree) => {
         const [at] = used(tree, 'parent');
         return tree.map((node, index) =>
           index === at && node?.nodeType === 'parent'
@@ -91,21 +95,21 @@ function inParent(name: string, fault: Lie['fault'], change: (leaves: number[], 
 
 const inTree = (
   name: string,
-  fault: Lie['fault'],
+  mismatch: InconsistentGroupInfo['mismatch'],
   change: (tree: RatchetTree, signer: number) => RatchetTree,
-): Lie => ({
+): InconsistentGroupInfo => ({
   name,
-  fault,
-  tell: (truth) => withTree(truth, (tree) => change(tree, truth.signer)),
+  mismatch,
+  make: (valid) => withTree(valid, (tree) => change(tree, valid.signer)),
 });
 
 const unknown = { extensionType: 0xf0f0, extensionData: new Uint8Array() };
 
-/** Leaf nodes other than the signer's. */
+/** Node indices of the non-blank leaves, except the signer's. */
 const others = (tree: RatchetTree, signer: number): number[] => used(tree, 'leaf').filter((at) => at !== 2 * signer);
 
-/** For a group with at least three members, a blank leaf, a parent in use and a root in use. */
-export const lies: readonly Lie[] = [
+/** Requires a group with at least three members, a blank leaf, a non-blank parent and a non-blank root. */
+export const inconsistentGroupInfos: readonly InconsistentGroupInfo[] = [
   inContext('another group', 'otherGroup', ({ groupId }) => ({ groupId: flipped(groupId) })),
   inContext('a longer group id', 'otherGroup', ({ groupId }) => ({ groupId: Buffer.concat([groupId, groupId]) })),
   inContext('no group id', 'otherGroup', () => ({ groupId: new Uint8Array() })),
@@ -123,14 +127,14 @@ export const lies: readonly Lie[] = [
   })),
   inContext('no transcript hash', 'transcriptHashLength', () => ({ confirmedTranscriptHash: new Uint8Array() })),
   inContext('an extension of the context twice', 'repeatedExtension', () => ({ extensions: [unknown, unknown] })),
-  { name: 'no ratchet tree', fault: 'format', tell: (truth) => without(truth, 'ratchet_tree') },
-  { name: 'two ratchet trees', fault: 'format', tell: (truth) => twice(truth, 'ratchet_tree') },
-  { name: 'an empty ratchet tree', fault: 'format', tell: (truth) => withTree(truth, () => []) },
+  { name: 'no ratchet tree', mismatch: 'format', make: (valid) => without(valid, 'ratchet_tree') },
+  { name: 'two ratchet trees', mismatch: 'format', make: (valid) => twice(valid, 'ratchet_tree') },
+  { name: 'an empty ratchet tree', mismatch: 'format', make: (valid) => withTree(valid, () => []) },
   {
     name: 'a blank node at the end of the tree',
-    fault: 'format',
-    tell: (truth) =>
-      withData(truth, 'ratchet_tree', (data) => {
+    mismatch: 'format',
+    make: (valid) =>
+      withData(valid, 'ratchet_tree', (data) => {
         // The body is longer than 16,383 bytes only with post-quantum keys.
         const size = [1, 2, 4][(data[0] ?? 0) >> 6] ?? 1;
         const body = Buffer.concat([data.subarray(size), Buffer.of(0)]);
@@ -141,77 +145,77 @@ export const lies: readonly Lie[] = [
   },
   {
     name: 'a byte behind the tree',
-    fault: 'format',
-    tell: (truth) => withData(truth, 'ratchet_tree', (data) => Buffer.concat([data, Buffer.of(0)])),
+    mismatch: 'format',
+    make: (valid) => withData(valid, 'ratchet_tree', (data) => Buffer.concat([data, Buffer.of(0)])),
   },
-  { name: 'no external key', fault: 'noExternalPub', tell: (truth) => without(truth, 'external_pub') },
-  { name: 'two external keys', fault: 'repeatedExtension', tell: (truth) => twice(truth, 'external_pub') },
+  { name: 'no external key', mismatch: 'noExternalPub', make: (valid) => without(valid, 'external_pub') },
+  { name: 'two external keys', mismatch: 'repeatedExtension', make: (valid) => twice(valid, 'external_pub') },
   {
     name: 'an external key that is empty',
-    fault: 'externalPubLength',
-    tell: (truth) => withData(truth, 'external_pub', () => new Uint8Array()),
+    mismatch: 'externalPubLength',
+    make: (valid) => withData(valid, 'external_pub', () => new Uint8Array()),
   },
   {
     name: 'a cut external key',
-    fault: 'externalPubLength',
-    tell: (truth) => withData(truth, 'external_pub', (data) => data.slice(0, -1)),
+    mismatch: 'externalPubLength',
+    make: (valid) => withData(valid, 'external_pub', (data) => data.slice(0, -1)),
   },
   {
     name: 'a longer external key',
-    fault: 'externalPubLength',
-    tell: (truth) => withData(truth, 'external_pub', (data) => Buffer.concat([data, Buffer.of(1, 2, 3)])),
+    mismatch: 'externalPubLength',
+    make: (valid) => withData(valid, 'external_pub', (data) => Buffer.concat([data, Buffer.of(1, 2, 3)])),
   },
   {
     name: 'an unknown extension twice',
-    fault: 'repeatedExtension',
-    tell: (truth) => ({ ...truth, extensions: [...truth.extensions, unknown, unknown] }),
+    mismatch: 'repeatedExtension',
+    make: (valid) => ({ ...valid, extensions: [...valid.extensions, unknown, unknown] }),
   },
   {
     name: 'a cut confirmation tag',
-    fault: 'confirmationTagLength',
-    tell: (truth) => ({ ...truth, confirmationTag: truth.confirmationTag.slice(0, -1) }),
+    mismatch: 'confirmationTagLength',
+    make: (valid) => ({ ...valid, confirmationTag: valid.confirmationTag.slice(0, -1) }),
   },
   {
     name: 'no confirmation tag',
-    fault: 'confirmationTagLength',
-    tell: (truth) => ({ ...truth, confirmationTag: new Uint8Array() }),
+    mismatch: 'confirmationTagLength',
+    make: (valid) => ({ ...valid, confirmationTag: new Uint8Array() }),
   },
   {
     name: 'a longer confirmation tag',
-    fault: 'confirmationTagLength',
-    tell: (truth) => ({ ...truth, confirmationTag: Buffer.concat([truth.confirmationTag, truth.confirmationTag]) }),
+    mismatch: 'confirmationTagLength',
+    make: (valid) => ({ ...valid, confirmationTag: Buffer.concat([valid.confirmationTag, valid.confirmationTag]) }),
   },
-  { name: 'a signer behind the tree', fault: 'noSignerLeaf', tell: (truth) => ({ ...truth, signer: 1_000 }) },
+  { name: 'a signer behind the tree', mismatch: 'noSignerLeaf', make: (valid) => ({ ...valid, signer: 1_000 }) },
   {
     name: 'the largest signer index',
-    fault: 'noSignerLeaf',
-    tell: (truth) => ({ ...truth, signer: 0xffff_ffff }),
+    mismatch: 'noSignerLeaf',
+    make: (valid) => ({ ...valid, signer: 0xffff_ffff }),
   },
   {
     name: 'a blank leaf as signer',
-    fault: 'noSignerLeaf',
-    tell: (truth) => ({ ...truth, signer: treeOf(truth).findIndex((node, at) => at % 2 === 0 && !node) / 2 }),
+    mismatch: 'noSignerLeaf',
+    make: (valid) => ({ ...valid, signer: treeOf(valid).findIndex((node, at) => at % 2 === 0 && !node) / 2 }),
   },
   {
     name: 'another member as signer',
-    fault: 'signature',
-    tell: (truth) => ({ ...truth, signer: (others(treeOf(truth), truth.signer)[0] ?? 0) / 2 }),
+    mismatch: 'signature',
+    make: (valid) => ({ ...valid, signer: (others(treeOf(valid), valid.signer)[0] ?? 0) / 2 }),
   },
-  inTree('a member left out of the tree', 'treeHash', (tree, signer) => {
-    const [gone] = others(tree, signer);
+  inTree('a member missing in the tree', 'treeHash', (tree, signer) => {
+    const [missing] = others(tree, signer);
     return tree.map((node, index) =>
-      index === gone
+      index === missing
         ? undefined
         : node?.nodeType === 'parent'
           ? { ...node, parent: { ...node.parent, unmergedLeaves: [] } }
           : node,
     );
   }),
-  inTree('two leaves that have changed places', 'treeHash', (tree, signer) => {
+  inTree('two swapped leaves', 'treeHash', (tree, signer) => {
     const [a = 0, b = 0] = others(tree, signer);
     return tree.map((node, index) => (index === a ? tree[b] : index === b ? tree[a] : node));
   }),
-  inTree('somebody else in a leaf', 'treeHash', (tree, signer) => {
+  inTree('another identity in a leaf', 'treeHash', (tree, signer) => {
     const [at] = others(tree, signer);
     return tree.map((node, index) =>
       index === at && node?.nodeType === 'leaf'

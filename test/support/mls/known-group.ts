@@ -9,12 +9,12 @@ import { decodeGroupInfo } from './inconsistent-group-infos.ts';
 import { MlsMember } from './mls-member.ts';
 import { randomPlcDid } from '../clients/account.ts';
 
-const names = ['alice', 'bob', 'carol', 'dave', 'eve', 'ghost', 'gina'] as const;
+const names = ['alice', 'bob', 'carol', 'dave', 'eve', 'unlisted', 'gina'] as const;
 export type Name = (typeof names)[number];
 
 /**
- * Who has which leaves. Alice and Dave are admins, Carol is a moderator, Bob and Gina are members; Eve has left and waits for her
- * removal; the ghost is in the MLS group and never was on the roster. Leaf 12 is blank.
+ * The leaves of each person. Alice and Dave are admins, Carol is a moderator, Bob and Gina are members; Eve has left and has not been
+ * removed from the MLS group; `unlisted` is in the MLS group but not on the roster. Leaf 12 is blank.
  */
 export const leavesOfGroup = {
   alice: [0, 7],
@@ -22,19 +22,19 @@ export const leavesOfGroup = {
   carol: [2, 9],
   dave: [3, 10],
   eve: [4],
-  ghost: [5],
+  unlisted: [5],
   gina: [6, 11],
 } as const satisfies Record<Name, readonly number[]>;
 export const blankLeaf = 12;
 
-/** People whose MLS group is known: GroupInfos of it can be had for any group id. */
-export interface Cast {
+/** The people of an MLS group for which GroupInfos with any group id can be made. */
+export interface KnownPeople {
   readonly dids: Readonly<Record<Name, string>>;
-  /** A GroupInfo of epoch 1 that says `groupId`. */
+  /** Makes a GroupInfo of epoch 1 with this `groupId`. */
   readonly groupInfoOf: (groupId: Uint8Array) => Promise<Buffer>;
 }
 
-export async function gatherKnownCast(): Promise<Cast> {
+export async function createKnownPeople(): Promise<KnownPeople> {
   const dids = Object.fromEntries(names.map((name) => [name, randomPlcDid()])) as Record<Name, string>;
   const device = (name: Name): Promise<MlsMember> => MlsMember.create({ did: dids[name], cipherSuite });
   const creator = await device('alice');
@@ -58,10 +58,10 @@ export interface KnownGroup {
   readonly groupId: Buffer;
 }
 
-/** A conversation of the cast at epoch 1; `leaves`: whether a GroupInfo of it is stored. */
+/** A conversation of the people at epoch 1; `leaves`: whether a GroupInfo of it is stored. */
 export async function createKnownGroup(
   server: TestServer,
-  { dids, groupInfoOf }: Cast,
+  { dids, groupInfoOf }: KnownPeople,
   leaves: 'known' | 'unknown' = 'known',
 ): Promise<KnownGroup> {
   const groupId = newSecret(16);

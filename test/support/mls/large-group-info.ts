@@ -21,8 +21,8 @@ export interface LargeGroup {
 }
 
 /**
- * A GroupInfo (MLSMessage) of a full tree, in seconds instead of hours: keys, leaf signatures and parent hashes are random bytes of the
- * right lengths, but tree hash and signature are those of ts-mls.
+ * Makes a GroupInfo (MLSMessage) of a full tree in seconds instead of hours: keys, leaf signatures and parent hashes are random bytes of
+ * the right lengths, and tree hash and signature are computed by ts-mls.
  */
 export async function makeLargeGroupInfo({ groupId, epoch, cipherSuite, leafCount }: LargeGroup): Promise<Buffer> {
   const suite = await getCiphersuiteImpl(getCiphersuiteFromName(cipherSuite));

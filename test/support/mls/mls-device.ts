@@ -18,22 +18,22 @@ import { encodeKeyPackage, makeKeyPackageRef } from 'ts-mls/keyPackage.js';
 
 import { systemClock } from '#platform/clock.ts';
 
-/** KeyPackage extension that marks a last-resort package (draft-ietf-mls-extensions-05). */
+/** The KeyPackage extension that marks a last-resort package (draft-ietf-mls-extensions-05). */
 const EXTENSION_LAST_RESORT = 0x000a;
-/** Carries components, among them the later form of that mark (draft-ietf-mls-extensions-08). */
+/** The extension with components, among them the later form of the last-resort mark (draft-ietf-mls-extensions-08). */
 const EXTENSION_APP_DATA_DICTIONARY = 0x0006;
 /** `component_data<V>` with one entry: component 0x0004 (last_resort_key_package) with no data. */
 const LAST_RESORT_DICTIONARY = Uint8Array.of(3, 0, 4, 0);
 
 const SECONDS_PER_DAY = 86_400n;
 
-/** A key package and its private part, as the device keeps them. */
+/** A key package and its private part. */
 export interface OwnKeyPackage {
   readonly publicPackage: KeyPackage;
   readonly privatePackage: PrivateKeyPackage;
 }
 
-/** What a device publishes. */
+/** The published part of a key package. */
 export interface PublishedKeyPackage {
   /** The bare KeyPackage. */
   readonly bytes: Uint8Array;
@@ -50,7 +50,7 @@ export interface KeyPackageOptions {
   readonly identity?: string;
 }
 
-/** Seconds of `nowMs` and a number of days from it, as MLS writes a lifetime. */
+/** Returns a lifetime of `days` days around `nowMs`, in seconds. */
 export function lifetimeAround(nowMs: number, days = 30): Lifetime {
   const nowSeconds = BigInt(Math.floor(nowMs / 1000));
   return { notBefore: nowSeconds - 3_600n, notAfter: nowSeconds + BigInt(days) * SECONDS_PER_DAY };
@@ -68,7 +68,7 @@ function isSuiteName(name: string): name is CiphersuiteName {
   return Object.hasOwn(ciphersuites, name);
 }
 
-/** One device of a person: a DID, a signature key, and the key packages it has made. */
+/** One device of a person: a DID, a signature key, and its key packages. */
 export class MlsDevice {
   readonly did: string;
   readonly suite: CiphersuiteImpl;
@@ -85,7 +85,7 @@ export class MlsDevice {
 
   /** @param cipherSuiteName a suite of ts-mls, by its name there. */
   static async create(did: string, cipherSuiteName: string): Promise<MlsDevice> {
-    if (!isSuiteName(cipherSuiteName)) throw new TypeError('ts-mls does not know this cipher suite');
+    if (!isSuiteName(cipherSuiteName)) throw new TypeError('ts-mls does not support this cipher suite');
     const suite = await getCiphersuiteImpl(getCiphersuiteFromName(cipherSuiteName));
     return new MlsDevice(did, suite, await suite.signature.keygen());
   }
@@ -95,7 +95,7 @@ export class MlsDevice {
     return this.#signatureKeys.publicKey;
   }
 
-  /** Makes a key package, keeps its private part, and returns what to publish. */
+  /** Makes a key package, stores its private part, and returns the published part. */
   async createKeyPackage(options: KeyPackageOptions = {}): Promise<PublishedKeyPackage> {
     const own = await this.makeKeyPackage(options);
     const ref = await makeKeyPackageRef(own.publicPackage, this.suite.hash);
@@ -104,7 +104,7 @@ export class MlsDevice {
     return { bytes: encodeKeyPackage(own.publicPackage), ref: refHex };
   }
 
-  /** A key package that the device does not keep, for a group of its own or an external join. */
+  /** Makes a key package without storing it, for a new group or an external join. */
   makeKeyPackage(options: KeyPackageOptions = {}): Promise<OwnKeyPackage> {
     const credential: Credential = {
       credentialType: 'basic',
@@ -127,7 +127,7 @@ export class MlsDevice {
     );
   }
 
-  /** The package with this reference (lower-case hex), if this device made it. */
+  /** Returns the stored key package with this KeyPackageRef (lower-case hex). */
   keyPackage(refHex: string): OwnKeyPackage | undefined {
     return this.#keyPackages.get(refHex);
   }

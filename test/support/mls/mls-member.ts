@@ -30,7 +30,7 @@ export interface MlsMemberOptions {
   readonly cipherSuite: string;
 }
 
-/** How a commit travels; `private` hides who made it and what it does. Default: `public`. */
+/** The wire format of a commit; `private` (PrivateMessage) hides its committer and its proposals. Default: `public`. */
 export interface CommitOptions {
   readonly wire?: 'public' | 'private';
 }
@@ -39,7 +39,7 @@ export interface CommitOptions {
 export interface PendingCommit {
   /** MLSMessage. */
   readonly commit: Uint8Array;
-  /** MLSMessage with one Welcome for all who were added; undefined if nobody was. */
+  /** MLSMessage with one Welcome for all added members; undefined without any. */
   readonly welcome: Uint8Array | undefined;
   /** MLSMessage with the GroupInfo of the new epoch and its ratchet tree. */
   readonly groupInfo: Uint8Array;
@@ -47,7 +47,7 @@ export interface PendingCommit {
   readonly epoch: number;
 }
 
-/** Where the padding goes: in front of and behind the message, as public clients do, or inside the encryption. */
+/** The place of the padding: around the message, as in public clients, or inside the encryption. */
 export type PaddingMode = 'envelope' | 'inner';
 
 export type Received =
@@ -63,8 +63,8 @@ function additionOf(bytes: Uint8Array): Proposal {
 }
 
 /**
- * A real MLS client in one group, on ts-mls: for tests, demo and bench. Await each call before the next one on the
- * same member; nothing here touches the network.
+ * A real MLS client in one group, built on ts-mls, for tests, demo and bench. Makes no network requests. Each call on a member must be
+ * awaited before the next one.
  */
 export class MlsMember {
   readonly device: MlsDevice;
@@ -79,7 +79,7 @@ export class MlsMember {
     return new MlsMember(await MlsDevice.create(did, cipherSuite));
   }
 
-  /** The same device in another group: shares its signature key and key packages. */
+  /** Returns a member of another group on the same device, with the same signature key and key packages. */
   inAnotherGroup(): MlsMember {
     return new MlsMember(this.device);
   }
@@ -96,7 +96,7 @@ export class MlsMember {
     return this.#current().groupContext.groupId;
   }
 
-  /** Equal on two members exactly when they are in the same epoch of the same group with the same secrets. */
+  /** A value that two members share exactly when they have the same secrets of the same epoch and group. */
   get epochAuthenticator(): string {
     return Buffer.from(this.#current().keySchedule.epochAuthenticator).toString('hex');
   }
@@ -110,7 +110,7 @@ export class MlsMember {
     return this.device.createKeyPackage(options);
   }
 
-  /** Starts a group of one at epoch 0. */
+  /** Creates a group with one member at epoch 0. */
   async createGroup(groupId: Uint8Array): Promise<void> {
     const { publicPackage, privatePackage } = await this.device.makeKeyPackage();
     const { suite, clientConfig } = this.device;
@@ -147,21 +147,21 @@ export class MlsMember {
     return this.#commit([], options);
   }
 
-  /** Enters the epoch of the pending commit: the service took it. */
+  /** Enters the epoch of the pending commit, after the service accepted it. */
   acceptCommit(): void {
     if (this.#pending === undefined) throw new Error('no commit is pending');
     this.#state = this.#pending;
     this.#pending = undefined;
   }
 
-  /** Forgets the pending commit: the service took somebody else's. */
+  /** Drops the pending commit, after the service accepted another one. */
   rejectCommit(): void {
     this.#pending = undefined;
   }
 
   /**
-   * Proposes the removal of the first leaf of `did`, privately by default; takes effect with anybody's next commit.
-   * Until then neither this member nor those who received it can encrypt (ts-mls's rule).
+   * Proposes the removal of the first leaf of `did`, by default in a PrivateMessage; the next commit of any member applies it. Until
+   * then ts-mls encrypts no messages on this member and on those who received the proposal.
    */
   async proposeRemoval(did: string, { wire = 'private' }: CommitOptions = {}): Promise<Uint8Array> {
     const target = this.#leaves().find(({ leaf }) => didOf(leaf) === did);
@@ -169,7 +169,7 @@ export class MlsMember {
     return this.#propose({ proposalType: 'remove', remove: { removed: target.index } }, wire);
   }
 
-  /** Proposes the addition of the owner of `keyPackage` (a bare KeyPackage), in clear. */
+  /** Proposes the addition of the owner of `keyPackage` (a bare KeyPackage) in a PublicMessage. */
   async proposeAddition(keyPackage: Uint8Array): Promise<Uint8Array> {
     return this.#propose(additionOf(keyPackage), 'public');
   }
@@ -181,7 +181,7 @@ export class MlsMember {
     return encodeMlsMessage(message);
   }
 
-  /** Joins with a Welcome (MLSMessage) made for one of this device's key packages. */
+  /** Joins with a Welcome (MLSMessage) for one of this device's key packages. */
   async joinByWelcome(welcome: Uint8Array): Promise<void> {
     const message = decodeMessage(welcome);
     if (message.wireformat !== 'mls_welcome') throw new TypeError('not a Welcome');
@@ -230,7 +230,7 @@ export class MlsMember {
     };
   }
 
-  /** Encrypts `text` into a padded message of the smallest bucket that holds it. */
+  /** Encrypts `text` into a padded message of the smallest sufficient bucket. */
   async encrypt(text: string, padding: PaddingMode = 'envelope'): Promise<Uint8Array> {
     const plain = new TextEncoder().encode(text);
     const [state, message] = await this.#encryptWith(plain, { kind: 'padUntilLength', padUntilLength: 0 });
@@ -241,7 +241,7 @@ export class MlsMember {
     return this.#encryptToBucket(plain, message);
   }
 
-  /** Processes a message, padded in an envelope or not; own messages and commits cannot be received. */
+  /** Processes a message, with or without a padding envelope. A member cannot receive its own messages and commits. */
   async receive(bytes: Uint8Array): Promise<Received> {
     const message = decodeMessage(unwrapPadded(bytes));
     if (message.wireformat !== 'mls_private_message' && message.wireformat !== 'mls_public_message') {
@@ -258,12 +258,12 @@ export class MlsMember {
     return isSameEpoch && !removed ? { kind: 'proposal' } : { kind: 'commit', removed };
   }
 
-  /** GroupInfo of the current epoch with ratchet tree and external key, as an MLSMessage. */
+  /** Exports the GroupInfo of the current epoch with ratchet tree and external key, as an MLSMessage. */
   exportGroupInfo(): Promise<Uint8Array> {
     return this.#groupInfoOf(this.#current());
   }
 
-  /** Signs `tbs` as this member, whatever it says. @returns an MLSMessage. */
+  /** Signs `tbs` as this member without any check. @returns an MLSMessage. */
   async signGroupInfo(tbs: GroupInfoTBS): Promise<Uint8Array> {
     const groupInfo = await signGroupInfo(tbs, this.#current().signaturePrivateKey, this.device.suite.signature);
     return encodeMlsMessage({ version: 'mls10', wireformat: 'mls_group_info', groupInfo });
@@ -310,7 +310,7 @@ export class MlsMember {
     return [{ ...newState, clientConfig: state.clientConfig }, message];
   }
 
-  /** Pads inside the encryption so that the message fills a bucket; `unpadded` shows the size of its clear parts. */
+  /** Pads inside the encryption so that the message fills a bucket; `unpadded` is used to measure the cleartext fields. */
   async #encryptToBucket(plain: Uint8Array, unpadded: Uint8Array): Promise<Uint8Array> {
     const sample = decodeMessage(unpadded);
     if (sample.wireformat !== 'mls_private_message') throw new TypeError('not a PrivateMessage');

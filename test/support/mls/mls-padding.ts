@@ -1,7 +1,7 @@
 import { isMessageSizeBucket } from '#mls/encoding/padding-envelope.ts';
 
 const ENVELOPE_PREFIX_SIZE_BYTES = 4;
-/** Tag size of every AEAD of RFC 9420. */
+/** The tag size of every AEAD of RFC 9420. */
 const AEAD_TAG_SIZE_BYTES = 16;
 
 function smallestBucket(sizeBytes: number): number {
@@ -11,7 +11,7 @@ function smallestBucket(sizeBytes: number): number {
   return bucket;
 }
 
-/** The padding envelope of the wire contract: big-endian length, message, zeros up to the smallest bucket. */
+/** Wraps a message in the padding envelope of the wire contract: big-endian length, message, zeros up to the smallest bucket. */
 export function wrapInEnvelope(message: Uint8Array): Uint8Array {
   const padded = Buffer.alloc(smallestBucket(message.length + ENVELOPE_PREFIX_SIZE_BYTES));
   padded.writeUInt32BE(message.length);
@@ -25,7 +25,7 @@ function lengthFieldSizeBytes(sizeBytes: number): number {
 }
 
 /**
- * How long the plaintext of a PrivateMessage must be for the message to fill its bucket.
+ * Returns the plaintext size with which a PrivateMessage fills its bucket.
  * @param unpaddedSizeBytes the message without padding
  * @param ciphertextSizeBytes the ciphertext field in it
  */

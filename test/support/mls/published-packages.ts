@@ -2,7 +2,7 @@ import { MlsDevice } from './mls-device.ts';
 import { craftedSuite } from './crafted-conversation.ts';
 import type { XrpcClient } from '../clients/xrpc-client.ts';
 
-/** Publishes real key packages of one new device of the client's. */
+/** Publishes real key packages of a new device of the client. */
 export async function publishPackages(client: XrpcClient, count = 1): Promise<void> {
   const device = await MlsDevice.create(client.did, craftedSuite);
   const packages = await Promise.all(Array.from({ length: count }, () => device.createKeyPackage()));

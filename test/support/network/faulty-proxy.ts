@@ -2,17 +2,17 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
-/** What becomes of connections. `close`: they are accepted and ended at once. `silent`: they are accepted, and nothing passes. */
+/** How connections are handled. `close`: accepted and closed at once. `silent`: accepted, without forwarding data. */
 export type ProxyMode = 'pass' | 'refuse' | 'close' | 'silent';
 
-/** A TCP proxy on 127.0.0.1 whose port stays the same. */
+/** A TCP proxy on 127.0.0.1 with a fixed port. */
 export interface FaultyProxy {
   readonly port: number;
-  /** Where new connections lead. */
+  /** Sets the target port of new connections. */
   aim(targetPort: number): void;
-  /** Counts for open connections too. */
+  /** Applies to open connections too. */
   setMode(mode: ProxyMode): Promise<void>;
-  /** Connections accepted so far. */
+  /** Number of connections accepted so far. */
   accepted(): number;
   close(): Promise<void>;
 }

@@ -2,21 +2,21 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { ServerResponse } from 'node:http';
 
-/** How a PDS goes wrong for one repository. `endless` pages never end; `hang` answers nothing. */
+/** How a PDS misbehaves for one repository. `endless`: there is always a next page; `hang`: there is no response. */
 export type PdsMisbehaviour = 'error' | 'big-page' | 'endless' | 'hang' | 'not-json' | 'html' | 'redirect';
 
 /** A PDS on 127.0.0.1 that serves block records of any repository. */
 export interface LoopbackPds {
   readonly url: string;
-  /** Publishes a block; returns the record's URI. */
+  /** Publishes a block. @returns the record's URI. */
   block(blockerDid: string, blockedDid: string): string;
   unblock(blockerDid: string, blockedDid: string): void;
-  /** Adds a record that need not be a block. */
+  /** Adds a record of any content. */
   addRecord(did: string, value: unknown): void;
   misbehave(did: string, how: PdsMisbehaviour | undefined): void;
-  /** Requests about one repository, or about all. */
+  /** Number of requests about one repository, or about all. */
   requests(did?: string): number;
-  /** How many requests about one repository were open at the same time. */
+  /** Maximum number of concurrent requests about one repository. */
   requestsAtOnceMax(did: string): number;
   close(): Promise<void>;
 }
@@ -44,7 +44,7 @@ export async function startLoopbackPds(): Promise<LoopbackPds> {
   const recordsOf = (did: string): Stored[] => repositories.get(did) ?? [];
   const add = (did: string, value: unknown): string => {
     const uri = `at://${did}/${collection}/3k${String(++lastKey).padStart(11, '0')}`;
-    // Newest first, as listRecords answers.
+    // Newest first, the order of listRecords.
     repositories.set(did, [{ uri, value }, ...recordsOf(did)]);
     return uri;
   };

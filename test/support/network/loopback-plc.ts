@@ -5,14 +5,14 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { brotliCompressSync, constants } from 'node:zlib';
 
-/** A DID document as it goes over the wire. */
+/** A DID document in its JSON form. */
 export interface DidDocumentJson {
   readonly id: string;
   readonly verificationMethod?: readonly Readonly<Record<string, unknown>>[];
   readonly [field: string]: unknown;
 }
 
-/** How an answer goes wrong. `hang` answers after `release()` only. */
+/** How a response is wrong. `hang`: the response is sent after `release()`. */
 export type Misbehaviour =
   | 'hang'
   | 'error'
@@ -33,15 +33,15 @@ export type Misbehaviour =
 export interface LoopbackPlc {
   readonly url: string;
   readonly port: number;
-  /** Serves `document` for its id from now on. */
+  /** Serves `document` for its id. */
   register(document: DidDocumentJson): void;
-  /** `did` is answered this way until told otherwise; undefined mends it. */
+  /** Makes responses for `did` wrong in this way; undefined restores correct responses. */
   misbehave(did: string, how: Misbehaviour | undefined): void;
-  /** Requests so far, for one DID or for all. */
+  /** Number of requests so far, for one DID or for all. */
   requests(did?: string): number;
-  /** Requests that have no answer yet. */
+  /** Number of requests without a response yet. */
   pending(): number;
-  /** Answers everything that hangs. */
+  /** Sends all responses that hang. */
   release(): void;
   close(): Promise<void>;
 }
@@ -54,9 +54,9 @@ export async function startLoopbackPlc(): Promise<LoopbackPlc> {
   const server = createServer((request, response) => {
     const did = didOf(request);
     counts.set(did, (counts.get(did) ?? 0) + 1);
-    const answer = (): void => send(response, documents.get(did), misbehaviours.get(did));
-    if (misbehaviours.get(did) === 'hang') hanging.push(answer);
-    else answer();
+    const respond = (): void => send(response, documents.get(did), misbehaviours.get(did));
+    if (misbehaviours.get(did) === 'hang') hanging.push(respond);
+    else respond();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -74,7 +74,7 @@ export async function startLoopbackPlc(): Promise<LoopbackPlc> {
       did === undefined ? [...counts.values()].reduce((sum, count) => sum + count, 0) : (counts.get(did) ?? 0),
     pending: () => hanging.length,
     release: () => {
-      for (const answer of hanging.splice(0)) answer();
+      for (const respond of hanging.splice(0)) respond();
     },
     close: async () => {
       server.closeAllConnections();
@@ -90,7 +90,7 @@ function* endless(): Generator<string> {
   for (;;) yield ' '.repeat(16_384);
 }
 
-/** Never long silent, never done. */
+/** An endless body whose parts arrive at short intervals. */
 async function* drip(): AsyncGenerator<string> {
   for (;;) {
     yield ' ';

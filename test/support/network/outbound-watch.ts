@@ -3,22 +3,22 @@ import dns from 'node:dns';
 import { syncBuiltinESMExports } from 'node:module';
 import type { Socket } from 'node:net';
 
-/** Sees where sockets of this process try to connect, below every HTTP library, and says what names resolve to. */
+/** Records the connection attempts of this process below every HTTP library, and replaces the results of DNS lookups. */
 export interface OutboundWatch {
-  /** `address:port` of every attempt to connect, whatever came of it. */
+  /** `address:port` of every connection attempt, successful or not. */
   readonly attempts: readonly string[];
-  /** What connections were about to be made to when their name had been looked up. */
+  /** The addresses that connections were about to be made to after a DNS lookup. */
   readonly resolved: readonly string[];
-  /** Names that were looked up. */
+  /** Names of all DNS lookups. */
   readonly names: readonly string[];
-  /** Look-ups get these answers in turn, and the last one again and again. */
-  answerLookups(...answers: readonly (readonly string[])[]): void;
-  /** Forgets what was seen, and lets names resolve as they do. */
+  /** Gives lookups these results one after the other, and then always the last one. */
+  setLookupResults(...results: readonly (readonly string[])[]): void;
+  /** Clears the records and restores normal DNS lookups. */
   reset(): void;
   stop(): void;
 }
 
-/** Tests send nothing beyond this machine: a socket that would is ended after its look-up. */
+/** Matches addresses of this machine; other sockets are closed after their lookup, so that tests send nothing to the network. */
 const own = /^(?:127[.]|::1$|::ffff:127[.])/;
 
 export function watchOutbound(): OutboundWatch {
@@ -44,14 +44,14 @@ export function watchOutbound(): OutboundWatch {
     attempts,
     resolved,
     names,
-    answerLookups(...answers) {
-      const left = [...answers];
+    setLookupResults(...results) {
+      const left = [...results];
       const fake = (name: string, options: unknown, done: (...results: unknown[]) => void): void => {
         names.push(name);
         const addresses = (left.length > 1 ? left.shift() : left[0]) ?? [];
         const all = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
         const wantsAll = typeof options === 'object' && options !== null && 'all' in options && options.all === true;
-        // As a look-up does, after whoever asked has begun to listen.
+        // Asynchronous like a real lookup, so that the caller has added its listeners.
         setImmediate(() => (wantsAll ? done(null, all) : done(null, all[0]?.address, all[0]?.family)));
       };
       dns.lookup = fake as unknown as typeof dns.lookup;

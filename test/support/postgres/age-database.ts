@@ -4,12 +4,12 @@ import type { Sql } from '#storage/connection/database.ts';
 
 const dayMs = 86_400_000;
 const partitionDays = 4;
-/** The database lets nobody change the audit log. */
+/** The audit log tables, which the database protects against changes. */
 const unchangeable: readonly string[] = ['audit_events', 'operator_actions'];
 
-/** Makes everything that is stored `days` days older, as if nobody had been there for so long: every time in every table but the audit log. */
+/** Makes all stored rows `days` days older: subtracts the time from every timestamp of every table except the audit log. */
 export async function ageDatabase(sql: Sql, days: number): Promise<void> {
-  for (const table of ['messages', 'events'] as const) await makeFormerPartitions(sql, table, days);
+  for (const table of ['messages', 'events'] as const) await createEarlierPartitions(sql, table, days);
   const columns = await sql<{ table: string; column: string }[]>`
     SELECT c.table_name AS "table", c.column_name AS "column" FROM information_schema.columns c
     JOIN pg_class r ON r.relname = c.table_name AND r.relnamespace = 'public'::regnamespace AND NOT r.relispartition
@@ -22,8 +22,8 @@ export async function ageDatabase(sql: Sql, days: number): Promise<void> {
   }
 }
 
-/** Partitions as the service would have made them then, back to before the oldest row that there will be. */
-async function makeFormerPartitions(sql: Sql, table: PartitionedTable, days: number): Promise<void> {
+/** Creates the partitions that the service would have created in that time, back to the oldest row after the change. */
+async function createEarlierPartitions(sql: Sql, table: PartitionedTable, days: number): Promise<void> {
   const first = Math.min(...(await listPartitions(sql, table)).map(({ fromMs }) => fromMs));
   const oldestMs = first - (days + partitionDays) * dayMs;
   for (let toMs = first; toMs > oldestMs; toMs -= partitionDays * dayMs) {

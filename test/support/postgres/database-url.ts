@@ -1,4 +1,4 @@
-/** `url` with another database name. */
+/** Returns `url` with another database name. */
 export function onDatabase(url: string, database: string): string {
   const changed = new URL(url);
   changed.pathname = `/${database}`;

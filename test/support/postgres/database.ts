@@ -5,20 +5,20 @@ import { openDatabase } from '#storage/connection/database.ts';
 import type { Database, Sql } from '#storage/connection/database.ts';
 import { databaseOf, onDatabase } from './database-url.ts';
 
-/** A database of its own with every migration applied; `close` drops it. */
+/** A new database with every migration applied; `close` drops it. */
 export interface TestDatabase extends Database {
   readonly url: string;
 }
 
 export interface TestDatabaseOptions {
   readonly poolSize?: number;
-  /** `migrated` (the default) or `empty`, for tests of the migrations themselves. */
+  /** `migrated` (the default), or `empty` for tests of the migrations. */
   readonly schema?: 'migrated' | 'empty';
 }
 
 const cloneAttempts = 50;
 
-/** Clones the template that the global setup made; test files may do so at the same time. */
+/** Clones the template of the global setup; several test files may do so at the same time. */
 export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const templateUrl = inject('postgresUrl');
   const name = `nightjar_test_${newSecret(8).toString('hex')}`;

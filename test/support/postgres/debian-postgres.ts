@@ -14,7 +14,7 @@ import { openDatabase } from '#storage/connection/database.ts';
 const run = promisify(execFile);
 const programs = '/usr/lib/postgresql/15/bin';
 
-/** Whether the programs of Debian's package postgresql-15 are here, and somebody whom they run as. */
+/** Whether Debian's package postgresql-15 is installed, and an account that can run it. */
 export const hasDebianPostgres = existsSync(join(programs, 'pg_basebackup')) && canRun();
 
 function canRun(): boolean {
@@ -32,7 +32,7 @@ function accountOf(): { uid: number; gid: number } | undefined {
   }
 }
 
-/** A folder for clusters, dumps and archived WAL, and the programs of Debian's Postgres 15. */
+/** Runs the programs of Debian's Postgres 15 in a temporary folder for clusters, dumps and archived WAL. */
 export class DebianPostgres {
   readonly folder: string;
   readonly #running = new Set<ChildProcess>();
@@ -49,7 +49,7 @@ export class DebianPostgres {
     return new DebianPostgres(folder);
   }
 
-  /** Runs a program such as `pg_dump`, in the folder, as its owner. */
+  /** Runs a program, for example `pg_dump`, in the folder, as its owner. */
   async run(program: string, ...args: readonly string[]): Promise<string> {
     const { stdout } = await run(join(programs, program), args, {
       cwd: this.folder,
@@ -60,7 +60,7 @@ export class DebianPostgres {
     return stdout;
   }
 
-  /** Makes an empty cluster `name`; `settings` are lines of postgresql.conf. */
+  /** Creates an empty cluster `name`; `settings` are lines of postgresql.conf. */
   async create(name: string, settings: readonly string[] = []): Promise<void> {
     await this.run(
       'initdb',
@@ -93,13 +93,13 @@ export class DebianPostgres {
     return path;
   }
 
-  /** The copy of a cluster fetches archived WAL until there is no more. */
+  /** Lets the copy of a cluster replay archived WAL to its end. */
   async recover(name: string, archive: string): Promise<void> {
     await this.configure(name, [`restore_command = 'cp ${archive}/%f %p'`]);
     await writeFile(join(this.folder, name, 'recovery.signal'), '');
   }
 
-  /** Starts a cluster. @returns the URL of its database `postgres`, once that takes writes. */
+  /** Starts a cluster and waits until it accepts writes. @returns the URL of its database `postgres`. */
   async start(name: string): Promise<string> {
     const port = await freePort();
     const child = spawn(join(programs, 'postgres'), ['-D', name, '-p', String(port)], {
@@ -135,7 +135,7 @@ async function untilWritable(url: string, child: ChildProcess): Promise<void> {
       const [row] = await database.sql<{ isStandby: boolean }[]>`SELECT pg_is_in_recovery() AS "isStandby"`;
       if (row?.isStandby === false) return;
     } catch {
-      // Not listening yet, or still starting.
+      // The cluster does not listen yet or is starting.
     } finally {
       await database.close();
     }

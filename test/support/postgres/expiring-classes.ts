@@ -2,7 +2,7 @@ import type { Sql } from '#storage/connection/database.ts';
 
 const rows = 'FROM generate_series(1, 7)';
 
-/** One statement for each class of expiring rows that `plantRows` has none of. */
+/** One statement for each class of expiring rows that `plantRows` does not insert. */
 const planters: readonly string[] = [
   `CREATE TABLE messages_20200101_20200105 PARTITION OF messages FOR VALUES FROM ('2020-01-01Z') TO ('2020-01-05Z')`,
   `INSERT INTO messages (group_id, seq, epoch, kind, msg_id, received_at, body)
@@ -12,12 +12,12 @@ const planters: readonly string[] = [
   `INSERT INTO events (group_id, position, event_no, received_at, kind)
     SELECT uuid_send(gen_random_uuid()), 1, 1, '2020-01-01T12:00Z', 1 ${rows}`,
   'ANALYZE events_20200101_20200102',
-  // Consumed, and past their own lifetime as well.
+  // Consumed key packages whose lifetime has also ended.
   `INSERT INTO key_packages
       (ref, owner, key_id, device_tag, cipher_suite, last_resort, state, sealed_did, sealed_package, published_at, expires_at, consumed_at)
     SELECT uuid_send(gen_random_uuid()), '\\x00', 1, '\\x00', 1, false, 3, '\\x00', '\\x00', now(),
            now() + (n - 4) * interval '1 hour', now() - interval '2 days' FROM generate_series(1, 7) n`,
-  // One device: more than are kept, of which some are past their time besides.
+  // A device with more key packages than are stored; some of them have expired too.
   `INSERT INTO key_packages
       (ref, owner, key_id, device_tag, cipher_suite, last_resort, state, sealed_did, sealed_package, published_at, expires_at)
     SELECT uuid_send(gen_random_uuid()), '\\x01', 1, '\\x01', 1, false, 1, '\\x00', '\\x00', now() - n * interval '1 minute',
@@ -28,10 +28,10 @@ const planters: readonly string[] = [
       (ref, owner, key_id, device_tag, cipher_suite, last_resort, state, sealed_did, sealed_package, published_at, expires_at)
     SELECT uuid_send(gen_random_uuid()), '\\x02', 1, tag, 1, false, 1, '\\x00', '\\x00', now(), now() + interval '1 day'
     FROM devices WHERE owner = '\\x02'`,
-  // What waited, of living devices.
+  // Waiting additions of active devices.
   `INSERT INTO devices (device_id, owner, key_id, tag, sealed_device, registered_at, last_seen_at, sealed_waiting, waiting_since)
     SELECT gen_random_uuid(), '\\x03', 1, uuid_send(gen_random_uuid()), '\\x00', now(), now(), '\\x00', now() - interval '31 days' ${rows}`,
-  // One Welcome for two, of whom one has used theirs; another whose reader still has time.
+  // One Welcome for two people, one of whom has used it, and a Welcome that has not expired.
   `INSERT INTO welcome_messages (group_id, epoch, sealed_welcome, created_at)
     VALUES ('\\x01', 1, '\\x00', now() - interval '100 days'), ('\\x02', 1, '\\x00', now() - interval '2 days')`,
   `INSERT INTO welcomes (group_id, ref, epoch, recipient, device, key_id, state, created_at, consumed_at)
@@ -58,7 +58,7 @@ const planters: readonly string[] = [
     VALUES (8, now(), 'jobs.run', 'clean-invites', 1, '\\x00', '\\x00')`,
 ];
 
-/** Plants rows of every such class, past their time and not, in such a way that some go for two reasons. */
-export async function plantExpiring(sql: Sql): Promise<void> {
+/** Inserts expired and unexpired rows of each class; some rows are removed for two reasons. */
+export async function insertExpiringClasses(sql: Sql): Promise<void> {
   for (const statement of planters) await sql.unsafe(statement);
 }

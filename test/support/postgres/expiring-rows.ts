@@ -1,6 +1,6 @@
 import type { Sql } from '#storage/connection/database.ts';
 
-/** Statements that plant `$1` rows each, expired or living as `$2` says. */
+/** Statements that insert `$1` rows each, expired or unexpired depending on `$2`. */
 const planters: Readonly<Record<string, string>> = {
   replay_entries: `INSERT INTO replay_entries (digest, expires_at)
     SELECT uuid_send(gen_random_uuid()), now() + $2::integer * interval '1 day' FROM generate_series(1, $1::integer)`,
@@ -35,7 +35,7 @@ const planters: Readonly<Record<string, string>> = {
 
 export const plantedTables = Object.keys(planters);
 
-/** Plants rows of every table whose rows a job removes one by one. */
+/** Inserts rows of every table whose rows a job removes one by one. */
 export async function plantRows(sql: Sql, kind: 'expired' | 'living', countPerTable: number): Promise<void> {
   for (const statement of Object.values(planters)) {
     await sql.unsafe(statement, [countPerTable, kind === 'expired' ? -1 : 1]);

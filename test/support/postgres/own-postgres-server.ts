@@ -12,7 +12,7 @@ import type { LoopbackPlc } from '../network/loopback-plc.ts';
 import { startTestServer } from '../test-server.ts';
 import type { TestServer } from '../test-server.ts';
 
-/** A server on a Postgres that no other test uses, so that a test may kill it. */
+/** A server with its own Postgres, which a test may kill. */
 export interface OwnPostgresServer {
   readonly postgres: EmbeddedPostgres;
   readonly database: Database;
@@ -25,7 +25,7 @@ export async function startOwnPostgresServer({
   poolSize,
   env = {},
 }: {
-  /** Connections of `database`. */
+  /** Number of connections of `database`. */
   readonly poolSize: number;
   readonly env?: Readonly<Record<string, string>>;
 }): Promise<OwnPostgresServer> {

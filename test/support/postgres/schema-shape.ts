@@ -1,9 +1,9 @@
 import type { Sql, SqlTx } from '#storage/connection/database.ts';
 
-/** What the statements of a server rely on: each table, column, function and the like, with what can be said of it. */
+/** The tables, columns, functions and so on that a server's statements use, each with its properties. */
 export type SchemaShape = ReadonlyMap<string, string>;
 
-/** Everything that a migration could leave behind; the bookkeeping of migrations is left out. */
+/** Reads the whole schema, without the tables that record the migrations. */
 export async function readShape(sql: Sql | SqlTx): Promise<SchemaShape> {
   const rows = await sql<{ key: string; value: string }[]>`
     WITH relations AS (
@@ -36,25 +36,25 @@ export async function readShape(sql: Sql | SqlTx): Promise<SchemaShape> {
   return new Map(rows.map(({ key, value }) => [key, value]));
 }
 
-/** What a server that was written for `before` would stumble over in `after`; empty when nothing was taken from it. */
-export function harmDone(before: SchemaShape, after: SchemaShape): string[] {
-  const harm: string[] = [];
-  for (const [key, value] of before) {
-    const now = after.get(key);
-    if (now === undefined) harm.push(`${key} is gone`);
-    else if (now !== value) harm.push(`${key} changed`);
+/** Returns the changes from `earlier` to `later` that would break a server written for `earlier`. */
+export function breakingChanges(earlier: SchemaShape, later: SchemaShape): string[] {
+  const changes: string[] = [];
+  for (const [key, value] of earlier) {
+    const now = later.get(key);
+    if (now === undefined) changes.push(`${key} is removed`);
+    else if (now !== value) changes.push(`${key} changed`);
   }
-  for (const [key, value] of after) {
-    if (before.has(key) || !before.has(`table ${tableOf(key)}`)) continue;
+  for (const [key, value] of later) {
+    if (earlier.has(key) || !earlier.has(`table ${tableOf(key)}`)) continue;
     const isDemanding = key.startsWith('column ')
       ? value.includes(' not null') && !value.includes(' default ')
       : /^(constraint|unique index|trigger) /.test(key);
-    if (isDemanding) harm.push(`${key} is demanded of rows that are written without it`);
+    if (isDemanding) changes.push(`${key} is required of rows that are inserted without it`);
   }
-  return harm;
+  return changes;
 }
 
-/** Of a key such as `unique index members.by_name`. */
+/** Returns the table of a key, for example of `unique index members.by_name`. */
 function tableOf(key: string): string {
   const [, table = ''] = /^[a-z ]+ (\w+)\./.exec(key) ?? [];
   return table;

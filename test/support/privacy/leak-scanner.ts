@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import type { Sql } from '#storage/connection/database.ts';
 
-/** A name that was found, in which form and where. */
+/** A name that was found, with its form and location. */
 export interface Leak {
   readonly name: string;
-  /** For example `base64+1` (base64 behind one other byte) or `hex(sha256)`. */
+  /** For example `base64+1` (base64 after one other byte) or `hex(sha256)`. */
   readonly form: string;
   readonly where: string;
 }
 
-/** Looks for names in bytes, also when they are encoded or plainly hashed. */
+/** Finds names in bytes, also if they are encoded or hashed without a key. */
 export interface LeakScanner {
   scan(where: string, bytes: Uint8Array): Leak[];
 }
@@ -22,13 +22,13 @@ interface Needle {
 }
 
 const digests = ['md5', 'sha1', 'sha256'] as const;
-/** Shortened hashes, such as pseudonyms have, are found too. */
+/** Truncated hashes of at least this length are found too. */
 const hashSizeBytesMin = 12;
 
 /**
- * Each of `names` is looked for as it is, in upper and lower case, as UTF-16, hex, base64 and base64url (at all three
- * alignments), and as plain MD5, SHA-1 and SHA-256 in raw, hex and base64 form; a DID also without its `did:method:`.
- * Every form is also looked for behind one more hex encoding, as the text form of bytea has it.
+ * Creates a scanner that finds each of `names` unchanged, in upper and lower case, as UTF-16, hex, base64 and base64url (at all three
+ * alignments), and as unkeyed MD5, SHA-1 and SHA-256 in raw, hex and base64 form; a DID also without its `did:method:`. Each form is
+ * also found in hex, the text form of bytea.
  */
 export function createLeakScanner(names: readonly string[]): LeakScanner {
   const needles = names.flatMap(needlesOf);
@@ -42,7 +42,7 @@ export function createLeakScanner(names: readonly string[]): LeakScanner {
   };
 }
 
-/** Every form of one name, by what it is called in a `Leak`. */
+/** Returns every form of one name, by the form name in a `Leak`. */
 export function formsOf(name: string): ReadonlyMap<string, Buffer> {
   const forms = new Map<string, Buffer>([
     ['raw', Buffer.from(name)],
@@ -82,7 +82,7 @@ function encodings(bytes: Buffer, of: string): [string, Buffer][] {
   ];
 }
 
-/** The base64 digits that depend on `bytes` alone when `shift` other bytes stand in front of them. */
+/** Returns the base64 digits that depend only on `bytes` when `shift` other bytes precede them. */
 function base64Core(bytes: Buffer, shift: number, encoding: 'base64' | 'base64url'): Buffer {
   const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString(encoding);
   const first = Math.ceil((shift * 8) / 6);
@@ -90,7 +90,7 @@ function base64Core(bytes: Buffer, shift: number, encoding: 'base64' | 'base64ur
   return Buffer.from(text.slice(first, end));
 }
 
-/** The content of every table of the database, partitions one by one, byte for byte as COPY gives it in both formats. */
+/** Dumps every table of the database and each partition with COPY, in both formats. */
 export async function dumpTables(sql: Sql): Promise<ReadonlyMap<string, Buffer>> {
   const tables = await sql<{ name: string }[]>`
     SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -1,23 +1,23 @@
 import { newSecret } from '#platform/ids.ts';
 
-/** A row as a reader of the data folder sees it, and what only the test knows of it. */
+/** The data of a row that an attacker with the data folder can read, and the person of the row, which only the test has. */
 export interface HeaderRow {
-  /** Transactions that stand in the row's header: who wrote it, and who locked it or tried to change it. */
+  /** Transaction ids in the row's header: of the insert, and of locks and attempted changes. */
   readonly xids: readonly number[];
-  /** Its place in the table, from 0 to 1. */
+  /** The relative position in the table, from 0 to 1. */
   readonly place: number;
-  /** Whom the row is about. */
+  /** The person of the row. */
   readonly did: string;
 }
 
-/** The rows of one conversation in one table, and who is in it. */
+/** The rows of one conversation in one table, and its members. */
 export interface ConversationRows {
   readonly xids: readonly number[];
   readonly place: number;
   readonly dids: ReadonlySet<string>;
 }
 
-/** Returns the rows of people that somebody would name for a conversation. */
+/** Returns the rows of people that an attacker would assign to a conversation. */
 type Guess = (conversation: ConversationRows, people: readonly HeaderRow[]) => readonly HeaderRow[];
 
 function nearest(conversation: ConversationRows, people: readonly HeaderRow[], side: 'before' | 'after'): HeaderRow[] {
@@ -32,7 +32,7 @@ function nearest(conversation: ConversationRows, people: readonly HeaderRow[], s
   return Number.isFinite(least) ? gaps.filter(([gap]) => gap === least).map(([, row]) => row) : [];
 }
 
-/** One row is too few to measure with: by chance alone its share varies by several points. */
+/** With one row the measured share would vary by several percentage points. */
 const neighboursCount = 10;
 
 function neighbours(conversation: ConversationRows, people: readonly HeaderRow[]): HeaderRow[] {
@@ -40,7 +40,7 @@ function neighbours(conversation: ConversationRows, people: readonly HeaderRow[]
   return people.toSorted((a, b) => gap(a) - gap(b)).slice(0, neighboursCount);
 }
 
-/** Ways to use the headers. */
+/** The attacks on the row headers. */
 export const guesses = {
   'same transaction': ({ xids }, people) => people.filter((row) => row.xids.some((xid) => xids.includes(xid))),
   'last transaction before': (conversation, people) => nearest(conversation, people, 'before'),
@@ -50,18 +50,18 @@ export const guesses = {
 
 export type GuessName = keyof typeof guesses;
 
-/** What a way to guess comes to, as shares of conversations: where the named person is in it. */
+/** The result of an attack: the share of conversations for which the guessed person is a member. */
 export interface Measured {
   readonly rate: number;
-  /** The same guesses against all other conversations. */
+  /** The share for the same guesses applied to other conversations. */
   readonly chance: number;
-  /** Standard deviation of the rate over these. */
+  /** Standard deviation of the share over other conversations. */
   readonly spread: number;
 }
 
 /**
- * Guesses a person for each conversation. Of several rows that fit equally well one is taken at random; where none fits, any: so the
- * share is the expected one.
+ * Guesses a person for each conversation. Several rows that fit equally well each count with their probability; without a fitting row
+ * every row counts, so the result is the expected share.
  */
 export function measure(
   guess: Guess,
@@ -86,7 +86,7 @@ export function measure(
   return { rate: rateOf(conversations), chance, spread };
 }
 
-/** How likely each person is to be named when one of the rows is taken at random. */
+/** The probability of each person when one of the rows is chosen at random. */
 function shares(rows: readonly HeaderRow[]): ReadonlyMap<string, number> {
   const shareOf = new Map<string, number>();
   for (const { did } of rows) shareOf.set(did, (shareOf.get(did) ?? 0) + 1 / rows.length);
@@ -94,8 +94,8 @@ function shares(rows: readonly HeaderRow[]): ReadonlyMap<string, number> {
 }
 
 /**
- * Names one person for each conversation and calls two conversations linked that got the same: the share of linked pairs that have
- * somebody in common, against the share of all pairs.
+ * Guesses one person for each conversation and links the conversations with the same guess. Returns the share of linked pairs that have
+ * a common member, compared with the share of all pairs.
  */
 export function measureLinks(
   guess: Guess,

@@ -3,21 +3,21 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { projectRoot } from '../../conventions/source-tree.ts';
 
-/** A Nightjar in a process of its own, as npm starts it. */
+/** A Nightjar server in a child process, started as npm does. */
 export interface ChildServer {
   readonly url: string;
   readonly port: number;
-  /** The event names that it logged so far. */
+  /** The event names logged so far. */
   readonly logged: readonly string[];
-  /** Sends the signal and waits for the end. */
+  /** Sends the signal and waits until the process ends. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<{ exitCode: number | null; signal: string | null }>;
 }
 
 const startTimeoutMs = 40_000;
 
 /**
- * Starts `npm run server` (role `server`) or `npm start` (role `all`) with these settings only, and waits until it listens.
- * `folder` holds the release; default: this one.
+ * Starts `npm run server` (role `server`) or `npm start` (role `all`) with only these settings, and waits until it listens. `folder` is
+ * the folder of the release; default: this project.
  */
 export async function startChildServer(
   role: 'server' | 'all',

@@ -7,13 +7,16 @@ import { projectRoot } from '../../conventions/source-tree.ts';
 
 const run = promisify(execFile);
 
-/** Has the last migration that contracts, and serves as the release before this one: servers of earlier commits refuse the schema. */
+/** The commit of the last contracting migration, used as the previous release: servers of earlier commits refuse the schema. */
 const previousCommit = 'a9d33e150205c97a01b6ec9ab106ca77a095732b';
 
-/** The last commit whose servers a migration that contracts has ended: `migrations/0017` and `0018`. */
+/** The last commit whose servers refuse the schema after the contracting migrations `migrations/0017` and `0018`. */
 export const contractedCommit = '81e2887';
 
-/** Whether the history is here: it is not in a shallow clone, nor without .git. */
+/** Where the worker script of both commits is. */
+const workerScript = 'test/support/worker-child.ts';
+
+/** Whether the git history has the commit; a shallow clone does not. */
 export const hasPreviousRelease = isCommitted(previousCommit);
 export const hasContractedRelease = isCommitted(contractedCommit);
 
@@ -26,30 +29,30 @@ function isCommitted(commit: string): boolean {
   }
 }
 
-/** The files of the former release, with the packages of this one. */
+/** The files of a previous release, with the packages of the present one. */
 export interface PreviousRelease {
   readonly folder: string;
-  /** The script of that release that {@link WorkerProcesses} runs for its workers. */
+  /** The script that starts a worker of that release, for {@link WorkerProcesses}. */
   readonly workerScript: string;
-  /** Those of the settings that it knows: it refuses others. */
+  /** Returns the settings that the release has; it refuses unknown ones. */
   settingsOf(env: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
-  /** `npm run migrate -- up` of that release. @returns what it printed. */
+  /** Runs `npm run migrate -- up` of that release. @returns its output. */
   migrateUp(databaseUrl: string): Promise<string>;
   remove(): Promise<void>;
 }
 
-/** @param commit whose files are unpacked. */
+/** Unpacks the files of `commit` into a temporary folder. */
 export async function unpackPreviousRelease(commit = previousCommit): Promise<PreviousRelease> {
   const folder = await mkdtemp(join(tmpdir(), 'nightjar-previous-'));
   const archive = join(folder, 'release.tar');
   await run('git', ['archive', '--output', archive, commit], { cwd: projectRoot });
   await run('tar', ['-xf', archive, '-C', folder]);
   await symlink(join(projectRoot, 'node_modules'), join(folder, 'node_modules'));
-  const known = await readFile(join(folder, '.env.example'), 'utf8');
+  const example = await readFile(join(folder, '.env.example'), 'utf8');
   return {
     folder,
-    settingsOf: (env) => Object.fromEntries(Object.entries(env).filter(([name]) => known.includes(`\n#${name}=`))),
-    workerScript: join(folder, 'test/support/worker-child.ts'),
+    settingsOf: (env) => Object.fromEntries(Object.entries(env).filter(([name]) => example.includes(`\n#${name}=`))),
+    workerScript: join(folder, workerScript),
     async migrateUp(databaseUrl) {
       const env = { PATH: process.env['PATH'], DATABASE_URL: databaseUrl };
       return (await run(process.execPath, ['bin/migrate.ts', 'up'], { cwd: folder, env })).stdout;

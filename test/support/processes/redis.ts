@@ -5,17 +5,17 @@ import type { AddressInfo } from 'node:net';
 import { Redis } from 'ioredis';
 import { systemClock } from '#platform/clock.ts';
 
-/** A Redis of this test alone, which keeps nothing on disk. */
+/** A Redis for one test, which stores nothing on disk. */
 export interface TestRedis {
   readonly url: string;
-  /** Every key with its value. */
+  /** Returns every key with its value. */
   dump(): Promise<string>;
-  /** Loses everything, as Redis may at any time. */
+  /** Deletes all data, because Redis may lose it at any time. */
   flush(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Whether this machine has a Redis server; tests that need it skip without. */
+/** Whether this machine has a Redis server; the tests that need it are skipped otherwise. */
 export const hasRedis = isInstalled();
 
 function isInstalled(): boolean {
@@ -29,7 +29,7 @@ function isInstalled(): boolean {
 
 export async function startRedis(...options: readonly string[]): Promise<TestRedis> {
   const port = await freePort();
-  // Uncompressed, so that what it holds can be searched.
+  // Without compression, so that the dump can be searched.
   const args = [
     '--rdbcompression',
     'no',

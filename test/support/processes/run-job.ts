@@ -9,7 +9,7 @@ import type { Database } from '#storage/connection/database.ts';
 import { jobRuns } from '../../../workers/main.ts';
 import { runJobByHand } from '../../../workers/start-worker.ts';
 
-/** Runs a job as an operator would. @returns how many rows it removed. */
+/** Runs a job as the operator's command does. @returns the number of removed rows. */
 export async function runJob(database: Database, name: JobName, env: Record<string, string> = {}): Promise<number> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const deps = {

@@ -7,7 +7,7 @@ import type { Sql } from '#storage/connection/database.ts';
 
 const compileCache = join(tmpdir(), 'nightjar-test-compile-cache');
 
-/** Whether this machine can give a process a wrong clock; tests that need it skip without. */
+/** Whether faketime is installed, which gives a process a wrong clock; the tests that need it are skipped otherwise. */
 export const hasFaketime = isInstalled();
 
 function isInstalled(): boolean {
@@ -19,10 +19,10 @@ function isInstalled(): boolean {
   }
 }
 
-/** The default script of a worker process; another release has its own. */
+/** The script of a worker process. */
 const workerScript = join(import.meta.dirname, 'worker-child.ts');
 
-/** Worker processes on one database, each with every job every second unless SCHEDULE says otherwise. */
+/** Worker processes on one database. Each runs every job every second, or by the pattern in SCHEDULE. */
 export class WorkerProcesses {
   readonly #running = new Set<ChildProcess>();
   readonly #env: Readonly<Record<string, string>>;
@@ -37,13 +37,13 @@ export class WorkerProcesses {
     return [...this.#running];
   }
 
-  /** Resolves when the worker takes jobs. `clockOffset` is what faketime understands, such as `+24h`. */
+  /** Starts a worker and resolves when it is ready. `clockOffset` is an offset in faketime's syntax, for example `+24h`. */
   async start(clockOffset?: string): Promise<void> {
     const script = [process.execPath, this.#script];
     const [program = '', ...args] = clockOffset === undefined ? script : ['faketime', '-f', clockOffset, ...script];
     // Without the cache a third of the time goes into compiling the same files again.
     const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: compileCache, ...this.#env };
-    // A group of its own: faketime runs the worker as its child.
+    // A new process group, because faketime runs the worker as its child.
     const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
     this.#running.add(child);
     await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
@@ -62,8 +62,8 @@ export class WorkerProcesses {
   }
 }
 
-/** Writes every turn that succeeds into a table `turns_done`. */
-export async function noteTurns(sql: Sql): Promise<void> {
+/** Makes the database record every successful run of a job in a table `turns_done`. */
+export async function recordRuns(sql: Sql): Promise<void> {
   await sql.unsafe(`
     CREATE TABLE turns_done (job text, turn_at timestamptz, at timestamptz DEFAULT clock_timestamp());
     CREATE FUNCTION note_turn() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -76,8 +76,8 @@ export async function noteTurns(sql: Sql): Promise<void> {
     CREATE TRIGGER note_turn AFTER UPDATE ON job_turns FOR EACH ROW EXECUTE FUNCTION note_turn()`);
 }
 
-/** Per job: how many turns were done, and how many of them were different ones. */
-export async function turnsDone(sql: Sql): Promise<{ job: string; count: number; turns: number }[]> {
+/** Returns the number of recorded runs of each job, and the number of different leases among them. */
+export async function recordedRuns(sql: Sql): Promise<{ job: string; count: number; turns: number }[]> {
   return sql<{ job: string; count: number; turns: number }[]>`
     SELECT job, count(*), count(DISTINCT turn_at) AS turns FROM turns_done GROUP BY job ORDER BY job`;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { domainError } from '#domain/domain-error.ts';
 import { refusalFor, refusalWithText } from '#domain/refusal-reasons.ts';
-import { findGroupInfoFault, readExternalPub } from '#mls/group-info/group-info-mismatch.ts';
+import { findGroupInfoMismatch, readExternalPub } from '#mls/group-info/group-info-mismatch.ts';
 import { readGroupInfo } from '#mls/group-info/group-info.ts';
 import type { GroupInfo } from '#mls/group-info/group-info.ts';
 import { MlsFormatError } from '#mls/encoding/mls-format-error.ts';
@@ -41,7 +41,7 @@ export async function checkGroupInfo(
   const { groupId } = expected;
   const info = parseGroupInfo(bytes);
   if (info.epoch !== (expected.epoch ?? info.epoch)) throw refusalFor('InvalidGroupInfo', 'otherEpoch');
-  const mismatch = await findGroupInfoFault(info, expected);
+  const mismatch = await findGroupInfoMismatch(info, expected);
   if (mismatch !== undefined) throw refusalFor('InvalidGroupInfo', mismatch);
   const { epoch } = info;
   await yieldToEventLoop();

@@ -14,16 +14,16 @@ import type { TestServer } from '../domain-harness.ts';
 import { MlsDevice } from './mls-device.ts';
 import { shuffled } from '../privacy/tie-attacks.ts';
 
-/** A conversation and everybody who was ever in it. */
-export interface LivedConversation {
+/** A conversation and all people who were ever in it. */
+export interface SimulatedConversation {
   readonly groupId: Buffer;
   readonly dids: ReadonlySet<string>;
 }
 
-export interface Life {
+export interface SimulatedUse {
   readonly people: readonly string[];
-  /** In the order in which they were made. */
-  readonly conversations: readonly LivedConversation[];
+  /** In the order of creation. */
+  readonly conversations: readonly SimulatedConversation[];
 }
 
 const noPolicy = {
@@ -57,9 +57,9 @@ async function claimed(server: TestServer, caller: string, dids: readonly string
   return packages.map(({ ref }) => ref);
 }
 
-/** One conversation from its first to its last call, one call after the other. */
-async function live(server: TestServer, people: readonly string[]): Promise<LivedConversation> {
-  const [creator = '', joiner = '', third = '', later = '', stranger = ''] = shuffled(people);
+/** Makes all calls of one conversation, one after the other. */
+async function runConversation(server: TestServer, people: readonly string[]): Promise<SimulatedConversation> {
+  const [creator = '', joiner = '', third = '', later = '', requestRecipient = ''] = shuffled(people);
   const groupId = newSecret(16);
   const id = groupId.toString('hex');
   const isTrio = (groupId[0] ?? 0) % 2 === 0;
@@ -110,29 +110,30 @@ async function live(server: TestServer, people: readonly string[]): Promise<Live
     heldMessages: [],
     isGroupInvite: false,
     conversationId: undefined,
-    recipientDid: stranger,
+    recipientDid: requestRecipient,
   };
-  // The same two may have met before; a second request is refused then.
+  // The request is refused if the two people have one already.
   await refusalOf(sendChatRequest(server, { did: creator }, request));
-  if (isTrio) await blockChatSender(server, { did: joiner }, { senderDid: stranger, requestId: undefined });
+  if (isTrio) await blockChatSender(server, { did: joiner }, { senderDid: requestRecipient, requestId: undefined });
   return { groupId, dids: new Set([creator, ...others, later]) };
 }
 
 /**
- * A service with nothing else to do: people register, claim each other's key packages, make conversations with Welcomes,
- * invites and policies, add, leave, and write chat requests, one call after the other. `settle` is called between.
+ * Simulates the use of a service without other load: people register, claim key packages, create conversations with Welcomes, invites
+ * and policies, add members, leave, and send chat requests, one call after the other. `applyDeferredWrites` is called after every
+ * `applyEvery` conversations.
  */
-export async function liveAWhile(
+export async function simulateUse(
   server: TestServer,
-  size: { people: number; conversations: number; settleEvery: number },
-  settle: () => Promise<void>,
-): Promise<Life> {
+  size: { people: number; conversations: number; applyEvery: number },
+  applyDeferredWrites: () => Promise<void>,
+): Promise<SimulatedUse> {
   const people = randomPeople(size.people);
   for (const did of people) await register(server, did);
-  const conversations: LivedConversation[] = [];
+  const conversations: SimulatedConversation[] = [];
   for (let nth = 1; nth <= size.conversations; nth++) {
-    conversations.push(await live(server, people));
-    if (nth % size.settleEvery === 0) await settle();
+    conversations.push(await runConversation(server, people));
+    if (nth % size.applyEvery === 0) await applyDeferredWrites();
   }
   return { people, conversations };
 }

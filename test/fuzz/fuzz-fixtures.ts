@@ -2,59 +2,59 @@ import { required } from '#platform/errors.ts';
 import * as mls from '#xrpc/lexicon/blue/catbird/mls.ts';
 import { authorization, roles } from '../contract/authorization.ts';
 import type { AuthorizedMethod, Role } from '../contract/authorization.ts';
-import { sceneCalls } from '../support/clients/authorization-calls.ts';
-import { gatherCast, newScene } from '../support/clients/authorization-fixture.ts';
-import type { Cast, Scene } from '../support/clients/authorization-fixture.ts';
+import { methodCalls } from '../support/clients/authorization-calls.ts';
+import { createParticipants, createConversationFixture } from '../support/clients/authorization-fixture.ts';
+import type { Participants, ConversationFixture } from '../support/clients/authorization-fixture.ts';
 import { createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
 import { openEventStream } from '../support/clients/event-stream.ts';
 import type { LoopbackPds } from '../support/network/loopback-pds.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { RawRequest, XrpcClient } from '../support/clients/xrpc-client.ts';
-import type { AnswerRules } from './check-answer.ts';
+import type { ResponseRules } from './check-response.ts';
 import type { FuzzMethod, Json, JsonObject, ObjectSchema } from './lexicon-schema.ts';
 import type { FuzzCaller } from './run-cases.ts';
 
-type CalledMethod = keyof typeof sceneCalls;
+type CalledMethod = keyof typeof methodCalls;
 
-/** Scenes played with one cast; people have limits of their own, on devices and on requests to chat. */
-const scenesPerCast = 12;
+/** Conversations with the same participants; more would reach the limits of devices and chat requests per person. */
+const fixturesPerParticipants = 12;
 const tokenLifeMs = 30_000;
 
-/** Settings of the server under test: one token serves many requests, for signing them would cost more than answering. */
+/** Settings of the tested server: one token is used for many requests, because signing takes longer than responding. */
 export const fuzzEnvironment = { ENFORCE_JTI: 'false', BLOCK_CHECKS: 'true', RATE_LIMIT_IP_BURST: '10000' } as const;
 
-/** People with conversations, devices, requests and reports, for every method to be called about. */
-export class FuzzScenes {
+/** Creates people with conversations, devices, requests and reports, so that every method has data to be called about. */
+export class FuzzFixtures {
   readonly #bed: TestBed;
   readonly #pds: LoopbackPds;
-  #cast: Cast | undefined;
-  #scenes = 0;
+  #participants: Participants | undefined;
+  #fixtures = 0;
 
   constructor(bed: TestBed, pds: LoopbackPds) {
     this.#bed = bed;
     this.#pds = pds;
   }
 
-  /** Callers in a new conversation: first one who may call `method`, then another who may, then one who may not. */
+  /** Returns callers in a new conversation: two who may call `method`, then one who may not. */
   async callers(method: FuzzMethod): Promise<readonly FuzzCaller[]> {
     try {
       return await this.#callersNow(method);
     } catch {
-      // What was sent meanwhile may have used up somebody, so others play their part.
-      this.#cast = undefined;
+      // The requests sent so far may have reached a limit of a participant, so the next try uses new ones.
+      this.#participants = undefined;
       return this.#callersNow(method);
     }
   }
 
   async #callersNow(method: FuzzMethod): Promise<readonly FuzzCaller[]> {
-    if (this.#cast === undefined || this.#scenes++ % scenesPerCast === 0)
-      this.#cast = await gatherCast(this.#bed, this.#pds, aCursor);
-    const scene = await newScene(this.#cast);
+    if (this.#participants === undefined || this.#fixtures++ % fixturesPerParticipants === 0)
+      this.#participants = await createParticipants(this.#bed, this.#pds, aCursor);
+    const fixture = await createConversationFixture(this.#participants);
     const row = authorization[method.name as AuthorizedMethod];
     const allowed = roles.filter((role) => row[role] === 'ok');
     const chosen = [allowed.at(-1), allowed[0], roles.find((role) => row[role] !== 'ok')];
     const callers: FuzzCaller[] = [];
-    for (const role of new Set(chosen)) if (role !== undefined) callers.push(await callerOf(method, scene, role));
+    for (const role of new Set(chosen)) if (role !== undefined) callers.push(await callerOf(method, fixture, role));
     return callers;
   }
 }
@@ -68,20 +68,24 @@ async function aCursor(client: XrpcClient): Promise<string> {
   return cursor;
 }
 
-async function callerOf(method: FuzzMethod, scene: Scene, role: Role): Promise<FuzzCaller> {
-  const client = scene.cast.clients[role];
-  const honest = await honestInput(method, scene, role);
-  const everybody = [...Object.values(scene.cast.clients), scene.cast.deputy, scene.cast.bystander];
+async function callerOf(method: FuzzMethod, fixture: ConversationFixture, role: Role): Promise<FuzzCaller> {
+  const client = fixture.participants.clients[role];
+  const validInput = await validInputOf(method, fixture, role);
+  const clients = [
+    ...Object.values(fixture.participants.clients),
+    fixture.participants.otherAdmin,
+    fixture.participants.otherMember,
+  ];
   const caller = {
-    honest,
+    validInput,
     pool: {
-      dids: everybody.map(({ did }) => did),
+      dids: clients.map(({ did }) => did),
       fields: {
-        ...Object.fromEntries(Object.entries(honest).map(([name, value]) => [name, [value]])),
-        convoId: [scene.convoId],
-        groupId: [scene.convoId],
-        deviceId: [scene.deviceId],
-        cursor: [scene.cast.cursor],
+        ...Object.fromEntries(Object.entries(validInput).map(([name, value]) => [name, [value]])),
+        convoId: [fixture.convoId],
+        groupId: [fixture.convoId],
+        deviceId: [fixture.deviceId],
+        cursor: [fixture.participants.cursor],
       },
     },
   };
@@ -90,7 +94,7 @@ async function callerOf(method: FuzzMethod, scene: Scene, role: Role): Promise<F
   return { ...caller, token: async () => undefined, ticket };
 }
 
-/** Tokens that serve for half a minute each. */
+/** Returns tokens that are used for 30 seconds each. */
 function tokens(client: XrpcClient, method: string): () => Promise<string> {
   let token = '';
   let madeAtMs = -Infinity;
@@ -103,9 +107,9 @@ function tokens(client: XrpcClient, method: string): () => Promise<string> {
   };
 }
 
-async function honestInput(method: FuzzMethod, scene: Scene, role: Role): Promise<JsonObject> {
-  if (!(method.name in sceneCalls)) return { convoId: scene.convoId, cursor: scene.cast.cursor };
-  const request: RawRequest = await sceneCalls[method.name as CalledMethod](scene, role);
+async function validInputOf(method: FuzzMethod, fixture: ConversationFixture, role: Role): Promise<JsonObject> {
+  if (!(method.name in methodCalls)) return { convoId: fixture.convoId, cursor: fixture.participants.cursor };
+  const request: RawRequest = await methodCalls[method.name as CalledMethod](fixture, role);
   if (typeof request.body === 'string') return JSON.parse(request.body) as JsonObject;
   return method.input === undefined ? {} : fromSearch(method.input, new URLSearchParams(request.search));
 }
@@ -127,8 +131,8 @@ interface Validated {
   };
 }
 
-/** Answers are judged by the validators that the lexicons generate. */
-export function answerRules(method: FuzzMethod, durationMsMax: number): AnswerRules {
+/** Returns rules that check responses with the validators generated from the lexicons. */
+export function responseRules(method: FuzzMethod, durationMsMax: number): ResponseRules {
   const modules = mls as unknown as Readonly<Record<string, Validated | undefined>>;
   const { main } = required(modules[method.name], 'lexicon');
   return { durationMsMax, outputFits: (output) => main.output.schema?.safeValidate(output).success ?? true };

@@ -10,10 +10,10 @@ const longHex = /^(?:[\da-f]{32}|[\da-f]{64})$/;
 const longBase64 = /^(?!MLS_)[A-Za-z0-9+/_-]{40,}={0,2}$/;
 
 /**
- * Puts fixed values in the place of times, ids, keys and ciphertexts, so that two runs give the same text. The same id becomes
- * the same stand-in.
+ * Returns a function that replaces times, ids, keys and ciphertexts with fixed values, so that two runs give the same text. Equal ids
+ * get equal values.
  */
-export function createStandIns(names: ReadonlyMap<string, string>): (value: unknown) => unknown {
+export function createPlaceholders(names: ReadonlyMap<string, string>): (value: unknown) => unknown {
   const numbers = new Map<string, number>();
   const withoutDashes = new Map<string, string>();
   const numberOf = (id: string): number => {
@@ -27,7 +27,7 @@ export function createStandIns(names: ReadonlyMap<string, string>): (value: unkn
       .repeat(id.length / 2);
   const uuidOf = (id: string): string => {
     const shown = `00000000-0000-4000-8000-${String(numberOf(id)).padStart(12, '0')}`;
-    // The id of a chat request comes back without dashes, as that of its conversation.
+    // The id of a chat request is also the id of its conversation, where it has no dashes.
     withoutDashes.set(id.replaceAll('-', ''), shown.replaceAll('-', ''));
     return shown;
   };
@@ -40,21 +40,21 @@ export function createStandIns(names: ReadonlyMap<string, string>): (value: unkn
     if (longHex.test(named)) return withoutDashes.get(named) ?? hexOf(named);
     return longBase64.test(named) ? '<base64>' : named.replaceAll(uuid, uuidOf).replace(idSuffix, '.<key>');
   }
-  function standIn(field: string, value: unknown): unknown {
+  function replaceVarying(field: string, value: unknown): unknown {
     if (typeof value === 'string') return textFor(field, value);
     if (Array.isArray(value))
       return inOrder(
         field,
-        value.map((item) => standIn(field, item)),
+        value.map((item) => replaceVarying(field, item)),
       );
     if (typeof value !== 'object' || value === null) return value;
     if ('$bytes' in value) return { $bytes: '<base64>' };
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, standIn(key, item)]));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, replaceVarying(key, item)]));
   }
-  return (value) => standIn('', value);
+  return (value) => replaceVarying('', value);
 }
 
-/** Members that came together are listed in an order that depends on random keys. */
+/** Sorts lists whose order depends on random keys, such as members that were added together. */
 function inOrder(field: string, items: unknown[]): unknown[] {
   return field === 'members'
     ? items.toSorted((left, right) => (JSON.stringify(left) < JSON.stringify(right) ? -1 : 1))

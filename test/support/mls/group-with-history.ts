@@ -3,35 +3,35 @@ import { newSecret } from '#platform/ids.ts';
 
 import { MlsMember } from './mls-member.ts';
 
-/** A group of seven, five of whom are left, with a blank leaf, an unmerged one and parents in use. */
-export interface GrownGroup {
+/** A group that had seven members and has five, with a blank leaf, an unmerged leaf and non-blank parents. */
+export interface GroupWithHistory {
   readonly groupId: Buffer;
-  /** GroupInfos of all epochs, by those of the three members below who were in it. */
-  readonly honest: readonly Uint8Array[];
+  /** The GroupInfos of all epochs, each exported by those of the three members below who were in it. */
+  readonly groupInfos: readonly Uint8Array[];
   readonly creator: MlsMember;
   readonly anna: MlsMember;
   readonly carl: MlsMember;
 }
 
-/** @param creatorDid the DIDs of the others are made up, except Anna's. */
-export async function growGroup(
+/** Creates the group and its history of commits. */
+export async function createGroupWithHistory(
   cipherSuite: string,
   { creatorDid = 'did:plc:creator', annaDid = 'did:plc:anna' } = {},
-): Promise<GrownGroup> {
+): Promise<GroupWithHistory> {
   const others = ['bert', 'carl', 'dora', 'emil', 'fred'].map((name) => `did:plc:${name}`);
   const people = await Promise.all(
     [creatorDid, annaDid, ...others].map((did) => MlsMember.create({ did, cipherSuite })),
   );
   const [creator, anna, carl] = [0, 1, 3].map((at) => required(people[at], 'a member'));
-  if (creator === undefined || anna === undefined || carl === undefined) throw new Error('nobody');
+  if (creator === undefined || anna === undefined || carl === undefined) throw new Error('a member is missing');
   const packages = await Promise.all(people.slice(1).map((joiner) => joiner.createKeyPackage()));
   const groupId = newSecret(32);
   await creator.createGroup(groupId);
-  const honest = [await creator.exportGroupInfo()];
+  const groupInfos = [await creator.exportGroupInfo()];
   const { welcome, groupInfo: first } = await creator.addMembers(packages.slice(0, 5).map(({ bytes }) => bytes));
   creator.acceptCommit();
   await Promise.all([anna, carl].map((joiner) => joiner.joinByWelcome(required(welcome, 'a Welcome'))));
-  honest.push(first, await anna.exportGroupInfo(), await carl.exportGroupInfo());
+  groupInfos.push(first, await anna.exportGroupInfo(), await carl.exportGroupInfo());
   const steps = [
     () => creator.removeMember('did:plc:bert'),
     () => creator.emptyCommit(),
@@ -44,7 +44,7 @@ export async function growGroup(
     creator.acceptCommit();
     await anna.receive(commit);
     await carl.receive(commit);
-    honest.push(groupInfo, await anna.exportGroupInfo(), await carl.exportGroupInfo());
+    groupInfos.push(groupInfo, await anna.exportGroupInfo(), await carl.exportGroupInfo());
   }
-  return { groupId, honest, creator, anna, carl };
+  return { groupId, groupInfos, creator, anna, carl };
 }

@@ -3,12 +3,12 @@ import { appendFileSync, readFileSync } from 'node:fs';
 const fileVariable = 'SEEN_REFUSALS_FILE';
 const noted = new Set<string>();
 
-/** From now on, this process and those it starts note refusals in `file`. */
+/** Makes this process and its child processes record refusals in `file`. */
 export function noteRefusalsIn(file: string): void {
   process.env[fileVariable] = file;
 }
 
-/** Remembers for the end of the run that a server sent this refusal. */
+/** Records that a server sent this refusal; the end of the run checks the records. */
 export function noteRefusal(method: string, name: string): void {
   const file = process.env[fileVariable];
   const pair = `${method}.${name}`;
@@ -17,7 +17,7 @@ export function noteRefusal(method: string, name: string): void {
   appendFileSync(file, `${pair}\n`);
 }
 
-/** Everything noted in `file`, as `method.Name`. */
+/** Returns all refusals recorded in `file`, as `method.Name`. */
 export function seenRefusals(file: string): Set<string> {
   return new Set(readFileSync(file, 'utf8').split('\n'));
 }

@@ -1,0 +1,10 @@
+// Runs before every npm script. It is plain JavaScript because the Node of the machine, perhaps Node 20, runs it before npm ci.
+import { existsSync } from 'node:fs';
+
+// npm writes this file last, so it is missing after an interrupted install too.
+const installed = new URL('../node_modules/.package-lock.json', import.meta.url);
+// An install without its scripts lacks the Node that runs TypeScript.
+if (!existsSync(installed) || !process.features.typescript) {
+  process.stderr.write('The packages are not installed. Run npm ci first.\n');
+  process.exit(1);
+}

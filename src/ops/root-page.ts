@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto';
+import type { Hono } from 'hono';
+import { accepts } from 'hono/accepts';
+
+/** The pages are paths in the repository, because no public address serves them. */
+const paths = { api: 'docs/api/README.md', health: '/xrpc/_health' } as const;
+
+const about = 'A delivery service for end-to-end encrypted messengers on AT Protocol, by MLS (RFC 9420).';
+const style =
+  'body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:15vh auto;padding:0 1rem}code{font-size:.95em}';
+const styleHash = createHash('sha256').update(style).digest('base64');
+
+/** The policy allows the page's own style by hash, and nothing else. */
+const policy = `default-src 'none'; style-src 'sha256-${styleHash}'; frame-ancestors 'none'`;
+
+/** `GET /`: the name, the version, and where the API is described. A page for browsers, JSON for all other clients. */
+export function mountRootPage(app: Hono, version: string): void {
+  const facts = { name: 'Nightjar', version, about, ...paths };
+  const page = pageOf(version);
+  app.get('/', (c) => {
+    const type = accepts(c, {
+      header: 'Accept',
+      supports: ['text/html', 'application/json'],
+      default: 'application/json',
+    });
+    return type === 'text/html' ? c.html(page, 200, { 'Content-Security-Policy': policy }) : c.json(facts);
+  });
+}
+
+function pageOf(version: string): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Nightjar</title>
+<style>${style}</style>
+<h1>Nightjar ${version}</h1>
+<p>${about}
+<p>This address is for programs: clients call its methods below <code>/xrpc/</code>.
+<ul>
+<li><code>${paths.api}</code> in the repository has a page for every method.
+<li><a href="${paths.health}"><code>${paths.health}</code></a> answers with the version while the service runs.
+</ul>
+`;
+}

@@ -1,0 +1,31 @@
+import type { DestinationStream } from 'pino';
+import { logEvents } from './log-events.ts';
+import type { LogEventName } from './log-events.ts';
+
+/** A line of the logger, before it is written as text. */
+interface LogLine {
+  readonly level: string;
+  readonly time: string;
+  readonly event: LogEventName;
+  readonly [field: string]: string | number | boolean;
+}
+
+/** Turns the JSON lines of pino into one line of text each, made of the declared text and fields of the event. */
+export function textDestination(output: DestinationStream): DestinationStream {
+  return { write: (line) => output.write(`${textOf(JSON.parse(line) as LogLine)}\n`) };
+}
+
+function textOf(line: LogLine): string {
+  const { text } = logEvents[line.event];
+  const known = text.replaceAll(/\[([^\]]*)\]/g, (_brackets, part: string) =>
+    fieldsIn(part).every((field) => line[field] !== undefined) ? part : '',
+  );
+  const filled = known.replaceAll(/\{(\w+)\}/g, (_braces, field: string) => String(line[field] ?? 'unknown'));
+  const label = line.level === 'info' ? '' : `${line.level}: `;
+  return `${line.time.slice(0, 19)}Z ${label}${filled}`;
+}
+
+/** The fields that a text or a part of it names. */
+export function fieldsIn(text: string): readonly string[] {
+  return [...text.matchAll(/\{(\w+)\}/g)].map(([, field = '']) => field);
+}
