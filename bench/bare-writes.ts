@@ -8,28 +8,28 @@ import type { BenchServer } from './bench-server.ts';
 
 const clients = 16;
 
-/** The bare rate, and what measured it. */
 export interface BareWrites {
   readonly perSecond: number;
   readonly tool: 'pgbench' | 'postgres.js';
 }
 
 /**
- * The same write without the service: one message row, one event row and the counter, one transaction each, 16 clients.
- * By pgbench where it is installed (Debian's postgresql-contrib), else from this process, which costs the rate something.
+ * Measures the same write without the service: one message row, one event row and the counter in one transaction, with
+ * 16 clients. Uses pgbench if it is installed (Debian's postgresql-contrib), and otherwise this process, which lowers
+ * the rate.
  */
-export async function measureBareWrites(stage: BenchServer, seed: Seed, seconds: number): Promise<BareWrites> {
+export async function measureBareWrites(server: BenchServer, seed: Seed, seconds: number): Promise<BareWrites> {
   const groups = seed.conversations.map(({ groupId }) => groupId);
-  await prepare(stage, groups);
+  await prepare(server, groups);
   const hasPgbench = spawnSync('pgbench', ['--version']).status === 0;
   return hasPgbench
-    ? { perSecond: await runPgbench(stage.databaseUrl, groups.length, seconds), tool: 'pgbench' }
-    : { perSecond: await runHere(stage.databaseUrl, groups.length, seconds), tool: 'postgres.js' };
+    ? { perSecond: await runPgbench(server.databaseUrl, groups.length, seconds), tool: 'pgbench' }
+    : { perSecond: await runHere(server.databaseUrl, groups.length, seconds), tool: 'postgres.js' };
 }
 
-/** Numbers for the groups, because pgbench can only make up integers. */
-async function prepare(stage: BenchServer, groups: readonly Buffer[]): Promise<void> {
-  const { sql } = stage.database;
+/** Numbers the groups, because pgbench can generate only integers. */
+async function prepare(server: BenchServer, groups: readonly Buffer[]): Promise<void> {
+  const { sql } = server.database;
   await sql`CREATE TABLE bench_groups (number integer PRIMARY KEY, group_id bytea NOT NULL)`;
   for (const [index, groupId] of groups.entries()) {
     await sql`INSERT INTO bench_groups VALUES (${index + 1}, ${groupId})`;
@@ -62,7 +62,7 @@ async function runPgbench(url: string, groupCount: number, seconds: number): Pro
     const args = ['-n', '-M', 'prepared', '-c', String(clients), '-j', '2', '-T', String(seconds), '-f', script, url];
     const output = await outputOf('pgbench', args);
     const tps = /tps = ([\d.]+)/.exec(output)?.[1];
-    if (tps === undefined) throw new Error(`pgbench said nothing of its rate: ${output}`);
+    if (tps === undefined) throw new Error(`pgbench did not print its rate: ${output}`);
     return Number(tps);
   } finally {
     await rm(folder, { recursive: true });

@@ -16,7 +16,7 @@ import { freePort } from '#storage/embedded-postgres/postgres-process.ts';
 import { startLoopbackPlc } from '../test/support/network/loopback-plc.ts';
 import type { LoopbackPlc } from '../test/support/network/loopback-plc.ts';
 
-/** A server in a process of its own on a durable Postgres, with everything a measurement needs to talk to both. */
+/** A server in a separate process on a durable Postgres, and what a measurement needs to use both. */
 export interface BenchServer {
   readonly serverPort: number;
   readonly serviceDid: string;
@@ -29,7 +29,7 @@ export interface BenchServer {
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const startTimeoutMs = 30_000;
-/** The limits stand in the way of measuring anything else. */
+/** High enough that no quota limits a measurement. */
 const noLimit = '1000000';
 
 export async function startBenchServer(): Promise<BenchServer> {
@@ -108,11 +108,11 @@ function startServerProcess(settings: {
 async function untilHealthy(port: number): Promise<void> {
   const deadlineMs = systemClock.monotonicMs() + startTimeoutMs;
   while (systemClock.monotonicMs() < deadlineMs) {
-    const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
-    if (answer?.ok === true) return;
+    const response = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
+    if (response?.ok === true) return;
     await systemClock.sleep(50);
   }
-  throw new Error('The server did not answer in time.');
+  throw new Error('The server did not respond in time.');
 }
 
 async function stopProcess(child: ChildProcess): Promise<void> {

@@ -9,18 +9,17 @@ import type { BenchServer } from './bench-server.ts';
 
 export interface CompactionPlan {
   readonly expiredRows: number;
-  readonly livingRows: number;
-  /** Also removed by DELETE, to compare; absent: not. */
+  readonly unexpiredRows: number;
+  /** How many rows to delete by DELETE as a comparison; absent: no comparison. */
   readonly deletedRows?: number;
 }
 
-/** What the removal of expired messages came to, and what senders noticed of it. */
 export interface Removal {
   readonly rows: number;
   readonly seconds: number;
-  /** Of what the rows took on disk, the share that the operating system got back at once. */
+  /** The share of the rows' disk space that the operating system got back at once. */
   readonly returnedShare: number;
-  /** The p99 of sends within the second that began with it, over the median p99 of seconds without it. */
+  /** The p99 of sends during the removal (at least one second), divided by the median p99 of the seconds before it. */
   readonly sendP99Ratio: number;
 }
 
@@ -33,22 +32,22 @@ const deletedPerStatement = 10_000;
 const sendConnections = 16;
 const sendsPerSecond = 500;
 const windowMs = 1_000;
-const quietWindows = 8;
+const baselineWindows = 8;
 
-/** Drops `expiredRows` messages of 1 KiB that are past their time, among living ones, while others send. */
+/** Drops `expiredRows` expired messages of 1 KiB next to unexpired ones while other clients send. */
 export async function measureCompaction(
-  stage: BenchServer,
+  server: BenchServer,
   seed: Seed,
   plan: CompactionPlan,
 ): Promise<{ compaction: Removal; deletion: Removal | undefined }> {
-  await plantLiving(stage, plan.livingRows);
-  const partition = await plantExpired(stage, plan.expiredRows);
-  const taken = await acquireLease(stage.database.sql, { job: 'compact-messages', leaseMs: 60_000 });
-  if ('refused' in taken) throw new Error(taken.refused);
-  const held = { job: 'compact-messages', fence: taken.fence, budgetMs: 600_000 };
-  const lease = openLease({ database: stage.database, clock: systemClock }, held);
-  const compaction = await measureRemoval(stage, seed, { partition, rows: plan.expiredRows }, async () => {
-    const { sql } = stage.database;
+  await insertUnexpired(server, plan.unexpiredRows);
+  const partition = await insertExpired(server, plan.expiredRows);
+  const acquired = await acquireLease(server.database.sql, { job: 'compact-messages', leaseMs: 60_000 });
+  if ('refused' in acquired) throw new Error(acquired.refused);
+  const leaseTerms = { job: 'compact-messages', fence: acquired.fence, budgetMs: 600_000 };
+  const lease = openLease({ database: server.database, clock: systemClock }, leaseTerms);
+  const compaction = await measureRemoval(server, seed, { partition, rows: plan.expiredRows }, async () => {
+    const { sql } = server.database;
     const { partitions } = await compactMessages({
       sql,
       clock: systemClock,
@@ -58,30 +57,33 @@ export async function measureCompaction(
     if (partitions !== 1) throw new Error(`${partitions} partitions were dropped, not one`);
   });
   if (plan.deletedRows === undefined) return { compaction, deletion: undefined };
-  const doomed = await plantExpired(stage, plan.deletedRows);
-  const target = { partition: doomed, rows: plan.deletedRows };
-  return { compaction, deletion: await measureRemoval(stage, seed, target, () => deleteAll(stage, doomed)) };
+  const partitionToDelete = await insertExpired(server, plan.deletedRows);
+  const target = { partition: partitionToDelete, rows: plan.deletedRows };
+  return {
+    compaction,
+    deletion: await measureRemoval(server, seed, target, () => deleteAll(server, partitionToDelete)),
+  };
 }
 
 async function measureRemoval(
-  stage: BenchServer,
+  server: BenchServer,
   seed: Seed,
   target: { partition: string; rows: number },
   remove: () => Promise<void>,
 ): Promise<Removal> {
-  const beforeSizeBytes = await databaseSize(stage);
-  const partitionSizeBytes = await relationSize(stage, target.partition);
-  const sends = startSends(stage, seed);
-  await systemClock.sleep(quietWindows * windowMs);
+  const beforeSizeBytes = await databaseSize(server);
+  const partitionSizeBytes = await relationSize(server, target.partition);
+  const sends = startSends(server, seed);
+  await systemClock.sleep(baselineWindows * windowMs);
   const startedMs = performance.now();
   await remove();
   const seconds = (performance.now() - startedMs) / 1_000;
-  const afterSizeBytes = await databaseSize(stage);
+  const afterSizeBytes = await databaseSize(server);
   await systemClock.sleep(windowMs);
-  const answered = await sends.stop();
+  const responses = await sends.stop();
   const p99Of = (fromMs: number, toMs: number): number =>
-    percentiles(answered.filter(({ sentMs }) => sentMs >= fromMs && sentMs < toMs).map(({ tookMs }) => tookMs)).p99Ms;
-  const quiet = Array.from({ length: quietWindows - 2 }, (_, index) =>
+    percentiles(responses.filter(({ sentMs }) => sentMs >= fromMs && sentMs < toMs).map(({ tookMs }) => tookMs)).p99Ms;
+  const baseline = Array.from({ length: baselineWindows - 2 }, (_, index) =>
     p99Of(startedMs - (index + 1) * windowMs, startedMs - index * windowMs),
   );
   const during = p99Of(startedMs, startedMs + Math.max(windowMs, seconds * 1_000));
@@ -89,74 +91,74 @@ async function measureRemoval(
     rows: target.rows,
     seconds,
     returnedShare: (beforeSizeBytes - afterSizeBytes) / partitionSizeBytes,
-    sendP99Ratio: during / percentiles(quiet).p50Ms,
+    sendP99Ratio: during / percentiles(baseline).p50Ms,
   };
 }
 
-/** Sends at a steady rate until it is stopped. */
-function startSends(stage: BenchServer, seed: Seed): { stop(): Promise<{ sentMs: number; tookMs: number }[]> } {
-  const answered: { sentMs: number; tookMs: number }[] = [];
+/** Sends at a constant rate until it is stopped. */
+function startSends(server: BenchServer, seed: Seed): { stop(): Promise<{ sentMs: number; tookMs: number }[]> } {
+  const responses: { sentMs: number; tookMs: number }[] = [];
   let isStopped = false;
-  const sendOn = async (): Promise<void> => {
-    const connection = await openConnection(stage.serverPort);
+  const sendUntilStopped = async (): Promise<void> => {
+    const connection = await openConnection(server.serverPort);
     while (!isStopped) {
       const [ready] = readySends(seed, 1);
       if (ready === undefined) break;
       const sentMs = performance.now();
       expectOk(await connection.send(ready.request));
-      answered.push({ sentMs, tookMs: performance.now() - sentMs });
+      responses.push({ sentMs, tookMs: performance.now() - sentMs });
       await systemClock.sleep((1_000 * sendConnections) / sendsPerSecond);
     }
     connection.close();
   };
-  const running = Promise.all(Array.from({ length: sendConnections }, sendOn));
+  const running = Promise.all(Array.from({ length: sendConnections }, sendUntilStopped));
   return {
     async stop() {
       isStopped = true;
       await running;
-      return answered;
+      return responses;
     },
   };
 }
 
-/** Messages of today, in conversations of their own. */
-async function plantLiving(stage: BenchServer, rows: number): Promise<void> {
-  await plantRows(stage, 'messages', { rows, at: new Date() });
+/** Inserts messages of today in separate conversations. */
+async function insertUnexpired(server: BenchServer, rows: number): Promise<void> {
+  await insertRows(server, 'messages', { rows, at: new Date() });
 }
 
-/** A partition as the service would have made it, whose time ended a day ago, full of messages. @returns its name. */
-async function plantExpired(stage: BenchServer, rows: number): Promise<string> {
+/** Creates a partition as the service does, expired a day ago and filled with messages. @returns its name. */
+async function insertExpired(server: BenchServer, rows: number): Promise<string> {
   const todayMs = Math.floor(Date.now() / dayMs) * dayMs;
   const toMs = todayMs - (ttlDays + 1) * dayMs;
   const fromMs = toMs - partitionDays * dayMs;
   const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10).replaceAll('-', '');
   const name = `messages_${day(fromMs)}_${day(toMs)}`;
   const bounds = [fromMs, toMs].map((ms) => `'${new Date(ms).toISOString()}'`);
-  await stage.database.sql.unsafe(
+  await server.database.sql.unsafe(
     `CREATE TABLE ${name} PARTITION OF messages FOR VALUES FROM (${bounds[0]}) TO (${bounds[1]})`,
   );
-  await plantRows(stage, name, { rows, at: new Date(fromMs + dayMs) });
+  await insertRows(server, name, { rows, at: new Date(fromMs + dayMs) });
   return name;
 }
 
-async function plantRows(stage: BenchServer, table: string, planted: { rows: number; at: Date }): Promise<void> {
-  for (let from = 0; from < planted.rows; from += rowsPerStatement) {
-    const to = Math.min(planted.rows, from + rowsPerStatement) - 1;
-    await stage.database.sql.unsafe(
+async function insertRows(server: BenchServer, table: string, inserted: { rows: number; at: Date }): Promise<void> {
+  for (let from = 0; from < inserted.rows; from += rowsPerStatement) {
+    const to = Math.min(inserted.rows, from + rowsPerStatement) - 1;
+    await server.database.sql.unsafe(
       `INSERT INTO ${table} (group_id, seq, epoch, kind, msg_id, received_at, body)
        SELECT decode(md5($4 || n % ${groups}), 'hex'), n / ${groups} + 1, 1, 1, gen_random_uuid(), $3, decode(repeat(md5(n::text), 64), 'hex')
        FROM generate_series($1::integer, $2::integer) n`,
-      [from, to, planted.at, table],
+      [from, to, inserted.at, table],
     );
   }
-  await stage.database.sql.unsafe(`ANALYZE ${table}`);
-  await stage.database.sql`CHECKPOINT`;
+  await server.database.sql.unsafe(`ANALYZE ${table}`);
+  await server.database.sql`CHECKPOINT`;
 }
 
-/** What the service would do without partitions. */
-async function deleteAll(stage: BenchServer, partition: string): Promise<void> {
+/** Deletes the rows as the service would without partitions. */
+async function deleteAll(server: BenchServer, partition: string): Promise<void> {
   for (;;) {
-    const { count } = await stage.database.sql.unsafe(
+    const { count } = await server.database.sql.unsafe(
       `DELETE FROM ${partition} WHERE ctid = ANY (ARRAY (SELECT ctid FROM ${partition} LIMIT ${deletedPerStatement}))`,
     );
     if (count === 0) return;

@@ -14,11 +14,11 @@ export interface Delivery {
 
 const connections = 32;
 const subscribersMax = 16;
-const settleMs = 1_000;
+const lastFramesWaitMs = 1_000;
 
-/** From the moment a send leaves to the moment its frame arrives at a subscriber, at `perSecond` sends. */
+/** Measures the time from a send to the arrival of its frame at a subscriber, at `perSecond` sends. */
 export async function measureDelivery(
-  stage: BenchServer,
+  server: BenchServer,
   seed: Seed,
   plan: { perSecond: number; seconds: number },
 ): Promise<Delivery> {
@@ -27,14 +27,14 @@ export async function measureDelivery(
   const people = seed.people.slice(0, subscribersMax);
   const sockets = await Promise.all(
     people.map((person) =>
-      subscribe(stage, person, (msgId) => {
+      subscribe(server, person, (msgId) => {
         const startedMs = sentMs.get(msgId);
         if (startedMs !== undefined) latenciesMs.push(performance.now() - startedMs);
       }),
     ),
   );
   const sends = readySends(seed, Math.floor(plan.perSecond * plan.seconds));
-  const open = await Promise.all(Array.from({ length: connections }, () => openConnection(stage.serverPort)));
+  const open = await Promise.all(Array.from({ length: connections }, () => openConnection(server.serverPort)));
   const startedMs = performance.now();
   let next = 0;
   await Promise.all(
@@ -50,21 +50,21 @@ export async function measureDelivery(
       }
     }),
   );
-  await new Promise((resolve) => setTimeout(resolve, settleMs));
+  await new Promise((resolve) => setTimeout(resolve, lastFramesWaitMs));
   sockets.forEach((socket) => socket.terminate());
   open.forEach((connection) => connection.close());
   return { ...percentiles(latenciesMs), frames: latenciesMs.length };
 }
 
-async function subscribe(stage: BenchServer, person: Person, onMessage: (msgId: string) => void): Promise<WebSocket> {
-  const connection = await openConnection(stage.serverPort);
-  const answer = await connection.send(
+async function subscribe(server: BenchServer, person: Person, onMessage: (msgId: string) => void): Promise<WebSocket> {
+  const connection = await openConnection(server.serverPort);
+  const response = await connection.send(
     postRequest('getSubscriptionTicket', person.mintToken('getSubscriptionTicket'), '{}'),
   );
   connection.close();
-  expectOk(answer);
-  const { ticket } = JSON.parse(answer.body.toString('utf8')) as { ticket: string };
-  const url = `ws://127.0.0.1:${stage.serverPort}/xrpc/blue.catbird.mls.subscribeConvoEvents?ticket=${ticket}`;
+  expectOk(response);
+  const { ticket } = JSON.parse(response.body.toString('utf8')) as { ticket: string };
+  const url = `ws://127.0.0.1:${server.serverPort}/xrpc/blue.catbird.mls.subscribeConvoEvents?ticket=${ticket}`;
   const socket = new WebSocket(url);
   socket.on('message', (data: Buffer) => {
     const [, body] = [...decodeAll(data)] as unknown as [unknown, { message?: { id: string } }];

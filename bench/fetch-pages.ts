@@ -9,21 +9,21 @@ const pageMessages = 50;
 const bodySizeBytes = 1_024;
 const filledConversations = 50;
 
-/** Pages of 50 messages of 1 KiB, with 16 requests in flight. */
-export async function measureFetches(stage: BenchServer, seed: Seed, pages: number): Promise<LoadResult> {
+/** Measures pages of 50 messages of 1 KiB, with 16 concurrent requests. */
+export async function measureFetches(server: BenchServer, seed: Seed, pages: number): Promise<LoadResult> {
   const conversations = seed.conversations.slice(0, filledConversations);
-  for (const { groupId } of conversations) await fill(stage, groupId);
+  for (const { groupId } of conversations) await fill(server, groupId);
   const requests = Array.from({ length: pages }, (_, index) => {
     const conversation = conversations[index % conversations.length];
     if (conversation === undefined) throw new Error('no conversations');
     const token = conversation.members[index % 2 === 0 ? 0 : 1].mintToken('getMessages');
     return getRequest('getMessages', token, `convoId=${conversation.id}&limit=${pageMessages}`);
   });
-  return runLoad(stage.serverPort, connections, requests);
+  return runLoad(server.serverPort, connections, requests);
 }
 
-async function fill(stage: BenchServer, groupId: Buffer): Promise<void> {
-  const { sql } = stage.database;
+async function fill(server: BenchServer, groupId: Buffer): Promise<void> {
+  const { sql } = server.database;
   await sql.begin(async (tx) => {
     const [counters] = await tx<{ lastSeq: number }[]>`
       UPDATE conversation_counters SET last_seq = last_seq + ${pageMessages} WHERE group_id = ${groupId}

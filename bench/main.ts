@@ -13,7 +13,7 @@ import { readySends } from './send-requests.ts';
 import { startBenchServer } from './bench-server.ts';
 import type { BenchServer } from './bench-server.ts';
 
-/** How much is measured; every figure of a run comes from the same minutes on the same machine. */
+/** The size of each measurement; all figures of a run come from the same minutes on the same machine. */
 const plans = {
   quick: {
     people: 64,
@@ -24,7 +24,7 @@ const plans = {
     pages: 1_500,
     deliverySeconds: 5,
     overload: { peakSends: 6_000, seconds: 5 },
-    compaction: { expiredRows: 1_000_000, livingRows: 200_000 },
+    compaction: { expiredRows: 1_000_000, unexpiredRows: 200_000 },
   },
   full: {
     people: 64,
@@ -35,27 +35,26 @@ const plans = {
     pages: 8_000,
     deliverySeconds: 20,
     overload: { peakSends: 20_000, seconds: 10 },
-    compaction: { expiredRows: 1_000_000, livingRows: 200_000, deletedRows: 1_000_000 },
+    compaction: { expiredRows: 1_000_000, unexpiredRows: 200_000, deletedRows: 1_000_000 },
   },
 } as const;
 
 type Plan = Omit<(typeof plans)[keyof typeof plans], 'compaction'> & { readonly compaction: CompactionPlan };
 
 const sendConnections = 64;
-/** What can be measured; `--only` picks some of it. */
 const parts = ['throughput', 'overload', 'compaction'] as const;
 type Part = (typeof parts)[number];
 
 const command = defineCommand({
   meta: {
     name: 'bench',
-    description: 'Measures sends, fetches and live delivery, and the bare rate of the same write.',
+    description: 'Measures sends, fetches and event delivery, and the rate of the same write without the service.',
   },
   args: {
-    json: { type: 'string', description: 'File to write the figures to.' },
+    json: { type: 'string', description: 'File for the figures, as JSON.' },
     only: { type: 'string', description: `Measure only one of: ${parts.join(', ')}.` },
-    quick: { type: 'boolean', description: 'Less of everything, and no compaction unless asked for; under a minute.' },
-    expired: { type: 'string', description: 'How many expired messages are compacted; 1,000,000 unless told.' },
+    quick: { type: 'boolean', description: 'Smaller measurements, and compaction only with --only; under a minute.' },
+    expired: { type: 'string', description: 'How many expired messages are compacted; default 1,000,000.' },
   },
   async run({ args }) {
     const only = parts.find((part) => part === args.only);
@@ -65,10 +64,10 @@ const command = defineCommand({
       return;
     }
     const plan = args.quick ? plans.quick : plans.full;
-    const usual: readonly Part[] = args.quick ? ['throughput', 'overload'] : parts;
+    const defaults: readonly Part[] = args.quick ? ['throughput', 'overload'] : parts;
     const expiredRows = args.expired === undefined ? plan.compaction.expiredRows : Number(args.expired);
     const compaction = { ...plan.compaction, expiredRows };
-    const figures = await measure({ ...plan, compaction }, only === undefined ? usual : [only]);
+    const figures = await measure({ ...plan, compaction }, only === undefined ? defaults : [only]);
     for (const [name, value] of Object.entries(figures)) console.info(`${name.padEnd(28)} ${value}`);
     if (args.json !== undefined) await writeFile(args.json, `${JSON.stringify(figures, null, 2)}\n`);
   },
@@ -76,39 +75,39 @@ const command = defineCommand({
 
 type Figures = Record<string, number | string>;
 
-async function measure(plan: Plan, wanted: readonly Part[]): Promise<Figures> {
+async function measure(plan: Plan, selected: readonly Part[]): Promise<Figures> {
   progress('starting Postgres and the server');
-  const stage = await startBenchServer();
+  const server = await startBenchServer();
   try {
     progress(`making ${plan.conversations} conversations`);
-    const seeded = await seed(stage, plan);
+    const seeded = await seed(server, plan);
     progress('warming up');
     const warmUp = readySends(seeded, plan.warmUpSends).map(({ request }) => request);
-    await runLoad(stage.serverPort, sendConnections, warmUp);
+    await runLoad(server.serverPort, sendConnections, warmUp);
     return {
-      ...(wanted.includes('throughput') ? await throughputFigures(stage, seeded, plan) : {}),
-      ...(wanted.includes('overload') ? await overloadFigures(stage, seeded, plan) : {}),
-      ...(wanted.includes('compaction') ? await compactionFigures(stage, seeded, plan) : {}),
+      ...(selected.includes('throughput') ? await throughputFigures(server, seeded, plan) : {}),
+      ...(selected.includes('overload') ? await overloadFigures(server, seeded, plan) : {}),
+      ...(selected.includes('compaction') ? await compactionFigures(server, seeded, plan) : {}),
     };
   } finally {
-    await stage.close();
+    await server.close();
   }
 }
 
-async function throughputFigures(stage: BenchServer, seeded: Seed, plan: Plan): Promise<Figures> {
+async function throughputFigures(server: BenchServer, seeded: Seed, plan: Plan): Promise<Figures> {
   progress('signing tokens');
   const sends = readySends(seeded, plan.sends).map(({ request }) => request);
   progress('sending');
-  const sent = await runLoad(stage.serverPort, sendConnections, sends);
+  const sent = await runLoad(server.serverPort, sendConnections, sends);
   progress('delivering at half that rate');
-  const delivered = await measureDelivery(stage, seeded, {
+  const delivered = await measureDelivery(server, seeded, {
     perSecond: sent.perSecond / 2,
     seconds: plan.deliverySeconds,
   });
   progress('fetching');
-  const fetched = await measureFetches(stage, seeded, plan.pages);
+  const fetched = await measureFetches(server, seeded, plan.pages);
   progress('writing the same rows without the service');
-  const bare = await measureBareWrites(stage, seeded, plan.bareSeconds);
+  const bare = await measureBareWrites(server, seeded, plan.bareSeconds);
   return {
     sends_per_second: round(sent.perSecond),
     bare_writes_per_second: round(bare.perSecond),
@@ -123,9 +122,9 @@ async function throughputFigures(stage: BenchServer, seeded: Seed, plan: Plan): 
   };
 }
 
-async function overloadFigures(stage: BenchServer, seeded: Seed, plan: Plan): Promise<Figures> {
-  progress('sending three times as much as can be done');
-  const overload = await measureOverload(stage, seeded, plan.overload);
+async function overloadFigures(server: BenchServer, seeded: Seed, plan: Plan): Promise<Figures> {
+  progress('sending at three times the peak rate');
+  const overload = await measureOverload(server, seeded, plan.overload);
   return {
     overload_peak_per_second: round(overload.peakPerSecond),
     overload_offered_share: round(overload.offeredShare),
@@ -137,9 +136,9 @@ async function overloadFigures(stage: BenchServer, seeded: Seed, plan: Plan): Pr
   };
 }
 
-async function compactionFigures(stage: BenchServer, seeded: Seed, plan: Plan): Promise<Figures> {
+async function compactionFigures(server: BenchServer, seeded: Seed, plan: Plan): Promise<Figures> {
   progress(`compacting ${plan.compaction.expiredRows} expired messages`);
-  const { compaction, deletion } = await measureCompaction(stage, seeded, plan.compaction);
+  const { compaction, deletion } = await measureCompaction(server, seeded, plan.compaction);
   return { ...removalFigures('compaction', compaction), ...(deletion && removalFigures('deletion', deletion)) };
 }
 

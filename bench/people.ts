@@ -10,21 +10,21 @@ interface Secp256k1 {
   ecdsaSign(digest: Uint8Array, privateKey: Uint8Array): { signature: Uint8Array };
 }
 
-/** An account whose tokens are signed natively: a load generator must not spend its core on signatures. */
+/** An account whose tokens are signed by native code, because the load generator needs its CPU time for requests. */
 export interface Person {
   readonly did: string;
-  /** A service token for `method` that lives as long as a token may. */
+  /** A service token for `method` with the longest lifetime. */
   mintToken(method: string): string;
 }
 
 const secp256k1 = createRequire(import.meta.url)('secp256k1') as Secp256k1;
 const tokenLifetimeSeconds = 290;
 
-export function createPerson(stage: Pick<BenchServer, 'plc' | 'serviceDid'>): Person {
+export function createPerson(server: Pick<BenchServer, 'plc' | 'serviceDid'>): Person {
   const did = randomPlcDid();
   const privateKey = newSecret(32);
   const publicKey = Buffer.concat([Buffer.of(0xe7, 0x01), secp256k1.publicKeyCreate(privateKey)]);
-  stage.plc.register({
+  server.plc.register({
     '@context': ['https://www.w3.org/ns/did/v1'],
     id: did,
     verificationMethod: [
@@ -38,7 +38,7 @@ export function createPerson(stage: Pick<BenchServer, 'plc' | 'serviceDid'>): Pe
       const nowSeconds = Math.floor(Date.now() / 1_000);
       const claims = {
         iss: did,
-        aud: stage.serviceDid,
+        aud: server.serviceDid,
         lxm: `blue.catbird.mls.${method}`,
         iat: nowSeconds,
         exp: nowSeconds + tokenLifetimeSeconds,

@@ -6,7 +6,7 @@ import { createPerson } from './people.ts';
 import type { Person } from './people.ts';
 import type { BenchServer } from './bench-server.ts';
 
-/** Conversations of two, made by the real operation. */
+/** Conversations with two members each, created by the real operation. */
 export interface Seed {
   readonly people: readonly Person[];
   readonly conversations: readonly SeededConversation[];
@@ -15,15 +15,14 @@ export interface Seed {
 export interface SeededConversation {
   readonly groupId: Buffer;
   readonly id: string;
-  /** Both are members. */
   readonly members: readonly [Person, Person];
 }
 
 const timeBucketSeconds = 60;
 const atOnce = 8;
 
-export async function seed(stage: BenchServer, size: { people: number; conversations: number }): Promise<Seed> {
-  const people = Array.from({ length: size.people }, () => createPerson(stage));
+export async function seed(server: BenchServer, size: { people: number; conversations: number }): Promise<Seed> {
+  const people = Array.from({ length: size.people }, () => createPerson(server));
   const pairs = Array.from({ length: size.conversations }, (_, index) => {
     const first = people[index % people.length];
     const second = people[(index + 1) % people.length];
@@ -32,19 +31,19 @@ export async function seed(stage: BenchServer, size: { people: number; conversat
   });
   const conversations: SeededConversation[] = [];
   for (let start = 0; start < pairs.length; start += atOnce) {
-    const batch = pairs.slice(start, start + atOnce).map((members) => createOne(stage, members));
+    const batch = pairs.slice(start, start + atOnce).map((members) => createOne(server, members));
     conversations.push(...(await Promise.all(batch)));
   }
   return { people, conversations };
 }
 
-async function createOne(stage: BenchServer, members: readonly [Person, Person]): Promise<SeededConversation> {
+async function createOne(server: BenchServer, members: readonly [Person, Person]): Promise<SeededConversation> {
   const groupId = newSecret(16);
   const id = groupId.toString('hex');
   await createConversation(
     {
-      db: stage.database.db,
-      privacy: stage.privacy,
+      db: server.database.db,
+      privacy: server.privacy,
       clock: systemClock,
       blocks: noBlockRecords,
       timeBucketSeconds,

@@ -3,7 +3,7 @@ import { craftApplication } from '../test/support/mls/crafted-mls.ts';
 import { postRequest } from './http-load.ts';
 import type { Seed } from './seed.ts';
 
-/** A send that is ready to go, and the id by which subscribers refund it. */
+/** A prepared send request, and the id by which subscribers identify its message. */
 export interface ReadySend {
   readonly msgId: string;
   readonly request: Buffer;
@@ -11,7 +11,7 @@ export interface ReadySend {
 
 const bodySizeBytes = 1_024;
 
-/** Sends of 1 KiB to random conversations, each with a token of its own; made ahead, so that only the server is measured. */
+/** Prepares sends of 1 KiB to random conversations, each with its own token, so that only the server is measured. */
 export function readySends(seed: Seed, count: number): ReadySend[] {
   return Array.from({ length: count }, () => {
     const conversation = seed.conversations[Math.floor(Math.random() * seed.conversations.length)];

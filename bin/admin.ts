@@ -11,7 +11,7 @@ import { restoreCommand } from './admin/restore.ts';
 
 await runMain(
   defineCommand({
-    meta: { name: 'npm run admin --', description: 'What an operator does by hand' },
+    meta: { name: 'npm run admin --', description: 'Commands for operators' },
     subCommands: {
       account: accountCommand,
       audit: auditCommand,

@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 
-/** What a change must pass, the quickest first. */
+/** The checks of a change, the fastest first. */
 const steps = [
   { name: 'format', command: 'oxfmt', args: ['--check'], remedy: 'Run: npx oxfmt' },
   {
@@ -12,8 +12,8 @@ const steps = [
     args: ['--type-aware', '--deny-warnings'],
     remedy: 'Run: npx oxlint --type-aware --fix',
   },
-  { name: 'types', command: 'tsc', args: ['-p', '.'], remedy: 'Correct the types above.' },
-  { name: 'dead code', command: 'knip', args: [], remedy: 'Remove what nothing uses, or use it.' },
+  { name: 'types', command: 'tsc', args: ['-p', '.'], remedy: 'Fix the type errors above.' },
+  { name: 'dead code', command: 'knip', args: [], remedy: 'Remove the unused code, or use it.' },
   {
     name: 'tests',
     command: 'vitest',
@@ -22,7 +22,7 @@ const steps = [
   },
 ] as const;
 
-/** Runs all steps and stops at the first that fails; the exit code is that step's. */
+/** Runs all steps until one fails; the exit code is that of the failed step. */
 function main(): void {
   const PATH = [join(root, 'node_modules', '.bin'), process.env['PATH']].join(delimiter);
   const startedMs = performance.now();

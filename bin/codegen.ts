@@ -14,19 +14,19 @@ const apiFolder = 'docs/api';
 const quotaPath = 'docs/quotas.md';
 const retentionPath = 'docs/retention.md';
 const tokenPath = 'docs/tokens.md';
-const whollyGenerated = [lexiconFolder, apiFolder];
+const fullyGenerated = [lexiconFolder, apiFolder];
 
-/** Writes everything that is made from something else; with `--check`, only says what is out of date and exits with 1. */
+/** Writes all generated files; with `--check` it only lists outdated files and exits with 1. */
 async function main(): Promise<void> {
-  const wanted = await wantedFiles();
-  const stale = await staleFiles(wanted);
+  const generated = await generatedFiles();
+  const stale = await staleFiles(generated);
   if (process.argv.includes('--check')) {
     for (const path of stale) console.error(`${path} is out of date. Run: npm run codegen`);
     process.exitCode = stale.length === 0 ? 0 : 1;
     return;
   }
   for (const path of stale) {
-    const text = wanted.get(path);
+    const text = generated.get(path);
     if (text === undefined) {
       await rm(join(root, path));
     } else {
@@ -35,11 +35,11 @@ async function main(): Promise<void> {
     }
     console.log(`${text === undefined ? 'removed' : 'wrote'} ${path}`);
   }
-  console.log(`${wanted.size} generated files are up to date.`);
+  console.log(`${generated.size} generated files are up to date.`);
 }
 
-async function wantedFiles(): Promise<Map<string, string>> {
-  const wanted = new Map([
+async function generatedFiles(): Promise<Map<string, string>> {
+  const generated = new Map([
     ['.env.example', envExample()],
     ['docs/settings.md', settingsPage()],
     ['docs/errors.md', await errorPage(root)],
@@ -48,21 +48,21 @@ async function wantedFiles(): Promise<Map<string, string>> {
     [retentionPath, retentionPage(await readFile(join(root, retentionPath), 'utf8'))],
   ]);
   for (const [path, text] of await lexiconModules(root, join(root, 'lexicons'))) {
-    wanted.set(`${lexiconFolder}/${path}`, text);
+    generated.set(`${lexiconFolder}/${path}`, text);
   }
-  for (const [path, text] of await apiPages(root)) wanted.set(`${apiFolder}/${path}`, text);
-  return wanted;
+  for (const [path, text] of await apiPages(root)) generated.set(`${apiFolder}/${path}`, text);
+  return generated;
 }
 
-/** Paths whose content differs, is missing, or (in a folder that is wholly generated) should not be there. */
-async function staleFiles(wanted: ReadonlyMap<string, string>): Promise<string[]> {
+/** Paths whose content differs or is missing, and files that do not belong in a fully generated folder. */
+async function staleFiles(generated: ReadonlyMap<string, string>): Promise<string[]> {
   const leftovers: string[] = [];
-  for (const folder of whollyGenerated) {
+  for (const folder of fullyGenerated) {
     const present = [...(await readFolder(join(root, folder))).keys()].map((path) => `${folder}/${path}`);
-    leftovers.push(...present.filter((path) => !wanted.has(path)));
+    leftovers.push(...present.filter((path) => !generated.has(path)));
   }
   const stale: string[] = [];
-  for (const [path, text] of wanted) {
+  for (const [path, text] of generated) {
     const current = await readFile(join(root, path), 'utf8').catch(() => undefined);
     if (current !== text) stale.push(path);
   }

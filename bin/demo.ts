@@ -13,12 +13,12 @@ import { startLoopbackPlc } from '../test/support/network/loopback-plc.ts';
 import { createDemoOutput } from './demo/output.ts';
 import { createPeople, runScenario } from './demo/scenario.ts';
 
-/** The whole demo, the creation of the database included. */
+/** For the whole demo, including the creation of the database. */
 const timeoutMs = 27_000;
 const stopTimeoutMs = 5_000;
 const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
-async function play(dataDir: string, steps: StopStep[]): Promise<void> {
+async function runDemo(dataDir: string, steps: StopStep[]): Promise<void> {
   const plc = await startLoopbackPlc();
   steps.unshift({ name: 'directory', run: () => plc.close() });
   const config = readConfig({
@@ -30,19 +30,19 @@ async function play(dataDir: string, steps: StopStep[]): Promise<void> {
     BLOCK_CHECKS: 'false',
     RATE_LIMIT_CREATE_CONVO: '60',
   });
-  console.log('Starting a Nightjar of its own, with its own Postgres in a temporary folder ...');
+  console.log('Starting a separate Nightjar with its own Postgres in a temporary folder ...');
   const server = await startServer({ config, clock: systemClock, logger: createLogger('silent'), steps });
-  const narrate = createDemoOutput((line) => console.log(line));
-  await runScenario({ server, people: await createPeople(server, plc), narrate });
+  const output = createDemoOutput((line) => console.log(line));
+  await runScenario({ server, people: await createPeople(server, plc), output });
 }
 
-/** Exits 0 when everything went as told, 1 with the reason otherwise; leaves nothing behind, also after Ctrl-C. */
+/** Exits 0 when every step succeeded, and 1 with the reason otherwise; deletes its data, also after Ctrl-C. */
 async function main(): Promise<void> {
   const startedMs = systemClock.monotonicMs();
   const dataDir = mkdtempSync(join(tmpdir(), 'nightjar-demo-'));
   process.once('exit', () => rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 }));
   const steps: StopStep[] = [];
-  const played = play(dataDir, steps);
+  const running = runDemo(dataDir, steps);
   const interrupted = new Promise<never>((_resolve, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
       process.once(signal, () => reject(new Interruption(signal)));
@@ -50,22 +50,22 @@ async function main(): Promise<void> {
   const overdue = systemClock.sleep(timeoutMs).then(() => Promise.reject(new Overdue()));
   let exitCode = 0;
   try {
-    await Promise.race([played, interrupted, overdue]);
-    console.log(`\nEverything went as told, in ${((systemClock.monotonicMs() - startedMs) / 1_000).toFixed(1)} s.`);
+    await Promise.race([running, interrupted, overdue]);
+    console.log(`\nEvery step succeeded, in ${((systemClock.monotonicMs() - startedMs) / 1_000).toFixed(1)} s.`);
   } catch (error) {
     exitCode = error instanceof Interruption ? exitCodes[error.signal] : 1;
     console.error(reason(error));
   }
-  await stop(played, steps);
+  await stop(running, steps);
   await rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
   process.exit(exitCode);
 }
 
-/** A start that is under way must end first, for what it opens has to be closed. */
-async function stop(played: Promise<void>, steps: readonly StopStep[]): Promise<void> {
-  const settled = played.catch(() => undefined);
+/** A running start must end first, because everything that it opens has to be closed. */
+async function stop(running: Promise<void>, steps: readonly StopStep[]): Promise<void> {
+  const ended = running.catch(() => undefined);
   const isStarting = steps.every(({ name }) => name !== 'listener');
-  if (isStarting) await Promise.race([settled, systemClock.sleep(stopTimeoutMs)]);
+  if (isStarting) await Promise.race([ended, systemClock.sleep(stopTimeoutMs)]);
   await stopInOrder(steps, { clock: systemClock, timeoutMs: stopTimeoutMs, onFailure: () => undefined });
 }
 
@@ -84,7 +84,7 @@ class Overdue extends Error {
   }
 }
 
-/** Everything here is the demo's own data, so the whole error may be shown. */
+/** The demo has only its own data, so the whole error may be printed. */
 function reason(error: unknown): string {
   if (error instanceof Interruption || error instanceof Overdue) return error.message;
   const known = operatorMessage(error);

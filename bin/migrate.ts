@@ -8,7 +8,7 @@ import { exitCodeOf, operatorMessage } from '#ops/operator-message.ts';
 import { recordAction } from './record-action.ts';
 import { withDatabase } from './with-database.ts';
 
-/** One line for people on a terminal, the same as JSON for programs. */
+/** One line: `text` for a terminal, the other fields as JSON for programs. */
 type Line = Readonly<Record<string, string | number | null>> & { readonly text: string };
 
 function print({ text, ...fields }: Line): void {
@@ -25,7 +25,7 @@ async function command(task: (database: Database, config: Config) => Promise<voi
   }
 }
 
-/** Not before the migration that makes their table. */
+/** False before the migration that creates the table. */
 async function hasOperatorActions({ sql }: Database): Promise<boolean> {
   const [table] = await sql<{ name: string | null }[]>`SELECT to_regclass('operator_actions')::text AS name`;
   return (table?.name ?? null) !== null;
@@ -47,13 +47,13 @@ const up = defineCommand({
 });
 
 const down = defineCommand({
-  meta: { name: 'down', description: 'Take back the newest migration' },
+  meta: { name: 'down', description: 'Revert the newest migration' },
   run: () =>
     command(async (database, config) => {
       if (await hasOperatorActions(database)) await recordAction({ config, database }, 'migrate.down', 'none');
       const reverted = await migrateDown(database);
       for (const migration of reverted) print({ text: `reverted ${migration}`, event: 'reverted', migration });
-      if (reverted.length === 0) print({ text: 'Nothing to take back.', event: 'down', count: 0 });
+      if (reverted.length === 0) print({ text: 'There is no migration to revert.', event: 'down', count: 0 });
     }),
 });
 

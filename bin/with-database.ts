@@ -6,9 +6,9 @@ import type { Database } from '#storage/connection/database.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
 
 /**
- * Runs one command of an operator on the database: the one of the URLs, else the embedded one, which is borrowed from a
- * running Nightjar or started for as long as the command takes, also when Ctrl-C cuts it short.
- * @throws ConfigError when the database cannot be used, EmbeddedPostgresError when there can be no embedded one.
+ * Runs one operator command on the database of the URLs, or on the embedded one: that of a running Nightjar, or one
+ * that is started for this command. Closes everything afterwards, also after Ctrl-C.
+ * @throws ConfigError when the database cannot be used, EmbeddedPostgresError when an embedded one cannot start.
  */
 export async function withDatabase<T>(
   config: Config,

@@ -1,6 +1,7 @@
+// `main.ts` and `run.ts` are at the top of `src` because they are the process's entry point, and no folder may import them.
 import { enableCompileCacheIn } from './platform/process/compile-cache.ts';
 
 enableCompileCacheIn(process.env['DATA_DIR'] ?? '.data');
-// Only what is imported from here on is found there.
+// The cache covers only modules that are imported after this point, so `run.ts` is imported dynamically.
 const { run } = await import('./run.ts');
 await run(process.argv[2]);

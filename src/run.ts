@@ -18,7 +18,7 @@ async function start(role: Role, config: Config, logger: Logger, steps: StopStep
   const clock = systemClock;
   const server = await startServer({ config, clock, logger, steps });
   if (role === 'all') {
-    // Those who call are answered by now; what the jobs need takes as long to load as the server.
+    // Loaded after the server has started, so that the packages of the jobs do not delay the first requests.
     const { startWorkers } = await import('../workers/main.ts');
     const { databaseUrl, database, metrics } = server;
     const workers = await startWorkers({ databaseUrl, database, config, clock, logger, metrics });
@@ -30,7 +30,10 @@ async function start(role: Role, config: Config, logger: Logger, steps: StopStep
   if (process.stdout.isTTY) console.info(`Nightjar answers at ${server.url}/xrpc/_health`);
 }
 
-/** Runs a server until SIGTERM or SIGINT, then lets running requests, streams and jobs end. `argument`: `all` or anything else. */
+/**
+ * Runs a server until SIGTERM or SIGINT, then stops it in order. `argument`: `all` also runs workers; anything else
+ * runs the server alone.
+ */
 export async function run(argument: string | undefined): Promise<void> {
   try {
     await main(argument === 'all' ? 'all' : 'server');
@@ -60,15 +63,15 @@ async function main(role: Role): Promise<void> {
     process.exit(result === 'clean' ? exitCode : 1);
   };
   process.once('SIGTERM', () => void stop(0, 'SIGTERM')).once('SIGINT', () => void stop(0, 'SIGINT'));
-  // Node would print the error's text, which may hold data; only its place in the code may be said.
+  // Node would print the error's text, which may contain data; only its place in the code may be logged.
   process.on('uncaughtException', (error) => {
     logger.log('background_failed', { part: 'process', ...describeError(error) });
-    // postgres.js leaves the rejection of its own first query on a new connection to nobody (fetchArrayTypes).
+    // postgres.js does not handle the rejection of its own first query on a new connection (fetchArrayTypes).
     if (!isTransientError(error)) void stop(1, 'other');
   });
   try {
     await start(role, config, logger, steps);
-    // A process that is killed would write nothing.
+    // Node writes the cache only at a regular exit, and a supervisor may kill the process.
     flushCompileCache();
   } catch (error) {
     report(error);
@@ -76,7 +79,7 @@ async function main(role: Role): Promise<void> {
   }
 }
 
-/** An operator's mistake in words; of anything else only where it arose. */
+/** Prints the message of an operator's error; for a defect only its place in the code. */
 function report(error: unknown): void {
   console.error(operatorMessage(error) ?? describeError(error));
 }

@@ -1,4 +1,4 @@
-import { readRetentionAges } from '#domain/retention/read-ages.ts';
+import { readRetentionAges } from '#domain/retention/read-retention-ages.ts';
 import { jobNames, jobs } from '#jobs/catalogue.ts';
 import type { JobName } from '#jobs/catalogue.ts';
 import { createDatabaseWatch } from '#jobs/database-state.ts';

@@ -12,7 +12,7 @@ import { command, UsageError } from './command.ts';
 type AccountCommand = Extract<OperatorCommand, `account.${string}`>;
 type Deps = Parameters<typeof refuseTokens>[0];
 
-/** Writes the action down, does it, and prints what was done; never whose account it is. */
+/** Records the action, runs it, and prints the result without naming the account. */
 async function onAccount(action: AccountCommand, task: (deps: Deps) => Promise<string>): Promise<void> {
   const config = readConfig(process.env);
   const { ring } = await loadKeyRing({ identityKey: config.IDENTITY_KEY, dataDir: config.DATA_DIR });
@@ -35,7 +35,7 @@ function timeOf(at: string): Date | 'now' {
 
 async function setNotBefore(deps: Deps, did: string, at: Date | 'now'): Promise<string> {
   const time = await refuseTokens(deps, did, at);
-  return `Tokens from before ${time?.toISOString() ?? ''} are refused.`;
+  return `Tokens issued before ${time?.toISOString() ?? ''} are refused.`;
 }
 
 async function clear(deps: Deps, did: string): Promise<string> {
@@ -48,12 +48,12 @@ const notBefore = defineCommand({
   meta: {
     name: 'not-before',
     description:
-      'Refuse tokens of an account from before a moment, and end its open streams; a new moment replaces the old one',
+      'Refuse tokens of an account issued before a time, and close its open streams; a new time replaces the old one',
   },
   args: {
     did,
     at: { type: 'string', default: 'now', description: '"now", or a time such as 2026-01-31T12:00:00Z' },
-    clear: { type: 'boolean', default: false, description: 'Accept them again' },
+    clear: { type: 'boolean', default: false, description: 'Accept these tokens again' },
   },
   run: ({ args }) =>
     command(() => {
@@ -65,7 +65,7 @@ const notBefore = defineCommand({
 });
 
 const suspend = defineCommand({
-  meta: { name: 'suspend', description: 'Refuse every token of an account until "resume"; what it has stored stays' },
+  meta: { name: 'suspend', description: 'Refuse every token of an account until "resume"; its stored data stays' },
   args: { did },
   run: ({ args }) =>
     command(() =>
@@ -83,6 +83,6 @@ const resume = defineCommand({
 });
 
 export const accountCommand = defineCommand({
-  meta: { name: 'account', description: 'Whose tokens are accepted' },
+  meta: { name: 'account', description: 'Refuse or accept the tokens of an account' },
   subCommands: { 'not-before': notBefore, suspend, resume },
 });

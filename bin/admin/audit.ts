@@ -47,7 +47,7 @@ async function listEvents(since: string, asJson: boolean): Promise<void> {
 }
 
 const list = defineCommand({
-  meta: { name: 'list', description: 'Show what was counted, by minute, and what operators did' },
+  meta: { name: 'list', description: 'List the counted events, by minute, and the operator actions' },
   args: {
     since: { type: 'string', default: '24h', description: 'How far back: 30m, 24h or 7d' },
     json: { type: 'boolean', default: false, description: 'One JSON object per line, also on a terminal' },
@@ -69,7 +69,7 @@ async function verifyChain(atLeast: number): Promise<void> {
   if (uncheckable.length > 0)
     console.error(`${uncheckable.length} were written with a key that is not in IDENTITY_KEY and cannot be checked.`);
   if (!((lastNo ?? 0) >= atLeast))
-    throw new UsageError(`There was an action #${atLeast}; the end of the chain is gone.`);
+    throw new UsageError(`There was an action #${atLeast}; the end of the chain is missing.`);
   if (broken.length > 0) {
     throw new UsageError(
       `The chain is broken at ${broken.map((actionNo) => `#${actionNo}`).join(', ')}: the action was changed, or others before it were added or removed.`,
@@ -80,12 +80,12 @@ async function verifyChain(atLeast: number): Promise<void> {
 const verify = defineCommand({
   meta: { name: 'verify', description: 'Check that no operator action was changed, added or removed' },
   args: {
-    'at-least': { type: 'string', default: '0', description: 'The last number that an earlier check told' },
+    'at-least': { type: 'string', default: '0', description: 'The last number that an earlier check printed' },
   },
   run: ({ args }) => command(() => verifyChain(Number(args['at-least']))),
 });
 
 export const auditCommand = defineCommand({
-  meta: { name: 'audit', description: 'The audit log' },
+  meta: { name: 'audit', description: 'Read and verify the audit log' },
   subCommands: { list, verify },
 });

@@ -2,12 +2,15 @@ import { describeError } from '#platform/logging/logger.ts';
 import { exitCodeOf, operatorMessage } from '#ops/operator-message.ts';
 import { JobFailedError, JobNotRunError } from '../../workers/start-worker.ts';
 
-/** A fault of the operator's: the message says what to do. */
+/** An error that the operator can fix; the message says how. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Runs the task of one admin command; on failure prints what to do, or where in the code it arose, and sets the exit code. */
+/**
+ * Runs one admin command. On failure it prints what to do, or for a defect the place in the code, and sets the exit
+ * code.
+ */
 export async function command(task: () => Promise<void> | void): Promise<void> {
   try {
     await task();

@@ -8,14 +8,14 @@ import { assertMigrated } from '#storage/schema/migrator.ts';
 import { withDatabase } from '../with-database.ts';
 import { command } from './command.ts';
 
-/** As a server does when it starts, except that an operator may be root. */
+/** Reads the settings as a server does at its start, except that an operator may be root. */
 function read(): Config {
   return readConfig(process.env, { ...factsOfThisProcess(), uid: undefined });
 }
 
-async function checkAll(withDatabaseToo: boolean): Promise<void> {
+async function checkAll(includesDatabase: boolean): Promise<void> {
   const config = read();
-  if (withDatabaseToo) await withDatabase(config, (database) => assertMigrated(database));
+  if (includesDatabase) await withDatabase(config, (database) => assertMigrated(database));
   console.log('ok');
 }
 
@@ -28,17 +28,17 @@ function printAll(config: Config): void {
 }
 
 const check = defineCommand({
-  meta: { name: 'check', description: 'Say "ok", or everything that would keep the service from starting' },
-  args: { database: { type: 'boolean', default: false, description: 'Look at the database as well' } },
+  meta: { name: 'check', description: 'Print "ok", or every problem that would prevent a start' },
+  args: { database: { type: 'boolean', default: false, description: 'Check the database too' } },
   run: ({ args }) => command(() => checkAll(args.database)),
 });
 
 const print = defineCommand({
-  meta: { name: 'print', description: 'Show every setting as it counts, secrets masked' },
+  meta: { name: 'print', description: 'Print the effective value of every setting, with secrets masked' },
   run: () => command(() => printAll(read())),
 });
 
 export const configCommand = defineCommand({
-  meta: { name: 'config', description: 'Settings' },
+  meta: { name: 'config', description: 'Check and print the settings' },
   subCommands: { check, print },
 });

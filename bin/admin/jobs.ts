@@ -21,15 +21,14 @@ import { command, UsageError } from './command.ts';
 
 type JobCommand = Extract<OperatorCommand, `jobs.${string}`>;
 
-/** What a command does to one job. */
 interface JobTask {
   readonly action: JobCommand;
   readonly description: string;
-  /** @returns what to tell, as fields and as a sentence. */
-  run(name: JobName, deps: { config: Config; database: Database; databaseUrl: string }): Promise<JobAnswer>;
+  /** @returns the result, as JSON fields and as a sentence. */
+  run(name: JobName, deps: { config: Config; database: Database; databaseUrl: string }): Promise<JobReport>;
 }
 
-interface JobAnswer {
+interface JobReport {
   readonly fields: Readonly<Record<string, string | number | boolean>>;
   readonly text: string;
 }
@@ -37,7 +36,7 @@ interface JobAnswer {
 const tasks = {
   run: {
     action: 'jobs.run',
-    description: 'Run one job now, in this process, also when it is paused',
+    description: 'Run one job now, in this process, even if it is paused',
     async run(name, { config, database }) {
       const reports = {
         logger: createLogger('error'),
@@ -49,15 +48,15 @@ const tasks = {
   },
   pause: {
     action: 'jobs.pause',
-    description: 'Leave out the scheduled runs of a job, in all workers, until it is resumed',
+    description: 'Skip the scheduled runs of a job, in all workers, until it is resumed',
     async run(name, { database }) {
       await pauseJob(database.sql, name);
-      return { fields: { paused: true }, text: 'paused. What it removes is kept for longer until you resume it.' };
+      return { fields: { paused: true }, text: 'paused. Expired data of this job stays until you resume it.' };
     },
   },
   resume: {
     action: 'jobs.resume',
-    description: 'Let the scheduled runs of a job happen again, also after a clock that had jumped ahead',
+    description: 'Allow the scheduled runs of a job again, also after the clock was ahead',
     async run(name, { database }) {
       await resumeJob(database.sql, name);
       return { fields: { paused: false }, text: 'resumed; it runs at its next scheduled time.' };
@@ -65,7 +64,7 @@ const tasks = {
   },
   retry: {
     action: 'jobs.retry',
-    description: 'Let the failed runs of a job start again now',
+    description: 'Retry the failed runs of a job now',
     async run(name, { config, databaseUrl }) {
       const queue = await openJobQueue({
         location: queueLocationOf(config, databaseUrl),
@@ -129,7 +128,7 @@ function stateOf(state: JobState | undefined): string {
 }
 
 const list = defineCommand({
-  meta: { name: 'list', description: 'Every job: when it runs (UTC), its state, its last success, and what it does' },
+  meta: { name: 'list', description: 'List every job: schedule (UTC), state, last success and purpose' },
   run: () => command(showAll),
 });
 
@@ -145,6 +144,6 @@ const subCommands = Object.fromEntries(
 );
 
 export const jobsCommand = defineCommand({
-  meta: { name: 'jobs', description: 'Scheduled work' },
+  meta: { name: 'jobs', description: 'List, run, pause, resume and retry scheduled jobs' },
   subCommands: { list, ...subCommands },
 });

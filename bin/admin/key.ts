@@ -10,12 +10,12 @@ function printKey(id: number): void {
 }
 
 const create = defineCommand({
-  meta: { name: 'new', description: 'Print a new key for IDENTITY_KEY; keep a copy apart from the database' },
-  args: { id: { type: 'string', default: '1', description: 'From 1 to 255, unused so far in your key ring' } },
+  meta: { name: 'new', description: 'Print a new key for IDENTITY_KEY; store a copy separately from the database' },
+  args: { id: { type: 'string', default: '1', description: 'From 1 to 255, not yet used in your key ring' } },
   run: ({ args }) => command(() => printKey(Number(args.id))),
 });
 
 export const keyCommand = defineCommand({
-  meta: { name: 'key', description: 'Keys for names at rest' },
+  meta: { name: 'key', description: 'Keys for stored data' },
   subCommands: { new: create },
 });

@@ -20,14 +20,16 @@ const countTimeoutMs = 30_000;
 
 type Fields = Readonly<Record<string, string | number | null>>;
 
-/** One step of the work: what to do, and what to say of it afterwards. */
 interface Step {
   readonly name: string;
   run(): Promise<{ readonly fields: Fields; readonly text: string }>;
 }
 
-/** Steps behind a progress bar on a terminal, which are listed when all is done; else a line of JSON after each. */
-async function takeSteps(title: string, steps: readonly Step[]): Promise<void> {
+/**
+ * Runs the steps. On a terminal it shows a progress bar and lists all reports at the end; otherwise it prints one JSON
+ * line per step.
+ */
+async function runSteps(title: string, steps: readonly Step[]): Promise<void> {
   if (!process.stdout.isTTY) {
     for (const step of steps) console.log(JSON.stringify((await step.run()).fields));
     return;
@@ -42,7 +44,7 @@ async function takeSteps(title: string, steps: readonly Step[]): Promise<void> {
       bar.advance(1);
     }
   } catch (error) {
-    bar.error('It did not get to the end.');
+    bar.error('Stopped before the end.');
     throw error;
   }
   bar.stop(title);
@@ -64,8 +66,8 @@ function countingSteps(database: Database, config: Config): Step[] {
   }));
 }
 
-/** Runs a job; that it could not be run, or failed, is said and does not keep the next one from its run. */
-function runningStep(name: JobName, where: { database: Database; config: Config }, failed: JobName[]): Step {
+/** Runs a job. A job that fails or does not run is reported and does not stop the next one. */
+function runningStep(name: JobName, deps: { database: Database; config: Config }, failed: JobName[]): Step {
   const reports = {
     logger: createLogger('error'),
     metrics: createMetrics({ methods: [], quotas: [], jobs: jobNames }),
@@ -73,9 +75,9 @@ function runningStep(name: JobName, where: { database: Database; config: Config 
   return {
     name,
     async run() {
-      await recordAction(where, 'purge', name);
+      await recordAction(deps, 'purge', name);
       try {
-        const result = await runJobByHand(name, jobRuns[name], { ...where, clock: systemClock, ...reports });
+        const result = await runJobByHand(name, jobRuns[name], { ...deps, clock: systemClock, ...reports });
         const { removed, removedSizeBytes = 0 } = result;
         return { fields: { job: name, removed, removedSizeBytes }, text: `${removed} removed` };
       } catch (error) {
@@ -92,23 +94,23 @@ async function purge(isDryRun: boolean): Promise<void> {
   const config = readConfig(process.env);
   const failed: JobName[] = [];
   await withDatabase(config, async (database) => {
-    if (isDryRun) return takeSteps('What the jobs would remove now', countingSteps(database, config));
+    if (isDryRun) return runSteps('What the jobs would remove now', countingSteps(database, config));
     const removing = new Set<string>(Object.values(retentionClasses).map(({ job }) => job));
     const steps = jobNames
       .filter((name) => removing.has(name))
       .map((name) => runningStep(name, { database, config }, failed));
-    return takeSteps('What the jobs removed', steps);
+    return runSteps('What the jobs removed', steps);
   });
   if (failed.length > 0) throw new UsageError(`Not done: ${failed.join(', ')}. See npm run admin -- jobs list.`);
 }
 
 export const purgeCommand = defineCommand({
-  meta: { name: 'purge', description: 'Run every job that removes what has expired, one after the other' },
+  meta: { name: 'purge', description: 'Run every job that removes expired data, one after the other' },
   args: {
     'dry-run': {
       type: 'boolean',
       default: false,
-      description: 'Only count, per class, what would go; changes nothing',
+      description: 'Only count the expired rows per retention class; delete nothing',
     },
   },
   run: ({ args }) => command(() => purge(args['dry-run'])),

@@ -1,7 +1,7 @@
 import type { Clock } from '#platform/clock.ts';
 import { spoofedAddress, spoofedForms } from './spoofed-forms.ts';
 
-/** What one check found; `remedy` says what to do where it failed. */
+/** The result of one check; `remedy` says what to do after a failed check. */
 export interface Finding {
   readonly check: 'answers' | 'headers' | 'burst' | 'refusal' | 'retry-after' | 'client-address';
   readonly ok: boolean;
@@ -9,12 +9,12 @@ export interface Finding {
   readonly remedy?: string;
 }
 
-/** One answer of the server, in the terms of its limit; fields that it lacks are NaN. */
-interface Answer {
+/** The fields of one response that describe the limit; a missing number is NaN. */
+interface ProbeResponse {
   readonly status: number;
   readonly limit: number;
   readonly remaining: number;
-  /** Until the whole limit is free again, by the server's own clock. */
+  /** Until the whole limit is available again, by the server's clock. */
   readonly restoredInSeconds: number;
   readonly policy: string;
   readonly retryAfterSeconds: number;
@@ -26,37 +26,40 @@ interface Probe {
   readonly clock: Clock;
 }
 
-/** Of a method that does not exist, so that no token is missed and nothing but the address is charged. */
+/** A method that does not exist: it needs no token, and charges only the address quota. */
 const path = '/xrpc/blue.catbird.mls.quotaSelftest';
 const timeoutMs = 10_000;
-/** Few enough for every connection limit, enough to outrun a refill across a slow network. */
-const lanes = 4;
+/** Below every connection limit, but admittedMax to send requests faster than the limit refills on a slow network. */
+const connections = 4;
 const burstMax = 5_000;
 const waitSecondsMax = 120;
-const triesToEmpty = 20;
+const triesToExhaust = 20;
 
 /**
- * Tests from outside, without credentials, that the server at `url` limits requests by their address. The checks that need
- * an earlier one to have passed are left out when it has not.
+ * Tests from outside, without credentials, that the server at `url` limits requests by client address. Checks that
+ * depend on a failed check are skipped.
  * @throws TypeError when the server cannot be reached.
  */
 export async function* selftest(url: string, clock: Clock): AsyncGenerator<Finding> {
   const probe: Probe = { url: new URL(path, url).href, clock };
-  const first = await ask(probe);
-  const answers = judgeAnswer(first);
-  yield answers;
-  if (first.status === 400) yield* judgeTrust(probe);
-  if (!answers.ok) return;
-  yield judgeHeaders(first);
-  const spent = await spend(probe, first);
-  yield judgeBurst(first, spent);
-  if (spent.refusal === undefined) return;
-  yield judgeRefusal(spent.refusal, first);
-  yield await judgeRetryAfter(probe);
-  yield await judgeClientAddress(probe, first);
+  const first = await sendRequest(probe);
+  const finding = checkFirstResponse(first);
+  yield finding;
+  if (first.status === 400) yield* checkTrust(probe);
+  if (!finding.ok) return;
+  yield checkHeaders(first);
+  const burst = await runBurst(probe, first);
+  yield checkBurst(first, burst);
+  if (burst.refusal === undefined) return;
+  yield checkRefusal(burst.refusal, first);
+  yield await checkRetryAfter(probe);
+  yield await checkClientAddress(probe, first);
 }
 
-async function ask({ url, clock }: Probe, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+async function sendRequest(
+  { url, clock }: Probe,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<ProbeResponse> {
   const response = await fetch(url, { headers, redirect: 'manual', signal: AbortSignal.timeout(timeoutMs) });
   const text = await response.text();
   const number = (name: string): number => Number(response.headers.get(name) ?? 'absent');
@@ -72,109 +75,115 @@ async function ask({ url, clock }: Probe, headers: Readonly<Record<string, strin
   };
 }
 
-function bodyOf(text: string): Answer['body'] {
+function bodyOf(text: string): ProbeResponse['body'] {
   try {
-    return Object(JSON.parse(text)) as Answer['body'];
+    return Object(JSON.parse(text)) as ProbeResponse['body'];
   } catch {
     return {};
   }
 }
 
-function judgeAnswer({ status, body }: Answer): Finding {
+function checkFirstResponse({ status, body }: ProbeResponse): Finding {
   const check = 'answers';
   if (status === 501 && body.error === 'MethodNotImplemented') {
-    return { check, ok: true, found: 'a Nightjar answers at this address' };
+    return { check, ok: true, found: 'a Nightjar server responds at this URL' };
   }
   const found = `status ${status}`;
   if (status === 429) {
-    const remedy = 'The limit of your address is used up already. Wait two minutes, then run this again.';
+    const remedy = 'The limit of your address is already used up. Wait two minutes, then run this again.';
     return { check, ok: false, found, remedy };
   }
   const remedy =
     status === 400
-      ? 'The server takes you for a proxy. Ask it through its proxy, or from a machine outside TRUSTED_PROXY_CIDRS.'
-      : 'Give the address where clients reach the service, without a path; its proxy must pass /xrpc/ on.';
+      ? 'The server treats your address as a proxy. Send the requests through its proxy, or from a machine outside TRUSTED_PROXY_CIDRS.'
+      : 'Give the URL under which clients reach the service, without a path; its proxy must forward /xrpc/.';
   return { check, ok: false, found, remedy };
 }
 
-/** A server that asks everybody for X-Forwarded-For is not always a server that was asked by its proxy. */
-async function* judgeTrust(probe: Probe): AsyncGenerator<Finding> {
-  const { status } = await ask(probe, { 'X-Forwarded-For': spoofedAddress(0) });
-  if (status === 501) yield believes(['X-Forwarded-For']);
+/**
+ * A server that requires X-Forwarded-For from every client also refuses this probe, so the check adds the header to
+ * distinguish the two.
+ */
+async function* checkTrust(probe: Probe): AsyncGenerator<Finding> {
+  const { status } = await sendRequest(probe, { 'X-Forwarded-For': spoofedAddress(0) });
+  if (status === 501) yield spoofable(['X-Forwarded-For']);
 }
 
-function judgeHeaders(first: Answer): Finding {
+function checkHeaders(first: ProbeResponse): Finding {
   const { limit, remaining, restoredInSeconds, policy } = first;
   const window = windowSecondsOf(first);
   const problems = [
-    ...(Number.isInteger(limit) && limit > 0 ? [] : ['RateLimit-Limit is no number']),
+    ...(Number.isInteger(limit) && limit > 0 ? [] : ['RateLimit-Limit is not a positive number']),
     ...(remaining >= 0 && remaining < limit ? [] : ['RateLimit-Remaining is not below the limit']),
-    // A whole second of rounding on both clocks.
-    ...(restoredInSeconds >= -2 && restoredInSeconds <= window * 2 + 2 ? [] : ['RateLimit-Reset is not near']),
+    // Both clocks round by up to a second.
+    ...(restoredInSeconds >= -2 && restoredInSeconds <= window * 2 + 2
+      ? []
+      : ['RateLimit-Reset is not within two windows']),
     ...(policy === `${limit};w=${window}` ? [] : ['RateLimit-Policy is not <limit>;w=<seconds>']),
   ];
   if (problems.length === 0) return { check: 'headers', ok: true, found: `RateLimit-Policy ${policy}` };
   const remedy =
-    'A proxy in front removes or rewrites RateLimit-* headers: let it pass them on. Or your address is one of ' +
-    'CLIENT_ALLOW_CIDRS, which are not limited: run this from another one.';
+    'A proxy in front removes or rewrites RateLimit-* headers: let it forward them. Or your address is in ' +
+    'CLIENT_ALLOW_CIDRS, which is not limited: run this from another address.';
   return { check: 'headers', ok: false, found: problems.join('; '), remedy };
 }
 
-function windowSecondsOf({ policy }: Answer): number {
+function windowSecondsOf({ policy }: ProbeResponse): number {
   return Number(/;w=(\d+)$/.exec(policy)?.[1] ?? 'absent');
 }
 
-/** How many requests came through at once before the first refusal, with the one that told the limit. */
-interface Spent {
+/** How many requests were admitted before the first refusal, without the first request, which returned the limit. */
+interface BurstResult {
   readonly admitted: number;
-  readonly refusal: Answer | undefined;
+  readonly refusal: ProbeResponse | undefined;
   readonly tookMs: number;
 }
 
-/** Sends requests until one is refused, or far more than announced have come through. */
-async function spend(probe: Probe, first: Answer): Promise<Spent> {
+/** Sends requests until one is refused, or until many more than announced were admitted. */
+async function runBurst(probe: Probe, first: ProbeResponse): Promise<BurstResult> {
   const startedMs = probe.clock.monotonicMs();
-  const enough = Math.min(burstMax, 2 * first.remaining + 100);
+  const admittedMax = Math.min(burstMax, 2 * first.remaining + 100);
   let admitted = 0;
-  let refusal: Answer | undefined;
-  const lane = async (): Promise<void> => {
-    while (refusal === undefined && admitted < enough) {
-      const answer = await ask(probe);
-      if (answer.status === 429) refusal ??= answer;
+  let refusal: ProbeResponse | undefined;
+  const sendUntilRefused = async (): Promise<void> => {
+    while (refusal === undefined && admitted < admittedMax) {
+      const response = await sendRequest(probe);
+      if (response.status === 429) refusal ??= response;
       else admitted++;
     }
   };
-  await Promise.all(Array.from({ length: lanes }, lane));
+  await Promise.all(Array.from({ length: connections }, sendUntilRefused));
   return { admitted, refusal, tookMs: probe.clock.monotonicMs() - startedMs };
 }
 
-function judgeBurst(first: Answer, { admitted, refusal, tookMs }: Spent): Finding {
+function checkBurst(first: ProbeResponse, { admitted, refusal, tookMs }: BurstResult): Finding {
   const check = 'burst';
   const announced = first.remaining;
   const refilled = Math.ceil((tookMs / 1000) * rateOf(first)) + 1;
   const found = `${announced} announced, ${admitted} admitted in ${Math.round(tookMs)} ms`;
   if (refusal === undefined) {
     const remedy =
-      'Nothing was refused. Lower RATE_LIMIT_IP_BURST, or end a proxy that spreads you over many addresses.';
+      'No request was refused. Lower RATE_LIMIT_IP_BURST, or do not use a proxy that spreads requests over many addresses.';
     return { check, ok: false, found, remedy };
   }
   if (admitted > announced + refilled) {
     const remedy =
-      'More came through than announced. Servers that count apart need a shared store: see docs/quotas.md.';
+      'More requests were admitted than announced. Servers that count separately need a shared store: see docs/quotas.md.';
     return { check, ok: false, found, remedy };
   }
   if (admitted < announced) {
-    const remedy = 'Somebody else uses this address, or a proxy limits too. Run this again from an idle address.';
+    const remedy =
+      'Another client uses this address, or a proxy limits requests too. Run this again from an idle address.';
     return { check, ok: false, found, remedy };
   }
   return { check, ok: true, found };
 }
 
-function rateOf(answer: Answer): number {
-  return answer.limit / windowSecondsOf(answer);
+function rateOf(response: ProbeResponse): number {
+  return response.limit / windowSecondsOf(response);
 }
 
-function judgeRefusal(refusal: Answer, first: Answer): Finding {
+function checkRefusal(refusal: ProbeResponse, first: ProbeResponse): Finding {
   const { body, retryAfterSeconds, limit, remaining } = refusal;
   const named = /^The limit (\w+) allows/.exec(String(body.message))?.[1];
   const problems = [
@@ -186,61 +195,63 @@ function judgeRefusal(refusal: Answer, first: Answer): Finding {
   if (problems.length === 0) {
     return { check: 'refusal', ok: true, found: `429 names the limit and says Retry-After: ${retryAfterSeconds}` };
   }
-  const remedy = 'The refusal is not ours: a proxy in front limits by itself, or replaces error answers.';
+  const remedy = 'The refusal is not from Nightjar: a proxy in front limits requests or replaces error responses.';
   return { check: 'refusal', ok: false, found: problems.join('; '), remedy };
 }
 
-async function judgeRetryAfter(probe: Probe): Promise<Finding> {
+async function checkRetryAfter(probe: Probe): Promise<Finding> {
   const check = 'retry-after';
-  const refusal = await empty(probe);
-  if (refusal === undefined) return { check, ok: false, found: 'refusals ended by themselves', remedy: ofRefill };
+  const refusal = await exhaust(probe);
+  if (refusal === undefined)
+    return { check, ok: false, found: 'requests were admitted again without a wait', remedy: refillRemedy };
   const { retryAfterSeconds } = refusal;
   if (!(retryAfterSeconds <= waitSecondsMax)) {
-    const remedy = `Retry-After is no number or above ${waitSecondsMax} seconds: the limit is lower than any client can live with.`;
+    const remedy = `Retry-After is not a number, or above ${waitSecondsMax} seconds: raise the limit.`;
     return { check, ok: false, found: 'not waited for', remedy };
   }
   await probe.clock.sleep(retryAfterSeconds * 1000);
-  const { status } = await ask(probe);
-  if (status !== 429) return { check, ok: true, found: `after ${retryAfterSeconds} s the next request passed` };
-  const remedy = 'Somebody else uses this address, or a proxy limits too. Run this again from an idle address.';
+  const { status } = await sendRequest(probe);
+  if (status !== 429) return { check, ok: true, found: `after ${retryAfterSeconds} s the next request was admitted` };
+  const remedy =
+    'Another client uses this address, or a proxy limits requests too. Run this again from an idle address.';
   return { check, ok: false, found: `after ${retryAfterSeconds} s the next request was refused`, remedy };
 }
 
-const ofRefill =
-  'The limit refills faster than you can ask. Lower RATE_LIMIT_IP_PER_MINUTE, or run this from nearer by.';
+const refillRemedy =
+  'The limit refills faster than this test can send requests. Lower RATE_LIMIT_IP_PER_MINUTE, or run this closer to the server.';
 
-/** The first refusal, or undefined where requests keep passing. */
-async function empty(probe: Probe): Promise<Answer | undefined> {
-  for (let tries = 0; tries < triesToEmpty; tries++) {
-    const answer = await ask(probe);
-    if (answer.status === 429) return answer;
+/** The first refusal, or undefined when requests are still admitted. */
+async function exhaust(probe: Probe): Promise<ProbeResponse | undefined> {
+  for (let tries = 0; tries < triesToExhaust; tries++) {
+    const response = await sendRequest(probe);
+    if (response.status === 429) return response;
   }
   return undefined;
 }
 
 /**
- * With the limit used up, asks under made-up addresses. A request that gets a bucket of its own has as much left as the
- * very first had; one that passes because time went by has next to nothing left.
+ * Sends requests with spoofed addresses when the limit is used up. A request that gets a separate limit has as much
+ * left as the first request had; one that is admitted because the limit refilled has almost nothing left.
  */
-async function judgeClientAddress(probe: Probe, first: Answer): Promise<Finding> {
+async function checkClientAddress(probe: Probe, first: ProbeResponse): Promise<Finding> {
   const check = 'client-address';
   if (first.remaining < 2) {
     const remedy = 'Raise RATE_LIMIT_IP_BURST to 3 or more, or run this again from an idle address.';
-    return { check, ok: false, found: 'the burst is too small to tell', remedy };
+    return { check, ok: false, found: 'the burst is too small for this check', remedy };
   }
-  const believed: string[] = [];
+  const accepted: string[] = [];
   for (const [index, form] of spoofedForms.entries()) {
-    if ((await empty(probe)) === undefined) return { check, ok: false, found: 'not tested', remedy: ofRefill };
-    const { status, remaining } = await ask(probe, form(spoofedAddress(index)));
-    if (status !== 429 && !(remaining < first.remaining)) believed.push(Object.keys(form('')).join(' and '));
+    if ((await exhaust(probe)) === undefined) return { check, ok: false, found: 'not tested', remedy: refillRemedy };
+    const { status, remaining } = await sendRequest(probe, form(spoofedAddress(index)));
+    if (status !== 429 && !(remaining < first.remaining)) accepted.push(Object.keys(form('')).join(' and '));
   }
-  if (believed.length > 0) return believes(believed);
-  return { check, ok: true, found: `${spoofedForms.length} forms of made-up addresses gave no fresh limit` };
+  if (accepted.length > 0) return spoofable(accepted);
+  return { check, ok: true, found: `${spoofedForms.length} forms of spoofed addresses did not get a separate limit` };
 }
 
-function believes(headers: readonly string[]): Finding {
+function spoofable(headers: readonly string[]): Finding {
   const remedy =
-    'Anybody can choose the address that is counted. TRUSTED_PROXY_CIDRS must list your own proxies only, and they must ' +
+    'Any client can choose the address that is counted. TRUSTED_PROXY_CIDRS must list your own proxies only, and they must ' +
     'append to X-Forwarded-For or replace it. (From a trusted machine this is expected: run it from outside.)';
-  return { check: 'client-address', ok: false, found: `believed: ${[...new Set(headers)].join(', ')}`, remedy };
+  return { check: 'client-address', ok: false, found: `accepted: ${[...new Set(headers)].join(', ')}`, remedy };
 }

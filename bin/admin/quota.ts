@@ -16,7 +16,7 @@ async function runSelftest(url: string): Promise<void> {
   } catch (error) {
     const isUnreachable = error instanceof TypeError || (error instanceof Error && error.name === 'TimeoutError');
     throw isUnreachable
-      ? new UsageError('The server does not answer. Is the address right, and is it running?')
+      ? new UsageError('The server does not respond. Check the address, and that the server is running.')
       : error;
   }
 }
@@ -29,13 +29,13 @@ function lineOf({ check, ok, found, remedy }: Finding): string {
 const selftestCommand = defineCommand({
   meta: {
     name: 'selftest',
-    description: 'Show from outside, without credentials, that a running server limits requests',
+    description: 'Test from outside, without credentials, that a running server limits requests',
   },
-  args: { url: { type: 'positional', required: true, description: 'Where clients reach the service' } },
+  args: { url: { type: 'positional', required: true, description: 'The URL under which clients reach the service' } },
   run: ({ args }) => command(() => runSelftest(args.url)),
 });
 
 export const quotaCommand = defineCommand({
-  meta: { name: 'quota', description: 'Limits on requests' },
+  meta: { name: 'quota', description: 'Test the limits on requests' },
   subCommands: { selftest: selftestCommand },
 });

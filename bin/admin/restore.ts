@@ -21,27 +21,27 @@ async function finish(isComplete: boolean): Promise<void> {
     });
     return { ...finished, partitions };
   });
-  const text = `Servers and workers may start. ${done.conversations} conversations go on behind a gap, ${done.keyPackagesWithdrawn} key packages were withdrawn.`;
+  const text = `Servers and workers may start. ${done.conversations} conversations continue after a gap, ${done.keyPackagesWithdrawn} key packages were withdrawn.`;
   console.log(process.stdout.isTTY ? text : JSON.stringify({ restore: 'finished', ...done }));
 }
 
 const finishCommand = defineCommand({
   meta: {
     name: 'finish',
-    description: 'Make a restored database safe to serve from: once, before any server starts (docs/backups.md)',
+    description: 'Prepare a restored database for servers: run it once, before any server starts (docs/backups.md)',
   },
   args: {
     complete: {
       type: 'boolean',
       default: false,
       description:
-        'The service was stopped before the backup was taken, so nothing is lost: numbers and key packages stay',
+        'The service was stopped before the backup, so nothing was lost: keep sequence numbers and key packages',
     },
   },
   run: ({ args }) => command(() => finish(args.complete)),
 });
 
 export const restoreCommand = defineCommand({
-  meta: { name: 'restore', description: 'After a backup was restored' },
+  meta: { name: 'restore', description: 'Finish the restore of a backup' },
   subCommands: { finish: finishCommand },
 });

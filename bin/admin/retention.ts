@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty';
-import { readRetentionAges } from '#domain/retention/read-ages.ts';
+import { readRetentionAges } from '#domain/retention/read-retention-ages.ts';
 import { retentionClasses, retentionClassNames } from '#domain/retention/retention-classes.ts';
 import type { RetentionClassName } from '#domain/retention/retention-classes.ts';
 import { readConfig } from '#platform/config/config.ts';
@@ -9,13 +9,13 @@ import { estimateRows } from '#storage/expiry/estimate-rows.ts';
 import { withDatabase } from '../with-database.ts';
 import { command } from './command.ts';
 
-/** One class as it stands; times are null where there is no row, or nobody knows. */
-interface Shown {
+/** The state of one retention class; times are null when there is no row or the time is unknown. */
+interface ClassReport {
   readonly class: RetentionClassName;
   readonly keptFor: string;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly job: string;
-  /** Rows of the whole table, as Postgres last estimated them. */
+  /** Rows of the whole table, as last estimated by Postgres. */
   readonly tableRowsEstimate: number | null;
   readonly oldest: string | null;
   readonly overdueSince: string | null;
@@ -27,7 +27,7 @@ async function showAll(): Promise<void> {
     const ages = new Map((await readRetentionAges(database, config)).map((age) => [age.name, age]));
     const estimates = await estimateRows(database.sql);
     const nowMs = systemClock.nowMs();
-    return retentionClassNames.map((name): Shown => {
+    return retentionClassNames.map((name): ClassReport => {
       const { table, job, keptFor } = retentionClasses[name];
       const { oldestMs, overdueMs = 0 } = ages.get(name) ?? {};
       return {
@@ -41,14 +41,14 @@ async function showAll(): Promise<void> {
       };
     });
   });
-  for (const row of shown) console.log(process.stdout.isTTY ? inWords(row) : JSON.stringify(row));
+  for (const row of shown) console.log(process.stdout.isTTY ? textOf(row) : JSON.stringify(row));
 }
 
 function settingsOf(name: RetentionClassName, config: Config): Record<string, unknown> {
   return Object.fromEntries(retentionClasses[name].settings.map((setting) => [setting, config[setting]]));
 }
 
-function inWords(row: Shown): string {
+function textOf(row: ClassReport): string {
   const values = Object.entries(row.settings).map(([name, value]) => `${name}=${String(value)}`);
   const rows = row.tableRowsEstimate === null ? 'not yet estimated' : `about ${row.tableRowsEstimate} in its table`;
   return [
@@ -61,7 +61,7 @@ function inWords(row: Shown): string {
   ].join('\n');
 }
 
-/** As exact as stored times are. */
+/** Rounded to a minute, the precision of stored times. */
 function toMinute(timeMs: number): string {
   return new Date(Math.round(timeMs / 60_000) * 60_000).toISOString();
 }
@@ -73,12 +73,12 @@ function minuteOf(iso: string): string {
 const show = defineCommand({
   meta: {
     name: 'show',
-    description: 'Every class of rows that expire: kept for, how many, the oldest, and since when it is overdue',
+    description: 'List every retention class: retention time, number of rows, oldest row and overdue rows',
   },
   run: () => command(showAll),
 });
 
 export const retentionCommand = defineCommand({
-  meta: { name: 'retention', description: 'What is kept, and for how long' },
+  meta: { name: 'retention', description: 'Show retention times and overdue data' },
   subCommands: { show },
 });

@@ -1,6 +1,6 @@
 type Form = (address: string) => Readonly<Record<string, string>>;
 
-/** Headers that some proxy or server somewhere believes to hold a single client address. */
+/** Headers that some proxies or servers trust to contain a single client address. */
 const singleAddressHeaders = [
   'X-Forwarded-For',
   'X-Real-IP',
@@ -25,7 +25,7 @@ const singleAddressHeaders = [
   'Forwarded-For',
 ] as const;
 
-/** Ways to claim an address that is not one's own. */
+/** Request headers that claim another client address. */
 export const spoofedForms: readonly Form[] = [
   ...singleAddressHeaders.map((name): Form => (address) => ({ [name]: address })),
   (address) => ({ 'X-Forwarded-For': `${address}, ${address}` }),
@@ -41,7 +41,7 @@ export const spoofedForms: readonly Form[] = [
   (address) => ({ 'X-Forwarded-For': address, 'X-Real-IP': address, Forwarded: `for=${address}` }),
 ];
 
-/** A different address for each `index` below 250, of a network that is for documentation (RFC 5737). */
+/** A different address for each `index` below 250, from a documentation network (RFC 5737). */
 export function spoofedAddress(index: number): string {
   return `198.51.100.${index + 1}`;
 }

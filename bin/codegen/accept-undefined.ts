@@ -1,6 +1,6 @@
 /**
- * Lets optional fields of generated lexicon types be `undefined`: the generator's validators accept it, its types do not,
- * and under `exactOptionalPropertyTypes` the two do not fit each other.
+ * Allows `undefined` in optional fields of generated lexicon types: the generator's validators accept it but its types
+ * do not, which conflicts with `exactOptionalPropertyTypes`.
  */
 export function acceptUndefined(source: string): string {
   return source

@@ -62,7 +62,7 @@ export async function apiPages(projectRoot: string): Promise<Map<string, string>
   return pages;
 }
 
-/** The row that the endpoint names; before there is an endpoint, the default one. */
+/** The quota that the endpoint names, or the default quota without an endpoint. */
 async function quotaOf(projectRoot: string, name: string): Promise<Quota> {
   const source = await readFile(join(projectRoot, `src/xrpc/mls/${name}.ts`), 'utf8').catch(() => '');
   const row = /quota: '(\w+)'/.exec(source)?.[1] ?? 'callerDefault';
@@ -112,7 +112,7 @@ function methodPart(id: string, method: Method, quota: Quota): string[] {
   ];
 }
 
-/** A call that a test has made; `test/contract/examples.test.ts` tells the story. */
+/** A call from `test/contract/examples.test.ts`. */
 function examplePart(id: string, method: Method, { request, answer }: Example): string[] {
   const isPost = method.type === 'procedure';
   const search = isPost ? '' : searchOf(request ?? {});
@@ -125,7 +125,7 @@ function examplePart(id: string, method: Method, { request, answer }: Example): 
     ...(isPost && request !== undefined ? ['', ...JSON.stringify(request, undefined, 2).split('\n')] : []),
     '```',
     '',
-    method.type === 'subscription' ? 'A frame, its bytes shown as in JSON:' : 'Answer:',
+    method.type === 'subscription' ? 'A frame, its bytes shown as in JSON:' : 'Response:',
     '',
     '```json',
     ...JSON.stringify(answer, undefined, 2).split('\n'),
@@ -155,9 +155,9 @@ function bodyPart(part: z.infer<typeof body> | undefined): string[] {
 }
 
 function errorTable(method: string, errors: Method['errors']): string[] {
-  if (errors.length === 0) return ['Only [those of every method](README.md#errors-of-every-method).'];
+  if (errors.length === 0) return ['Only [the errors of every method](README.md#errors-of-every-method).'];
   return [
-    'Beside [those of every method](README.md#errors-of-every-method):',
+    'In addition to [the errors of every method](README.md#errors-of-every-method):',
     '',
     '| Name | Status | When | Text |',
     '| --- | --- | --- | --- |',
@@ -175,7 +175,7 @@ function readme(overview: readonly string[]): string[] {
   return [
     '# The API',
     '',
-    'Every method of `blue.catbird.mls` that this service answers. Requests are JSON over `GET` or `POST /xrpc/<method>` with a',
+    'Every method of `blue.catbird.mls` that this service implements. Requests are JSON over `GET` or `POST /xrpc/<method>` with a',
     'service token (`Authorization: Bearer`); success is always status 200. Bytes are `{"$bytes": "<base64>"}`.',
     '',
     notice,
@@ -186,7 +186,7 @@ function readme(overview: readonly string[]): string[] {
     '',
     '## Errors of every method',
     '',
-    'A refusal is `{"error": "<Name>", "message": "<Text>"}`. What a caller may not know of is refused like what does not exist.',
+    'A refusal is `{"error": "<Name>", "message": "<Text>"}`. Data that a caller may not see is refused like data that does not exist.',
     '',
     '| Name | Status | Text |',
     '| --- | --- | --- |',

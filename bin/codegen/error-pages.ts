@@ -10,14 +10,14 @@ import { statuses } from '#xrpc/respond.ts';
 
 type Texts = Readonly<Record<string, string>>;
 
-const notice = 'Written by `npm run codegen` from the tables of refusals and the readers of `src/mls`; do not edit.';
+const notice = 'Written by `npm run codegen` from the tables of errors and the parsers of `src/mls`; do not edit.';
 const statusByName: Readonly<Record<string, number>> = statuses;
 const reasonsByName: Readonly<Record<string, Texts>> = { ...refusalReasons, InvalidRequest: requestProblems };
 const phrasesByName: Readonly<Record<string, { readonly lead: string; readonly remedy: string }>> = readerPhrases;
 const literal = /^(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/;
 const template = /^`[^`]*`/;
 
-/** The text of docs/errors.md: every name with each of its texts, which say what to do. */
+/** The text of docs/errors.md: every error name with its texts. */
 export async function errorPage(projectRoot: string): Promise<string> {
   const readers = await readerTexts(join(projectRoot, 'src/mls'));
   const places = await placeTexts(projectRoot);
@@ -26,33 +26,33 @@ export async function errorPage(projectRoot: string): Promise<string> {
     '',
     notice,
     '',
-    'A refusal is `{"error": name, "message": text}`. The name is one that the lexicon of the method declares, or one of those behind',
-    '“Of any request”. The text is fixed: it says which rule the request breaks, names the field where there are several, and says what to do.',
-    'It holds nothing of the request. [The page of each method](api/README.md) lists the names that it sends.',
+    'A refused request gets `{"error": name, "message": text}`. The lexicon of the method declares the name, or the name is in the section',
+    'about any request. The text is fixed: it says which rule the request breaks, names the field if there are several, and says what to do.',
+    'It contains no data of the request. [The page of each method](api/README.md) lists the names that the method sends.',
     '',
-    '## Of methods',
+    '## Which errors do methods send?',
     '',
     ...named(domainErrors),
-    '## What the readers of MLS structures say',
+    '## What is wrong with the bytes of an MLS structure?',
     '',
-    'These stand inside the texts above where it says so: _reader_. They name the part of the bytes and the rule (RFC 9420). What to do is',
-    'always the same: send the bytes as the MLS library made them, unchanged and whole, in base64 where the field is text.',
+    'These texts replace _reader_ in the texts above. They name the part of the bytes and the rule (RFC 9420). The remedy is always the',
+    'same: send the bytes as the MLS library made them, unchanged and complete, in base64 if the field is text.',
     '',
     ...readers.map((text) => `- ${text}`),
     '',
-    '## Of any request',
+    '## Which errors can any request get?',
     '',
     ...named(generalErrors),
-    'A rule of the lexicon is `InvalidRequest` as well: `input.<field>` or `params.<field>`, then `is required`, `must be …` or `must have …`.',
+    'A request that breaks a rule of the lexicon gets `InvalidRequest` too: `input.<field>` or `params.<field>`, then `is required`, `must be …` or `must have …`.',
     '',
-    '## Of tokens',
+    '## Which errors can a token get?',
     '',
     ...named(authErrors),
-    '## Of single places in the code',
+    '## Which errors have a text of their own?',
     '',
     ...places.map(({ name, text }) => `- \`${name}\` (${statusByName[name] ?? ''}): ${text}`),
     '',
-    '## Before a method is looked at',
+    '## Which errors come before the method?',
     '',
     ...Object.entries(edgeErrors).map(([name, [status, text]]) => `- \`${name}\` (${status}): ${text}`),
   ]
@@ -60,7 +60,7 @@ export async function errorPage(projectRoot: string): Promise<string> {
     .join('\n')}\n`;
 }
 
-/** One list entry for each name; those with several texts have one line for each. */
+/** One list entry for each name; a name with several texts has one line for each. */
 function named(texts: Texts): string[] {
   const lines = Object.entries(texts)
     .toSorted(([left], [right]) => (left < right ? -1 : 1))
@@ -76,9 +76,9 @@ function named(texts: Texts): string[] {
 }
 
 /**
- * The texts that the files of `folder` give to MlsFormatError and AppError: literals, constants, and arguments of functions that pass
- * theirs on.
- * @throws Error when a text is none of these, for then the page would be without it.
+ * The texts that the files of `folder` pass to MlsFormatError and AppError: literals, constants, and arguments of
+ * functions that pass them on.
+ * @throws Error for any other expression, because the page would miss its text.
  */
 export async function readerTexts(folder: string): Promise<string[]> {
   const files = (await readdir(folder, { recursive: true })).filter(
@@ -92,7 +92,7 @@ export async function readerTexts(folder: string): Promise<string[]> {
   return [...found].toSorted();
 }
 
-/** Texts that stand in no table: literals of AppError outside of the readers of MLS. */
+/** Texts that are in no table: literals of AppError outside of the readers of MLS structures. */
 export async function placeTexts(projectRoot: string): Promise<{ name: string; text: string }[]> {
   const found: { name: string; text: string }[] = [];
   for await (const path of glob('src/**/*.ts', { cwd: projectRoot })) {
@@ -113,12 +113,12 @@ function textsOf(file: string, source: string): string[] {
     const name = /^\w+/.exec(rest)?.[0] ?? '';
     const constant = new RegExp(`const ${name} =\\s*`).exec(source);
     if (constant !== null) return [quoted(source.slice(constant.index + constant[0].length)) ?? unreadable(file, name)];
-    return passedOn(file, source, index);
+    return argumentsOfCalls(file, source, index);
   });
 }
 
-/** The arguments of every call of the function around `at`. */
-function passedOn(file: string, source: string, at: number): string[] {
+/** The arguments of every call of the function that contains the position `at`. */
+function argumentsOfCalls(file: string, source: string, at: number): string[] {
   const [, name] = [...source.slice(0, at).matchAll(/function (\w+)\(/g)].at(-1) ?? [];
   const calls = [...source.matchAll(new RegExp(`(?<!function )\\b${name ?? ''}\\(\\s*`, 'g'))];
   if (name === undefined || calls.length === 0) return [unreadable(file, name ?? '')];
@@ -134,5 +134,5 @@ function quoted(source: string): string | undefined {
 }
 
 function unreadable(file: string, name: string): never {
-  throw new Error(`${file}: the text of a refusal (${name}) is no literal, so docs/errors.md cannot list it`);
+  throw new Error(`${file}: the text of a refusal (${name}) is not a literal, so docs/errors.md cannot list it`);
 }

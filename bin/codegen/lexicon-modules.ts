@@ -6,9 +6,9 @@ import { promisify } from 'node:util';
 import { acceptUndefined } from './accept-undefined.ts';
 
 /**
- * The TypeScript modules that `lex build` makes from `lexiconsFolder`: path relative to the output folder → text. Empty when
- * there is no lexicon. Imports end in `.ts` so that Node runs the modules as they are.
- * @throws Error with the output of `lex` when a lexicon is not valid.
+ * The TypeScript modules that `lex build` generates from `lexiconsFolder`: path relative to the output folder → text;
+ * empty without lexicons. Imports end in `.ts`, because Node runs the sources directly.
+ * @throws Error with the output of `lex` when a lexicon is invalid.
  */
 export async function lexiconModules(projectRoot: string, lexiconsFolder: string): Promise<Map<string, string>> {
   if (!(await hasLexicons(lexiconsFolder))) return new Map();

@@ -20,7 +20,7 @@ const described = z.object({
   knownValues: z.array(z.string()).optional(),
 });
 
-/** The fields of an object, or the parameters of a query, as a Markdown table; says so when there are none. */
+/** The fields of an object, or the parameters of a query, as a Markdown table, or `Nothing.` */
 export function fieldTable(of: unknown): string[] {
   const { required, properties } = shape.parse(of);
   const rows = Object.entries(properties).map(([name, node]) => {
@@ -32,7 +32,7 @@ export function fieldTable(of: unknown): string[] {
     : ['| Field | Type | Required | Meaning |', '| --- | --- | --- | --- |', ...rows];
 }
 
-/** A value's type with its limits, and a link where the type is described elsewhere. */
+/** A value's type with its limits, and a link when another page describes the type. */
 export function typeText(node: z.infer<typeof schema>): string {
   const facts = described.parse(node);
   const name = typeName(node.type, facts);
@@ -70,7 +70,7 @@ function wordsOf(facts: z.infer<typeof described>): string[] {
   ];
 }
 
-/** Text that cannot end a table's cell. */
+/** Escapes text for a table cell. */
 export function cell(text: string): string {
   return text.replaceAll('<', '&lt;').replaceAll('|', '\\|');
 }

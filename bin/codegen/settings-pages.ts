@@ -25,8 +25,8 @@ export function settingsPage(): string {
   const lines = [
     '# Settings',
     '',
-    'Every setting is an environment variable; `npm` scripts also read `.env`. A bad value stops the start, and all',
-    'problems are reported at once. A **secret** may come from a file instead: set `<NAME>_FILE` to its path.',
+    'Every setting is an environment variable; `npm` scripts also read `.env`. An invalid value prevents the start, and all',
+    'problems are reported together. A **secret** may come from a file instead: set `<NAME>_FILE` to its path.',
     '',
     'Written by `npm run codegen` from `src/platform/config/settings.ts`; do not edit.',
   ];

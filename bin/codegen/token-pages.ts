@@ -3,21 +3,18 @@ import { malformedTokens } from '../../test/auth/malformed-tokens.ts';
 import { reasons } from '../../test/auth/token-case.ts';
 import type { Oracle, ReasonName } from '../../test/auth/token-case.ts';
 import { wrongTokens } from '../../test/auth/wrong-tokens.ts';
+import { replaceGeneratedPart } from './generated-part.ts';
 
-const begin = '<!-- Written by `npm run codegen` from the cases in test/auth; do not edit from here … -->';
-const end = '<!-- … to here. -->';
+const part = { path: 'docs/tokens.md', source: 'the cases in test/auth' };
 const names: Readonly<Record<Oracle, string>> = { atproto: '`@atproto/xrpc-server`', atcute: '`@atcute/xrpc-server`' };
 
 /**
- * The page with the part between its marks made anew: where the service and the reference verifiers differ.
- * @throws Error when a mark is missing.
+ * The page with its generated part replaced: where the service and the reference verifiers differ.
+ * @throws Error when a marker is missing.
  */
 export function tokenPage(current: string): string {
-  const [head, rest, ...more] = current.split(`${begin}\n`);
-  const tail = rest?.split(end)[1];
-  if (head === undefined || tail === undefined || more.length > 0) throw new Error('docs/tokens.md has lost a mark');
   const parts = [...stricter(), '', '### Accepted here and refused by a reference verifier', '', ...looser()];
-  return `${head}${begin}\n\n${parts.join('\n')}\n\n${end}${tail}`;
+  return replaceGeneratedPart(current, part, parts.join('\n'));
 }
 
 function stricter(): string[] {

@@ -1,7 +1,7 @@
-/** Tells the story line by line. */
+/** Prints the demo in chapters. */
 export interface DemoOutput {
   chapter(title: string): void;
-  /** What people see, beside what the server has stored of it. */
+  /** Prints what people see, next to what the server has stored. */
   show(people: readonly string[], stored: readonly string[]): void;
 }
 
@@ -10,13 +10,13 @@ const rightColumns = 51;
 const gutter = ' │ ';
 const widthColumns = leftColumns + gutter.length + rightColumns;
 
-/** Writes plain text in two columns, together at most 98 wide. */
+/** Writes plain text in two columns, together at most 98 characters wide. */
 export function createDemoOutput(write: (line: string) => void): DemoOutput {
   let chapters = 0;
   return {
     chapter(title) {
       chapters += 1;
-      if (chapters === 1) write(`${'What people see'.padEnd(leftColumns)}${gutter}What the server has stored of it`);
+      if (chapters === 1) write(`${'What people see'.padEnd(leftColumns)}${gutter}What the server has stored`);
       const head = `── ${chapters}. ${title} `;
       write(head.padEnd(widthColumns, '─'));
     },
@@ -30,7 +30,7 @@ export function createDemoOutput(write: (line: string) => void): DemoOutput {
   };
 }
 
-/** Breaks at spaces; what follows the first line is indented. */
+/** Breaks at spaces and indents every line but the first. */
 function wrap(text: string, columns: number): string[] {
   const lines: string[] = [];
   const [first = '', ...words] = text.split(/(?<=\S) /);

@@ -13,7 +13,7 @@ export const demoSuite = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519';
 const dayMs = 86_400_000;
 const ordinaryPackages = 3;
 
-/** Somebody with one device: an account, an MLS client and a live stream. */
+/** A person with one device: an account, an MLS client and an event stream. */
 export class Person {
   readonly name: string;
   readonly deviceName: string;
@@ -24,18 +24,18 @@ export class Person {
 
   private constructor(name: string, client: XrpcClient, mls: MlsMember) {
     this.name = name;
-    this.deviceName = `${name}'s telephone`;
+    this.deviceName = `${name}'s phone`;
     this.client = client;
     this.mls = mls;
   }
 
   static async create(
     name: string,
-    where: { server: ServerAddress; plc: LoopbackPlc; account?: AccountOptions },
+    parts: { server: ServerAddress; plc: LoopbackPlc; account?: AccountOptions },
   ): Promise<Person> {
-    const account = createAccount(where.plc, where.account);
+    const account = createAccount(parts.plc, parts.account);
     const mls = await MlsMember.create({ did: account.did, cipherSuite: demoSuite });
-    return new Person(name, createXrpcClient({ server: where.server, account }), mls);
+    return new Person(name, createXrpcClient({ server: parts.server, account }), mls);
   }
 
   get did(): string {
@@ -43,11 +43,11 @@ export class Person {
   }
 
   get stream(): EventStream {
-    if (this.#stream === undefined) throw new Error(`${this.name} does not listen`);
+    if (this.#stream === undefined) throw new Error(`${this.name} has no open event stream`);
     return this.#stream;
   }
 
-  /** Opens the live stream, from `cursor` on or from now. */
+  /** Opens the event stream, after `cursor` or from now. */
   async listen(cursor?: string): Promise<void> {
     this.#stream = await openEventStream(this.client, { cursor });
   }
@@ -70,7 +70,7 @@ export class Person {
     await this.client.call('publishKeyPackages', { keyPackages: [await upload(true)] });
   }
 
-  /** Starts a group of one and returns the conversation id that goes with it. */
+  /** Creates a group with one member and returns its conversation id. */
   async startGroup(): Promise<string> {
     const groupId = newSecret(16);
     await this.mls.createGroup(groupId);
@@ -83,7 +83,7 @@ export class Person {
     return keyPackages.map(({ keyPackage }) => Buffer.from(keyPackage, 'base64'));
   }
 
-  /** Waits to be told of the group, and joins with its Welcome. */
+  /** Waits for the event that adds this person, and joins with the Welcome. */
   async join(convoId: string): Promise<void> {
     await this.stream.next('membershipChangeEvent', ({ did, action }) => did === this.did && action === 'joined');
     const { welcome } = await this.client.call('getWelcome', { convoId });
@@ -91,8 +91,8 @@ export class Person {
     await this.client.call('confirmWelcome', { convoId, success: true });
   }
 
-  /** Encrypts and sends; @returns what went over the wire. */
-  async say(convoId: string, text: string): Promise<Uint8Array> {
+  /** Encrypts and sends a text; @returns the ciphertext. */
+  async send(convoId: string, text: string): Promise<Uint8Array> {
     const ciphertext = await this.mls.encrypt(text);
     const msgId = newUuid();
     this.#sent.add(msgId);
@@ -101,20 +101,20 @@ export class Person {
     return ciphertext;
   }
 
-  /** The next text by somebody else; commits on the way are applied. */
-  async hear(): Promise<string> {
+  /** The next text by another member; applies the commits before it. */
+  async receiveText(): Promise<string> {
     for (;;) {
       const { message } = await this.stream.next('messageEvent');
       if (this.#sent.has(message.id)) continue;
-      // The commit that made this client's epoch is its own, or the one it joined with.
+      // Skips the client's own commit and the commit of the Welcome that it joined with.
       if (message.messageType === 'commit' && message.epoch <= this.mls.epoch) continue;
       const received = await this.mls.receive(message.ciphertext);
       if (received.kind === 'application') return received.text;
     }
   }
 
-  /** Applies the next commit by somebody else. @returns whether it removed this person. */
-  async follow(): Promise<{ removed: boolean }> {
+  /** Applies the next commit by another member. @returns whether it removed this person. */
+  async applyNextCommit(): Promise<{ removed: boolean }> {
     const { message } = await this.stream.next(
       'messageEvent',
       ({ message: { messageType, epoch } }) => messageType === 'commit' && epoch > this.mls.epoch,

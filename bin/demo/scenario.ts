@@ -17,30 +17,30 @@ export interface People {
 export interface ScenarioParts {
   readonly server: ServerAddress & { readonly database: { readonly sql: Sql } };
   readonly people: People;
-  readonly narrate: DemoOutput;
+  readonly output: DemoOutput;
 }
 
-/** What was called what, for a test that looks for these names in the database. */
+/** Names for a test that searches for them in the database. */
 export interface ScenarioFacts {
   readonly convoId: string;
   readonly groupName: string;
 }
 
-interface Scene extends People {
-  readonly narrate: DemoOutput;
+interface DemoState extends People {
+  readonly output: DemoOutput;
   readonly stored: StoredRows;
   readonly convoId: string;
 }
 
-/** Something happened that must not. */
+/** A step of the demo had an unexpected result. */
 class DemoFailure extends Error {
   override readonly name = 'DemoFailure';
 }
 
 const groupName = 'Thursday reading circle';
-const quietMs = 400;
+const silenceMs = 400;
 
-/** Alice and Bob sign as most accounts do (secp256k1), Carol with P-256. */
+/** Alice and Bob sign with secp256k1, like most accounts, and Carol with P-256. */
 export async function createPeople(server: ServerAddress, plc: LoopbackPlc): Promise<People> {
   const [alice, bob, carol] = await Promise.all([
     Person.create('Alice', { server, plc }),
@@ -50,31 +50,31 @@ export async function createPeople(server: ServerAddress, plc: LoopbackPlc): Pro
   return { alice, bob, carol };
 }
 
-/** Plays the whole story against a running server; a step that goes otherwise than told throws. */
-export async function runScenario({ server, people, narrate }: ScenarioParts): Promise<ScenarioFacts> {
+/** Runs the whole demo against a running server; throws when a step has an unexpected result. */
+export async function runScenario({ server, people, output }: ScenarioParts): Promise<ScenarioFacts> {
   const stored = readStoredRows(server.database.sql);
-  await register(people, narrate, stored);
-  const convoId = await begin(people, narrate, stored);
-  const scene: Scene = { ...people, narrate, stored, convoId };
-  await talk(scene);
-  await addCarol(scene);
-  await missAndCatchUp(scene);
-  await removeCarol(scene);
-  narrate.chapter('What is left');
-  narrate.show(
-    ['Alice and Bob know each other, their group and every word of it.'],
-    [...(await stored.totals()), 'No table has a column for a sender, and no name or DID stands anywhere in clear.'],
+  await register(people, output, stored);
+  const convoId = await begin(people, output, stored);
+  const state: DemoState = { ...people, output, stored, convoId };
+  await exchangeMessages(state);
+  await addCarol(state);
+  await reconnectBob(state);
+  await removeCarol(state);
+  output.chapter('What is stored at the end');
+  output.show(
+    ['Alice and Bob have their group and can read all of its messages.'],
+    [...(await stored.totals()), 'No table has a column for a sender, and no table contains a name or DID in clear.'],
   );
   return { convoId, groupName };
 }
 
-async function register({ alice, bob, carol }: People, narrate: DemoOutput, stored: StoredRows): Promise<void> {
-  narrate.chapter('Three people register a device each');
+async function register({ alice, bob, carol }: People, output: DemoOutput, stored: StoredRows): Promise<void> {
+  output.chapter('Three people register a device each');
   for (const person of [alice, bob, carol]) {
     await person.register();
     await person.listen();
   }
-  narrate.show(
+  output.show(
     [alice, bob, carol].flatMap(({ name, deviceName, did }) => [
       `${name}, ${did.slice(0, 16)}…`,
       `  registers "${deviceName}"`,
@@ -83,8 +83,8 @@ async function register({ alice, bob, carol }: People, narrate: DemoOutput, stor
   );
 }
 
-async function begin({ alice, bob }: People, narrate: DemoOutput, stored: StoredRows): Promise<string> {
-  narrate.chapter('Alice starts a group with Bob');
+async function begin({ alice, bob }: People, output: DemoOutput, stored: StoredRows): Promise<string> {
+  output.chapter('Alice starts a group with Bob');
   const convoId = await alice.startGroup();
   const pending = await alice.mls.addMembers(await alice.fetchKeyPackages(bob));
   await alice.client.call('createConvo', {
@@ -97,10 +97,10 @@ async function begin({ alice, bob }: People, narrate: DemoOutput, stored: Stored
   });
   alice.mls.acceptCommit();
   await bob.join(convoId);
-  narrate.show(
+  output.show(
     [
       `Alice names it "${groupName}".`,
-      'Bob is told at once, and joins with the Welcome.',
+      'Bob gets an event at once, and joins with the Welcome.',
       `Both are in epoch ${bob.mls.epoch}.`,
     ],
     [...(await stored.conversation()), ...(await stored.members()), ...(await stored.welcomes())],
@@ -108,17 +108,17 @@ async function begin({ alice, bob }: People, narrate: DemoOutput, stored: Stored
   return convoId;
 }
 
-async function talk({ alice, bob, narrate, stored, convoId }: Scene): Promise<void> {
-  narrate.chapter('They talk');
+async function exchangeMessages({ alice, bob, output, stored, convoId }: DemoState): Promise<void> {
+  output.chapter('They exchange messages');
   const lines = [
-    await pass(convoId, alice, 'Have you started the new book?', bob),
-    await pass(convoId, bob, 'Last night. I could not stop.', alice),
+    await exchange(convoId, alice, 'Have you started the new book?', bob),
+    await exchange(convoId, bob, 'Last night. I could not stop.', alice),
   ];
-  narrate.show(lines, await stored.messages(0));
+  output.show(lines, await stored.messages(0));
 }
 
-async function addCarol({ alice, bob, carol, narrate, stored, convoId }: Scene): Promise<void> {
-  narrate.chapter('Alice adds Carol, who is listening already');
+async function addCarol({ alice, bob, carol, output, stored, convoId }: DemoState): Promise<void> {
+  output.chapter('Alice adds Carol, whose event stream is open');
   const pending = await alice.mls.addMembers(await alice.fetchKeyPackages(carol));
   await alice.client.call('addMembers', {
     convoId,
@@ -129,63 +129,71 @@ async function addCarol({ alice, bob, carol, narrate, stored, convoId }: Scene):
   });
   alice.mls.acceptCommit();
   await carol.join(convoId);
-  await bob.follow();
+  await bob.applyNextCommit();
   expectThat(alice.mls.epochAuthenticator === carol.mls.epochAuthenticator, 'Alice and Carol are in different epochs');
   expectThat(bob.mls.epochAuthenticator === carol.mls.epochAuthenticator, 'Bob and Carol are in different epochs');
-  const line = await pass(convoId, carol, 'Hello! What are we reading?', alice, bob);
-  narrate.show(
-    ['Carol hears of it on her open stream and joins.', `All three are in epoch ${carol.mls.epoch}.`, line],
+  const line = await exchange(convoId, carol, 'Hello! What are we reading?', alice, bob);
+  output.show(
+    ['Carol gets an event on her open stream and joins.', `All three are in epoch ${carol.mls.epoch}.`, line],
     [...(await stored.conversation()), ...(await stored.members()), ...(await stored.messages(2))],
   );
 }
 
-async function missAndCatchUp({ alice, bob, carol, narrate, stored, convoId }: Scene): Promise<void> {
-  narrate.chapter('Bob is in a tunnel');
+async function reconnectBob({ alice, bob, carol, output, stored, convoId }: DemoState): Promise<void> {
+  output.chapter('Bob loses his connection');
   const { cursor } = bob.stream;
   await bob.stream.close();
   const missed = ['Page ninety!', 'No spoilers, please.', 'Too late.'];
   const speakers = [alice, carol, alice];
-  for (const [index, text] of missed.entries()) await speakers[index]?.say(convoId, text);
-  const before = [await carol.hear(), await alice.hear(), await carol.hear()];
+  for (const [index, text] of missed.entries()) await speakers[index]?.send(convoId, text);
+  const before = [await carol.receiveText(), await alice.receiveText(), await carol.receiveText()];
   await bob.listen(cursor);
-  const caughtUp = [await bob.hear(), await bob.hear(), await bob.hear()];
+  const caughtUp = [await bob.receiveText(), await bob.receiveText(), await bob.receiveText()];
   expectThat(caughtUp.join() === missed.join(), 'Bob did not get exactly what he missed');
-  expectThat(before.join() === missed.join(), 'the others heard something else');
-  narrate.show(
-    ['Bob comes back with his cursor and gets:', ...caughtUp.map((text) => `  "${text}"`)],
+  expectThat(before.join() === missed.join(), 'the others got different messages');
+  output.show(
+    ['Bob reconnects with his cursor and gets:', ...caughtUp.map((text) => `  "${text}"`)],
     await stored.messages(4),
   );
 }
 
-async function removeCarol({ alice, bob, carol, narrate, stored, convoId }: Scene): Promise<void> {
-  narrate.chapter('Carol is removed');
+async function removeCarol({ alice, bob, carol, output, stored, convoId }: DemoState): Promise<void> {
+  output.chapter('Carol is removed');
   const pending = await alice.mls.removeMember(carol.did);
   const commit = base64(pending.commit);
   await alice.client.call('removeMember', { convoId, targetDid: carol.did, idempotencyKey: newUuid(), commit });
   alice.mls.acceptCommit();
-  await bob.follow();
-  const { removed } = await carol.follow();
+  await bob.applyNextCommit();
+  const { removed } = await carol.applyNextCommit();
   await carol.stream.next('membershipChangeEvent', ({ did, action }) => did === carol.did && action === 'removed');
   expectThat(removed, 'the commit does not remove Carol');
-  const heardByCarol = carol.stream.events.length;
-  const ciphertext = await alice.say(convoId, 'That was easier than I thought.');
-  const line = `Alice: "${await bob.hear()}"`;
-  await quiet();
-  expectThat(carol.stream.events.length === heardByCarol, 'Carol still hears the group');
+  const eventsOfCarol = carol.stream.events.length;
+  const ciphertext = await alice.send(convoId, 'That was easier than I thought.');
+  const line = `Alice: "${await bob.receiveText()}"`;
+  await waitForSilence();
+  expectThat(carol.stream.events.length === eventsOfCarol, 'Carol still gets events of the group');
   const refusal = await refusalOf(carol.client.call('getMessages', { convoId }));
-  expectThat(refusal === 'NotMember', `Carol was answered ${refusal}`);
+  expectThat(refusal === 'NotMember', `Carol got the response ${refusal}`);
   expectThat(!(await canRead(carol, ciphertext)), 'Carol can still decrypt');
-  narrate.show(
-    [line, 'Carol: her stream is silent, the server answers "NotMember", and given the bytes she cannot decrypt them.'],
+  output.show(
+    [
+      line,
+      'Carol: her stream gets no events, the server responds with "NotMember", and she cannot decrypt the new message.',
+    ],
     [...(await stored.members()), ...(await stored.messages(7))],
   );
   await Promise.all([alice, bob, carol].map(({ stream }) => stream.close()));
 }
 
-async function pass(convoId: string, speaker: Person, text: string, ...listeners: readonly Person[]): Promise<string> {
-  await speaker.say(convoId, text);
+async function exchange(
+  convoId: string,
+  speaker: Person,
+  text: string,
+  ...listeners: readonly Person[]
+): Promise<string> {
+  await speaker.send(convoId, text);
   for (const listener of listeners)
-    expectThat((await listener.hear()) === text, `${listener.name} heard something else`);
+    expectThat((await listener.receiveText()) === text, `${listener.name} got a different text`);
   return `${speaker.name}: "${text}"`;
 }
 
@@ -210,8 +218,8 @@ async function canRead(person: Person, ciphertext: Uint8Array): Promise<boolean>
   );
 }
 
-function quiet(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, quietMs));
+function waitForSilence(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, silenceMs));
 }
 
 function base64(bytes: Uint8Array | undefined): string {

@@ -1,6 +1,6 @@
 import type { Sql } from '#storage/connection/database.ts';
 
-/** What the tables hold of the scene, as lines to read: pseudonyms shortened, sealed values by their size. */
+/** The demo's stored rows as lines to read: pseudonyms shortened, sealed values by their size. */
 export interface StoredRows {
   devices(): Promise<string[]>;
   keyPackages(): Promise<string[]>;
@@ -9,7 +9,7 @@ export interface StoredRows {
   welcomes(): Promise<string[]>;
   /** Messages and commits after `seq`. */
   messages(seq: number): Promise<string[]>;
-  /** The number of rows of every table that tells of conversations. */
+  /** The number of rows of every table about conversations. */
   totals(): Promise<string[]>;
 }
 

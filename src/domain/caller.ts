@@ -1,4 +1,4 @@
-/** Who asks: proven by a service token or a subscription ticket. Tokens name a person, not a device. */
+/** The authenticated person, from a service token or a subscription ticket; tokens identify a person, not a device. */
 export interface Caller {
   readonly did: string;
 }

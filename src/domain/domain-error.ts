@@ -2,26 +2,27 @@ import { AppError } from '#platform/errors.ts';
 import type { ErrorDetail } from '#platform/errors.ts';
 
 /**
- * Every refusal of the domain and the text that goes to the caller: fixed, and saying what to do next. A method may send only
- * names that its lexicon declares; which HTTP status each one is stands in `src/xrpc/respond.ts`.
+ * Every refusal of the domain with the fixed text that the caller gets, which says what to do next. A method may send
+ * only the names that its lexicon declares; `src/xrpc/respond.ts` has the HTTP status of each.
  */
 export const domainErrors = {
   AlreadyAdmin: 'That person is an admin already. Nothing is left to do.',
-  AlreadyMember: 'Somebody in the list is a member already. Leave them out and send the rest.',
+  AlreadyMember: 'A person in the list is already a member. Leave them out and send the rest.',
   AlreadyModerator: 'That person is a moderator already. Nothing is left to do.',
-  AlreadyProcessed: 'The request was answered before. Call listChatRequests for its state.',
+  AlreadyProcessed: 'The chat request was accepted or declined before. Call listChatRequests for its state.',
   AlreadyResolved: 'The report was decided before. Call getReports for its state.',
   AlreadyRevoked: 'The invite was revoked before. Nothing is left to do.',
   BatchTooLarge: 'The batch has too many key packages. Send at most 100 at once.',
-  BlockNotVerified: 'Your repository does not say so. Only the one who blocks reports it, after writing the record.',
+  BlockNotVerified:
+    'Your repository does not show this change. Only the blocking person reports it, after writing or deleting the block record.',
   BlueskyServiceUnavailable: 'The block records cannot be read now. Try again later.',
   CannotRemoveSelf: 'An admin cannot remove themselves. Call leaveConvo.',
   CannotReportSelf: 'You cannot report yourself.',
-  CannotWarnAdmin: 'Admins are not warned. Demote them first.',
+  CannotWarnAdmin: 'Admins cannot be warned. Demote them first.',
   ConvoAlreadyExists: 'The group id is taken. Make a new MLS group and try again.',
   ConvoNotFound: 'There is no such conversation. Check the id, or ask a member to add you.',
   DeviceNotFound: 'You have no such device. Call listDevices, or register it first.',
-  DuplicateRequest: 'A request to that person waits already. Wait for the answer.',
+  DuplicateRequest: 'An earlier chat request to that person is still pending. Wait until they accept or decline it.',
   EpochMismatch:
     'The conversation is in another epoch. Fetch the commits up to currentEpoch, apply them, and try again.',
   GroupInfoUnavailable: 'No GroupInfo of this epoch is stored. Ask a member to call updateGroupInfo, then try again.',
@@ -32,14 +33,15 @@ export const domainErrors = {
   InvalidCipherSuite: 'The cipher suite is unknown or differs from the one in the bytes. Name the suite that was used.',
   InvalidCommit:
     'The commit is not an MLS commit of this conversation and epoch. Make it again from the current state.',
-  InvalidCursor: 'The cursor is not one of ours or has expired. Start again without it.',
+  InvalidCursor: 'The cursor is not one of this service or has expired. Start again without it.',
   InvalidDeviceName: 'The device name cannot be used. Choose one of 1 to 128 bytes.',
-  InvalidDid: 'Only your own key packages are counted for you. Leave the DID out.',
+  InvalidDid: 'You can only count your own key packages. Leave the DID out.',
   InvalidEpochRange: 'fromEpoch must not be above toEpoch nor beyond the current epoch. Call getEpoch for that.',
   InvalidGroupId: 'The group id must be the hex of 1 to 64 bytes. Send the MLS group id in hex.',
   InvalidGroupInfo: 'The GroupInfo is not one of this group and epoch. Export it again after applying the last commit.',
-  InvalidKeyPackage: 'The key package is malformed, wrongly signed or not in your name. Make a new one.',
-  InvalidKeyPackages: 'A key package is malformed, wrongly signed or not in your name. Make new ones.',
+  InvalidKeyPackage:
+    'The key package is malformed or wrongly signed, or its credential is not your DID. Make a new one.',
+  InvalidKeyPackages: 'A key package is malformed or wrongly signed, or its credential is not your DID. Make new ones.',
   InvalidMaxMembers: 'The conversation has more members than that. Choose a larger number, or remove members first.',
   InvalidPSKHash: 'The hash must be the SHA-256 of the secret as 64 hex digits.',
   InvalidSignatureKey: 'The signature key is not the one in the key packages. Send the one they were signed with.',
@@ -52,38 +54,38 @@ export const domainErrors = {
     'A key package was not handed out to you or another member, or has been used. Fetch new ones and make the Welcome again.',
   KeyPackageReserved: 'Another Welcome waits for that key package. Fetch it with getWelcome.',
   MessageTooLarge: 'The message is larger than the largest size bucket. Split it.',
-  NoActiveMembers: 'Nobody else is left in the conversation who could help.',
+  NoActiveMembers: 'The conversation has no other active member who could help.',
   NoFieldsProvided: 'Name at least one setting to change.',
   NotAdmin: 'Only an admin may do this. Ask one.',
-  NotAdminTarget: 'That person is no admin. Nothing is left to do.',
+  NotAdminTarget: 'That person is not an admin. Nothing is left to do.',
   NotAuthorized: 'Name a conversation of which you are an admin.',
-  NotClaimed: 'You do not hold the claim. Call claimPendingDeviceAddition first.',
-  NotFound: 'Nothing of yours waits there. Join by external commit, or call readdition.',
+  NotClaimed: 'You have no claim on this device addition. Call claimPendingDeviceAddition first.',
+  NotFound: 'No Welcome waits for you in this conversation. Join by external commit, or call readdition.',
   NotMember: 'You are no longer a member of this conversation. Ask a member to add you again.',
   LastAdmin: 'You are the only admin. Make another member admin first.',
-  NotModerator: 'That person is no moderator. Nothing is left to do.',
+  NotModerator: 'That person is not a moderator. Nothing is left to do.',
   PolicyViolation: "The conversation's policy does not allow it. Ask an admin.",
   ReportNotFound: 'There is no such report. Call getReports.',
-  RateLimited: 'You have sent as many chat requests today as one may send. Wait as long as Retry-After says.',
+  RateLimited: 'You have sent the maximum number of chat requests for today. Wait as long as Retry-After says.',
   RecipientNotFound: 'The recipient is not a DID. Send theirs.',
   RequestExpired: 'The request waited too long. Ask the sender to make a new one.',
   RequestNotFound: 'There is no such request. Call listChatRequests.',
-  SelfRequest: 'You cannot send a request to yourself. Name somebody else.',
+  SelfRequest: 'You cannot send a request to yourself. Name another person.',
   TargetNotMember: 'That person is not a member of this conversation. Check the list of members.',
-  TooManyConnections: 'You hold too many subscriptions. Close one first.',
-  TooManyConversations: 'You are in as many conversations as an account may be. Leave one first.',
-  TooManyDevices: 'You have as many devices as an account may have. Delete one first.',
-  TooManyInvites: 'The conversation has as many invites as it may have. Revoke one first.',
-  TooManyKeyPackages: 'The device has as many unused key packages as it may have. Publish more when some are used.',
+  TooManyConnections: 'You have too many open subscriptions. Close one first.',
+  TooManyConversations: 'You are in the maximum number of conversations. Leave one first.',
+  TooManyDevices: 'You have the maximum number of devices. Delete one first.',
+  TooManyInvites: 'The conversation has the maximum number of invites. Revoke one first.',
+  TooManyKeyPackages: 'The device has the maximum number of unused key packages. Publish more when some are used.',
   TooManyMembers: 'The conversation would have too many members. Add fewer people.',
   TooManyReports:
-    'You have as many open reports here as one may have, or the conversation has. Wait until an admin has decided some.',
+    'You or the conversation has the maximum number of open reports. Wait until an admin has decided some.',
   WelcomeNotFound: 'No Welcome waits for you. Join by external commit, or ask a member to add you again.',
 } as const;
 
 export type DomainErrorCode = keyof typeof domainErrors;
 
-/** The refusal `code` with its fixed text; `detail` may hold only facts of the caller's own request. */
+/** Makes the refusal `code` with its fixed text; `detail` may only have facts of the caller's own request. */
 export function domainError<Code extends DomainErrorCode>(code: Code, detail?: ErrorDetail): AppError<Code> {
   return new AppError(code, domainErrors[code], detail);
 }

@@ -3,8 +3,8 @@ import { AppError } from '#platform/errors.ts';
 import type { DomainErrorCode } from './domain-error.ts';
 
 /**
- * Texts for error names that cover several rules. Each text names the field or the part of the bytes, says the rule, and says what
- * to do next. It is fixed and holds no data of the request. The key is the name of the rule; it is not sent.
+ * Texts for error names that cover several rules. Each text is fixed, has no data of the request, and says which field
+ * or part breaks which rule and what to do next. The key names the rule and is not sent.
  */
 export const refusalReasons = {
   InvalidAsset: {
@@ -27,16 +27,16 @@ export const refusalReasons = {
     proposalSender:
       'The proposal is not signed by a leaf of yours in the MLS group of this epoch. Send it with the account that made it.',
     tooManyProposals:
-      'As many proposals wait in this epoch as may wait. Commit them with the method commit, or send the proposal in the next epoch.',
+      'This epoch has the maximum number or total size of proposals. Commit them with the method commit, or send the proposal in the next epoch.',
   },
   InvalidCipherSuite: {
-    unknownName: 'cipherSuite is not a name that the service knows. Name the suite as the lexicon lists it.',
+    unknownName: 'cipherSuite is not the name of a supported cipher suite. Use a name that the lexicon lists.',
   },
   InvalidCommit: {
     addIdentity:
       'An Add in the commit has a key package whose credential is not a Basic credential with a DID. Leave it out and make the commit again.',
     addUndeclared:
-      'The commit adds somebody who is neither a member nor in didList. Name everybody who is added in didList of addMembers, or leave the Add out.',
+      'The commit adds a person who is neither a member nor in didList. List every added person in didList of addMembers, or leave the Add out.',
     adminOnly:
       'The commit holds a ReInit or GroupContextExtensions proposal, which only admins may commit. Leave it out, or ask an admin.',
     externalCommit: 'The commit is an external commit. Send it with processExternalCommit.',
@@ -44,11 +44,11 @@ export const refusalReasons = {
       'The credential in the path of the external commit must be a Basic credential with exactly your DID, without a device part. Make the commit with such a credential.',
     externalRemovesOther:
       'The external commit removes a leaf that is not one of yours. Remove only an old leaf of your own, or none.',
-    newcomerNotAdded:
-      'The commit does not add everybody in didList who is no member yet. Add a key package of each, or leave them out of didList.',
+    listedMemberNotAdded:
+      'The commit does not add every person in didList who is not a member yet. Add a key package of each, or leave them out of didList.',
     notBase64: 'The commit is not base64. Encode it in base64 (RFC 4648), with or without padding.',
     notExternal:
-      "The commit is not an external commit, by which somebody joins. Send a member's commit with commit, addMembers, removeMember or leaveConvo.",
+      "The commit is not an external commit. Send a member's commit with commit, addMembers, removeMember or leaveConvo.",
     otherGroup:
       'The group id in the commit is not that of convoId. Send the commit to the conversation it was made for.',
     pathIdentity:
@@ -56,10 +56,10 @@ export const refusalReasons = {
     removesCommitter:
       'The commit removes the leaf that made it, which MLS does not allow. Call leaveConvo without that Remove.',
     removesMember:
-      'The commit removes a leaf of a member who is not the one that the call removes. Leave the Remove out, or call removeMember for that person; who wants to go calls leaveConvo first.',
-    removesNobody:
+      'The commit removes a leaf of a member other than the target of the call. Leave the Remove out, or call removeMember for that person; a person who wants to leave calls leaveConvo first.',
+    targetNotRemoved:
       'The commit holds no Remove for the person that the call removes. Remove every leaf of targetDid in it, or send no commit.',
-    removesNotAll:
+    targetPartlyRemoved:
       'The commit leaves a leaf of the person that the call removes in the group. Remove every leaf of targetDid in it.',
     removesUnknown:
       'The commit removes a leaf that the MLS group of this epoch does not have. Make it again from the current state.',
@@ -68,7 +68,7 @@ export const refusalReasons = {
     tooLarge:
       'The commit is larger than 10485760 bytes. Make a smaller one, for instance by adding fewer people at once.',
     unknownLeaves:
-      'The commit removes leaves, and the service cannot tell whose they are: it has no GroupInfo of this epoch. Call updateGroupInfo for the current epoch, then send the commit again.',
+      'The commit removes leaves whose owners are unknown, because the service has no GroupInfo of this epoch. Call updateGroupInfo for the current epoch, then send the commit again.',
     unknownReference:
       'The commit refers to a proposal that was not sent in clear in this epoch, and the conversation demands plaintext handshakes. Put the proposal into the commit itself.',
     updateByValue:
@@ -94,7 +94,7 @@ export const refusalReasons = {
       'A groupInfo of this epoch is stored, and yours differs in GroupContext, confirmation tag or external_pub. Call getGroupInfo and getCommits, and compare.',
     otherSuite:
       "The groupInfo has another cipher suite than the conversation. Export it from the conversation's group.",
-    unknownSuite: 'The service cannot check a groupInfo of this cipher suite. Use a suite that it knows.',
+    unknownSuite: 'The service cannot check a groupInfo of this cipher suite. Use a supported suite.',
     repeatedExtension: 'An extension type appears twice in a list of the groupInfo. Export it with each type once.',
     noExternalPub: 'The groupInfo has no external_pub extension. Export it with the external public key.',
     externalPubLength:
@@ -110,7 +110,7 @@ export const refusalReasons = {
     treeHash: 'The ratchet tree of the groupInfo does not have the tree hash of its GroupContext. Export both at once.',
   },
   InvalidKeyPackage: {
-    expired: 'The time in expires is over. Publish a key package that can still be used.',
+    expired: 'The time in expires is in the past. Publish a key package that can still be used.',
     notBase64:
       'keyPackage is empty or not base64. Encode the KeyPackage in base64 (RFC 4648), with or without padding.',
     otherDeviceKey:
@@ -125,23 +125,24 @@ export const refusalReasons = {
     tooMany: 'keyPackages has more than 200 items. Register with fewer, and publish the rest with publishKeyPackages.',
   },
   InvalidSignatureKey: {
-    notOfKeyPackages:
+    otherThanKeyPackages:
       'signaturePublicKey is not the signature key in the leaf of each of the keyPackages. Send the key that they were signed with.',
     tooShort:
-      'signaturePublicKey is shorter than 32 bytes. Send the whole MLS signature key, as it stands in the leaf of the key packages.',
+      'signaturePublicKey is shorter than 32 bytes. Send the whole MLS signature key, as it is in the leaf of the key packages.',
   },
   InvalidWelcome: {
     notBase64: 'The Welcome is not base64. Encode it in base64 (RFC 4648), with or without padding.',
-    noCommit: 'A Welcome comes with the commit that it was made with. Send both in one call.',
+    noCommit: 'The call has a Welcome without its commit. Send both in one call.',
     otherSuite: 'The Welcome has another cipher suite than the call names. Name the suite of the group.',
     ownerNotNamed:
-      'The Welcome uses a key package of somebody whom the call does not name. Name everybody whom the commit adds.',
-    unknownSuite: 'The Welcome has a cipher suite that the service does not know. Use one that it knows.',
-    inGroup: 'The request invites to a group whose members send the Welcome. Accept the request without one.',
+      'The Welcome uses a key package of a person whom the call does not list. List every person whom the commit adds.',
+    unknownSuite: 'The Welcome has an unsupported cipher suite. Use a supported one.',
+    inGroup:
+      'The chat request is an invitation to a group, whose members send the Welcome. Accept the request without one.',
   },
 } as const satisfies Partial<Record<DomainErrorCode, Readonly<Record<string, string>>>>;
 
-/** What stands in front of the words of a reader of MLS structures, and what to do. */
+/** The sentences before and after the error text of the MLS reader. */
 export const readerPhrases = {
   InvalidAsset: {
     lead: 'ciphertext is not a message of this conversation in the form that it must have.',
@@ -155,7 +156,7 @@ export const readerPhrases = {
 
 type Reasons = typeof refusalReasons;
 
-/** A refusal with the text of the rule that the request breaks. */
+/** Makes a refusal with the text of the rule that the request breaks. */
 export function refusalFor<Code extends keyof Reasons>(
   code: Code,
   reason: keyof Reasons[Code] & string,
@@ -164,7 +165,7 @@ export function refusalFor<Code extends keyof Reasons>(
   return new AppError(code, texts[reason] ?? code);
 }
 
-/** A refusal of bytes that a reader of MLS structures does not accept, with its words. */
+/** Makes a refusal for bytes that the MLS reader does not accept, with the reader's error text. */
 export function refusalByReader<Code extends keyof typeof readerPhrases>(
   code: Code,
   error: MlsFormatError,
@@ -173,7 +174,7 @@ export function refusalByReader<Code extends keyof typeof readerPhrases>(
   return new AppError(code, `${lead} ${error.message} ${remedy}`);
 }
 
-/** A refusal with a text that the reader of MLS structures gave; `text` must be fixed and hold no data of the request. */
+/** Makes a refusal with another text; `text` must be fixed and have no data of the request. */
 export function refusalWithText<Code extends DomainErrorCode>(code: Code, text: string): AppError<Code> {
   return new AppError(code, text);
 }

@@ -9,41 +9,44 @@ import type { JobBoardOptions } from './job-board.ts';
 
 export interface AdminListener {
   readonly port: number;
-  /** Shows the page of the job queue from now on. */
+  /** Mounts the page of the job queue. */
   showJobs(board: JobBoardOptions): void;
   close(): Promise<void>;
 }
 
 export interface AdminListenerDeps {
-  /** 0 picks a free one. */
+  /** 0 chooses a free port. */
   readonly port: number;
   readonly metrics: Pick<Metrics, 'read' | 'contentType'>;
 }
 
-interface Shown {
+interface MountedBoard {
   board?: Promise<Hono>;
 }
 
 const loopback = '127.0.0.1';
-/** A page in a browser on this machine may reach the port under a name of its own (DNS rebinding), never under these. */
+/**
+ * A web page in a browser on this machine can reach the port under its own host name (DNS rebinding), but never under
+ * these names.
+ */
 const loopbackHosts = /^(127[.]0[.]0[.]1|localhost)(:\d+)?$/;
 
 /**
- * Opens the operator's port, on loopback only: metrics need no password, so being on the machine is the permission; the page of
- * jobs needs a key. Nothing of it is mounted on the public port.
- * @throws Error with code EADDRINUSE when the port is taken.
+ * Opens the operator's port, on loopback only: access to the machine is enough to read metrics, and the job page needs
+ * a key. The public port has none of these routes.
+ * @throws Error with code EADDRINUSE when the port is in use.
  */
 export async function startAdminListener(deps: AdminListenerDeps): Promise<AdminListener> {
-  const shown: Shown = {};
-  const server = serve({ fetch: adminApp(deps.metrics, shown).fetch, hostname: loopback, port: deps.port });
-  // `once` rejects when the server reports an error first.
+  const mounted: MountedBoard = {};
+  const server = serve({ fetch: adminApp(deps.metrics, mounted).fetch, hostname: loopback, port: deps.port });
+  // `once` rejects if the server emits an error first.
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
     showJobs: (board) => {
-      // It brings BullMQ with it, which a server without workers never needs.
-      shown.board = import('./job-board.ts').then(({ createJobBoard }) => createJobBoard(board));
-      shown.board.catch(() => undefined);
+      // Loaded on demand, because it imports BullMQ, which a server without workers does not need.
+      mounted.board = import('./job-board.ts').then(({ createJobBoard }) => createJobBoard(board));
+      mounted.board.catch(() => undefined);
     },
     close: async () => {
       const closed = once(server, 'close');
@@ -54,17 +57,17 @@ export async function startAdminListener(deps: AdminListenerDeps): Promise<Admin
   };
 }
 
-function adminApp(metrics: AdminListenerDeps['metrics'], shown: Shown): Hono {
+function adminApp(metrics: AdminListenerDeps['metrics'], mounted: MountedBoard): Hono {
   const app = new Hono();
   app.use(async (c, next) => {
     if (!loopbackHosts.test(c.req.header('host') ?? ''))
-      return c.text('Ask for this port by its loopback address.\n', 403);
+      return c.text('Use the loopback address 127.0.0.1 or localhost for this port.\n', 403);
     return next();
   });
   app.get('/metrics', async (c) => c.body(await metrics.read(), 200, { 'content-type': metrics.contentType }));
-  // Routes cannot be added later, so the page is looked for with each request.
+  // Hono cannot add routes after the first request, so these routes check for the page on each request.
   const showBoard = async (c: Context): Promise<Response> =>
-    (await shown.board)?.fetch(c.req.raw) ??
+    (await mounted.board)?.fetch(c.req.raw) ??
     c.text('There is no page of jobs here. It needs workers in this process and ADMIN_KEY.\n', 404);
   app.all(jobBoardPath, showBoard);
   app.all(`${jobBoardPath}/*`, showBoard);

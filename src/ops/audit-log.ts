@@ -6,23 +6,26 @@ import { isAuditSubject, unknownSubject } from './audit-subjects.ts';
 import type { AuditKind, AuditSubject } from './audit-subjects.ts';
 
 /**
- * Counts what concerns the service's safety, in words of closed lists: never who, never from where. Counts are kept in memory and
- * written once a minute, so that a crash loses a minute of them, and a flood of events writes no more than a trickle.
+ * Counts security-relevant events by kind and subject from closed lists, never by person or address. Counts are in
+ * memory and written once a minute, so a crash loses at most one minute and a flood of events causes few writes.
  */
 export interface AuditLog {
   record<Kind extends AuditKind>(kind: Kind, subject: AuditSubject<Kind>, count?: number): void;
-  /** Records what an answer says, if it says anything; texts that are of no list are passed over. */
-  recordAnswer(answer: { readonly error: string; readonly quota: string | undefined }): void;
-  /** Writes what has been counted since the last time. @throws what the database throws; nothing is lost then. */
+  /** Counts the error and the quota of a refused request; an error that is in no list is not counted. */
+  recordRefusal(refusal: { readonly error: string; readonly quota: string | undefined }): void;
+  /**
+   * Writes the counts since the last flush. @throws what the database throws; the counts are then written by the next
+   * flush.
+   */
   flush(): Promise<void>;
-  /** Writes what is left and ends. */
+  /** Writes the remaining counts and stops. */
   stop(): Promise<void>;
 }
 
 export interface AuditLogDeps {
   readonly sql: Sql;
   readonly clock: Clock;
-  /** Counts are kept per minute, or coarser where the service keeps coarser times. */
+  /** Counts are stored per minute, or per time bucket if that is longer. */
   readonly timeBucketSeconds: number;
   readonly onError: (error: unknown) => void;
 }
@@ -42,17 +45,17 @@ export function startAuditLog(deps: AuditLogDeps): AuditLog {
   }
 
   async function write(): Promise<void> {
-    const taken = counts;
+    const pending = counts;
     counts = new Map();
     try {
-      await addAuditCounts(deps.sql, [...taken.values()], bucketSeconds);
+      await addAuditCounts(deps.sql, [...pending.values()], bucketSeconds);
     } catch (error) {
-      for (const each of taken.values()) add(each);
+      for (const each of pending.values()) add(each);
       throw error;
     }
   }
 
-  /** One at a time, so that what failed is counted again before the next one. */
+  /** One flush at a time, so that the counts of a failed flush are back before the next one starts. */
   function flush(): Promise<void> {
     const written = flushing.then(write);
     flushing = written.catch(() => undefined);
@@ -63,17 +66,17 @@ export function startAuditLog(deps: AuditLogDeps): AuditLog {
     add({ kind, subject: isAuditSubject(kind, subject) ? subject : unknownSubject, count });
   }
 
-  async function flushNowAndThen(): Promise<void> {
+  async function flushPeriodically(): Promise<void> {
     while (!stopping.signal.aborted) {
       await deps.clock.sleep(flushIntervalMs, stopping.signal);
       if (!stopping.signal.aborted) await flush().catch(deps.onError);
     }
   }
 
-  const running = flushNowAndThen();
+  const running = flushPeriodically();
   return {
     record,
-    recordAnswer({ error, quota }) {
+    recordRefusal({ error, quota }) {
       if (quota !== undefined) record('limit_hit', quota);
       if (isAuditSubject('auth_failure', error)) record('auth_failure', error);
       if (isAuditSubject('address_refused', error)) record('address_refused', error);

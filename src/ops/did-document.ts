@@ -2,11 +2,11 @@ import type { Hono } from 'hono';
 
 export interface ServiceIdentity {
   readonly serviceDid: string;
-  /** Where clients reach the service, without a path. */
+  /** The URL under which clients reach the service, without a path. */
   readonly publicUrl: string;
 }
 
-/** The service's own DID document: how a PDS or a client that knows `did:web:…#atproto_mls` finds the endpoint. */
+/** The service's own DID document, in which a PDS or a client finds the endpoint of `did:web:…#atproto_mls`. */
 function didDocument({ serviceDid, publicUrl }: ServiceIdentity): object {
   return {
     '@context': ['https://www.w3.org/ns/did/v1'],
@@ -15,7 +15,7 @@ function didDocument({ serviceDid, publicUrl }: ServiceIdentity): object {
   };
 }
 
-/** `/.well-known/did.json`, for a `did:web` only: a `did:plc` has its document in the directory. */
+/** Mounts `/.well-known/did.json` for a `did:web`; a `did:plc` has its document in the PLC directory. */
 export function mountDidDocument(app: Hono, identity: ServiceIdentity): void {
   if (!identity.serviceDid.startsWith('did:web:')) return;
   const document = didDocument(identity);

@@ -7,8 +7,8 @@ export interface HealthDeps {
 }
 
 /**
- * `/xrpc/_health`: that an answer comes, and from which version. `/livez`: that the process answers at all, for a
- * supervisor that would restart it. `/readyz`: whether to send requests here, 503 if not. None of them says more.
+ * Mounts three probes that return nothing else: `/xrpc/_health` with the version, `/livez` for a supervisor that
+ * restarts a process without a response, and `/readyz`, with 503 when this server should get no requests.
  */
 export function mountHealth(app: Hono, deps: HealthDeps): void {
   app.get('/xrpc/_health', (c) => c.json({ version: deps.version }, 200, noStore));

@@ -15,7 +15,7 @@ export interface JobBoardOptions {
   readonly queue: JobQueue['queue'];
   /** The password of the user `admin`. */
   readonly key: string;
-  /** Whether runs may be retried, removed and the like; otherwise the page only shows. */
+  /** Whether the page can retry, promote and remove jobs; otherwise it is read-only. */
   readonly isWritable: boolean;
 }
 
@@ -27,7 +27,10 @@ const pageHeaders = {
   'X-Content-Type-Options': 'nosniff',
 } as const;
 
-/** bull-board's page on the queue, for a listener that only operators reach: who has no key sees nothing of it. */
+/**
+ * bull-board's page of the queue, for a listener that only operators reach. Every route requires the key (HTTP Basic
+ * authentication).
+ */
 export function createJobBoard({ queue, key, isWritable }: JobBoardOptions): Hono {
   const adapter = new HonoAdapter(serveStatic);
   adapter.setBasePath(jobBoardPath);
@@ -40,12 +43,12 @@ export function createJobBoard({ queue, key, isWritable }: JobBoardOptions): Hon
   const app = new Hono();
   app.use(basicAuth({ username: jobBoardUser, password: key, realm: 'Nightjar jobs' }));
   app.use(async (c, next) => {
-    // A page of another site may send what this browser's login allows.
+    // CSRF protection: the browser adds its login also to requests from pages of other sites.
     const isChange = c.req.method !== 'GET' && c.req.method !== 'HEAD';
     if (isChange && !['same-origin', 'none', undefined].includes(c.req.header('sec-fetch-site')))
-      return c.text('Not from there.\n', 403);
+      return c.text('Change jobs from this page only.\n', 403);
     if (isChange && !isWritable)
-      return c.text('The page only shows. Set JOB_BOARD_WRITES=true to steer jobs here.\n', 403);
+      return c.text('This page is read-only. Set JOB_BOARD_WRITES=true to allow changes.\n', 403);
     await next();
     for (const [name, value] of Object.entries(pageHeaders)) c.res.headers.set(name, value);
     return undefined;

@@ -7,7 +7,10 @@ import type { Database } from '#storage/connection/database.ts';
 import { assertIdentityKey, identityKeyOf } from '#storage/schema/identity-key-check.ts';
 import { appendOperatorAction } from '#storage/rows/operator-actions.ts';
 
-/** What operators do by command, each with the words for what it is done to: `none` where that is a person, or nothing. */
+/**
+ * The actions that operators take by command, each with its allowed subjects: `none` when the subject is a person or
+ * missing.
+ */
 export interface OperatorSubjects {
   readonly 'jobs.run': JobName;
   readonly 'jobs.pause': JobName;
@@ -24,7 +27,7 @@ export interface OperatorSubjects {
 
 export type OperatorCommand = keyof OperatorSubjects;
 
-const words: { readonly [Command in OperatorCommand]: readonly OperatorSubjects[Command][] } = {
+const allowedSubjects: { readonly [Command in OperatorCommand]: readonly OperatorSubjects[Command][] } = {
   'jobs.run': jobNames,
   'jobs.pause': jobNames,
   'jobs.resume': jobNames,
@@ -39,16 +42,18 @@ const words: { readonly [Command in OperatorCommand]: readonly OperatorSubjects[
 };
 
 /**
- * Writes an operator's action down, before it is done, at the end of the chain that `npm run admin -- audit verify` checks.
- * @throws ConfigError when the key is not the one of the database; InvariantError for a word that is not of the list.
+ * Appends an operator's action to the hash chain that `npm run admin -- audit verify` checks; call it before the
+ * action.
+ * @throws ConfigError when the key is not the database's; InvariantError for a subject that is not in the list.
  */
 export async function recordOperatorAction<Command extends OperatorCommand>(
   deps: { database: Database; ring: KeyRing },
   action: Command,
   subject: OperatorSubjects[Command],
 ): Promise<void> {
-  const known: readonly string[] = words[action];
-  if (!known.includes(subject)) throw new InvariantError('an operator action of no list');
+  const knownSubjects: readonly string[] = allowedSubjects[action];
+  if (!knownSubjects.includes(subject))
+    throw new InvariantError('an operator action with a subject that is not in its list');
   await assertIdentityKey(deps.database.sql, identityKeyOf(createPrivacy(deps.ring)));
   await appendOperatorAction({ db: deps.database.db, ring: deps.ring }, { action, subject });
 }

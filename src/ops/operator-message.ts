@@ -2,7 +2,10 @@ import { ConfigError } from '#platform/config/config.ts';
 import { KeyRingError } from '#privacy/key-ring.ts';
 import { EmbeddedPostgresError } from '#storage/embedded-postgres/embedded-postgres-error.ts';
 
-/** What to print for an error that an operator can act on; undefined for a defect, of which only its place may be said. */
+/**
+ * The message for an error that an operator can fix; undefined for a defect, of which only the place in the code may be
+ * printed.
+ */
 export function operatorMessage(error: unknown): string | undefined {
   if (isPortTaken(error))
     return 'The port is taken. Stop the other program, or set SERVER_PORT, ADMIN_PORT and WORKER_ADMIN_PORT to free ones.';
@@ -11,10 +14,10 @@ export function operatorMessage(error: unknown): string | undefined {
   return isForOperator ? error.message : undefined;
 }
 
-/** Exit codes of a start that failed, as sysexits.h has them; a supervisor should not try 78 again. */
+/** Exit codes of a failed start (sysexits.h); a supervisor should not restart after 78. */
 const exitCodes = { defect: 1, tryAgain: 75, configuration: 78 } as const;
 
-/** The exit code that tells a supervisor whether starting again can help. */
+/** The exit code for a failed start; it shows a supervisor whether a restart can help. */
 export function exitCodeOf(error: unknown): number {
   if (isPortTaken(error)) return exitCodes.tryAgain;
   if (error instanceof ConfigError) return error.isTemporary ? exitCodes.tryAgain : exitCodes.configuration;

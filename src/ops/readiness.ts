@@ -1,40 +1,39 @@
 import type { Clock } from '#platform/clock.ts';
 
-/** Resolves when the dependency can be used; rejects when it cannot. Its error is never shown. */
+/** Resolves when the dependency works, and rejects otherwise; its error is not exposed. */
 export type DependencyCheck = () => Promise<unknown>;
 
 export interface ReadinessDeps {
   readonly clock: Clock;
-  /** Whether the database answers. */
   readonly database: DependencyCheck;
-  /** Whether its schema is the one that this version was written for. */
+  /** Whether the schema is the one that this version needs. */
   readonly migrations: DependencyCheck;
 }
 
-/** The answer of `/readyz`. */
+/** The response body of `/readyz`. */
 export interface ReadinessReport {
   readonly ready: boolean;
   readonly checks: Readonly<Record<'database' | 'migrations' | 'draining', 'ok' | 'failed'>>;
 }
 
-/** Whether this server should get requests. */
+/** Whether a load balancer should send requests to this server. */
 export interface Readiness {
   read(): Promise<ReadinessReport>;
-  /** From now on the server is not ready, so that a load balancer lets go of it before it stops. */
+  /** Makes the server unready, so that a load balancer stops sending requests before the server stops. */
   drain(): void;
 }
 
 const checkTimeoutMs = 2_000;
-/** Anyone may ask, so that asking often must not cost the database more than this. */
+/** The endpoint is public, so a check result is reused for this long to limit the load on the database. */
 const reuseMs = 500;
 
-/** Readiness by asking the dependencies, at most twice per second however many ask. */
+/** Checks the dependencies at most twice per second, regardless of the number of requests. */
 export function createReadiness(deps: ReadinessDeps): Readiness {
   const { clock } = deps;
   let isDraining = false;
-  let latest: { readonly askedAtMs: number; readonly checks: Promise<ReadinessReport['checks']> } | undefined;
+  let latest: { readonly startedAtMs: number; readonly checks: Promise<ReadinessReport['checks']> } | undefined;
 
-  async function ask(): Promise<ReadinessReport['checks']> {
+  async function runChecks(): Promise<ReadinessReport['checks']> {
     const [database, migrations] = await Promise.all([passes(deps.database, clock), passes(deps.migrations, clock)]);
     return { database, migrations, draining: 'ok' };
   }
@@ -42,7 +41,8 @@ export function createReadiness(deps: ReadinessDeps): Readiness {
   return {
     async read() {
       const nowMs = clock.monotonicMs();
-      if (latest === undefined || nowMs - latest.askedAtMs >= reuseMs) latest = { askedAtMs: nowMs, checks: ask() };
+      if (latest === undefined || nowMs - latest.startedAtMs >= reuseMs)
+        latest = { startedAtMs: nowMs, checks: runChecks() };
       const checks = { ...(await latest.checks), draining: isDraining ? 'failed' : 'ok' } as const;
       return { ready: Object.values(checks).every((check) => check === 'ok'), checks };
     },

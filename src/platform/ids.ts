@@ -1,8 +1,15 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /** A random version 4 UUID, for example for device ids. */
 export function newUuid(): string {
   return randomUUID();
+}
+
+/** Whether the text is a UUID in lower-case hex, as `newUuid` returns it. */
+export function isUuid(text: string): boolean {
+  return uuid.test(text);
 }
 
 /** `sizeBytes` random bytes from the operating system. */

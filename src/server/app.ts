@@ -208,7 +208,7 @@ function httpOf(
     deadline: createRequestDeadlines(clock),
     observe: (observation) => {
       observe(metrics, observation);
-      parts.audit.recordAnswer(observation);
+      parts.audit.recordRefusal(observation);
     },
   });
   return http;

@@ -15,8 +15,8 @@ import type { OpenStream } from '#stream/serve-stream.ts';
 export interface BackgroundTasksDeps {
   readonly database: Database;
   readonly privacy: Privacy;
-  readonly settleIntervalSeconds: number;
-  /** Whether the WAL is ours to remove: that of the embedded Postgres is. */
+  readonly applyIntervalSeconds: number;
+  /** Whether to remove old WAL; true for the embedded Postgres only. */
   readonly removesOldWal: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -35,8 +35,8 @@ const partitionsIntervalMs = 3_600_000;
 const horizonWarningMs = 5_000;
 
 /**
- * What every server does for itself now and then: gauges, streams of revoked accounts, rows that wait for their batch, and
- * partitions of the days to come.
+ * Tasks that every server repeats: gauges, closing the streams of revoked accounts, deferred writes, and partitions for
+ * the next days.
  */
 export function startBackgroundTasks(deps: BackgroundTasksDeps): { stop(): Promise<void> } {
   const stopping = new AbortController();
@@ -50,7 +50,7 @@ export function startBackgroundTasks(deps: BackgroundTasksDeps): { stop(): Promi
     every(deps, stopping.signal, {
       part: 'deferred_writes',
       intervalMs: deferredWritesCheckIntervalMs,
-      run: () => settle(deps),
+      run: () => applyWrites(deps),
     }),
     every(deps, stopping.signal, {
       part: 'partitions',
@@ -84,10 +84,18 @@ async function every(deps: BackgroundTasksDeps, signal: AbortSignal, task: Backg
   }
 }
 
-/** The WAL of before a settlement still tells which rows were written one after the other. */
-async function settle({ database, privacy, settleIntervalSeconds, removesOldWal }: BackgroundTasksDeps): Promise<void> {
-  const isSettled = await applyDeferredWritesWhenDue({ db: database.db, privacy }, settleIntervalSeconds);
-  if (isSettled && removesOldWal) await removeOldWal(database.db);
+/**
+ * Removes old WAL after applying deferred writes, because older WAL still shows which rows were written one after the
+ * other.
+ */
+async function applyWrites({
+  database,
+  privacy,
+  applyIntervalSeconds,
+  removesOldWal,
+}: BackgroundTasksDeps): Promise<void> {
+  const isApplied = await applyDeferredWritesWhenDue({ db: database.db, privacy }, applyIntervalSeconds);
+  if (isApplied && removesOldWal) await removeOldWal(database.db);
 }
 
 async function updateGauges(deps: BackgroundTasksDeps): Promise<void> {

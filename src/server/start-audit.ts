@@ -1,6 +1,6 @@
 import { startAuditLog } from '#ops/audit-log.ts';
 import type { AuditLog } from '#ops/audit-log.ts';
-import { looseSettingsOf } from '#ops/loose-settings.ts';
+import { permissiveSettingsOf } from '#ops/permissive-settings.ts';
 import type { Clock } from '#platform/clock.ts';
 import { ConfigError } from '#platform/config/config.ts';
 import type { Config } from '#platform/config/config.ts';
@@ -17,7 +17,7 @@ export interface StartAuditDeps {
   readonly sql: Sql;
 }
 
-/** Starts the audit log with what is known at the start: which settings make the service less strict, and what was migrated. */
+/** Starts the audit log and counts the start, the permissive settings and the applied migrations. */
 export function startAudit(deps: StartAuditDeps, migrationsApplied: number): AuditLog {
   const { config, clock, logger, sql } = deps;
   const audit = startAuditLog({
@@ -34,12 +34,12 @@ export function startAudit(deps: StartAuditDeps, migrationsApplied: number): Aud
     },
   });
   audit.record('server', 'started');
-  for (const name of looseSettingsOf(config)) audit.record('configuration', name);
+  for (const name of permissiveSettingsOf(config)) audit.record('configuration', name);
   if (migrationsApplied > 0) audit.record('migrations', 'applied', migrationsApplied);
   return audit;
 }
 
-/** Runs the check of the identity key and counts it if it finds another one. @throws what the check throws. */
+/** Awaits the check of the identity key and counts a mismatch. @throws what the check throws. */
 export async function auditKeyCheck(audit: AuditLog, check: Promise<void>): Promise<void> {
   try {
     await check;

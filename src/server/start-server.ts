@@ -40,16 +40,15 @@ import { listen } from './listen.ts';
 import { auditKeyCheck, startAudit } from './start-audit.ts';
 import { version } from '#platform/process/version.ts';
 
-/** A running server. */
 export interface RunningServer {
-  /** Where clients reach it, without a path. */
+  /** The URL under which clients reach it, without a path. */
   readonly url: string;
   readonly port: number;
   readonly adminPort: number;
-  /** Shows the page of jobs once workers of this process have their queue. */
+  /** Mounts the job page once the workers of this process have their queue. */
   readonly showJobs: AdminListener['showJobs'];
   readonly serviceDid: string;
-  /** Of Postgres itself, not of PgBouncer; for the workers of this process. */
+  /** The URL of Postgres itself, not of PgBouncer; for the workers of this process. */
   readonly databaseUrl: string;
   readonly database: Database;
   readonly metrics: Metrics;
@@ -59,20 +58,20 @@ export interface ServerDeps {
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Receives how each part is stopped, the last started first; run them in order, also when the start fails. */
+  /** Gets a stop step for each started part, the last started first; run them in order, also after a failed start. */
   readonly steps: StopStep[];
 }
 
 const applicationName = 'nightjar-server';
 
 /**
- * Opens every part of a server, listens, and returns when it answers.
- * @throws ConfigError, EmbeddedPostgresError, KeyRingError with what the operator should do.
+ * Starts every part of a server, listens, and returns when the server responds.
+ * @throws ConfigError, EmbeddedPostgresError, KeyRingError with a message for the operator.
  */
 export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const { config, clock, logger } = deps;
   const startedMs = clock.monotonicMs();
-  const { database, databaseUrl, isAlone, migrationsApplied } = await openStorage(deps);
+  const { database, databaseUrl, isEmbedded, migrationsApplied } = await openStorage(deps);
   const audit = startAudit({ ...deps, sql: database.sql }, migrationsApplied);
   const metrics = createMetrics({
     methods: methodNames,
@@ -84,7 +83,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   if (created) logger.log('development_keys_created', {});
   const privacy = createPrivacy(ring);
   await auditKeyCheck(audit, checkIdentityKey(database.sql, identityKeyOf(privacy)));
-  const { notifier, direct } = await openDoorbell(deps, { database, databaseUrl, isAlone });
+  const { notifier, direct } = await openNotifier(deps, { database, databaseUrl, isEmbedded });
   const replayGuard = await openReplayGuard(deps, database, privacy);
   const cursorGeneration = await readCursorGeneration(database);
   const readiness = createReadiness({
@@ -109,7 +108,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
       cursorGeneration,
       audit,
       version,
-      ...namesOf(config, host, port),
+      ...identityOf(config, host, port),
     }),
   );
   deps.steps.unshift(
@@ -117,20 +116,20 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     { name: 'listener', run: () => listener.stop() },
     { name: 'tail', run: () => app.tail.stop() },
   );
-  await openStockBell(deps, direct, app);
-  const admin = await openOperations(deps, { app, database, metrics, privacy, isAlone });
+  await watchKeyPackages(deps, direct, app);
+  const admin = await openOperations(deps, { app, database, metrics, privacy, isEmbedded });
   logger.log('signature_backend', { backend: signatureBackend });
   const adminPort = admin.port;
   logger.log('server_listening', { port: listener.port, adminPort, startupMs: clock.monotonicMs() - startedMs });
-  // Whoever fetches the first document does not wait for it; if it fails here, it does so there.
+  // Loaded in the background so that the first fetch of a DID document does not wait; that fetch reports a failure
+  // again.
   loadFetchGuard().catch(() => undefined);
-  const { serviceDid, publicUrl: url } = namesOf(config, host, listener.port);
+  const { serviceDid, publicUrl: url } = identityOf(config, host, listener.port);
   const showJobs: AdminListener['showJobs'] = (board) => admin.showJobs(board);
   return { url, port: listener.port, adminPort, showJobs, serviceDid, databaseUrl, database, metrics };
 }
 
-/** What others know the server by. */
-function namesOf(config: Config, host: string, port: number): { serviceDid: string; publicUrl: string } {
+function identityOf(config: Config, host: string, port: number): { serviceDid: string; publicUrl: string } {
   const localUrl = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return {
     serviceDid: config.SERVICE_DID ?? `did:web:localhost%3A${port}`,
@@ -150,7 +149,7 @@ async function openReplayGuard(deps: ServerDeps, database: Database, privacy: Pr
   return replayGuard;
 }
 
-/** In production a did:web is the name under which a proxy serves. */
+/** In production the host of a did:web is the public name of the proxy. */
 function hostOfDid({ NODE_ENV, SERVICE_DID }: Config): string | undefined {
   const [, host] = /^did:web:([^:]+)$/.exec(SERVICE_DID ?? '') ?? [];
   return NODE_ENV === 'production' && host !== undefined ? `https://${decodeURIComponent(host)}` : undefined;
@@ -158,7 +157,7 @@ function hostOfDid({ NODE_ENV, SERVICE_DID }: Config): string | undefined {
 
 async function openOperations(
   deps: ServerDeps,
-  parts: { app: App; database: Database; metrics: Metrics; privacy: Privacy; isAlone: boolean },
+  parts: { app: App; database: Database; metrics: Metrics; privacy: Privacy; isEmbedded: boolean },
 ): Promise<AdminListener> {
   const { config, clock, logger, steps } = deps;
   const { app, database, metrics, privacy } = parts;
@@ -167,8 +166,8 @@ async function openOperations(
     database,
     privacy,
     refusedAccount: (did) => refusedAccount(privacy, did),
-    settleIntervalSeconds: config.SETTLE_INTERVAL_SECONDS,
-    removesOldWal: parts.isAlone,
+    applyIntervalSeconds: config.SETTLE_INTERVAL_SECONDS,
+    removesOldWal: parts.isEmbedded,
     clock,
     logger,
     metrics,
@@ -188,7 +187,7 @@ async function openOperations(
 interface OpenStorage {
   readonly database: Database;
   readonly databaseUrl: string;
-  readonly isAlone: boolean;
+  readonly isEmbedded: boolean;
   readonly migrationsApplied: number;
 }
 
@@ -196,7 +195,7 @@ async function openStorage(deps: ServerDeps): Promise<OpenStorage> {
   const { config, clock, logger, steps } = deps;
   const startedMs = clock.monotonicMs();
   let databaseUrl = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
-  const isAlone = databaseUrl === undefined;
+  const isEmbedded = databaseUrl === undefined;
   if (databaseUrl === undefined) {
     const embedded = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, clock });
     steps.unshift({ name: 'postgres', run: () => embedded.stop() });
@@ -213,7 +212,7 @@ async function openStorage(deps: ServerDeps): Promise<OpenStorage> {
   const migrationsApplied = await applyMigrations(deps, {
     database,
     databaseUrl,
-    migrate: config.MIGRATE_ON_START ?? isAlone,
+    migrate: config.MIGRATE_ON_START ?? isEmbedded,
   });
   const created = await preparePartitions(database, {
     messageTtlDays: config.MESSAGE_TTL_DAYS,
@@ -221,7 +220,7 @@ async function openStorage(deps: ServerDeps): Promise<OpenStorage> {
   });
   if (created > 0) logger.log('partitions_created', { count: created });
   logger.log('postgres_ready', { versionMajor, tookMs: clock.monotonicMs() - startedMs });
-  return { database, databaseUrl, isAlone, migrationsApplied };
+  return { database, databaseUrl, isEmbedded, migrationsApplied };
 }
 
 async function applyMigrations(
@@ -242,13 +241,13 @@ async function applyMigrations(
   return count;
 }
 
-/** A server alone with its embedded Postgres needs no bell beyond itself. */
-async function openDoorbell(
+/** A server with an embedded Postgres is the only server, so local notifications are enough. */
+async function openNotifier(
   deps: ServerDeps,
-  where: { database: Database; databaseUrl: string; isAlone: boolean },
+  options: { database: Database; databaseUrl: string; isEmbedded: boolean },
 ): Promise<{ notifier: Notifier; direct: Sql }> {
-  if (where.isAlone) return { notifier: createLocalNotifier(), direct: where.database.sql };
-  const direct = openDatabase({ url: where.databaseUrl, poolSize: 1, applicationName: 'nightjar-notifier' });
+  if (options.isEmbedded) return { notifier: createLocalNotifier(), direct: options.database.sql };
+  const direct = openDatabase({ url: options.databaseUrl, poolSize: 1, applicationName: 'nightjar-notifier' });
   const notifier = await createPostgresNotifier({
     direct: direct.sql,
     clock: deps.clock,
@@ -264,13 +263,13 @@ async function openDoorbell(
   return { notifier, direct: direct.sql };
 }
 
-async function openStockBell({ steps }: ServerDeps, direct: Sql, { keyPackageWatch }: App): Promise<void> {
-  const bell = await listenForKeyPackageChecks(direct, () => keyPackageWatch.checkEveryone());
+async function watchKeyPackages({ steps }: ServerDeps, direct: Sql, { keyPackageWatch }: App): Promise<void> {
+  const listener = await listenForKeyPackageChecks(direct, () => keyPackageWatch.checkEveryone());
   steps.splice(2, 0, {
-    name: 'stock',
+    name: 'key-package-watch',
     async run() {
       keyPackageWatch.stop();
-      await bell.close();
+      await listener.close();
     },
   });
 }

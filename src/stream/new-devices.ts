@@ -1,4 +1,4 @@
-import { readAdditionsOfDevice, readMissedAdditions } from '#domain/device-additions/read-new-devices.ts';
+import { readAdditionsOfDevice, readMissedAdditions } from '#domain/device-additions/read-pending-additions.ts';
 import type { CursorCodec, EventCursor } from '#domain/events/cursor.ts';
 import { entitlementKey, isActive, readEntitlements } from '#domain/membership/members/read-entitlements.ts';
 import type { Clock } from '#platform/clock.ts';

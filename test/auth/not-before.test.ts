@@ -66,7 +66,7 @@ describe('tokens from before a time set by an operator', () => {
     const moment = secondsNow() - 30;
     expect(await call(first, moment - 20)).toBe(200);
     const said = await admin('not-before', account.did, '--at', dateOf(moment).toISOString());
-    expect(said).toBe(`Tokens from before ${dateOf(moment).toISOString()} are refused.`);
+    expect(said).toBe(`Tokens issued before ${dateOf(moment).toISOString()} are refused.`);
     expect([await call(first, moment - 20), await call(second, moment - 1)]).toEqual(['JwtRevoked', 'JwtRevoked']);
     expect([await call(first, moment), await call(second, moment + 1)]).toEqual([200, 200]);
     expect(await call(bed.client(), moment - 20)).toBe(200);

@@ -359,7 +359,7 @@ describe('key packages', () => {
     const registration = { deviceName: canary, signaturePublicKey, keyPackages: items.slice(0, 1) };
     const reasonsOfKey = refusalReasons.InvalidSignatureKey;
     const other = await person.refusal('registerDevice', registration);
-    expect([other.error, other.body['message']]).toEqual(['InvalidSignatureKey', reasonsOfKey.notOfKeyPackages]);
+    expect([other.error, other.body['message']]).toEqual(['InvalidSignatureKey', reasonsOfKey.otherThanKeyPackages]);
     const short = await person.refusal('registerDevice', { ...registration, signaturePublicKey: newSecret(31) });
     expect([short.error, short.body['message']]).toEqual(['InvalidSignatureKey', reasonsOfKey.tooShort]);
     const broken = await person.refusal('registerDevice', { ...registration, keyPackages: items });

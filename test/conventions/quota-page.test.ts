@@ -28,5 +28,5 @@ test('text around the generated part stays, an old generated part goes, and a lo
   expect(outdated).not.toBe(page);
   expect(quotaPage(outdated)).toBe(page);
   expect(quotaPage(`More.\n${page}Yet more.\n`)).toBe(`More.\n${page}Yet more.\n`);
-  expect(() => quotaPage('# Quotas\n')).toThrow('docs/quotas.md has lost a mark');
+  expect(() => quotaPage('# Quotas\n')).toThrow('docs/quotas.md lacks a marker');
 });

@@ -30,5 +30,5 @@ test('text around the generated part stays, an old generated part goes, and a lo
   const outdated = page.replace('| `messages` |', '| `letters` |');
   expect(outdated).not.toBe(page);
   expect(retentionPage(outdated)).toBe(page);
-  expect(() => retentionPage('# Kept\n')).toThrow('docs/retention.md has lost a mark');
+  expect(() => retentionPage('# Kept\n')).toThrow('docs/retention.md lacks a marker');
 });

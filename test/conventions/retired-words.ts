@@ -143,6 +143,11 @@ export const exceptions: readonly { readonly path: RegExp; readonly word: RegExp
     reason: 'An entry names what was renamed.',
   },
   {
+    path: /^src\/domain\/messages\/message-appender[.]ts$/,
+    word: /stranger|former/,
+    reason: 'These are results of the SQL function append_messages of a migration.',
+  },
+  {
     path: /^migrations\//,
     word: /./,
     reason: 'The SQL and the name of a migration never change once it has run.',

@@ -51,8 +51,8 @@ function environmentOf(unit: ReadonlyMap<string, readonly string[]>): Record<str
   );
 }
 
-/** What /proc says of a process that is locked up. */
-async function lockOf(pid: number): Promise<Record<string, string>> {
+/** The privileges of a process as /proc shows them. */
+async function privilegesOf(pid: number): Promise<Record<string, string>> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Object.fromEntries(
     [...status.matchAll(/^(Uid|CapPrm|CapBnd|NoNewPrivs|Seccomp):\s+(\S+)/gm)].map(([, name = '', value = '']) => [
@@ -62,7 +62,7 @@ async function lockOf(pid: number): Promise<Record<string, string>> {
   );
 }
 
-const locked = {
+const noPrivileges = {
   Uid: String(sandboxUid),
   CapPrm: '0'.repeat(16),
   CapBnd: '0'.repeat(16),
@@ -71,7 +71,7 @@ const locked = {
 };
 
 test.skipIf(!isPossible)(
-  "both units' start lines serve in production in the sandbox that they describe (needs root, unshare, systemd-analyze, python3)",
+  'the start commands of both units run in production mode in the sandbox of their unit (needs root, unshare, systemd-analyze, python3)',
   { timeout: 90_000 },
   async () => {
     const credentials = { 'identity-key': newKeyRingText(), 'database-url': await crashSafePostgres() };
@@ -100,7 +100,7 @@ test.skipIf(!isPossible)(
       cleanUps.push(async () => void running.child.kill('SIGKILL'));
       const started = await untilLogged(running, event);
       const pid = await running.pid();
-      expect(await lockOf(pid)).toEqual(locked);
+      expect(await privilegesOf(pid)).toEqual(noPrivileges);
       expect((await fetch(probe(started))).status, role).toBe(200);
       if (role === 'server') {
         const document = await fetch(`http://127.0.0.1:${String(started['port'])}/.well-known/did.json`);
@@ -113,12 +113,15 @@ test.skipIf(!isPossible)(
   },
 );
 
-test.skipIf(!isPossible)('the sandbox refuses what an intruder would do next', { timeout: 30_000 }, async () => {
-  const unit = readUnit(unitPaths.server);
-  const sandbox = await createSandbox(unit, { 'identity-key': 'x' });
-  cleanUps.push(() => sandbox.remove());
-  // Each of them only opens the way: if the sandbox leaks, nothing is changed.
-  const attempts = `
+test.skipIf(!isPossible)(
+  'the sandbox refuses the actions of an attacker who controls the process',
+  { timeout: 30_000 },
+  async () => {
+    const unit = readUnit(unitPaths.server);
+    const sandbox = await createSandbox(unit, { 'identity-key': 'x' });
+    cleanUps.push(() => sandbox.remove());
+    // Each attempt only opens a file or checks an access, so a leaking sandbox changes nothing.
+    const attempts = `
     const fs = require('node:fs'), { spawnSync } = require('node:child_process');
     const attempts = {
       'change the program': () => fs.openSync('/opt/nightjar/src/main.ts', 'r+'),
@@ -138,8 +141,9 @@ test.skipIf(!isPossible)('the sandbox refuses what an intruder would do next', {
     const succeeded = Object.entries(attempts).filter(([, attempt]) => { try { attempt(); return true; } catch { return false; } });
     fs.writeFileSync('/tmp/allowed', 'x');
     console.log(JSON.stringify({ tried: Object.keys(attempts).length, succeeded: succeeded.map(([name]) => name) }));`;
-  const [node = ''] = (unit.get('ExecStart')?.[0] ?? '').split(' ');
-  const running = sandbox.run([node, '-e', attempts], {});
-  expect(await running.ended, running.output.err).toBe(0);
-  expect(JSON.parse(running.output.out)).toEqual({ tried: 13, succeeded: [] });
-});
+    const [node = ''] = (unit.get('ExecStart')?.[0] ?? '').split(' ');
+    const running = sandbox.run([node, '-e', attempts], {});
+    expect(await running.ended, running.output.err).toBe(0);
+    expect(JSON.parse(running.output.out)).toEqual({ tried: 13, succeeded: [] });
+  },
+);

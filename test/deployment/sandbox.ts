@@ -8,12 +8,12 @@ import { projectRoot } from '../conventions/source-tree.ts';
 import { allowedSystemCalls } from './unit-file.ts';
 import type { Unit } from './unit-file.ts';
 
-/** As systemd hands them to dynamic users. */
+/** A user id from systemd's range for dynamic users. */
 export const sandboxUid = 61_184;
 
 /**
- * What `ProtectSystem=strict`, `ProtectHome=`, `PrivateTmp=`, `PrivateDevices=`, `ProtectProc=` and `LoadCredential=` do, by hand:
- * $1 is a folder with `credentials`, $2 the project, the rest the command.
+ * Shell equivalent of `ProtectSystem=strict`, `ProtectHome=`, `PrivateTmp=`, `PrivateDevices=`, `ProtectProc=` and
+ * `LoadCredential=`: $1 is a folder with `credentials`, $2 the project, the rest the command.
  */
 const mountScript = `
 set -e
@@ -50,7 +50,10 @@ umask 0077
 exec "$@"
 `;
 
-/** What `SystemCallFilter=`, `RestrictAddressFamilies=` and `RestrictNamespaces=` do, with the same library as systemd. */
+/**
+ * Equivalent of `SystemCallFilter=`, `RestrictAddressFamilies=` and `RestrictNamespaces=`, with the same library as
+ * systemd.
+ */
 const filterScript = `
 import ctypes, os, sys
 class Compare(ctypes.Structure):
@@ -75,14 +78,13 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 export interface SandboxedProcess {
   readonly child: ChildProcess;
-  /** Of the sandboxed program, as this process sees it. */
+  /** The process id of the sandboxed program outside its namespace. */
   pid(): Promise<number>;
-  /** Everything it wrote. */
   readonly output: { out: string; err: string };
   readonly ended: Promise<number | null>;
 }
 
-/** The sandbox of a unit, as near as it can be built without systemd. Credentials are read from `/opt/credentials`. */
+/** The sandbox of a unit, as similar as possible without systemd. Credentials are read from `/opt/credentials`. */
 export async function createSandbox(
   unit: Unit,
   credentials: Readonly<Record<string, string>>,

@@ -20,12 +20,12 @@ export function readUnit(path: string): Unit {
   return unit;
 }
 
-/** Whether the tools are here that the tests of the units need; without them there is nothing to run. */
+/** Whether the tools are installed that the tests of the units need; without them the tests are skipped. */
 export function hasTools(...tools: readonly string[]): boolean {
   return tools.every((tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0);
 }
 
-/** System calls that the unit's filters leave, by name; `@groups` as systemd resolves them. */
+/** System calls that the unit's filters allow, by name; `@groups` are resolved by systemd. */
 export function allowedSystemCalls(unit: Unit): readonly string[] {
   const allowed = new Set<string>(membersOf('@default'));
   for (const filter of unit.get('SystemCallFilter') ?? []) {

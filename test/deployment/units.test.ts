@@ -9,11 +9,11 @@ import { hasTools, readUnit, unitPaths } from './unit-file.ts';
 const units = Object.entries(unitPaths);
 const page = readFileSync(join(projectRoot, 'docs/deployment.md'), 'utf8').replaceAll('\\|', '|');
 
-/** Highest exposure that is allowed, in tenths as systemd-analyze counts it. */
+/** The highest allowed exposure, in tenths, the unit of systemd-analyze. */
 const exposureTenthsMax = 20;
 
 describe.skipIf(!hasTools('systemd-analyze'))('systemd-analyze (skipped where it is missing)', () => {
-  test.for(units)('%s: exposure is at most 2.0, and each row that is left has its reason on the page', ([, path]) => {
+  test.for(units)('%s: exposure is at most 2.0, and the page gives the reason for each remaining row', ([, path]) => {
     const args = ['security', '--offline=true', `--threshold=${exposureTenthsMax}`, '--no-pager', path];
     const { status, stdout } = spawnSync('systemd-analyze', args, { encoding: 'utf8', env: { LANG: 'C.UTF-8' } });
     const [, exposure] = /Overall exposure level for .*: (\d+[.]\d)/.exec(stdout) ?? [];
@@ -24,7 +24,7 @@ describe.skipIf(!hasTools('systemd-analyze'))('systemd-analyze (skipped where it
     expect(rows.filter((row) => !page.includes(`\`${row}\``))).toEqual([]);
   });
 
-  test.for(units)('%s: systemd finds no mistake in it but the programs that are not installed here', ([, path]) => {
+  test.for(units)('%s: systemd reports no error except programs that are not installed here', ([, path]) => {
     const { stderr } = spawnSync('systemd-analyze', ['verify', path], { encoding: 'utf8' });
     expect(stderr.split('\n').filter((line) => line !== '' && !line.includes('is not executable'))).toEqual([]);
   });
@@ -33,7 +33,7 @@ describe.skipIf(!hasTools('systemd-analyze'))('systemd-analyze (skipped where it
 describe.for(units)('the unit of the %s', ([role, path]) => {
   const unit = readUnit(path);
 
-  test('starts what npm starts, without npm', () => {
+  test('runs the same command as the npm script, without npm', () => {
     const { scripts } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
     };
@@ -41,13 +41,13 @@ describe.for(units)('the unit of the %s', ([role, path]) => {
     expect(scripts[role]).toContain(exec.replace(/^\S+ /, ''));
   });
 
-  test('is not started again after exit 78, and gets longer to stop than the service takes', () => {
+  test('does not restart after exit code 78, and allows more time to stop than the service needs', () => {
     expect(unit.get('RestartPreventExitStatus')).toEqual(['78']);
     const stopMs = Number(unit.get('TimeoutStopSec')) * 1_000;
     expect(stopMs).toBeGreaterThan(Number(settings.SHUTDOWN_TIMEOUT_MS.fallback) * 2);
   });
 
-  test('hands secrets over as credentials, under names that the service reads', () => {
+  test('passes secrets as credentials, under names that the service reads', () => {
     const credentials = (unit.get('LoadCredential') ?? []).map((text) => text.split(':')[0]);
     const files = (unit.get('Environment') ?? []).filter((text) => text.includes('%d/'));
     expect(files.map((text) => text.replace(/^.*%d\//, ''))).toEqual(credentials);

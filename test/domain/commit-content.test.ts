@@ -21,7 +21,8 @@ import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
 import { blankLeaf, createKnownGroup, createKnownPeople, leavesOfGroup } from '../support/mls/known-group.ts';
 import type { KnownPeople, KnownGroup, Name } from '../support/mls/known-group.ts';
 
-// What a commit in clear really holds, against what the call says: every method, every role, every content, by value and by reference.
+// Commits in clear are compared with the change that the call declares: every method, every role, every content, by
+// value and by reference.
 
 let harness: DomainHarness;
 let server: TestServer;
@@ -36,30 +37,30 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-const newcomer = randomPlcDid();
-const stranger = randomPlcDid();
+const listedDid = randomPlcDid();
+const nonMember = randomPlcDid();
 
 const methods = ['addMembers', 'commit', 'removeMember', 'leaveConvo'] as const;
 type Method = (typeof methods)[number];
-const callers = { member: 'bob', moderator: 'carol', admin: 'dave', former: 'eve' } as const;
-type Role = keyof typeof callers | 'stranger';
-const roles: readonly Role[] = ['member', 'moderator', 'admin', 'former', 'stranger'];
+const callers = { member: 'bob', moderator: 'carol', admin: 'dave', departed: 'eve' } as const;
+type Role = keyof typeof callers | 'nonMember';
+const roles: readonly Role[] = ['member', 'moderator', 'admin', 'departed', 'nonMember'];
 
-/** A rule of `refusalReasons.InvalidCommit`, `format`, or nothing: accepted. */
+/** The broken rule: a key of `refusalReasons.InvalidCommit`, or `format`; undefined when the commit is accepted. */
 type Rule = keyof typeof refusalReasons.InvalidCommit | 'format' | undefined;
 type Outcome = Rule | ((method: Method, role: Role) => Rule);
 
 interface Content {
   readonly name: string;
-  /** Beyond what the method is for. */
+  /** Proposals in addition to those of the method's purpose. */
   readonly more?: (self: Name) => readonly Buffer[];
-  /** In place of what the method is for. */
+  /** Proposals in place of those of the method's purpose. */
   readonly instead?: Partial<Record<Method, (self: Name) => readonly Buffer[]>>;
   readonly leaf?: (self: Name) => number;
-  /** Of the path's leaf. */
+  /** The identity in the path's leaf; the caller's DID if absent. */
   readonly path?: string | undefined;
   readonly outcome: Outcome;
-  /** By reference it says something else, or cannot be said. */
+  /** The content is only tried by value, because by reference it means something else or is impossible. */
   readonly byReference?: 'no';
 }
 
@@ -70,9 +71,14 @@ const other = (self: Name): Name => (self === 'carol' ? 'bob' : 'carol');
 
 const contents: readonly Content[] = [
   { name: 'what the method is for', outcome: undefined, byReference: 'no' },
-  { name: 'adds somebody undeclared', more: () => [proposals.add(stranger)], outcome: 'addUndeclared' },
-  { name: 'adds somebody who left', more: () => [proposals.add(people.dids.eve)], outcome: 'addUndeclared' },
-  { name: 'adds what is no DID', more: () => [proposals.add('Bob')], outcome: 'addIdentity', byReference: 'no' },
+  { name: 'adds an undeclared person', more: () => [proposals.add(nonMember)], outcome: 'addUndeclared' },
+  { name: 'adds a person who left', more: () => [proposals.add(people.dids.eve)], outcome: 'addUndeclared' },
+  {
+    name: 'adds an identity that is not a DID',
+    more: () => [proposals.add('Bob')],
+    outcome: 'addIdentity',
+    byReference: 'no',
+  },
   { name: 'adds a device of an admin', more: () => [proposals.add(people.dids.alice)], outcome: undefined },
   {
     name: 'adds a device of the member whom removeMember removes',
@@ -88,7 +94,7 @@ const contents: readonly Content[] = [
   { name: 'removes one device of the creator', more: () => removes(leavesOfGroup.alice[1]), outcome: 'removesMember' },
   { name: 'removes another member', more: (self) => removes(first(other(self))), outcome: 'removesMember' },
   {
-    name: 'removes and adds somebody who did not ask for it',
+    name: 'removes and adds a member who did not request readdition',
     more: () => [...removes(first('alice')), proposals.add(people.dids.alice)],
     outcome: 'removesMember',
   },
@@ -103,13 +109,17 @@ const contents: readonly Content[] = [
     outcome: undefined,
   },
   { name: 'removes the committer', more: (self) => removes(first(self)), outcome: 'removesCommitter' },
-  { name: 'removes somebody who left', more: () => removes(first('eve')), outcome: undefined },
-  { name: 'removes somebody who is on no roster', more: () => removes(first('unlisted')), outcome: undefined },
+  { name: 'removes a person who left', more: () => removes(first('eve')), outcome: undefined },
+  {
+    name: 'removes a leaf of a person who was never a member',
+    more: () => removes(first('unlisted')),
+    outcome: undefined,
+  },
   { name: 'removes a blank leaf', more: () => removes(blankLeaf), outcome: 'removesUnknown' },
-  { name: 'removes a leaf behind the tree', more: () => removes(9_999), outcome: 'removesUnknown' },
+  { name: 'removes a leaf index beyond the tree', more: () => removes(9_999), outcome: 'removesUnknown' },
   { name: 'ends the group', more: () => [proposals.reinit()], outcome: adminsOnly },
   { name: 'changes the group context', more: () => [proposals.groupContextExtensions()], outcome: adminsOnly },
-  { name: 'mixes in PSKs', more: () => [proposals.externalPsk(), proposals.resumptionPsk()], outcome: undefined },
+  { name: 'injects PSKs', more: () => [proposals.externalPsk(), proposals.resumptionPsk()], outcome: undefined },
   {
     name: 'is external by its proposals',
     more: () => [proposals.externalInit()],
@@ -123,36 +133,36 @@ const contents: readonly Content[] = [
     byReference: 'no',
   },
   {
-    name: 'does not add the newcomer',
+    name: 'does not add the listed person',
     instead: { addMembers: () => [] },
-    outcome: (method) => (method === 'addMembers' ? 'newcomerNotAdded' : undefined),
+    outcome: (method) => (method === 'addMembers' ? 'listedMemberNotAdded' : undefined),
     byReference: 'no',
   },
   {
-    name: 'removes nobody',
+    name: 'does not remove the target of removeMember',
     instead: { removeMember: () => [] },
-    outcome: (method) => (method === 'removeMember' ? 'removesNobody' : undefined),
+    outcome: (method) => (method === 'removeMember' ? 'targetNotRemoved' : undefined),
     byReference: 'no',
   },
   {
-    name: 'removes one device of two',
+    name: 'removes one of the two devices of the target',
     instead: { removeMember: () => removes(leavesOfGroup.gina[1]) },
-    outcome: (method) => (method === 'removeMember' ? 'removesNotAll' : undefined),
+    outcome: (method) => (method === 'removeMember' ? 'targetPartlyRemoved' : undefined),
     byReference: 'no',
   },
-  { name: 'has the path of somebody else', path: stranger, outcome: 'pathIdentity', byReference: 'no' },
+  { name: 'has the path of another person', path: nonMember, outcome: 'pathIdentity', byReference: 'no' },
   { name: 'is signed by another member', leaf: (self) => first(other(self)), outcome: 'senderLeaf', byReference: 'no' },
   { name: 'is signed by a blank leaf', leaf: () => blankLeaf, outcome: 'senderLeaf', byReference: 'no' },
 ];
 
 const purpose: Readonly<Record<Method, () => readonly Buffer[]>> = {
-  addMembers: () => [proposals.add(newcomer)],
+  addMembers: () => [proposals.add(listedDid)],
   commit: () => [],
   removeMember: () => removes(...leavesOfGroup.gina),
   leaveConvo: () => [],
 };
 
-/** The texts and names by which a rule is told; `none`: accepted. */
+/** The rule or error name of the refusal; `none` when the call succeeds. */
 async function ruleOf(task: Promise<unknown>): Promise<string> {
   try {
     await task;
@@ -169,7 +179,7 @@ function call(method: Method, did: string, group: KnownGroup, commit: Buffer): P
   const input = { conversationId: group.id, commit, groupInfo: undefined, idempotencyKey: undefined };
   switch (method) {
     case 'addMembers':
-      return addMembers(server, { did }, { ...input, dids: [newcomer], welcome: undefined });
+      return addMembers(server, { did }, { ...input, dids: [listedDid], welcome: undefined });
     case 'commit':
       return commitToGroup(server, { did }, { ...input, welcome: undefined });
     case 'removeMember':
@@ -179,7 +189,7 @@ function call(method: Method, did: string, group: KnownGroup, commit: Buffer): P
   }
 }
 
-/** Sends the proposal as Gina, in clear. @returns how a commit refers to it. */
+/** Sends the proposal in clear as Gina. @returns the reference to it for a commit. */
 async function sendAsGina(group: KnownGroup, proposal: Buffer): Promise<Buffer> {
   const { padded, ref } = craftClearProposal({ ...group, epoch: 1, leaf: first('gina'), proposal });
   const message = { conversationId: group.id, msgId: newUuid(), epoch: 1, paddedSize: padded.length };
@@ -195,15 +205,15 @@ interface Cell {
 }
 
 function expectedOf({ content, method, role }: Cell): string {
-  if (role === 'stranger') return 'ConvoNotFound';
-  if (role === 'former') return 'NotMember';
+  if (role === 'nonMember') return 'ConvoNotFound';
+  if (role === 'departed') return 'NotMember';
   if (method === 'removeMember' && role !== 'admin') return 'NotAdmin';
   const { outcome } = content;
   return (typeof outcome === 'function' ? outcome(method, role) : outcome) ?? 'none';
 }
 
 async function run({ content, method, role, form }: Cell, group: KnownGroup): Promise<string> {
-  const self: Name = role === 'stranger' ? 'bob' : callers[role];
+  const self: Name = role === 'nonMember' ? 'bob' : callers[role];
   const own = (content.instead?.[method] ?? purpose[method])(self).map(byValue);
   const more = content.more?.(self) ?? [];
   const added =
@@ -211,7 +221,7 @@ async function run({ content, method, role, form }: Cell, group: KnownGroup): Pr
   const leaf = content.leaf?.(self) ?? first(self);
   const did = content.path ?? people.dids[self];
   const commit = craftClearCommit({ ...group, epoch: 1, leaf, did, proposals: [...own, ...added] });
-  return ruleOf(call(method, role === 'stranger' ? stranger : people.dids[self], group, commit));
+  return ruleOf(call(method, role === 'nonMember' ? nonMember : people.dids[self], group, commit));
 }
 
 const cells: Cell[] = contents.flatMap((content) =>
@@ -227,7 +237,7 @@ const rosterOf = (group: KnownGroup): Promise<unknown> =>
   server.sql`SELECT c.epoch, m.member, m.role, m.state, m.removal_pending FROM conversation_counters c
     JOIN members m USING (group_id) WHERE group_id = ${group.groupId} ORDER BY m.member`.then((rows) => [...rows]);
 
-describe.each(methods)('%s: what the commit holds', (method) => {
+describe.each(methods)('%s with a commit that', (method) => {
   test.for(contents)('$name', async (content) => {
     for (const cell of cells.filter((one) => one.method === method && one.content === content)) {
       const expected = expectedOf(cell);
@@ -239,7 +249,7 @@ describe.each(methods)('%s: what the commit holds', (method) => {
   });
 });
 
-test('a commit that takes out somebody who waits for it ends the wait, whatever method brings it', async () => {
+test('a commit of any method that removes the last leaf of a departed person clears their pending removal', async () => {
   for (const method of methods) {
     const group = await createKnownGroup(server, people);
     const self = 'dave';
@@ -258,14 +268,14 @@ test('a commit that takes out somebody who waits for it ends the wait, whatever 
   }
 });
 
-describe('where no GroupInfo of the epoch is stored', () => {
-  const commitOf = (group: KnownGroup, self: Name, ...given: readonly Buffer[]): Buffer =>
-    craftClearCommit({ ...group, epoch: 1, leaf: first(self), did: people.dids[self], proposals: given.map(byValue) });
+describe('without a stored GroupInfo of the epoch', () => {
+  const commitOf = (group: KnownGroup, self: Name, ...more: readonly Buffer[]): Buffer =>
+    craftClearCommit({ ...group, epoch: 1, leaf: first(self), did: people.dids[self], proposals: more.map(byValue) });
 
-  test('only an admin removes somebody, by removeMember', async () => {
+  test('leaves can only be removed by an admin with removeMember', async () => {
     const group = await createKnownGroup(server, people, 'unknown');
-    const everybodyMay = { conversationId: group.id, change: { ...noChange, allowMemberRemove: true } };
-    await updatePolicy(server, { did: people.dids.alice }, everybodyMay);
+    const membersMayRemove = { conversationId: group.id, change: { ...noChange, allowMemberRemove: true } };
+    await updatePolicy(server, { did: people.dids.alice }, membersMayRemove);
     for (const [method, self] of [
       ['commit', 'bob'],
       ['commit', 'dave'],
@@ -279,12 +289,12 @@ describe('where no GroupInfo of the epoch is stored', () => {
       );
     }
     const empty = commitOf(group, 'dave');
-    expect(await ruleOf(call('removeMember', people.dids.dave, group, empty))).toBe('removesNobody');
+    expect(await ruleOf(call('removeMember', people.dids.dave, group, empty))).toBe('targetNotRemoved');
     const commit = commitOf(group, 'dave', ...removes(...leavesOfGroup.gina));
     expect(await ruleOf(call('removeMember', people.dids.dave, group, commit))).toBe('none');
   });
 
-  test('a commit that removes nobody is taken, and its path must be the caller', async () => {
+  test("a commit without Removes is accepted, and its path must have the caller's DID", async () => {
     const group = await createKnownGroup(server, people, 'unknown');
     const foreign = craftClearCommit({ ...group, epoch: 1, leaf: 1, did: people.dids.carol, proposals: [] });
     expect(await ruleOf(call('commit', people.dids.bob, group, foreign))).toBe('pathIdentity');
@@ -302,12 +312,14 @@ const noChange = {
   handshakes: undefined,
 };
 
-test('a commit that refers to a proposal that was never sent in clear counts as encrypted', async () => {
+test('a commit that refers to a proposal that was never sent in clear is checked only as far as it is in clear', async () => {
   const group = await createKnownGroup(server, people);
   const { ref } = craftClearProposal({ ...group, epoch: 1, leaf: 0, proposal: proposals.remove(first('alice')) });
   const commit = (...more: readonly Buffer[]): Buffer =>
     craftClearCommit({ ...group, epoch: 1, leaf: 1, did: people.dids.bob, proposals: [byReference(ref), ...more] });
-  const what = commit(byValue(proposals.remove(first('alice'))));
-  expect(await ruleOf(call('commit', people.dids.bob, group, what)), 'what can be read, counts').toBe('removesMember');
+  const mixed = commit(byValue(proposals.remove(first('alice'))));
+  expect(await ruleOf(call('commit', people.dids.bob, group, mixed)), 'proposals by value are checked').toBe(
+    'removesMember',
+  );
   expect(await ruleOf(call('commit', people.dids.bob, group, commit()))).toBe('none');
 });

@@ -24,7 +24,7 @@ function commitOnly(server: TestServer, did: string, conversation: TestConversat
   return addMembers(server, { did }, { conversationId, dids: [], commit, welcome: undefined, groupInfo: undefined });
 }
 
-/** A commit of the admin's with removeMember; `targetDid` was removed before, so only the epoch changes. */
+/** Sends a commit of the admin with removeMember; `targetDid` was removed before, so only the epoch changes. */
 function commitRemoval(
   server: TestServer,
   conversation: TestConversation,
@@ -52,15 +52,15 @@ const committers = 16;
 
 // Safe because the epoch is compared under the conversation's row lock and raised in the same transaction.
 test(
-  '16 committers race over 200 epochs: one wins each, every loser learns the current epoch',
+  '16 committers race over 200 epochs: one commit wins each epoch, and every refusal has the current epoch',
   { timeout: 60_000 },
   async () => {
-    const [former = '', ...people] = randomPeople(9);
-    const conversation = await harness.createConversation([...people, former]);
+    const [removed = '', ...people] = randomPeople(9);
+    const conversation = await harness.createConversation([...people, removed]);
     await removeMember(
       harness.server,
       { did: conversation.creator },
-      { conversationId: conversation.id, targetDid: former, commit: undefined },
+      { conversationId: conversation.id, targetDid: removed, commit: undefined },
     );
     const wins: { epoch: number; bytes: Buffer; made: number }[] = [];
     let losses = 0;
@@ -72,7 +72,7 @@ test(
         const refusal = await refusalOf(
           (index < committers / 2
             ? commitOnly(server, people[index] ?? '', conversation, bytes)
-            : commitRemoval(server, conversation, former, bytes)
+            : commitRemoval(server, conversation, removed, bytes)
           ).then((value) => (made = value)),
         );
         if (made !== undefined) {
@@ -87,7 +87,7 @@ test(
       }
     };
     await Promise.all(Array.from({ length: committers }, (_, index) => race(index)));
-    // The last winner may have been followed by nobody: nobody commits to epoch 200.
+    // Every epoch below 200 has exactly one winner; no committer tries to end epoch 200.
     expect(wins.toSorted((a, b) => a.epoch - b.epoch).map(({ epoch, made }) => [epoch, made])).toEqual(
       Array.from({ length: epochs }, (_, index) => [index, index + 1]),
     );
@@ -103,24 +103,24 @@ test(
 
     const retried = wins.filter((_, index) => index % 20 === 0);
     for (const { bytes, made } of retried) {
-      const answers = await Promise.all(servers.map((server) => commitOnly(server, reader, conversation, bytes)));
-      expect(answers).toEqual([made, made]);
+      const responses = await Promise.all(servers.map((server) => commitOnly(server, reader, conversation, bytes)));
+      expect(responses).toEqual([made, made]);
     }
     expect(await getEpoch(harness.server, { did: reader }, conversation.id)).toBe(epochs);
   },
 );
 
-test('of the same commit sent 8 times at once one is stored, and all 8 get its answer', async () => {
+test('of the same commit sent 8 times at once one is stored, and all 8 calls return its epoch', async () => {
   const [alice = ''] = randomPeople(1);
   const conversation = await harness.createConversation([alice]);
   for (let epoch = 0; epoch < 10; epoch++) {
     const bytes = craftCommit(conversation.groupId, epoch);
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 8 }, (_, index) =>
         commitOnly(servers[index % 2] ?? harness.server, alice, conversation, bytes),
       ),
     );
-    expect(new Set(answers)).toEqual(new Set([epoch + 1]));
+    expect(new Set(responses)).toEqual(new Set([epoch + 1]));
   }
   expect(
     await listCommits(
@@ -154,8 +154,9 @@ test('a commit of another group, or with trailing bytes, changes nothing', async
   expect(await readEverything(harness.server, alice, conversation.id)).toEqual([]);
 });
 
-// Senders and committers hold the same row lock, so the epoch that a send is compared with is the one in force at its seq.
-test('senders racing a committer: no message is stored outside the epoch in force at its number', async () => {
+// Senders and committers take the same row lock, so the epoch that a send is compared with is the one in force at its
+// seq.
+test('of messages sent during commits each is stored in the epoch in force at its seq', async () => {
   const people = randomPeople(12);
   const conversation = await harness.createConversation(people);
   let current = 0;

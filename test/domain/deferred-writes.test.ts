@@ -7,7 +7,7 @@ import { applyListChanges } from '#domain/accounts/apply-list-changes.ts';
 import { claimKeyPackages } from '#domain/key-packages/claiming/claim-key-packages.ts';
 import { keyPackageOwner } from '#domain/key-packages/key-package.ts';
 import { countPackages, listConsumedPackages } from '#domain/key-packages/history/list-package-uses.ts';
-import { applyKeyPackageUses } from '#domain/key-packages/claiming/apply-key-package-uses.ts';
+import { applyKeyPackageUses } from '#domain/key-packages/single-use/apply-key-package-uses.ts';
 import { addMembers } from '#domain/membership/add-members.ts';
 import { leaveConversation } from '#domain/membership/leave-conversation.ts';
 import { listRosters } from '#domain/membership/members/list-rosters.ts';
@@ -55,7 +55,7 @@ async function waiting(table: 'conversation_list_changes' | 'used_key_packages')
   return row?.count ?? 0;
 }
 
-/** What stands in the account itself. */
+/** The list in the account's own row, without deferred changes. */
 async function storedList(did: string): Promise<string[]> {
   const account = accountPseudonym(harness.privacy, did);
   const [row] = await harness.database.sql<{ list: Buffer }[]>`
@@ -77,7 +77,7 @@ async function memberOf(did: string): Promise<string[]> {
     .toSorted();
 }
 
-/** Makes every deletion from a queue fail, as when the process dies before. */
+/** Makes every deletion from the table fail, like a crash before it. */
 async function dyingBefore(table: string, work: () => Promise<unknown>): Promise<void> {
   const { sql } = harness.database;
   await sql.unsafe(`
@@ -88,17 +88,17 @@ async function dyingBefore(table: string, work: () => Promise<unknown>): Promise
 }
 
 describe('lists of conversations', () => {
-  test('adds, removals, leaves and re-adds of the same people on two servers that settle all the time end with lists equal to memberships', async () => {
+  test('adds, removals, leaves and re-adds of the same people, while two servers apply changes, end with lists equal to memberships', async () => {
     const people = randomPeople(12);
     const conversations: TestConversation[] = [];
     for (let nth = 0; nth < 8; nth++)
       conversations.push(await createTestConversation(harness.server, [people[nth] ?? '', people[nth + 1] ?? '']));
     let isOver = false;
-    let settlements = 0;
-    const settler = async (server: TestServer): Promise<void> => {
-      while (!isOver) if ((await applyListChanges(server)) > 0) settlements++;
+    let rounds = 0;
+    const applier = async (server: TestServer): Promise<void> => {
+      while (!isOver) if ((await applyListChanges(server)) > 0) rounds++;
     };
-    const settling = servers.map(settler);
+    const applying = servers.map(applier);
     await Promise.all(
       Array.from({ length: 12 }, async (_, index) => {
         for (let round = 0; round < 25; round++) {
@@ -115,8 +115,8 @@ describe('lists of conversations', () => {
       }),
     );
     isOver = true;
-    await Promise.all(settling);
-    expect(settlements).toBeGreaterThan(5);
+    await Promise.all(applying);
+    expect(rounds).toBeGreaterThan(5);
     for (const did of people)
       expect(hexes(await readConversationList(harness.server, did))).toEqual(await memberOf(did));
     await applyDeferredWrites(harness.server);
@@ -124,26 +124,26 @@ describe('lists of conversations', () => {
     for (const did of people) expect(await storedList(did)).toEqual(await memberOf(did));
   });
 
-  test('a list is exact on every server at once, before, while and after it is carried over', async () => {
+  test('a list is exact on every server at once: before, while and after its changes are applied', async () => {
     const [creator = '', ...others] = randomPeople(31);
     const conversation = await createTestConversation(harness.server, [creator]);
     const has = async (server: TestServer, did: string): Promise<boolean> =>
       (await readConversationList(server, did)).some((groupId) => groupId.equals(conversation.groupId));
     let isOver = false;
-    const settling = (async () => {
+    const applying = (async () => {
       while (!isOver) await applyListChanges(serverFor(1));
     })();
     for (const [index, did] of others.entries()) {
       await add(serverFor(index), creator, conversation, [did]);
-      for (let look = 0; look < 5; look++) expect(await has(serverFor(look), did)).toBe(true);
+      for (let nth = 0; nth < 5; nth++) expect(await has(serverFor(nth), did)).toBe(true);
       await remove(serverFor(index), creator, conversation, did);
-      for (let look = 0; look < 5; look++) expect(await has(serverFor(look), did)).toBe(false);
+      for (let nth = 0; nth < 5; nth++) expect(await has(serverFor(nth), did)).toBe(false);
     }
     isOver = true;
-    await settling;
+    await applying;
   });
 
-  test('the transaction of a change writes and locks no account; missing accounts are made when it is carried over', async () => {
+  test('the transaction of a change writes and locks no account; missing accounts are created when the change is applied', async () => {
     const [creator = '', joiner = ''] = randomPeople(2);
     await ensureAccount(harness.server, joiner);
     const versions = (): Promise<unknown> =>
@@ -156,7 +156,7 @@ describe('lists of conversations', () => {
     expect([await storedList(creator), await storedList(joiner)].map((list) => list.length)).toEqual([1, 1]);
   });
 
-  test('what a process leaves that dies after the lists were written, another carries over; what happened meanwhile counts', async () => {
+  test('after a crash between writing the lists and deleting the changes, another server applies the latest memberships', async () => {
     const [alice = '', bob = ''] = randomPeople(2);
     const conversation = await createTestConversation(harness.server, [alice, bob]);
     await dyingBefore('conversation_list_changes', () => applyListChanges(harness.server));
@@ -171,7 +171,7 @@ describe('lists of conversations', () => {
     ]);
   });
 
-  test('one changed member is hidden among accounts at random, whose lists stay as they were', async () => {
+  test('the account of one changed member is rewritten together with random accounts, whose lists do not change', async () => {
     const idle = randomPeople(400);
     for (const did of idle) await ensureAccount(harness.server, did);
     const [creator = ''] = randomPeople(1);
@@ -186,7 +186,7 @@ describe('lists of conversations', () => {
     expect(await storedList(idle[0] ?? '')).toEqual(list);
   });
 
-  test('members of a large group come in several batches', async () => {
+  test('changes of a large group are applied in several batches', async () => {
     const people = randomPeople(100);
     const conversation = await createTestConversation(harness.server, people);
     const sizes: number[] = [];
@@ -226,9 +226,9 @@ describe('used key packages', () => {
         FROM key_packages WHERE owner = ${keyPackageOwner(harness.privacy, owner)} AND state <> 1`
     )[0];
 
-  test('of many Welcomes with one package on two servers that settle meanwhile exactly one is taken', async () => {
+  test('of many Welcomes with one package, while two servers apply uses, exactly one is accepted', async () => {
     let isOver = false;
-    const settling = servers.map(async (server) => {
+    const applying = servers.map(async (server) => {
       while (!isOver) await applyKeyPackageUses(server);
     });
     for (let round = 0; round < 15; round++) {
@@ -248,10 +248,10 @@ describe('used key packages', () => {
       expect((await refusalOf(invite(harness.server, alice, late, [bob, refs]))).code).toBe('KeyPackageNotFound');
     }
     isOver = true;
-    await Promise.all(settling);
+    await Promise.all(applying);
   }, 60_000);
 
-  test('a Welcome neither writes nor locks rows of key packages, and its owner is told of the use at once', async () => {
+  test('a Welcome neither writes nor locks rows of key packages, and the owner sees the use at once', async () => {
     const [alice = '', bob = ''] = randomPeople(2);
     await plantKeyPackages(harness.server, { did: bob }, 3);
     const refs = await claim(alice, bob);
@@ -261,23 +261,23 @@ describe('used key packages', () => {
     const before = await versions();
     await invite(harness.server, alice, conversation, [bob, refs]);
     expect(await versions()).toEqual(before);
-    const told = async (): Promise<unknown> => [
+    const shown = async (): Promise<unknown> => [
       await countPackages(harness.server, { did: bob }, undefined),
       (
         await listConsumedPackages(harness.server, { did: bob }, { limit: 10, cursor: undefined, deviceTag: undefined })
       ).packages.map(({ ref, consumedAt }) => [ref.toString('hex'), consumedAt]),
     ];
-    const early = await told();
+    const early = await shown();
     expect(early).toEqual([
       { total: 3, available: 2, handedOut: 0, consumed: 1 },
       [[refs[0]?.toString('hex'), new Date(new Date().setUTCHours(0, 0, 0, 0))]],
     ]);
     await applyDeferredWrites(harness.server);
-    expect(await told()).toEqual(early);
+    expect(await shown()).toEqual(early);
     expect(await stateOf(bob)).toEqual({ state: 3, isAnonymous: true, isDay: true, endsWithDay: true });
   });
 
-  test('uses that a dead process left are carried over, and both rows go after a day or two', async () => {
+  test('uses are applied after a crash, and the packages are deleted when their time is over', async () => {
     const [alice = '', bob = ''] = randomPeople(2);
     await plantKeyPackages(harness.server, { did: bob }, 2);
     await invite(harness.server, alice, await createTestConversation(harness.server, [alice]), [
@@ -296,7 +296,7 @@ describe('used key packages', () => {
     expect(await stateOf(bob)).toBeUndefined();
   });
 
-  test('the minute of a claim becomes a day once it can no longer be repeated', async () => {
+  test('the time of a claim is rounded to the day once the claim can no longer be repeated', async () => {
     const [alice = '', bob = ''] = randomPeople(2);
     await plantKeyPackages(harness.server, { did: bob }, 2);
     const [ref] = await claim(alice, bob);
@@ -318,45 +318,46 @@ describe('used key packages', () => {
   });
 });
 
-test('a settlement is done by one server in each interval, and by none when nothing waits', async () => {
+test('deferred writes are applied by one server in each interval, and by none when there are none', async () => {
   const { sql } = harness.database;
   await applyDeferredWrites(harness.server);
-  const settledAt = async (): Promise<Date | undefined> =>
+  const appliedAt = async (): Promise<Date | undefined> =>
     (await sql<{ at: Date }[]>`SELECT settled_at AS at FROM last_settlement`)[0]?.at;
   await sql`UPDATE last_settlement SET settled_at = now() - interval '1 hour'`;
-  const first = await settledAt();
+  const first = await appliedAt();
   await applyDeferredWritesWhenDue(harness.server, 300);
-  expect(await settledAt()).toEqual(first);
+  expect(await appliedAt()).toEqual(first);
   const [creator = ''] = randomPeople(1);
   await createTestConversation(harness.server, [creator]);
   await Promise.all(servers.map((server) => applyDeferredWritesWhenDue(server, 300)));
-  const second = await settledAt();
+  const second = await appliedAt();
   expect(second).not.toEqual(first);
   expect(await waiting('conversation_list_changes')).toBe(0);
   await createTestConversation(harness.server, [creator]);
   await applyDeferredWritesWhenDue(harness.server, 300);
-  expect([await settledAt(), await waiting('conversation_list_changes')]).toEqual([second, 1]);
+  expect([await appliedAt(), await waiting('conversation_list_changes')]).toEqual([second, 1]);
 });
 
-test('writing a row marks it, a settlement mixes it with a fixed number of others, in an order of its own on each page', async () => {
+test('a written row is marked, and then shuffled with a fixed number of other rows, in a random order on each page', async () => {
   const { sql } = harness.database;
   const people = randomPeople(600);
   for (const did of people) await ensureAccount(harness.server, did);
-  const unmixed = async (): Promise<number> =>
+  const unshuffled = async (): Promise<number> =>
     (await sql<{ count: number }[]>`SELECT count(*)::integer AS count FROM accounts WHERE NOT mixed`)[0]?.count ?? 0;
-  expect(await unmixed()).toBeGreaterThanOrEqual(600);
+  expect(await unshuffled()).toBeGreaterThanOrEqual(600);
   await applyDeferredWrites(harness.server);
-  expect(await unmixed()).toBe(0);
+  expect(await unshuffled()).toBe(0);
   const order = new Map(people.map((did, index) => [accountPseudonym(harness.privacy, did).toString('hex'), index]));
   const rows = await sql<{ account: Buffer }[]>`SELECT account FROM accounts ORDER BY ctid`;
-  const lying = rows.flatMap(({ account }) => order.get(account.toString('hex')) ?? []);
-  const ascents = lying.filter((index, place) => place > 0 && index === (lying[place - 1] ?? 0) + 1).length;
-  // A new version stays on its page if there is room, so neighbours stay near; as written, there would be 599.
+  const stored = rows.flatMap(({ account }) => order.get(account.toString('hex')) ?? []);
+  const ascents = stored.filter((index, nth) => nth > 0 && index === (stored[nth - 1] ?? 0) + 1).length;
+  // A new row version stays on its page if there is room, so some neighbours stay near; in the order of writing there
+  // would be 599.
   expect(ascents).toBeLessThan(300);
 
   const account = accountPseudonym(harness.privacy, people[0] ?? '');
   await sql`UPDATE accounts SET sealed_settings = sealed_settings WHERE account = ${account}`;
-  expect(await unmixed()).toBe(1);
+  expect(await unshuffled()).toBe(1);
   await applyDeferredWrites(harness.server);
   const [row] = await sql<{ count: number }[]>`
     SELECT count(*)::integer AS count FROM accounts

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimAddition } from '#domain/device-additions/claim-addition.ts';
 import { listPendingAdditions } from '#domain/device-additions/list-pending-additions.ts';
 import type { PendingAddition } from '#domain/device-additions/device-addition.ts';
-import { readMissedAdditions } from '#domain/device-additions/read-new-devices.ts';
+import { readMissedAdditions } from '#domain/device-additions/read-pending-additions.ts';
 import { registerDevice } from '#domain/devices/register-device.ts';
 import { limits } from '#platform/limits.ts';
 import { randomPeople, startDomainHarness, testSuite } from '../support/domain-harness.ts';
@@ -42,7 +42,7 @@ async function age(deviceId: string, days: number): Promise<void> {
     .execute();
 }
 
-test('a device waits for 30 days; then it is not shown, and the clean-up removes what it waited for and who claimed it', async () => {
+test('a device waits for 30 days; then it is not listed, and the clean-up deletes its waiting list and the claims on it', async () => {
   const [alice = '', bob = ''] = randomPeople(2);
   await harness.createConversation([alice, bob]);
   const old = await register(alice);
@@ -72,20 +72,20 @@ test('a device waits for 30 days; then it is not shown, and the clean-up removes
   expect((await pending(bob)).map(({ deviceId }) => deviceId)).toEqual([young]);
 });
 
-test('the list ends at its limit, and named conversations are looked through alone', async () => {
+test('the list ends at its limit, and covers only the named conversations', async () => {
   const [alice = '', bob = ''] = randomPeople(2);
   const conversations = await Promise.all(Array.from({ length: 5 }, () => harness.createConversation([alice, bob])));
   await register(alice);
-  const ask = (conversationIds: string[] | undefined, limit: number): Promise<PendingAddition[]> =>
+  const list = (conversationIds: string[] | undefined, limit: number): Promise<PendingAddition[]> =>
     listPendingAdditions(harness.server, { did: bob }, { conversationIds, limit });
-  expect((await ask(undefined, 100)).length).toBe(5);
-  expect((await ask(undefined, 3)).length).toBe(3);
+  expect((await list(undefined, 100)).length).toBe(5);
+  expect((await list(undefined, 3)).length).toBe(3);
   const [named] = conversations;
-  const found = await ask([named?.id.toUpperCase() ?? '', 'ff'], 100);
+  const found = await list([named?.id.toUpperCase() ?? '', 'ff'], 100);
   expect(found.map(({ groupId }) => groupId)).toEqual([named?.groupId]);
 });
 
-test('whoever comes back is told of devices since then, only in the conversations named, or that there were too many', async () => {
+test('a returning subscriber gets the devices added since, of the named conversations only, or the note that there are too many', async () => {
   const [alice = '', bob = ''] = randomPeople(2);
   const [first, second] = [
     await harness.createConversation([alice, bob]),
@@ -110,7 +110,7 @@ test('whoever comes back is told of devices since then, only in the conversation
     additions: [],
     isComplete: false,
   });
-  // Where so many wait, the list goes by the rosters; the devices that were put in are nobody's there.
+  // With many waiting devices the list is made from the rosters; the inserted devices belong to no member.
   await harness.database
     .sql`UPDATE devices SET owner = decode(md5(device_id::text), 'hex') WHERE device_id <> ${deviceId}`;
   const listed = await pending(bob);

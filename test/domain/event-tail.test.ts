@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compareLogPositions, positionBefore } from '#domain/events/event.ts';
 import type { EventRow, LogPosition } from '#domain/events/event.ts';
 import { readLogEnd, readReplay, readTail } from '#domain/events/read-events.ts';
-import { memberPseudonym } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import type { Sql, SqlTx } from '#storage/connection/database.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-/** What a server's tail would deliver: every event after `from`, page by page, as far as it may be read now. */
+/** Reads as a server's tail does: every final event after `from`, page by page. */
 async function readOn(from: LogPosition, limit = 7, gaps: 'pass' | 'await' = 'pass'): Promise<EventRow[]> {
   const events: EventRow[] = [];
   for (;;) {
@@ -56,8 +56,9 @@ function seqsOf(events: readonly EventRow[], conversation: TestConversation): (n
   return events.filter((event) => event.groupId.equals(conversation.groupId)).map(({ seq }) => seq);
 }
 
-// Safe because a writer's lock names a position below its own, and readers stop at the lowest that a lock names (migrations/0017).
-test('events of a transaction whose commit is held back are not skipped by readers that saw later ones written', async () => {
+// Safe because a writer's lock contains a position below its own, and readers stop at the lowest position in a lock
+// (migrations/0017).
+test('events of an open transaction are not skipped, although later events are visible', async () => {
   const [alice = ''] = randomPeople(1);
   const slow = await harness.createConversation([alice]);
   const fast = await harness.createConversation([alice]);
@@ -69,7 +70,7 @@ test('events of a transaction whose commit is held back are not skipped by reade
   for (let index = 0; index < 10; index++) await sendRandom(harness.server, alice, { id: fast.id });
 
   const visible = await harness.database.sql`SELECT 1 FROM events WHERE group_id = ${fast.groupId} AND seq IS NOT NULL`;
-  expect(visible, 'a reader without the horizon would have seen these and moved on').toHaveLength(10);
+  expect(visible, 'a reader that ignores open writers would read these and pass the open one').toHaveLength(10);
   expect(await readOn(from)).toEqual([]);
   expect(await readLogEnd(harness.server)).toEqual(end);
   expect((await readTail(harness.server, from, { limit: 1, gaps: 'pass' })).isHeld).toBe(true);
@@ -82,8 +83,8 @@ test('events of a transaction whose commit is held back are not skipped by reade
   expect(events).toEqual(events.toSorted(compareLogPositions));
 });
 
-// Safe because only writers of events hold a lock that readers look for.
-test('a transaction that has an id and writes no events holds nothing back, in this database or another', async () => {
+// Safe because readers check for a lock that only writers of events hold.
+test('a transaction that has an id and writes no events delays no event, in this database or another', async () => {
   const [alice = ''] = randomPeople(1);
   const conversation = await harness.createConversation([alice]);
   const from = await readToEnd();
@@ -92,7 +93,7 @@ test('a transaction that has an id and writes no events holds nothing back, in t
   try {
     for (const session of foreign) await session`BEGIN`;
     for (const session of foreign) await session`SELECT pg_current_xact_id()`;
-    // Locks of all other kinds that the service and its queue take.
+    // All other kinds of locks that the service and its queue take.
     await foreign[0]?.unsafe(`
       SELECT pg_advisory_xact_lock(${20_042n << 48n}), pg_advisory_xact_lock_shared(20042, 1), pg_advisory_xact_lock_shared(5)`);
     await foreign[1]?.unsafe(`SELECT pg_advisory_xact_lock_shared(${20_042n << 48n})`);
@@ -107,7 +108,7 @@ test('a transaction that has an id and writes no events holds nothing back, in t
 });
 
 // Safe because a position is taken when the conversation's lock is held, and the lock is released after the commit.
-test('positions rise within a conversation, whichever transaction began first', async () => {
+test('positions rise within a conversation, also when the later event is of the older transaction', async () => {
   const [alice = ''] = randomPeople(1);
   const conversation = await harness.createConversation([alice]);
   const from = await readToEnd();
@@ -126,7 +127,7 @@ test('positions rise within a conversation, whichever transaction began first', 
 });
 
 // Safe because every writer that has not ended holds its own lock.
-test('the horizon is the lowest of all writers, and moves as they end, in whatever order', async () => {
+test('readers stop at the lowest position of all open writers, which end in any order', async () => {
   const [alice = ''] = randomPeople(1);
   const conversations = await Promise.all(Array.from({ length: 6 }, () => harness.createConversation([alice])));
   const from = await readToEnd();
@@ -153,7 +154,7 @@ test('the horizon is the lowest of all writers, and moves as they end, in whatev
   expect(readable).toEqual([0, 0, 2, 2, 3, 4]);
 });
 
-test('a rolled back writer leaves no hole that stops the tail, and no number is lost', async () => {
+test('the unused position of a rolled back writer does not stop the tail, and its seq is used by the next message', async () => {
   const [alice = ''] = randomPeople(1);
   const conversation = await harness.createConversation([alice]);
   const from = await readToEnd();
@@ -167,12 +168,14 @@ test('a rolled back writer leaves no hole that stops the tail, and no number is 
   expect(seqsOf(await readUntil(from, 1), conversation)).toEqual([1]);
 });
 
-/** Counts how often an event appeared at or before a position that a reader without the horizon would have passed. */
-function countPassed(sql: Sql): { look(): Promise<void>; readonly passed: number } {
+/**
+ * Counts the events that appeared at or before a position that a reader which ignores open writers would have passed.
+ */
+function countPassed(sql: Sql): { sample(): Promise<void>; readonly passed: number } {
   let seen = { end: 0, count: 0 };
   let passed = 0;
   return {
-    async look() {
+    async sample() {
       const [row] = await sql<{ end: number; count: number; before: number }[]>`
         SELECT coalesce(max(position), 0) AS end, count(*), count(*) FILTER (WHERE position <= ${seen.end}::bigint) AS before
         FROM events`;
@@ -186,7 +189,7 @@ function countPassed(sql: Sql): { look(): Promise<void>; readonly passed: number
   };
 }
 
-test('tails that read all the time beside 24 writers, some of which roll back, get every event once, in order', async () => {
+test('tails that read during the work of 24 writers, some of which roll back, get every event once and in order', async () => {
   const [alice = ''] = randomPeople(1);
   const conversations = await Promise.all(Array.from({ length: 12 }, () => harness.createConversation([alice])));
   const { sql } = harness.addServer(24);
@@ -194,8 +197,8 @@ test('tails that read all the time beside 24 writers, some of which roll back, g
   let writing = true;
   const tail = async (pageSize: number): Promise<EventRow[]> => {
     const delivered: EventRow[] = [];
-    for (let look = 0; writing; look++) {
-      const gaps = look % 3 === 0 ? 'pass' : 'await';
+    for (let sample = 0; writing; sample++) {
+      const gaps = sample % 3 === 0 ? 'pass' : 'await';
       delivered.push(...(await readOn(delivered.at(-1) ?? from, pageSize, gaps)));
       await harness.server.clock.sleep(1);
     }
@@ -203,21 +206,21 @@ test('tails that read all the time beside 24 writers, some of which roll back, g
   };
   const naive = countPassed(harness.database.sql);
   const watch = async (): Promise<void> => {
-    while (writing) await naive.look();
+    while (writing) await naive.sample();
   };
   let stored = 0;
   const writer = async (): Promise<void> => {
     for (let round = 0; round < 20; round++) {
       const pick = newSecret(3);
-      const isKept = (pick[0] ?? 0) % 5 > 0;
+      const isCommitted = (pick[0] ?? 0) % 5 > 0;
       const session = await sql.reserve();
       await session`BEGIN`;
       const conversation = conversations[(pick[1] ?? 0) % conversations.length];
       if (conversation !== undefined) await appendIn(session, conversation, alice);
       await harness.server.clock.sleep((pick[2] ?? 0) % 8);
-      await session.unsafe(isKept ? 'COMMIT' : 'ROLLBACK');
+      await session.unsafe(isCommitted ? 'COMMIT' : 'ROLLBACK');
       session.release();
-      if (isKept) stored += 1;
+      if (isCommitted) stored += 1;
     }
   };
   const reading = Promise.all([tail(5), tail(100), watch()]);
@@ -233,10 +236,13 @@ test('tails that read all the time beside 24 writers, some of which roll back, g
       expect(seqs).toEqual(seqs.map((_, index) => index + 1));
     }
   }
-  expect(naive.passed, 'no event came behind a later one; the test proved little').toBeGreaterThan(50);
+  expect(
+    naive.passed,
+    'too few events became visible after a later one, so the test has proved little',
+  ).toBeGreaterThan(50);
 });
 
-test('a replay of some conversations between two places is what the tail delivered of them', async () => {
+test('a replay of some conversations between two log positions equals what the tail delivered of them', async () => {
   const people = randomPeople(3);
   const from = await readToEnd();
   const conversations = await Promise.all(Array.from({ length: 4 }, () => harness.createConversation(people)));

@@ -16,15 +16,15 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-const spentBudget: ClaimLimit = { take: () => false, refund: () => undefined };
+const exhaustedLimit: ClaimLimit = { take: () => false, refund: () => undefined };
 
-/** What was asked of a budget that always has room, as `take` and `refund` of an owner. */
-function recordingBudget(): ClaimLimit & { readonly asked: string[] } {
-  const asked: string[] = [];
+/** A limit that is never exhausted and records its calls, as `take` or `refund` and the owner. */
+function recordingLimit(): ClaimLimit & { readonly calls: string[] } {
+  const calls: string[] = [];
   return {
-    asked,
-    take: (_caller, did) => asked.push(`take ${did}`) > 0,
-    refund: (_caller, did) => void asked.push(`refund ${did}`),
+    calls,
+    take: (_caller, did) => calls.push(`take ${did}`) > 0,
+    refund: (_caller, did) => void calls.push(`refund ${did}`),
   };
 }
 
@@ -59,22 +59,23 @@ const left = (did: string): Promise<number> =>
     harness.privacy.pseudonym('device-tag', [did], 'phone'),
   );
 
-// The newest package of a snapshot is never taken, so of claimers who lock the last two at once one goes without.
+// The newest package in a claim's snapshot is not handed out, so one one-time package is left after any number of
+// claims.
 test.each([2, 3, 40])(
-  '100 drainers on two servers leave one of %i one-time packages and the last resort',
+  '100 claimers on two servers leave the reserve of %i one-time packages, and the last-resort package',
   async (oneTime) => {
     const owner = await newOwner({ oneTime, lastResort: true });
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       randomPeople(100).map((caller, index) => claim(servers[index % 2] ?? harness.server, caller, [owner.did])),
     );
-    expect(answers.every((refs) => refs.length === 1)).toBe(true);
-    const handedOut = answers.flat().filter((ref) => ref !== owner.lastResort);
+    expect(responses.every((refs) => refs.length === 1)).toBe(true);
+    const handedOut = responses.flat().filter((ref) => ref !== owner.lastResort);
     expect([handedOut.length, new Set(handedOut).size]).toEqual([oneTime - 1, oneTime - 1]);
     expect(await left(owner.did)).toBe(2);
   },
 );
 
-test('a new package takes the place of the reserve, which is then handed out', async () => {
+test('the reserve is handed out once a newer one-time package is published', async () => {
   const owner = await newOwner({ oneTime: 1, lastResort: true });
   const [first = '', second = ''] = randomPeople(2);
   expect(await claim(harness.server, first, [owner.did])).toEqual([owner.lastResort]);
@@ -93,40 +94,40 @@ test('without a last-resort package, or when it has expired, the reserve is hand
   expect(await left(owner.did)).toBe(1);
 });
 
-test('a used-up budget gives the last-resort package instead, and the same package again to whoever has one', async () => {
+test('when the limit is exhausted, new callers get the last-resort package, and earlier callers the same package as before', async () => {
   const owner = await newOwner({ oneTime: 10, lastResort: true });
   const [early = '', late = ''] = randomPeople(2);
   const before = await claim(harness.server, early, [owner.did]);
-  expect(await claim(harness.server, early, [owner.did], spentBudget)).toEqual(before);
-  expect(await claim(harness.server, late, [owner.did], spentBudget)).toEqual([owner.lastResort]);
+  expect(await claim(harness.server, early, [owner.did], exhaustedLimit)).toEqual(before);
+  expect(await claim(harness.server, late, [owner.did], exhaustedLimit)).toEqual([owner.lastResort]);
   expect(await left(owner.did)).toBe(9 + 1);
 });
 
-test('a used-up budget leaves a device without a last-resort package its last one', async () => {
+test('when the limit is exhausted, a device without a last-resort package keeps its newest one-time package', async () => {
   const owner = await newOwner({ oneTime: 5 });
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     randomPeople(20).map((caller, index) =>
-      claim(servers[index % 2] ?? harness.server, caller, [owner.did], spentBudget),
+      claim(servers[index % 2] ?? harness.server, caller, [owner.did], exhaustedLimit),
     ),
   );
-  expect(answers.filter((refs) => refs.length === 1)).toHaveLength(4);
+  expect(responses.filter((refs) => refs.length === 1)).toHaveLength(4);
   expect(await left(owner.did)).toBe(1);
 });
 
-test('a charge stays only where a one-time package has left the stock', async () => {
-  const [stocked, spare] = [await newOwner({ oneTime: 5 }), await newOwner({ oneTime: 0, lastResort: true })];
-  const [caller = '', stranger = ''] = randomPeople(2);
-  const first = recordingBudget();
-  await claim(harness.server, caller, [stocked.did, spare.did, stranger], first);
-  expect(first.asked).toEqual([`take ${stocked.did}`, `take ${spare.did}`, `refund ${spare.did}`]);
-  const again = recordingBudget();
-  await claim(harness.server, caller, [stocked.did], again);
-  expect(again.asked).toEqual([`take ${stocked.did}`, `refund ${stocked.did}`]);
+test('a claim is only charged when a one-time package is handed out', async () => {
+  const [supplied, spare] = [await newOwner({ oneTime: 5 }), await newOwner({ oneTime: 0, lastResort: true })];
+  const [caller = '', unregistered = ''] = randomPeople(2);
+  const first = recordingLimit();
+  await claim(harness.server, caller, [supplied.did, spare.did, unregistered], first);
+  expect(first.calls).toEqual([`take ${supplied.did}`, `take ${spare.did}`, `refund ${spare.did}`]);
+  const repeated = recordingLimit();
+  await claim(harness.server, caller, [supplied.did], repeated);
+  expect(repeated.calls).toEqual([`take ${supplied.did}`, `refund ${supplied.did}`]);
 });
 
-test("packages of the caller's own devices are free, and so are made-up people", async () => {
+test("packages of the caller's own devices and DIDs without an account are not charged", async () => {
   const owner = await newOwner({ oneTime: 2 });
-  const budget = recordingBudget();
+  const budget = recordingLimit();
   expect(await claim(harness.server, owner.did, [owner.did, ...randomPeople(50)], budget)).toHaveLength(1);
-  expect(budget.asked).toEqual([]);
+  expect(budget.calls).toEqual([]);
 });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimKeyPackages } from '#domain/key-packages/claiming/claim-key-packages.ts';
 import { cleanKeyPackages } from '#domain/key-packages/clean-key-packages.ts';
 import { keyPackageOwner, storedRef } from '#domain/key-packages/key-package.ts';
-import { selectExpired, selectSurplus } from '#domain/key-packages/past-packages.ts';
+import { selectExpired, selectSurplus } from '#domain/key-packages/expired-packages-store.ts';
 import { acquireLease } from '#jobs/leases/acquire-lease.ts';
 import { openLease, LeaseLostError } from '#jobs/leases/lease.ts';
 import type { JobLease } from '#jobs/leases/lease.ts';
@@ -22,14 +22,14 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-/** Plants packages. @returns the names of their rows. */
+/** Stores packages. @returns their stored refs. */
 async function plantNames(...plant: Parameters<typeof plantKeyPackages>): Promise<Buffer[]> {
   return (await plantKeyPackages(...plant)).map((ref) => storedRef(harness.privacy, ref));
 }
 
 const hex = (refs: readonly Buffer[]): string[] => refs.map((ref) => ref.toString('hex')).toSorted();
 
-/** Registers the device that planted packages of this name carry the tag of. */
+/** Registers the device whose tag the planted packages of this device name have. */
 async function plantDevice(did: string, device = 'phone'): Promise<void> {
   const { privacy } = harness;
   await harness.database.sql`
@@ -38,7 +38,7 @@ async function plantDevice(did: string, device = 'phone'): Promise<void> {
             ${privacy.pseudonym('device-tag', [did], device)}, '\\x00', now(), now())`;
 }
 
-/** Sets the ends of packages in days from now; of the row first, then of the package itself. */
+/** Sets when the row's retention (`keptDays`) and the package's own lifetime (`ownDays`) end, in days from now. */
 async function end(refs: readonly Buffer[], keptDays: number, ownDays: number): Promise<void> {
   await harness.database.sql`
     UPDATE key_packages SET kept_until = now() + make_interval(days => ${keptDays}),
@@ -71,7 +71,7 @@ async function available(owner: string): Promise<number> {
 
 const clean = (): Promise<number> => runJob(harness.database, 'clean-key-packages');
 
-test('past their time all go but the newest usable and the newest last-resort package of a living device', async () => {
+test('of expired packages only the newest usable and the newest last-resort package of a registered device stay', async () => {
   const [owner = ''] = randomPeople(1);
   await plantDevice(owner);
   const oneTime = await plantNames(harness.server, { did: owner }, 3);
@@ -86,14 +86,14 @@ test('past their time all go but the newest usable and the newest last-resort pa
     required(refs.toSorted((a, b) => Buffer.compare(a, b)).at(-1), 'a ref');
   const expected = hex([newest(oneTime), newest(lastResort)]);
   expect(await left([...oneTime, ...lastResort, ...goneDevice])).toEqual(expected);
-  // And they are of use: first the last-resort package, and when it is gone the reserve.
+  // Both are still handed out: first the last-resort package, and after its deletion the reserve.
   expect(await claimed(owner)).toEqual(hex([newest(lastResort)]));
   await harness.database.sql`DELETE FROM key_packages WHERE ref = ${newest(lastResort)}`;
   expect(await claimed(owner)).toEqual(hex([newest(oneTime)]));
 });
 
-// RFC 9420 section 7.3: whoever receives the Add checks the lifetime, so such a package would spoil the commit that uses it.
-test('a package past its own lifetime is not handed out; the last-resort one of a living device stays stored', async () => {
+// Members check the lifetime in an Add (RFC 9420 section 7.3), so they would reject a commit with such a package.
+test('a package past its own lifetime is not handed out; the last-resort one of a registered device stays stored', async () => {
   const [owner = ''] = randomPeople(1);
   await plantDevice(owner);
   const oneTime = await plantNames(harness.server, { did: owner }, 2);
@@ -105,7 +105,7 @@ test('a package past its own lifetime is not handed out; the last-resort one of 
   expect(await claimed(owner)).toEqual([]);
 });
 
-test('a newer package that has ended does not push out an older one that can still be used', async () => {
+test('a newer package past its lifetime does not displace an older one that can still be used', async () => {
   const [owner = ''] = randomPeople(1);
   await plantDevice(owner);
   const usable = await plantNames(harness.server, { did: owner, lastResort: true }, 1);
@@ -119,7 +119,7 @@ test('a newer package that has ended does not push out an older one that can sti
   expect(await claimed(owner)).toEqual(hex(usable));
 });
 
-test('rows of a release that knew no kept_until go at the end of the lifetime', async () => {
+test('rows without kept_until, of an earlier release, are deleted at the end of the lifetime', async () => {
   const [owner = ''] = randomPeople(1);
   const refs = await plantNames(harness.server, { did: owner }, 2);
   await harness.database.sql`
@@ -130,7 +130,7 @@ test('rows of a release that knew no kept_until go at the end of the lifetime', 
   expect(await left(refs)).toEqual(hex(refs.slice(1)));
 });
 
-test('the surplus of a device never takes the newest of a suite, nor a last-resort package', async () => {
+test('the surplus of a device includes neither the newest package of a cipher suite nor a last-resort package', async () => {
   const [owner = ''] = randomPeople(1);
   const rare = await plantNames(harness.server, { did: owner }, 2);
   await harness.database.sql`
@@ -144,8 +144,8 @@ test('the surplus of a device never takes the newest of a suite, nor a last-reso
   expect(await left([...rare, ...common, ...lastResort])).toEqual(hex([...kept, ...newestRare, ...lastResort]));
 });
 
-// A package leaves state 1 or the table only under its row lock, and the job passes over rows that a claimer holds.
-test('16 claimers while the job runs: no package is handed out twice or deleted after it was, and nobody is told "missing"', async () => {
+// A package changes its state or is deleted only under its row lock, and the job skips rows that a claimer has locked.
+test('16 claimers during the clean-up: no package is handed out twice or deleted after its claim, and every claim gets one', async () => {
   const [owner = '', ...callers] = randomPeople(161);
   await plantDevice(owner);
   const planted = await plantNames(harness.server, { did: owner }, 300);
@@ -156,7 +156,7 @@ test('16 claimers while the job runs: no package is handed out twice or deleted 
   const job = (async (): Promise<number> => {
     let removed = 0;
     const { db } = harness.database;
-    // On a fast machine the claimers end before it first has something to remove.
+    // On a fast machine the claimers end before the job has anything to delete.
     while (!isOver || removed === 0) {
       const keyPackagesPerDeviceMax = Math.max(20, (await available(owner)) - 5);
       const lease = await holdLease(harness.database);
@@ -167,13 +167,13 @@ test('16 claimers while the job runs: no package is handed out twice or deleted 
   await Promise.all(
     Array.from({ length: 16 }, async (_, index) => {
       for (const caller of next) {
-        const answer = await claimKeyPackages(
+        const response = await claimKeyPackages(
           servers[index % 2] ?? harness.server,
           { did: caller },
           { dids: [owner], cipherSuite: testSuite },
         );
-        expect({ missing: answer.missing, count: answer.packages.length }).toEqual({ missing: [], count: 1 });
-        handed.push(...hex(answer.packages.map(({ ref }) => storedRef(harness.privacy, ref))));
+        expect({ missing: response.missing, count: response.packages.length }).toEqual({ missing: [], count: 1 });
+        handed.push(...hex(response.packages.map(({ ref }) => storedRef(harness.privacy, ref))));
       }
     }),
   );
@@ -193,7 +193,7 @@ test('16 claimers while the job runs: no package is handed out twice or deleted 
   expect(removed).toBeGreaterThan(0);
 });
 
-test('a worker that lost its lease removes nothing', async () => {
+test('a worker whose lease has ended deletes nothing', async () => {
   const [owner = ''] = randomPeople(1);
   const past = await plantNames(harness.server, { did: owner, device: 'never registered' }, 3);
   await end(past, -1, -1);
@@ -211,7 +211,7 @@ test('a worker that lost its lease removes nothing', async () => {
   expect(await left(past)).toEqual(hex(past));
 });
 
-test('what a killed run has left is removed by the next', async () => {
+test('the rows that a killed run has left are deleted by the next run', async () => {
   const [owner = ''] = randomPeople(1);
   const used = await plantNames(harness.server, { did: owner }, 3);
   const { database } = harness;
@@ -232,7 +232,7 @@ test('what a killed run has left is removed by the next', async () => {
   expect(await left(used)).toEqual([]);
 });
 
-test('the searches take no transaction id, so that they hold back no event', async () => {
+test('the searches get no transaction id, so that they delay no event', async () => {
   const xids = await harness.database.db.transaction().execute(async (tx) => {
     await selectExpired(tx);
     await selectSurplus(tx, 1);

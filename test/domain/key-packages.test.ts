@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-/** Refs (hex) of the packages that `did` gets for `owners`, and who is missing. */
+/** Claims packages of `owners` as `did`. @returns their KeyPackageRefs (hex), and the people without a package. */
 async function claim(
   server: TestServer,
   did: string,
@@ -33,15 +33,16 @@ async function claim(
   return { refs: packages.map(({ ref }) => ref.toString('hex')), missing };
 }
 
-/** The name of a package's row. */
-const nameOf = (ref: Buffer | undefined): Buffer => storedRef(harness.privacy, required(ref, 'a ref'));
-/** The order of rows that were published at one time. */
-const inRowOrder = (a: Buffer, b: Buffer): number => Buffer.compare(nameOf(a), nameOf(b));
+/** The ref under which a package is stored. */
+const storedRefOf = (ref: Buffer | undefined): Buffer => storedRef(harness.privacy, required(ref, 'a ref'));
+/** The order in which packages with the same publication time are handed out. */
+const inRowOrder = (a: Buffer, b: Buffer): number => Buffer.compare(storedRefOf(a), storedRefOf(b));
 
 const serverFor = (index: number): TestServer => servers[index % 2] ?? harness.server;
 
-// Safe because a package leaves state 1 only under FOR UPDATE, and a waiting look follows a look that skipped locked rows.
-test('16 claimers empty a pool of 500: nothing is handed out twice, nobody is told "missing" while packages are left', async () => {
+// Safe because a package leaves state 1 only under FOR UPDATE, and a search that skipped locked rows is followed by one
+// that waits.
+test('16 claimers claim all of 500 packages: none is handed out twice, and every claim gets one while packages are left', async () => {
   const [owner = '', ...callers] = randomPeople(501);
   const planted = await plantKeyPackages(harness.server, { did: owner }, 500);
   const handed: string[] = [];
@@ -61,14 +62,14 @@ test('16 claimers empty a pool of 500: nothing is handed out twice, nobody is to
   expect(await claim(harness.server, late, [owner])).toEqual({ refs: [], missing: [owner] });
 });
 
-test('a pool whose only free package is locked by somebody else is waited for, not called empty', async () => {
+test('when the only available package is locked by another transaction, a claim waits for it', async () => {
   const [owner = '', caller = ''] = randomPeople(2);
-  // The other one is the reserve.
+  // The second package is the reserve.
   const [ref] = (await plantKeyPackages(harness.server, { did: owner }, 2)).toSorted(inRowOrder);
   await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
   const held = await servers[1].sql.reserve();
   await held`BEGIN`;
-  await held`SELECT 1 FROM key_packages WHERE ref = ${nameOf(ref)} FOR UPDATE`;
+  await held`SELECT 1 FROM key_packages WHERE ref = ${storedRefOf(ref)} FOR UPDATE`;
   const claiming = claim(harness.server, caller, [owner]);
   const early = await Promise.race([claiming, harness.server.clock.sleep(150).then(() => 'waits')]);
   await held`ROLLBACK`;
@@ -77,40 +78,43 @@ test('a pool whose only free package is locked by somebody else is waited for, n
   expect(await claiming).toEqual({ refs: [ref?.toString('hex')], missing: [] });
 });
 
-// The last-resort package is looked for only after a look that neither found nor waited for an ordinary one.
-test('the last-resort package comes only when the pool is down to its reserve, and then to everybody', async () => {
+// The last-resort package is searched only after a search for one-time packages that neither found one nor skipped a
+// locked one.
+test('the last-resort package is handed out only when just the reserve is left, and then to every caller', async () => {
   const [owner = '', ...callers] = randomPeople(41);
   const planted = await plantKeyPackages(harness.server, { did: owner }, 31);
   const ordinary = planted.toSorted(inRowOrder).slice(0, 30);
   const [lastResort] = await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1);
-  const answers = await Promise.all(callers.map((caller, index) => claim(serverFor(index), caller, [owner])));
-  const served = answers.map(({ refs }) => refs[0] ?? '');
-  expect(answers.every(({ refs, missing }) => refs.length === 1 && missing.length === 0)).toBe(true);
+  const responses = await Promise.all(callers.map((caller, index) => claim(serverFor(index), caller, [owner])));
+  const served = responses.map(({ refs }) => refs[0] ?? '');
+  expect(responses.every(({ refs, missing }) => refs.length === 1 && missing.length === 0)).toBe(true);
   expect(new Set(served.filter((ref) => ref !== lastResort?.toString('hex')))).toEqual(
     new Set(ordinary.map((ref) => ref.toString('hex'))),
   );
   expect(served.filter((ref) => ref === lastResort?.toString('hex'))).toHaveLength(10);
 });
 
-// The advisory lock per (owner, caller) makes the retries of one caller run one after the other.
-test('the same caller again, also at once and from two servers, gets the same package of each device', async () => {
+// The advisory lock per (owner, caller) serializes the retries of one caller.
+test('a repeated claim, also concurrently on two servers, gets the same package of each device', async () => {
   const [owner = '', caller = '', other = ''] = randomPeople(3);
   for (const device of ['phone', 'laptop', 'tablet']) await plantKeyPackages(harness.server, { did: owner, device }, 5);
-  const answers = await Promise.all(Array.from({ length: 12 }, (_, index) => claim(serverFor(index), caller, [owner])));
-  expect(answers[0]?.refs).toHaveLength(3);
-  expect(new Set(answers.map(({ refs }) => refs.toSorted().join())).size).toBe(1);
+  const responses = await Promise.all(
+    Array.from({ length: 12 }, (_, index) => claim(serverFor(index), caller, [owner])),
+  );
+  expect(responses[0]?.refs).toHaveLength(3);
+  expect(new Set(responses.map(({ refs }) => refs.toSorted().join())).size).toBe(1);
   const theirs = await claim(harness.server, other, [owner]);
   expect(theirs.refs).toHaveLength(3);
-  expect(theirs.refs.filter((ref) => answers[0]?.refs.includes(ref))).toEqual([]);
+  expect(theirs.refs.filter((ref) => responses[0]?.refs.includes(ref))).toEqual([]);
 
   await harness.database
     .sql`UPDATE key_packages SET claimed_at = claimed_at - interval '11 minutes 1 second' WHERE state = 2`;
   const later = await claim(harness.server, caller, [owner]);
   expect(later.refs).toHaveLength(3);
-  expect(later.refs.filter((ref) => answers[0]?.refs.includes(ref))).toEqual([]);
+  expect(later.refs.filter((ref) => responses[0]?.refs.includes(ref))).toEqual([]);
 });
 
-test('a retry nearly ten minutes later still gets the same package', async () => {
+test('a retry just under ten minutes later gets the same package', async () => {
   const [owner = '', caller = ''] = randomPeople(2);
   await plantKeyPackages(harness.server, { did: owner }, 3);
   const first = await claim(harness.server, caller, [owner]);
@@ -119,20 +123,20 @@ test('a retry nearly ten minutes later still gets the same package', async () =>
   expect(await claim(harness.server, caller, [owner])).toEqual(first);
 });
 
-// Owners and devices are visited in one order, so claimers of many people at once cannot deadlock.
+// Owners and devices are locked in one order, so that claims of many people's packages cannot deadlock.
 test('claimers of 12 people in every order, each with two devices, never deadlock', async () => {
   const people = randomPeople(12);
   for (const did of people) {
     for (const device of ['phone', 'laptop']) await plantKeyPackages(harness.server, { did, device }, 20);
   }
   const callers = randomPeople(24);
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     callers.map((caller, index) => {
-      const turned = [...people.slice(index % 12), ...people.slice(0, index % 12)];
-      return claim(serverFor(index), caller, index % 2 === 0 ? turned : turned.toReversed());
+      const rotated = [...people.slice(index % 12), ...people.slice(0, index % 12)];
+      return claim(serverFor(index), caller, index % 2 === 0 ? rotated : rotated.toReversed());
     }),
   );
-  const served = answers.flatMap(({ refs }) => refs);
+  const served = responses.flatMap(({ refs }) => refs);
   expect(new Set(served).size).toBe(served.length);
   // 20 of the 24 callers find an ordinary package on each of the 24 devices.
   expect(served).toHaveLength(20 * 24);
@@ -155,7 +159,7 @@ async function addWithWelcome(
   );
 }
 
-test('a Welcome uses its package up, and is served to the joiner only', async () => {
+test('a Welcome consumes its package, and only the joiner can get it', async () => {
   const [alice = '', bob = '', carol = ''] = randomPeople(3);
   await plantKeyPackages(harness.server, { did: bob }, 2);
   const conversation = await harness.createConversation([alice]);
@@ -172,8 +176,8 @@ test('a Welcome uses its package up, and is served to the joiner only', async ()
   expect(again.refs).not.toEqual(refs);
 });
 
-// Safe because of the primary key of used_key_packages, written in the transaction of the commit.
-test('of two Welcomes with one package one wins; the other is refused with its commit', async () => {
+// Safe because the commit's transaction inserts into used_key_packages, whose primary key allows each package once.
+test('of two Welcomes with one package one is accepted; the other is refused together with its commit', async () => {
   for (let round = 0; round < 10; round++) {
     const [alice = '', bob = ''] = randomPeople(2);
     await plantKeyPackages(harness.server, { did: bob }, 1);
@@ -195,7 +199,7 @@ test('of two Welcomes with one package one wins; the other is refused with its c
   }
 });
 
-test('a package claimed by one caller is of no use to another, nor in a Welcome twice', async () => {
+test('a package cannot be used by a caller who did not claim it, nor twice in one Welcome', async () => {
   const [alice = '', bob = '', mallory = ''] = randomPeople(3);
   await plantKeyPackages(harness.server, { did: bob }, 1);
   const { refs } = await claim(harness.server, alice, [bob]);
@@ -210,12 +214,12 @@ test('a package claimed by one caller is of no use to another, nor in a Welcome 
   expect((await twice).code).toBe('KeyPackageNotFound');
 });
 
-// A member may commit the Add that another member proposed (RFC 9420 section 12.4), who fetched the package.
+// A member may commit an Add that another member proposed and claimed the package for (RFC 9420 section 12.4).
 test.for([
   { who: 'another member', members: 1, later: 'stays', outcome: 'none' },
-  { who: 'a former member', members: 1, later: 'leaves', outcome: 'KeyPackageNotFound' },
-  { who: 'nobody of the conversation', members: 0, later: 'stays', outcome: 'KeyPackageNotFound' },
-] as const)('a package that $who fetched, in a Welcome: $outcome', async ({ members, later, outcome }) => {
+  { who: 'a person who left', members: 1, later: 'leaves', outcome: 'KeyPackageNotFound' },
+  { who: 'a non-member', members: 0, later: 'stays', outcome: 'KeyPackageNotFound' },
+] as const)('a package that $who claimed, in a Welcome of a member: $outcome', async ({ members, later, outcome }) => {
   const [alice = '', bob = '', carol = ''] = randomPeople(3);
   await plantKeyPackages(harness.server, { did: carol }, 2);
   const conversation = await harness.createConversation([alice, ...(members === 1 ? [bob] : [])]);
@@ -229,8 +233,8 @@ test.for([
   expect((await refusalOf(added)).code).toBe(outcome);
 });
 
-// Safe because of the primary key of used_key_packages, as above.
-test('a package that one member fetched is used once, also by several members at once', async () => {
+// Safe because of the primary key of used_key_packages.
+test('a package that one member claimed is used once, also by several members at once', async () => {
   const [alice = '', bob = '', carol = ''] = randomPeople(3);
   await plantKeyPackages(harness.server, { did: carol }, 2);
   const conversations = await Promise.all([1, 2, 3, 4].map(() => harness.createConversation([alice, bob])));
@@ -246,15 +250,15 @@ test('a package that one member fetched is used once, also by several members at
   expect(outcomes.map(({ code }) => code).toSorted()).toEqual([...refused, 'none']);
 });
 
-// The delete takes only rows that it can lock, and reads their state again under the lock.
-test('the clean-up never deletes a package that is being handed out, and deletes the rest but the newest', async () => {
+// The DELETE skips locked rows, and reads the state of the others again under the lock.
+test('the clean-up deletes no package that is being handed out, and deletes the others except the newest', async () => {
   const [owner = ''] = randomPeople(1);
-  // Not the newest one: while it is being handed out the clean-up still counts it as one to keep.
+  // The claimed package is not the newest one, which the clean-up would keep anyway.
   const planted = await plantKeyPackages(harness.server, { did: owner }, 4);
   const [claimed, ...rest] = planted.toSorted(inRowOrder);
   const held = await servers[1].sql.reserve();
   await held`BEGIN`;
-  await held`UPDATE key_packages SET state = 2, claimer = ${Buffer.alloc(16, 1)}, claimed_at = now() WHERE ref = ${nameOf(claimed)}`;
+  await held`UPDATE key_packages SET state = 2, claimer = ${Buffer.alloc(16, 1)}, claimed_at = now() WHERE ref = ${storedRefOf(claimed)}`;
   const { db } = harness.database;
   const clean = async (): Promise<{ removed: number }> =>
     cleanKeyPackages({
@@ -271,31 +275,33 @@ test('the clean-up never deletes a package that is being handed out, and deletes
   await clean();
   const newest = required(rest.toSorted(inRowOrder).at(-1), 'a ref');
   const left = await harness.database.sql<{ ref: Buffer }[]>`
-    SELECT ref FROM key_packages WHERE ref IN ${harness.database.sql([claimed, ...rest].map(nameOf))}`;
+    SELECT ref FROM key_packages WHERE ref IN ${harness.database.sql([claimed, ...rest].map(storedRefOf))}`;
   expect(new Set(left.map(({ ref }) => ref.toString('hex')))).toEqual(
-    new Set([claimed, newest].map((ref) => nameOf(ref).toString('hex'))),
+    new Set([claimed, newest].map((ref) => storedRefOf(ref).toString('hex'))),
   );
 });
 
-test('the clean-up keeps the newest of each device, and drops what expired or was used over 24 hours ago', async () => {
+test('the clean-up keeps the newest packages of each device, and deletes expired ones and those used over 24 hours ago', async () => {
   const [owner = ''] = randomPeople(1);
   const old = await plantKeyPackages(harness.server, { did: owner }, 3);
   const { sql } = harness.database;
-  await sql`UPDATE key_packages SET published_at = published_at - interval '1 hour' WHERE ref IN ${sql(old.map(nameOf))}`;
+  await sql`UPDATE key_packages SET published_at = published_at - interval '1 hour' WHERE ref IN ${sql(old.map(storedRefOf))}`;
   const fresh = await plantKeyPackages(harness.server, { did: owner }, 5);
   const [lastResort, expired, usedLately, usedLongAgo] = [
     ...(await plantKeyPackages(harness.server, { did: owner, lastResort: true }, 1)),
     ...(await plantKeyPackages(harness.server, { did: owner, device: 'laptop' }, 3)),
-  ].map(nameOf);
+  ].map(storedRefOf);
   await sql`UPDATE key_packages SET expires_at = now() - interval '1 second' WHERE ref = ${required(expired, 'a name')}`;
   await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '23 hours' WHERE ref = ${required(usedLately, 'a name')}`;
   await sql`UPDATE key_packages SET state = 3, consumed_at = now() - interval '25 hours' WHERE ref = ${required(usedLongAgo, 'a name')}`;
   await runJob(harness.database, 'clean-key-packages', { MAX_KEY_PACKAGES_PER_DEVICE: '5' });
-  const all = [...[...old, ...fresh].map(nameOf), lastResort, expired, usedLately, usedLongAgo];
+  const all = [...[...old, ...fresh].map(storedRefOf), lastResort, expired, usedLately, usedLongAgo];
   const left = await sql<
     { ref: Buffer }[]
   >`SELECT ref FROM key_packages WHERE ref IN ${sql(all.map((name) => required(name, 'a name')))}`;
   expect(left.map(({ ref }) => ref.toString('hex')).toSorted()).toEqual(
-    [...fresh.map(nameOf), lastResort, usedLately].map((name) => required(name, 'a name').toString('hex')).toSorted(),
+    [...fresh.map(storedRefOf), lastResort, usedLately]
+      .map((name) => required(name, 'a name').toString('hex'))
+      .toSorted(),
   );
 });

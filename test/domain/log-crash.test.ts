@@ -22,7 +22,7 @@ let conversation: CraftedConversation;
 beforeAll(async () => {
   bed = await startOwnPostgresServer({ poolSize: 1, env: { QUOTA_STORE: 'memory' } });
   ({ database, server } = bed);
-  // What no commit has flushed stays in memory until the crash.
+  // WAL that no commit has flushed stays in memory until the crash.
   await database.sql`ALTER SYSTEM SET wal_writer_delay = '10s'`;
   await database.sql`SELECT pg_reload_conf()`;
   [alice, bob] = [createAccount(bed.plc), createAccount(bed.plc)].map((account) =>
@@ -37,18 +37,21 @@ async function lastPosition(): Promise<number> {
   return row?.last ?? 0;
 }
 
-/** Kill -9 of one backend: Postgres then ends all others and recovers. @returns the last position before and after. */
+/**
+ * Kills one backend with SIGKILL, so that Postgres ends all others and recovers.
+ * @returns the last position before and after.
+ */
 async function crash(): Promise<{ before: number; after: number }> {
   const before = await lastPosition();
   const [backend] = await database.sql<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
   process.kill(backend?.pid ?? 0, 'SIGKILL');
   let after: number | undefined;
-  const ask = async (): Promise<number | undefined> => (after = await lastPosition().catch(() => undefined));
-  await expect.poll(ask, { timeout: 30_000 }).toBeTypeOf('number');
+  const poll = async (): Promise<number | undefined> => (after = await lastPosition().catch(() => undefined));
+  await expect.poll(poll, { timeout: 30_000 }).toBeTypeOf('number');
   return { before, after: after ?? 0 };
 }
 
-/** Sends one message, also while the service refuses for a moment. @returns its `seq`. */
+/** Sends one message, and retries while the database is unavailable. @returns its `seq`. */
 async function send(): Promise<number> {
   const message = craftMessage(conversation);
   const attempt = async (): Promise<number> =>
@@ -65,25 +68,26 @@ async function openBobs(cursor?: string): Promise<EventStream> {
   return stream ?? expect.fail('no stream');
 }
 
-// Safe because places are those of events that were read, and an event that can be read is on disk with its number.
+// Safe because a cursor has the position of an event that was read, and an event that can be read is on disk with its
+// position.
 test(
-  'no event after a crash of Postgres comes behind a place of before, though positions are given out again',
+  'after a crash of Postgres every new event comes after the cursors of earlier streams, although positions are used again',
   { timeout: 120_000 },
   async () => {
     const live = await openBobs();
-    let takenBack = 0;
+    let lostPositions = 0;
     for (let round = 0; round < 3; round++) {
       const seq = await send();
       await live.next('messageEvent', ({ message }) => message.seq === seq);
-      // More than the sequence writes down ahead.
+      // More positions than the sequence logs ahead.
       for (let nth = 0; nth < 80; nth++) await database.sql.unsafe('BEGIN; SELECT next_log_position(); ROLLBACK');
-      // The tail has time to look past these, and a stream opens behind them.
+      // The tail has time to skip these positions, and a stream opens after them.
       await systemClock.sleep(100);
       const idle = await openBobs();
       const cursor = await idle.opened;
       await idle.close();
       const { before, after } = await crash();
-      takenBack += before - after;
+      lostPositions += before - after;
       const next = await send();
       await live.next('messageEvent', ({ message }) => message.seq === next, 25_000);
       const resumed = await openBobs(cursor);
@@ -92,7 +96,7 @@ test(
     }
     const seqs = live.events.flatMap((event) => ('message' in event ? [event.message.seq] : []));
     expect(seqs).toEqual(seqs.map((_, index) => index + 1));
-    expect(takenBack, 'the crashes took no positions back; the test proved nothing').toBeGreaterThan(30);
+    expect(lostPositions, 'the crashes lost no positions, so the test has proved nothing').toBeGreaterThan(30);
     await live.close();
   },
 );

@@ -3,7 +3,7 @@ import type { EventRow, LogPosition } from '#domain/events/event.ts';
 import { positionBefore } from '#domain/events/event.ts';
 import { readHorizonLag } from '#domain/events/read-horizon-lag.ts';
 import { readLogEnd, readTail } from '#domain/events/read-events.ts';
-import { memberPseudonym } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import type { Sql } from '#storage/connection/database.ts';
 import { randomPeople, startDomainHarness } from '../support/domain-harness.ts';
@@ -11,8 +11,8 @@ import type { DomainHarness, TestConversation } from '../support/domain-harness.
 import { errorCode } from '../support/error-code.ts';
 
 /*
- * The statements of migrations/0017 one by one: a lock that the test holds stops a writer or a reader between two of them, so that
- * every order of the two is run on purpose.
+ * The statements of migrations/0017 are tried one by one: a lock that the test holds stops a writer or a reader between
+ * two statements, so that every order of the two is run.
  */
 const alice = randomPeople(1)[0] ?? '';
 const gateKey = 77;
@@ -65,10 +65,10 @@ async function pidOf(session: Session): Promise<number> {
 const groupsOf = (events: readonly EventRow[]): number[] =>
   events.map(({ groupId }) => conversations.findIndex((conversation) => conversation.groupId.equals(groupId)));
 
-const everything = async (from: LogPosition): Promise<number[]> =>
+const readAllGroups = async (from: LogPosition): Promise<number[]> =>
   groupsOf((await readTail(harness.server, from, { limit: 100, gaps: 'pass' })).events);
 
-/** Leaves a position that no event has, so that readers look for the writer of it. */
+/** Makes a position that no event has, so that readers search for its writer. */
 async function leaveGap(): Promise<void> {
   const doomed = await beginSession();
   await append(doomed, 1);
@@ -76,13 +76,13 @@ async function leaveGap(): Promise<void> {
 }
 
 async function waitsForLock(query: string): Promise<void> {
-  const look = async (): Promise<unknown> => harness.database.sql`
+  const readBlocked = async (): Promise<unknown> => harness.database.sql`
     SELECT 1 FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE ${`%${query}%`}`;
-  await expect.poll(look, { timeout: 5_000, interval: 5 }).not.toEqual([]);
+  await expect.poll(readBlocked, { timeout: 5_000, interval: 5 }).not.toEqual([]);
 }
 
-/** Readers wait for the gate `before` or `after` they read which writers there are. */
+/** Makes readers wait for a lock `before` or `after` they read the list of open writers. */
 async function gateReaders(when: 'before' | 'after'): Promise<Session> {
   const gate = await beginSession();
   await gate`SELECT pg_advisory_xact_lock(${gateKey})`;
@@ -98,9 +98,9 @@ async function gateReaders(when: 'before' | 'after'): Promise<Session> {
   return gate;
 }
 
-test('a writer shows its lock before it takes a position, and the position is above the one that the lock names', async () => {
+test("a writer's lock is visible before it takes a position, and the position is above the one in the lock", async () => {
   const gate = await beginSession();
-  // This lock stops nextval, and not who reads the sequence.
+  // This lock blocks nextval, but not reads of the sequence.
   await gate`ALTER SEQUENCE log_positions CACHE 1`;
   const writer = await beginSession();
   const pid = await pidOf(writer);
@@ -116,16 +116,16 @@ test('a writer shows its lock before it takes a position, and the position is ab
   expect(await sql`SELECT 1 FROM log_writers()`).toEqual([]);
 });
 
-test('a writer that begins after a reader has read the locks does not come behind it', async () => {
+test('the events of a writer that begins after a reader has read the locks are read later', async () => {
   const from = await readLogEnd(harness.server);
   await leaveGap();
   const first = await beginSession();
   await append(first, 0);
   await end(first, 'COMMIT');
   const gate = await gateReaders('after');
-  const reading = everything(from);
+  const reading = readAllGroups(from);
   await waitsForLock('read_log');
-  // Both take positions which the reader cannot know of; the later one is visible at once.
+  // Both take positions that the reader has not seen in the locks; the later event is visible at once.
   const slow = await beginSession();
   await append(slow, 1);
   const quick = await beginSession();
@@ -135,10 +135,10 @@ test('a writer that begins after a reader has read the locks does not come behin
   expect(await reading).toEqual([0]);
   await end(slow, 'COMMIT');
   await sql.unsafe(writersAsMigrated);
-  expect(await everything(from)).toEqual([0, 1, 2]);
+  expect(await readAllGroups(from)).toEqual([0, 1, 2]);
 });
 
-test('a writer that ends before a reader reads the locks is among what that reader gets', async () => {
+test('the events of a writer that ends before a reader reads the locks are read', async () => {
   const from = await readLogEnd(harness.server);
   await leaveGap();
   const slow = await beginSession();
@@ -147,7 +147,7 @@ test('a writer that ends before a reader reads the locks is among what that read
   await append(quick, 1);
   await end(quick, 'COMMIT');
   const gate = await gateReaders('before');
-  const reading = everything(from);
+  const reading = readAllGroups(from);
   await waitsForLock('read_log');
   await end(slow, 'COMMIT');
   await end(gate, 'COMMIT');
@@ -155,7 +155,7 @@ test('a writer that ends before a reader reads the locks is among what that read
 });
 
 test.each(['pass', 'await'] as const)(
-  'the position right behind the end of the log is not passed while its writer is not over (gaps: %s)',
+  'the first position after the end of the log is not passed while its writer is open (gaps: %s)',
   async (gaps) => {
     const from = await readLogEnd(harness.server);
     const slow = await beginSession();
@@ -169,7 +169,7 @@ test.each(['pass', 'await'] as const)(
   },
 );
 
-test('who waits for gaps stops at one, and who passes them goes on; neither looks at locks where there is none', async () => {
+test('a reader that awaits gaps stops at one, and one that passes them continues; without a gap neither reads the locks', async () => {
   const from = await readLogEnd(harness.server);
   const appendNow = async (index: number): Promise<void> => {
     const session = await beginSession();
@@ -191,23 +191,23 @@ test('who waits for gaps stops at one, and who passes them goes on; neither look
   expect(await readTail(harness.server, theEnd, { limit: 100, gaps: 'pass' })).toEqual({ events: [], isHeld: false });
 });
 
-test('the end of the log is that of an event, so that positions which nobody used may be given out again', async () => {
+test('the end of the log is the position of an event, so that unused positions may be used again', async () => {
   const first = await beginSession();
   await append(first, 0);
   await end(first, 'COMMIT');
   const [stored] = await sql<{ position: number }[]>`SELECT max(position) AS position FROM events`;
-  const place = positionBefore((stored?.position ?? 0) + 1);
+  const logEnd = positionBefore((stored?.position ?? 0) + 1);
   for (let nth = 0; nth < 40; nth++) await leaveGap();
-  expect(await readLogEnd(harness.server)).toEqual(place);
-  // As after a crash that lost what was not on disk.
+  expect(await readLogEnd(harness.server)).toEqual(logEnd);
+  // As after a crash that lost WAL which was not on disk.
   await sql`SELECT setval('log_positions', ${stored?.position ?? 0})`;
   const next = await beginSession();
   await append(next, 2);
   await end(next, 'COMMIT');
-  expect(await everything(place)).toEqual([2]);
+  expect(await readAllGroups(logEnd)).toEqual([2]);
 });
 
-test('operators learn which connection holds events back, and for how long', async () => {
+test('the horizon lag reports which connection delays events, and for how long', async () => {
   expect(await readHorizonLag(harness.server)).toEqual({ lagMs: 0, pid: 0 });
   const foreign = await beginSession();
   await foreign`SELECT pg_current_xact_id()`;
@@ -222,18 +222,18 @@ test('operators learn which connection holds events back, and for how long', asy
   for (const session of [older, newer, foreign]) await end(session, 'ROLLBACK');
 });
 
-test('a writer that stays in its transaction is ended by Postgres within seconds', { timeout: 30_000 }, async () => {
+test('Postgres ends a writer that stays in its transaction within seconds', { timeout: 30_000 }, async () => {
   const idle = await beginSession();
   await append(idle, 0);
   const busy = await beginSession();
   await append(busy, 1);
   const failures: unknown[] = [];
-  const note = (error: unknown): void => void failures.push(error);
+  const record = (error: unknown): void => void failures.push(error);
   const startedMs = performance.now();
   const [version] = await sql<{ number: number }[]>`SELECT current_setting('server_version_num')::int AS number`;
   const hasTransactionTimeout = (version?.number ?? 0) >= 170_000;
   while (hasTransactionTimeout && failures.length === 0 && performance.now() - startedMs < 20_000)
-    await busy`SELECT pg_sleep(0.2)`.catch(note);
+    await busy`SELECT pg_sleep(0.2)`.catch(record);
   if (!hasTransactionTimeout) await end(busy, 'ROLLBACK');
   await expect.poll(() => sql`SELECT 1 FROM log_writers()`, { timeout: 20_000 }).toEqual([]);
   expect(performance.now() - startedMs).toBeLessThan(13_000);

@@ -54,7 +54,7 @@ function leave(server: TestServer, did: string, conversation: TestConversation):
   );
 }
 
-/** Every read of a conversation, as a person who may not do it. */
+/** Tries every read of a conversation. @returns the refusals. */
 function reads(did: string, conversationId: string): Promise<{ code: string }[]> {
   const { server } = harness;
   return Promise.all([
@@ -67,7 +67,7 @@ function reads(did: string, conversationId: string): Promise<{ code: string }[]>
   ]);
 }
 
-/** Every change of a conversation, with a commit that would be right. */
+/** Tries every change of a conversation, with a valid commit. @returns the refusals. */
 function changes(did: string, conversation: TestConversation): Promise<{ code: string; currentEpoch?: number }[]> {
   const { server } = harness;
   const { id: conversationId } = conversation;
@@ -89,8 +89,8 @@ function changes(did: string, conversation: TestConversation): Promise<{ code: s
   ]);
 }
 
-describe('who may see and change what', () => {
-  test('to a stranger a conversation and one that does not exist are the same, for every operation', async () => {
+describe('permissions of members and non-members', () => {
+  test('a non-member gets the same refusal for a conversation as for one that does not exist, in every operation', async () => {
     const [alice = '', bob = '', mallory = ''] = randomPeople(3);
     const conversation = await harness.createConversation([alice, bob]);
     await sendRandom(harness.server, alice, { id: conversation.id });
@@ -103,19 +103,22 @@ describe('who may see and change what', () => {
   });
 
   // Safe because membership is read under the conversation's lock, or in the statement that stores or reads.
-  test.for(['removed', 'left'] as const)('somebody who was %s reads and changes nothing any more', async (how) => {
-    const [alice = '', bob = ''] = randomPeople(2);
-    const conversation = await harness.createConversation([alice, bob]);
-    await sendRandom(harness.server, bob, { id: conversation.id });
-    if (how === 'removed') await remove(harness.server, alice, conversation, bob);
-    else await leave(harness.server, bob, conversation);
-    const refusals = [...(await reads(bob, conversation.id)), ...(await changes(bob, conversation))];
-    expect(new Set(refusals.map((refusal) => JSON.stringify(refusal)))).toEqual(new Set(['{"code":"NotMember"}']));
-    expect(await readConversationList(harness.server, bob)).toEqual([]);
-    expect((await sendRandom(harness.server, alice, { id: conversation.id })).seq).toBe(2);
-  });
+  test.for(['removed', 'left'] as const)(
+    'a departed member (%s) can no longer read or change anything',
+    async (how) => {
+      const [alice = '', bob = ''] = randomPeople(2);
+      const conversation = await harness.createConversation([alice, bob]);
+      await sendRandom(harness.server, bob, { id: conversation.id });
+      if (how === 'removed') await remove(harness.server, alice, conversation, bob);
+      else await leave(harness.server, bob, conversation);
+      const refusals = [...(await reads(bob, conversation.id)), ...(await changes(bob, conversation))];
+      expect(new Set(refusals.map((refusal) => JSON.stringify(refusal)))).toEqual(new Set(['{"code":"NotMember"}']));
+      expect(await readConversationList(harness.server, bob)).toEqual([]);
+      expect((await sendRandom(harness.server, alice, { id: conversation.id })).seq).toBe(2);
+    },
+  );
 
-  test('a new member reads from the commit that added them on, and so does one who comes back', async () => {
+  test('a new member, and a member who is added again, can read from the commit that added them on', async () => {
     const [alice = '', bob = ''] = randomPeople(2);
     const conversation = await harness.createConversation([alice]);
     const { id: conversationId, groupId } = conversation;
@@ -142,7 +145,7 @@ describe('who may see and change what', () => {
     expect(await seqsOf(alice)).toEqual([1, 2, 3, 4, 5]);
   });
 
-  test('only admins remove, and the only admin cannot leave others behind', async () => {
+  test('only admins can remove members, and the only admin cannot leave while other members stay', async () => {
     const [alice = '', bob = '', carol = ''] = randomPeople(3);
     const conversation = await harness.createConversation([alice, bob]);
     expect((await refusalOf(remove(harness.server, bob, conversation, alice))).code).toBe('NotAdmin');
@@ -197,8 +200,8 @@ async function expectListsToMatch(people: readonly string[]): Promise<void> {
   }
 }
 
-// No deadlock: conversation, then key packages, then accounts, each kind in the order of its key.
-test('concurrent creates, adds, leaves and removals of the same people end with lists that equal the members', async () => {
+// No deadlock, because rows are locked in one order: conversation, key packages, accounts, each in the order of keys.
+test('concurrent creates, adds, leaves and removals of the same people end with lists that equal the memberships', async () => {
   const people = randomPeople(12);
   const expectedRefusals = new Set([
     'none',
@@ -241,10 +244,10 @@ test('the same people added in opposite orders to 30 new conversations at once d
   const people = randomPeople(20);
   await Promise.all(
     Array.from({ length: 30 }, (_, index) => {
-      const turned = [...people.slice(index % 20), ...people.slice(0, index % 20)];
+      const rotated = [...people.slice(index % 20), ...people.slice(0, index % 20)];
       return createTestConversation(
         servers[index % 2] ?? harness.server,
-        index % 2 === 0 ? turned : turned.toReversed(),
+        index % 2 === 0 ? rotated : rotated.toReversed(),
       );
     }),
   );
@@ -252,7 +255,7 @@ test('the same people added in opposite orders to 30 new conversations at once d
   expect(await readConversationList(harness.server, people[7] ?? '')).toHaveLength(30);
 });
 
-test('two creators of one group id: one conversation, the other is refused; the winner may ask again', async () => {
+test('of two people who create a conversation with one group id one is refused, and the other may retry', async () => {
   const [alice = '', bob = ''] = randomPeople(2);
   for (let round = 0; round < 5; round++) {
     const groupId = newSecret(16).toString('hex');
@@ -277,7 +280,7 @@ test('two creators of one group id: one conversation, the other is refused; the 
   }
 });
 
-test('my conversations come in pages, each conversation once, with its name', async () => {
+test('listConversations returns each conversation once over all pages, and refuses the cursor of another person', async () => {
   const [alice = '', bob = ''] = randomPeople(2);
   const made = await Promise.all(Array.from({ length: 7 }, () => harness.createConversation([alice, bob])));
   const seen: string[] = [];

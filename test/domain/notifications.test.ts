@@ -13,12 +13,12 @@ const pools: Database[] = [];
 let here: Notifier;
 let there: Notifier;
 const errors: unknown[] = [];
-let ringsHere = 0;
-let ringsThere = 0;
+let notifiedHere = 0;
+let notifiedThere = 0;
 const gotHere: Buffer[] = [];
 const gotThere: Buffer[] = [];
 
-async function startDoorbell(): Promise<Notifier> {
+async function startNotifier(): Promise<Notifier> {
   const pool = openDatabase({ url: database.url, poolSize: 2, applicationName: 'nightjar-test' });
   pools.push(pool);
   return createPostgresNotifier({ direct: pool.sql, clock: systemClock, onError: (error) => errors.push(error) });
@@ -32,10 +32,10 @@ async function until(condition: () => boolean): Promise<void> {
 
 beforeAll(async () => {
   database = await createTestDatabase({ poolSize: 2 });
-  here = await startDoorbell();
-  there = await startDoorbell();
-  here.onNotify(() => (ringsHere += 1));
-  there.onNotify(() => (ringsThere += 1));
+  here = await startNotifier();
+  there = await startNotifier();
+  here.onNotify(() => (notifiedHere += 1));
+  there.onNotify(() => (notifiedThere += 1));
   here.onBroadcast((payload) => gotHere.push(payload));
   there.onBroadcast((payload) => gotThere.push(payload));
 });
@@ -44,30 +44,30 @@ afterAll(async () => {
   await Promise.all([here.close(), there.close()]);
   await Promise.all(pools.map((pool) => pool.close()));
   await database.close();
-  // Whatever a notifier reports in any test above fails the file.
+  // An error that a notifier reports in any test above fails the file.
   if (errors.length > 0) throw new AggregateError(errors);
 });
 
-test('a ring at one server wakes the other, and its own readers at once', async () => {
-  const before = { here: ringsHere, there: ringsThere };
+test('a notification at one server reaches its own readers at once, and the other server', async () => {
+  const before = { here: notifiedHere, there: notifiedThere };
   here.notify();
-  expect(ringsHere).toBe(before.here + 1);
-  await until(() => ringsThere > before.there);
+  expect(notifiedHere).toBe(before.here + 1);
+  await until(() => notifiedThere > before.there);
   there.notify();
-  await until(() => ringsHere > before.here + 1);
+  await until(() => notifiedHere > before.here + 1);
   await systemClock.sleep(50);
-  expect(ringsHere, 'a server heard its own notification').toBe(before.here + 2);
+  expect(notifiedHere, 'a server received its own notification').toBe(before.here + 2);
 });
 
-test('many rings within a few milliseconds become few notifications, and the last one is not lost', async () => {
-  const before = ringsThere;
+test('many calls within a few milliseconds become few notifications, and the last one is not lost', async () => {
+  const before = notifiedThere;
   for (let index = 0; index < 1_000; index++) here.notify();
-  await until(() => ringsThere > before);
+  await until(() => notifiedThere > before);
   await systemClock.sleep(50);
-  expect(ringsThere - before).toBeLessThanOrEqual(2);
-  const last = ringsThere;
+  expect(notifiedThere - before).toBeLessThanOrEqual(2);
+  const last = notifiedThere;
   here.notify();
-  await until(() => ringsThere > last);
+  await until(() => notifiedThere > last);
 });
 
 test.for([1, 5_400, 5_401, 20_000])('a broadcast of %i bytes arrives whole, once on each server', async (sizeBytes) => {
@@ -80,7 +80,7 @@ test.for([1, 5_400, 5_401, 20_000])('a broadcast of %i bytes arrives whole, once
   expect(gotHere.slice(before.here).map((got) => got.equals(payload))).toEqual([true]);
 });
 
-test('broadcasts of both servers at once do not mix', async () => {
+test('concurrent broadcasts of both servers arrive whole', async () => {
   const before = gotThere.length;
   const payloads = Array.from({ length: 20 }, () => newSecret(12_000));
   payloads.forEach((payload, index) => (index % 2 === 0 ? here : there).broadcast(payload));

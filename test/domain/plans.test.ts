@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { positionBefore } from '#domain/events/event.ts';
 import { readLogEnd, readReplay, readTail } from '#domain/events/read-events.ts';
-import { selectMessagesBySeq } from '#domain/messages/select-messages.ts';
+import { readMessagesBySeq } from '#domain/messages/read-messages-by-seq.ts';
 import { listCommits, listMessages } from '#domain/messages/list-messages.ts';
 import { randomPeople, sendRandom, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness } from '../support/domain-harness.ts';
 
 let harness: DomainHarness;
 beforeAll(async () => {
-  // One session, so that its counters can be flushed, and its plans are those of its first calls.
+  // With one session its counters can be flushed, and its plans are those of its first calls.
   harness = await startDomainHarness({ poolSize: 1 });
 });
 afterAll(() => harness.close());
@@ -21,7 +21,7 @@ async function sequentialScans(): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ name, scans }) => [name, scans]));
 }
 
-test('plans that a session makes while a partition is nearly empty never read whole tables', async () => {
+test('plans that a session makes while a partition is nearly empty use indexes only', async () => {
   const [alice = ''] = randomPeople(1);
   const conversations = await Promise.all(Array.from({ length: 5 }, () => harness.createConversation([alice])));
   const caller = { did: alice };
@@ -32,7 +32,7 @@ test('plans that a session makes while a partition is nearly empty never read wh
         (await listMessages(harness.server, caller, { conversationId: id, sinceSeq: 0, limit: 50 })).messages,
       ).not.toEqual([]);
       await listCommits(harness.server, caller, { conversationId: id, fromEpoch: 0, toEpoch: undefined });
-      await selectMessagesBySeq(harness.server, { groupIds: [groupId, groupId], seqs: [1, 2], sizeBytesMax: 1_000 });
+      await readMessagesBySeq(harness.server, { groupIds: [groupId, groupId], seqs: [1, 2], sizeBytesMax: 1_000 });
       await readTail(harness.server, positionBefore(0), { limit: 10, gaps: 'pass' });
       await readLogEnd(harness.server);
       await readReplay(harness.server, {

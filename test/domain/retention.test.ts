@@ -28,7 +28,10 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-/** A partition of `widthDays` that began `daysAgo` days ago, named and bounded as the service would have done then. */
+/**
+ * Creates a partition of `widthDays` days that began `daysAgo` days ago, with the name and bounds that the service
+ * would have chosen.
+ */
 async function makeOldPartition(table: PartitionedTable, daysAgo: number, widthDays: number): Promise<void> {
   const todayMs = Math.floor(harness.server.clock.nowMs() / dayMs) * dayMs;
   const [from, to] = [todayMs - daysAgo * dayMs, todayMs - (daysAgo - widthDays) * dayMs].map((timeMs) =>
@@ -48,7 +51,7 @@ async function age(groupId: Buffer, seqs: readonly number[], ageMs: number): Pro
     WHERE group_id = ${groupId} AND seq = ANY(${[...seqs]}::bigint[])`;
 }
 
-/** How many partitions fewer there are after the job. */
+/** Runs the job. @returns how many partitions it dropped. */
 async function droppedBy(job: 'compact-messages' | 'compact-events'): Promise<number> {
   const { sql } = harness.database;
   const table = job === 'compact-messages' ? 'messages' : 'events';
@@ -62,8 +65,8 @@ async function read(did: string, conversationId: string, sinceSeq?: number): Pro
   return listMessages(harness.server, { did }, { conversationId, sinceSeq, limit: 50 });
 }
 
-// Safe because seq comes from the conversation's counter, which no clean-up touches.
-test('seq goes on after compaction has emptied the conversation, and the reader is told what is missing', async () => {
+// Safe because seq comes from the conversation's counter, which no clean-up changes.
+test('seq continues after compaction has deleted all messages, and the gap lists the missing numbers', async () => {
   const [alice = '', bob = ''] = randomPeople(2);
   const { id, groupId } = await harness.createConversation([alice, bob]);
   for (let index = 0; index < 5; index++) await sendRandom(harness.server, alice, { id });
@@ -86,7 +89,7 @@ test('seq goes on after compaction has emptied the conversation, and the reader 
   expect((await read(bob, id, 6)).gap).toBeUndefined();
 });
 
-test('a message is hidden at the exact end of its time while its partition still lives', async () => {
+test('a message is hidden at the exact end of its retention, although its partition still exists', async () => {
   const [alice = ''] = randomPeople(1);
   const { id, groupId } = await harness.createConversation([alice]);
   for (let index = 0; index < 3; index++) await sendRandom(harness.server, alice, { id });
@@ -99,7 +102,7 @@ test('a message is hidden at the exact end of its time while its partition still
   expect(list.gap).toEqual({ missingSeqs: [1], totalMessages: 2 });
 });
 
-test('an event is hidden at the exact end of its time too, and its partition goes when all of it is over', async () => {
+test('an event is hidden at the exact end of its retention, although its partition still exists', async () => {
   const [alice = ''] = randomPeople(1);
   const { id, groupId } = await harness.createConversation([alice]);
   await sendRandom(harness.server, alice, { id });
@@ -118,7 +121,7 @@ test('an event is hidden at the exact end of its time too, and its partition goe
   expect((await replay()).map(({ eventNo }) => eventNo)).toEqual([1, 3]);
 });
 
-test('a drop that cannot get its lock waits and tries again, and writers are not held up behind it', async () => {
+test('a drop that cannot get its lock retries, and does not block writers meanwhile', async () => {
   const [alice = ''] = randomPeople(1);
   const { id } = await harness.createConversation([alice]);
   await makeOldPartition('messages', 60, 4);
@@ -139,8 +142,8 @@ test('a drop that cannot get its lock waits and tries again, and writers are not
   expect(slowestMs, 'a send waited behind the drop for longer than its lock timeout').toBeLessThan(1_000);
 });
 
-// The advisory lock lets one caller through; the others list the partitions after it has committed.
-test('partitions made ahead by 4 servers at once are made once, without gaps, and cover what comes next', async () => {
+// The advisory lock serializes the servers; the later ones list the partitions after the first has committed.
+test('partitions that 4 servers create ahead at once are created once, have no gaps, and cover the next days', async () => {
   const database = await createTestDatabase();
   const pools = Array.from({ length: 4 }, () =>
     openDatabase({ url: database.url, poolSize: 2, applicationName: 'nightjar-test' }),
@@ -171,6 +174,6 @@ test('partitions made ahead by 4 servers at once are made once, without gaps, an
   }
 });
 
-test('about eight partitions are live', () => {
+test('the partition width makes about eight live partitions', () => {
   expect([1, 7, 8, 30, 90, 365].map((days) => partitionWidthDays(days))).toEqual([1, 1, 1, 4, 12, 46]);
 });

@@ -72,7 +72,7 @@ const moves: readonly Mover[] = [
   add,
 ];
 
-/** Starts a move of somebody, more often of an admin than of anybody else, so that many go through. */
+/** Chooses a random change, mostly by an admin, so that many succeed. */
 async function randomMove(
   server: TestServer,
   conversation: TestConversation,
@@ -95,7 +95,7 @@ const rosterOf = async ({ id, groupId }: TestConversation): Promise<Roster> =>
 const adminsOf = async (conversation: TestConversation): Promise<string[]> =>
   (await rosterOf(conversation)).members.filter(({ role }) => role === roles.admin).map(({ did }) => did);
 
-/** What the log says: people from the membership events, the epoch from the commits. */
+/** Reads the log: members and departed people from the membership events, the epoch from the commits. */
 async function replay({ groupId }: TestConversation): Promise<{ roster: string[]; departed: string[]; epoch: number }> {
   const rows = await harness.database.sql<{ eventNo: number; kind: number; sealedDid: Buffer }[]>`
     SELECT event_no AS "eventNo", kind, sealed_did AS "sealedDid" FROM events WHERE group_id = ${groupId} ORDER BY event_no`;
@@ -105,7 +105,7 @@ async function replay({ groupId }: TestConversation): Promise<{ roster: string[]
     if (kind === eventKinds.message) continue;
     const did = harness.privacy.unsealText('event-did', [groupId, eventNo], sealedDid);
     const joins = kind === eventKinds.joined;
-    expect(inside.get(did) ?? false, 'joins and departures take turns').toBe(!joins);
+    expect(inside.get(did) ?? false, 'joins and departures alternate').toBe(!joins);
     inside.set(did, joins);
   }
   const peopleWho = (are: boolean): string[] =>
@@ -118,13 +118,13 @@ async function replay({ groupId }: TestConversation): Promise<{ roster: string[]
 }
 
 // Safe because each change holds the conversation's lock from its check to its commit.
-test('sixteen at once change roles, leave, remove and add: there is always an admin, and the roster is what the log says', async () => {
+test('while 16 clients change roles, leave, remove and add, there is always an admin, and the roster equals the log', async () => {
   const people = randomPeople(10);
-  // Somebody stays who does nothing: the last member of a group may leave, and takes the last admin with them.
+  // One passive member stays, because the last member of a group may leave although they are its last admin.
   const [quiet = ''] = randomPeople(1);
   const conversation = await harness.createConversation([...people, quiet]);
   const counts = new Map<string, number>();
-  const state = { isRunning: true, looks: 0 };
+  const state = { isRunning: true, checks: 0 };
   const act = async (index: number): Promise<void> => {
     const server = required(servers[index % 2], 'a server');
     for (let round = 0; round < roundsPerActor; round++) {
@@ -136,8 +136,8 @@ test('sixteen at once change roles, leave, remove and add: there is always an ad
   };
   const watch = async (): Promise<void> => {
     while (state.isRunning) {
-      expect(await adminsOf(conversation), 'nobody is admin').not.toEqual([]);
-      state.looks += 1;
+      expect(await adminsOf(conversation), 'the conversation has no admin').not.toEqual([]);
+      state.checks += 1;
       await harness.server.clock.sleep(3);
     }
   };
@@ -145,16 +145,16 @@ test('sixteen at once change roles, leave, remove and add: there is always an ad
   await Promise.all([watch(), acting.finally(() => (state.isRunning = false))]);
 
   expect(counts.get('none'), 'hardly any change went through').toBeGreaterThan(80);
-  expect(state.looks).toBeGreaterThan(20);
+  expect(state.checks).toBeGreaterThan(20);
   const { members, needsRemovalCommit } = await rosterOf(conversation);
   const log = await replay(conversation);
   expect(members.map(({ did }) => did).toSorted()).toEqual(log.roster);
   expect(log.departed).toEqual(expect.arrayContaining(needsRemovalCommit));
-  const member = required(log.roster[0], 'somebody in the group');
+  const member = required(log.roster[0], 'a member');
   expect(await getEpoch(harness.server, { did: member }, conversation.id)).toBe(log.epoch);
 });
 
-test('of admins who step down, leave, demote and remove each other at once, one admin stays', async () => {
+test('when admins step down, leave, demote and remove each other at once, one admin stays', async () => {
   const [alice = '', bob = '', carol = '', dave = ''] = randomPeople(4);
   const outcomes = new Set<string>();
   for (let round = 0; round < 25; round++) {
@@ -174,9 +174,9 @@ test('of admins who step down, leave, demote and remove each other at once, one 
       [remove, alice, bob],
       [remove, bob, carol],
     ];
-    const turned = [...attempts.slice(round % attempts.length), ...attempts.slice(0, round % attempts.length)];
+    const rotated = [...attempts.slice(round % attempts.length), ...attempts.slice(0, round % attempts.length)];
     const codes = await Promise.all(
-      turned.map(([move, by, target], index) =>
+      rotated.map(([move, by, target], index) =>
         refusalOf(move(servers[index % 2] ?? servers[0], conversation, { by, target, commit: undefined })),
       ),
     );

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { listMessages } from '#domain/messages/list-messages.ts';
 import type { Message } from '#domain/messages/message.ts';
-import { memberPseudonym } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { randomPeople, refusalOf, sendRandom, startDomainHarness } from '../support/domain-harness.ts';
 import type { DomainHarness, TestServer } from '../support/domain-harness.ts';
@@ -28,10 +28,10 @@ async function readAll(server: TestServer, did: string, conversationId: string, 
 }
 
 // Safe because append_messages locks the counter row first and reads `last_seq` in a later statement.
-test('32 senders on two servers: seq runs 1, 2, 3, … and every reader sees the same list', async () => {
+test('messages of 32 senders on two servers get the seqs 1, 2, 3, …, and every reader gets the same list', async () => {
   const people = randomPeople(32);
   const conversation = await harness.createConversation(people);
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     people.flatMap((did, person) =>
       Array.from({ length: 20 }, async (_, nth) => {
         const msgId = newUuid();
@@ -39,7 +39,7 @@ test('32 senders on two servers: seq runs 1, 2, 3, … and every reader sees the
       }),
     ),
   );
-  const bySeq = answers.toSorted((a, b) => a.seq - b.seq);
+  const bySeq = responses.toSorted((a, b) => a.seq - b.seq);
   expect(bySeq.map(({ seq }) => seq)).toEqual(Array.from({ length: 640 }, (_, index) => index + 1));
   const lists = await Promise.all(
     people.slice(0, 8).map((did, index) => readAll(serverFor(index), did, conversation.id, 37 + index)),
@@ -52,20 +52,21 @@ test('32 senders on two servers: seq runs 1, 2, 3, … and every reader sees the
   }
 });
 
-// Safe because the duplicate probe runs in the statement after the lock: its snapshot includes whoever held the lock before.
-test('one msgId sent 16 times at once through two servers is one message, and all 16 get its answer', async () => {
+// Safe because duplicates are searched in a statement after the lock, whose snapshot includes the earlier holders of
+// the lock.
+test('one msgId sent 16 times at once through two servers is one message, and all 16 get its response', async () => {
   const [alice = '', bob = ''] = randomPeople(2);
   const conversation = await harness.createConversation([alice, bob]);
   for (let round = 0; round < 10; round++) {
     const msgId = newUuid();
     const noise = Array.from({ length: 8 }, (_, index) => sendRandom(serverFor(index), bob, { id: conversation.id }));
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 16 }, (_, index) => sendRandom(serverFor(index), alice, { id: conversation.id, msgId })),
     );
     await Promise.all(noise);
-    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
+    expect(new Set(responses.map((response) => JSON.stringify(response))).size).toBe(1);
     const stored = (await readAll(harness.server, bob, conversation.id, 100)).filter(({ id }) => id === msgId);
-    expect(stored.map(({ seq }) => seq)).toEqual([answers[0]?.seq]);
+    expect(stored.map(({ seq }) => seq)).toEqual([responses[0]?.seq]);
   }
   expect(await readAll(harness.server, bob, conversation.id, 100)).toHaveLength(90);
 });
@@ -94,7 +95,7 @@ test('a msgId that comes twice in one batch is one message, and the same id else
   expect(await readAll(harness.server, alice, two.id, 10)).toHaveLength(1);
 });
 
-test('in one statement every item gets its own verdict and its own bytes', async () => {
+test('in one statement every message gets its own result and is stored with its own bytes', async () => {
   const [alice = '', bob = '', mallory = ''] = randomPeople(3);
   const one = await harness.createConversation([alice, bob]);
   const two = await harness.createConversation([bob, alice]);
@@ -121,10 +122,10 @@ test('in one statement every item gets its own verdict and its own bytes', async
   await Promise.all(busy);
   expect(results.map(({ outcome }) => outcome)).toEqual([
     'stored',
-    'stranger',
+    'nonMember',
     'stored',
     'stale',
-    'stranger',
+    'nonMember',
     'stored',
     'stored',
   ]);
@@ -143,7 +144,7 @@ test('in one statement every item gets its own verdict and its own bytes', async
 test('batches over the same 100 conversations from two servers never deadlock', async () => {
   const people = randomPeople(4);
   const conversations = await Promise.all(Array.from({ length: 100 }, () => harness.createConversation(people)));
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     Array.from({ length: 4_000 }, (_, index) => {
       const { id } = conversations[(index * 7) % 100] ?? { id: '' };
       return sendRandom(serverFor(Math.floor(index / 3)), people[index % 4] ?? '', { id }).then(
@@ -151,11 +152,11 @@ test('batches over the same 100 conversations from two servers never deadlock', 
       );
     }),
   );
-  expect(new Set(answers).size).toBe(4_000);
-  expect(answers.filter((answer) => answer.endsWith(' 40'))).toHaveLength(100);
+  expect(new Set(responses).size).toBe(4_000);
+  expect(responses.filter((response) => response.endsWith(' 40'))).toHaveLength(100);
 });
 
-test('a stranger and a nonexistent conversation look the same to a sender', async () => {
+test('a non-member who sends gets the same refusal for a conversation as for one that does not exist', async () => {
   const [alice = '', mallory = ''] = randomPeople(2);
   const conversation = await harness.createConversation([alice]);
   const atReal = await refusalOf(sendRandom(harness.server, mallory, { id: conversation.id, epoch: 3 }));

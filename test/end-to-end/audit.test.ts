@@ -21,7 +21,7 @@ async function start(options: { servers?: number; env?: Record<string, string> }
   return (bed = await startTestBed(options));
 }
 
-/** What servers wrote, by kind and subject; each writes when it stops. */
+/** The counts that servers wrote, by kind and subject; each server writes when it stops. */
 async function totals(of: TestBed): Promise<Record<string, number>> {
   const sums: Record<string, number> = {};
   for (const { kind, subject, count } of await readAuditEvents(of.database.db, 3_600)) {
@@ -34,7 +34,7 @@ const nsid = (method: string): string => `blue.catbird.mls.${method}`;
 const address = '203.0.113.77';
 const network = '2001:db8:77:1';
 
-test('failures of every kind on two servers are counted, and whoever caused them is nowhere in the log', async () => {
+test('failures of every kind on two servers are counted, without the people and addresses that caused them', async () => {
   const limits = {
     RATE_LIMIT_REPORT_MEMBER: '1',
     TRUSTED_PROXY_CIDRS: '127.0.0.1/32',
@@ -51,32 +51,32 @@ test('failures of every kind on two servers are counted, and whoever caused them
   expect(created.status).toBe(200);
   const lxm = nsid('getEpoch');
   const search = `?convoId=${convoId}`;
-  const ask = async (client: typeof first, token: string, from = address): Promise<number> =>
+  const send = async (client: typeof first, token: string, from = address): Promise<number> =>
     (await client.raw('getEpoch', { token, search, headers: at(from) })).status;
   const nowSeconds = Math.floor(Date.now() / 1_000);
 
   for (const client of [first, second]) {
     const { account } = client;
     const used = client.token('getEpoch');
-    expect([await ask(client, used), await ask(client, used)]).toEqual([200, 401]);
-    expect(await ask(client, account.mintToken({ lxm, aud: 'did:web:elsewhere.test' }))).toBe(401);
+    expect([await send(client, used), await send(client, used)]).toEqual([200, 401]);
+    expect(await send(client, account.mintToken({ lxm, aud: 'did:web:elsewhere.test' }))).toBe(401);
     expect(
-      await ask(
+      await send(
         client,
         account.mintToken({ lxm, aud: client.server.serviceDid, iat: nowSeconds - 900, exp: nowSeconds - 700 }),
       ),
     ).toBe(401);
-    expect(await ask(client, client.token('getConvos'))).toBe(401);
-    expect(await ask(client, client.token('getEpoch'), 'nonsense')).toBe(400);
-    expect(await ask(client, client.token('getEpoch'), '198.51.100.1')).toBe(403);
+    expect(await send(client, client.token('getConvos'))).toBe(401);
+    expect(await send(client, client.token('getEpoch'), 'nonsense')).toBe(400);
+    expect(await send(client, client.token('getEpoch'), '198.51.100.1')).toBe(403);
     const report = await client.raw('reportMember', { body: '{}', headers: at(address) });
     const limited = await client.raw('reportMember', { body: '{}', headers: at(address) });
     expect([report.status, limited.status]).toEqual([400, 429]);
   }
   const forged = second.token('getEpoch').slice(0, -4);
-  const guesses: number[] = [];
-  for (let nth = 0; nth < 10; nth++) guesses.push(await ask(second, `${forged}AAA${nth}`, `${network}::9`));
-  expect(guesses.at(-1)).toBe(429);
+  const forgedStatuses: number[] = [];
+  for (let nth = 0; nth < 10; nth++) forgedStatuses.push(await send(second, `${forged}AAA${nth}`, `${network}::9`));
+  expect(forgedStatuses.at(-1)).toBe(429);
 
   const logged = running.servers.flatMap(({ logLines }) => logLines).join('');
   await Promise.all(running.servers.map((server) => server.stop()));
@@ -108,21 +108,21 @@ test('failures of every kind on two servers are counted, and whoever caused them
     expect(logged).not.toContain(word);
 });
 
-test('a normal day leaves nothing but the start and the stop', async () => {
+test('normal use records only the start and the stop', async () => {
   const running = await start();
   const people = [running.client(), running.client()];
   const [creator] = people;
-  if (creator === undefined) throw new Error('nobody is here');
+  if (creator === undefined) throw new Error('there is no creator');
   const { convoId } = await createCraftedConversation(creator, people.slice(1));
   for (const person of people) await person.call('getMessages', { convoId });
-  // Asking for what is not there is no attack.
+  // A request for a missing conversation is not counted.
   expect((await creator.refusal('getEpoch', { convoId: 'ab'.repeat(16) })).status).toBe(404);
   await running.server().stop();
   const kinds = Object.keys(await totals(running)).filter((word) => !word.startsWith('configuration '));
   expect(kinds).toEqual(['server started', 'server stopped']);
 });
 
-test('a server with another identity key leaves that in the log before it gives up', async () => {
+test('a server with another identity key records the mismatch before it exits', async () => {
   const running = await start();
   const wrong = { databaseUrl: running.database.url, plcUrl: running.plc.url, identityKey: newKeyRingText() };
   await expect(startTestServer(wrong)).rejects.toThrow('IDENTITY_KEY');
@@ -145,7 +145,7 @@ async function admin(of: TestBed, identityKey: string, ...args: string[]): Promi
   }
 }
 
-test('an operator sees what was counted and done, and a chain that somebody broke', { timeout: 40_000 }, async () => {
+test('an operator can list counts and actions, and verify detects a broken chain', { timeout: 40_000 }, async () => {
   const running = await start();
   await running.client().raw('getEpoch', { token: 'none' });
   await expect(openEventStream(running.client(), { ticket: 'forged' })).rejects.toThrow('BadTicket');

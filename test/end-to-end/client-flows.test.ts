@@ -3,7 +3,7 @@ import { ScriptedClient } from '../support/clients/scripted-client.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 
-// The eight flows of the public client, each with what goes wrong on its way; its devices are spread over two servers.
+// The eight flows of the public client, each with its typical failures; the devices are distributed over two servers.
 
 let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed({ servers: 2 })));
@@ -11,7 +11,7 @@ afterAll(() => bed?.stop());
 
 let created = 0;
 
-/** A new device of a new person, or of `owner`, registered. */
+/** Registers a new device of a new person, or of `owner`. */
 async function register(name: string, owner?: ScriptedClient): Promise<ScriptedClient> {
   const account = owner === undefined ? bed.account() : accounts.get(owner.did);
   if (account === undefined) throw new Error('an unknown owner');
@@ -26,7 +26,7 @@ async function people<const Names extends readonly string[]>(
   ...names: Names
 ): Promise<{ [Index in keyof Names]: ScriptedClient }> {
   const clients = [];
-  for (const name of names) clients.push(await register(`${name}'s telephone`));
+  for (const name of names) clients.push(await register(`${name}'s phone`));
   return clients as { [Index in keyof Names]: ScriptedClient };
 }
 
@@ -34,18 +34,18 @@ function expectSameGroup(convoId: string, ...clients: readonly ScriptedClient[])
   expect(new Set(clients.map((client) => client.secretsOf(convoId))).size).toBe(1);
 }
 
-test('1, 2: registers, and keeps the service stocked with packages that the device knows', async () => {
+test('1, 2: registers, and keeps packages published that the device has the keys of', async () => {
   const [alice] = await people('alice');
-  const stocked = await alice.replenishPackages();
-  expect(stocked).toBeGreaterThan(2);
-  expect(await alice.replenishPackages()).toBe(stocked);
+  const published = await alice.replenishPackages();
+  expect(published).toBeGreaterThan(2);
+  expect(await alice.replenishPackages()).toBe(published);
   alice.forgetPackages();
-  expect(await alice.syncPackages()).toMatchObject({ orphanedCount: stocked, deletedCount: stocked });
+  expect(await alice.syncPackages()).toMatchObject({ orphanedCount: published, deletedCount: published });
   expect((await alice.syncPackages()).serverHashes).toEqual([]);
-  expect(await alice.replenishPackages()).toBe(stocked);
+  expect(await alice.replenishPackages()).toBe(published);
 });
 
-test('3, 5, 6: creates a conversation; the others join with the Welcome, and all read each other', async () => {
+test("3, 5, 6: creates a conversation; the others join with the Welcome, and all can read each other's messages", async () => {
   const [alice, bob, carol] = await people('alice', 'bob', 'carol');
   const convoId = await alice.create('Birds', [bob, carol]);
   expect([await bob.join(convoId), await carol.join(convoId)]).toEqual(['welcome', 'welcome']);
@@ -59,14 +59,14 @@ test('3, 5, 6: creates a conversation; the others join with the Welcome, and all
   ]);
 });
 
-test('4: adds and removes, and after a lost race catches up and tries again', async () => {
+test('4: adds and removes members, and after EpochMismatch catches up and retries', async () => {
   const [alice, bob, carol, dora, erin] = await people('alice', 'bob', 'carol', 'dora', 'erin');
   const convoId = await alice.create('Owls', [bob, carol]);
   for (const client of [bob, carol]) await client.join(convoId);
   const attempts = await Promise.all([alice.add(convoId, [dora]), bob.add(convoId, [erin])]);
   expect(Math.max(...attempts)).toBeGreaterThan(1);
   for (const client of [dora, erin]) expect(await client.join(convoId)).toBe('welcome');
-  // Bob and the others know nothing of this yet: their next calls are refused, and they recover.
+  // Bob and the others have not seen this commit yet: their next calls are refused, and they recover.
   await alice.catchUp(convoId);
   expect(await alice.remove(convoId, carol)).toBe(1);
   await bob.send(convoId, 'Where is Carol?');
@@ -76,7 +76,7 @@ test('4: adds and removes, and after a lost race catches up and tries again', as
   await expect(carol.send(convoId, 'Let me in.')).rejects.toMatchObject({ status: 403 });
 });
 
-test('5: without a Welcome joins by external commit, and waits for a GroupInfo that is of this epoch', async () => {
+test('5: without a Welcome joins by external commit, and waits for a GroupInfo of the current epoch', async () => {
   const [alice, bob, carol] = await people('alice', 'bob', 'carol');
   const convoId = await alice.create('Larks', [bob], [carol]);
   await bob.join(convoId);
@@ -97,41 +97,41 @@ test('5: without a Welcome joins by external commit, and waits for a GroupInfo t
   await bob.disconnect();
 });
 
-test('5: throws a Welcome away that it cannot open, and asks to be added when nothing else helps', async () => {
+test('5: discards a Welcome that it cannot open, and finally asks to be added again', async () => {
   const [alice, bob] = await people('alice', 'bob');
   const convoId = await alice.create('Rooks', [bob]);
-  const reinstalled = await register("bob's telephone, reinstalled", bob);
+  const reinstalled = await register("bob's phone, reinstalled", bob);
   expect(await reinstalled.join(convoId)).toBe('external');
   await alice.catchUp(convoId);
   expectSameGroup(convoId, alice, reinstalled);
 
   await alice.connect();
-  const lost = await register("bob's tablet", bob);
-  expect(await lost.requestReaddition(convoId)).toBe(1);
+  const withoutState = await register("bob's tablet", bob);
+  expect(await withoutState.requestReaddition(convoId)).toBe(1);
   await alice.stream.next('readditionRequestedEvent', ({ userDid }) => userDid === bob.did);
   const additions = await alice.pendingAdditions();
-  const addition = additions.find(({ deviceId }) => deviceId === lost.deviceId);
-  expect(await alice.addNewDevice(addition ?? expect.fail('nothing waits'))).toBe(true);
-  expect(await lost.join(convoId)).toBe('welcome');
+  const addition = additions.find(({ deviceId }) => deviceId === withoutState.deviceId);
+  expect(await alice.addNewDevice(addition ?? expect.fail('no addition is pending'))).toBe(true);
+  expect(await withoutState.join(convoId)).toBe('welcome');
   await reinstalled.catchUp(convoId);
-  expectSameGroup(convoId, alice, reinstalled, lost);
+  expectSameGroup(convoId, alice, reinstalled, withoutState);
   await alice.disconnect();
 });
 
-test('6: a message of an epoch that has ended is encrypted again', async () => {
+test('6: a message of a past epoch is encrypted again', async () => {
   const [alice, bob, carol] = await people('alice', 'bob', 'carol');
   const convoId = await alice.create('Wrens', [bob]);
   await bob.join(convoId);
   await alice.add(convoId, [carol]);
   await carol.join(convoId);
-  expect(await bob.send(convoId, 'Late, but whole.')).toBe(2);
+  expect(await bob.send(convoId, 'Late, but complete.')).toBe(2);
   for (const client of [alice, carol]) {
     await client.catchUp(convoId);
-    expect(client.textsOf(convoId)).toEqual(['Late, but whole.']);
+    expect(client.textsOf(convoId)).toEqual(['Late, but complete.']);
   }
 });
 
-test('7: receives while connected, and what came meanwhile after it reconnects', async () => {
+test('7: receives while connected, and gets missed messages after it reconnects', async () => {
   const [alice, bob] = await people('alice', 'bob');
   const convoId = await alice.create('Terns', [bob]);
   await bob.join(convoId);
@@ -149,7 +149,7 @@ test('7: receives while connected, and what came meanwhile after it reconnects',
   await bob.disconnect();
 });
 
-test('8: a new device is added by one member who hears of it, and reads on', async () => {
+test('8: a new device is added by one member who gets the event, and can then read', async () => {
   const [alice, bob, carol] = await people('alice', 'bob', 'carol');
   const convoId = await alice.create('Kites', [bob, carol]);
   for (const client of [bob, carol]) {
@@ -157,7 +157,7 @@ test('8: a new device is added by one member who hears of it, and reads on', asy
     await client.connect();
   }
   const tablet = await register("alice's tablet", alice);
-  const heard = [];
+  const additions = [];
   for (const client of [bob, carol]) {
     const event = await client.stream.next('newDeviceEvent', ({ deviceId }) => deviceId === tablet.deviceId);
     expect(event).toMatchObject({
@@ -165,11 +165,11 @@ test('8: a new device is added by one member who hears of it, and reads on', asy
       userDid: alice.did,
       deviceCredentialDid: `${alice.did}#${tablet.deviceId}`,
     });
-    heard.push({ id: event.pendingAdditionId, convoId });
+    additions.push({ id: event.pendingAdditionId, convoId });
   }
-  const [ofBob, ofCarol] = heard;
+  const [ofBob, ofCarol] = additions;
   expect(ofBob).toEqual(ofCarol);
-  const addition = ofBob ?? expect.fail('nobody heard of it');
+  const addition = ofBob ?? expect.fail('no event arrived');
   const added = await Promise.all([bob.addNewDevice(addition), carol.addNewDevice(addition)]);
   expect(added.filter(Boolean)).toHaveLength(1);
   expect(await tablet.join(convoId)).toBe('welcome');

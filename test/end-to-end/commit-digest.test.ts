@@ -23,7 +23,7 @@ afterAll(() => bed.stop());
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const hex = (bytes: Uint8Array | undefined): string | undefined => bytes && Buffer.from(bytes).toString('hex');
 
-interface Seen {
+interface CommitDigest {
   readonly epoch: number;
   readonly digest: string | undefined;
 }
@@ -33,15 +33,15 @@ interface View {
   readonly digest?: Uint8Array | undefined;
 }
 
-/** Commits among the messages that were seen; other messages have no digest. */
-function commitsAmong(views: readonly View[]): Seen[] {
+/** The commits among these messages; other messages have no digest. */
+function commitsAmong(views: readonly View[]): CommitDigest[] {
   for (const { messageType, digest } of views) if (messageType !== 'commit') expect(digest).toBeUndefined();
   return views
     .filter(({ messageType }) => messageType === 'commit')
     .map(({ epoch, digest }) => ({ epoch, digest: hex(digest) }));
 }
 
-test('everybody recognises their own commits by digest and epoch, also whoever joined by one, wherever commits are served', async () => {
+test('each committer can identify their own commit by digest and epoch in every response with commits', async () => {
   const { convoId, groupId } = await createCraftedConversation(alice, [bob]);
   const sockets = await Promise.all([alice, bob, carol].map((client) => openEventStream(client)));
   const responses = await Promise.all([alice, bob, carol].map((client) => openServerSentEvents(client)));
@@ -49,11 +49,11 @@ test('everybody recognises their own commits by digest and epoch, also whoever j
 
   const added = craftCommit(groupId, 0);
   await alice.call('addMembers', { convoId, didList: [carol.did], commit: added.toString('base64') });
-  const returned = craftExternalCommit({ groupId, epoch: 1, did: bob.did });
-  await bob.call('processExternalCommit', { convoId, externalCommit: returned.toString('base64') });
+  const rejoined = craftExternalCommit({ groupId, epoch: 1, did: bob.did });
+  await bob.call('processExternalCommit', { convoId, externalCommit: rejoined.toString('base64') });
   await sendCrafted(bob, { convoId, groupId }, { epoch: 2 });
 
-  const made = [added, returned].map((commit, index) => ({ epoch: index + 1, digest: sha256(commit) }));
+  const made = [added, rejoined].map((commit, index) => ({ epoch: index + 1, digest: sha256(commit) }));
   for (const stream of [...sockets, ...responses]) {
     await stream.next('messageEvent', ({ message }) => message.convoId === convoId && message.seq === 4);
     const views = stream.events.flatMap((event) =>
@@ -73,7 +73,7 @@ test('everybody recognises their own commits by digest and epoch, also whoever j
   await Promise.all(sockets.map((stream) => stream.close()));
 });
 
-test('of two members who commit at once, the digest tells who won', async () => {
+test('the digest shows which of several concurrent commits was accepted', async () => {
   const { convoId, groupId } = await createCraftedConversation(alice, [bob, carol]);
   const stream = await openEventStream(alice);
   const people = [alice, bob, carol];
@@ -89,7 +89,7 @@ test('of two members who commit at once, the digest tells who won', async () => 
   );
   const winner = outcomes.findIndex(({ status }) => status === 'fulfilled');
   const { message } = await stream.next('messageEvent', (event) => event.message.convoId === convoId);
-  expect(hex(message.digest)).toBe(sha256(required(commits[winner], 'the commit that won')));
+  expect(hex(message.digest)).toBe(sha256(required(commits[winner], 'the accepted commit')));
   expect(hex(message.digest)).not.toBe(sha256(newSecret(10)));
   await stream.close();
 });

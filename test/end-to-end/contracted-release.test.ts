@@ -25,9 +25,9 @@ const identityKey = newKeyRingText();
 let release: PreviousRelease;
 let plc: LoopbackPlc;
 let database: TestDatabase;
-let former: ChildServer;
+let earlierServer: ChildServer;
 
-function startFormer(): Promise<ChildServer> {
+function startEarlierServer(): Promise<ChildServer> {
   const env = { ...testEnvironment({ plcUrl: plc.url }), DATABASE_URL: database.url, IDENTITY_KEY: identityKey };
   return startChildServer('server', release.settingsOf(env), release.folder);
 }
@@ -38,41 +38,41 @@ beforeAll(async () => {
   plc = await startLoopbackPlc();
   database = await createTestDatabase({ schema: 'empty', poolSize: 3 });
   await release.migrateUp(database.url);
-  former = await startFormer();
+  earlierServer = await startEarlierServer();
 }, 60_000);
 afterAll(async () => {
-  await former?.end('SIGTERM');
+  await earlierServer?.end('SIGTERM');
   await plc?.close();
   await database?.close();
   await release?.remove();
 });
 
 describe.skipIf(!hasContractedRelease)('after a migration that contracts (git history needed)', () => {
-  test('its data stay, its server is not ready any more and does not start again', async () => {
+  test('the data stay, and the earlier server becomes unready and does not start again', async () => {
     const [alice, bob] = [createAccount(plc), createAccount(plc)];
     const serviceDid = testEnvironment({ plcUrl: plc.url })['SERVICE_DID'] ?? '';
     const at = (url: string) => (account: typeof alice) => createXrpcClient({ server: { url, serviceDid }, account });
-    const [one, two] = [at(former.url)(alice), at(former.url)(bob)];
+    const [one, two] = [at(earlierServer.url)(alice), at(earlierServer.url)(bob)];
     await registerTestDevice(two);
     const conversation = await createCraftedConversation(one, [two]);
     const { seq } = await sendCrafted(one, conversation);
     expect((await migrateUp(database)).length).toBeGreaterThan(1);
-    const isReady = async (): Promise<boolean> => (await fetch(`${former.url}/readyz`)).status === 200;
+    const isReady = async (): Promise<boolean> => (await fetch(`${earlierServer.url}/readyz`)).status === 200;
     for (let attempt = 0; attempt < 100 && (await isReady()); attempt++) await systemClock.sleep(100);
     expect(await isReady()).toBe(false);
-    await expect(startFormer()).rejects.toThrow('the server ended');
+    await expect(startEarlierServer()).rejects.toThrow('the server ended');
 
-    const today = await startTestServer({ databaseUrl: database.url, plcUrl: plc.url, identityKey });
+    const currentServer = await startTestServer({ databaseUrl: database.url, plcUrl: plc.url, identityKey });
     try {
-      const { messages } = await at(today.url)(bob).call('getMessages', { convoId: conversation.convoId });
+      const { messages } = await at(currentServer.url)(bob).call('getMessages', { convoId: conversation.convoId });
       expect(messages.map((message) => message.seq)).toEqual([seq]);
-      expect((await at(today.url)(bob).call('getConvos', {})).conversations).toHaveLength(1);
+      expect((await at(currentServer.url)(bob).call('getConvos', {})).conversations).toHaveLength(1);
     } finally {
-      await today.stop();
+      await currentServer.stop();
     }
   }, 60_000);
 
-  test('the schema that came of it is the same as that of a new database', async () => {
+  test('the migrated schema is the same as that of a new database', async () => {
     const fresh = await createTestDatabase({ poolSize: 1 });
     try {
       expect(await readShape(database.sql)).toEqual(await readShape(fresh.sql));

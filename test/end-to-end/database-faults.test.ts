@@ -60,13 +60,13 @@ function startPostgres(): Promise<EmbeddedPostgres> {
   return startEmbeddedPostgres({ dataDir: folder, clock: systemClock, durability: 'fast' });
 }
 
-/** Postgres and its backends: it leads a process group of its own. */
+/** Signals Postgres and its backends, which are in a separate process group. */
 function signalPostgres(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
   const [pid = ''] = readFileSync(join(folder, 'postgres', 'postmaster.pid'), 'utf8').split('\n');
   for (const child of childrenOf(Number(pid))) process.kill(child, signal);
 }
 
-/** Backends are sessions of their own, so the tree is walked. */
+/** Backends have their own sessions, so the function walks the process tree. */
 function childrenOf(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
     .trim()
@@ -93,7 +93,7 @@ const faults: readonly { name: string; begin: () => Promise<unknown>; end: () =>
     },
   },
   ...(['refuse', 'close', 'silent'] as const).map((mode) => ({
-    name: `is behind something that says "${mode}"`,
+    name: `is behind a proxy in mode "${mode}"`,
     begin: () => proxy.setMode(mode),
     end: () => proxy.setMode('pass'),
   })),
@@ -121,7 +121,7 @@ function newGroupId(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('hex');
 }
 
-/** Opens a stream of events and lets it go. */
+/** Opens an event stream and closes it. */
 async function openStream(): Promise<RawResponse> {
   const response = await fetch(`${server.url}/xrpc/blue.catbird.mls.streamConvoEvents`, {
     headers: { Authorization: `Bearer ${bob.token('streamConvoEvents')}` },
@@ -151,7 +151,7 @@ async function observe(kind: string, ask: () => Promise<RawResponse>): Promise<O
 }
 
 test.for(faults)(
-  'while Postgres $name every answer comes in time, and all is well afterwards',
+  'while Postgres $name every response comes in time, and requests succeed afterwards',
   { timeout: 90_000 },
   async (fault) => {
     const answers: Promise<Observed>[] = [];
@@ -182,7 +182,7 @@ test.for(faults)(
       await systemClock.sleep(350);
     }
     const observed = await Promise.all(answers);
-    // With a pause that grows, ten connections try a few times a second.
+    // With growing pauses, ten connections make a few attempts a second.
     expect(proxy.accepted() - acceptedBefore).toBeLessThan(400);
     await fault.end();
 
@@ -195,7 +195,7 @@ test.for(faults)(
       expect(tookMs, path).toBeLessThan(answerMsMax);
       if (path !== '/readyz') expect(status, path).toBe(200);
     }
-    // More at once than there are connections, again and again: none was lost.
+    // More concurrent requests than connections, repeatedly, show that no connection was lost.
     await expect
       .poll(
         async () => {

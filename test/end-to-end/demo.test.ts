@@ -12,8 +12,8 @@ import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { projectRoot } from '../conventions/source-tree.ts';
 
-const told: string[] = [];
-/** Sent with every request of the scene, and looked for afterwards. */
+const lines: string[] = [];
+/** The tokens of all requests in the demo, searched for afterwards. */
 const tokens: string[] = [];
 let bed: TestBed;
 let people: People;
@@ -33,13 +33,13 @@ beforeAll(async () => {
       return token;
     };
   }
-  const narrate = createDemoOutput((line) => void told.push(line));
-  facts = await runScenario({ server: bed.server(), people, narrate });
+  const output = createDemoOutput((line) => void lines.push(line));
+  facts = await runScenario({ server: bed.server(), people, output });
 });
 afterAll(() => bed.stop());
 
-/** Everything that could tell who was there: DIDs, names, tokens and the parts of tokens, the address. */
-function tellTales(): string[] {
+/** Everything that could identify the people: DIDs, names, tokens and their parts, and the address. */
+function identifyingTexts(): string[] {
   const { alice, bob, carol } = people;
   const persons = [alice, bob, carol].flatMap(({ did, deviceName, name }) => [did, deviceName, `${name}'s`]);
   return [
@@ -50,31 +50,31 @@ function tellTales(): string[] {
   ];
 }
 
-test('the scene plays: add, talk, catch up by cursor, remove', () => {
-  expect(told.join('\n')).toMatch(/Bob comes back with his cursor and gets:[^]*"Page ninety!"[^]*"Too late\."/);
-  expect(told.every((line) => line.length <= 100)).toBe(true);
+test('the demo adds a member, exchanges messages, catches up by cursor and removes a member', () => {
+  expect(lines.join('\n')).toMatch(/Bob reconnects with his cursor and gets:[^]*"Page ninety!"[^]*"Too late\."/);
+  expect(lines.every((line) => line.length <= 100)).toBe(true);
   expect(tokens.length).toBeGreaterThan(25);
 });
 
-test('afterwards no table holds a DID, a name, a token or an address, encoded or hashed', async () => {
-  const scanner = createLeakScanner(tellTales());
+test('afterwards no table contains a DID, a name, a token or an address, encoded or hashed', async () => {
+  const scanner = createLeakScanner(identifyingTexts());
   const dump = await dumpTables(bed.database.sql);
   expect([...dump].flatMap(([table, bytes]) => scanner.scan(table, bytes))).toEqual([]);
-  const holds = [...dump.values()].reduce((size, bytes) => size + bytes.length, 0);
-  expect(holds, 'the dump is empty').toBeGreaterThan(10_000);
+  const sizeBytes = [...dump.values()].reduce((size, bytes) => size + bytes.length, 0);
+  expect(sizeBytes, 'the dump is empty').toBeGreaterThan(10_000);
   const groupId = createLeakScanner([facts.convoId]);
   expect(dump.size > 0 && [...dump].flatMap(([table, bytes]) => groupId.scan(table, bytes))).not.toEqual([]);
 });
 
-test('afterwards the log at level trace holds none of these and no conversation id', () => {
+test('afterwards the log at level trace contains none of these and no conversation id', () => {
   const { logLines } = bed.server();
   expect(logLines.some((line) => line.includes('server_listening'))).toBe(true);
-  const scanner = createLeakScanner([...tellTales(), facts.convoId]);
+  const scanner = createLeakScanner([...identifyingTexts(), facts.convoId]);
   expect(scanner.scan('log', Buffer.from(logLines.join('')))).toEqual([]);
 });
 
-test('afterwards the metrics hold none of these either', async () => {
-  const scanner = createLeakScanner([...tellTales(), facts.convoId]);
+test('afterwards the metrics contain none of these either', async () => {
+  const scanner = createLeakScanner([...identifyingTexts(), facts.convoId]);
   const response = await fetch(`http://127.0.0.1:${bed.server().adminPort}/metrics`);
   const metrics = await response.text();
   expect(metrics).toContain('sendMessage');
@@ -89,7 +89,7 @@ test('npm run demo exits 0 and leaves no folder behind', { timeout: 60_000 }, as
   const child = spawn(process.execPath, ['bin/demo.ts'], { cwd: projectRoot, stdio: ['ignore', 'pipe', 'pipe'] });
   const [output, errors, [exitCode]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
   expect([exitCode, errors]).toEqual([0, '']);
-  expect(output).toContain('Everything went as told');
+  expect(output).toContain('Every step succeeded');
   expect(output.split('\n').every((line) => line.length <= 100)).toBe(true);
   expect((await demoFolders()).filter((name) => !before.includes(name))).toEqual([]);
 });

@@ -15,7 +15,6 @@ afterAll(() => bed.stop());
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
-/** A person with one MLS client. */
 interface Person {
   readonly client: XrpcClient;
   readonly mls: MlsMember;
@@ -28,11 +27,14 @@ async function person(client = bed.client()): Promise<Person> {
 interface Group {
   readonly convoId: string;
   readonly groupId: Buffer;
-  /** The creator, alone in the MLS group so far. */
+  /** The creator, the only leaf of the MLS group so far. */
   readonly creator: Person;
 }
 
-/** A group at epoch 0 with its GroupInfo; `members` are on the list, but none of their devices is in yet. */
+/**
+ * A group at epoch 0 with its GroupInfo; `members` are members of the conversation, but none of their devices is in the
+ * group yet.
+ */
 async function newGroup(members: readonly Person[] = []): Promise<Group> {
   const creator = await person();
   const groupId = newSecret(16);
@@ -47,8 +49,7 @@ async function newGroup(members: readonly Person[] = []): Promise<Group> {
   return { convoId, groupId, creator };
 }
 
-/** How somebody goes in. */
-interface Entrance {
+interface JoinOptions {
   readonly mode?: 'join' | 'resync';
   readonly pskHash?: string;
   readonly idempotencyKey?: string;
@@ -56,22 +57,22 @@ interface Entrance {
 
 type Joined = ResponseOf<'processExternalCommit'>;
 
-/** Fetches the GroupInfo and goes in by external commit, once; on success the client is in the new epoch. */
-async function goIn({ client, mls }: Person, convoId: string, entrance: Entrance = {}): Promise<Joined> {
-  const { mode = 'join', ...shown } = entrance;
-  const { groupInfo } = await client.call('getGroupInfo', { convoId, pskHash: shown.pskHash });
+/** Fetches the GroupInfo and joins by external commit, once; on success the client is in the new epoch. */
+async function join({ client, mls }: Person, convoId: string, options: JoinOptions = {}): Promise<Joined> {
+  const { mode = 'join', ...rest } = options;
+  const { groupInfo } = await client.call('getGroupInfo', { convoId, pskHash: rest.pskHash });
   const made = await mls.externalJoin(Buffer.from(groupInfo, 'base64'), mode);
   const joined = await client.call('processExternalCommit', {
     convoId,
     externalCommit: base64(made.commit),
     groupInfo: base64(made.groupInfo),
-    ...shown,
+    ...rest,
   });
   mls.acceptCommit();
   return joined;
 }
 
-/** Lets `reader` apply every commit behind its epoch. */
+/** Applies every commit after the client's epoch. */
 async function catchUp({ client, mls }: Person, convoId: string): Promise<void> {
   const { commits } = await client.call('getCommits', { convoId, fromEpoch: mls.epoch + 1 });
   for (const { commitData } of commits) await mls.receive(commitData);
@@ -89,26 +90,26 @@ const refusalOf = async (task: Promise<unknown>): Promise<string> => {
   } catch (error) {
     return (error as XrpcFailure).error;
   }
-  return 'answered';
+  return 'ok';
 };
 
-describe('who may enter by external commit', () => {
-  test('a member with a new device, and one who lost the state, who then reads along with everybody', async () => {
+describe('who may join by external commit:', () => {
+  test("a member with a new device, or who lost the state, and who then has the group's secrets", async () => {
     const bob = await person();
     const { convoId, creator } = await newGroup([bob]);
-    const joined = await goIn(bob, convoId);
+    const joined = await join(bob, convoId);
     expect([joined.epoch, Date.parse(joined.rejoinedAt) % 60_000]).toEqual([1, 0]);
     const restored = { client: bob.client, mls: bob.mls.inAnotherGroup() };
-    expect((await goIn(restored, convoId, { mode: 'resync' })).epoch).toBe(2);
+    expect((await join(restored, convoId, { mode: 'resync' })).epoch).toBe(2);
     await catchUp(creator, convoId);
     expect(creator.mls.members()).toEqual([creator.client.did, bob.client.did]);
     expect(creator.mls.epochAuthenticator).toBe(restored.mls.epochAuthenticator);
     expect(await rosterOf(creator, convoId)).toHaveLength(2);
-    const stranger = await person();
-    expect(await refusalOf(goIn(stranger, convoId))).toBe('ConvoNotFound');
+    const nonMember = await person();
+    expect(await refusalOf(join(nonMember, convoId))).toBe('ConvoNotFound');
   });
 
-  test('somebody who left, after asking; not somebody who was removed, also not with an invite', async () => {
+  test('a person who left, after a rejoin request; not a removed member, even with an invite', async () => {
     const [bob, carol] = [await person(), await person()];
     const { convoId, groupId, creator } = await newGroup([bob, carol]);
     await bob.client.call('leaveConvo', { convoId });
@@ -116,7 +117,7 @@ describe('who may enter by external commit', () => {
     expect(await refusalOf(bob.client.call('getGroupInfo', { convoId })), 'the roster').toBe('NotMember');
     const { bytes } = await bob.mls.createKeyPackage();
     await bob.client.call('rejoin', { convoId, keyPackage: base64(bytes) });
-    expect((await goIn(bob, convoId)).epoch).toBe(1);
+    expect((await join(bob, convoId)).epoch).toBe(1);
     expect(await rosterOf(creator, convoId)).toEqual([creator.client.did, bob.client.did]);
 
     const pskHash = newSecret(32).toString('hex');
@@ -127,7 +128,7 @@ describe('who may enter by external commit', () => {
     expect(await refusal).toMatchObject({ status: 403, error: 'NotMember' });
   });
 
-  test('not somebody who left and was then removed; the commit that carries out a leave removes nobody', async () => {
+  test('not a person who left and was then removed; a commit that only completes a leave does not count as a removal', async () => {
     const bob = await person();
     const { convoId, groupId, creator } = await newGroup([bob]);
     await bob.client.call('leaveConvo', { convoId });
@@ -142,21 +143,21 @@ describe('who may enter by external commit', () => {
     await creator.client.call('removeMember', { ...removal, idempotencyKey: newUuid() });
     expect((await bob.client.refusal('processExternalCommit', join(2))).error).toBe('NotMember');
     await creator.client.call('addMembers', { convoId, didList: [bob.client.did] });
-    expect(await rosterOf(bob, convoId), 'added anew').toHaveLength(2);
+    expect(await rosterOf(bob, convoId), 'added again').toHaveLength(2);
   });
 
-  test('a stranger with an invite, who becomes a member with the commit and hears the group from it on', async () => {
+  test('a non-member with an invite, who becomes a member with the commit and gets events from then on', async () => {
     const { convoId, creator } = await newGroup();
     const dave = await person();
     const stream = await openEventStream(dave.client);
-    const heard = await openEventStream(creator.client);
+    const creatorStream = await openEventStream(creator.client);
     const pskHash = newSecret(32).toString('hex');
     await creator.client.call('createInvite', { convoId, pskHash });
-    expect(await refusalOf(goIn(dave, convoId, { pskHash: newSecret(32).toString('hex') }))).toBe('ConvoNotFound');
-    expect((await goIn(dave, convoId, { pskHash: pskHash.toUpperCase() })).epoch).toBe(1);
+    expect(await refusalOf(join(dave, convoId, { pskHash: newSecret(32).toString('hex') }))).toBe('ConvoNotFound');
+    expect((await join(dave, convoId, { pskHash: pskHash.toUpperCase() })).epoch).toBe(1);
     const { message } = await stream.next('messageEvent');
     expect([message.messageType, message.epoch]).toEqual(['commit', 1]);
-    for (const each of [stream, heard]) {
+    for (const each of [stream, creatorStream]) {
       expect(await each.next('membershipChangeEvent')).toMatchObject({ did: dave.client.did, action: 'joined' });
     }
     await catchUp(creator, convoId);
@@ -167,10 +168,10 @@ describe('who may enter by external commit', () => {
       [dave.client.did, false],
     ]);
     expect((await dave.client.call('getMessages', { convoId })).messages.map(({ seq }) => seq)).toEqual([1]);
-    await Promise.all([stream.close(), heard.close()]);
+    await Promise.all([stream.close(), creatorStream.close()]);
   });
 
-  test('an invite may be shown by the id of an external PSK in the commit alone', async () => {
+  test('an invite may be presented only by the id of an external PSK in the commit', async () => {
     const { convoId, groupId, creator } = await newGroup();
     const erin = bed.client();
     const psk = newSecret(32);
@@ -181,13 +182,13 @@ describe('who may enter by external commit', () => {
     });
     expect((await erin.refusal('processExternalCommit', join(newSecret(32)))).error).toBe('ConvoNotFound');
     const removing = await erin.refusal('processExternalCommit', join(psk, 1));
-    expect(removing.error, "a newcomer's commit removes somebody else").toBe('InvalidCommit');
+    expect(removing.error, 'the commit of a new member removes another member').toBe('InvalidCommit');
     expect(await erin.call('processExternalCommit', join(psk))).toMatchObject({ epoch: 1 });
   });
 });
 
 describe('an external commit', () => {
-  test('must be one, of this group, in the name of the caller; a refusal leaves nothing behind', async () => {
+  test("must be an external commit of this group with the caller's credential; a refusal changes nothing", async () => {
     const bob = await person();
     const { convoId, groupId, creator } = await newGroup([bob]);
     const { did } = bob.client;
@@ -196,11 +197,11 @@ describe('an external commit', () => {
     creator.mls.rejectCommit();
     const bad: Record<string, Uint8Array | string> = {
       "a member's commit": committed.commit,
-      'in the name of somebody else': craftExternalCommit({ ...ofBob, did: creator.client.did }),
+      'with the credential of another person': craftExternalCommit({ ...ofBob, did: creator.client.did }),
       'with a device in the credential': craftExternalCommit({ ...ofBob, did: `${did}#phone` }),
       'of another group': craftExternalCommit({ ...ofBob, groupId: newSecret(16) }),
       'that removes two leaves': craftExternalCommit({ ...ofBob, removes: 2 }),
-      'with bytes behind it': Buffer.concat([craftExternalCommit(ofBob), Buffer.of(0)]),
+      'with extra bytes at the end': Buffer.concat([craftExternalCommit(ofBob), Buffer.of(0)]),
       'that is no base64': '!',
     };
     for (const [name, bytes] of Object.entries(bad)) {
@@ -218,14 +219,14 @@ describe('an external commit', () => {
     expect((await bob.client.call('getMessages', { convoId })).messages).toEqual([]);
   });
 
-  test('sent again gets its first answer, by its bytes or its idempotency key', async () => {
+  test('sent again gets its first result, by its bytes or its idempotency key', async () => {
     const bob = await person();
     const { convoId, groupId, creator } = await newGroup([bob]);
     const idempotencyKey = newUuid();
     const externalCommit = base64(craftExternalCommit({ groupId, epoch: 0, did: bob.client.did }));
     const input = { convoId, externalCommit, idempotencyKey };
-    const answers = await Promise.all(Array.from({ length: 4 }, () => bob.client.call('processExternalCommit', input)));
-    expect(new Set(answers.map(({ epoch }) => epoch))).toEqual(new Set([1]));
+    const results = await Promise.all(Array.from({ length: 4 }, () => bob.client.call('processExternalCommit', input)));
+    expect(new Set(results.map(({ epoch }) => epoch))).toEqual(new Set([1]));
     expect(await bob.client.call('processExternalCommit', { convoId, externalCommit })).toMatchObject({ epoch: 1 });
     const another = base64(craftExternalCommit({ groupId, epoch: 1, did: bob.client.did }));
     const refusal = bob.client.refusal('processExternalCommit', { ...input, externalCommit: another });
@@ -233,7 +234,7 @@ describe('an external commit', () => {
     expect(await creator.client.call('getEpoch', { convoId })).toMatchObject({ currentEpoch: 1 });
   });
 
-  test('makes the stored GroupInfo out of date unless it brings one; an old one is never served', async () => {
+  test('makes the stored GroupInfo unavailable unless the call includes a new one', async () => {
     const bob = await person();
     const { convoId, groupId, creator } = await newGroup([bob]);
     const externalCommit = base64(craftExternalCommit({ groupId, epoch: 0, did: bob.client.did }));
@@ -244,12 +245,12 @@ describe('an external commit', () => {
   });
 });
 
-// Safe because the epoch is compared under the conversation's row lock, and the GroupInfo is stored with the commit that made it.
-test('16 people of every kind go for one epoch at once: one wins each time, and all are in at the end', async () => {
+// Safe because the epoch is compared under the conversation's row lock, and the GroupInfo is stored with its commit.
+test('16 people of every kind commit for one epoch concurrently: one succeeds each time, and all have joined at the end', async () => {
   const people = await Promise.all(Array.from({ length: 16 }, () => person()));
-  const [members, leavers, invited] = [people.slice(0, 6), people.slice(6, 10), people.slice(10)];
-  const { convoId, creator } = await newGroup([...members, ...leavers]);
-  for (const { client, mls } of leavers) {
+  const [members, departed, invited] = [people.slice(0, 6), people.slice(6, 10), people.slice(10)];
+  const { convoId, creator } = await newGroup([...members, ...departed]);
+  for (const { client, mls } of departed) {
     await client.call('leaveConvo', { convoId });
     await client.call('rejoin', { convoId, keyPackage: base64((await mls.createKeyPackage()).bytes) });
   }
@@ -261,7 +262,7 @@ test('16 people of every kind go for one epoch at once: one wins each time, and 
     const at = { client: bed.client({ account: one.client.account, server: index % 2 }), mls: one.mls };
     for (let attempt = 0; attempt < 64; attempt++) {
       try {
-        return (await goIn(at, convoId, invited.includes(one) ? { pskHash } : {})).epoch;
+        return (await join(at, convoId, invited.includes(one) ? { pskHash } : {})).epoch;
       } catch (error) {
         const { error: name, body } = error as XrpcFailure;
         expect(name).toBe('EpochMismatch');
@@ -269,18 +270,18 @@ test('16 people of every kind go for one epoch at once: one wins each time, and 
         one.mls.rejectCommit();
       }
     }
-    return expect.fail('never got in');
+    return expect.fail('did not join');
   };
   const epochs = await Promise.all(people.map(race));
   expect(epochs.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 16 }, (_, index) => index + 1));
-  expect(losses.length, 'they did not race').toBeGreaterThanOrEqual(15);
+  expect(losses.length, 'the number of lost races').toBeGreaterThanOrEqual(15);
   expect(losses.every((epoch) => epoch >= 1 && epoch <= 16)).toBe(true);
 
   await catchUp(creator, convoId);
-  const everybody = [creator, ...people].map(({ client }) => client.did).toSorted();
-  expect(creator.mls.members().toSorted()).toEqual(everybody);
-  expect((await rosterOf(creator, convoId)).toSorted()).toEqual(everybody);
-  const last = required(people[epochs.indexOf(16)], 'the last one in');
+  const allDids = [creator, ...people].map(({ client }) => client.did).toSorted();
+  expect(creator.mls.members().toSorted()).toEqual(allDids);
+  expect((await rosterOf(creator, convoId)).toSorted()).toEqual(allDids);
+  const last = required(people[epochs.indexOf(16)], 'the last one to join');
   expect(last.mls.epochAuthenticator).toBe(creator.mls.epochAuthenticator);
   const { invites } = await creator.client.call('listInvites', { convoId });
   expect(invites.map((invite) => [invite.inviteId, invite.useCount])).toEqual([[inviteId, invited.length]]);

@@ -21,8 +21,8 @@ afterAll(() => bed?.stop());
 
 const duplicates = 16;
 
-/** The same call at once, half of it to each server. */
-function callTogether<Name extends MethodName>(
+/** Concurrent duplicates of a call, half of them to each server. */
+function callConcurrently<Name extends MethodName>(
   client: XrpcClient,
   name: Name,
   request: RequestOf<Name>,
@@ -47,42 +47,42 @@ function newConversation(idempotencyKey: string, others: readonly XrpcClient[] =
   };
 }
 
-describe('sixteen duplicates at once, on two servers', () => {
-  test('createConvo: one conversation, one answer', async () => {
+describe('sixteen concurrent duplicates on two servers', () => {
+  test('createConvo: one conversation, one result', async () => {
     const [conversations, events] = [await rowsOf('conversations'), await rowsOf('events')];
-    const answers = await callTogether(alice, 'createConvo', newConversation(newUuid(), [bob]));
-    expect(answers).toHaveLength(duplicates);
-    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    const results = await callConcurrently(alice, 'createConvo', newConversation(newUuid(), [bob]));
+    expect(results).toHaveLength(duplicates);
+    for (const result of results) expect(result).toEqual(results[0]);
     expect([(await rowsOf('conversations')) - conversations, (await rowsOf('events')) - events]).toEqual([1, 2]);
   });
 
-  test('addMembers with a commit: one epoch, one answer', async () => {
+  test('addMembers with a commit: one epoch, one result', async () => {
     const { convoId, groupId } = await createCraftedConversation(alice, []);
     const events = await rowsOf('events');
     const commit = craftCommit(groupId, 0).toString('base64');
     const request = { convoId, didList: [bob.did], commit, idempotencyKey: newUuid() };
-    const answers = await callTogether(alice, 'addMembers', request);
-    expect(answers).toEqual(Array.from({ length: duplicates }, () => ({ success: true, newEpoch: 1 })));
+    const results = await callConcurrently(alice, 'addMembers', request);
+    expect(results).toEqual(Array.from({ length: duplicates }, () => ({ success: true, newEpoch: 1 })));
     expect((await rowsOf('events')) - events).toBe(2);
   });
 
-  test('removeMember without a commit: one removal, one answer', async () => {
+  test('removeMember without a commit: one removal, one result', async () => {
     const { convoId } = await createCraftedConversation(alice, [bob]);
     const events = await rowsOf('events');
     const request = { convoId, targetDid: bob.did, idempotencyKey: newUuid() };
-    const answers = await callTogether(alice, 'removeMember', request);
-    expect(answers).toEqual(Array.from({ length: duplicates }, () => ({ ok: true, epochHint: 0 })));
+    const results = await callConcurrently(alice, 'removeMember', request);
+    expect(results).toEqual(Array.from({ length: duplicates }, () => ({ ok: true, epochHint: 0 })));
     expect((await rowsOf('events')) - events).toBe(1);
   });
 });
 
-describe('what nothing but the key tells from a second call, sixteen times at once', () => {
+describe('sixteen concurrent duplicates that only the key identifies', () => {
   test('createInvite: one invite', async () => {
     const { convoId } = await createCraftedConversation(alice, []);
     const request = { convoId, pskHash: newSecret(32).toString('hex'), idempotencyKey: newUuid() };
-    const answers = await callTogether(alice, 'createInvite', request);
-    expect(new Set(answers.map(({ inviteId }) => inviteId)).size).toBe(1);
-    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    const results = await callConcurrently(alice, 'createInvite', request);
+    expect(new Set(results.map(({ inviteId }) => inviteId)).size).toBe(1);
+    for (const result of results) expect(result).toEqual(results[0]);
     expect((await alice.call('listInvites', { convoId })).invites).toHaveLength(1);
     const refusal = await alice.refusal('createInvite', { ...request, maxUses: 2 });
     expect(refusal.error).toBe('IdempotencyKeyReused');
@@ -91,19 +91,19 @@ describe('what nothing but the key tells from a second call, sixteen times at on
   test('reportMember and warnMember: one report, one warning', async () => {
     const { convoId } = await createCraftedConversation(alice, [bob]);
     const report = { convoId, reportedDid: bob.did, category: 'spam', encryptedContent: Buffer.from('sealed') };
-    const reports = await callTogether(alice, 'reportMember', { ...report, idempotencyKey: newUuid() });
+    const reports = await callConcurrently(alice, 'reportMember', { ...report, idempotencyKey: newUuid() });
     expect(new Set(reports.map(({ reportId }) => reportId)).size).toBe(1);
     expect((await alice.call('getReports', { convoId })).reports).toHaveLength(1);
     const events = await rowsOf('events');
     const warning = { convoId, memberDid: bob.did, reason: 'Too loud.', idempotencyKey: newUuid() };
-    const warnings = await callTogether(alice, 'warnMember', warning);
+    const warnings = await callConcurrently(alice, 'warnMember', warning);
     expect(new Set(warnings.map(({ warningId }) => warningId)).size).toBe(1);
     expect((await rowsOf('events')) - events).toBe(1);
   });
 });
 
 describe('a repeated call', () => {
-  test('gets the first answer, whatever has happened since', async () => {
+  test('gets the first result, whatever has happened since', async () => {
     const request = newConversation(newUuid(), [bob]);
     const first = await alice.call('createConvo', request);
     const convoId = request.groupId;
@@ -117,7 +117,7 @@ describe('a repeated call', () => {
     expect((await alice.refusal('addMembers', add)).error).toBe('NotMember');
   });
 
-  test('does not bring back somebody who was removed between the two', async () => {
+  test('does not add a person again who was removed in between', async () => {
     const { convoId } = await createCraftedConversation(alice, []);
     const request = { convoId, didList: [bob.did], idempotencyKey: newUuid() };
     await alice.call('addMembers', request);
@@ -126,7 +126,7 @@ describe('a repeated call', () => {
     expect((await bob.refusal('getEpoch', { convoId })).error).toBe('NotMember');
   });
 
-  test('is remembered for 24 hours and not after', async () => {
+  test('gets the first result for 24 hours and not longer', async () => {
     const { convoId } = await createCraftedConversation(alice, []);
     const request = { convoId, didList: [bob.did], idempotencyKey: newUuid() };
     await alice.call('addMembers', request);
@@ -141,7 +141,7 @@ describe('a repeated call', () => {
     expect(await bob.call('getEpoch', { convoId })).toMatchObject({ currentEpoch: 0 });
   });
 
-  test('that failed is run again', async () => {
+  test('that failed runs again', async () => {
     const { convoId, groupId } = await createCraftedConversation(alice, []);
     const commit = craftCommit(groupId, 0).toString('base64');
     const request = { convoId, didList: [bob.did], commit, idempotencyKey: newUuid() };
@@ -154,7 +154,7 @@ describe('a repeated call', () => {
 });
 
 describe('a key', () => {
-  test('with another input is refused, and nothing happens', async () => {
+  test('with another input is refused without any effect', async () => {
     const { convoId } = await createCraftedConversation(alice, []);
     const idempotencyKey = newUuid();
     await alice.call('addMembers', { convoId, didList: [bob.did], idempotencyKey });
@@ -173,12 +173,12 @@ describe('a key', () => {
     );
   });
 
-  test('of one caller or method means nothing for another', async () => {
+  test('of one caller or method has no effect for another', async () => {
     const idempotencyKey = newUuid();
     const [ofAlice, ofBob] = [newConversation(idempotencyKey), newConversation(idempotencyKey)];
     await alice.call('createConvo', ofAlice);
     expect(await bob.call('createConvo', ofBob)).toMatchObject({ groupId: ofBob.groupId, creator: bob.did });
-    // Whoever learns key and input of somebody else gets no answer of theirs.
+    // A caller with another person's key and input does not get that person's result.
     expect((await bob.refusal('createConvo', { ...ofAlice, idempotencyKey: newUuid() })).error).toBe(
       'ConvoAlreadyExists',
     );
@@ -186,7 +186,7 @@ describe('a key', () => {
     expect(await alice.call('addMembers', add)).toEqual({ success: true, newEpoch: 0 });
   });
 
-  test('leaves nothing at rest that can be read, and goes when it has expired', async () => {
+  test('stores nothing in clear, and is deleted when it has expired', async () => {
     const idempotencyKey = `key-${newUuid()}`;
     await alice.call('createConvo', newConversation(idempotencyKey, [bob]));
     const scanner = createLeakScanner([idempotencyKey, alice.did, bob.did]);
@@ -212,7 +212,7 @@ describe('key packages', () => {
     return { keyPackage, cipherSuite: craftedSuite, expires, idempotencyKey: newUuid() };
   }
 
-  test('a package that was handed out since is published again with its key, and not without', async () => {
+  test('publishing a package again after it was handed out succeeds with its key, and is refused without', async () => {
     const owner = bed.client();
     const item = await newItem(owner);
     await owner.call('publishKeyPackage', item);
@@ -224,7 +224,7 @@ describe('key packages', () => {
     expect((await owner.refusal('publishKeyPackage', other)).error).toBe('IdempotencyKeyReused');
   });
 
-  test('each item of a batch has a key of its own', async () => {
+  test('each item of a batch has its own key', async () => {
     const owner = bed.client();
     const [first, second, third] = [await newItem(owner), await newItem(owner), await newItem(owner)];
     const item = (request: RequestOf<'publishKeyPackage'>): RequestOf<'publishKeyPackages'>['keyPackages'][number] => ({
@@ -233,15 +233,15 @@ describe('key packages', () => {
     });
     const broken = { ...item(third), keyPackage: Buffer.from('no key package').toString('base64') };
     const batch = { keyPackages: [item(first), item(second), broken] };
-    const answer = { succeeded: 2, failed: 1, errors: [{ index: 2, error: 'InvalidKeyPackage' }] };
-    const answers = await callTogether(owner, 'publishKeyPackages', batch);
-    expect(answers[0]).toMatchObject(answer);
-    expect(answers).toEqual(Array.from({ length: duplicates }, () => answers[0]));
+    const result = { succeeded: 2, failed: 1, errors: [{ index: 2, error: 'InvalidKeyPackage' }] };
+    const results = await callConcurrently(owner, 'publishKeyPackages', batch);
+    expect(results[0]).toMatchObject(result);
+    expect(results).toEqual(Array.from({ length: duplicates }, () => results[0]));
     await alice.call('getKeyPackages', { dids: [owner.did] });
-    const mixed = {
+    const secondBatch = {
       keyPackages: [item(second), item(third), { ...item(third), idempotencyKey: first.idempotencyKey }],
     };
-    expect(await owner.call('publishKeyPackages', mixed)).toMatchObject({
+    expect(await owner.call('publishKeyPackages', secondBatch)).toMatchObject({
       succeeded: 2,
       failed: 1,
       errors: [{ index: 2, error: 'IdempotencyKeyReused' }],

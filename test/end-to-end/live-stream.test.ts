@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { memberPseudonym } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
 import { systemClock } from '#platform/clock.ts';
 import { newUuid } from '#platform/ids.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
@@ -48,8 +48,8 @@ async function refusalOf(opening: Promise<EventStream>): Promise<{ status: numbe
   }
 }
 
-describe('what reaches a stream', () => {
-  test('somebody added while their socket is open gets the group from the commit on, on either server', async () => {
+describe('a stream gets', () => {
+  test("a person who is added while their socket is open gets the group's events from the commit on, on either server", async () => {
     const conversation = await createCraftedConversation(alice, [bob]);
     await sendCrafted(alice, conversation);
     const streams = [await openEventStream(onServer(carol, 0)), await openEventStream(onServer(carol, 1))];
@@ -67,7 +67,7 @@ describe('what reaches a stream', () => {
     }
   });
 
-  test('what is sent as soon as the socket is open arrives', async () => {
+  test('a message that is sent as soon as the socket is open arrives', async () => {
     const conversation = await createCraftedConversation(alice, [bob]);
     for (let round = 0; round < 5; round++) {
       const stream = await openEventStream(onServer(bob, round % 2));
@@ -77,35 +77,35 @@ describe('what reaches a stream', () => {
     }
   });
 
-  test('a removed member hears of the removal and of nothing later', async () => {
+  test('a removed member gets the event of the removal and no later one', async () => {
     const conversation = await createCraftedConversation(alice, [bob, carol]);
     const stream = await openEventStream(carol);
-    const witness = await openEventStream(bob);
+    const otherStream = await openEventStream(bob);
     await sendCrafted(alice, conversation);
     await stream.next('messageEvent');
     const { convoId } = conversation;
     await alice.call('removeMember', { convoId, targetDid: carol.did, idempotencyKey: newUuid() });
     await stream.next('membershipChangeEvent', ({ did, action }) => did === carol.did && action === 'removed');
     const { cursor } = stream;
-    const heard = stream.events.length;
+    const eventCount = stream.events.length;
     const { messageId } = await sendCrafted(bob, conversation);
     await sendCrafted(bob, conversation, { delivery: 'ephemeral' });
-    await witness.next('messageEvent', ({ message }) => message.id === messageId);
+    await otherStream.next('messageEvent', ({ message }) => message.id === messageId);
     const again = await openEventStream(carol, { cursor });
     await systemClock.sleep(700);
-    expect([stream.events.length - heard, again.events.length]).toEqual([0, 0]);
+    expect([stream.events.length - eventCount, again.events.length]).toEqual([0, 0]);
     expect(
       await refusalOf(
         openEventStream(carol, { convoId, ticket: (await carol.call('getSubscriptionTicket', {})).ticket }),
       ),
     ).toEqual({ status: 403, error: 'NotMember' });
-    await Promise.all([stream.close(), again.close(), witness.close()]);
+    await Promise.all([stream.close(), again.close(), otherStream.close()]);
   });
 
-  test('an ephemeral message of any size reaches listeners on both servers with seq 0 and is stored nowhere', async () => {
+  test('an ephemeral message of any size reaches subscribers on both servers with seq 0 and is not stored', async () => {
     const conversation = await createCraftedConversation(alice, [bob, carol]);
     const streams = [await openEventStream(bob), await openEventStream(carol)];
-    // Nothing replays an ephemeral message, so both must have caught up first.
+    // Ephemeral messages are not replayed, so both streams must have caught up first.
     await sendCrafted(alice, conversation);
     for (const stream of streams) await stream.next('messageEvent');
     for (const sizeBytes of [512, 65_536]) {
@@ -116,16 +116,16 @@ describe('what reaches a stream', () => {
         expect([message.seq, ephemeral, Buffer.compare(message.ciphertext, request.ciphertext)]).toEqual([0, true, 0]);
       }
       expect((await bob.call('getMessages', { convoId: conversation.convoId })).messages).toHaveLength(1);
-      const needle = Buffer.from(request.ciphertext).subarray(40, 80);
+      const excerpt = Buffer.from(request.ciphertext).subarray(40, 80);
       for (const [table, bytes] of await dumpTables(bed.database.sql)) {
         expect(bytes.includes(request.msgId), table).toBe(false);
-        expect(bytes.includes(needle) || bytes.includes(needle.toString('hex')), table).toBe(false);
+        expect(bytes.includes(excerpt) || bytes.includes(excerpt.toString('hex')), table).toBe(false);
       }
     }
     await Promise.all(streams.map((stream) => stream.close()));
   });
 
-  test('typing reaches the others on both servers, in both encodings, and not from a removed member', async () => {
+  test('typing events reach the others on both servers, in both encodings, but not those of a removed member', async () => {
     const conversation = await createCraftedConversation(alice, [bob, carol]);
     const { convoId } = conversation;
     const [ofAlice, ofBob, ofCarol] = [
@@ -151,8 +151,8 @@ describe('what reaches a stream', () => {
 });
 
 describe('a cursor', () => {
-  // Safe because a cursor is the place of an event that is final, and the same on every server.
-  test('leads to every later event, in order and none twice, also on the other server while both are written to', async () => {
+  // Safe because a cursor is the log position of a final event, the same on every server.
+  test('resumes with every later event once and in order, also on the other server during writes to both', async () => {
     const conversations = [
       await createCraftedConversation(alice, [bob, carol]),
       await createCraftedConversation(carol, [alice, bob]),
@@ -188,8 +188,9 @@ describe('a cursor', () => {
     expect(seqs).toEqual([all, all]);
   });
 
-  // Safe because readers stop at what the writer's lock names, which is below its own position (migrations/0017).
-  test('does not lead past a writer whose commit comes late', async () => {
+  // Safe because readers stop at the log position that the writer's lock names, which is below the writer's own
+  // (migrations/0017).
+  test('does not skip the event of a transaction that commits late', async () => {
     const [late, prompt] = [
       await createCraftedConversation(alice, [bob]),
       await createCraftedConversation(alice, [bob]),
@@ -225,7 +226,7 @@ describe('a cursor', () => {
     }
   });
 
-  test('of another database is answered with a remark, and the stream starts now', async () => {
+  test('of another database gets an infoEvent, and the stream starts now', async () => {
     const conversation = await createCraftedConversation(alice, [bob]);
     const stream = await openEventStream(bob, { cursor: 'bm90IG9uZSBvZiBvdXJz' });
     expect(await stream.next('infoEvent')).toMatchObject({ info: expect.stringContaining('getMessages') });
@@ -235,7 +236,7 @@ describe('a cursor', () => {
   });
 });
 
-// Safe because readers look for writers of events alone, not for everybody who holds a transaction id.
+// Safe because readers wait only for transactions that write events, not for every transaction with an id.
 test(
   'events do not wait for a transaction that writes none, held open for six seconds',
   { timeout: 30_000 },
@@ -244,21 +245,21 @@ test(
     const stream = await openEventStream(onServer(bob, 1));
     await sendCrafted(alice, conversation);
     await stream.next('messageEvent');
-    const foreign = await bed.database.sql.reserve();
-    await foreign`BEGIN`;
-    await foreign`SET LOCAL idle_in_transaction_session_timeout = 0`;
-    await foreign`SELECT pg_current_xact_id()`;
-    const heldUntilMs = performance.now() + 6_000;
-    const holding = systemClock.sleep(6_000).then(() => foreign`ROLLBACK`);
+    const otherTransaction = await bed.database.sql.reserve();
+    await otherTransaction`BEGIN`;
+    await otherTransaction`SET LOCAL idle_in_transaction_session_timeout = 0`;
+    await otherTransaction`SELECT pg_current_xact_id()`;
+    const openUntilMs = performance.now() + 6_000;
+    const rollback = systemClock.sleep(6_000).then(() => otherTransaction`ROLLBACK`);
     const delaysMs: number[] = [];
-    while (performance.now() < heldUntilMs) {
+    while (performance.now() < openUntilMs) {
       const { messageId } = await sendCrafted(alice, conversation);
       const sentMs = performance.now();
       await stream.next('messageEvent', ({ message }) => message.id === messageId);
       delaysMs.push(performance.now() - sentMs);
     }
-    await holding;
-    foreign.release();
+    await rollback;
+    otherTransaction.release();
     const median = delaysMs.toSorted((a, b) => a - b)[Math.floor(delaysMs.length / 2)] ?? Infinity;
     expect(median, `${delaysMs.length} messages`).toBeLessThan(500);
     expect(delaysMs.length).toBeGreaterThan(10);
@@ -267,7 +268,7 @@ test(
 );
 
 describe('a ticket', () => {
-  test('opens one stream, on whichever server it is shown first', async () => {
+  test('opens one stream, on the server where it is used first', async () => {
     const { ticket, endpoint } = await bob.call('getSubscriptionTicket', {});
     expect(endpoint).toBe(`${bed.server().url.replace('http', 'ws')}/xrpc/blue.catbird.mls.subscribeConvoEvents`);
     const openings = Array.from({ length: 20 }, (_, nth) =>
@@ -280,8 +281,8 @@ describe('a ticket', () => {
     );
   });
 
-  test('opens within 30 seconds and not after', async () => {
-    // As if the record of used tickets were older than the tickets of this test.
+  test('is valid for 30 seconds', async () => {
+    // Makes the record of used tickets older than the tickets of this test.
     await bed.database.sql`UPDATE replay_birth SET born_at = now() - interval '1 hour'`;
     const issuedAgo = async (agoMs: number): Promise<string> => {
       const clock = { ...systemClock, nowMs: () => systemClock.nowMs() - agoMs };
@@ -302,44 +303,40 @@ describe('a ticket', () => {
   });
 });
 
-test(
-  'a burst of large messages reaches a reader who is quick enough, whole and in order',
-  { timeout: 60_000 },
-  async () => {
-    const conversation = await createCraftedConversation(alice, [bob]);
-    const reader = await openEventStream(bob);
-    const count = 12;
-    await Promise.all(Array.from({ length: count }, () => sendCrafted(alice, conversation, { sizeBytes: 2_097_152 })));
-    await reader.next('messageEvent', ({ message }) => message.seq === count);
-    expect(seqsOf(reader, conversation)).toEqual(Array.from({ length: count }, (_, index) => index + 1));
-    await reader.close();
-  },
-);
+test('a burst of large messages reaches a fast reader completely and in order', { timeout: 60_000 }, async () => {
+  const conversation = await createCraftedConversation(alice, [bob]);
+  const reader = await openEventStream(bob);
+  const count = 12;
+  await Promise.all(Array.from({ length: count }, () => sendCrafted(alice, conversation, { sizeBytes: 2_097_152 })));
+  await reader.next('messageEvent', ({ message }) => message.seq === count);
+  expect(seqsOf(reader, conversation)).toEqual(Array.from({ length: count }, (_, index) => index + 1));
+  await reader.close();
+});
 
 test(
-  'a reader who is too slow is cut with ConsumerTooSlow, and others are not delayed',
+  'a stream whose reader is too slow closes with ConsumerTooSlow, and others are not delayed',
   { timeout: 60_000 },
   async () => {
     const conversation = await createCraftedConversation(alice, [bob, carol]);
-    const [slow, quick] = [await openEventStream(bob), await openEventStream(onServer(carol, 0))];
+    const [slow, fast] = [await openEventStream(bob), await openEventStream(onServer(carol, 0))];
     await sendCrafted(alice, conversation);
-    await Promise.all([slow.next('messageEvent'), quick.next('messageEvent')]);
+    await Promise.all([slow.next('messageEvent'), fast.next('messageEvent')]);
     slow.pause();
     const delaysMs: number[] = [];
     for (let nth = 0; nth < 60; nth++) {
       const { messageId } = await sendCrafted(alice, conversation, { sizeBytes: 262_144 });
       const sentMs = performance.now();
-      await quick.next('messageEvent', ({ message }) => message.id === messageId);
+      await fast.next('messageEvent', ({ message }) => message.id === messageId);
       delaysMs.push(performance.now() - sentMs);
       await systemClock.sleep(15);
     }
     slow.resume();
     expect([(await slow.closed).code, slow.error?.error]).toEqual([1008, 'ConsumerTooSlow']);
-    expect(seqsOf(quick, conversation)).toEqual(Array.from({ length: 61 }, (_, index) => index + 1));
+    expect(seqsOf(fast, conversation)).toEqual(Array.from({ length: 61 }, (_, index) => index + 1));
     expect(Math.max(...delaysMs)).toBeLessThan(2_000);
     const resumed = await openEventStream(bob, { cursor: slow.cursor });
     await resumed.next('messageEvent', ({ message }) => message.seq === 61);
-    expect([...seqsOf(slow, conversation), ...seqsOf(resumed, conversation)]).toEqual(seqsOf(quick, conversation));
-    await Promise.all([resumed.close(), quick.close()]);
+    expect([...seqsOf(slow, conversation), ...seqsOf(resumed, conversation)]).toEqual(seqsOf(fast, conversation));
+    await Promise.all([resumed.close(), fast.close()]);
   },
 );

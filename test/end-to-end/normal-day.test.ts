@@ -32,7 +32,7 @@ afterAll(async () => {
   await database.close();
 });
 
-/** Shows the time of the day that is played; waits take as long as they say, so that background work goes on. */
+/** Shows the simulated time of day; `sleep` takes real time, so that background tasks continue. */
 interface DayClock extends Clock {
   readonly second: () => number;
   goTo(second: number): void;
@@ -68,7 +68,7 @@ interface Person {
   calls: number;
 }
 
-/** What happened on a day: answers by `method status error`, and calls of each person. */
+/** The results of a day: responses by `method status error`, and the calls of each person. */
 interface Day {
   readonly answers: ReadonlyMap<string, number>;
   readonly people: readonly Person[];
@@ -76,7 +76,7 @@ interface Day {
 
 const minute = 60;
 
-/** A day of people who share one address: its steps stand by the second in which they happen. */
+/** A day of people who share one address: steps by the second in which they run. */
 class DayPlay {
   readonly #clock: DayClock;
   readonly #dice = createDice(7);
@@ -99,7 +99,7 @@ class DayPlay {
   }
 
   async run(): Promise<Day> {
-    // Everybody within ten minutes, as in an office or at a school.
+    // Everyone starts within ten minutes, as in an office or at a school.
     for (const person of this.people) this.#plan(this.#dice(10 * minute), () => this.#startPhone(person));
     for (let first = 0; first < this.people.length; first += 5)
       this.#planGroup(this.people.slice(first, first + 5), 12);
@@ -123,7 +123,7 @@ class DayPlay {
     this.#steps.set(second, [...(this.#steps.get(second) ?? []), step]);
   }
 
-  /** Registering, then everything at once that an app wants to know at its start. */
+  /** Registers the device, and then sends all requests of an app start at once. */
   async #startPhone(person: Person): Promise<void> {
     const { did } = person.client;
     person.device = await MlsDevice.create(did, craftedSuite);
@@ -167,7 +167,7 @@ class DayPlay {
     }
   }
 
-  /** Two messages within a few seconds; the phones of the others wake up and fetch each of them. */
+  /** Sends two messages within a few seconds; the phones of the others fetch each of them. */
   async #talk(person: Person): Promise<void> {
     const conversation = person.conversations[this.#dice(person.conversations.length)];
     if (conversation === undefined) return;
@@ -211,14 +211,14 @@ class DayPlay {
     await this.#call(person, 'getMessages', { convoId });
   }
 
-  /** @returns the text of the answer if it is one. */
+  /** @returns the body of a 200 response. */
   async #call<Name extends MethodName>(
     person: Person,
     name: Name,
     request: RequestOf<Name>,
   ): Promise<string | undefined> {
     let answer = await this.#send(person, name, request);
-    // A machine that is busy with other tests may shed load; that is no limit.
+    // A machine that is busy with other tests may shed load, which is not a quota refusal.
     for (let tries = 1; tries < 20 && answer.status === 503; tries++) {
       await systemClock.sleep(250);
       answer = await this.#send(person, name, request);
@@ -254,7 +254,6 @@ function ticketIn(answer: string): string {
   return (JSON.parse(answer) as { ticket: string }).ticket;
 }
 
-/** The quotas that a server has unless its operator says otherwise. */
 const defaultQuotas: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries<Setting>(settings).flatMap(([name, { fallback }]) =>
     name.startsWith('RATE_LIMIT_') && fallback !== undefined ? [[name, fallback]] : [],
@@ -280,7 +279,7 @@ async function playDay(peopleCount: number, quotas: Readonly<Record<string, stri
 const refusals = ({ answers }: Day): Record<string, number> =>
   Object.fromEntries([...answers].filter(([outcome]) => outcome !== 'ok'));
 
-test('a normal day of 200 people behind one address meets no limit', { timeout: 150_000 }, async () => {
+test('a normal day of 200 people behind one address exceeds no limit', { timeout: 150_000 }, async () => {
   const day = await playDay(200);
   expect(refusals(day)).toEqual({});
   const calls = day.people.map((person) => person.calls);
@@ -293,7 +292,7 @@ test.each([
   ['getMessages', { RATE_LIMIT_GET_MESSAGES: '2' }],
   ['sendMessage', { RATE_LIMIT_SEND_MESSAGE: '1' }],
   ['everything else', { RATE_LIMIT_DID_DEFAULT: '2' }],
-])('a limit on %s that is too low shows on such a day', async (_whose, quotas) => {
+])('a limit on %s that is too low causes refusals on the same day', async (_whose, quotas) => {
   const refused = Object.entries(refusals(await playDay(10, quotas)));
   expect(refused.some(([outcome]) => outcome.includes(' 429 RateLimitExceeded'))).toBe(true);
 });

@@ -8,7 +8,7 @@ import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { RawResponse, XrpcClient } from '../support/clients/xrpc-client.ts';
 
-const placesMax = 4;
+const slotCount = 4;
 
 let bed: TestBed;
 let sender: XrpcClient;
@@ -16,7 +16,7 @@ let conversation: CraftedConversation;
 
 beforeAll(async () => {
   bed = await startTestBed({
-    env: { MAX_REQUESTS_IN_PROGRESS: String(placesMax), CORS_ALLOW_ORIGINS: 'https://app.test' },
+    env: { MAX_REQUESTS_IN_PROGRESS: String(slotCount), CORS_ALLOW_ORIGINS: 'https://app.test' },
   });
   sender = bed.client();
   conversation = await createCraftedConversation(sender, []);
@@ -38,29 +38,32 @@ function send(msgId: string): Promise<RawResponse> {
   return sender.raw('sendMessage', { body: JSON.stringify({ ...rest, ciphertext: bytes }) });
 }
 
-/** Sends `count` messages while their conversation is locked by somebody else, and gives them to `whileHeld` unanswered. */
-async function whileSendsHang(
+/**
+ * Sends `count` messages while another transaction has their conversation locked, and passes the pending responses to
+ * `whileLocked`.
+ */
+async function whileSendsWait(
   ids: readonly string[],
-  whileHeld: (answers: Promise<RawResponse>[]) => Promise<void>,
+  whileLocked: (responses: Promise<RawResponse>[]) => Promise<void>,
 ): Promise<void> {
   await bed.database.sql.begin(async (tx) => {
     await tx`SELECT 1 FROM conversation_counters WHERE group_id = ${conversation.groupId} FOR UPDATE`;
-    const answers = ids.map(send);
+    const responses = ids.map(send);
     await untilInProgress(ids.length);
-    await whileHeld(answers);
+    await whileLocked(responses);
   });
 }
 
-const idOf = (group: number, place: number): string =>
-  `00000000-0000-4000-8000-${String(group).padStart(4, '0')}${String(place).padStart(8, '0')}`;
+const idOf = (group: number, index: number): string =>
+  `00000000-0000-4000-8000-${String(group).padStart(4, '0')}${String(index).padStart(8, '0')}`;
 
-test('with all places taken everything else is refused at once, those at work end well, and nothing is half done', async () => {
-  const working = Array.from({ length: placesMax }, (_, place) => idOf(1, place));
-  const late = Array.from({ length: 20 }, (_, place) => idOf(2, place));
-  let hanging: Promise<RawResponse>[] = [];
-  await whileSendsHang(working, async (answers) => {
-    hanging = answers;
-    const refused = await Promise.all(late.map(send));
+test('with all slots in use other requests are refused at once without effect, and running requests succeed', async () => {
+  const runningIds = Array.from({ length: slotCount }, (_, index) => idOf(1, index));
+  const refusedIds = Array.from({ length: 20 }, (_, index) => idOf(2, index));
+  let waiting: Promise<RawResponse>[] = [];
+  await whileSendsWait(runningIds, async (responses) => {
+    waiting = responses;
+    const refused = await Promise.all(refusedIds.map(send));
     for (const { status, headers, text } of refused) {
       expect([status, JSON.parse(text)]).toEqual([
         503,
@@ -72,21 +75,21 @@ test('with all places taken everything else is refused at once, those at work en
       expect(headers.get('cache-control')).toBe('no-store');
     }
     expect(new Set(refused.map(({ headers }) => headers.get('retry-after'))).size).toBe(5);
-    // No answer overtook the lock.
-    expect(await readMetric('requests_in_progress')).toBe(placesMax);
+    // All sends still wait for the lock.
+    expect(await readMetric('requests_in_progress')).toBe(slotCount);
   });
-  expect((await Promise.all(hanging)).map(({ status }) => status)).toEqual(working.map(() => 200));
+  expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual(runningIds.map(() => 200));
   const stored = await bed.database.sql<{ msgId: string }[]>`
     SELECT msg_id AS "msgId" FROM messages WHERE group_id = ${conversation.groupId} ORDER BY msg_id`;
-  expect(stored.map(({ msgId }) => msgId)).toEqual(working);
+  expect(stored.map(({ msgId }) => msgId)).toEqual(runningIds);
   expect(await readMetric('requests_in_progress')).toBe(0);
-  expect(await readMetric('requests_shed_total\\{reason="full"\\}')).toBe(late.length);
+  expect(await readMetric('requests_shed_total\\{reason="full"\\}')).toBe(refusedIds.length);
   const again: number[] = [];
-  for (const id of late) again.push((await send(id)).status);
-  expect(again).toEqual(late.map(() => 200));
+  for (const id of refusedIds) again.push((await send(id)).status);
+  expect(again).toEqual(refusedIds.map(() => 200));
 });
 
-test('a long body, one in chunks, a HEAD and a page are refused too, and the connections of long ones end', async () => {
+test('a long body, a chunked body, a HEAD and a request of a web page are refused too, and long bodies close the connection', async () => {
   const url = `${bed.server().url}/xrpc/blue.catbird.mls.sendMessage`;
   const inChunks = new ReadableStream({
     start(controller) {
@@ -94,22 +97,22 @@ test('a long body, one in chunks, a HEAD and a page are refused too, and the con
       controller.close();
     },
   });
-  await whileSendsHang(
-    Array.from({ length: placesMax }, (_, place) => idOf(6, place)),
+  await whileSendsWait(
+    Array.from({ length: slotCount }, (_, index) => idOf(6, index)),
     async () => {
       const long = await fetch(url, { method: 'POST', body: 'x'.repeat(200_000) });
       const chunked = await fetch(url, { method: 'POST', body: inChunks, duplex: 'half' });
       const head = await fetch(url, { method: 'HEAD' });
       const page = await fetch(url, { headers: { origin: 'https://app.test' } });
-      const answers = [long, chunked, head, page];
-      expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
-      // This client asks to close after a HEAD.
+      const responses = [long, chunked, head, page];
+      expect(responses.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
+      // This client closes its connection after a HEAD.
       expect([long, chunked, page].map(({ headers }) => headers.get('connection'))).toEqual([
         'close',
         'close',
         'keep-alive',
       ]);
-      expect(answers.filter(({ headers }) => headers.get('retry-after') === null)).toEqual([]);
+      expect(responses.filter(({ headers }) => headers.get('retry-after') === null)).toEqual([]);
       expect(page.headers.get('access-control-allow-origin')).toBe('https://app.test');
       expect(await head.text()).toBe('');
       expect(await long.json()).toMatchObject({ error: 'ServiceUnavailable' });
@@ -118,11 +121,11 @@ test('a long body, one in chunks, a HEAD and a page are refused too, and the con
   await untilInProgress(0);
 });
 
-test('a refused request spends neither its token nor its quota', async () => {
+test('a refused request uses up neither its token nor its quota', async () => {
   const token = sender.token('getEpoch');
   const search = `?convoId=${conversation.convoId}`;
-  await whileSendsHang(
-    Array.from({ length: placesMax }, (_, place) => idOf(3, place)),
+  await whileSendsWait(
+    Array.from({ length: slotCount }, (_, index) => idOf(3, index)),
     async () => {
       const refused = await sender.raw('getEpoch', { token, search });
       expect([refused.status, refused.headers.get('ratelimit-remaining')]).toEqual([503, null]);
@@ -132,26 +135,28 @@ test('a refused request spends neither its token nor its quota', async () => {
   expect((await sender.raw('getEpoch', { token, search })).status).toBe(200);
 });
 
-test('health, readiness and metrics answer while everything else is refused, and the DID document too', async () => {
-  await whileSendsHang(
-    Array.from({ length: placesMax }, (_, place) => idOf(4, place)),
+test('health, readiness, metrics and the DID document respond while other requests are refused', async () => {
+  await whileSendsWait(
+    Array.from({ length: slotCount }, (_, index) => idOf(4, index)),
     async () => {
       const { url, adminPort } = bed.server();
       const paths = ['/xrpc/_health', '/livez', '/readyz', '/.well-known/did.json'].map((path) => `${url}${path}`);
-      const asked = [...paths, `http://127.0.0.1:${adminPort}/metrics`].map(async (path) => (await fetch(path)).status);
-      expect(await Promise.all(asked)).toEqual([200, 200, 200, 200, 200]);
+      const statuses = [...paths, `http://127.0.0.1:${adminPort}/metrics`].map(
+        async (path) => (await fetch(path)).status,
+      );
+      expect(await Promise.all(statuses)).toEqual([200, 200, 200, 200, 200]);
     },
   );
   await untilInProgress(0);
 });
 
-test('open streams take no places, and a new one is refused like any request', async () => {
+test('open streams use no slots, and a new one is refused like any request', async () => {
   const streams = [];
-  for (let nth = 0; nth < placesMax + 1; nth++) streams.push(await openEventStream(bed.client()));
+  for (let nth = 0; nth < slotCount + 1; nth++) streams.push(await openEventStream(bed.client()));
   expect(await readMetric('requests_in_progress')).toBe(0);
   const ticket = await sender.call('getSubscriptionTicket', {});
-  await whileSendsHang(
-    Array.from({ length: placesMax }, (_, place) => idOf(5, place)),
+  await whileSendsWait(
+    Array.from({ length: slotCount }, (_, index) => idOf(5, index)),
     async () => {
       const refused = openEventStream(sender, { ticket: ticket.ticket });
       await expect(refused).rejects.toMatchObject({ status: 503, error: 'ServiceUnavailable' });
@@ -161,9 +166,9 @@ test('open streams take no places, and a new one is refused like any request', a
   await Promise.all(streams.map((stream) => stream.close()));
 });
 
-test('people who send their bodies slowly take no places', async () => {
-  let answered = 0;
-  const slow = Array.from({ length: placesMax }, () => {
+test('requests whose bodies arrive slowly use no slots', async () => {
+  let responseCount = 0;
+  const slow = Array.from({ length: slotCount }, () => {
     const sending = request(`${bed.server().url}/xrpc/blue.catbird.mls.sendMessage`, {
       method: 'POST',
       headers: {
@@ -173,13 +178,13 @@ test('people who send their bodies slowly take no places', async () => {
       },
     });
     sending.on('error', () => undefined);
-    sending.once('response', () => (answered += 1));
+    sending.once('response', () => (responseCount += 1));
     sending.write('{"convoId":');
     return sending;
   });
   await sleep(300);
   await untilInProgress(0);
-  expect(answered).toBe(0);
+  expect(responseCount).toBe(0);
   expect(await sendCrafted(sender, conversation)).toMatchObject({ epoch: 0 });
   for (const sending of slow) sending.destroy();
 });

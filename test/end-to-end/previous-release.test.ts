@@ -27,25 +27,25 @@ import { recordRuns, recordedRuns, WorkerProcesses } from '../support/processes/
 import { createXrpcClient } from '../support/clients/xrpc-client.ts';
 import type { ServerAddress, XrpcClient } from '../support/clients/xrpc-client.ts';
 
-/** What the former release serves; its clients ask for nothing else. */
-let formerMethods: ReadonlySet<string>;
+/** The methods of the previous release; its clients call no others. */
+let previousMethods: ReadonlySet<string>;
 const identityKey = newKeyRingText();
 let release: PreviousRelease;
 let plc: LoopbackPlc;
 let database: TestDatabase;
-/** Runs since before the migrations of today. */
-let former: ChildServer;
-/** Of the former release too, started on the schema of today. */
-let formerAgain: ChildServer;
+/** Has run since before the current migrations. */
+let previous: ChildServer;
+/** A second server of the previous release, started on the current schema. */
+let previousAgain: ChildServer;
 let today: TestServer;
 
-function startFormer(): Promise<ChildServer> {
+function startPrevious(): Promise<ChildServer> {
   const env = { ...testEnvironment({ plcUrl: plc.url }), DATABASE_URL: database.url, IDENTITY_KEY: identityKey };
   return startChildServer('server', release.settingsOf(env), release.folder);
 }
 
-function clientOf(server: 'former' | 'today', account: Account): XrpcClient {
-  const url = server === 'today' ? today.url : (formerAgain ?? former).url;
+function clientOf(server: 'previous' | 'today', account: Account): XrpcClient {
+  const url = server === 'today' ? today.url : (previousAgain ?? previous).url;
   return createXrpcClient({ server: { url, serviceDid: serviceDid() }, account });
 }
 
@@ -53,12 +53,12 @@ function serviceDid(): string {
   return testEnvironment({ plcUrl: plc.url })['SERVICE_DID'] ?? '';
 }
 
-/** Sends each request to the other release than the one before, as a load balancer does. */
-function wandering(account: Account, streamsFrom: 'former' | 'today'): XrpcClient {
-  const clients = { former: clientOf('former', account), today: clientOf('today', account) };
-  let turn = 0;
+/** Alternates between the two releases from request to request, like a load balancer. */
+function alternating(account: Account, streamsFrom: 'previous' | 'today'): XrpcClient {
+  const clients = { previous: clientOf('previous', account), today: clientOf('today', account) };
+  let requestCount = 0;
   const next = (method: string): XrpcClient =>
-    formerMethods.has(method) && turn++ % 2 === 0 ? clients.former : clients.today;
+    previousMethods.has(method) && requestCount++ % 2 === 0 ? clients.previous : clients.today;
   return {
     ...clients[streamsFrom],
     raw: (name, request) => next(name).raw(name, request),
@@ -67,13 +67,13 @@ function wandering(account: Account, streamsFrom: 'former' | 'today'): XrpcClien
   };
 }
 
-/** The people of a test; who listens does so at the server named. */
+/** Registers the people of a test; a stream opens at the named server. */
 async function register(
-  ...streamsFrom: ('former' | 'today')[]
+  ...streamsFrom: ('previous' | 'today')[]
 ): Promise<[ScriptedClient, ScriptedClient, ScriptedClient]> {
   const clients = [];
   for (const server of streamsFrom) {
-    const client = await ScriptedClient.create(wandering(createAccount(plc), server));
+    const client = await ScriptedClient.create(alternating(createAccount(plc), server));
     await client.register('telephone');
     clients.push(client);
   }
@@ -86,23 +86,23 @@ beforeAll(async () => {
   if (!hasPreviousRelease) return;
   release = await unpackPreviousRelease();
   const lexicons = await readdir(join(release.folder, 'lexicons/blue/catbird/mls'));
-  formerMethods = new Set(lexicons.map((file) => file.replace('.json', '')));
+  previousMethods = new Set(lexicons.map((file) => file.replace('.json', '')));
   plc = await startLoopbackPlc();
   database = await createTestDatabase({ schema: 'empty', poolSize: 3 });
   await release.migrateUp(database.url);
-  former = await startFormer();
+  previous = await startPrevious();
 }, 60_000);
 
 afterAll(async () => {
-  await Promise.all([former?.end('SIGTERM'), formerAgain?.end('SIGTERM'), today?.stop()]);
+  await Promise.all([previous?.end('SIGTERM'), previousAgain?.end('SIGTERM'), today?.stop()]);
   await plc?.close();
   await database?.close();
   await release?.remove();
 });
 
-describe.skipIf(!hasPreviousRelease)('beside the former release (git history needed)', () => {
-  test('its server stays ready while the schema is brought up to date, and no message is lost', async () => {
-    const server: ServerAddress = { url: former.url, serviceDid: serviceDid() };
+describe.skipIf(!hasPreviousRelease)('next to the previous release (git history needed)', () => {
+  test('its server stays ready during the migrations, and no message is lost', async () => {
+    const server: ServerAddress = { url: previous.url, serviceDid: serviceDid() };
     const [alice, bob] = [createAccount(plc), createAccount(plc)].map((account) =>
       createXrpcClient({ server, account }),
     );
@@ -126,10 +126,10 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     const heard = stream.events.flatMap((event) => ('message' in event ? [event.message.seq] : []));
     expect(heard).toEqual(sent);
     await stream.close();
-    expect((await fetch(`${former.url}/readyz`)).status).toBe(200);
+    expect((await fetch(`${previous.url}/readyz`)).status).toBe(200);
   });
 
-  test('the schema that came of it is the same as that of a new database', async () => {
+  test('the migrated schema is the same as that of a new database', async () => {
     const fresh = await createTestDatabase({ poolSize: 1 });
     try {
       expect(await readShape(database.sql)).toEqual(await readShape(fresh.sql));
@@ -140,13 +140,13 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
 
   test('its server starts on that schema, and its migrator finds nothing to do', async () => {
     expect(await release.migrateUp(database.url)).toContain('"count":0');
-    formerAgain = await startFormer();
-    expect((await fetch(`${formerAgain.url}/readyz`)).status).toBe(200);
+    previousAgain = await startPrevious();
+    expect((await fetch(`${previousAgain.url}/readyz`)).status).toBe(200);
     today = await startTestServer({ databaseUrl: database.url, plcUrl: plc.url, identityKey });
   }, 20_000);
 
-  test('people whose requests go to both in turn meet, talk, come and go', async () => {
-    const [alice, bob, carol] = await register('former', 'today', 'former');
+  test('people whose requests alternate between both can join, send, add and remove', async () => {
+    const [alice, bob, carol] = await register('previous', 'today', 'previous');
     for (const person of [alice, bob, carol]) await person.replenishPackages();
     await bob.connect();
     const convoId = await alice.create('Birds', [bob]);
@@ -171,10 +171,10 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     for (const person of [alice, bob, carol]) await person.disconnect();
   }, 20_000);
 
-  test('a cursor, a ticket and a repeated message of one are good at the other', async () => {
+  test('a cursor, a ticket and a repeated message of one release are valid at the other', async () => {
     const [account, other] = [createAccount(plc), createAccount(plc)];
-    const [sender, reader] = [clientOf('former', account), clientOf('today', account)];
-    const [there, here] = [clientOf('former', other), clientOf('today', other)];
+    const [sender, reader] = [clientOf('previous', account), clientOf('today', account)];
+    const [there, here] = [clientOf('previous', other), clientOf('today', other)];
     const conversation = await createCraftedConversation(sender, [there]);
     const first = await openEventStream(there);
     const msgId = newUuid();
@@ -185,7 +185,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     const { seq: missed } = await sendCrafted(reader, conversation);
     for (const [mint, url] of [
       [there, today.url],
-      [here, formerAgain.url],
+      [here, previousAgain.url],
     ] as const) {
       const resumed = await openEventStream(mint, { url, cursor: first.cursor });
       await resumed.next('messageEvent', ({ message }) => message.seq === missed);
@@ -194,15 +194,15 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     }
   });
 
-  test('messages that are not stored reach listeners of the other', async () => {
+  test('ephemeral messages reach subscribers of the other release', async () => {
     const [account, other] = [createAccount(plc), createAccount(plc)];
     const conversation = await createCraftedConversation(clientOf('today', account), [clientOf('today', other)]);
     for (const [sender, listener] of [
-      ['today', 'former'],
-      ['former', 'today'],
+      ['today', 'previous'],
+      ['previous', 'today'],
     ] as const) {
       const stream = await openEventStream(clientOf(listener, other));
-      // Until a stored message has come the stream may still be opening, and what is not stored is not kept for it.
+      // The stream may still be opening until a stored message arrives, and ephemeral messages are not kept for it.
       const { seq } = await sendCrafted(clientOf(sender, account), conversation);
       await stream.next('messageEvent', ({ message }) => message.seq === seq);
       const { messageId } = await sendCrafted(clientOf(sender, account), conversation, { delivery: 'ephemeral' });
@@ -211,26 +211,26 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     }
   });
 
-  test('its streams go on past events that it does not know', async () => {
+  test('its streams continue after unknown events', async () => {
     const [account, other] = [createAccount(plc), createAccount(plc)];
     const conversation = await createCraftedConversation(clientOf('today', account), [clientOf('today', other)]);
-    const stream = await openEventStream(clientOf('former', other));
+    const stream = await openEventStream(clientOf('previous', other));
     const { convoId } = conversation;
     await clientOf('today', account).call('warnMember', { convoId, memberDid: other.did, reason: 'Be kind.' });
     await clientOf('today', account).call('readdition', { convoId });
-    const { seq } = await sendCrafted(clientOf('former', account), conversation);
+    const { seq } = await sendCrafted(clientOf('previous', account), conversation);
     await stream.next('messageEvent', ({ message }) => message.seq === seq);
     expect(stream.error).toBeUndefined();
     await stream.close();
   });
 
-  test('its claims of key packages leave the reserve of a device alone', async () => {
-    const owner = clientOf('former', createAccount(plc));
+  test('its claims of key packages do not use up the reserve of a device', async () => {
+    const owner = clientOf('previous', createAccount(plc));
     const device = await registerTestDevice(owner, { packages: 3 });
     const lastResort = await publishTestPackage(owner, device, { lastResort: 'extension' });
     const claimed: string[] = [];
     for (let nth = 0; nth < 4; nth++) {
-      const claimer = clientOf('former', createAccount(plc));
+      const claimer = clientOf('previous', createAccount(plc));
       const { keyPackages } = await claimer.call('getKeyPackages', { dids: [owner.did] });
       for (const { keyPackageHash = '' } of keyPackages) claimed.push(keyPackageHash);
     }
@@ -239,7 +239,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     expect(claimed.slice(0, 2)).not.toContain(lastResort);
   });
 
-  test('workers of both do each of their jobs once per interval, and only what is past its time goes', async () => {
+  test('workers of both run each job once per interval, and delete only expired rows', async () => {
     const { sql } = database;
     const living = await countMessages();
     expect(living).toBeGreaterThan(20);
@@ -263,7 +263,7 @@ describe.skipIf(!hasPreviousRelease)('beside the former release (git history nee
     expect(turns.map(({ job }) => job)).toEqual([...jobNames, ...retiredJobs].toSorted());
     expect(turns.filter(({ count, turns: different }) => count !== different)).toEqual([]);
     for (const { count } of turns) {
-      // The first and the last interval are watched in part; a machine under load may be late with one.
+      // The first and the last interval are only partly watched, and a busy machine may be late with one.
       expect(count).toBeGreaterThanOrEqual(watchedSeconds / intervalSeconds - 2);
       expect(count).toBeLessThanOrEqual(watchedSeconds / intervalSeconds + 2);
     }

@@ -52,8 +52,8 @@ test(
     const [alice, bob] = [clientOf(createAccount(plc), server.url), clientOf(createAccount(plc), server.url)];
     const conversation = await createCraftedConversation(alice, [bob]);
     const streams = [await openEventStream(alice), await openEventStream(bob)];
-    const frozen = await openEventStream(bob);
-    frozen.pause();
+    const pausedStream = await openEventStream(bob);
+    pausedStream.pause();
 
     const acknowledged = new Map<string, number>();
     let isStopping = false;
@@ -103,7 +103,7 @@ test(
 );
 
 test(
-  'kill -9 of npm start: started again on its folder, everything acknowledged is there and seq goes on',
+  'kill -9 of npm start: after a restart on its folder every acknowledged message is stored and seq continues',
   { timeout: 90_000 },
   async () => {
     const plc = await newPlc();
@@ -122,7 +122,7 @@ test(
     const { cursor } = stream.events.filter((event) => 'message' in event && event.message.seq === 3)[0] ?? {};
     const inFlight = Array.from({ length: 8 }, () => sendCrafted(alice, conversation).catch(() => undefined));
     expect(await before.end('SIGKILL')).toEqual({ exitCode: null, signal: 'SIGKILL' });
-    const acknowledged = [...sent, ...(await Promise.all(inFlight)).filter((answer) => answer !== undefined)];
+    const acknowledged = [...sent, ...(await Promise.all(inFlight)).filter((response) => response !== undefined)];
 
     const after = await start('all', env);
     const [aliceAgain, bobAgain] = accounts.map((account) => clientOf(account, after.url));

@@ -57,7 +57,7 @@ async function runSelftest(url: string): Promise<Run> {
   return { code: done.code, findings, stderr: done.stderr };
 }
 
-test('the limits of a running server are shown to work from outside, without credentials', async () => {
+test('the self-test passes on a running server, from outside and without credentials', async () => {
   const { code, findings, stderr } = await runSelftest(await startServer({}));
   expect(findings.filter(({ ok }) => !ok)).toEqual([]);
   expect(findings.map(({ check }) => check)).toEqual([
@@ -71,7 +71,7 @@ test('the limits of a running server are shown to work from outside, without cre
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 });
 
-test('a server that takes everybody for its proxy fails, with what to do', async () => {
+test('a server that trusts every address as a proxy fails, with a remedy', async () => {
   const { code, findings } = await runSelftest(
     await startServer({ TRUSTED_PROXY_CIDRS: '0.0.0.0/0,::/0', TRUSTED_PROXY_HOPS: '1' }),
   );
@@ -83,11 +83,13 @@ test('a server that takes everybody for its proxy fails, with what to do', async
   expect(findings.at(-1)?.remedy).toMatch(/TRUSTED_PROXY_CIDRS/);
 });
 
-/** Something else that answers, with the behaviour of a wrong set-up in front of a Nightjar. */
-async function startPretender(answer: (nth: number, forwardedFor: string | undefined) => Pretence): Promise<string> {
+/** A server that responds like a Nightjar with a wrong set-up in front. */
+async function startFakeServer(
+  respond: (nth: number, forwardedFor: string | undefined) => FakeResponse,
+): Promise<string> {
   let nth = 0;
   const server = createServer((request, response) => {
-    const { status, headers, body } = answer(nth++, request.headers['x-real-ip']?.toString());
+    const { status, headers, body } = respond(nth++, request.headers['x-real-ip']?.toString());
     response.writeHead(status, headers).end(body);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -95,14 +97,14 @@ async function startPretender(answer: (nth: number, forwardedFor: string | undef
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-interface Pretence {
+interface FakeResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
 const resetIn = (seconds: number): string => String(Math.ceil(Date.now() / 1000) + seconds);
-const passed = (remaining: number): Pretence => ({
+const passed = (remaining: number): FakeResponse => ({
   status: 501,
   headers: {
     'RateLimit-Limit': '60',
@@ -112,35 +114,35 @@ const passed = (remaining: number): Pretence => ({
   },
   body: '{"error":"MethodNotImplemented","message":""}',
 });
-const refused: Pretence = {
+const refused: FakeResponse = {
   status: 429,
   headers: { ...passed(0).headers, 'Retry-After': '1' },
   body: '{"error":"RateLimitExceeded","message":"The limit address allows 60 requests"}',
 };
 
-test.each<[wrong: string, failing: string[], (nth: number, realIp: string | undefined) => Pretence]>([
+test.each<[wrong: string, failing: string[], (nth: number, realIp: string | undefined) => FakeResponse]>([
   ['never refuses', ['burst'], () => passed(5)],
   ['admits more than it announces', ['burst'], (nth) => (nth < 40 ? passed(10) : refused)],
   ['refuses what it announced', ['burst'], (nth) => (nth < 5 ? passed(10) : refused)],
   ['refuses for longer than Retry-After says', ['retry-after'], (nth) => (nth < 6 ? passed(5) : refused)],
-  ['replaces refusals by its own', ['refusal'], (nth) => (nth < 6 ? passed(5) : { ...refused, body: 'Too many' })],
+  ['replaces refusals', ['refusal'], (nth) => (nth < 6 ? passed(5) : { ...refused, body: 'Too many' })],
   ['strips the headers', ['headers'], (nth) => (nth < 6 ? { ...passed(5), headers: {} } : refused)],
-  ['believes X-Real-IP', ['client-address'], (nth, realIp) => (nth < 6 || realIp !== undefined ? passed(5) : refused)],
-])('a server that %s fails the check', { concurrent: true }, async (_wrong, failing, answer) => {
-  const { code, findings } = await runSelftest(await startPretender(answer));
+  ['trusts X-Real-IP', ['client-address'], (nth, realIp) => (nth < 6 || realIp !== undefined ? passed(5) : refused)],
+])('a server that %s fails the check', { concurrent: true }, async (_wrong, failing, respond) => {
+  const { code, findings } = await runSelftest(await startFakeServer(respond));
   const failed = findings.filter(({ ok }) => !ok);
   expect(code).toBe(1);
   expect(failed.map(({ check }) => check)).toEqual(expect.arrayContaining(failing));
   expect(failed.every(({ remedy }) => remedy !== undefined)).toBe(true);
 });
 
-test('what is no Nightjar, or answers nothing, is said plainly', async () => {
-  const other = await runSelftest(await startPretender(() => ({ status: 200, headers: {}, body: '<html>' })));
+test('another server, or none, is reported as such', async () => {
+  const other = await runSelftest(await startFakeServer(() => ({ status: 200, headers: {}, body: '<html>' })));
   expect([other.code, other.findings.map(({ check, ok }) => [check, ok])]).toEqual([1, [['answers', false]]]);
-  const nobody = await runSelftest('http://127.0.0.1:9');
-  expect([nobody.code, nobody.stderr.trim()]).toEqual([
+  const unreachable = await runSelftest('http://127.0.0.1:9');
+  expect([unreachable.code, unreachable.stderr.trim()]).toEqual([
     1,
-    'The server does not answer. Is the address right, and is it running?',
+    'The server does not respond. Check the address, and that the server is running.',
   ]);
   expect((await runSelftest('mls.example.org')).stderr).toContain('Give the address of the service');
 });

@@ -22,11 +22,11 @@ import { projectRoot } from '../conventions/source-tree.ts';
 let bed: TestBed;
 let alice: XrpcClient;
 let bob: XrpcClient;
-let stranger: XrpcClient;
+let nonMember: XrpcClient;
 
 beforeAll(async () => {
   bed = await startTestBed();
-  [alice, bob, stranger] = [bed.client(), bed.client(), bed.client()];
+  [alice, bob, nonMember] = [bed.client(), bed.client(), bed.client()];
 });
 afterAll(() => bed.stop());
 
@@ -35,14 +35,14 @@ const callsOn = {
   addMembers: (to) =>
     rawRequest('addMembers', {
       convoId: to.convoId,
-      didList: [stranger.did],
+      didList: [nonMember.did],
       commit: craftCommit(to.groupId, 0).toString('base64'),
     }),
   commit: ({ convoId, groupId }) => rawRequest('commit', { convoId, commit: craftCommit(groupId, 0) }),
   confirmWelcome: ({ convoId }) => rawRequest('confirmWelcome', { convoId, success: true }),
   createInvite: ({ convoId }) => rawRequest('createInvite', { convoId, pskHash: newSecret(32).toString('hex') }),
   demoteAdmin: ({ convoId }) => rawRequest('demoteAdmin', { convoId, targetDid: alice.did }),
-  demoteModerator: ({ convoId }) => rawRequest('demoteModerator', { convoId, targetDid: stranger.did }),
+  demoteModerator: ({ convoId }) => rawRequest('demoteModerator', { convoId, targetDid: nonMember.did }),
   getAdminStats: ({ convoId }) => rawRequest('getAdminStats', { convoId }),
   getBlockStatus: ({ convoId }) => rawRequest('getBlockStatus', { convoId }),
   getCommits: ({ convoId }) => rawRequest('getCommits', { convoId, fromEpoch: 9, toEpoch: 1 }),
@@ -64,7 +64,7 @@ const callsOn = {
       externalCommit: craftExternalCommit({ groupId, epoch: 0, did }).toString('base64'),
       pskHash: newSecret(32).toString('hex'),
     }),
-  promoteAdmin: ({ convoId }) => rawRequest('promoteAdmin', { convoId, targetDid: stranger.did }),
+  promoteAdmin: ({ convoId }) => rawRequest('promoteAdmin', { convoId, targetDid: nonMember.did }),
   promoteModerator: ({ convoId }) => rawRequest('promoteModerator', { convoId, targetDid: alice.did }),
   readdition: ({ convoId }) => rawRequest('readdition', { convoId }),
   rejoin: ({ convoId }) => rawRequest('rejoin', { convoId, keyPackage: newSecret(200).toString('base64') }),
@@ -83,7 +83,7 @@ const callsOn = {
   Record<MethodName, (to: CraftedConversation, caller: XrpcClient) => ReturnType<typeof rawRequest>>
 >;
 
-/** Status, body and the headers that could tell two answers apart. */
+/** Status, body and the headers that could distinguish two responses. */
 function comparable({ status, headers, text }: RawResponse): unknown {
   const varying = ['date', 'x-request-id', 'ratelimit-remaining', 'ratelimit-reset'];
   return { status, text, headers: [...headers].filter(([name]) => !varying.includes(name)) };
@@ -100,7 +100,7 @@ async function streamRefusal(client: XrpcClient, convoId: string): Promise<[numb
   }
 }
 
-describe('who is not in a conversation', () => {
+describe('a person who is not in a conversation', () => {
   test('every method of the contract that names a conversation is called here', () => {
     const folder = join(projectRoot, 'lexicons/blue/catbird/mls');
     const naming = readdirSync(folder).filter((file) => {
@@ -114,26 +114,26 @@ describe('who is not in a conversation', () => {
   });
 
   test.each(Object.entries(callsOn))(
-    '%s: a stranger gets the same answer, byte for byte, as for a conversation that never was',
+    '%s: a non-member gets the same response, byte for byte, as for a conversation that does not exist',
     async (name, call) => {
       const real = await createCraftedConversation(alice, [bob]);
       await sendCrafted(alice, real);
       const groupId = newSecret(16);
-      const answers = [
-        await stranger.raw(name, call(real, stranger)),
-        await stranger.raw(name, call({ groupId, convoId: groupId.toString('hex') }, stranger)),
+      const responses = [
+        await nonMember.raw(name, call(real, nonMember)),
+        await nonMember.raw(name, call({ groupId, convoId: groupId.toString('hex') }, nonMember)),
       ];
-      expect(answers.map((answer) => [answer.status, errorNameOf(answer)])).toEqual([
+      expect(responses.map((response) => [response.status, errorNameOf(response)])).toEqual([
         [404, 'ConvoNotFound'],
         [404, 'ConvoNotFound'],
       ]);
-      const [ofReal, ofNone] = answers.map(comparable);
+      const [ofReal, ofNone] = responses.map(comparable);
       expect(ofReal).toEqual(ofNone);
       expect(await bob.call('getEpoch', { convoId: real.convoId })).toMatchObject({ currentEpoch: 0 });
     },
   );
 
-  test.each(Object.entries(callsOn))('%s: a removed member is told NotMember', async (name, call) => {
+  test.each(Object.entries(callsOn))('%s: a removed member gets NotMember', async (name, call) => {
     const conversation = await createCraftedConversation(alice, [bob]);
     const { convoId } = conversation;
     await alice.call('removeMember', { convoId, targetDid: bob.did, idempotencyKey: newUuid() });
@@ -146,13 +146,13 @@ describe('who is not in a conversation', () => {
     await alice.call('removeMember', { convoId, targetDid: bob.did, idempotencyKey: newUuid() });
     expect(await streamRefusal(alice, convoId)).toBe('opened');
     expect(await streamRefusal(bob, convoId)).toEqual([403, 'NotMember']);
-    expect(await streamRefusal(stranger, convoId)).toEqual([404, 'ConvoNotFound']);
-    expect(await streamRefusal(stranger, newSecret(16).toString('hex'))).toEqual([404, 'ConvoNotFound']);
+    expect(await streamRefusal(nonMember, convoId)).toEqual([404, 'ConvoNotFound']);
+    expect(await streamRefusal(nonMember, newSecret(16).toString('hex'))).toEqual([404, 'ConvoNotFound']);
   });
 });
 
-describe('what is out of step', () => {
-  test('a send and a commit of a past epoch get 409 EpochMismatch with the current one, and change nothing', async () => {
+describe('a request for an earlier state', () => {
+  test('a send and a commit of a past epoch get 409 EpochMismatch with the current epoch, and change nothing', async () => {
     const conversation = await createCraftedConversation(alice, [bob]);
     const { convoId, groupId } = conversation;
     const commit = (): string => craftCommit(groupId, 0).toString('base64');
@@ -162,7 +162,7 @@ describe('what is out of step', () => {
     const refusals = [
       await bob.refusal('sendMessage', craftMessage(conversation)),
       await bob.refusal('sendMessage', craftMessage(conversation, { delivery: 'ephemeral' })),
-      await bob.refusal('addMembers', { convoId, didList: [stranger.did], commit: commit() }),
+      await bob.refusal('addMembers', { convoId, didList: [nonMember.did], commit: commit() }),
     ];
     for (const { status, body } of refusals) {
       expect([status, body]).toEqual([409, { error: 'EpochMismatch', message: expect.any(String), currentEpoch: 1 }]);
@@ -173,7 +173,7 @@ describe('what is out of step', () => {
     expect(commits.map(({ epoch }) => epoch)).toEqual([1]);
   });
 
-  test('a msgId sent again returns the first answer, whatever it brings', async () => {
+  test('a msgId sent again returns the first result, with any other content', async () => {
     const conversation = await createCraftedConversation(alice, [bob]);
     const msgId = newUuid();
     const first = await sendCrafted(alice, conversation, { msgId });
@@ -183,7 +183,7 @@ describe('what is out of step', () => {
     expect((await bob.call('getMessages', { convoId: conversation.convoId })).messages).toHaveLength(2);
   });
 
-  test('a repeated createConvo returns the conversation as it is; somebody else cannot take its id', async () => {
+  test('a repeated createConvo returns the conversation unchanged; another person cannot use its id', async () => {
     const groupId = newSecret(16).toString('hex');
     const input = { groupId, cipherSuite: craftedSuite, initialMembers: [bob.did], metadata: { name: 'Choir' } };
     const created = await alice.call('createConvo', input);
@@ -193,12 +193,12 @@ describe('what is out of step', () => {
     expect(
       (await bob.call('getConvos', {})).conversations.filter((conversation) => conversation.groupId === groupId),
     ).toEqual([created]);
-    expect(await stranger.refusal('createConvo', input)).toMatchObject({ status: 409, error: 'ConvoAlreadyExists' });
+    expect(await nonMember.refusal('createConvo', input)).toMatchObject({ status: 409, error: 'ConvoAlreadyExists' });
   });
 });
 
-describe('what does not fit', () => {
-  test('a body larger than the method takes is 413, announced or not', async () => {
+describe('an invalid request', () => {
+  test("a body above the method's limit gets 413, with or without Content-Length", async () => {
     const body = Buffer.alloc(limits.smallBodySizeBytesMax + 1, ' ');
     expect(await alice.raw('updateCursor', { body })).toMatchObject({
       status: 413,
@@ -215,7 +215,7 @@ describe('what does not fit', () => {
     expect(await alice.refusal('sendMessage', large)).toMatchObject({ status: 413, error: 'PayloadTooLarge' });
   });
 
-  test('another verb is 405 and names the right one, an unknown method is 501', async () => {
+  test('another verb gets 405 with the right one, an unknown method gets 501', async () => {
     const wrong = await alice.raw('getEpoch', { verb: 'POST', body: '{}', search: '?convoId=00' });
     expect([wrong.status, wrong.headers.get('allow'), errorNameOf(wrong)]).toEqual([405, 'GET', 'MethodNotAllowed']);
     const other = await alice.raw('sendMessage', { verb: 'GET' });
@@ -228,9 +228,9 @@ describe('what does not fit', () => {
     ['a parameter is missing', 'getEpoch', { search: '' }, 'params.convoId is required.'],
     ['a number is too large', 'getMessages', { search: '?convoId=00&limit=101' }, 'params.limit must be at most 100.'],
     [
-      'a DID is none',
+      'a DID is invalid',
       'addMembers',
-      { body: JSON.stringify({ convoId: '00', didList: ['nobody'] }) },
+      { body: JSON.stringify({ convoId: '00', didList: ['no-did'] }) },
       'input.didList[0] must be a valid did.',
     ],
     [
@@ -239,7 +239,7 @@ describe('what does not fit', () => {
       { body: JSON.stringify({ convoId: '00', msgId: 'a', epoch: 0, paddedSize: 512, ciphertext: 'aa' }) },
       'input.ciphertext must be {"$bytes": base64}.',
     ],
-  ])('when %s the answer names the field and the rule', async (_what, name, request, message) => {
+  ])('when %s the error names the field and the rule', async (_what, name, request, message) => {
     const { status, text } = await alice.raw(name, request);
     expect([status, JSON.parse(text)]).toEqual([400, { error: 'InvalidRequest', message }]);
   });
@@ -268,7 +268,7 @@ describe('key packages', () => {
       ...(packages.lastResort === true ? [true] : []),
     ];
     await client.call('registerDevice', {
-      deviceName: 'telephone',
+      deviceName: 'phone',
       signaturePublicKey: mls.device.signaturePublicKey,
       keyPackages: await Promise.all(kinds.map(upload)),
     });
@@ -280,7 +280,7 @@ describe('key packages', () => {
       ({ keyPackageHash }) => keyPackageHash ?? '',
     );
 
-  test('each goes to one caller; the last-resort package comes when only the reserve is left, and again', async () => {
+  test('each is handed out to one caller; the last-resort package is returned repeatedly when only the reserve is left', async () => {
     const owner = await newDevice({ ordinary: 4, lastResort: true });
     const claims = await Promise.all(Array.from({ length: 6 }, () => claimBy(bed.client(), owner)));
     const handedOut = claims.flat();
@@ -291,7 +291,7 @@ describe('key packages', () => {
     expect(await claimBy(bed.client(), owner)).toEqual([lastResort]);
   });
 
-  test('a caller who asks again gets the same one; an empty pool names its owner as missing', async () => {
+  test('a caller who repeats the call gets the same package; an owner without packages is listed as missing', async () => {
     const owner = await newDevice({ ordinary: 1 });
     expect(await claimBy(alice, owner)).toEqual(await claimBy(alice, owner));
     const { keyPackages, missing } = await bob.call('getKeyPackages', {
@@ -302,7 +302,7 @@ describe('key packages', () => {
   });
 
   // Safe because the packages are locked and checked in the transaction of the commit.
-  test('a Welcome with a package that was handed to somebody else is KeyPackageNotFound, and nothing of the call remains', async () => {
+  test('a Welcome with a package that was handed out to another caller gets KeyPackageNotFound, and the call has no effect', async () => {
     const [admin, other, joiner, second] = [
       await newDevice({ ordinary: 1 }),
       await newDevice({ ordinary: 1 }),
@@ -312,9 +312,9 @@ describe('key packages', () => {
     const conversation = await createCraftedConversation(admin.client, [bob]);
     const { convoId, groupId } = conversation;
     const own = await claimBy(admin.client, second);
-    const foreign = await claimBy(other.client, joiner);
+    const ofOther = await claimBy(other.client, joiner);
     const before = await stateOf(conversation, admin.client);
-    const welcome = craftWelcome([...own, ...foreign].map((ref) => Buffer.from(ref, 'hex'))).toString('base64');
+    const welcome = craftWelcome([...own, ...ofOther].map((ref) => Buffer.from(ref, 'hex'))).toString('base64');
     const commit = craftCommit(groupId, 0).toString('base64');
     const didList = [joiner.client.did, second.client.did];
     const refusal = await admin.client.refusal('addMembers', { convoId, didList, commit, welcomeMessage: welcome });

@@ -34,7 +34,7 @@ function seqsOf(stream: ServerSentEvents, conversation: CraftedConversation): nu
   );
 }
 
-/** Each server makes its own cursors. */
+/** Without cursors, because each server creates its own. */
 function withoutCursors(stream: { readonly events: readonly StreamMessage[] }): object[] {
   return stream.events.map(({ cursor: _cursor, ...event }) => event);
 }
@@ -50,7 +50,7 @@ async function refusalOf(opening: Promise<ServerSentEvents>): Promise<[number, s
 }
 
 describe('a stream', () => {
-  test('carries what the WebSocket carries, from either server', async () => {
+  test('has the same events as the WebSocket, from either server', async () => {
     const conversation = await createCraftedConversation(alice, [bob, carol]);
     const socket = await openEventStream(bob);
     const streams = [await openServerSentEvents(bob), await openServerSentEvents(onServer(bob, 1))];
@@ -83,7 +83,7 @@ describe('a stream', () => {
     await socket.close();
   });
 
-  test('what is sent as soon as it is open arrives', async () => {
+  test('gets a message that is sent as soon as it is open', async () => {
     const conversation = await createCraftedConversation(alice, [bob]);
     for (let round = 0; round < 5; round++) {
       const stream = await openServerSentEvents(onServer(bob, round % 2));
@@ -93,7 +93,7 @@ describe('a stream', () => {
     }
   });
 
-  test('goes on behind Last-Event-ID, which is newer than the cursor of the URL', async () => {
+  test('continues after Last-Event-ID, which is newer than the cursor of the URL', async () => {
     const conversation = await createCraftedConversation(alice, [bob]);
     const { convoId } = conversation;
     const first = await openServerSentEvents(bob, { convoId });
@@ -117,7 +117,7 @@ describe('a stream', () => {
     }
   });
 
-  test('with a cursor of another database starts now and says so', async () => {
+  test('with a cursor of another database starts now and gets an infoEvent', async () => {
     const conversation = await createCraftedConversation(alice, [bob]);
     await sendCrafted(alice, conversation);
     const stream = await openServerSentEvents(bob, { lastEventId: 'bm90IG9uZSBvZiBvdXJz' });
@@ -128,39 +128,39 @@ describe('a stream', () => {
     stream.close();
   });
 
-  test('of one conversation is silent about others', async () => {
-    const [wanted, other] = [
+  test('of one conversation gets no events of others', async () => {
+    const [subscribed, other] = [
       await createCraftedConversation(alice, [bob]),
       await createCraftedConversation(alice, [bob]),
     ];
-    const stream = await openServerSentEvents(bob, { convoId: wanted.convoId });
+    const stream = await openServerSentEvents(bob, { convoId: subscribed.convoId });
     await sendCrafted(alice, other);
-    await sendCrafted(alice, wanted);
-    await stream.next('messageEvent', ({ message }) => message.convoId === wanted.convoId);
+    await sendCrafted(alice, subscribed);
+    await stream.next('messageEvent', ({ message }) => message.convoId === subscribed.convoId);
     expect(seqsOf(stream, other)).toEqual([]);
     stream.close();
   });
 
-  test('tells a removed member of the removal and of nothing later', async () => {
+  test('gets the removal of its member and no later event', async () => {
     const conversation = await createCraftedConversation(alice, [bob, carol]);
     const { convoId } = conversation;
-    const [stream, witness] = [await openServerSentEvents(carol), await openServerSentEvents(bob)];
+    const [stream, otherStream] = [await openServerSentEvents(carol), await openServerSentEvents(bob)];
     await alice.call('removeMember', { convoId, targetDid: carol.did, idempotencyKey: newUuid() });
     await stream.next('membershipChangeEvent', ({ did, action }) => did === carol.did && action === 'removed');
     const lastEventId = stream.ids.at(-1);
-    const heard = stream.events.length;
+    const eventCount = stream.events.length;
     const { messageId } = await sendCrafted(alice, conversation);
-    await witness.next('messageEvent', ({ message }) => message.id === messageId);
+    await otherStream.next('messageEvent', ({ message }) => message.id === messageId);
     const again = await openServerSentEvents(carol, { lastEventId });
     await systemClock.sleep(300);
-    expect([stream.events.length - heard, again.events.length]).toEqual([0, 0]);
+    expect([stream.events.length - eventCount, again.events.length]).toEqual([0, 0]);
     expect(await refusalOf(openServerSentEvents(carol, { convoId }))).toEqual([403, 'NotMember']);
-    for (const each of [stream, witness, again]) each.close();
+    for (const each of [stream, otherStream, again]) each.close();
   });
 });
 
 describe('a refusal', () => {
-  test('comes as JSON before any event', async () => {
+  test('is JSON before any event', async () => {
     const { convoId } = await createCraftedConversation(alice, [bob]);
     expect(await refusalOf(openServerSentEvents(carol, { convoId }))).toEqual([404, 'ConvoNotFound']);
     expect(await refusalOf(openServerSentEvents(carol, { convoId: 'ab'.repeat(16) }))).toEqual([404, 'ConvoNotFound']);
@@ -171,7 +171,7 @@ describe('a refusal', () => {
     expect((await alice.raw('streamConvoEvents', { body: '{}' })).status).toBe(405);
   });
 
-  test('comes when an account holds as many streams of both kinds as it may, until one of them is gone', async () => {
+  test("is sent at the account's limit of streams of both kinds, until one of them closes", async () => {
     const dora = bed.client();
     const half = limits.subscriptionsPerAccountMax / 2;
     const streams: ServerSentEvents[] = [];
@@ -189,44 +189,48 @@ describe('a refusal', () => {
   });
 });
 
-test('a reader who is too slow is cut, and goes on behind what it got', { timeout: 60_000 }, async () => {
-  const conversation = await createCraftedConversation(alice, [bob, carol]);
-  const { convoId } = conversation;
-  const [slow, quick] = [
-    await openServerSentEvents(bob, { convoId }),
-    await openServerSentEvents(onServer(carol, 0), { convoId }),
-  ];
-  slow.pause();
-  const count = 60;
-  for (let nth = 0; nth < count; nth++) {
-    const { messageId } = await sendCrafted(alice, conversation, { sizeBytes: 262_144 });
-    await quick.next('messageEvent', ({ message }) => message.id === messageId);
-    await systemClock.sleep(15);
-  }
-  slow.resume();
-  expect(await slow.ended).toBe('complete');
-  expect(slow.events.at(-1)).toMatchObject({ info: expect.stringContaining('ConsumerTooSlow') });
-  expect(seqsOf(slow, conversation).length).toBeLessThan(count);
-  const resumed = await openServerSentEvents(bob, { convoId, lastEventId: slow.ids.at(-1) });
-  await resumed.next('messageEvent', ({ message }) => message.seq === count);
-  expect([...seqsOf(slow, conversation), ...seqsOf(resumed, conversation)]).toEqual(seqsOf(quick, conversation));
-  for (const each of [quick, resumed]) each.close();
-});
+test(
+  'a stream whose reader is too slow closes, and can be resumed after the last received event',
+  { timeout: 60_000 },
+  async () => {
+    const conversation = await createCraftedConversation(alice, [bob, carol]);
+    const { convoId } = conversation;
+    const [slow, fast] = [
+      await openServerSentEvents(bob, { convoId }),
+      await openServerSentEvents(onServer(carol, 0), { convoId }),
+    ];
+    slow.pause();
+    const count = 60;
+    for (let nth = 0; nth < count; nth++) {
+      const { messageId } = await sendCrafted(alice, conversation, { sizeBytes: 262_144 });
+      await fast.next('messageEvent', ({ message }) => message.id === messageId);
+      await systemClock.sleep(15);
+    }
+    slow.resume();
+    expect(await slow.ended).toBe('complete');
+    expect(slow.events.at(-1)).toMatchObject({ info: expect.stringContaining('ConsumerTooSlow') });
+    expect(seqsOf(slow, conversation).length).toBeLessThan(count);
+    const resumed = await openServerSentEvents(bob, { convoId, lastEventId: slow.ids.at(-1) });
+    await resumed.next('messageEvent', ({ message }) => message.seq === count);
+    expect([...seqsOf(slow, conversation), ...seqsOf(resumed, conversation)]).toEqual(seqsOf(fast, conversation));
+    for (const each of [fast, resumed]) each.close();
+  },
+);
 
-describe('on a server whose long waits are short', () => {
-  const hurried: Clock = {
+describe('on a server with shortened waits', () => {
+  const fastClock: Clock = {
     ...systemClock,
     sleep: (delayMs, signal) => systemClock.sleep(delayMs >= 5_000 ? delayMs / 100 : delayMs, signal),
   };
 
-  test('a silent stream gets comments, is counted, and ends whole when the server stops', async () => {
+  test('an idle stream gets comments, is counted, and ends completely when the server stops', async () => {
     const { database, plc, identityKey } = bed;
-    const server = await startTestServer({ databaseUrl: database.url, plcUrl: plc.url, identityKey, clock: hurried });
+    const server = await startTestServer({ databaseUrl: database.url, plcUrl: plc.url, identityKey, clock: fastClock });
     const stream = await openServerSentEvents(createXrpcClient({ server, account: bob.account }));
     await expect.poll(() => stream.comments.length).toBeGreaterThan(1);
     expect(new Set(stream.comments)).toEqual(new Set(['keepalive']));
     const metrics = (): Promise<string> =>
-      fetch(`http://127.0.0.1:${server.adminPort}/metrics`).then((answer) => answer.text());
+      fetch(`http://127.0.0.1:${server.adminPort}/metrics`).then((response) => response.text());
     await expect.poll(metrics).toContain('subscribers{transport="sse"} 1');
     expect(await server.stop()).toBe('clean');
     expect(await stream.ended).toBe('complete');

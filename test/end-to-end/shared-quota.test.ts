@@ -14,12 +14,12 @@ async function start(env: Record<string, string>): Promise<TestBed> {
   return (bed = await startTestBed({ servers: 2, env }));
 }
 
-/** The same call `times` at once from each client; how many were not refused for a quota. */
-async function passed(times: number, clients: readonly XrpcClient[], search: string): Promise<number> {
+/** Sends the same call `times` times at once from each client. @returns how many were not refused for a quota. */
+async function countAdmitted(times: number, clients: readonly XrpcClient[], search: string): Promise<number> {
   const calls = clients.flatMap((client) => Array.from({ length: times }, () => client.raw('getMessages', { search })));
-  const answers: readonly RawResponse[] = await Promise.all(calls);
-  expect(answers.every(({ status }) => [200, 404, 429].includes(status))).toBe(true);
-  return answers.filter(({ status }) => status !== 429).length;
+  const responses: readonly RawResponse[] = await Promise.all(calls);
+  expect(responses.every(({ status }) => [200, 404, 429].includes(status))).toBe(true);
+  return responses.filter(({ status }) => status !== 429).length;
 }
 
 async function createConvo(client: XrpcClient): Promise<string> {
@@ -31,38 +31,39 @@ async function createConvo(client: XrpcClient): Promise<string> {
 const metric = async ({ adminPort }: { adminPort: number }): Promise<string> =>
   (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
 
-test('two servers that share a database admit exactly one limit together', async () => {
+test('two servers that share a database apply one limit together', async () => {
   const { database, ...running } = await start({ RATE_LIMIT_GET_MESSAGES: '30', QUOTA_STORE: 'postgres' });
   const account = running.account();
   const clients = [0, 1].map((server) => running.client({ account, server }));
   const search = await createConvo(running.client({ account }));
-  // Connections are open and plans made: on a busy machine that takes longer than a server waits for the shared count.
-  for (const server of [0, 1]) await passed(1, [running.client({ server })], search);
-  expect(await passed(25, clients, search)).toBe(30);
-  expect(await passed(5, clients, search)).toBe(0);
-  expect(await passed(10, [running.client()], search)).toBe(10);
+  // Opens connections and plans statements first: on a busy machine that takes longer than a server waits for the
+  // shared count.
+  for (const server of [0, 1]) await countAdmitted(1, [running.client({ server })], search);
+  expect(await countAdmitted(25, clients, search)).toBe(30);
+  expect(await countAdmitted(5, clients, search)).toBe(0);
+  expect(await countAdmitted(10, [running.client()], search)).toBe(10);
   expect(await metric(running.server())).toContain('nightjar_quota_store_info{state="shared"} 1');
   const rows = await database.sql<{ name: Buffer }[]>`SELECT name FROM quota_rows WHERE due_at IS NOT NULL`;
   expect(rows.length).toBeGreaterThan(1);
   expect(rows.every(({ name }) => name.length === 16)).toBe(true);
 });
 
-test('when the shared count is gone both still keep the limit, say so once, and return to it', async () => {
+test('when the shared count is unavailable both still apply the limit, log the change once, and return to the shared count', async () => {
   const { database, ...running } = await start({ RATE_LIMIT_GET_MESSAGES: '30', SERVER_COUNT: '2' });
   const account = running.account();
   const clients = [0, 1].map((server) => running.client({ account, server }));
   const search = await createConvo(running.client({ account }));
-  const before = await passed(5, clients, search);
+  const before = await countAdmitted(5, clients, search);
   expect(before).toBe(10);
   await database.sql`ALTER TABLE quota_rows RENAME TO quota_rows_away`;
-  const during = await passed(25, clients, search);
+  const during = await countAdmitted(25, clients, search);
   expect(before + during).toBeLessThanOrEqual(30 * 1.2);
   expect(before + during).toBeGreaterThanOrEqual(20);
   expect(await metric(running.server(1))).toContain('nightjar_quota_store_info{state="local"} 1');
   await database.sql`ALTER TABLE quota_rows_away RENAME TO quota_rows`;
   await expect
     .poll(async () => {
-      await passed(1, clients, search);
+      await countAdmitted(1, clients, search);
       return running.servers.map(({ logLines }) =>
         logLines.filter((line) => line.includes('quota_store_changed')).map((line) => JSON.parse(line).state as string),
       );
@@ -71,5 +72,5 @@ test('when the shared count is gone both still keep the limit, say so once, and 
       ['local', 'shared'],
       ['local', 'shared'],
     ]);
-  expect(await passed(10, clients, search)).toBe(0);
+  expect(await countAdmitted(10, clients, search)).toBe(0);
 });

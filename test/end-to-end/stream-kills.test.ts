@@ -33,16 +33,16 @@ beforeAll(async () => {
 }, 30_000);
 afterAll(() => bed.stop());
 
-/** A stream of either kind, as far as this test looks at it. */
-interface Listening {
+/** The parts of a stream of either kind that this test needs. */
+interface OpenedStream {
   readonly events: readonly StreamMessage[];
-  /** Of the last frame. */
+  /** The cursor of the last frame. */
   readonly cursor: () => string | undefined;
   readonly opened: Promise<string>;
   close(): unknown;
 }
 
-async function listen(kind: 'websocket' | 'sse', client: XrpcClient, cursor?: string): Promise<Listening> {
+async function listen(kind: 'websocket' | 'sse', client: XrpcClient, cursor?: string): Promise<OpenedStream> {
   if (kind === 'websocket') {
     const stream = await openEventStream(client, { cursor });
     return { events: stream.events, cursor: () => stream.cursor, opened: stream.opened, close: () => stream.close() };
@@ -58,7 +58,7 @@ async function listen(kind: 'websocket' | 'sse', client: XrpcClient, cursor?: st
   };
 }
 
-/** What was sent, and when sending it began. */
+/** A sent message and the time when its request started. */
 interface Sent {
   readonly convoId: string;
   readonly seq: number;
@@ -88,7 +88,7 @@ function keepSending(): { stop(): Promise<Sent[]> } {
 const keysOf = (events: readonly StreamMessage[]): string[] =>
   events.flatMap((event) => ('message' in event ? [`${event.message.convoId} ${event.message.seq}`] : []));
 
-/** Everything that the service has stored, as a member gets it. */
+/** All stored messages, as a member gets them. */
 async function storedKeys(): Promise<{ convoId: string; seq: number }[]> {
   const stored: { convoId: string; seq: number }[] = [];
   for (const { convoId } of conversations) {
@@ -106,11 +106,14 @@ async function storedKeys(): Promise<{ convoId: string; seq: number }[]> {
 interface Opened {
   readonly kind: 'websocket' | 'sse';
   readonly account: Account;
-  readonly first: Listening;
+  readonly first: OpenedStream;
   readonly openedMs: number;
 }
 
-/** Opens a stream at the server after a while; undefined when the server was killed before the client saw it open. */
+/**
+ * Opens a stream at the server after a delay; undefined when the server was killed before the client saw the first
+ * frame.
+ */
 async function openAt(url: string, nth: number, delayMs: number): Promise<Opened | undefined> {
   const account = people[nth % peopleCount];
   if (account === undefined) return undefined;
@@ -131,13 +134,13 @@ async function openAt(url: string, nth: number, delayMs: number): Promise<Opened
 
 const random = (max: number): number => newSecret(4).readUInt32BE() % max;
 
-// Safe because the first frame is the place at which the log was read before the stream opened.
+// Safe because the first frame has the log position that was read before the stream opened.
 describe('a server that is killed in the first second of its streams', () => {
   test.for([1, 2, 3, 4])(
-    'takes no event from those who saw theirs open and go on at another server (round %i)',
+    'loses no event of streams that clients saw open and resume at another server (round %i)',
     { timeout: 60_000 },
     async () => {
-      const victim = await startChildServer('server', {
+      const killedServer = await startChildServer('server', {
         ...testEnvironment({ plcUrl: bed.plc.url }),
         DATABASE_URL: bed.database.url,
         IDENTITY_KEY: bed.identityKey,
@@ -145,14 +148,14 @@ describe('a server that is killed in the first second of its streams', () => {
       const sender = keepSending();
       let openCount = 0;
       const opening = Array.from({ length: streamsPerRound }, async (_, nth) => {
-        const stream = await openAt(victim.url, nth, random(700));
+        const stream = await openAt(killedServer.url, nth, random(700));
         if (stream !== undefined) openCount += 1;
         return stream;
       });
-      const few = 1 + random(streamsPerRound / 2);
-      await expect.poll(() => openCount, { timeout: 20_000, interval: 5 }).toBeGreaterThanOrEqual(few);
+      const openedMin = 1 + random(streamsPerRound / 2);
+      await expect.poll(() => openCount, { timeout: 20_000, interval: 5 }).toBeGreaterThanOrEqual(openedMin);
       await systemClock.sleep(random(500));
-      await victim.end('SIGKILL');
+      await killedServer.end('SIGKILL');
       const opened = (await Promise.all(opening)).filter((each) => each !== undefined);
       const resumed = await Promise.all(
         opened.map(({ kind, account, first }) => listen(kind, bed.client({ account }), first.cursor())),
@@ -161,18 +164,18 @@ describe('a server that is killed in the first second of its streams', () => {
       const sent = await sender.stop();
       const stored = await storedKeys();
       for (const [index, { first, openedMs }] of opened.entries()) {
-        const wanted = stored.filter(({ convoId, seq }) =>
+        const expected = stored.filter(({ convoId, seq }) =>
           sent.some((each) => each.convoId === convoId && each.begunMs >= openedMs && each.seq <= seq),
         );
-        const wantedKeys = new Set(wanted.map(({ convoId, seq }) => `${convoId} ${seq}`));
-        const heard = (): string[] => [...keysOf(first.events), ...keysOf(resumed[index]?.events ?? [])];
+        const expectedKeys = new Set(expected.map(({ convoId, seq }) => `${convoId} ${seq}`));
+        const received = (): string[] => [...keysOf(first.events), ...keysOf(resumed[index]?.events ?? [])];
         const missing = (): string[] => {
-          const got = new Set(heard());
-          return [...wantedKeys].filter((key) => !got.has(key));
+          const receivedKeys = new Set(received());
+          return [...expectedKeys].filter((key) => !receivedKeys.has(key));
         };
         await expect.poll(missing, { timeout: 10_000 }).toEqual([]);
-        expect(heard().length, 'an event came twice').toBe(new Set(heard()).size);
-        expect(wantedKeys.size).toBeGreaterThan(0);
+        expect(received().length, 'an event arrived twice').toBe(new Set(received()).size);
+        expect(expectedKeys.size).toBeGreaterThan(0);
       }
       await Promise.all(resumed.map((stream) => stream.close()));
     },

@@ -11,36 +11,38 @@ afterAll(() => bed.stop());
 
 const max = limits.subscriptionsPerAccountMax;
 
-interface Open {
+interface OpenStream {
   close(): unknown;
 }
 
-async function openAtOnce(
+async function openConcurrently(
   count: number,
-  open: (nth: number) => Promise<Open>,
-): Promise<{ open: Open[]; no: string[] }> {
+  open: (nth: number) => Promise<OpenStream>,
+): Promise<{ open: OpenStream[]; refused: string[] }> {
   const outcomes = await Promise.allSettled(Array.from({ length: count }, (_, nth) => open(nth)));
   return {
     open: outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : [])),
-    no: outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [String(outcome.reason)] : [])),
+    refused: outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [String(outcome.reason)] : [])),
   };
 }
 
-test('fifty streams of both kinds that are opened at once are never more than an account may hold', async () => {
+test("of fifty streams of both kinds opened concurrently only the account's limit is admitted", async () => {
   const client = bed.client();
   const tickets: string[] = [];
   for (let nth = 0; nth < 25; nth++) tickets.push((await client.call('getSubscriptionTicket', {})).ticket);
-  const { open, no } = await openAtOnce(50, (nth) =>
+  const { open, refused } = await openConcurrently(50, (nth) =>
     nth < 25 ? openEventStream(client, { ticket: tickets[nth] }) : openServerSentEvents(client),
   );
-  expect([open.length, no.length]).toEqual([max, 50 - max]);
-  expect(no.every((reason) => reason.includes('TooManyConnections'))).toBe(true);
+  expect([open.length, refused.length]).toEqual([max, 50 - max]);
+  expect(refused.every((reason) => reason.includes('TooManyConnections'))).toBe(true);
 
   await Promise.all(open.map((stream) => stream.close()));
-  // What is closed on this side may take the server a moment.
-  const kept: Open[] = [];
+  // The server may see the closed connections a moment later.
+  const reopened: OpenStream[] = [];
   await expect
-    .poll(async () => kept.push(...(await openAtOnce(max - kept.length, () => openEventStream(client))).open))
+    .poll(async () =>
+      reopened.push(...(await openConcurrently(max - reopened.length, () => openEventStream(client))).open),
+    )
     .toBe(max);
-  await Promise.all(kept.map((stream) => stream.close()));
+  await Promise.all(reopened.map((stream) => stream.close()));
 });

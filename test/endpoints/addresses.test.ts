@@ -11,17 +11,17 @@ const client = '203.0.113.9';
 const other = '198.51.100.7';
 const timeoutMs = 30_000;
 
-interface Answer {
+interface ProbeResponse {
   readonly status: number;
   readonly error: string | undefined;
   readonly message: string;
   readonly retryAfter: string | undefined;
 }
 
-/** Sends these header lines as they are, on a connection of their own. */
-async function send(server: TestServer, lines: readonly string[]): Promise<Answer> {
+/** Sends these header lines unchanged, on a separate connection. */
+async function send(server: TestServer, lines: readonly string[]): Promise<ProbeResponse> {
   const socket = connect(server.port, '127.0.0.1');
-  socket.setTimeout(5_000, () => socket.destroy(new Error('no answer')));
+  socket.setTimeout(5_000, () => socket.destroy(new Error('no response')));
   socket.write([`GET ${path} HTTP/1.1`, 'Host: a', 'Connection: close', ...lines, '', ''].join('\r\n'), 'latin1');
   let text = '';
   socket.on('data', (chunk) => (text += chunk.toString('latin1')));
@@ -37,17 +37,17 @@ async function send(server: TestServer, lines: readonly string[]): Promise<Answe
   };
 }
 
-/** Ten at a time, so that no more come at once than an address may send before it proves anything. */
-async function inBatches(count: number, ask: (nth: number) => Promise<Answer>): Promise<Answer[]> {
-  const answers: Answer[] = [];
-  while (answers.length < count) {
-    const batch = Array.from({ length: 10 }, (_, nth) => ask(answers.length + nth));
-    answers.push(...(await Promise.all(batch)));
+/** Sends ten requests at a time, the number that one address may send before authentication. */
+async function inBatches(count: number, sendAs: (nth: number) => Promise<ProbeResponse>): Promise<ProbeResponse[]> {
+  const responses: ProbeResponse[] = [];
+  while (responses.length < count) {
+    const batch = Array.from({ length: 10 }, (_, nth) => sendAs(responses.length + nth));
+    responses.push(...(await Promise.all(batch)));
   }
-  return answers;
+  return responses;
 }
 
-/** Header lines by which a client says that it is somebody else. */
+/** Header lines by which a client claims another address. */
 const spoofs: readonly (readonly string[])[] = [
   [`X-Forwarded-For: ${other}`],
   [`x-forwarded-for: ${other}`],
@@ -111,19 +111,19 @@ const spoofs: readonly (readonly string[])[] = [
   [`X-Forwarded-For: ${other}`, `X-Real-IP: ${other}`, `Forwarded: for=${other}`, `CF-Connecting-IP: ${other}`],
 ];
 
-/** What a proxy makes of the client's lines: it adds the address it sees to X-Forwarded-For, as nginx does. */
+/** Changes the client's lines as nginx does: it appends the client's address to X-Forwarded-For. */
 function throughList(lines: readonly string[]): string[] {
   const isList = (line: string): boolean => /^x-forwarded-for:/i.test(line);
   const written = lines.filter(isList).map((line) => line.slice(line.indexOf(':') + 1).trim());
   return [...lines.filter((line) => !isList(line)), `X-Forwarded-For: ${[...written, client].join(', ')}`];
 }
 
-/** As haproxy does: a header of its own, behind the client's. */
+/** Changes the client's lines as haproxy does: it adds a second header after the client's. */
 function throughSecondHeader(lines: readonly string[]): string[] {
   return [...lines, `X-Forwarded-For: ${client}`];
 }
 
-/** A proxy that overwrites a header which holds one address. */
+/** Changes the client's lines as a proxy does that overwrites a header with one address. */
 function throughOverwriting(lines: readonly string[]): string[] {
   return [...lines.filter((line) => !/^x-real-ip:/i.test(line)), `X-Real-IP: ${client}`];
 }
@@ -138,19 +138,23 @@ const quota = {
 const arrangements: readonly {
   readonly how: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly through: (lines: readonly string[]) => readonly string[];
+  readonly throughProxy: (lines: readonly string[]) => readonly string[];
 }[] = [
-  { how: 'directly', env: {}, through: (lines) => lines },
-  { how: 'through a proxy that adds to the list', env: { TRUSTED_PROXY_CIDRS: '127.0.0.1' }, through: throughList },
+  { how: 'directly', env: {}, throughProxy: (lines) => lines },
+  {
+    how: 'through a proxy that adds to the list',
+    env: { TRUSTED_PROXY_CIDRS: '127.0.0.1' },
+    throughProxy: throughList,
+  },
   {
     how: 'through a proxy that adds a second header',
     env: { TRUSTED_PROXY_CIDRS: '127.0.0.1' },
-    through: throughSecondHeader,
+    throughProxy: throughSecondHeader,
   },
   {
     how: 'through a proxy that overwrites X-Real-IP',
     env: { TRUSTED_PROXY_CIDRS: '127.0.0.1', TRUSTED_PROXY_HEADER: 'X-Real-IP' },
-    through: throughOverwriting,
+    throughProxy: throughOverwriting,
   },
 ];
 
@@ -158,21 +162,21 @@ test('the corpus has at least forty forms', () => {
   expect(new Set(spoofs.map((lines) => lines.join('\n'))).size).toBeGreaterThanOrEqual(40);
 });
 
-describe.each(arrangements)('a client that has used up its limit, $how', ({ env, through }) => {
+describe.each(arrangements)('a client that has used up its limit, $how', ({ env, throughProxy }) => {
   let bed: TestBed;
   beforeAll(async () => void (bed = await startTestBed({ env: { ...quota, ...env } })));
   afterAll(() => bed.stop());
 
-  test('does not get past it by saying that it is somebody else', { timeout: timeoutMs }, async () => {
+  test('does not get another limit by claiming another address', { timeout: timeoutMs }, async () => {
     const server = bed.server();
     const bypasses: string[] = [];
     let limited = 0;
     for (const lines of spoofs) {
-      // Whatever time has passed, the limit is used up when the spoof is sent.
-      let honest = await send(server, through([]));
-      while (honest.status === 401) honest = await send(server, through([]));
-      expect([honest.status, honest.error]).toEqual([429, 'RateLimitExceeded']);
-      const spoofed = await send(server, through(lines));
+      // Uses up what has refilled, so that the limit is used up when the spoofed request is sent.
+      let unspoofed = await send(server, throughProxy([]));
+      while (unspoofed.status === 401) unspoofed = await send(server, throughProxy([]));
+      expect([unspoofed.status, unspoofed.error]).toEqual([429, 'RateLimitExceeded']);
+      const spoofed = await send(server, throughProxy(lines));
       if (spoofed.status === 429 && spoofed.error === 'RateLimitExceeded') limited += 1;
       else if (spoofed.status !== 400) bypasses.push(`${lines.join(' | ')}: ${spoofed.status}`);
     }
@@ -180,12 +184,12 @@ describe.each(arrangements)('a client that has used up its limit, $how', ({ env,
     expect(limited).toBeGreaterThanOrEqual(spoofs.length / 2);
   });
 
-  test('is not mistaken for others', async () => {
-    const hopeful = await send(
+  test('does not use up the limit of another address', async () => {
+    const fromOther = await send(
       bed.server(),
-      through([]).map((line) => line.replace(client, '192.0.2.44')),
+      throughProxy([]).map((line) => line.replace(client, '192.0.2.44')),
     );
-    expect(hopeful.status).toBe(env['TRUSTED_PROXY_CIDRS'] === undefined ? 429 : 401);
+    expect(fromOther.status).toBe(env['TRUSTED_PROXY_CIDRS'] === undefined ? 429 : 401);
   });
 });
 
@@ -209,12 +213,12 @@ describe('a server behind a trusted proxy', () => {
   });
   afterAll(() => bed.stop());
 
-  const ask = (account: Account, address: string): Promise<Answer> =>
+  const sendAs = (account: Account, address: string): Promise<ProbeResponse> =>
     from(address, `Authorization: Bearer ${account.mintToken({ aud: bed.server().serviceDid, lxm: method })}`);
-  const from = (address: string, ...more: string[]): Promise<Answer> =>
+  const from = (address: string, ...more: string[]): Promise<ProbeResponse> =>
     send(bed.server(), [`X-Forwarded-For: ${address}`, ...more]);
 
-  test('refuses what the proxy does not name, and charges nobody for it', async () => {
+  test('refuses a request without an address from the proxy, and charges no address for it', async () => {
     for (const lines of [[], ['X-Forwarded-For: unknown'], ['X-Forwarded-For:'], ['X-Real-IP: 203.0.113.1']]) {
       for (let nth = 0; nth < 30; nth++) {
         expect(await send(bed.server(), lines)).toMatchObject({ status: 400, error: 'UnknownAddress' });
@@ -223,47 +227,47 @@ describe('a server behind a trusted proxy', () => {
     expect((await from('127.0.0.1')).status).toBe(401);
   });
 
-  test('answers three hundred addresses of one /64 as one client', { timeout: timeoutMs }, async () => {
+  test('limits three hundred addresses of one /64 like one client', { timeout: timeoutMs }, async () => {
     let admitted = 0;
     const startedMs = performance.now();
     for (let host = 0; host < 300; host++) {
-      const answer = await from(`2001:db8:64:1::${host.toString(16)}`);
-      if (answer.status === 401) admitted += 1;
-      else expect(answer).toMatchObject({ status: 429, message: expect.stringContaining('limit address ') });
+      const response = await from(`2001:db8:64:1::${host.toString(16)}`);
+      if (response.status === 401) admitted += 1;
+      else expect(response).toMatchObject({ status: 429, message: expect.stringContaining('limit address ') });
     }
     expect(admitted).toBeGreaterThanOrEqual(20);
     expect(admitted).toBeLessThanOrEqual(Math.min(66, 21 + (performance.now() - startedMs) / 1_000));
   });
 
-  test('answers 256 /64s of one /48 as eight clients', { timeout: timeoutMs }, async () => {
+  test('limits 256 /64s of one /48 like eight clients', { timeout: timeoutMs }, async () => {
     let admitted = 0;
     const startedMs = performance.now();
     for (let subnet = 0; subnet < 256; subnet++) {
-      const answer = await from(`2001:db8:48:${subnet.toString(16)}::1`);
-      if (answer.status === 401) admitted += 1;
-      else expect(answer).toMatchObject({ status: 429, message: expect.stringContaining('limit network ') });
+      const response = await from(`2001:db8:48:${subnet.toString(16)}::1`);
+      if (response.status === 401) admitted += 1;
+      else expect(response).toMatchObject({ status: 429, message: expect.stringContaining('limit network ') });
     }
     expect(admitted).toBeGreaterThanOrEqual(160);
     expect(admitted).toBeLessThanOrEqual(Math.min(480, 161 + (8 * (performance.now() - startedMs)) / 1_000));
   });
 
-  test('tells a guesser no, then to wait, then nothing at all, and hears its neighbour', async () => {
-    const guess = (address: string): Promise<Answer> => from(address, 'Authorization: Bearer a.b.c');
-    const answers: Answer[] = [];
-    for (let nth = 0; nth < 20; nth++) answers.push(await guess('2001:db8:1:1::1'));
-    expect(answers.slice(0, 10).map(({ error }) => error)).toEqual(Array.from({ length: 10 }, () => 'BadJwt'));
-    expect(answers.at(-1)).toMatchObject({ status: 429, message: expect.stringContaining('limit failedAuth ') });
-    // Banned: also for what would otherwise not be looked at.
+  test('refuses forged tokens with 401, then limits them, then bans the /64, but not the next one', async () => {
+    const sendForged = (address: string): Promise<ProbeResponse> => from(address, 'Authorization: Bearer a.b.c');
+    const responses: ProbeResponse[] = [];
+    for (let nth = 0; nth < 20; nth++) responses.push(await sendForged('2001:db8:1:1::1'));
+    expect(responses.slice(0, 10).map(({ error }) => error)).toEqual(Array.from({ length: 10 }, () => 'BadJwt'));
+    expect(responses.at(-1)).toMatchObject({ status: 429, message: expect.stringContaining('limit failedAuth ') });
+    // A banned address is refused also without a token.
     for (const more of [[], ['Authorization: Bearer a.b.c']]) {
       const banned = await from('2001:db8:1:1::2', ...more);
       expect(banned).toMatchObject({ status: 429, message: expect.stringContaining('limit failedAuth ') });
       expect(Number(banned.retryAfter)).toBeGreaterThan(50);
       expect(Number(banned.retryAfter)).toBeLessThanOrEqual(60);
     }
-    expect(await guess('2001:db8:1:2::1')).toMatchObject({ status: 401, error: 'BadJwt' });
+    expect(await sendForged('2001:db8:1:2::1')).toMatchObject({ status: 401, error: 'BadJwt' });
   });
 
-  test('counts no failure for tokens that are missing, expired or used before', async () => {
+  test('does not count missing, expired or replayed tokens as failures', async () => {
     const account = bed.account();
     const nowSeconds = Math.floor(Date.now() / 1_000);
     const claims = { aud: bed.server().serviceDid, lxm: method };
@@ -277,9 +281,9 @@ describe('a server behind a trusted proxy', () => {
     }
   });
 
-  test('counts tickets that are none', async () => {
+  test('counts invalid tickets as failures', async () => {
     const upgrade = ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='];
-    const knock = async (): Promise<number> => {
+    const openWithBadTicket = async (): Promise<number> => {
       const socket = connect(bed.server().port, '127.0.0.1');
       const lines = ['Host: a', 'Connection: Upgrade', 'X-Forwarded-For: 203.0.113.60', ...upgrade, '', ''];
       socket.write(`GET /xrpc/blue.catbird.mls.subscribeConvoEvents?ticket=x HTTP/1.1\r\n${lines.join('\r\n')}`);
@@ -288,11 +292,11 @@ describe('a server behind a trusted proxy', () => {
       return Number(chunk.toString('latin1').slice(9, 12));
     };
     const statuses: number[] = [];
-    for (let nth = 0; nth < 12; nth++) statuses.push(await knock());
+    for (let nth = 0; nth < 12; nth++) statuses.push(await openWithBadTicket());
     expect(statuses).toEqual([...Array.from({ length: 10 }, () => 401), 429, 429]);
   });
 
-  test('neither counts nor bans whom the operator allows, and refuses whom the operator denies', async () => {
+  test('neither counts nor bans allowed networks, and refuses denied networks', async () => {
     for (let nth = 0; nth < 30; nth++) {
       expect(await from('192.0.2.1', 'Authorization: Bearer a.b.c')).toMatchObject({ status: 401, error: 'BadJwt' });
     }
@@ -300,20 +304,20 @@ describe('a server behind a trusted proxy', () => {
     expect(await from('198.51.100.7')).toMatchObject({ status: 403, error: 'AddressRefused' });
   });
 
-  test('lets a thousand people at one address in', { timeout: timeoutMs }, async () => {
-    const answers = await inBatches(1_000, () => ask(bed.account({ curve: 'p256' }), '203.0.113.80'));
-    expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+  test('admits a thousand people at one address', { timeout: timeoutMs }, async () => {
+    const responses = await inBatches(1_000, () => sendAs(bed.account({ curve: 'p256' }), '203.0.113.80'));
+    expect(responses.filter(({ status }) => status !== 200)).toEqual([]);
   });
 
-  test('lets one person in from a thousand addresses no more than from one', { timeout: timeoutMs }, async () => {
+  test('applies one account limit to one person at a thousand addresses', { timeout: timeoutMs }, async () => {
     const one = bed.account();
-    const answers = await inBatches(1_000, (nth) => ask(one, `10.1.${nth >> 8}.${nth & 255}`));
-    const refused = answers.filter(({ status }) => status !== 200);
+    const responses = await inBatches(1_000, (nth) => sendAs(one, `10.1.${nth >> 8}.${nth & 255}`));
+    const refused = responses.filter(({ status }) => status !== 200);
     expect(new Set(refused.map(({ status, message }) => `${status} ${message.split(' allows')[0]}`))).toEqual(
       new Set(['429 The limit callerDefault']),
     );
-    // A full minute's worth, and what became free again while they came.
-    expect(answers.length - refused.length).toBeGreaterThanOrEqual(200);
-    expect(answers.length - refused.length).toBeLessThanOrEqual(220);
+    // The limit of one minute, and what refilled during the test.
+    expect(responses.length - refused.length).toBeGreaterThanOrEqual(200);
+    expect(responses.length - refused.length).toBeLessThanOrEqual(220);
   });
 });

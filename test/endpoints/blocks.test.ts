@@ -21,9 +21,9 @@ afterAll(async () => {
   await pds.close();
 });
 
-/** Somebody whose repository is on the loopback PDS. */
+/** A person whose repository is on the loopback PDS. */
 const person = (pdsUrl = pds.url): XrpcClient => bed.client({ account: bed.account({ pdsUrl }) });
-const told = ({ status, error }: XrpcFailure): unknown[] => [status, error];
+const statusAndError = ({ status, error }: XrpcFailure): unknown[] => [status, error];
 const checkedAt = expect.stringMatching(/:00\.000Z$/);
 const record = (blocker: XrpcClient, blocked: XrpcClient, blockUri: string): object => ({
   blockerDid: blocker.did,
@@ -33,7 +33,7 @@ const record = (blocker: XrpcClient, blocked: XrpcClient, blockUri: string): obj
 });
 
 describe('checkBlocks', () => {
-  test('tells the blocks between the caller and others, in both directions, and none among the others', async () => {
+  test('returns the blocks between the caller and others, in both directions, and none among the others', async () => {
     const [alice, bob, carol] = [person(), person(), person()];
     const [byAlice, byBob] = [pds.block(alice.did, bob.did), pds.block(bob.did, alice.did)];
     pds.block(bob.did, carol.did);
@@ -45,27 +45,30 @@ describe('checkBlocks', () => {
     expect(await person().call('checkBlocks', { dids })).toEqual({ blocks: [], checkedAt });
   });
 
-  test("is refused when the caller's own PDS cannot be read; of others who cannot be read nothing is known", async () => {
+  test("is refused when the caller's own PDS cannot be read; others whose PDS cannot be read count as blocking no one", async () => {
     const [alice, bob] = [person(), person()];
     pds.block(bob.did, alice.did);
     pds.misbehave(bob.did, 'error');
     const dids = [alice.did, bob.did];
     expect(await alice.call('checkBlocks', { dids })).toEqual({ blocks: [], checkedAt });
-    expect(told(await person('http://127.0.0.1:1').refusal('checkBlocks', { dids }))).toEqual([
+    expect(statusAndError(await person('http://127.0.0.1:1').refusal('checkBlocks', { dids }))).toEqual([
       503,
       'BlueskyServiceUnavailable',
     ]);
   });
 
-  test('takes 2 to 100 people', async () => {
+  test('accepts 2 to 100 people', async () => {
     const dids = Array.from({ length: 101 }, () => bed.account().did);
-    expect(told(await person().refusal('checkBlocks', { dids }))).toEqual([400, 'InvalidRequest']);
-    expect(told(await person().refusal('checkBlocks', { dids: dids.slice(0, 1) }))).toEqual([400, 'InvalidRequest']);
+    expect(statusAndError(await person().refusal('checkBlocks', { dids }))).toEqual([400, 'InvalidRequest']);
+    expect(statusAndError(await person().refusal('checkBlocks', { dids: dids.slice(0, 1) }))).toEqual([
+      400,
+      'InvalidRequest',
+    ]);
   });
 });
 
 describe('getBlockStatus', () => {
-  test('tells a member about their own conflicts only, an admin too', async () => {
+  test("returns only the caller's own conflicts, also to an admin", async () => {
     const [admin, alice, bob] = [person(), person(), person()];
     const { convoId } = await createCraftedConversation(admin, [alice, bob]);
     const uri = pds.block(alice.did, bob.did);
@@ -76,20 +79,23 @@ describe('getBlockStatus', () => {
     expect(await status(admin)).toEqual({ ...conflict, hasConflicts: false, blocks: [] });
   });
 
-  test('is for members: a stranger finds no conversation, a former member is told so, and neither PDS is asked', async () => {
-    const [alice, bob, stranger] = [person(), person(), person()];
+  test('is for members: a non-member gets ConvoNotFound, a removed member NotMember, and no PDS gets a request', async () => {
+    const [alice, bob, nonMember] = [person(), person(), person()];
     const { convoId } = await createCraftedConversation(alice, [bob]);
     await alice.call('removeMember', { convoId, targetDid: bob.did, idempotencyKey: newUuid() });
-    const asked = pds.requests();
-    expect(told(await stranger.refusal('getBlockStatus', { convoId }))).toEqual([404, 'ConvoNotFound']);
-    expect(told(await bob.refusal('getBlockStatus', { convoId }))).toEqual([403, 'NotMember']);
-    expect(pds.requests()).toBe(asked);
+    const sentRequests = pds.requests();
+    expect(statusAndError(await nonMember.refusal('getBlockStatus', { convoId }))).toEqual([404, 'ConvoNotFound']);
+    expect(statusAndError(await bob.refusal('getBlockStatus', { convoId }))).toEqual([403, 'NotMember']);
+    expect(pds.requests()).toBe(sentRequests);
   });
 
-  test('does not say "no conflicts" when it cannot know', async () => {
+  test('does not return "no conflicts" when the blocks are unknown', async () => {
     const alice = person('http://127.0.0.1:1');
     const { convoId } = await createCraftedConversation(alice, [person()]);
-    expect(told(await alice.refusal('getBlockStatus', { convoId }))).toEqual([503, 'BlueskyServiceUnavailable']);
+    expect(statusAndError(await alice.refusal('getBlockStatus', { convoId }))).toEqual([
+      503,
+      'BlueskyServiceUnavailable',
+    ]);
   });
 });
 
@@ -101,7 +107,7 @@ describe('handleBlockChange', () => {
     ...(blockUri === undefined ? {} : { blockUri }),
   });
 
-  test('names the conversations that blocker and blocked share, and does nothing to them', async () => {
+  test('returns the conversations that blocker and blocked share, and does not change them', async () => {
     const [alice, bob, carol] = [person(), person(), person()];
     const shared = await createCraftedConversation(carol, [alice, bob]);
     await createCraftedConversation(alice, [carol]);
@@ -122,7 +128,7 @@ describe('handleBlockChange', () => {
     expect(await bob.call('getEpoch', { convoId: shared.convoId })).toMatchObject({ currentEpoch: 0 });
   });
 
-  test('nobody speaks for somebody else, and the repository has the last word', async () => {
+  test('only the blocker may report a change, and only one that their repository shows', async () => {
     const [alice, bob, carol] = [person(), person(), person()];
     await createCraftedConversation(carol, [alice, bob]);
     const uri = pds.block(alice.did, bob.did);
@@ -139,50 +145,53 @@ describe('handleBlockChange', () => {
     ];
     for (const [caller, input] of refused) {
       const failure = await caller.refusal('handleBlockChange', input as ReturnType<typeof change>);
-      expect(told(failure), JSON.stringify(input)).toEqual([403, 'BlockNotVerified']);
+      expect(statusAndError(failure), JSON.stringify(input)).toEqual([403, 'BlockNotVerified']);
     }
   });
 
-  test('a PDS that cannot be read confirms nothing', async () => {
+  test('a change is refused when the PDS cannot be read', async () => {
     const [alice, bob] = [person(), person()];
     const uri = pds.block(alice.did, bob.did);
     pds.misbehave(alice.did, 'error');
     for (const input of [change(alice, bob, 'created', uri), change(alice, bob, 'removed')]) {
-      expect(told(await alice.refusal('handleBlockChange', input))).toEqual([503, 'BlueskyServiceUnavailable']);
+      expect(statusAndError(await alice.refusal('handleBlockChange', input))).toEqual([
+        503,
+        'BlueskyServiceUnavailable',
+      ]);
     }
   });
 });
 
-describe('somebody who is blocked learns nothing of the blocker', () => {
-  test('key packages and opt-in: the same bytes as for somebody who was never here', async () => {
-    const [alice, bob, nobody] = [person(), person(), bed.account({ pdsUrl: pds.url })];
+describe('a blocked person learns nothing about the blocker', () => {
+  test('key packages and opt-in: the same response bytes as for a person without an account', async () => {
+    const [alice, bob, noAccount] = [person(), person(), bed.account({ pdsUrl: pds.url })];
     await publishPackages(alice, 2);
     await alice.call('optIn', {});
     pds.block(alice.did, bob.did);
     for (const name of ['getKeyPackages', 'getOptInStatus']) {
-      const answers = [alice.did, nobody.did].map(async (did) => {
+      const responses = [alice.did, noAccount.did].map(async (did) => {
         const { status, text } = await bob.raw(name, { search: `?dids=${did}` });
         return [status, text.replaceAll(did, 'did')];
       });
-      expect(await answers[0]).toEqual(await answers[1]);
+      expect(await responses[0]).toEqual(await responses[1]);
     }
     const { missing } = await person().call('getKeyPackages', { dids: [alice.did] });
     expect(missing).toBeUndefined();
   });
 
-  test('they cannot bring the blocker into a conversation, and nothing of the attempt stays', async () => {
+  test('they cannot add the blocker to a conversation, and the attempt stores nothing', async () => {
     const [alice, bob, carol] = [person(), person(), person()];
     await publishPackages(alice);
     const { keyPackages } = await bob.call('getKeyPackages', { dids: [alice.did] });
     const refs = keyPackages.map(({ keyPackageHash = '' }) => Buffer.from(keyPackageHash, 'hex'));
     pds.block(alice.did, bob.did);
-    // The minute for which the list of blocks is remembered began before the block.
+    // Invalidates the cached list of blocks, which was read before the block.
     await alice.call('handleBlockChange', { blockerDid: alice.did, blockedDid: bob.did, action: 'created' });
     const groupId = newSecret(16).toString('hex');
     const creation = { groupId, cipherSuite: craftedSuite, initialMembers: [alice.did, carol.did] };
-    expect(told(await bob.refusal('createConvo', creation))).toEqual([409, 'KeyPackageNotFound']);
+    expect(statusAndError(await bob.refusal('createConvo', creation))).toEqual([409, 'KeyPackageNotFound']);
     const welcomeMessage = craftWelcome(refs).toString('base64');
-    expect(told(await bob.refusal('createConvo', { ...creation, welcomeMessage }))).toEqual([
+    expect(statusAndError(await bob.refusal('createConvo', { ...creation, welcomeMessage }))).toEqual([
       409,
       'KeyPackageNotFound',
     ]);
@@ -195,13 +204,13 @@ describe('somebody who is blocked learns nothing of the blocker', () => {
       didList: [alice.did],
       commit: craftCommit(conversation.groupId, 0).toString('base64'),
     };
-    expect(told(await bob.refusal('addMembers', addition))).toEqual([409, 'KeyPackageNotFound']);
-    expect(told(await alice.refusal('addMembers', addition))).toEqual([404, 'ConvoNotFound']);
+    expect(statusAndError(await bob.refusal('addMembers', addition))).toEqual([409, 'KeyPackageNotFound']);
+    expect(statusAndError(await alice.refusal('addMembers', addition))).toEqual([404, 'ConvoNotFound']);
     expect(await bob.call('getEpoch', { convoId: conversation.convoId })).toMatchObject({ currentEpoch: 0 });
     expect(await carol.call('addMembers', addition)).toMatchObject({ success: true, newEpoch: 1 });
   });
 
-  test('a PDS that does not answer locks nobody out, nor holds a call up for long', async () => {
+  test('a PDS that does not respond neither hides its users nor delays a call beyond four seconds', async () => {
     const [alice, bob] = [person(), person()];
     await publishPackages(alice);
     pds.block(alice.did, bob.did);
@@ -213,32 +222,35 @@ describe('somebody who is blocked learns nothing of the blocker', () => {
     expect(Date.now() - startedMs).toBeLessThan(4_000);
   });
 
-  test('made-up people cost no request to anybody', async () => {
+  test('invented DIDs cause no outbound request', async () => {
     const bob = person();
-    const asked = [pds.requests(), bed.plc.requests()];
+    const sentRequests = [pds.requests(), bed.plc.requests()];
     const dids = Array.from({ length: 100 }, () => bed.account({ pdsUrl: pds.url }).did);
     await bob.call('getKeyPackages', { dids });
     await bob.call('getOptInStatus', { dids });
     const [groupId, ...others] = [newSecret(16).toString('hex'), ...dids.slice(0, 50)];
     await bob.call('createConvo', { groupId, cipherSuite: craftedSuite, initialMembers: others });
     await bob.call('addMembers', { convoId: groupId, didList: dids.slice(50) });
-    // The one is for the key of the token.
-    expect([pds.requests(), bed.plc.requests()]).toEqual([asked[0], (asked[1] ?? 0) + 1]);
+    // The one request is for the key of the token.
+    expect([pds.requests(), bed.plc.requests()]).toEqual([sentRequests[0], (sentRequests[1] ?? 0) + 1]);
   });
 
-  test('a stranger to a conversation cannot make the service ask the servers of those they name', async () => {
-    const [alice, bob, mallory] = [person(), person(), person()];
+  test('a non-member cannot make the service send requests to the PDSs of the people they name', async () => {
+    const [alice, bob, nonMember] = [person(), person(), person()];
     await publishPackages(bob, 1);
     const { convoId } = await createCraftedConversation(alice, []);
-    const asked = pds.requests(bob.did);
-    expect(told(await mallory.refusal('addMembers', { convoId, didList: [bob.did] }))).toEqual([404, 'ConvoNotFound']);
-    expect(pds.requests(bob.did)).toBe(asked);
+    const sentRequests = pds.requests(bob.did);
+    expect(statusAndError(await nonMember.refusal('addMembers', { convoId, didList: [bob.did] }))).toEqual([
+      404,
+      'ConvoNotFound',
+    ]);
+    expect(pds.requests(bob.did)).toBe(sentRequests);
     await alice.call('addMembers', { convoId, didList: [bob.did] });
-    expect(pds.requests(bob.did)).toBeGreaterThan(asked);
+    expect(pds.requests(bob.did)).toBeGreaterThan(sentRequests);
   });
 });
 
-test('blocks stay where they are: no table and no log line holds one', async () => {
+test('no table and no log line contains a block', async () => {
   const [alice, bob] = [person(), person()];
   pds.block(alice.did, bob.did);
   await alice.call('checkBlocks', { dids: [alice.did, bob.did] });

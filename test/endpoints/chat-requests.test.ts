@@ -31,8 +31,8 @@ afterAll(async () => {
 
 const person = (): XrpcClient => bed.client({ account: bed.account({ pdsUrl: pds.url }) });
 const people = (): [XrpcClient, XrpcClient] => [person(), person()];
-const told = ({ status, error }: XrpcFailure): unknown[] => [status, error];
-const held = (sizeBytes = 512): { ciphertext: Buffer; paddedSize: number } => ({
+const statusAndError = ({ status, error }: XrpcFailure): unknown[] => [status, error];
+const heldMessage = (sizeBytes = 512): { ciphertext: Buffer; paddedSize: number } => ({
   ciphertext: newSecret(sizeBytes),
   paddedSize: sizeBytes,
 });
@@ -48,8 +48,8 @@ async function listed(recipient: XrpcClient, status?: Status): Promise<string[]>
   return requests.map(({ id }) => id);
 }
 
-/** The name of a request's row. */
-const nameOf = (requestId: string): string => storedRequestId(createPrivacy(parseKeyRing(bed.identityKey)), requestId);
+/** The id of a request's row. */
+const rowIdOf = (requestId: string): string => storedRequestId(createPrivacy(parseKeyRing(bed.identityKey)), requestId);
 
 /** Moves a request's times into the past. */
 async function age({ requestId }: Sent, days: number): Promise<void> {
@@ -57,16 +57,16 @@ async function age({ requestId }: Sent, days: number): Promise<void> {
     UPDATE chat_requests SET created_at = created_at - make_interval(days => ${days}::integer),
       expires_at = expires_at - make_interval(days => ${days}::integer),
       kept_until = kept_until - make_interval(days => ${days}::integer),
-      answered_at = answered_at - make_interval(days => ${days}::integer) WHERE request_id = ${nameOf(requestId)}`;
+      answered_at = answered_at - make_interval(days => ${days}::integer) WHERE request_id = ${rowIdOf(requestId)}`;
 }
 
 const messagesOf = async ({ requestId }: Sent): Promise<number> =>
-  (await bed.database.sql`SELECT 1 FROM chat_request_messages WHERE request_id = ${nameOf(requestId)}`).length;
+  (await bed.database.sql`SELECT 1 FROM chat_request_messages WHERE request_id = ${rowIdOf(requestId)}`).length;
 
 describe('a first contact waits for consent', () => {
-  test('the recipient sees who asks and what with, and gets the messages when they accept, again too', async () => {
+  test('the recipient sees the sender and preview, and gets the held messages on acceptance, also when repeated', async () => {
     const [alice, bob] = people();
-    const messages = [{ ...held(), ephPubKey: newSecret(32) }, held(1_024)];
+    const messages = [{ ...heldMessage(), ephPubKey: newSecret(32) }, heldMessage(1_024)];
     const sent = await send(bob, alice, { previewText: 'Hello, Alice', heldMessages: messages });
     expect(sent).toEqual({
       requestId: expect.stringMatching(/^[0-9a-f-]{36}$/),
@@ -97,7 +97,7 @@ describe('a first contact waits for consent', () => {
     expect([await listed(alice), await listed(alice, 'accepted')]).toEqual([[], [sent.requestId]]);
   });
 
-  test('a Welcome makes the conversation, under the id of the request', async () => {
+  test('accepting with a Welcome creates the conversation under the id of the request', async () => {
     const [alice, bob] = people();
     await publishPackages(bob);
     const sent = await send(bob, alice);
@@ -105,15 +105,15 @@ describe('a first contact waits for consent', () => {
     const refs = keyPackages.map(({ keyPackageHash = '' }) => Buffer.from(keyPackageHash, 'hex'));
     const { requestId } = sent;
     const accept = (welcomeData: Uint8Array) => alice.refusal('acceptChatRequest', { requestId, welcomeData });
-    expect(told(await accept(newSecret(64)))).toEqual([400, 'InvalidWelcome']);
-    expect(told(await accept(craftWelcome([newSecret(32)])))).toEqual([409, 'KeyPackageNotFound']);
-    expect(await listed(alice), 'a refusal leaves the request as it was').toEqual([requestId]);
+    expect(statusAndError(await accept(newSecret(64)))).toEqual([400, 'InvalidWelcome']);
+    expect(statusAndError(await accept(craftWelcome([newSecret(32)])))).toEqual([409, 'KeyPackageNotFound']);
+    expect(await listed(alice), 'a refusal does not change the request').toEqual([requestId]);
     const { convoId } = await alice.call('acceptChatRequest', { requestId, welcomeData: craftWelcome(refs) });
     expect(await bob.call('getWelcome', { convoId })).toMatchObject({ convoId });
     expect(await alice.call('getEpoch', { convoId })).toMatchObject({ currentEpoch: 1 });
   });
 
-  test('a group id that somebody has taken meanwhile is said to be taken', async () => {
+  test('a group id that is already in use gives ConvoAlreadyExists', async () => {
     const [alice, bob] = people();
     await publishPackages(bob);
     const { requestId } = await send(bob, alice);
@@ -122,80 +122,95 @@ describe('a first contact waits for consent', () => {
     const suite = keyPackages[0]?.cipherSuite ?? '';
     await bob.call('createConvo', { groupId: requestId.replaceAll('-', ''), cipherSuite: suite });
     const refusal = await alice.refusal('acceptChatRequest', { requestId, welcomeData: craftWelcome(refs) });
-    expect(told(refusal)).toEqual([409, 'ConvoAlreadyExists']);
+    expect(statusAndError(refusal)).toEqual([409, 'ConvoAlreadyExists']);
   });
 
-  test('an invite to a group comes from a member of it and names it', async () => {
+  test('only a member can invite to a group, and the request contains the group id', async () => {
     const [alice, bob] = people();
     const { convoId } = await createCraftedConversation(bob, []);
     const invite = { isGroupInvite: true, groupId: convoId };
     const { requestId } = await send(bob, alice, invite);
     expect(await alice.call('listChatRequests', {})).toMatchObject({ requests: [invite] });
     const welcomeData = craftWelcome([newSecret(32)]);
-    expect(told(await alice.refusal('acceptChatRequest', { requestId, welcomeData }))).toEqual([400, 'InvalidWelcome']);
+    expect(statusAndError(await alice.refusal('acceptChatRequest', { requestId, welcomeData }))).toEqual([
+      400,
+      'InvalidWelcome',
+    ]);
     expect(await alice.call('acceptChatRequest', { requestId })).toMatchObject({ convoId });
     const carol = person();
     const refusals = [convoId, newSecret(16).toString('hex'), 'no group'].map(async (groupId) => {
       const refusal = await carol.refusal('sendChatRequest', { recipientDid: alice.did, isGroupInvite: true, groupId });
       return [refusal.status, refusal.body];
     });
-    const gone = [404, { error: 'ConvoNotFound', message: expect.any(String) }];
-    expect(await Promise.all(refusals)).toEqual([gone, gone, gone]);
+    const notFound = [404, { error: 'ConvoNotFound', message: expect.any(String) }];
+    expect(await Promise.all(refusals)).toEqual([notFound, notFound, notFound]);
     const other = await createCraftedConversation(bob, [carol]);
     await carol.call('leaveConvo', { convoId: other.convoId });
-    const former = { recipientDid: alice.did, groupId: other.convoId };
-    expect(told(await carol.refusal('sendChatRequest', former))).toEqual([403, 'NotMember']);
+    const leftConversation = { recipientDid: alice.did, groupId: other.convoId };
+    expect(statusAndError(await carol.refusal('sendChatRequest', leftConversation))).toEqual([403, 'NotMember']);
   });
 
-  test('who shares a conversation need not ask', async () => {
+  test('people who share a conversation need no request', async () => {
     const [alice, bob] = people();
     const { convoId } = await createCraftedConversation(alice, [bob]);
     expect(await send(bob, alice)).toMatchObject({ status: 'bypassed', convoId });
     expect(await listed(alice)).toEqual([]);
   });
 
-  test('what cannot be a request is refused', async () => {
+  test('an invalid request is refused', async () => {
     const [alice, bob] = people();
     const refusal = async (input: object): Promise<unknown[]> =>
-      told(await bob.refusal('sendChatRequest', { recipientDid: alice.did, ...input }));
+      statusAndError(await bob.refusal('sendChatRequest', { recipientDid: alice.did, ...input }));
     expect(await refusal({ recipientDid: bob.did })).toEqual([400, 'SelfRequest']);
     expect(await refusal({ recipientDid: 'alice' })).toEqual([404, 'RecipientNotFound']);
-    expect(await refusal({ heldMessages: [{ ...held(), paddedSize: 1_024 }] })).toEqual([400, 'InvalidAsset']);
-    expect(await refusal({ heldMessages: [held(700)] })).toEqual([400, 'InvalidAsset']);
-    expect(await refusal({ heldMessages: Array.from({ length: 6 }, () => held()) })).toEqual([400, 'InvalidRequest']);
+    expect(await refusal({ heldMessages: [{ ...heldMessage(), paddedSize: 1_024 }] })).toEqual([400, 'InvalidAsset']);
+    expect(await refusal({ heldMessages: [heldMessage(700)] })).toEqual([400, 'InvalidAsset']);
+    expect(await refusal({ heldMessages: Array.from({ length: 6 }, () => heldMessage()) })).toEqual([
+      400,
+      'InvalidRequest',
+    ]);
     expect(await refusal({ previewText: 'x'.repeat(201) })).toEqual([400, 'InvalidRequest']);
     expect(await listed(alice)).toEqual([]);
   });
 });
 
 describe('a sender', () => {
-  test('has one request to a person at a time, also with sixteen at once', async () => {
+  test('has one request to a person at a time, also with sixteen concurrent calls', async () => {
     const [alice, bob] = people();
     const pending: Promise<Sent>[] = [];
-    await bed.database.sql.begin(async (holder) => {
-      // Whoever has found no request before waits here to write one.
-      await holder`LOCK TABLE chat_requests IN SHARE MODE`;
+    await bed.database.sql.begin(async (locker) => {
+      // Every sender that has found no earlier request waits here to write one.
+      await locker`LOCK TABLE chat_requests IN SHARE MODE`;
       for (let index = 0; index < 16; index++) pending.push(send(bob, alice));
       await systemClock.sleep(700);
     });
     const outcomes = await Promise.allSettled(pending);
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-    expect(told(await bob.refusal('sendChatRequest', { recipientDid: alice.did }))).toEqual([409, 'DuplicateRequest']);
+    expect(statusAndError(await bob.refusal('sendChatRequest', { recipientDid: alice.did }))).toEqual([
+      409,
+      'DuplicateRequest',
+    ]);
     expect(await listed(alice)).toHaveLength(1);
   });
 
-  test('cannot tell blocked, declined, unseen and never registered apart', async () => {
+  test('cannot distinguish blocked, declined, unread and never registered', async () => {
     const bob = person();
-    const [chatBlocker, blueskyBlocker, decliner, short, nobody] = [person(), person(), person(), person(), person()];
+    const [chatBlocker, blueskyBlocker, decliner, shortExpiry, unregistered] = [
+      person(),
+      person(),
+      person(),
+      person(),
+      person(),
+    ];
     await chatBlocker.call('blockChatSender', { senderDid: bob.did });
     pds.block(blueskyBlocker.did, bob.did);
-    await short.call('updateChatRequestSettings', { autoExpireDays: 1 });
-    const all = [chatBlocker, blueskyBlocker, decliner, short, nobody];
-    const message = { previewText: 'hi', heldMessages: [held()] };
-    const answers = await Promise.all(all.map((recipient) => send(bob, recipient, message)));
-    const [first] = answers;
-    for (const answer of answers) expect({ ...answer, requestId: '' }).toEqual({ ...first, requestId: '' });
-    await decliner.call('declineChatRequest', { requestId: answers[2]?.requestId ?? '' });
+    await shortExpiry.call('updateChatRequestSettings', { autoExpireDays: 1 });
+    const all = [chatBlocker, blueskyBlocker, decliner, shortExpiry, unregistered];
+    const message = { previewText: 'hi', heldMessages: [heldMessage()] };
+    const responses = await Promise.all(all.map((recipient) => send(bob, recipient, message)));
+    const [first] = responses;
+    for (const response of responses) expect({ ...response, requestId: '' }).toEqual({ ...first, requestId: '' });
+    await decliner.call('declineChatRequest', { requestId: responses[2]?.requestId ?? '' });
     const again = await Promise.all(
       all.map(({ did }) => bob.refusal('sendChatRequest', { recipientDid: did }).then(({ body }) => body)),
     );
@@ -205,16 +220,19 @@ describe('a sender', () => {
       [],
       [],
       [],
-      [answers[3]?.requestId],
-      [answers[4]?.requestId],
+      [responses[3]?.requestId],
+      [responses[4]?.requestId],
     ]);
     for (const recipient of [chatBlocker, blueskyBlocker]) {
-      const requestId = answers[all.indexOf(recipient)]?.requestId ?? '';
-      expect(told(await recipient.refusal('acceptChatRequest', { requestId }))).toEqual([404, 'RequestNotFound']);
+      const requestId = responses[all.indexOf(recipient)]?.requestId ?? '';
+      expect(statusAndError(await recipient.refusal('acceptChatRequest', { requestId }))).toEqual([
+        404,
+        'RequestNotFound',
+      ]);
     }
   });
 
-  test('may ask again after a week, in place of what was not answered', async () => {
+  test('may send again after a week, which replaces an unanswered request', async () => {
     const [alice, bob] = people();
     await alice.call('updateChatRequestSettings', { autoExpireDays: 30 });
     const first = await send(bob, alice);
@@ -223,44 +241,50 @@ describe('a sender', () => {
     expect(await listed(alice)).toEqual([second.requestId]);
   });
 
-  test('sends a bounded number a day', async () => {
+  test('can send a limited number of requests a day', async () => {
     const bob = person();
     const sent = Array.from({ length: limits.chatRequestsPerDayMax }, () =>
       send(bob, bed.account({ pdsUrl: pds.url })),
     );
     await Promise.all(sent);
     const refusal = await bob.refusal('sendChatRequest', { recipientDid: person().did });
-    expect(told(refusal)).toEqual([429, 'RateLimited']);
+    expect(statusAndError(refusal)).toEqual([429, 'RateLimited']);
     expect(Number(refusal.headers.get('retry-after'))).toBeLessThanOrEqual(86_400);
   });
 });
 
 describe('a recipient', () => {
-  test('declines: the messages are gone, and nobody else can answer for them', async () => {
+  test('declines, which deletes the messages; no other person can accept or decline', async () => {
     const [alice, bob] = people();
-    const sent = await send(bob, alice, { heldMessages: [held()] });
+    const sent = await send(bob, alice, { heldMessages: [heldMessage()] });
     const { requestId } = sent;
     for (const other of [bob, person()]) {
-      expect(told(await other.refusal('declineChatRequest', { requestId }))).toEqual([404, 'RequestNotFound']);
-      expect(told(await other.refusal('acceptChatRequest', { requestId }))).toEqual([404, 'RequestNotFound']);
+      expect(statusAndError(await other.refusal('declineChatRequest', { requestId }))).toEqual([
+        404,
+        'RequestNotFound',
+      ]);
+      expect(statusAndError(await other.refusal('acceptChatRequest', { requestId }))).toEqual([404, 'RequestNotFound']);
     }
     const report = { reportReason: 'spam', reportDetails: 'not stored' } as const;
     expect(await alice.call('declineChatRequest', { requestId, ...report })).toEqual({ success: true });
     expect(await alice.call('declineChatRequest', { requestId })).toEqual({ success: true });
     expect([await messagesOf(sent), await listed(alice, 'declined')]).toEqual([0, [requestId]]);
-    expect(told(await alice.refusal('acceptChatRequest', { requestId }))).toEqual([409, 'AlreadyProcessed']);
+    expect(statusAndError(await alice.refusal('acceptChatRequest', { requestId }))).toEqual([409, 'AlreadyProcessed']);
     for (const unknown of [newUuid(), 'none']) {
-      expect(told(await alice.refusal('declineChatRequest', { requestId: unknown }))).toEqual([404, 'RequestNotFound']);
+      expect(statusAndError(await alice.refusal('declineChatRequest', { requestId: unknown }))).toEqual([
+        404,
+        'RequestNotFound',
+      ]);
     }
   });
 
-  test('blocks a sender: what waits ends, what comes later is never seen', async () => {
+  test('blocks a sender: pending requests end, and later ones are never shown', async () => {
     const [alice, bob] = people();
-    const sent = await send(bob, alice, { heldMessages: [held()] });
+    const sent = await send(bob, alice, { heldMessages: [heldMessage()] });
     const { requestId } = sent;
     const other = await send(person(), alice);
     const wrong = { senderDid: bob.did, requestId: other.requestId };
-    expect(told(await alice.refusal('blockChatSender', wrong))).toEqual([404, 'RequestNotFound']);
+    expect(statusAndError(await alice.refusal('blockChatSender', wrong))).toEqual([404, 'RequestNotFound']);
     const block = { senderDid: bob.did, requestId, reason: 'spam' } as const;
     expect(await alice.call('blockChatSender', block)).toEqual({ success: true, blockedCount: 1 });
     expect(await alice.call('blockChatSender', { senderDid: bob.did })).toEqual({ success: true, blockedCount: 0 });
@@ -271,7 +295,7 @@ describe('a recipient', () => {
     expect(await alice.call('getRequestCount', {})).toMatchObject({ pendingCount: 1 });
   });
 
-  test('says how long requests wait; those that waited longer have expired, and go', async () => {
+  test('chooses after how many days requests expire; expired requests are listed and later deleted', async () => {
     const [alice, bob] = people();
     const defaults = { allowFollowersBypass: true, allowFollowingBypass: false, autoExpireDays: 7 };
     expect(await alice.call('getChatRequestSettings', {})).toEqual(defaults);
@@ -283,16 +307,16 @@ describe('a recipient', () => {
     const choices = { allowFollowersBypass: false, allowFollowingBypass: true };
     expect(await alice.call('updateChatRequestSettings', choices)).toEqual(changed);
     expect(await alice.call('getChatRequestSettings', {})).toEqual(changed);
-    expect(told(await alice.refusal('updateChatRequestSettings', { autoExpireDays: 31 }))).toEqual([
+    expect(statusAndError(await alice.refusal('updateChatRequestSettings', { autoExpireDays: 31 }))).toEqual([
       400,
       'InvalidRequest',
     ]);
 
-    const sent = await send(bob, alice, { heldMessages: [held()] });
+    const sent = await send(bob, alice, { heldMessages: [heldMessage()] });
     await age(sent, 2);
     const { requestId } = sent;
     expect([await listed(alice), await listed(alice, 'expired')]).toEqual([[], [requestId]]);
-    expect(told(await alice.refusal('acceptChatRequest', { requestId }))).toEqual([409, 'RequestExpired']);
+    expect(statusAndError(await alice.refusal('acceptChatRequest', { requestId }))).toEqual([409, 'RequestExpired']);
     expect(await runJob(bed.database, 'clean-chat-requests')).toBe(1);
     expect([await messagesOf(sent), await listed(alice, 'expired')]).toEqual([0, [requestId]]);
     await age(sent, 7);
@@ -303,7 +327,7 @@ describe('a recipient', () => {
 
   test('held messages of an accepted request stay for a day', async () => {
     const [alice, bob] = people();
-    const sent = await send(bob, alice, { heldMessages: [held()] });
+    const sent = await send(bob, alice, { heldMessages: [heldMessage()] });
     await alice.call('acceptChatRequest', { requestId: sent.requestId });
     await runJob(bed.database, 'clean-chat-requests');
     expect(await messagesOf(sent)).toBe(1);
@@ -312,7 +336,7 @@ describe('a recipient', () => {
     expect(await messagesOf(sent)).toBe(0);
   });
 
-  test('pages through requests, each shown once; a cursor is of one person and one status', async () => {
+  test('pages through requests, each shown once; a cursor is valid for one person and one status', async () => {
     const alice = person();
     const sent: string[] = [];
     for (let index = 0; index < 5; index++) sent.push((await send(person(), alice)).requestId);
@@ -323,9 +347,9 @@ describe('a recipient', () => {
       shown.push(...page.requests.map(({ id }) => id));
       if (page.cursor !== undefined) {
         const foreign = { limit: 2, cursor: page.cursor };
-        expect(told(await person().refusal('listChatRequests', foreign))).toEqual([400, 'InvalidCursor']);
+        expect(statusAndError(await person().refusal('listChatRequests', foreign))).toEqual([400, 'InvalidCursor']);
         const otherStatus = { ...foreign, status: 'accepted' } as const;
-        expect(told(await alice.refusal('listChatRequests', otherStatus))).toEqual([400, 'InvalidCursor']);
+        expect(statusAndError(await alice.refusal('listChatRequests', otherStatus))).toEqual([400, 'InvalidCursor']);
       }
       cursor = page.cursor;
     } while (cursor !== undefined);
@@ -333,10 +357,10 @@ describe('a recipient', () => {
   });
 });
 
-test('at rest a request names nobody, and its size does not tell whether it has a preview', async () => {
+test('a stored request contains no DID in clear, and its size does not show whether it has a preview', async () => {
   const [alice, bob] = people();
   await bed.database.sql`DELETE FROM chat_requests`;
-  await send(bob, alice, { previewText: 'Hello, Alice', heldMessages: [held()] });
+  await send(bob, alice, { previewText: 'Hello, Alice', heldMessages: [heldMessage()] });
   await send(bob, person());
   for (const previewText of ['"'.repeat(200), '\u0001'.repeat(200), '€'.repeat(66)]) {
     await send(bob, person(), { previewText });
@@ -349,8 +373,8 @@ test('at rest a request names nobody, and its size does not tell whether it has 
   ];
   const values = rows.flatMap((row): unknown[] => Object.values(row));
   const bytes = values.map((value) => (Buffer.isBuffer(value) ? value : Buffer.from(String(value))));
-  for (const word of [alice.did, bob.did, 'Alice']) {
-    expect(bytes.filter((value) => value.includes(word))).toEqual([]);
+  for (const secret of [alice.did, bob.did, 'Alice']) {
+    expect(bytes.filter((value) => value.includes(secret))).toEqual([]);
   }
   const sizes = await bed.database.sql<{ size: number }[]>`SELECT length(sealed_request) AS size FROM chat_requests`;
   expect(new Set(sizes.map(({ size }) => size)).size).toBe(1);

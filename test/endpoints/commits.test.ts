@@ -30,7 +30,7 @@ interface Pair {
   readonly ofBob: MlsMember;
 }
 
-/** A group of Alice, who is its admin, and Bob, at epoch 1. */
+/** A group at epoch 1 with Alice as admin, and Bob. */
 async function pair(): Promise<Pair> {
   const [alice, bob] = [bed.client(), bed.client()];
   const [ofAlice, ofBob] = await Promise.all([alice, bob].map(({ did }) => MlsMember.create({ did, cipherSuite })));
@@ -52,7 +52,7 @@ async function pair(): Promise<Pair> {
   return { convoId, alice, bob, ofAlice: creator, ofBob: joiner };
 }
 
-/** A consistent GroupInfo of `epoch` in which all leaves are the forger's. */
+/** A consistent GroupInfo of `epoch` in which all leaves belong to `by`. */
 async function forge(by: MlsMember, convoId: string, epoch: number): Promise<Uint8Array> {
   const forger = by.inAnotherGroup();
   await forger.createGroup(Buffer.from(convoId, 'hex'));
@@ -62,8 +62,8 @@ async function forge(by: MlsMember, convoId: string, epoch: number): Promise<Uin
   return forger.exportGroupInfo();
 }
 
-describe('a commit that says something else than the call', () => {
-  test('Bob, no admin, removes the admin Alice by addMembers, and by every other method: refused, and Alice is in', async () => {
+describe('a commit that does not match its call', () => {
+  test('a member who is no admin cannot remove an admin by the commit of any method', async () => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
     const groupInfo = base64(await ofAlice.exportGroupInfo());
     await alice.call('updateGroupInfo', { convoId, groupInfo, epoch: 1 });
@@ -80,26 +80,26 @@ describe('a commit that says something else than the call', () => {
     const target = { convoId, targetDid: alice.did, idempotencyKey, commit: text };
     expect((await bob.refusal('removeMember', target)).error).toBe('NotAdmin');
     expect((await alice.call('getEpoch', { convoId })).currentEpoch).toBe(1);
-    const mine = await ofAlice.emptyCommit();
-    expect(await alice.call('commit', { convoId, commit: mine.commit })).toMatchObject({ newEpoch: 2 });
+    const ownCommit = await ofAlice.emptyCommit();
+    expect(await alice.call('commit', { convoId, commit: ownCommit.commit })).toMatchObject({ newEpoch: 2 });
   });
 
-  test('without a GroupInfo of the epoch the text says what to do, and it helps', async () => {
+  test('without a GroupInfo of the epoch the error text names updateGroupInfo, and that call makes the commit succeed', async () => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
     const ofTablet = await MlsMember.create({ did: alice.did, cipherSuite });
     const added = await ofAlice.addMembers([(await ofTablet.createKeyPackage()).bytes]);
     await alice.call('commit', { convoId, commit: added.commit });
     ofAlice.acceptCommit();
     await ofBob.receive(added.commit);
-    const taken = await ofAlice.removeLeaf(2);
-    const refusal = await alice.refusal('commit', { convoId, commit: taken.commit });
+    const removal = await ofAlice.removeLeaf(2);
+    const refusal = await alice.refusal('commit', { convoId, commit: removal.commit });
     expect(refusal.body['message']).toContain('updateGroupInfo');
     const groupInfo = base64(await ofBob.exportGroupInfo());
     await bob.call('updateGroupInfo', { convoId, groupInfo, epoch: 2 });
-    expect(await alice.call('commit', { convoId, commit: taken.commit })).toMatchObject({ newEpoch: 3 });
+    expect(await alice.call('commit', { convoId, commit: removal.commit })).toMatchObject({ newEpoch: 3 });
   });
 
-  test('a GroupInfo that calls leaves of others by the name of the committer does not come in with a commit', async () => {
+  test("a commit is refused with a GroupInfo that claims other members' leaves for the committer", async () => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
     await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
     const forged = await forge(ofBob, convoId, 2);
@@ -112,7 +112,7 @@ describe('a commit that says something else than the call', () => {
     expect(await bob.call('commit', { convoId, commit, groupInfo })).toMatchObject({ newEpoch: 2 });
   });
 
-  test('the leaves are followed through commits in clear, and a forged GroupInfo does not come in between', async () => {
+  test('the service tracks the leaves through commits in clear, so a forged GroupInfo is refused in between', async () => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
     await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
     const tablet = await MlsMember.create({ did: alice.did, cipherSuite });
@@ -135,53 +135,53 @@ describe('a commit that says something else than the call', () => {
     const { commit } = await ofBob.removeLeaf(0);
     expect((await bob.refusal('commit', { convoId, commit })).body['message']).toContain('a leaf of a member');
     const good = base64(await ofBob.exportGroupInfo());
-    const taken = await ofAlice.removeLeaf(2);
-    expect(await alice.call('commit', { convoId, commit: taken.commit })).toMatchObject({ newEpoch: 4 });
+    const removal = await ofAlice.removeLeaf(2);
+    expect(await alice.call('commit', { convoId, commit: removal.commit })).toMatchObject({ newEpoch: 4 });
     expect((await bob.refusal('updateGroupInfo', { convoId, groupInfo: good, epoch: 3 })).error).toBe('EpochMismatch');
   });
 
-  test('an encrypted commit hides the leaves, until somebody stores the GroupInfo', async () => {
+  test('an encrypted commit hides the leaves until a member stores the GroupInfo', async () => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
     await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
-    const hidden = await ofAlice.emptyCommit({ wire: 'private' });
-    await alice.call('commit', { convoId, commit: hidden.commit });
+    const encrypted = await ofAlice.emptyCommit({ wire: 'private' });
+    await alice.call('commit', { convoId, commit: encrypted.commit });
     ofAlice.acceptCommit();
-    await ofBob.receive(hidden.commit);
+    await ofBob.receive(encrypted.commit);
     const { commit } = await ofBob.removeMember(alice.did);
     expect((await bob.refusal('commit', { convoId, commit })).body['message']).toContain('updateGroupInfo');
     await bob.call('updateGroupInfo', { convoId, groupInfo: base64(await ofBob.exportGroupInfo()), epoch: 2 });
     expect((await bob.refusal('commit', { convoId, commit })).body['message']).toContain('a leaf of a member');
   });
 
-  test('somebody who asked to be added anew is taken out and added by one commit of addMembers', async () => {
+  test('one commit of addMembers removes and adds a member who asked to be added again', async () => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
     await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
-    const anew = await MlsMember.create({ did: bob.did, cipherSuite });
-    const packages = [(await anew.createKeyPackage()).bytes];
+    const replacement = await MlsMember.create({ did: bob.did, cipherSuite });
+    const packages = [(await replacement.createKeyPackage()).bytes];
     const { commit, welcome } = await ofAlice.replaceMember(ofBob.did, packages);
     const request = { convoId, didList: [bob.did], commit: base64(commit) };
     expect((await alice.refusal('addMembers', request)).body['message']).toContain('a leaf of a member');
     await bob.call('readdition', { convoId });
     expect(await alice.call('addMembers', request)).toMatchObject({ newEpoch: 2 });
     ofAlice.acceptCommit();
-    await anew.joinByWelcome(required(welcome, 'a Welcome'));
-    expect(anew.epochAuthenticator).toBe(ofAlice.epochAuthenticator);
+    await replacement.joinByWelcome(required(welcome, 'a Welcome'));
+    expect(replacement.epochAuthenticator).toBe(ofAlice.epochAuthenticator);
   });
 });
 
 describe('the form of handshakes', () => {
-  test('plaintext: nothing encrypted, and each commit with its GroupInfo', async () => {
+  test('plaintext: encrypted handshakes are refused, and each commit needs its GroupInfo', async () => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
     await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
     expect((await alice.call('updatePolicy', { convoId, handshakes: 'plaintext' })).policy.handshakes).toBe(
       'plaintext',
     );
     expect((await bob.call('getPolicy', { convoId })).policy.handshakes).toBe('plaintext');
-    const hidden = await ofBob.emptyCommit({ wire: 'private' });
-    const text = base64(hidden.commit);
+    const encrypted = await ofBob.emptyCommit({ wire: 'private' });
+    const text = base64(encrypted.commit);
     const idempotencyKey = newUuid();
     const refusals = [
-      await bob.refusal('commit', { convoId, commit: hidden.commit, groupInfo: hidden.groupInfo }),
+      await bob.refusal('commit', { convoId, commit: encrypted.commit, groupInfo: encrypted.groupInfo }),
       await bob.refusal('addMembers', { convoId, didList: [bob.did], commit: text }),
       await bob.refusal('leaveConvo', { convoId, commit: text }),
       await alice.refusal('removeMember', { convoId, targetDid: bob.did, idempotencyKey, commit: text }),
@@ -199,7 +199,7 @@ describe('the form of handshakes', () => {
     expect(await alice.call('commit', { convoId, commit, groupInfo })).toMatchObject({ newEpoch: 2 });
   });
 
-  test('encrypted: nothing of members in clear', async () => {
+  test("encrypted: members' handshakes in clear are refused", async () => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
     await alice.call('updatePolicy', { convoId, handshakes: 'encrypted' });
     const { commit } = await ofBob.emptyCommit();
@@ -221,24 +221,24 @@ describe('the form of handshakes', () => {
     expect((await bob.call('getEpoch', { convoId })).currentEpoch, 'external commits are always in clear').toBe(2);
   });
 
-  test('what the operator demands counts before what admins choose, and strangers see nothing of it', async () => {
-    const strict = await startTestBed({ env: { HANDSHAKES: 'plaintext' } });
+  test("the operator's setting overrides the admins' choice, and non-members do not see it", async () => {
+    const strictBed = await startTestBed({ env: { HANDSHAKES: 'plaintext' } });
     try {
-      const [alice, stranger] = [strict.client(), strict.client()];
+      const [alice, nonMember] = [strictBed.client(), strictBed.client()];
       const { convoId, groupId } = await createCraftedConversation(alice, []);
       const { policy } = await alice.call('updatePolicy', { convoId, handshakes: 'encrypted' });
       expect(policy.handshakes).toBe('plaintext');
       const commit = craftCommit(groupId, 0);
       expect((await alice.refusal('commit', { convoId, commit })).error).toBe('PolicyViolation');
-      expect((await stranger.refusal('commit', { convoId, commit })).error).toBe('ConvoNotFound');
+      expect((await nonMember.refusal('commit', { convoId, commit })).error).toBe('ConvoNotFound');
     } finally {
-      await strict.stop();
+      await strictBed.stop();
     }
   });
 });
 
 describe('an external commit', () => {
-  test('removes an old leaf of the joiner, and of nobody else', async () => {
+  test('removes only an old leaf of the joiner', async () => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
     await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
     const groupId = Buffer.from(convoId, 'hex');
@@ -257,8 +257,8 @@ describe('an external commit', () => {
   });
 });
 
-describe('a commit that changes nobody', () => {
-  test.for(['public', 'private'] as const)('fresh keys of a plain member, %s: the others apply it', async (wire) => {
+describe('a commit that adds and removes no member', () => {
+  test.for(['public', 'private'] as const)('a key update of a plain member, %s: the others apply it', async (wire) => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
     const { commit, groupInfo } = await ofBob.emptyCommit({ wire });
     const stream = await openEventStream(alice, { convoId });
@@ -275,7 +275,7 @@ describe('a commit that changes nobody', () => {
     expect(convo?.members.map(({ did }) => did).toSorted()).toEqual([alice.did, bob.did].toSorted());
   });
 
-  test('a Welcome for a further device of a member comes along', async () => {
+  test('it may include a Welcome for another device of a member', async () => {
     const { convoId, bob, ofBob } = await pair();
     const laptop = await MlsMember.create({ did: bob.did, cipherSuite });
     await publish(bob, laptop);
@@ -289,14 +289,14 @@ describe('a commit that changes nobody', () => {
     expect(laptop.epochAuthenticator).toBe(ofBob.epochAuthenticator);
   });
 
-  test('a Welcome for somebody who is no member is refused, with the commit', async () => {
+  test('a Welcome for a non-member is refused together with the commit', async () => {
     const { convoId, bob } = await pair();
     const carol = bed.client();
     await publish(carol, await MlsMember.create({ did: carol.did, cipherSuite }));
     const { keyPackages } = await bob.call('getKeyPackages', { dids: [carol.did], cipherSuite });
-    const stranger = await MlsMember.create({ did: bob.did, cipherSuite });
-    await stranger.createGroup(Buffer.from(convoId, 'hex'));
-    const { welcome } = await stranger.addMembers(
+    const nonMember = await MlsMember.create({ did: bob.did, cipherSuite });
+    await nonMember.createGroup(Buffer.from(convoId, 'hex'));
+    const { welcome } = await nonMember.addMembers(
       keyPackages.map(({ keyPackage }) => Buffer.from(keyPackage, 'base64')),
     );
     const commit = craftCommit(Buffer.from(convoId, 'hex'), 1);
@@ -304,7 +304,7 @@ describe('a commit that changes nobody', () => {
     expect((await bob.call('getEpoch', { convoId })).currentEpoch).toBe(1);
   });
 
-  test('the same bytes again get the first answer, also later and with an idempotency key', async () => {
+  test('the same bytes again get the first result, also later and with an idempotency key', async () => {
     const [alice, bob] = [bed.client(), bed.client()];
     const { convoId, groupId } = await createCraftedConversation(alice, [bob]);
     const request = { convoId, commit: craftCommit(groupId, 0), idempotencyKey: newUuid() };
@@ -318,7 +318,7 @@ describe('a commit that changes nobody', () => {
     expect([lost.status, lost.error, lost.body['currentEpoch']]).toEqual([409, 'EpochMismatch', 2]);
   });
 
-  test('12 commits race for one epoch over two servers: one wins, also against addMembers', async () => {
+  test('of 12 concurrent commits and additions for one epoch on two servers exactly one succeeds', async () => {
     const clients = Array.from({ length: 6 }, (_, index) => bed.client({ server: index % 2 }));
     const [alice, ...others] = clients;
     const { convoId, groupId } = await createCraftedConversation(required(alice, 'Alice'), others);

@@ -34,7 +34,7 @@ async function withNewDevice(options: { name?: string; packages?: number } = {})
   const { convoId, groupId } = await createCraftedConversation(alice, [bob]);
   const device = await registerTestDevice(alice, options);
   const [addition] = await pending(bob);
-  return { alice, bob, convoId, groupId, device, addition: addition ?? expect.fail('nothing waits') };
+  return { alice, bob, convoId, groupId, device, addition: addition ?? expect.fail('no addition is pending') };
 }
 
 const claim = (client: XrpcClient, { id }: Addition): Promise<ResponseOf<'claimPendingDeviceAddition'>> =>
@@ -42,7 +42,7 @@ const claim = (client: XrpcClient, { id }: Addition): Promise<ResponseOf<'claimP
 const complete = (client: XrpcClient, { id }: Addition): Promise<ResponseOf<'completePendingDeviceAddition'>> =>
   client.call('completePendingDeviceAddition', { pendingAdditionId: id, newEpoch: 1 });
 
-/** Lets the time of the claim pass: its end stands sealed in the only row there is. */
+/** Expires all claims: the expiry is in the sealed claim. */
 async function expireClaims(): Promise<void> {
   const privacy = createPrivacy(parseKeyRing(bed.identityKey));
   for (const row of await bed.database.db.selectFrom('device_additions').selectAll().execute()) {
@@ -56,7 +56,7 @@ async function expireClaims(): Promise<void> {
   }
 }
 
-test('a new device waits in the conversations that its owner is in, for every member and the owner, with the same id', async () => {
+test('a new device waits in each conversation of its owner; every member and the owner see the same addition', async () => {
   const { alice, bob, convoId, device, addition } = await withNewDevice({ name: 'tablet' });
   expect(addition).toMatchObject({
     convoId,
@@ -74,7 +74,7 @@ test('a new device waits in the conversations that its owner is in, for every me
   expect(await pending(bob, [later.convoId])).toEqual([]);
 });
 
-test('a first device, a renewed one, and one of somebody who left do not wait; a new signature key does', async () => {
+test('a first device, an updated one, and one of a person who left do not wait; a new signature key does', async () => {
   const [alice, bob] = [bed.client(), bed.client()];
   const uuid = '7b0e2a52-2a53-4f0e-9a11-0d6a3f2f9a10';
   const first = await registerTestDevice(alice, { uuid });
@@ -105,20 +105,20 @@ test('a first device, a renewed one, and one of somebody who left do not wait; a
   expect((await pending(alice)).map(({ deviceId }) => deviceId)).toEqual([first.deviceId]);
 });
 
-test('of sixteen claimers on two servers one gets the claim and one key package leaves the pool', async () => {
+test('of sixteen claimers on two servers one gets the claim, and one key package is handed out', async () => {
   const [alice] = [bed.client()];
   const others = Array.from({ length: 16 }, (_, index) => bed.client({ server: index % 2 }));
   await createCraftedConversation(alice, others);
   const device = await registerTestDevice(alice, { packages: 3 });
-  const [addition = expect.fail('nothing waits')] = await pending(alice);
-  const answers = await Promise.all(others.map((client) => claim(client, addition)));
-  const winners = answers.filter(({ claimed }) => claimed);
+  const [addition = expect.fail('no addition is pending')] = await pending(alice);
+  const responses = await Promise.all(others.map((client) => claim(client, addition)));
+  const winners = responses.filter(({ claimed }) => claimed);
   expect(winners.length).toBe(1);
   const [winner] = winners;
   expect(winner?.keyPackage).toMatchObject({ did: alice.did, cipherSuite: device.device.suite.name });
   expect(device.refs).toContain(winner?.keyPackage?.keyPackageHash);
-  for (const answer of answers.filter(({ claimed }) => !claimed)) {
-    expect(answer).toEqual({
+  for (const response of responses.filter(({ claimed }) => !claimed)) {
+    expect(response).toEqual({
       claimed: false,
       convoId: addition.convoId,
       deviceCredentialDid: addition.deviceCredentialDid,
@@ -129,7 +129,7 @@ test('of sixteen claimers on two servers one gets the claim and one key package 
   expect((await alice.call('getKeyPackageStatus', {})).reserved).toBe(1);
 });
 
-test('a claim is renewed by its holder with the same package, is free after 60 seconds, and completes once', async () => {
+test('its claimer renews a claim with the same package; it expires after 60 seconds and completes once', async () => {
   const { alice, bob, device, addition } = await withNewDevice();
   expect(await complete(bob, addition)).toEqual({ success: false, error: 'InvalidStatus:pending' });
   const first = await claim(bob, addition);
@@ -156,11 +156,11 @@ test('a claim is renewed by its holder with the same package, is free after 60 s
   expect(await pending(alice)).toEqual([]);
 });
 
-test('a device without key packages cannot be claimed, and the claim stays free', async () => {
+test('a device without key packages cannot be claimed, and stays unclaimed', async () => {
   const { alice, bob, device, addition } = await withNewDevice({ packages: 1 });
   await alice.call('syncKeyPackages', { deviceId: device.deviceId, localHashes: [] });
-  const answer = await claim(bob, addition);
-  expect(answer).toEqual({
+  const response = await claim(bob, addition);
+  expect(response).toEqual({
     claimed: false,
     convoId: addition.convoId,
     deviceCredentialDid: addition.deviceCredentialDid,
@@ -170,7 +170,7 @@ test('a device without key packages cannot be claimed, and the claim stays free'
   expect(await claim(alice, addition)).toMatchObject({ claimed: true });
 });
 
-test('a Welcome for the device ends its waiting, also without a call that says so', async () => {
+test('a Welcome for the device ends its addition, also without a completing call', async () => {
   const { alice, bob, convoId, groupId, addition } = await withNewDevice();
   const { keyPackage } = await claim(bob, addition);
   const ref = Buffer.from(keyPackage?.keyPackageHash ?? '', 'hex');
@@ -186,21 +186,21 @@ test('a Welcome for the device ends its waiting, also without a call that says s
   expect(await complete(bob, addition)).toEqual({ success: true });
 });
 
-test('to strangers an addition does not exist, in the same bytes as one that never was; a former member is told', async () => {
+test('for non-members an addition does not exist, in the same response bytes as an unknown one; a removed member gets NotMember', async () => {
   const { bob, convoId, addition } = await withNewDevice();
-  const stranger = bed.client();
-  const absent = `${addition.id.slice(0, -2)}AA`;
+  const nonMember = bed.client();
+  const unknownId = `${addition.id.slice(0, -2)}AA`;
   for (const name of ['claimPendingDeviceAddition', 'completePendingDeviceAddition'] as const) {
-    const answers = await Promise.all(
-      [addition.id, absent, 'nonsense', `${crypto.randomUUID()}.AAAAAAAAAAAAAAAAAAAAAA`].map((pendingAdditionId) =>
-        stranger.raw(name, { verb: 'POST', body: JSON.stringify({ pendingAdditionId, newEpoch: 1 }) }),
+    const responses = await Promise.all(
+      [addition.id, unknownId, 'nonsense', `${crypto.randomUUID()}.AAAAAAAAAAAAAAAAAAAAAA`].map((pendingAdditionId) =>
+        nonMember.raw(name, { verb: 'POST', body: JSON.stringify({ pendingAdditionId, newEpoch: 1 }) }),
       ),
     );
-    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+    expect(new Set(responses.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
   }
-  expect(await claim(stranger, addition)).toEqual({ claimed: false });
-  expect(await complete(stranger, addition)).toEqual({ success: false, error: 'PendingAdditionNotFound' });
-  expect(await pending(stranger, [convoId])).toEqual([]);
+  expect(await claim(nonMember, addition)).toEqual({ claimed: false });
+  expect(await complete(nonMember, addition)).toEqual({ success: false, error: 'PendingAdditionNotFound' });
+  expect(await pending(nonMember, [convoId])).toEqual([]);
 
   await bob.call('leaveConvo', { convoId });
   const refused = await bob.refusal('claimPendingDeviceAddition', { pendingAdditionId: addition.id });
@@ -210,7 +210,7 @@ test('to strangers an addition does not exist, in the same bytes as one that nev
   expect(await bed.database.db.selectFrom('device_additions').selectAll().execute()).not.toEqual([]);
 });
 
-test('a deleted device waits nowhere, and what was stored of its additions goes with it', async () => {
+test('deleting a device ends its additions and deletes their stored claims', async () => {
   const { alice, bob, device, addition } = await withNewDevice();
   await claim(bob, addition);
   const countRows = async (): Promise<number> =>
@@ -222,7 +222,7 @@ test('a deleted device waits nowhere, and what was stored of its additions goes 
   expect(await claim(bob, addition)).toEqual({ claimed: false });
 });
 
-test('newDeviceEvent reaches members who listen on any server, the owner too, and those who come back; never others', async () => {
+test('newDeviceEvent reaches members and the owner on any server, also after a reconnect, and never non-members', async () => {
   const [alice, bob, carol] = [bed.client(), bed.client({ server: 1 }), bed.client()];
   const { convoId } = await createCraftedConversation(alice, [bob]);
   const other = await createCraftedConversation(carol, []);
@@ -240,13 +240,13 @@ test('newDeviceEvent reaches members who listen on any server, the owner too, an
   const [toAlice, toBob] = await Promise.all([ofAlice?.next('newDeviceEvent'), ofBob?.next('newDeviceEvent')]);
   expect(toAlice).toMatchObject(expected);
   expect(toBob).toMatchObject(expected);
-  expect((await claim(bob, addition ?? expect.fail('nothing waits'))).claimed).toBe(true);
+  expect((await claim(bob, addition ?? expect.fail('no addition is pending'))).claimed).toBe(true);
 
   await ofBob?.close();
   const second = await registerTestDevice(alice, { name: 'laptop' });
-  const back = await openEventStream(bob, { cursor: toBob?.cursor });
-  await back.next('newDeviceEvent', ({ deviceId }) => deviceId === second.deviceId);
+  const reconnected = await openEventStream(bob, { cursor: toBob?.cursor });
+  await reconnected.next('newDeviceEvent', ({ deviceId }) => deviceId === second.deviceId);
   await carol.call('getEpoch', { convoId: other.convoId });
   expect(ofCarol?.events).toEqual([]);
-  await Promise.all([ofAlice?.close(), ofCarol?.close(), back.close()]);
+  await Promise.all([ofAlice?.close(), ofCarol?.close(), reconnected.close()]);
 });

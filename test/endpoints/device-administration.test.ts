@@ -15,13 +15,13 @@ afterAll(() => bed.stop());
 
 const unknownId = '0f9c1c2a-7b61-4f5e-8a44-2f6d6a1c9e10';
 
-/** Somebody fetches one package of each of `owner`'s devices. @returns their references in hex. */
+/** `fetcher` fetches one package of each of `owner`'s devices. @returns their references in hex. */
 async function fetchPackages(fetcher: XrpcClient, owner: XrpcClient): Promise<string[]> {
   const { keyPackages } = await fetcher.call('getKeyPackages', { dids: [owner.did] });
   return keyPackages.flatMap(({ keyPackageHash }) => (keyPackageHash === undefined ? [] : [keyPackageHash]));
 }
 
-/** A conversation of the two with a Welcome for these packages. @returns its id. */
+/** Creates a conversation of the two with a Welcome for these packages. @returns its id. */
 async function welcome(creator: XrpcClient, joiner: XrpcClient, refs: readonly string[]): Promise<string> {
   const groupId = newSecret(16).toString('hex');
   await creator.call('createConvo', {
@@ -63,7 +63,7 @@ test('a push token is stored sealed, can be changed and removed, and no method r
   expect(await readStored()).toBeNull();
 });
 
-test("another person's device is one that does not exist, in every method that takes a device, and stays as it is", async () => {
+test("every method treats another person's device as unknown, and does not change it", async () => {
   const [owner, other] = [bed.client(), bed.client()];
   const { deviceId, refs } = await registerTestDevice(owner);
   for (const id of [deviceId, unknownId, 'nonsense']) {
@@ -77,38 +77,38 @@ test("another person's device is one that does not exist, in every method that t
     ]);
     expect(new Set(refusals.map(({ status, error }) => `${status} ${error}`))).toEqual(new Set(['404 DeviceNotFound']));
   }
-  const kept = await owner.call('syncKeyPackages', { deviceId, localHashes: [...refs] });
-  expect(kept).toMatchObject({ deletedCount: 0, remainingAvailable: refs.length });
+  const stored = await owner.call('syncKeyPackages', { deviceId, localHashes: [...refs] });
+  expect(stored).toMatchObject({ deletedCount: 0, remainingAvailable: refs.length });
 });
 
-test('a sync withdraws what the device has lost, and only that: not what was handed out, not of other devices', async () => {
+test('a sync withdraws only available packages that the device lost, not those handed out or of other devices', async () => {
   const [owner, fetcher] = [bed.client(), bed.client()];
   const phone = await registerTestDevice(owner, { packages: 5 });
   const laptop = await registerTestDevice(owner, { packages: 2 });
   const handedOut = (await fetchPackages(fetcher, owner)).find((ref) => phone.refs.includes(ref));
   const left = phone.refs.filter((ref) => ref !== handedOut);
   const [byRef = '', bySha = '', ...lost] = left;
-  const { publicPackage } = phone.device.keyPackage(bySha) ?? expect.fail('the device made it');
+  const { publicPackage } = phone.device.keyPackage(bySha) ?? expect.fail('the device created it');
   const shaOfBytes = createHash('sha256').update(encodeKeyPackage(publicPackage)).digest('hex');
-  const answer = await owner.call('syncKeyPackages', {
+  const response = await owner.call('syncKeyPackages', {
     deviceId: phone.deviceId,
     localHashes: [byRef.toUpperCase(), shaOfBytes, newSecret(32).toString('hex')],
   });
-  expect(answer).toMatchObject({
+  expect(response).toMatchObject({
     orphanedCount: 2,
     deletedCount: 2,
     remainingAvailable: 2,
     deviceId: phone.deviceId,
   });
-  expect([...answer.serverHashes].sort()).toEqual([byRef, bySha].sort());
-  expect([...(answer.orphanedHashes ?? [])].sort()).toEqual([...lost].sort());
-  // The fetcher's Welcome may still use what it was given.
-  await welcome(fetcher, owner, [handedOut ?? expect.fail('nothing was handed out')]);
+  expect([...response.serverHashes].sort()).toEqual([byRef, bySha].sort());
+  expect([...(response.orphanedHashes ?? [])].sort()).toEqual([...lost].sort());
+  // The fetcher may still use the package in a Welcome.
+  await welcome(fetcher, owner, [handedOut ?? expect.fail('no package was handed out')]);
   const ofLaptop = await owner.call('getKeyPackageStats', { deviceId: laptop.deviceId });
   expect(ofLaptop.total).toBe(2);
 });
 
-test('a withdrawn last-resort package takes its own waiting Welcomes along, and those of no other device', async () => {
+test('withdrawing a last-resort package ends its waiting Welcomes, and those of no other device', async () => {
   const [owner, creator] = [bed.client(), bed.client()];
   const phone = await registerTestDevice(owner, { packages: 1 });
   const laptop = await registerTestDevice(owner, { packages: 1 });
@@ -116,17 +116,17 @@ test('a withdrawn last-resort package takes its own waiting Welcomes along, and 
   for (const device of [phone, laptop]) await publishTestPackage(owner, device, { lastResort: 'extension' });
   const second = await welcome(creator, owner, await fetchPackages(creator, owner));
   await owner.call('syncKeyPackages', { deviceId: phone.deviceId, localHashes: [] });
-  const wait = async (convoId: string, deviceId: string): Promise<string> =>
+  const stateOf = async (convoId: string, deviceId: string): Promise<string> =>
     owner.call('getWelcome', { convoId, deviceId }).then(
       () => 'waits',
-      () => 'gone',
+      () => 'absent',
     );
-  expect(await wait(second, phone.deviceId)).toBe('gone');
-  expect(await wait(second, laptop.deviceId)).toBe('waits');
-  expect(await wait(first, phone.deviceId)).toBe('waits');
+  expect(await stateOf(second, phone.deviceId)).toBe('absent');
+  expect(await stateOf(second, laptop.deviceId)).toBe('waits');
+  expect(await stateOf(first, phone.deviceId)).toBe('waits');
 });
 
-test('the pages of status and history show every package once, though many share a time', async () => {
+test('the pages of status and history show every package once, even when many have the same time', async () => {
   const [owner, creator] = [bed.client(), bed.client()];
   const phone = await registerTestDevice(owner, { packages: 7 });
   const laptop = await registerTestDevice(owner, { packages: 6 });
@@ -180,7 +180,7 @@ test('the pages of status and history show every package once, though many share
   });
 });
 
-test("a cursor is good for its list and its owner only, and one's own packages are all one sees", async () => {
+test('a cursor is valid only for its list and its owner, and callers see only their own packages', async () => {
   const [owner, other] = [bed.client(), bed.client()];
   await registerTestDevice(owner, { packages: 3 });
   const { cursor } = await owner.call('getKeyPackageHistory', { limit: 1 });
@@ -201,7 +201,7 @@ test("a cursor is good for its list and its owner only, and one's own packages a
   });
 });
 
-test('the state of a device counts its packages and the conversations it still waits for', async () => {
+test('the state of a device counts its packages and the conversations that it waits for', async () => {
   const [owner, other] = [bed.client(), bed.client()];
   const first = await registerTestDevice(owner, { packages: 10 });
   await createCraftedConversation(owner, [other]);

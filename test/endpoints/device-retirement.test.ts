@@ -28,7 +28,7 @@ async function rowOf({ deviceId }: RegisteredDevice): Promise<SeenRow | undefine
   return row;
 }
 
-/** Puts the device `days` back in time. */
+/** Moves the device's times `days` days into the past. */
 async function age({ deviceId }: RegisteredDevice, days: number): Promise<void> {
   await bed.database.sql`
     UPDATE devices SET last_seen_at = last_seen_at - make_interval(days => ${days}),
@@ -38,19 +38,19 @@ async function age({ deviceId }: RegisteredDevice, days: number): Promise<void> 
 }
 
 const retire = (): Promise<number> => runJob(bed.database, 'retire-devices');
-/** The name of a package's row. */
-const nameOf = (ref: string): Buffer =>
+/** The pseudonym of a package's row. */
+const storedRefOf = (ref: string): Buffer =>
   storedRef(createPrivacy(parseKeyRing(bed.identityKey)), Buffer.from(ref, 'hex'));
 const packagesLeft = async ({ refs }: RegisteredDevice): Promise<number> =>
   (
     await bed.database.sql`
-      SELECT 1 FROM key_packages WHERE ref IN ${bed.database.sql(refs.map(nameOf))}`
+      SELECT 1 FROM key_packages WHERE ref IN ${bed.database.sql(refs.map(storedRefOf))}`
   ).length;
 const today = (): Date => new Date(new Date().setUTCHours(0, 0, 0, 0));
 
 type Use = (client: XrpcClient, device: RegisteredDevice) => Promise<unknown>;
 
-/** Every call by which a device shows that it is in use. */
+/** Every call that marks a device as seen. */
 const uses: Readonly<Record<string, Use>> = {
   getKeyPackageStats: (client, { deviceId }) => client.call('getKeyPackageStats', { deviceId }),
   getKeyPackageStatus: (client, { deviceId }) => client.call('getKeyPackageStatus', { deviceId }),
@@ -65,7 +65,7 @@ const uses: Readonly<Record<string, Use>> = {
   registerDevice: (client, { device }) => registerTestDevice(client, { device }),
 };
 
-test.each(Object.entries(uses))('%s marks the device as seen, on the day and once a day', async (_name, use) => {
+test.each(Object.entries(uses))('%s marks the device as seen today, with one write a day', async (_name, use) => {
   const client = bed.client();
   const device = await registerTestDevice(client);
   const another = await registerTestDevice(client, { name: 'tablet' });
@@ -82,10 +82,10 @@ test.each(Object.entries(uses))('%s marks the device as seen, on the day and onc
   if (!writesEachTime) expect((await rowOf(device))?.version).toBe(seen?.version);
 });
 
-test('a device is flagged after 90 days, removed 90 days later with its key packages, and the others stay', async () => {
+test('a device is flagged after 90 days, deleted 90 days later with its available key packages, and other devices stay', async () => {
   const client = bed.client();
   const device = await registerTestDevice(client);
-  const living = await registerTestDevice(client, { name: 'tablet' });
+  const activeDevice = await registerTestDevice(client, { name: 'tablet' });
   await client.call('registerDeviceToken', { deviceId: device.deviceId, pushToken: 'abcdef', platform: 'ios' });
   const { keyPackages } = await bed.client().call('getKeyPackages', { dids: [client.did] });
   expect(keyPackages).toHaveLength(2);
@@ -102,14 +102,20 @@ test('a device is flagged after 90 days, removed 90 days later with its key pack
   expect(await retire()).toBe(0);
   expect(await packagesLeft(device)).toBe(2);
   await age(device, 1);
-  // The device and the package that nobody has claimed; a Welcome for the other one may be on its way.
+  // Deletes the device and its available package; the other package may be in a Welcome that is not sent yet.
   expect(await retire()).toBe(2);
   expect(await retire()).toBe(0);
-  expect([await rowOf(device), await packagesLeft(device), await packagesLeft(living)]).toEqual([undefined, 1, 2]);
-  expect((await client.call('listDevices', {})).devices.map(({ deviceId }) => deviceId)).toEqual([living.deviceId]);
+  expect([await rowOf(device), await packagesLeft(device), await packagesLeft(activeDevice)]).toEqual([
+    undefined,
+    1,
+    2,
+  ]);
+  expect((await client.call('listDevices', {})).devices.map(({ deviceId }) => deviceId)).toEqual([
+    activeDevice.deviceId,
+  ]);
 });
 
-test('a removed device is unknown, can be registered again, and makes room for another', async () => {
+test('a retired device is unknown, can be registered again, and no longer counts towards the limit', async () => {
   const client = bed.client();
   const first = await registerTestDevice(client, { uuid: 'b3c8f6de-9a30-4ff0-8c25-3b7e7a0e4a01' });
   for (let count = 1; count < limits.devicesPerAccountMax; count++) await registerTestDevice(client, { packages: 1 });
@@ -132,19 +138,19 @@ test('a removed device is unknown, can be registered again, and makes room for a
   expect(keyPackages).toHaveLength(limits.devicesPerAccountMax);
 });
 
-// The row lock decides: the job judges a row again after it has its lock, and passes over one that somebody holds.
-test('a device that comes back while the job runs is not removed', async () => {
+// Safe because of the row lock: the job checks a row again after locking it, and skips rows that are locked.
+test('a device that is seen while the job runs is not deleted', async () => {
   const client = bed.client();
   const device = await registerTestDevice(client);
   await age(device, 100);
   await retire();
   await age(device, 100);
-  const held = await bed.database.sql.reserve();
-  await held`BEGIN`;
-  await held`UPDATE devices SET last_seen_at = now(), inactive_since = NULL WHERE device_id = ${device.deviceId}`;
+  const locker = await bed.database.sql.reserve();
+  await locker`BEGIN`;
+  await locker`UPDATE devices SET last_seen_at = now(), inactive_since = NULL WHERE device_id = ${device.deviceId}`;
   expect(await retire()).toBe(0);
-  await held`COMMIT`;
-  held.release();
+  await locker`COMMIT`;
+  locker.release();
   expect(await retire()).toBe(0);
   expect([(await rowOf(device))?.inactiveSince, await packagesLeft(device)]).toEqual([null, 2]);
 });

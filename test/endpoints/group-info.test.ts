@@ -17,16 +17,15 @@ afterAll(() => bed.stop());
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
-interface Scene {
+interface Fixture {
   readonly convoId: string;
   readonly group: GroupWithHistory;
   readonly creator: XrpcClient;
   readonly anna: XrpcClient;
-  /** The epoch of the conversation. */
   readonly epoch: number;
 }
 
-async function newScene({ stored = true } = {}): Promise<Scene> {
+async function newFixture({ stored = true } = {}): Promise<Fixture> {
   const creator = bed.client();
   const anna = bed.client();
   const group = await createGroupWithHistory(craftedSuite, { creatorDid: creator.did, annaDid: anna.did });
@@ -43,27 +42,27 @@ async function newScene({ stored = true } = {}): Promise<Scene> {
 }
 
 /** The message of `member`'s GroupInfo, changed before it is signed. */
-async function forged(member: MlsMember, make: (truth: GroupInfoTBS) => GroupInfoTBS): Promise<Buffer> {
-  return Buffer.from(await member.signGroupInfo(make(decodeGroupInfo(await member.exportGroupInfo()))));
+async function signChanged(member: MlsMember, change: (original: GroupInfoTBS) => GroupInfoTBS): Promise<Buffer> {
+  return Buffer.from(await member.signGroupInfo(change(decodeGroupInfo(await member.exportGroupInfo()))));
 }
 
-/** All inconsistentGroupInfos of `member`, and bytes that are no GroupInfo, by name. */
+/** Every invalid GroupInfo that `member` can sign, and bytes that are no GroupInfo, by name. */
 async function badGroupInfos(member: MlsMember): Promise<Map<string, string>> {
   const bad = new Map<string, string>();
-  for (const { name, make } of inconsistentGroupInfos) bad.set(name, base64(await forged(member, make)));
-  const truth = Buffer.from(await member.exportGroupInfo());
-  const broken = Buffer.from(truth);
+  for (const { name, make } of inconsistentGroupInfos) bad.set(name, base64(await signChanged(member, make)));
+  const original = Buffer.from(await member.exportGroupInfo());
+  const broken = Buffer.from(original);
   broken[broken.length - 5] = (broken.at(-5) ?? 0) ^ 1;
   return bad
     .set('a broken signature', base64(broken))
-    .set('a cut GroupInfo', base64(truth.subarray(0, -1)))
-    .set('a byte behind it', base64(Buffer.concat([truth, Buffer.of(0)])))
+    .set('a truncated GroupInfo', base64(original.subarray(0, -1)))
+    .set('an extra byte at the end', base64(Buffer.concat([original, Buffer.of(0)])))
     .set('random bytes', base64(newSecret(300)));
 }
 
 const texts: ReadonlySet<unknown> = new Set(Object.values(refusalReasons.InvalidGroupInfo));
 
-/** Every refusal is InvalidGroupInfo and names its rule; unreadable bytes are told what was expected. */
+/** Expects InvalidGroupInfo with the text of a rule, or, for unreadable bytes, with the expected form. */
 function expectNamed(name: string, refusal: XrpcFailure): void {
   expect([refusal.status, refusal.error], name).toEqual([400, 'InvalidGroupInfo']);
   const { message } = refusal.body;
@@ -72,8 +71,8 @@ function expectNamed(name: string, refusal: XrpcFailure): void {
   expect(says, `${name}: ${String(message)}`).toBe(true);
 }
 
-test('updateGroupInfo refuses what a lying member signs, each by its rule, and the good one stays', async () => {
-  const { convoId, group, creator, anna, epoch } = await newScene();
+test('updateGroupInfo refuses every invalid GroupInfo with its rule, and the valid one stays', async () => {
+  const { convoId, group, creator, anna, epoch } = await newFixture();
   const good = await creator.call('getGroupInfo', { convoId });
   const refusals = new Map<string, unknown>();
   for (const [name, groupInfo] of await badGroupInfos(group.anna)) {
@@ -88,30 +87,33 @@ test('updateGroupInfo refuses what a lying member signs, each by its rule, and t
   expect(await anna.call('getGroupInfo', { convoId })).toEqual(good);
 });
 
-test('createConvo, addMembers and processExternalCommit refuse the same, and nothing else of the call happens', async () => {
-  const { convoId, group, creator, anna, epoch } = await newScene();
-  const unborn = bed.client();
-  const ofUnborn = await createGroupWithHistory(craftedSuite, { creatorDid: unborn.did });
+test('createConvo, addMembers and processExternalCommit refuse the same, and the call has no other effect', async () => {
+  const { convoId, group, creator, anna, epoch } = await newFixture();
+  const outsider = bed.client();
+  const outsiderGroup = await createGroupWithHistory(craftedSuite, { creatorDid: outsider.did });
   const toCreate = {
-    groupId: ofUnborn.groupId.toString('hex'),
+    groupId: outsiderGroup.groupId.toString('hex'),
     cipherSuite: craftedSuite,
     initialMembers: [],
-    currentEpoch: ofUnborn.creator.epoch,
+    currentEpoch: outsiderGroup.creator.epoch,
   };
-  for (const [name, groupInfo] of await badGroupInfos(ofUnborn.creator)) {
-    expectNamed(name, await unborn.refusal('createConvo', { ...toCreate, groupInfo }));
+  for (const [name, groupInfo] of await badGroupInfos(outsiderGroup.creator)) {
+    expectNamed(name, await outsider.refusal('createConvo', { ...toCreate, groupInfo }));
   }
   const earlier = { ...toCreate, currentEpoch: toCreate.currentEpoch - 1 };
-  const honest = base64(await ofUnborn.creator.exportGroupInfo());
-  expectNamed('another epoch', await unborn.refusal('createConvo', { ...earlier, groupInfo: honest }));
-  expect((await unborn.refusal('getEpoch', { convoId: toCreate.groupId })).error).toBe('ConvoNotFound');
-  await unborn.call('createConvo', { ...toCreate, groupInfo: honest });
+  const validGroupInfo = base64(await outsiderGroup.creator.exportGroupInfo());
+  expectNamed('another epoch', await outsider.refusal('createConvo', { ...earlier, groupInfo: validGroupInfo }));
+  expect((await outsider.refusal('getEpoch', { convoId: toCreate.groupId })).error).toBe('ConvoNotFound');
+  await outsider.call('createConvo', { ...toCreate, groupInfo: validGroupInfo });
 
   const { commit } = await group.creator.emptyCommit();
-  const former = base64(await group.creator.exportGroupInfo());
+  const previous = base64(await group.creator.exportGroupInfo());
   group.creator.acceptCommit();
   const addition = { convoId, didList: [creator.did], commit: base64(commit) };
-  for (const [name, groupInfo] of [...(await badGroupInfos(group.creator)), ['the former epoch', former] as const]) {
+  for (const [name, groupInfo] of [
+    ...(await badGroupInfos(group.creator)),
+    ['the previous epoch', previous] as const,
+  ]) {
     expectNamed(name, await creator.refusal('addMembers', { ...addition, idempotencyKey: newUuid(), groupInfo }));
   }
   expect(await anna.call('getEpoch', { convoId })).toMatchObject({ currentEpoch: epoch });
@@ -121,7 +123,7 @@ test('createConvo, addMembers and processExternalCommit refuse the same, and not
   const made = await device.externalJoin(Buffer.from(shown, 'base64'));
   device.acceptCommit();
   const join = { convoId, externalCommit: base64(made.commit) };
-  for (const [name, groupInfo] of [...(await badGroupInfos(device)), ['the former epoch', former] as const]) {
+  for (const [name, groupInfo] of [...(await badGroupInfos(device)), ['the previous epoch', previous] as const]) {
     expectNamed(name, await anna.refusal('processExternalCommit', { ...join, idempotencyKey: newUuid(), groupInfo }));
   }
   expect(await anna.call('getEpoch', { convoId })).toMatchObject({ currentEpoch: epoch });
@@ -129,38 +131,38 @@ test('createConvo, addMembers and processExternalCommit refuse the same, and not
   expect((await creator.call('getGroupInfo', { convoId })).groupInfo).toBe(base64(made.groupInfo));
 });
 
-test('another one of the same epoch replaces it only if it says the same context, tag and external key', async () => {
-  const { convoId, group, creator, anna, epoch } = await newScene();
+test('another GroupInfo of the same epoch replaces it only with the same context, tag and external key', async () => {
+  const { convoId, group, creator, anna, epoch } = await newFixture();
   const byAnna = base64(await group.anna.exportGroupInfo());
   await anna.call('updateGroupInfo', { convoId, groupInfo: byAnna, epoch });
   expect((await creator.call('getGroupInfo', { convoId })).groupInfo).toBe(byAnna);
 
   const flipped = (bytes: Uint8Array): Uint8Array => bytes.map((byte, at) => (at === 3 ? byte ^ 1 : byte));
-  const others: Record<string, (truth: GroupInfoTBS) => GroupInfoTBS> = {
-    transcript: (truth) => ({
-      ...truth,
+  const others: Record<string, (original: GroupInfoTBS) => GroupInfoTBS> = {
+    transcript: (original) => ({
+      ...original,
       groupContext: {
-        ...truth.groupContext,
-        confirmedTranscriptHash: flipped(truth.groupContext.confirmedTranscriptHash),
+        ...original.groupContext,
+        confirmedTranscriptHash: flipped(original.groupContext.confirmedTranscriptHash),
       },
     }),
-    extension: (truth) => ({
-      ...truth,
+    extension: (original) => ({
+      ...original,
       groupContext: {
-        ...truth.groupContext,
+        ...original.groupContext,
         extensions: [{ extensionType: 0xf0f0, extensionData: new Uint8Array() }],
       },
     }),
-    tag: (truth) => ({ ...truth, confirmationTag: flipped(truth.confirmationTag) }),
-    key: (truth) => ({
-      ...truth,
-      extensions: truth.extensions.map((one) =>
+    tag: (original) => ({ ...original, confirmationTag: flipped(original.confirmationTag) }),
+    key: (original) => ({
+      ...original,
+      extensions: original.extensions.map((one) =>
         one.extensionType === 'external_pub' ? { ...one, extensionData: flipped(one.extensionData) } : one,
       ),
     }),
   };
-  for (const [name, make] of Object.entries(others)) {
-    const groupInfo = base64(await forged(group.carl, make));
+  for (const [name, change] of Object.entries(others)) {
+    const groupInfo = base64(await signChanged(group.carl, change));
     const refusal = await creator.refusal('updateGroupInfo', { convoId, groupInfo, epoch });
     expect(refusal.body['message'], name).toBe(refusalReasons.InvalidGroupInfo.otherContext);
   }
@@ -168,10 +170,10 @@ test('another one of the same epoch replaces it only if it says the same context
   await creator.call('updateGroupInfo', { convoId, groupInfo: base64(await group.creator.exportGroupInfo()), epoch });
 });
 
-test('of two contexts that are written at once for an epoch exactly one is kept', async () => {
-  const { convoId, group, creator, anna, epoch } = await newScene({ stored: false });
-  const other = (truth: GroupInfoTBS): GroupInfoTBS => ({ ...truth, confirmationTag: newSecret(32) });
-  const kinds = [await group.carl.exportGroupInfo(), await forged(group.carl, other)].map(base64);
+test('of two contexts that are written concurrently for an epoch exactly one is stored', async () => {
+  const { convoId, group, creator, anna, epoch } = await newFixture({ stored: false });
+  const other = (original: GroupInfoTBS): GroupInfoTBS => ({ ...original, confirmationTag: newSecret(32) });
+  const kinds = [await group.carl.exportGroupInfo(), await signChanged(group.carl, other)].map(base64);
   const outcomes = await Promise.all(
     Array.from({ length: 24 }, async (_, index) => {
       const groupInfo = kinds[index % 2] ?? '';
@@ -188,29 +190,31 @@ test('of two contexts that are written at once for an epoch exactly one is kept'
   expect(taken).toEqual(new Set([kinds.indexOf(groupInfo)]));
 });
 
-test('whoever is not in the conversation gets the same answer whatever they send, and whether or not it exists', async () => {
-  const { convoId, group, epoch } = await newScene();
-  const stranger = bed.client();
+test('a non-member gets the same response whatever they send, and whether or not the conversation exists', async () => {
+  const { convoId, group, epoch } = await newFixture();
+  const nonMember = bed.client();
   const good = base64(await group.creator.exportGroupInfo());
-  const bad = base64(await forged(group.creator, (truth) => ({ ...truth, confirmationTag: new Uint8Array() })));
-  const device = await MlsMember.create({ did: stranger.did, cipherSuite: craftedSuite });
+  const bad = base64(
+    await signChanged(group.creator, (original) => ({ ...original, confirmationTag: new Uint8Array() })),
+  );
+  const device = await MlsMember.create({ did: nonMember.did, cipherSuite: craftedSuite });
   const made = await device.externalJoin(await group.creator.exportGroupInfo());
-  const answers = new Set<string>();
+  const responses = new Set<string>();
   for (const convo of [convoId, newSecret(32).toString('hex')]) {
     for (const groupInfo of [good, bad, base64(newSecret(300))]) {
-      const update = await stranger.refusal('updateGroupInfo', { convoId: convo, groupInfo, epoch });
-      const add = { convoId: convo, didList: [stranger.did], idempotencyKey: newUuid(), groupInfo };
-      const addition = await stranger.refusal('addMembers', add);
-      answers.add(`update ${update.error} ${String(update.body['message'])}`);
-      answers.add(`add ${addition.error} ${String(addition.body['message'])}`);
+      const update = await nonMember.refusal('updateGroupInfo', { convoId: convo, groupInfo, epoch });
+      const add = { convoId: convo, didList: [nonMember.did], idempotencyKey: newUuid(), groupInfo };
+      const addition = await nonMember.refusal('addMembers', add);
+      responses.add(`update ${update.error} ${String(update.body['message'])}`);
+      responses.add(`add ${addition.error} ${String(addition.body['message'])}`);
     }
   }
   for (const groupInfo of [base64(made.groupInfo), bad, base64(newSecret(300))]) {
     const join = { convoId, externalCommit: base64(made.commit), groupInfo };
-    const refusal = await stranger.refusal('processExternalCommit', join);
-    answers.add(`join ${refusal.error} ${String(refusal.body['message'])}`);
+    const refusal = await nonMember.refusal('processExternalCommit', join);
+    responses.add(`join ${refusal.error} ${String(refusal.body['message'])}`);
   }
-  expect([...answers].map((answer) => answer.split(' ').slice(0, 2).join(' '))).toEqual([
+  expect([...responses].map((response) => response.split(' ').slice(0, 2).join(' '))).toEqual([
     'update ConvoNotFound',
     'add ConvoNotFound',
     'join ConvoNotFound',

@@ -11,35 +11,35 @@ import type { XrpcClient } from '../support/clients/xrpc-client.ts';
 let bed: TestBed;
 let alice: XrpcClient;
 let bob: XrpcClient;
-let stranger: XrpcClient;
+let nonMember: XrpcClient;
 
 beforeAll(async () => {
   bed = await startTestBed();
-  [alice, bob, stranger] = [bed.client(), bed.client(), bed.client()];
+  [alice, bob, nonMember] = [bed.client(), bed.client(), bed.client()];
 });
 afterAll(() => bed.stop());
 
 const newHash = (): string => newSecret(32).toString('hex');
 const newConversation = (): Promise<CraftedConversation> => createCraftedConversation(alice, [bob]);
 
-/** Goes in with an invite at this epoch. @returns the new epoch, or the refusal's name. */
+/** Joins with an invite at this epoch. @returns the new epoch, or the error name. */
 async function join(who: XrpcClient, to: CraftedConversation, pskHash: string, epoch = 0): Promise<number | string> {
   const externalCommit = craftExternalCommit({ groupId: to.groupId, epoch, did: who.did }).toString('base64');
-  const answer = await who
+  const result = await who
     .call('processExternalCommit', { convoId: to.convoId, externalCommit, pskHash })
     .catch((error: { error: string }) => error);
-  return 'epoch' in answer ? answer.epoch : answer.error;
+  return 'epoch' in result ? result.epoch : result.error;
 }
 
 describe('an invite', () => {
-  test('shows what it was made with; members who may make none see none, and strangers nothing', async () => {
+  test('has the values it was created with; members who may not create invites cannot list, create or revoke them', async () => {
     const { convoId } = await newConversation();
     const expiresAt = '2100-01-01T00:00:00.000Z';
     const pskHash = newHash();
     const made = await alice.call('createInvite', {
       convoId,
       pskHash: pskHash.toUpperCase(),
-      targetDid: stranger.did,
+      targetDid: nonMember.did,
       expiresAt,
       maxUses: 3,
     });
@@ -50,7 +50,7 @@ describe('an invite', () => {
       createdBy: alice.did,
       createdAt: expect.any(String),
       pskHash,
-      targetDid: stranger.did,
+      targetDid: nonMember.did,
       expiresAt,
       maxUses: 3,
       useCount: 0,
@@ -70,7 +70,7 @@ describe('an invite', () => {
     expect((await alice.call('listInvites', { convoId })).invites).toHaveLength(2);
   });
 
-  test('may be made by members where the policy says so, who then see and revoke their own', async () => {
+  test('may be created by members if the policy allows it, who then see and revoke their own', async () => {
     const { convoId } = await newConversation();
     await alice.call('updatePolicy', { convoId, adminOnlyInvites: false });
     const ofAlice = await alice.call('createInvite', { convoId, pskHash: newHash() });
@@ -86,7 +86,7 @@ describe('an invite', () => {
     }
   });
 
-  test('is revoked once, by its id; to those outside its conversation it looks like none', async () => {
+  test('is revoked once, by its id; for non-members it does not exist', async () => {
     const conversation = await newConversation();
     const { convoId } = conversation;
     const pskHash = newHash();
@@ -94,14 +94,14 @@ describe('an invite', () => {
     await alice.call('removeMember', { convoId, targetDid: bob.did, idempotencyKey: newUuid() });
     const unknown = [newUuid(), 'none', inviteId.toUpperCase()];
     const texts = await Promise.all([
-      ...[stranger, bob].map((client) => client.refusal('revokeInvite', { inviteId })),
+      ...[nonMember, bob].map((client) => client.refusal('revokeInvite', { inviteId })),
       ...unknown.map((id) => alice.refusal('revokeInvite', { inviteId: id })),
     ]);
     expect(new Set(texts.map(({ status, body }) => JSON.stringify([status, body]))).size).toBe(1);
     expect([texts[0]?.status, texts[0]?.error]).toEqual([404, 'InviteNotFound']);
     expect(await alice.call('revokeInvite', { inviteId })).toEqual({ success: true });
     expect(await alice.refusal('revokeInvite', { inviteId })).toMatchObject({ status: 409, error: 'AlreadyRevoked' });
-    expect(await join(stranger, conversation, pskHash)).toBe('ConvoNotFound');
+    expect(await join(nonMember, conversation, pskHash)).toBe('ConvoNotFound');
     expect((await alice.call('listInvites', { convoId })).invites).toEqual([]);
     const { invites } = await alice.call('listInvites', { convoId, includeRevoked: true });
     expect(invites).toEqual([
@@ -109,12 +109,12 @@ describe('an invite', () => {
     ]);
   });
 
-  test('works for its person, until its time, and for its conversation only', async () => {
+  test('works only for its target, before its expiry and for its conversation', async () => {
     const conversation = await newConversation();
     const other = await newConversation();
     const { convoId } = conversation;
     const [targeted, expired, good] = [newHash(), newHash(), newHash()];
-    await alice.call('createInvite', { convoId, pskHash: targeted, targetDid: stranger.did });
+    await alice.call('createInvite', { convoId, pskHash: targeted, targetDid: nonMember.did });
     await alice.call('createInvite', { convoId, pskHash: expired, expiresAt: '2020-01-01T00:00:00.000Z' });
     await alice.call('createInvite', { convoId, pskHash: good });
     const guest = bed.client();
@@ -122,7 +122,7 @@ describe('an invite', () => {
       expect(await join(guest, conversation, pskHash)).toBe('ConvoNotFound');
     }
     expect(await join(guest, other, good)).toBe('ConvoNotFound');
-    expect(await join(stranger, conversation, targeted)).toBe(1);
+    expect(await join(nonMember, conversation, targeted)).toBe(1);
     expect(await join(guest, conversation, good)).toBe('EpochMismatch');
     expect(await join(guest, conversation, good, 1)).toBe(2);
     const uses = (await alice.call('listInvites', { convoId })).invites.map(({ pskHash, useCount }) => [
@@ -137,7 +137,7 @@ describe('an invite', () => {
   });
 
   // Safe because uses are counted under the conversation's lock, in the transaction of the join.
-  test('with two uses lets in two of eight who come at once', async () => {
+  test('with two uses admits two of eight concurrent joiners', async () => {
     const conversation = await newConversation();
     const { convoId } = conversation;
     const pskHash = newHash();
@@ -158,7 +158,7 @@ describe('an invite', () => {
     expect(invites.map(({ useCount }) => useCount)).toEqual([2]);
   });
 
-  test('is made once for one idempotency key', async () => {
+  test('is created once for one idempotency key', async () => {
     const { convoId } = await newConversation();
     const input = { convoId, pskHash: newHash(), idempotencyKey: newUuid() };
     const made = await Promise.all([alice.call('createInvite', input), alice.call('createInvite', input)]);
@@ -168,11 +168,11 @@ describe('an invite', () => {
     expect((await alice.call('listInvites', { convoId })).invites).toHaveLength(1);
   });
 
-  test('finds room when others have ended, and is refused when none has', async () => {
+  test('replaces an ended invite at the limit, and is refused if none has ended', async () => {
     const { convoId } = await newConversation();
     const make = (): Promise<{ inviteId: string }> => alice.call('createInvite', { convoId, pskHash: newHash() });
     const first = await make();
-    // All at once: the limit is counted under the conversation's lock.
+    // Concurrent calls are safe because the limit is counted under the conversation's lock.
     await Promise.all(Array.from({ length: limits.invitesPerConversationMax - 1 }, make));
     const refusal = await alice.refusal('createInvite', { convoId, pskHash: newHash() });
     expect([refusal.status, refusal.error]).toEqual([409, 'TooManyInvites']);
@@ -182,10 +182,10 @@ describe('an invite', () => {
     expect(invites).toHaveLength(limits.invitesPerConversationMax);
   });
 
-  test('stands nowhere in the database with its hash or its people', async () => {
+  test('is stored without its hash or its people in clear', async () => {
     const { convoId } = await newConversation();
     const pskHash = newHash();
-    const { inviteId } = await alice.call('createInvite', { convoId, pskHash, targetDid: stranger.did });
+    const { inviteId } = await alice.call('createInvite', { convoId, pskHash, targetDid: nonMember.did });
     await alice.call('revokeInvite', { inviteId });
     await alice.call('updatePolicy', { convoId, maxMembers: 10 });
     const { sql } = bed.database;
@@ -193,7 +193,7 @@ describe('an invite', () => {
       SELECT i::text AS row FROM invites i UNION ALL SELECT p::text FROM policies p`;
     const text = rows.map(({ row }) => row).join('\n');
     expect(text).toContain(inviteId);
-    for (const secret of [pskHash, alice.did, stranger.did]) {
+    for (const secret of [pskHash, alice.did, nonMember.did]) {
       expect(text).not.toContain(secret);
       expect(text).not.toContain(Buffer.from(secret).toString('hex'));
     }

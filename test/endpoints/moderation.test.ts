@@ -11,17 +11,17 @@ import type { ResponseOf, RequestOf, XrpcClient } from '../support/clients/xrpc-
 import { runJob } from '../support/processes/run-job.ts';
 
 let bed: TestBed;
-/** Admin, second admin, moderator and two members of every conversation here. */
+/** Every conversation here has an admin, a second admin, a moderator and two members. */
 let alice: XrpcClient;
 let ada: XrpcClient;
 let mona: XrpcClient;
 let bob: XrpcClient;
 let carol: XrpcClient;
-let stranger: XrpcClient;
+let nonMember: XrpcClient;
 
 beforeAll(async () => {
   bed = await startTestBed();
-  [alice, ada, mona, bob, carol, stranger] = [
+  [alice, ada, mona, bob, carol, nonMember] = [
     bed.client(),
     bed.client(),
     bed.client(),
@@ -40,7 +40,7 @@ async function newConversation(): Promise<CraftedConversation> {
   return conversation;
 }
 
-const nowhere = (): string => newSecret(16).toString('hex');
+const unknownConvoId = (): string => newSecret(16).toString('hex');
 
 function reportOf(convoId: string, about: XrpcClient, more: Partial<RequestOf<'reportMember'>> = {}) {
   return { convoId, reportedDid: about.did, category: 'spam', encryptedContent: newSecret(300), ...more };
@@ -59,7 +59,7 @@ describe('warnings', () => {
     reason,
   });
 
-  test('reach the warned person on every stream of theirs, live and by replay, and nobody else', async () => {
+  test('reach only the warned member, on all of their streams, live and by replay', async () => {
     const conversation = await newConversation();
     const { convoId } = conversation;
     const streams = await Promise.all([
@@ -86,7 +86,7 @@ describe('warnings', () => {
     await Promise.all([...streams, replayed, ofOther].map((stream) => stream.close()));
   });
 
-  test('an ended one is delivered to nobody and deleted, and one that has ended already is refused', async () => {
+  test('an expired warning is not delivered and is deleted, and a warning with a past expiry is refused', async () => {
     const conversation = await newConversation();
     const { convoId } = conversation;
     const stream = await openEventStream(bob, { convoId });
@@ -108,7 +108,7 @@ describe('warnings', () => {
     expect((await alice.refusal('warnMember', past)).error).toBe('InvalidRequest');
   });
 
-  test('come from admins and moderators only, to members who are not admins; a refusal writes nothing', async () => {
+  test('only admins and moderators can warn, and only members who are not admins; a refusal writes nothing', async () => {
     const { convoId } = await newConversation();
     const before = [await rowCount('warnings'), await rowCount('events')];
     const refusal = async (client: XrpcClient, to: XrpcClient, id = convoId): Promise<unknown[]> => {
@@ -117,9 +117,9 @@ describe('warnings', () => {
     };
     expect(await refusal(bob, carol)).toEqual([403, 'NotAdmin']);
     expect(await refusal(mona, ada)).toEqual([409, 'CannotWarnAdmin']);
-    expect(await refusal(alice, stranger)).toEqual([404, 'TargetNotMember']);
-    expect(await refusal(stranger, bob)).toEqual([404, 'ConvoNotFound']);
-    expect(await refusal(alice, bob, nowhere())).toEqual([404, 'ConvoNotFound']);
+    expect(await refusal(alice, nonMember)).toEqual([404, 'TargetNotMember']);
+    expect(await refusal(nonMember, bob)).toEqual([404, 'ConvoNotFound']);
+    expect(await refusal(alice, bob, unknownConvoId())).toEqual([404, 'ConvoNotFound']);
     await carol.call('leaveConvo', { convoId });
     expect(await refusal(carol, bob)).toEqual([403, 'NotMember']);
     expect(await refusal(alice, carol)).toEqual([404, 'TargetNotMember']);
@@ -143,7 +143,7 @@ describe('reports', () => {
   const listFor = async (client: XrpcClient, convoId: string, more: Partial<RequestOf<'getReports'>> = {}) =>
     (await client.call('getReports', { convoId, ...more })).reports;
 
-  test('come to admins and moderators, newest first, as they were written', async () => {
+  test('are listed for admins and moderators, newest first, unchanged', async () => {
     const { convoId } = await newConversation();
     const encryptedContent = newSecret(51_200);
     const messageIds = Array.from({ length: 20 }, () => newUuid());
@@ -168,7 +168,7 @@ describe('reports', () => {
     expect(await listFor(alice, convoId, { status: 'resolved' })).toEqual([]);
   });
 
-  test('the reported learn nothing: not from the list, nor the figures, nor by deciding', async () => {
+  test('a reported member learns nothing from the list, the statistics or resolveReport', async () => {
     const { convoId } = await newConversation();
     const about = async (reported: XrpcClient) =>
       (await bob.call('reportMember', reportOf(convoId, reported))).reportId;
@@ -184,16 +184,16 @@ describe('reports', () => {
     expect(ofAda.error).toBe('ReportNotFound');
   });
 
-  test('are decided once, by an admin; what was decided stays beside them', async () => {
+  test('are decided once, by an admin, and keep the decision', async () => {
     const { convoId } = await newConversation();
     const report = async () => (await bob.call('reportMember', reportOf(convoId, carol))).reportId;
-    const [removed, dismissed, idle] = [await report(), await report(), await report()];
+    const [removed, dismissed, undecided] = [await report(), await report(), await report()];
     const decide = { reportId: removed, action: 'removed_member', notes: 'The second time.' };
     for (const client of [bob, mona]) {
       expect((await client.refusal('resolveReport', decide)).error).toBe('NotAdmin');
     }
     await carol.call('leaveConvo', { convoId });
-    for (const client of [stranger, carol]) {
+    for (const client of [nonMember, carol]) {
       const refusal = await client.refusal('resolveReport', decide);
       const unknown = await client.refusal('resolveReport', { ...decide, reportId: newUuid() });
       expect([refusal.status, refusal.body]).toEqual([unknown.status, unknown.body]);
@@ -207,21 +207,21 @@ describe('reports', () => {
     expect(resolved).toMatchObject({ id: removed, resolvedBy: ada.did, action: decide.action, notes: decide.notes });
     expect(Date.parse(resolved?.resolvedAt ?? '') % 60_000).toBe(0);
     expect((await listFor(alice, convoId, { status: 'dismissed' })).map(({ id }) => id)).toEqual([dismissed]);
-    expect((await listFor(alice, convoId, { status: 'pending' })).map(({ id }) => id)).toEqual([idle]);
+    expect((await listFor(alice, convoId, { status: 'pending' })).map(({ id }) => id)).toEqual([undecided]);
   });
 
-  test('of two admins who decide at once one does', async () => {
+  test('of two admins who decide concurrently one succeeds', async () => {
     const { convoId } = await newConversation();
     for (let round = 0; round < 5; round++) {
       const { reportId } = await bob.call('reportMember', reportOf(convoId, carol));
-      const answers = await Promise.allSettled(
+      const responses = await Promise.allSettled(
         [alice, ada].map((client) => client.call('resolveReport', { reportId, action: 'no_action' })),
       );
-      expect(answers.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+      expect(responses.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
     }
   });
 
-  test('are made by members about other members; a refusal writes nothing', async () => {
+  test('only members can report, and only other members; a refusal writes nothing', async () => {
     const { convoId } = await newConversation();
     const before = await rowCount('reports');
     const refusal = async (client: XrpcClient, request: RequestOf<'reportMember'>): Promise<unknown[]> => {
@@ -229,9 +229,9 @@ describe('reports', () => {
       return [status, error];
     };
     expect(await refusal(bob, reportOf(convoId, bob))).toEqual([400, 'CannotReportSelf']);
-    expect(await refusal(bob, reportOf(convoId, stranger))).toEqual([404, 'TargetNotMember']);
-    expect(await refusal(stranger, reportOf(convoId, bob))).toEqual([404, 'ConvoNotFound']);
-    expect(await refusal(stranger, reportOf(convoId, stranger))).toEqual([404, 'ConvoNotFound']);
+    expect(await refusal(bob, reportOf(convoId, nonMember))).toEqual([404, 'TargetNotMember']);
+    expect(await refusal(nonMember, reportOf(convoId, bob))).toEqual([404, 'ConvoNotFound']);
+    expect(await refusal(nonMember, reportOf(convoId, nonMember))).toEqual([404, 'ConvoNotFound']);
     await carol.call('leaveConvo', { convoId });
     expect(await refusal(carol, reportOf(convoId, bob))).toEqual([403, 'NotMember']);
     const tooLarge = reportOf(convoId, ada, { encryptedContent: newSecret(51_201) });
@@ -241,19 +241,19 @@ describe('reports', () => {
     expect(await rowCount('reports')).toBe(before);
   });
 
-  test('are read by nobody else', async () => {
+  test('are refused to all other callers', async () => {
     const { convoId } = await newConversation();
     const refusal = async (client: XrpcClient): Promise<unknown[]> => {
       const { status, error } = await client.refusal('getReports', { convoId });
       return [status, error];
     };
     expect(await refusal(bob)).toEqual([403, 'NotAdmin']);
-    expect(await refusal(stranger)).toEqual([404, 'ConvoNotFound']);
+    expect(await refusal(nonMember)).toEqual([404, 'ConvoNotFound']);
     await carol.call('leaveConvo', { convoId });
     expect(await refusal(carol)).toEqual([403, 'NotMember']);
   });
 
-  test('of one member fill neither the list nor the disk; a decision makes room', async () => {
+  test('of one member are limited; a decision allows another', async () => {
     const { convoId } = await newConversation();
     const report = () => bob.call('reportMember', reportOf(convoId, carol));
     const made: ResponseOf<'reportMember'>[] = [];
@@ -268,15 +268,15 @@ describe('reports', () => {
   test('a repeated call with its idempotency key reports once', async () => {
     const { convoId } = await newConversation();
     const request = reportOf(convoId, carol, { idempotencyKey: newUuid() });
-    const answers = await Promise.all([1, 2, 3].map(() => bob.call('reportMember', request)));
-    expect(new Set(answers.map(({ reportId }) => reportId)).size).toBe(1);
+    const responses = await Promise.all([1, 2, 3].map(() => bob.call('reportMember', request)));
+    expect(new Set(responses.map(({ reportId }) => reportId)).size).toBe(1);
     expect(await listFor(alice, convoId)).toHaveLength(1);
     const other = { ...request, category: 'violence' };
     expect((await bob.refusal('reportMember', other)).error).toBe('IdempotencyKeyReused');
   });
 });
 
-describe('figures', () => {
+describe('statistics', () => {
   test('count reports and removals of one conversation, for its admins', async () => {
     const { convoId, groupId } = await newConversation();
     const report = async (category: string) =>
@@ -310,8 +310,8 @@ describe('figures', () => {
       averageResolutionTimeHours: 3,
     });
     const since = (hours: number): string => new Date(Date.now() + hours * 3_600_000).toISOString();
-    const lately = await alice.call('getAdminStats', { convoId, since: since(-1) });
-    expect(lately.stats).toMatchObject({ totalReports: 2, pendingReports: 2, totalRemovals: 1 });
+    const recent = await alice.call('getAdminStats', { convoId, since: since(-1) });
+    expect(recent.stats).toMatchObject({ totalReports: 2, pendingReports: 2, totalRemovals: 1 });
     const later = await alice.call('getAdminStats', { convoId, since: since(48) });
     expect(later.stats).toMatchObject({ totalReports: 0, totalRemovals: 0 });
     const hostile = await alice.refusal('getAdminStats', {
@@ -322,7 +322,7 @@ describe('figures', () => {
     expect(groupId).toHaveLength(16);
   });
 
-  test('are for nobody else, and there are none for the whole service', async () => {
+  test('are refused to all other callers, and for the whole service', async () => {
     const { convoId } = await newConversation();
     const refusal = async (client: XrpcClient, request: RequestOf<'getAdminStats'>): Promise<unknown[]> => {
       const { status, error } = await client.refusal('getAdminStats', request);
@@ -331,23 +331,23 @@ describe('figures', () => {
     expect(await refusal(alice, {})).toEqual([403, 'NotAuthorized']);
     expect(await refusal(mona, { convoId })).toEqual([403, 'NotAuthorized']);
     expect(await refusal(bob, { convoId })).toEqual([403, 'NotAuthorized']);
-    expect(await refusal(stranger, { convoId })).toEqual([404, 'ConvoNotFound']);
+    expect(await refusal(nonMember, { convoId })).toEqual([404, 'ConvoNotFound']);
     await carol.call('leaveConvo', { convoId });
     expect(await refusal(carol, { convoId })).toEqual([403, 'NotMember']);
   });
 });
 
-test('at rest moderation names nobody, and ends with the messages of its time', async () => {
+test('stored moderation data contains no DID or text in clear, and expires like the messages of its time', async () => {
   const { convoId, groupId } = await newConversation();
-  const words = ['This is what bob has done to everybody', 'A remark on it for other admins'];
-  const [reason = '', notes = ''] = words;
+  const texts = ['This is what bob has done to everybody', 'A remark on it for other admins'];
+  const [reason = '', notes = ''] = texts;
   await alice.call('warnMember', { convoId, memberDid: bob.did, reason });
   const content = Buffer.from('not encrypted by this client at all');
   const { reportId } = await bob.call('reportMember', reportOf(convoId, carol, { encryptedContent: content }));
   await alice.call('resolveReport', { reportId, action: 'no_action', notes });
   await alice.call('removeMember', { convoId, targetDid: carol.did, idempotencyKey: newUuid() });
   const scanner = createLeakScanner(
-    [alice, ada, mona, bob, carol].map(({ did }) => did).concat(words, content.toString()),
+    [alice, ada, mona, bob, carol].map(({ did }) => did).concat(texts, content.toString()),
   );
   const dump = await dumpTables(bed.database.sql);
   expect(dump.get('public.reports (binary)')?.length).toBeGreaterThan(500);

@@ -12,26 +12,26 @@ beforeAll(async () => {
 afterAll(() => bed.stop());
 
 describe('optIn and optOut', () => {
-  test('saying it again changes nothing, and since when is told to oneself only', async () => {
+  test('a repeated opt-in changes nothing, and only the caller sees their own opt-in time', async () => {
     const [alice, bob] = [bed.client(), bed.client()];
     const first = await alice.call('optIn', {});
     expect(first).toEqual({ optedIn: true, optedInAt: expect.stringMatching(/:00\.000Z$/) });
     expect(await alice.call('optIn', {})).toEqual(first);
-    const asked = { dids: [alice.did] };
-    expect(await alice.call('getOptInStatus', asked)).toEqual({ statuses: [{ did: alice.did, ...first }] });
-    expect(await bob.call('getOptInStatus', asked)).toEqual({ statuses: [{ did: alice.did, optedIn: true }] });
+    const query = { dids: [alice.did] };
+    expect(await alice.call('getOptInStatus', query)).toEqual({ statuses: [{ did: alice.did, ...first }] });
+    expect(await bob.call('getOptInStatus', query)).toEqual({ statuses: [{ did: alice.did, optedIn: true }] });
     await alice.raw('optOut', { verb: 'POST' });
-    expect(await alice.call('getOptInStatus', asked)).toEqual({ statuses: [{ did: alice.did, optedIn: false }] });
+    expect(await alice.call('getOptInStatus', query)).toEqual({ statuses: [{ did: alice.did, optedIn: false }] });
   });
 
-  test('a device may be named, but only an own one', async () => {
+  test('a call may name only a device of the caller', async () => {
     const alice = bed.client();
     const refusal = await alice.refusal('optIn', { deviceId: newUuid() });
     expect([refusal.status, refusal.error]).toEqual([404, 'DeviceNotFound']);
     expect(await alice.call('getOptInStatus', { dids: [alice.did] })).toMatchObject({ statuses: [{ optedIn: false }] });
   });
 
-  test('many who say it at once do not lose what each has said', async () => {
+  test('concurrent opt-ins of many people are all stored', async () => {
     const people = Array.from({ length: 8 }, () => bed.client());
     await Promise.all(people.flatMap((person) => [person.call('optIn', {}), person.call('optIn', {})]));
     const { statuses } = await bed.client().call('getOptInStatus', { dids: people.map(({ did }) => did) });
@@ -39,16 +39,16 @@ describe('optIn and optOut', () => {
   });
 });
 
-describe('who has opted out looks like somebody who was never here', () => {
-  test('to others: no key packages, the same bytes; to themselves nothing changes', async () => {
-    const [alice, bob, nobody] = [bed.client(), bed.client(), bed.account()];
+describe('a person who has opted out looks like a person without an account', () => {
+  test('to others: no key packages, the same response bytes; to themselves nothing changes', async () => {
+    const [alice, bob, noAccount] = [bed.client(), bed.client(), bed.account()];
     await publishPackages(alice, 3);
-    const ask = (did: string) => bob.raw('getKeyPackages', { search: `?dids=${did}` });
-    expect(JSON.parse((await ask(alice.did)).text)).toMatchObject({ keyPackages: [{ did: alice.did }] });
+    const fetchPackages = (did: string) => bob.raw('getKeyPackages', { search: `?dids=${did}` });
+    expect(JSON.parse((await fetchPackages(alice.did)).text)).toMatchObject({ keyPackages: [{ did: alice.did }] });
     await alice.raw('optOut', { verb: 'POST' });
     for (const name of ['getKeyPackages', 'getOptInStatus']) {
       const [ofAlice, ofNobody] = await Promise.all(
-        [alice.did, nobody.did].map(async (did) => {
+        [alice.did, noAccount.did].map(async (did) => {
           const { status, text } = await bob.raw(name, { search: `?dids=${did}` });
           return { status, text: text.replaceAll(did, 'did') };
         }),
@@ -59,10 +59,10 @@ describe('who has opted out looks like somebody who was never here', () => {
       keyPackages: [{ did: alice.did }],
     });
     await alice.call('optIn', {});
-    expect(JSON.parse((await ask(alice.did)).text)).toMatchObject({ keyPackages: [{ did: alice.did }] });
+    expect(JSON.parse((await fetchPackages(alice.did)).text)).toMatchObject({ keyPackages: [{ did: alice.did }] });
   });
 
-  test('up to 100 people are asked about, repeated or comma-separated, each answered once', async () => {
+  test('a call takes up to 100 people, repeated or comma-separated, and returns each once', async () => {
     const bob = bed.client();
     const dids = Array.from({ length: 100 }, () => bed.account().did);
     const search = `?dids=${dids.slice(0, 50).join(',')}&${dids
@@ -76,10 +76,10 @@ describe('who has opted out looks like somebody who was never here', () => {
   });
 });
 
-test('a row does not tell what was chosen: settings are sealed and of one size', async () => {
-  const [quiet, loud] = [bed.client(), bed.client()];
-  await publishPackages(quiet);
-  await loud.call('optIn', {});
+test('a row does not show the choice: settings are sealed and of one size', async () => {
+  const [withoutChoice, withChoice] = [bed.client(), bed.client()];
+  await publishPackages(withoutChoice);
+  await withChoice.call('optIn', {});
   const rows = await bed.database.sql<{ size: number; text: string }[]>`
     SELECT length(sealed_settings) AS size, encode(sealed_settings, 'escape') AS text FROM accounts`;
   expect(rows.length).toBeGreaterThan(2);

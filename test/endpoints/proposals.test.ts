@@ -38,7 +38,7 @@ interface Group extends CraftedConversation {
   readonly ofBob: MlsMember;
 }
 
-/** Alice, leaf 0, and Bob, leaf 1, at epoch 1, with its GroupInfo stored. */
+/** A group at epoch 1 with Alice as leaf 0 and Bob as leaf 1, and its GroupInfo stored. */
 async function realGroup(): Promise<Group> {
   const [ofAlice, ofBob] = await Promise.all([
     MlsMember.create({ did: alice.did, cipherSuite }),
@@ -62,7 +62,7 @@ async function realGroup(): Promise<Group> {
 }
 
 describe('a proposal as PublicMessage', () => {
-  test('reaches the others as it was sent, and is committed by reference', async () => {
+  test('reaches the others unchanged, and can be committed by reference', async () => {
     const { convoId, ofAlice, ofBob } = await realGroup();
     const carol = bed.client();
     await alice.call('addMembers', { convoId, didList: [carol.did] });
@@ -84,7 +84,7 @@ describe('a proposal as PublicMessage', () => {
     expect(ofAlice.members()).toEqual([alice.did, bob.did, carol.did]);
   });
 
-  test('to remove an admin changes nothing, and nobody can commit it', async () => {
+  test('to remove an admin changes nothing, and a plain member cannot commit it', async () => {
     const { convoId, ofAlice, ofBob } = await realGroup();
     const padded = wrapInEnvelope(await ofBob.proposeRemoval(alice.did, { wire: 'public' }));
     await bob.call('sendMessage', sending(convoId, padded, 1));
@@ -103,7 +103,7 @@ describe('a proposal as PublicMessage', () => {
     expect(ofAlice.epoch).toBe((await alice.call('getEpoch', { convoId })).currentEpoch);
   });
 
-  test('lies sealed: neither its leaves nor its bytes stand in the database', async () => {
+  test('is stored sealed: the database contains neither its leaves nor its bytes', async () => {
     const { convoId, groupId } = await createCraftedConversation(alice, [bob]);
     const { padded, message } = craftClearProposal({ groupId, epoch: 0, leaf: 1, proposal: proposals.update(bob.did) });
     await bob.call('sendMessage', sending(convoId, padded));
@@ -126,15 +126,15 @@ describe('a proposal as PublicMessage', () => {
     expect(message.seq, 'the msgId of a proposal').toBe(first.seq);
     const next = await sendCrafted(alice, conversation);
     expect(next.seq).toBe(2);
-    const taken = await bob.call('sendMessage', sending(convoId, proposed(), 0, next.messageId));
-    expect(taken.seq, 'the msgId of a message').toBe(2);
+    const reused = await bob.call('sendMessage', sending(convoId, proposed(), 0, next.messageId));
+    expect(reused.seq, 'the msgId of a message').toBe(2);
     await alice.call('commit', { convoId, commit: craftCommit(groupId, 0) });
     expect(await bob.call('sendMessage', again), 'a retry after the epoch').toEqual(first);
     const late = await bob.refusal('sendMessage', sending(convoId, proposed()));
     expect([late.status, late.error, late.body['currentEpoch']]).toEqual([409, 'EpochMismatch', 1]);
   });
 
-  test('keeps to the size buckets, and is never ephemeral', async () => {
+  test('must have a bucket size, and is never ephemeral', async () => {
     const { convoId, groupId } = await createCraftedConversation(alice, [bob]);
     const { padded } = craftClearProposal({ groupId, epoch: 0, leaf: 1, proposal: proposals.remove(0) });
     const ephemeral = await bob.refusal('sendMessage', { ...sending(convoId, padded), delivery: 'ephemeral' });
@@ -147,7 +147,7 @@ describe('a proposal as PublicMessage', () => {
     );
   });
 
-  test('of as many as may wait in an epoch, the next one is refused until they are committed', async () => {
+  test('is refused at the limit per epoch, until a commit starts the next epoch', async () => {
     const { convoId, groupId } = await createCraftedConversation(alice, [bob]);
     const { padded } = craftClearProposal({ groupId, epoch: 0, leaf: 1, proposal: proposals.remove(0) });
     await bob.call('sendMessage', sending(convoId, padded));
@@ -163,14 +163,14 @@ describe('a proposal as PublicMessage', () => {
   });
 });
 
-describe('who may propose what', () => {
+describe('which sender may propose what', () => {
   let group: Group;
   beforeAll(async () => void (group = await realGroup()));
 
   const rows = [
     { name: 'a Remove', proposal: () => proposals.remove(0), outcome: 'ok' },
-    { name: 'an Add of anybody', proposal: () => proposals.add('did:plc:anybody'), outcome: 'ok' },
-    { name: 'an Add of what is no DID', proposal: () => proposals.add('anybody'), outcome: 'proposed leaf' },
+    { name: 'an Add of any DID', proposal: () => proposals.add('did:plc:anyone'), outcome: 'ok' },
+    { name: 'an Add without a DID', proposal: () => proposals.add('anyone'), outcome: 'proposed leaf' },
     { name: 'an Update', proposal: () => proposals.update(bob.did), outcome: 'ok' },
     { name: 'an Update in another name', proposal: () => proposals.update(alice.did), outcome: 'proposed leaf' },
     { name: 'new context extensions', proposal: () => proposals.groupContextExtensions(), outcome: 'ok' },
@@ -221,12 +221,12 @@ describe('who may propose what', () => {
     const senderType = 'senderType' in row ? row.senderType : 'member';
     const { padded } = craftClearProposal({ groupId, epoch: 1, leaf, senderType, proposal: row.proposal() });
     const request = sending(convoId, padded, 1);
-    const [stranger, former] = [bed.client(), bed.client()];
-    await alice.call('addMembers', { convoId, didList: [former.did] });
-    await former.call('leaveConvo', { convoId });
+    const [nonMember, removed] = [bed.client(), bed.client()];
+    await alice.call('addMembers', { convoId, didList: [removed.did] });
+    await removed.call('leaveConvo', { convoId });
     if (row.outcome !== 'sender type') {
-      expect((await stranger.refusal('sendMessage', request)).error).toBe('ConvoNotFound');
-      expect((await former.refusal('sendMessage', request)).error).toBe('NotMember');
+      expect((await nonMember.refusal('sendMessage', request)).error).toBe('ConvoNotFound');
+      expect((await removed.refusal('sendMessage', request)).error).toBe('NotMember');
     }
     if (row.outcome === 'ok') {
       expect(await bob.call('sendMessage', request)).toMatchObject({ epoch: 1 });
@@ -237,8 +237,8 @@ describe('who may propose what', () => {
   });
 });
 
-// Safe because proposals, messages and commits all take the conversation's counter row first.
-test('proposals, messages and commits race over two servers: seq is dense, and each stands in the epoch in force', async () => {
+// Safe because proposals, messages and commits all lock the conversation's counter row first.
+test('proposals, messages and commits race on two servers: seq has no gaps, and each has the current epoch', async () => {
   const conversation = await createCraftedConversation(alice, [bob]);
   const { convoId, groupId } = conversation;
   let current = 0;
@@ -265,11 +265,11 @@ test('proposals, messages and commits race over two servers: seq is dense, and e
   const rows = await bed.database.sql<{ seq: number; epoch: number; kind: number }[]>`
     SELECT seq, epoch, kind FROM messages WHERE group_id = ${groupId} ORDER BY seq`;
   expect(rows.map(({ seq }) => seq)).toEqual(rows.map((_, index) => index + 1));
-  let inForce = 0;
+  let currentEpoch = 0;
   for (const { epoch, kind } of rows) {
-    if (kind === 2) inForce += 1;
-    expect(epoch).toBe(inForce);
+    if (kind === 2) currentEpoch += 1;
+    expect(epoch).toBe(currentEpoch);
   }
-  expect(inForce).toBe(15);
-  expect(rows.filter(({ kind }) => kind === 3).length, 'hardly any proposal got in').toBeGreaterThan(5);
+  expect(currentEpoch).toBe(15);
+  expect(rows.filter(({ kind }) => kind === 3).length, 'the number of accepted proposals').toBeGreaterThan(5);
 });

@@ -14,11 +14,11 @@ let bed: TestBed;
 let alice: XrpcClient;
 let bob: XrpcClient;
 let carol: XrpcClient;
-let stranger: XrpcClient;
+let nonMember: XrpcClient;
 
 beforeAll(async () => {
   bed = await startTestBed();
-  [alice, bob, carol, stranger] = [bed.client(), bed.client(), bed.client(), bed.client()];
+  [alice, bob, carol, nonMember] = [bed.client(), bed.client(), bed.client(), bed.client()];
 });
 afterAll(() => bed.stop());
 
@@ -54,7 +54,7 @@ async function rolesIn(conversation: CraftedConversation): Promise<Record<string
 }
 
 describe('roles', () => {
-  test('an admin makes admins and moderators and takes both back; everybody sees it in the conversation', async () => {
+  test('an admin promotes and demotes admins and moderators; every member sees it in the conversation', async () => {
     const conversation = await newConversation();
     const { convoId } = conversation;
     expect(await rolesIn(conversation)).toEqual({ alice: 'admin', bob: 'member', carol: 'member' });
@@ -69,10 +69,10 @@ describe('roles', () => {
     expect(await change(bob, 'promoteAdmin', convoId, carol)).toMatchObject({ ok: true });
     expect((await rolesIn(conversation))['carol']).toBe('admin promoted');
     const who = (await viewOf(conversation)).members.flatMap((member) => ('promotedBy' in member ? [member] : []));
-    expect(who, 'who promoted somebody is not kept').toEqual([]);
+    expect(who, 'the promoter is not stored').toEqual([]);
   });
 
-  test('admins and moderators may step down themselves, and the last admin may not', async () => {
+  test('admins and moderators may demote themselves, but not the last admin', async () => {
     const conversation = await newConversation();
     const { convoId } = conversation;
     expect(await refusalOf(alice, 'demoteAdmin', convoId, alice)).toEqual([409, 'LastAdmin']);
@@ -85,7 +85,7 @@ describe('roles', () => {
     expect(await rolesIn(conversation)).toEqual({ alice: 'member', bob: 'admin promoted', carol: 'member' });
   });
 
-  test('what is so already, and what is not, has its own refusal', async () => {
+  test('promoting to the same role and demoting from another role have their own errors', async () => {
     const { convoId } = await newConversation();
     await change(alice, 'promoteModerator', convoId, bob);
     await change(alice, 'promoteAdmin', convoId, carol);
@@ -97,31 +97,28 @@ describe('roles', () => {
     expect(await refusalOf(bob, 'demoteAdmin', convoId, bob)).toEqual([409, 'NotAdminTarget']);
   });
 
-  test.for(roleMethods)(
-    '%s: members change nobody else, and nobody changes people who are not there',
-    async (method) => {
-      const conversation = await newConversation();
-      const { convoId } = conversation;
-      await change(alice, 'promoteModerator', convoId, bob);
-      const before = await rolesIn(conversation);
-      for (const [caller, target] of [
-        [bob, carol],
-        [bob, alice],
-        [carol, alice],
-        [carol, stranger],
-      ] as const) {
-        expect(await refusalOf(caller, method, convoId, target)).toEqual([403, 'NotAdmin']);
-      }
-      expect(await refusalOf(alice, method, convoId, stranger)).toEqual([404, 'TargetNotMember']);
-      expect(await rolesIn(conversation)).toEqual(before);
-      await carol.call('leaveConvo', { convoId });
-      expect(await refusalOf(alice, method, convoId, carol)).toEqual([404, 'TargetNotMember']);
-      expect(await refusalOf(carol, method, convoId, alice)).toEqual([403, 'NotMember']);
-      expect(await refusalOf(stranger, method, convoId, alice)).toEqual([404, 'ConvoNotFound']);
-    },
-  );
+  test.for(roleMethods)('%s: members cannot change others, and no caller can change a non-member', async (method) => {
+    const conversation = await newConversation();
+    const { convoId } = conversation;
+    await change(alice, 'promoteModerator', convoId, bob);
+    const before = await rolesIn(conversation);
+    for (const [caller, target] of [
+      [bob, carol],
+      [bob, alice],
+      [carol, alice],
+      [carol, nonMember],
+    ] as const) {
+      expect(await refusalOf(caller, method, convoId, target)).toEqual([403, 'NotAdmin']);
+    }
+    expect(await refusalOf(alice, method, convoId, nonMember)).toEqual([404, 'TargetNotMember']);
+    expect(await rolesIn(conversation)).toEqual(before);
+    await carol.call('leaveConvo', { convoId });
+    expect(await refusalOf(alice, method, convoId, carol)).toEqual([404, 'TargetNotMember']);
+    expect(await refusalOf(carol, method, convoId, alice)).toEqual([403, 'NotMember']);
+    expect(await refusalOf(nonMember, method, convoId, alice)).toEqual([404, 'ConvoNotFound']);
+  });
 
-  test('a role ends with the membership: who is added again is an ordinary member', async () => {
+  test('a role ends with the membership: a person who is added again is a plain member', async () => {
     const conversation = await newConversation();
     const { convoId } = conversation;
     await change(alice, 'promoteAdmin', convoId, bob);
@@ -131,13 +128,13 @@ describe('roles', () => {
   });
 });
 
-describe('people who are gone while their devices are still in the MLS group', () => {
+describe('people who have left while their devices are still in the MLS group', () => {
   const commitAt = ({ groupId }: CraftedConversation, epoch: number): string =>
     craftCommit(groupId, epoch).toString('base64');
   const flagged = async (conversation: CraftedConversation): Promise<readonly string[] | undefined> =>
     (await viewOf(conversation)).needsRemovalCommit;
 
-  test('are named until any member commits their removal; messages flow all the while', async () => {
+  test('are listed until a member commits their removal; sending messages works meanwhile', async () => {
     const conversation = await newConversation();
     const { convoId } = conversation;
     const removal = { convoId, targetDid: carol.did, idempotencyKey: 'two' };
@@ -160,7 +157,7 @@ describe('people who are gone while their devices are still in the MLS group', (
     expect((await bob.refusal('removeMember', { ...removal, idempotencyKey: 'four' })).error).toBe('NotAdmin');
   });
 
-  test('one commit takes out several, and a removal without a commit counts as well', async () => {
+  test('one commit removes several of them, also people removed without a commit', async () => {
     const conversation = await newConversation();
     const { convoId } = conversation;
     await carol.call('leaveConvo', { convoId });
@@ -174,7 +171,7 @@ describe('people who are gone while their devices are still in the MLS group', (
     expect((await alice.call('getEpoch', { convoId })).currentEpoch).toBe(1);
   });
 
-  test('who is removed with a commit, or comes back, is not named', async () => {
+  test('people who are removed with a commit, or rejoin, are not listed', async () => {
     const conversation = await newConversation();
     const { convoId } = conversation;
     const removal = { convoId, targetDid: carol.did, idempotencyKey: 'seven' };

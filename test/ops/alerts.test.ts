@@ -18,7 +18,7 @@ function isInstalled(): boolean {
   }
 }
 
-/** Runs the unit tests on a copy of the rules that `change` has been at. */
+/** Runs the unit tests of the alerts on a changed copy of the rules. */
 async function testRules(change: (text: string) => string): Promise<{ status: number | null; output: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'nightjar-alerts-'));
   try {
@@ -34,23 +34,23 @@ async function testRules(change: (text: string) => string): Promise<{ status: nu
   }
 }
 
-test.skipIf(!hasPromtool)('every alert fires when it should, and clears', async () => {
+test.skipIf(!hasPromtool)('every alert fires under its condition, and clears afterwards', async () => {
   const { status, output } = await testRules((text) => text);
   expect(output).toContain('SUCCESS');
   expect(status).toBe(0);
 });
 
 test.skipIf(!hasPromtool).each([
-  ['a job is given twice as long', '> 3 * max by (job)', '> 6 * max by (job)'],
-  ['one failure is enough', '>= 3', '>= 1'],
-  ['a held delivery is let pass', '> 30', '> 3000'],
-  ['what is overdue is let be', 'group_left () 3 *', 'group_left () 30 *'],
-  ['rows are overdue at once', 'group_left () 3 *', 'group_left () 0.5 *'],
-])('the tests of the alerts notice that %s', async (_name, from, to) => {
+  ['a job may take twice as long', '> 3 * max by (job)', '> 6 * max by (job)'],
+  ['one failure fires the alert', '>= 3', '>= 1'],
+  ['delayed delivery does not fire the alert', '> 30', '> 3000'],
+  ['overdue rows do not fire the alert', 'group_left () 3 *', 'group_left () 30 *'],
+  ['rows are overdue too early', 'group_left () 3 *', 'group_left () 0.5 *'],
+])('the tests of the alerts fail when %s', async (_name, from, to) => {
   expect((await testRules((text) => text.replace(from, to))).status).not.toBe(0);
 });
 
-test('every alert is tested, and looks at metrics that there are', async () => {
+test('every alert is tested and uses existing metrics', async () => {
   const text = await readFile(rules, 'utf8');
   const tests = await readFile(join(import.meta.dirname, 'alerts.test.yml'), 'utf8');
   const metrics = await createMetrics({ methods: [], quotas: [], jobs: [] }).read();

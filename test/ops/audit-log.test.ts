@@ -21,7 +21,7 @@ function start(deps: { sql?: TestDatabase['sql']; onError?: (error: unknown) => 
   return startAuditLog({ sql, clock, timeBucketSeconds: 86_400, onError });
 }
 
-/** Sums over buckets, since midnight may pass in the middle of it. */
+/** Sums over buckets, because midnight may pass during a test. */
 async function totals(): Promise<Record<string, number>> {
   const sums: Record<string, number> = {};
   for (const { kind, subject, count } of await readAuditEvents(database.db, 172_800)) {
@@ -30,7 +30,7 @@ async function totals(): Promise<Record<string, number>> {
   return sums;
 }
 
-test('what two servers count at the same time adds up, and a stop writes what is left', async () => {
+test('concurrent counts of two servers add up, and a stop writes the remaining counts', async () => {
   const [first, second] = [start(), start()];
   const flushes: Promise<void>[] = [];
   for (let nth = 1; nth <= 100; nth++) {
@@ -49,7 +49,7 @@ test('what two servers count at the same time adds up, and a stop writes what is
   });
 });
 
-test('it writes by itself once a minute, and not earlier', async () => {
+test('it writes once a minute, and not earlier', async () => {
   const log = start();
   log.record('ban', 'address');
   clock.advance(59_000);
@@ -61,13 +61,17 @@ test('it writes by itself once a minute, and not earlier', async () => {
   await log.stop();
 });
 
-test('while the database is away counts are kept, in the place of one per word, and written later', async () => {
-  const away = openDatabase({ url: 'postgres://nobody@127.0.0.1:1/none', poolSize: 1, applicationName: 'away' });
-  let { sql } = away;
-  // The statement goes wherever the database is at the time.
-  const either = ((...args: Parameters<typeof sql>) => sql(...args)) as typeof sql;
+test('while the database is unavailable, one count per subject stays in memory and is written later', async () => {
+  const unavailable = openDatabase({
+    url: 'postgres://nobody@127.0.0.1:1/none',
+    poolSize: 1,
+    applicationName: 'unavailable',
+  });
+  let { sql } = unavailable;
+  // Uses the current value of `sql`, so that the test can switch databases.
+  const currentSql = ((...args: Parameters<typeof sql>) => sql(...args)) as typeof sql;
   const errors: unknown[] = [];
-  const log = start({ sql: either, onError: (error) => errors.push(error) });
+  const log = start({ sql: currentSql, onError: (error) => errors.push(error) });
   log.record('ban', 'address', 3);
   await expect(log.flush()).rejects.toThrow('ECONNREFUSED');
   log.record('ban', 'address', 4);
@@ -75,12 +79,12 @@ test('while the database is away counts are kept, in the place of one per word, 
   ({ sql } = database);
   await log.stop();
   expect(await totals()).toEqual({ 'ban address': 7 });
-  await away.close();
+  await unavailable.close();
 });
 
-test('an answer counts as what it is: a refusal of a token, of a limit or of an address, and nothing else', async () => {
+test('only refusals of a token, for a limit or of an address are counted', async () => {
   const log = start();
-  const answers: readonly (readonly [error: string, quota?: string])[] = [
+  const refusals: readonly (readonly [error: string, quota?: string])[] = [
     ['none'],
     ['JwtReplayed'],
     ['BadTicket'],
@@ -89,10 +93,10 @@ test('an answer counts as what it is: a refusal of a token, of a limit or of an 
     ['ServiceUnavailable'],
     ['UnknownAddress'],
     ['RateLimitExceeded', 'sendMessage'],
-    ['RateLimitExceeded', 'did:plc:somebody'],
-    ['did:plc:somebody'],
+    ['RateLimitExceeded', 'did:plc:someone'],
+    ['did:plc:someone'],
   ];
-  for (const [error, quota] of answers) log.recordAnswer({ error, quota });
+  for (const [error, quota] of refusals) log.recordRefusal({ error, quota });
   await log.stop();
   expect(await totals()).toEqual({
     'address_refused UnknownAddress': 1,
@@ -103,12 +107,12 @@ test('an answer counts as what it is: a refusal of a token, of a limit or of an 
   });
 });
 
-test('no other word can be recorded: the compiler refuses it, and what gets past it is written as unknown', async () => {
+test('no other subject can be recorded: the compiler rejects it, and at run time it is stored as unknown', async () => {
   const log = start();
-  // @ts-expect-error - not a word of this kind
+  // @ts-expect-error - not a subject of this kind
   log.record('ban', 'JwtExpired');
-  // @ts-expect-error - not a word of any kind
-  log.record('auth_failure', 'did:plc:somebody');
+  // @ts-expect-error - not a subject of any kind
+  log.record('auth_failure', 'did:plc:someone');
   const subject = 'alice.example.com' as AuditSubject<'auth_failure'>;
   log.record('auth_failure', subject);
   await log.stop();

@@ -32,7 +32,7 @@ afterAll(async () => {
   await database.close();
 });
 
-async function ask(
+async function fetchPage(
   path: string,
   request: { password?: string; method?: string; headers?: Record<string, string>; from?: AdminListener } = {},
 ): Promise<{ status: number; text: string; headers: Headers }> {
@@ -43,46 +43,49 @@ async function ask(
   return { status: response.status, text: await response.text(), headers: response.headers };
 }
 
-test('without a key in the configuration there is no page of jobs', async () => {
-  expect((await ask('/jobs')).status).toBe(404);
-  expect((await ask('/jobs/api/queues', { password: key })).status).toBe(404);
+test('without a key in the configuration there is no job page', async () => {
+  expect((await fetchPage('/jobs')).status).toBe(404);
+  expect((await fetchPage('/jobs/api/queues', { password: key })).status).toBe(404);
 });
 
 describe('with a key', () => {
   beforeAll(() => admin.showJobs({ queue: queue.queue, key, isWritable: false }));
 
-  test.each(['/jobs', '/jobs/', '/jobs/api/queues', '/jobs/static/favicon.svg'])('%s needs it', async (path) => {
-    expect((await ask(path)).status).toBe(401);
-    expect((await ask(path, { password: `${key}x` })).status).toBe(401);
-  });
+  test.each(['/jobs', '/jobs/', '/jobs/api/queues', '/jobs/static/favicon.svg'])(
+    '%s requires the key',
+    async (path) => {
+      expect((await fetchPage(path)).status).toBe(401);
+      expect((await fetchPage(path, { password: `${key}x` })).status).toBe(401);
+    },
+  );
 
-  test('the page and what it shows are there, from this machine alone', async () => {
-    const page = await ask('/jobs', { password: key });
+  test('the page loads all of its parts from this server', async () => {
+    const page = await fetchPage('/jobs', { password: key });
     expect(page.status).toBe(200);
     expect(page.headers.get('content-security-policy')).toContain("default-src 'self'");
     const script = /src="([^"]+[.]js)"/.exec(page.text)?.[1] ?? '';
     const base = /<base href="([^"]+)"/.exec(page.text)?.[1] ?? '/jobs/';
-    expect((await ask(new URL(script, `http://x${base}`).pathname, { password: key })).status).toBe(200);
-    const { queues } = JSON.parse((await ask('/jobs/api/queues', { password: key })).text) as {
+    expect((await fetchPage(new URL(script, `http://x${base}`).pathname, { password: key })).status).toBe(200);
+    const { queues } = JSON.parse((await fetchPage('/jobs/api/queues', { password: key })).text) as {
       queues: { name: string; readOnlyMode: boolean; counts: { delayed: number } }[];
     };
     expect(queues).toMatchObject([{ name: 'nightjar', readOnlyMode: true }]);
     expect(queues[0]?.counts.delayed).toBeGreaterThan(5);
   });
 
-  test('it changes nothing unless that is allowed, and then not for a page of another site', async () => {
+  test('changes are refused unless allowed, and always for a page of another site', async () => {
     const pause = { method: 'PUT', password: key };
     const path = '/jobs/api/queues/nightjar/pause';
-    expect((await ask(path, pause)).status).toBe(403);
+    expect((await fetchPage(path, pause)).status).toBe(403);
     const foreign = { ...pause, from: writableAdmin, headers: { 'sec-fetch-site': 'cross-site' } };
-    expect((await ask(path, foreign)).status).toBe(403);
+    expect((await fetchPage(path, foreign)).status).toBe(403);
     expect(await queue.queue.isPaused()).toBe(false);
-    expect((await ask(path, { ...pause, from: writableAdmin })).status).toBe(200);
+    expect((await fetchPage(path, { ...pause, from: writableAdmin })).status).toBe(200);
     expect(await queue.queue.isPaused()).toBe(true);
     await queue.queue.resume();
   });
 
-  test('a name that leads to this machine from elsewhere is refused (DNS rebinding)', async () => {
+  test('a foreign host name that resolves to this machine is refused (DNS rebinding)', async () => {
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const options = { port: admin.port, path: '/jobs', headers: { host: 'evil.example' }, agent: new Agent() };
       request(options, ({ statusCode }) => resolve(statusCode))

@@ -13,7 +13,7 @@ const labels = {
   jobs: ['compact-events'],
   retentionClasses: ['events'],
 };
-const strangers = [
+const unlistedValues = [
   'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa',
   '192.0.2.1',
   'constructor',
@@ -33,7 +33,7 @@ beforeEach(async () => {
 });
 afterEach(() => admin.close());
 
-/** Every label value of our own metrics, by label name. */
+/** Every label value of the `nightjar_` metrics, by label name. */
 async function labelValues(): Promise<Map<string, Set<string>>> {
   const values = new Map<string, Set<string>>();
   for (const line of (await metrics.read()).split('\n').filter((text) => text.startsWith('nightjar_'))) {
@@ -44,17 +44,17 @@ async function labelValues(): Promise<Map<string, Set<string>>> {
   return values;
 }
 
-test('a word that is not of a closed list is counted as unknown, whatever it is', async () => {
-  for (const word of ['sendMessage', 'compact-events', 'events', 'address', ...strangers]) {
-    metrics.requestFinished(word, '4xx', 3);
-    metrics.quotaRefused(word);
-    metrics.jobFinished(word, 'failed', 3);
-    metrics.jobLastSucceeded(word, 3);
-    metrics.retentionAge({ name: word, job: 'compact-events', oldestMs: 2, overdueMs: 1 });
+test('a label value outside the closed list is counted as unknown', async () => {
+  for (const value of ['sendMessage', 'compact-events', 'events', 'address', ...unlistedValues]) {
+    metrics.requestFinished(value, '4xx', 3);
+    metrics.quotaRefused(value);
+    metrics.jobFinished(value, 'failed', 3);
+    metrics.jobLastSucceeded(value, 3);
+    metrics.retentionAge({ name: value, job: 'compact-events', oldestMs: 2, overdueMs: 1 });
   }
   const values = await labelValues();
   values.delete('le');
-  expect(Object.fromEntries([...values].map(([label, words]) => [label, [...words].sort()]))).toEqual({
+  expect(Object.fromEntries([...values].map(([label, seen]) => [label, [...seen].sort()]))).toEqual({
     method: ['sendMessage', 'unknown'],
     status_class: ['4xx'],
     quota: ['address', 'sendMessage', 'unknown'],
@@ -64,7 +64,7 @@ test('a word that is not of a closed list is counted as unknown, whatever it is'
   });
 });
 
-test("what happens can be read on the operator's port", async () => {
+test("the operator's port serves the metrics", async () => {
   metrics.requestFinished('sendMessage', '2xx', 12);
   metrics.eventHorizonLag(1_500);
   metrics.databasePool({ open: 4, busy: 3, waiting: 2 });
@@ -111,7 +111,7 @@ describe("the operator's port", () => {
   });
 
   test.each(['evil.example', 'localhost.evil.example:80', '127.0.0.1.evil.example'])(
-    'answers no page that calls it %j',
+    'refuses the host name %j',
     async (host) => {
       const status = await new Promise((resolve, reject) => {
         request({ host: '127.0.0.1', port: admin.port, path: '/metrics', headers: { host } }, (response) => {
@@ -125,11 +125,11 @@ describe("the operator's port", () => {
     },
   );
 
-  test('that is taken says so', async () => {
+  test('reports EADDRINUSE when the port is in use', async () => {
     await expect(startAdminListener({ port: admin.port, metrics })).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 
-  test('closes although a scraper keeps its connection open', async () => {
+  test('closes while a scraper keeps its connection open', async () => {
     const other = await startAdminListener({ port: 0, metrics });
     await (await fetch(`http://127.0.0.1:${other.port}/metrics`)).text();
     const startedMs = performance.now();

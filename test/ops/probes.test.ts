@@ -13,11 +13,11 @@ import { assertMigrated } from '#storage/schema/migrator.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
 
-interface Served {
+interface ProbeServer {
   readonly url: string;
   readonly readiness: Readiness;
-  /** How often the database was asked. */
-  readonly asked: () => number;
+  /** How often the database was queried. */
+  readonly queryCount: () => number;
 }
 
 let closers: (() => unknown)[] = [];
@@ -34,12 +34,12 @@ afterEach(async () => {
 async function start(
   served: TestDatabase | ReturnType<typeof openDatabase>,
   serviceDid = 'did:web:mls.example.com',
-): Promise<Served> {
-  let asked = 0;
+): Promise<ProbeServer> {
+  let queryCount = 0;
   const readiness = createReadiness({
     clock: systemClock,
     database: () => {
-      asked += 1;
+      queryCount += 1;
       return served.sql`select 1`;
     },
     migrations: () => assertMigrated(served),
@@ -50,7 +50,7 @@ async function start(
   const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 });
   await once(server, 'listening');
   closers.push(() => server.close());
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, readiness, asked: () => asked };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, readiness, queryCount: () => queryCount };
 }
 
 async function get(url: string): Promise<{ status: number; body: unknown }> {
@@ -60,13 +60,13 @@ async function get(url: string): Promise<{ status: number; body: unknown }> {
 
 const allOk = { database: 'ok', migrations: 'ok', draining: 'ok' };
 
-test('health tells the version, liveness only that somebody answers', async () => {
+test('health returns the version, liveness only that the process responds', async () => {
   const { url } = await start(database);
   expect(await get(`${url}/xrpc/_health`)).toEqual({ status: 200, body: { version: '1.2.3' } });
   expect(await get(`${url}/livez`)).toEqual({ status: 200, body: { alive: true } });
 });
 
-test("nothing of the operator's is on the public port", async () => {
+test('the public port has no operator routes', async () => {
   const { url } = await start(database);
   for (const path of ['/metrics', '/xrpc/metrics', '//metrics', '/admin', '/livez/../metrics']) {
     expect((await fetch(`${url}${path}`)).status, path).toBe(404);
@@ -74,12 +74,12 @@ test("nothing of the operator's is on the public port", async () => {
 });
 
 describe('readiness', () => {
-  test('is given when the database answers on a current schema', async () => {
+  test('is 200 when the database responds and its schema is current', async () => {
     const { url } = await start(database);
     expect(await get(`${url}/readyz`)).toEqual({ status: 200, body: { ready: true, checks: allOk } });
   });
 
-  test('is taken back while draining, when the process still answers', async () => {
+  test('is 503 while draining, when the process still responds', async () => {
     const { url, readiness } = await start(database);
     readiness.drain();
     expect(await get(`${url}/readyz`)).toEqual({
@@ -99,14 +99,14 @@ describe('readiness', () => {
     });
   });
 
-  test('fails without a database and says nothing of why or where', async () => {
-    const nowhere = openDatabase({
+  test('fails without a database and does not expose the error', async () => {
+    const unreachable = openDatabase({
       url: 'postgres://secret-user:secret-word@127.0.0.1:1/none',
       poolSize: 2,
-      applicationName: 'nowhere',
+      applicationName: 'unreachable',
     });
-    closers.push(() => nowhere.close());
-    const { url } = await start(nowhere);
+    closers.push(() => unreachable.close());
+    const { url } = await start(unreachable);
     const { status, body } = await get(`${url}/readyz`);
     expect({ status, body }).toEqual({
       status: 503,
@@ -115,7 +115,7 @@ describe('readiness', () => {
     expect((await get(`${url}/xrpc/_health`)).status).toBe(200);
   });
 
-  test('fails in time when the database accepts and never answers', async () => {
+  test('fails within four seconds when the database accepts connections and never responds', async () => {
     const hanging = {
       clock: systemClock,
       database: () => new Promise(() => undefined),
@@ -126,7 +126,7 @@ describe('readiness', () => {
     expect(performance.now() - startedMs).toBeLessThan(4_000);
   });
 
-  test('comes back by itself', async () => {
+  test('recovers when the database does', async () => {
     let isUp = false;
     const readiness = createReadiness({
       clock: systemClock,
@@ -139,15 +139,15 @@ describe('readiness', () => {
     expect((await readiness.read()).ready).toBe(true);
   });
 
-  test('costs the database next to nothing however often anyone asks', async () => {
-    const { url, asked } = await start(database);
+  test('queries the database at most four times for 100 concurrent requests', async () => {
+    const { url, queryCount } = await start(database);
     await Promise.all(Array.from({ length: 100 }, () => get(`${url}/readyz`)));
-    expect(asked()).toBeLessThanOrEqual(4);
+    expect(queryCount()).toBeLessThanOrEqual(4);
   });
 });
 
 describe('the DID document', () => {
-  test("leads from the service's did:web to its endpoint", async () => {
+  test("of a did:web contains the service's endpoint", async () => {
     const { url } = await start(database);
     const { status, body } = await get(`${url}/.well-known/did.json`);
     expect({ status, body }).toEqual({
@@ -160,7 +160,7 @@ describe('the DID document', () => {
     });
   });
 
-  test("of a did:plc is the directory's, not ours", async () => {
+  test('of a did:plc is not served', async () => {
     const { url } = await start(database, 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa');
     expect((await fetch(`${url}/.well-known/did.json`)).status).toBe(404);
   });

@@ -17,7 +17,7 @@ async function stop(
   return { result, failures, tookMs: performance.now() - startedMs };
 }
 
-test('each step begins when the one before it has ended', async () => {
+test('each step starts after the previous one has ended', async () => {
   const seen: string[] = [];
   const step = (name: string, delayMs: number): StopStep => ({
     name,
@@ -33,7 +33,7 @@ test('each step begins when the one before it has ended', async () => {
   expect(tookMs).toBeLessThan(1_000);
 });
 
-test('a step that fails, also at once, does not keep the later ones from stopping', async () => {
+test('a step that fails or throws does not prevent the later steps', async () => {
   let closed = false;
   const { result, failures } = await stop(
     [
@@ -55,8 +55,8 @@ test('a step that fails, also at once, does not keep the later ones from stoppin
   });
 });
 
-test('a step that hangs is told, left behind, and the later ones still get their time', async () => {
-  let wasTold = false;
+test('a step that hangs is aborted and abandoned, and the later steps still run', async () => {
+  let wasAborted = false;
   let closed = false;
   const { result, failures, tookMs } = await stop(
     [
@@ -64,7 +64,7 @@ test('a step that hangs is told, left behind, and the later ones still get their
         name: 'http',
         run: (signal) =>
           new Promise(() => {
-            signal.addEventListener('abort', () => (wasTold = true));
+            signal.addEventListener('abort', () => (wasAborted = true));
           }),
       },
       {
@@ -77,10 +77,10 @@ test('a step that hangs is told, left behind, and the later ones still get their
     ],
     600,
   );
-  expect({ result, failures, wasTold, closed }).toEqual({
+  expect({ result, failures, wasAborted, closed }).toEqual({
     result: 'unclean',
     failures: ['http: StopTimeoutError'],
-    wasTold: true,
+    wasAborted: true,
     closed: true,
   });
   expect(tookMs).toBeLessThan(2_000);

@@ -1,8 +1,8 @@
 import { sql as kyselySql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { countExpired } from '#domain/retention/count-expired.ts';
-import { retainedTables } from '#domain/retention/retained-tables.ts';
-import { ageSources, readRetentionAges } from '#domain/retention/read-ages.ts';
+import { nonExpiringTables } from '#domain/retention/non-expiring-tables.ts';
+import { ageSources, readRetentionAges } from '#domain/retention/read-retention-ages.ts';
 import { retentionClasses, retentionClassNames } from '#domain/retention/retention-classes.ts';
 import type { RetentionClassName } from '#domain/retention/retention-classes.ts';
 import { jobNames } from '#jobs/catalogue.ts';
@@ -46,7 +46,7 @@ test('every table of the database has a retention class, or a reason to be store
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
       AND relname NOT LIKE 'kysely_%' ORDER BY relname`;
   const known = [
-    ...new Set([...Object.values(retentionClasses).map(({ table }) => table), ...Object.keys(retainedTables)]),
+    ...new Set([...Object.values(retentionClasses).map(({ table }) => table), ...Object.keys(nonExpiringTables)]),
   ];
   expect(known.toSorted()).toEqual(tables.map(({ name }) => name));
 });

@@ -1,12 +1,12 @@
 import { InvariantError } from '#platform/errors.ts';
 
-/** What a person has chosen for their account. Times are of the time bucket. */
+/** The settings of one account. Times are rounded down to the time bucket. */
 export interface AccountSettings {
-  /** Whether they take part in MLS chats, and since when; undefined until they say so. */
+  /** The person's choice about MLS chats and its time; undefined before the first choice. */
   readonly optIn: { readonly choice: 'in' | 'out'; readonly sinceMs: number } | undefined;
-  /** Stored for clients. */
+  /** Stored for clients; the service does not use it. */
   readonly allowFollowersBypass: boolean;
-  /** Stored for clients. */
+  /** Stored for clients; the service does not use it. */
   readonly allowFollowingBypass: boolean;
   /** Days until a chat request to this person expires. */
   readonly autoExpireDays: number;
@@ -25,7 +25,10 @@ export const defaultAccountSettings: AccountSettings = {
 
 const blockSizeBytes = 512;
 
-/** One size, whatever was chosen. */
+/**
+ * Encodes settings as 512 bytes, always, so that the size of the sealed value shows nothing.
+ * @throws InvariantError when the settings do not fit.
+ */
 export function encodeAccountSettings(settings: AccountSettings): Buffer {
   const text = Buffer.from(JSON.stringify(settings), 'utf8');
   if (text.length + 2 > blockSizeBytes) throw new InvariantError('account settings are larger than their block');
@@ -35,7 +38,7 @@ export function encodeAccountSettings(settings: AccountSettings): Buffer {
   return bytes;
 }
 
-/** Undoes `encodeAccountSettings`; what an older version did not write has its default. */
+/** Undoes `encodeAccountSettings`. A field that an older version did not write gets its default. */
 export function decodeAccountSettings(bytes: Buffer): AccountSettings {
   const text = bytes.subarray(2, 2 + bytes.readUInt16BE()).toString('utf8');
   return { ...defaultAccountSettings, ...(JSON.parse(text) as Partial<AccountSettings>) };

@@ -3,12 +3,11 @@ import { decodeAccountSettings, defaultAccountSettings, encodeAccountSettings } 
 import type { AccountSettings } from './account-settings.ts';
 import { encodeConversationList } from './conversation-list.ts';
 
-/** A person's account pseudonym; it stands in no other table. */
+/** The pseudonym of a person's account; no other table contains it. */
 export function accountPseudonym(privacy: Privacy, did: string): Buffer {
   return privacy.pseudonym('account', [], did);
 }
 
-/** A row as it is first written. */
 export interface NewAccount {
   readonly account: Buffer;
   readonly sealedDid: Buffer;
@@ -16,7 +15,7 @@ export interface NewAccount {
   readonly sealedSettings: Buffer;
 }
 
-/** A row for somebody who is in no conversation yet and has chosen nothing. */
+/** A new row with an empty conversation list and default settings. */
 export function newAccount(privacy: Privacy, did: string): NewAccount {
   const account = accountPseudonym(privacy, did);
   return {
@@ -31,7 +30,7 @@ export function sealSettings(privacy: Privacy, account: Buffer, settings: Accoun
   return privacy.seal('account-settings', [account], encodeAccountSettings(settings));
 }
 
-/** The settings of a row; those of a row without any are the defaults. */
+/** Unseals the settings of a row; a row without settings has the defaults. */
 export function openSettings(
   privacy: Privacy,
   row: { readonly account: Buffer; readonly sealedSettings: Buffer | null },

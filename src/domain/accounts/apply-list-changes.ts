@@ -17,35 +17,36 @@ import {
 import type { ListChange } from './store.ts';
 
 const changesPerBatchMax = 512;
-/** One conversation's members in one batch; those of a large group come in several. */
+/** Changes of one conversation per batch; the changes of a larger group take several batches. */
 const changesPerConversationMax = 32;
 /**
- * For each changed member of one conversation so many accounts are written anew, if there are as many. Who guesses that an
- * account is in a conversation is right about once in 64 times.
+ * Each changed member of one conversation is hidden among 64 rewritten accounts, if that many exist: a guess which
+ * account is in the conversation is right about once in 64 times.
  */
 const accountsPerChange = 64;
 const accountsPerBatchMin = 128;
-/** An arbitrary number, the same on every server: one of them settles at a time. */
+/** An arbitrary advisory lock number, the same on every server: one server at a time applies list changes. */
 const listChangesLock = 4_018_001;
 
 /**
- * Carries changed memberships over into the lists of accounts, together with accounts at random whose lists are sealed anew as they
- * are. Accounts that are missing are made. Exact with many servers: states of memberships are read by a statement after the locks
- * on the accounts (taken in the order of their names), so whoever writes a list last has read the latest states. The changes are
- * deleted in a later transaction; if the process dies before, the next batch does the same again, which changes nothing.
- * @returns how many changes were carried over; 0 also while another server is at it.
+ * Writes changed memberships into the lists of accounts. Random other accounts are sealed again in the same batch with
+ * their contents unchanged, to hide the real ones. Missing accounts are created.
+ * Correct with many servers: membership states are read by a statement after the locks on the accounts (taken in
+ * pseudonym order), so the last writer of a list has read the latest states. The changes are deleted in a later
+ * transaction; after a crash in between, the next batch writes the same values again.
+ * @returns how many changes were applied; 0 also while another server applies some.
  */
 export async function applyListChanges(deps: { readonly db: Db; readonly privacy: Privacy }): Promise<number> {
   const changes = await selectListChanges(deps.db, changesPerBatchMax, changesPerConversationMax);
   if (changes.length === 0) return 0;
-  const isSettled = await deps.db.transaction().execute(async (tx) => {
+  const isApplied = await deps.db.transaction().execute(async (tx) => {
     const { rows } = await sql<{ isFree: boolean }>`
       SELECT pg_try_advisory_xact_lock(${listChangesLock}) AS "isFree"`.execute(tx);
     if (rows[0]?.isFree !== true) return false;
-    await carryOver(deps.privacy, tx, changes);
+    await writeLists(deps.privacy, tx, changes);
     return true;
   });
-  if (!isSettled) return 0;
+  if (!isApplied) return 0;
   await deleteListChanges(
     deps.db,
     changes.map(({ changeId }) => changeId),
@@ -53,8 +54,8 @@ export async function applyListChanges(deps: { readonly db: Db; readonly privacy
   return changes.length;
 }
 
-async function carryOver(privacy: Privacy, tx: Tx, changes: readonly ListChange[]): Promise<void> {
-  // Whom a row of `members` is about never changes, so this may be read before the locks.
+async function writeLists(privacy: Privacy, tx: Tx, changes: readonly ListChange[]): Promise<void> {
+  // The person in a row of `members` never changes, so this read does not need the locks.
   const people = await readPeople(privacy, tx, changes);
   await insertMissingAccounts(
     tx,
@@ -77,7 +78,9 @@ async function carryOver(privacy: Privacy, tx: Tx, changes: readonly ListChange[
   await updateLists(tx, privacy.keyId, written);
 }
 
-/** By how many accounts a batch is hidden: more, the more members of one conversation are in it. */
+/**
+ * How many random accounts hide a batch: 64 for each member of the conversation with the most changes, at least 128.
+ */
 function batchSize(changes: readonly ListChange[]): number {
   const counts = new Map<string, number>();
   for (const { groupId } of changes) {
@@ -102,7 +105,7 @@ async function readPeople(
   );
 }
 
-/** What has become of the changed memberships by now, by account in hex. */
+/** The current state of the changed memberships, by account in hex. */
 async function readEdits(
   privacy: Privacy,
   tx: Tx,

@@ -6,8 +6,8 @@ import type { AccountSettings } from './account-settings.ts';
 import { insertMissingAccounts, lockSettings, updateSettings } from './store.ts';
 
 /**
- * Changes a person's settings under the lock of their row, which is made if there is none. What `change` throws is thrown, and
- * nothing is changed.
+ * Changes a person's settings under a row lock; creates the row if it is missing. If `change` throws, nothing is
+ * changed.
  * @returns the settings after the change.
  */
 export async function changeAccountSettings(

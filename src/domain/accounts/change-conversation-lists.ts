@@ -1,5 +1,5 @@
 import { domainError } from '#domain/domain-error.ts';
-import { memberPseudonym } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
 import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/connection/database.ts';
@@ -9,10 +9,11 @@ import { readConversationList } from './read-conversation-list.ts';
 import { insertListChanges, selectLongLists } from './store.ts';
 
 /**
- * Notes in the transaction of a membership change that the lists of these people have changed. The accounts are neither written nor
- * locked: one transaction for both would join them to the conversation. `applyListChanges` carries the change over.
- * @throws AppError TooManyConversations when somebody who joins is in as many conversations as an account may be. Changes that are
- *   made in the same moment do not see each other, so that a list can come to be a few longer than that.
+ * Records in the transaction of a membership change that the conversation lists of these people have changed. The
+ * transaction does not write or lock their accounts, because one transaction for both would link them to the
+ * conversation; `applyListChanges` updates the lists later.
+ * @throws AppError TooManyConversations when a person who joins is in the maximum number of conversations. Concurrent
+ * changes do not see each other, so a list can exceed the maximum by a few.
  */
 export async function changeConversationLists(
   deps: { privacy: Privacy },
@@ -26,7 +27,10 @@ export async function changeConversationLists(
   await insertListChanges(tx, groupId, members);
 }
 
-/** Reads the lists of those only who have half of what is allowed: what waits for the others is less than the other half. */
+/**
+ * Reads only lists with more than half of the allowed conversations: the pending changes of the others fit into the
+ * other half.
+ */
 async function refuseFullLists(
   deps: { privacy: Privacy },
   tx: Tx,

@@ -3,7 +3,7 @@ import { limits } from '#platform/limits.ts';
 import { newSecret } from '#platform/ids.ts';
 import { decodeConversationList, encodeConversationList } from './conversation-list.ts';
 
-test('a list comes back as it was, and its size tells only a power of two', () => {
+test('decoding returns the encoded list, and its size shows only a power of two', () => {
   const groupIds = Array.from({ length: limits.conversationsPerAccountMax }, (_, index) => newSecret(1 + (index % 64)));
   const sizes = new Map<number, number>();
   for (const count of [0, 1, 2, 15, 16, 17, 32, 33, 100, 1_000, 4_000]) {
@@ -15,8 +15,9 @@ test('a list comes back as it was, and its size tells only a power of two', () =
   expect([...sizes.values()]).toEqual([5, 2, 1, 1, 1, 1]);
 });
 
-// That a full list takes no more conversations is for `changeConversationLists`; changes of one moment may exceed it by a few.
-test('a list longer than is allowed keeps all of its conversations', () => {
+// `changeConversationLists` refuses more conversations on a full list; concurrent changes may exceed the limit by a
+// few.
+test('a list above the limit keeps all of its conversations', () => {
   const groupIds = Array.from({ length: limits.conversationsPerAccountMax + 3 }, () => newSecret(16));
   expect(decodeConversationList(encodeConversationList(groupIds))).toEqual(groupIds);
 });

@@ -4,12 +4,12 @@ import { limits } from '#platform/limits.ts';
 const groupIdSizeBytesMax = limits.groupIdHexLengthMax / 2;
 const slotSizeBytes = groupIdSizeBytesMax + 1;
 const slotsMin = 16;
-/** What sealing adds. */
+/** Bytes that sealing adds. */
 const sealSizeBytes = 30;
 
 /**
- * A person's conversations as bytes of a few sizes only: a count, then slots of one length, padded to a power of two, so
- * that the sealed value does not tell how many there are.
+ * Encodes a person's conversations as a count and slots of one length, padded to a power of two of slots, so that the
+ * size of the sealed value does not show the number of conversations.
  */
 export function encodeConversationList(groupIds: readonly Buffer[]): Buffer {
   const bytes = Buffer.alloc(listSizeBytes(groupIds.length));
@@ -28,12 +28,15 @@ function listSizeBytes(count: number): number {
   return 2 + slots * slotSizeBytes;
 }
 
-/** Of a list of `count` conversations as it is stored; longer ones are at least as large. */
+/** The size in bytes of a sealed list of `count` conversations; a longer list is never smaller. */
 export function sealedListSizeBytes(count: number): number {
   return listSizeBytes(count) + sealSizeBytes;
 }
 
-/** @throws InvariantError when the bytes are not of `encodeConversationList`. */
+/**
+ * Undoes `encodeConversationList`.
+ * @throws InvariantError when the bytes are shorter than their count requires.
+ */
 export function decodeConversationList(bytes: Buffer): Buffer[] {
   const count = bytes.readUInt16BE();
   if (2 + count * slotSizeBytes > bytes.length)

@@ -4,8 +4,9 @@ import { newAccount } from './account.ts';
 import { insertMissingAccounts } from './store.ts';
 
 /**
- * Makes the person's account row if there is none. Called when they publish keys, which is before anybody can add them:
- * rows made with the first conversation would lie in the order of the conversations, and so tell who is in which.
+ * Creates the person's account row if it is missing. Called when they publish keys, which comes before any member can
+ * add them: rows created with the first conversation would be stored in the order of conversations, and so show who is
+ * in which.
  */
 export async function ensureAccount(deps: { db: Db; privacy: Privacy }, did: string): Promise<void> {
   await insertMissingAccounts(deps.db, deps.privacy.keyId, [newAccount(deps.privacy, did)]);

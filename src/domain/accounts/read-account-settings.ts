@@ -4,7 +4,7 @@ import { accountPseudonym, openSettings } from './account.ts';
 import type { AccountSettings } from './account-settings.ts';
 import { selectSettings } from './store.ts';
 
-/** The settings of those of `dids` who have an account here, by DID. */
+/** The settings by DID, of those among `dids` that have an account here. */
 export async function readAccountSettings(
   deps: { db: Db; privacy: Privacy },
   dids: readonly string[],

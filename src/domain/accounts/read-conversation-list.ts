@@ -1,5 +1,5 @@
 import { readMemberStates } from '#domain/membership/members/read-member-states.ts';
-import { memberPseudonym } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { accountPseudonym } from './account.ts';
@@ -7,8 +7,9 @@ import { decodeConversationList } from './conversation-list.ts';
 import { selectListAndChanges } from './store.ts';
 
 /**
- * Group ids of the conversations that the person is an active member of: the list in their account, corrected by the changes that
- * wait to be carried over. Those of all people are looked through, since a change names nobody; `applyListChanges` keeps them few.
+ * Group ids of the conversations that the person is an active member of: the list in their account, corrected by the
+ * changes that are not applied yet. It checks the pending changes of all people, because a change names no person;
+ * `applyListChanges` keeps their number small.
  */
 export async function readConversationList(deps: { privacy: Privacy; db: Db }, did: string): Promise<Buffer[]> {
   const { privacy, db } = deps;

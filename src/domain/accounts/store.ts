@@ -8,16 +8,16 @@ export interface AccountRow {
   readonly sealedList: Buffer;
 }
 
-/** A membership that has changed and that the person's list does not tell of yet. */
+/** A changed membership that the person's list does not contain yet. */
 export interface ListChange {
   readonly groupId: Buffer;
-  /** As in `members`. */
+  /** The pseudonym in `members`. */
   readonly member: Buffer;
 }
 
 /**
- * The list of an account and all changes that wait, of anybody, as of one moment: a change is deleted after the lists tell of it, so
- * one statement sees it in at least one of both.
+ * The list of an account and the pending changes of all people, from one snapshot: a change is deleted only after the
+ * lists contain it, so one statement sees each change in at least one of both.
  */
 export async function selectListAndChanges(
   db: Db,
@@ -50,7 +50,7 @@ export async function selectLongLists(db: Db, accounts: readonly Buffer[], sizeB
   return rows.map(({ account }) => account);
 }
 
-/** Changes that wait, at most `perConversationMax` of one conversation, at random. */
+/** Random pending changes, at most `perConversationMax` of one conversation. */
 export async function selectListChanges(
   db: Db,
   max: number,
@@ -58,8 +58,8 @@ export async function selectListChanges(
 ): Promise<(ListChange & { changeId: string })[]> {
   const { rows } = await sql<ListChange & { changeId: string }>`
     SELECT change_id AS "changeId", group_id AS "groupId", member
-    FROM (SELECT *, row_number() OVER (PARTITION BY group_id ORDER BY change_id) AS place FROM conversation_list_changes) c
-    WHERE place <= ${perConversationMax} LIMIT ${max}`.execute(db);
+    FROM (SELECT *, row_number() OVER (PARTITION BY group_id ORDER BY change_id) AS number FROM conversation_list_changes) c
+    WHERE number <= ${perConversationMax} LIMIT ${max}`.execute(db);
   return rows;
 }
 
@@ -69,25 +69,25 @@ export async function deleteListChanges(db: Db, changeIds: readonly string[]): P
   );
 }
 
-/** More than an account's row has predecessors on its page. */
-const placesPerPage = 32;
+/** More than the number of rows of `accounts` that fit on a page. */
+const slotsPerPage = 32;
 
 /**
- * About `count` accounts, each as likely as any other: places on pages are drawn, and those without a row passed over. Rows that
- * follow a drawn name would be likelier the wider the gap before them, and so be told from others.
+ * About `count` random accounts, each equally likely: the query draws slots on pages and skips empty ones. Drawing a
+ * random pseudonym and taking the next row would prefer rows after a wide gap, and so make them distinguishable.
  */
 export async function selectRandomAccounts(db: Db, count: number): Promise<Buffer[]> {
   const { rows } = await sql<{ account: Buffer }>`
     SELECT account FROM accounts WHERE ctid = ANY (ARRAY (
-      SELECT format('(%s,%s)', floor(random() * pages), 1 + floor(random() * ${placesPerPage}))::tid
+      SELECT format('(%s,%s)', floor(random() * pages), 1 + floor(random() * ${slotsPerPage}))::tid
       FROM (SELECT pg_relation_size('accounts') / current_setting('block_size')::integer AS pages) p,
-           generate_series(1, ${count * placesPerPage}::integer)
+           generate_series(1, ${count * slotsPerPage}::integer)
       WHERE pages > 0))
     ORDER BY random() LIMIT ${count}`.execute(db);
   return rows.map(({ account }) => account);
 }
 
-/** Adds rows for people who have none; the order of the pseudonyms keeps two transactions from deadlocking. */
+/** Adds the missing rows; the order by pseudonym prevents deadlocks between two transactions. */
 export async function insertMissingAccounts(db: Db, keyId: number, rows: readonly NewAccount[]): Promise<void> {
   await sql`
     INSERT INTO accounts (account, key_id, sealed_did, sealed_list, sealed_settings)
@@ -98,7 +98,7 @@ export async function insertMissingAccounts(db: Db, keyId: number, rows: readonl
     ORDER BY i.account ON CONFLICT (account) DO NOTHING`.execute(db);
 }
 
-/** Locks in pseudonym order. */
+/** Locks in pseudonym order, to prevent deadlocks. */
 export async function lockAccounts(tx: Tx, accounts: readonly Buffer[]): Promise<AccountRow[]> {
   return tx
     .selectFrom('accounts')

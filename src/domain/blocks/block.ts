@@ -1,7 +1,7 @@
 import { blockUri } from '#identity/block-records/fetch-block-records.ts';
 import type { BlockRecord } from '#identity/block-records/fetch-block-records.ts';
 
-/** One person's block of another, as the blocker publishes it. */
+/** A block of one person by another, as the blocker publishes it. */
 export interface BlockRelationship {
   readonly blockerDid: string;
   readonly blockedDid: string;

@@ -12,8 +12,8 @@ export interface CheckedBlocks {
 }
 
 /**
- * Blocks between the caller and `dids`, in both directions. Blocks among the others are theirs and are not told. Of
- * people whose PDS does not answer, none are known; what the caller has just blocked counts at once.
+ * Blocks between the caller and `dids`, in both directions, without blocks among the others. A person whose PDS does
+ * not respond counts as blocking no one; the caller's own blocks are read again.
  * @throws AppError BlueskyServiceUnavailable when the caller's own PDS cannot be read.
  */
 export async function checkBlocks(

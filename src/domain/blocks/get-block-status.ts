@@ -13,7 +13,7 @@ export interface BlockStatus extends CheckedBlocks {
 }
 
 /**
- * Blocks between the caller and the other members of a conversation; those among the others are not told, not to admins either.
+ * Blocks between the caller and the other members of a conversation. Not even admins see blocks among the others.
  * @throws AppError ConvoNotFound, NotMember, BlueskyServiceUnavailable.
  */
 export async function getBlockStatus(

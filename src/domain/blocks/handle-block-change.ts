@@ -14,9 +14,9 @@ export interface BlockChange {
 }
 
 /**
- * The conversations that the caller shares with somebody they have blocked or unblocked. The change must be the caller's own, and
- * their repository must show it. Nothing is stored, nobody is removed and nobody is told: the caller leaves, or removes the
- * person, if they want to.
+ * The conversations that the caller shares with a person they have blocked or unblocked. The caller must be the
+ * blocker, and their repository must show the change. The method stores nothing, removes no member and notifies no one:
+ * the caller may then leave a conversation or remove the person.
  * @throws AppError BlockNotVerified, BlueskyServiceUnavailable.
  */
 export async function handleBlockChange(

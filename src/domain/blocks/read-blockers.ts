@@ -6,17 +6,17 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 
 export interface BlockDeps {
-  /** What people publish in their own repositories. */
+  /** Block records in people's own repositories. */
   readonly blocks: BlockRecords;
   readonly clock: Clock;
 }
 
-/** How long a request waits for the PDSs of others. */
+/** How long one request waits for the PDSs of other people. */
 const timeoutMs = 3_000;
 
 /**
- * Those of `others` who block `did`, with the record of each. Somebody whose PDS does not answer in time counts as one who
- * blocks nobody: otherwise a PDS that is down would lock its people out. Call it outside of transactions.
+ * The block record of each of `others` that blocks `did`, by DID. A person whose PDS does not respond in time counts as
+ * blocking no one, because otherwise a PDS failure would lock its users out. Call it outside of transactions.
  */
 export async function readBlockers(
   deps: BlockDeps,
@@ -37,8 +37,8 @@ export async function readBlockers(
 }
 
 /**
- * As `readBlockers`, of those among `dids` who have an account here: a list of made-up DIDs must not make the service ask
- * hundreds of strangers' servers.
+ * As `readBlockers`, for those among `dids` that have an account here, so that a list of invented DIDs cannot cause
+ * hundreds of outbound requests.
  */
 export async function readKnownBlockers(
   deps: BlockDeps & { readonly db: Db; readonly privacy: Privacy },

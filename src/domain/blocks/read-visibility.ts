@@ -9,15 +9,15 @@ import type { BlockDeps } from './read-blockers.ts';
 export type VisibilityDeps = BlockDeps & { readonly db: Db; readonly privacy: Privacy };
 
 export interface Visibility {
-  /** Settings of people with an account here, without the hidden ones. */
+  /** Settings of the people with an account here, without the hidden ones. */
   readonly settings: ReadonlyMap<string, AccountSettings>;
-  /** People who have opted out, or block the caller. */
+  /** People who have opted out or who block the caller. */
   readonly hidden: ReadonlySet<string>;
 }
 
 /**
- * Which of `dids` must look to the caller like people who were never here; the caller never does. Only people with an account
- * are looked up elsewhere, so that a list of made-up DIDs costs no request.
+ * Which of `dids` must look to the caller like people without an account; the caller is never hidden. Blocks are
+ * fetched only for people with an account, so that a list of invented DIDs causes no outbound request.
  */
 export async function readVisibility(
   deps: VisibilityDeps,

@@ -4,24 +4,26 @@ import { domainError } from '#domain/domain-error.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
 import { parseWelcome } from '#domain/welcomes/accept-welcome.ts';
 import { cipherSuiteName } from '#mls/cipher-suites.ts';
-import { chatRecipient, chatRequestStates, isRequestId, storedRequestId } from './chat-request.ts';
+import { isUuid } from '#platform/ids.ts';
+import { chatRecipient, chatRequestStates, storedRequestId } from './chat-request.ts';
 import type { HeldMessage } from './chat-request.ts';
 import { openContent, openHeldMessage } from './sealed-request.ts';
-import { answerRequest, lockRequest, selectMessages, selectRequest } from './store.ts';
+import { recordDecision, lockRequest, selectMessages, selectRequest } from './store.ts';
 import type { ChatRequestRow } from './store.ts';
 
 export interface AcceptedChatRequest {
-  /** The group that the request invites to, else the request's id without its dashes. */
+  /** The group that the request invites to; otherwise the request's id without its dashes. */
   readonly conversationId: string;
   readonly heldMessages: readonly (HeldMessage & { readonly id: string; readonly sequence: number })[];
   readonly acceptedAt: Date;
 }
 
 /**
- * Lets a request in. A Welcome makes the conversation at once, with the sender in it: its MLS group id is the request's id
- * without dashes, as 16 bytes, so that the client knows it beforehand. Accepting again gives the same answer; the held
- * messages stay for a day.
- * @throws AppError RequestNotFound, RequestExpired, AlreadyProcessed, InvalidWelcome, KeyPackageNotFound, TooManyConversations.
+ * Accepts a request. With a Welcome it also creates the conversation, with the sender as member: its MLS group id is
+ * the request's id without dashes, as 16 bytes, so that the client can compute it beforehand. A repeated call gets the
+ * same result; the held messages are stored for a day after the first.
+ * @throws AppError RequestNotFound, RequestExpired, AlreadyProcessed, InvalidWelcome, KeyPackageNotFound,
+ * TooManyConversations.
  */
 export async function acceptChatRequest(
   deps: Parameters<typeof createConversation>[0],
@@ -30,14 +32,14 @@ export async function acceptChatRequest(
 ): Promise<AcceptedChatRequest> {
   const { privacy } = deps;
   const { requestId } = input;
-  if (!isRequestId(requestId)) throw domainError('RequestNotFound');
+  if (!isUuid(requestId)) throw domainError('RequestNotFound');
   const recipient = chatRecipient(privacy, caller.did);
-  const name = storedRequestId(privacy, requestId);
-  const found = judge(await selectRequest(deps.db, recipient, name));
-  const { senderDid, conversationId: invitedTo } = openContent(privacy, name, found.sealedRequest);
+  const storedId = storedRequestId(privacy, requestId);
+  const found = requireAcceptable(await selectRequest(deps.db, recipient, storedId));
+  const { senderDid, conversationId: invitedTo } = openContent(privacy, storedId, found.sealedRequest);
   const conversationId = invitedTo ?? requestId.replaceAll('-', '');
   if (input.welcome !== undefined) {
-    // Who invites to a group is in it, and sends its Welcome from there.
+    // The sender of a group invite is a member of that group and sends the Welcome there.
     if (invitedTo !== undefined) throw refusalFor('InvalidWelcome', 'inGroup');
     await createConversation(deps, caller, {
       groupId: conversationId,
@@ -50,12 +52,12 @@ export async function acceptChatRequest(
     });
   }
   return deps.db.transaction().execute(async (tx) => {
-    const row = judge(await lockRequest(tx, recipient, name));
-    const answer = { state: chatRequestStates.accepted, bucketSeconds: deps.timeBucketSeconds };
-    const acceptedAt = row.answeredAt ?? (await answerRequest(tx, name, answer));
-    const messages = await selectMessages(tx, name);
+    const row = requireAcceptable(await lockRequest(tx, recipient, storedId));
+    const decision = { state: chatRequestStates.accepted, bucketSeconds: deps.timeBucketSeconds };
+    const acceptedAt = row.decidedAt ?? (await recordDecision(tx, storedId, decision));
+    const messages = await selectMessages(tx, storedId);
     const heldMessages = messages.map(({ sequence, sealedMessage }) => ({
-      ...openHeldMessage(privacy, [name, sequence], sealedMessage),
+      ...openHeldMessage(privacy, [storedId, sequence], sealedMessage),
       id: `${requestId}-${sequence}`,
       sequence,
     }));
@@ -63,7 +65,7 @@ export async function acceptChatRequest(
   });
 }
 
-function judge(row: ChatRequestRow | undefined): ChatRequestRow {
+function requireAcceptable(row: ChatRequestRow | undefined): ChatRequestRow {
   switch (row?.status) {
     case undefined:
       throw domainError('RequestNotFound');

@@ -1,8 +1,9 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { isUuid } from '#platform/ids.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/connection/database.ts';
-import { chatBlockPair, chatPair, chatRecipient, isRequestId, storedRequestId } from './chat-request.ts';
+import { chatBlockPair, chatPair, chatRecipient, storedRequestId } from './chat-request.ts';
 import { openContent } from './sealed-request.ts';
 import { blockPending, insertSenderBlock, lockPair, selectRequest } from './store.ts';
 
@@ -13,9 +14,9 @@ interface BlockSenderDeps {
 }
 
 /**
- * Ends the sender's pending requests to the caller, and lets later ones go unseen; the sender's answers stay the same.
+ * Ends the sender's pending requests to the caller and hides later ones; the responses to the sender stay the same.
  * @returns how many requests it ended.
- * @throws AppError RequestNotFound when a request is named that this sender has not made to the caller.
+ * @throws AppError RequestNotFound when `requestId` is not a request of this sender to the caller.
  */
 export async function blockChatSender(
   deps: BlockSenderDeps,
@@ -45,8 +46,8 @@ async function requireRequest(
   requestId: string,
 ): Promise<void> {
   const recipient = chatRecipient(privacy, people.recipientDid);
-  const name = storedRequestId(privacy, requestId);
-  const row = isRequestId(requestId) ? await selectRequest(tx, recipient, name) : undefined;
-  const senderDid = row === undefined ? undefined : openContent(privacy, name, row.sealedRequest).senderDid;
+  const storedId = storedRequestId(privacy, requestId);
+  const row = isUuid(requestId) ? await selectRequest(tx, recipient, storedId) : undefined;
+  const senderDid = row === undefined ? undefined : openContent(privacy, storedId, row.sealedRequest).senderDid;
   if (senderDid !== people.senderDid) throw domainError('RequestNotFound');
 }

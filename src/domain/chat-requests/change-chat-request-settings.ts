@@ -16,12 +16,11 @@ interface SettingsDeps {
   readonly privacy: Privacy;
 }
 
-/** The caller's settings, or the defaults. */
 export async function getChatRequestSettings(deps: SettingsDeps, caller: Caller): Promise<ChatRequestSettings> {
   return settingsOf((await readAccountSettings(deps, [caller.did])).get(caller.did) ?? defaultAccountSettings);
 }
 
-/** Changes what is named. `autoExpireDays` counts for requests made from now on. */
+/** Changes the fields that are not undefined. `autoExpireDays` applies to requests made from now on. */
 export async function updateChatRequestSettings(
   deps: SettingsDeps,
   caller: Caller,

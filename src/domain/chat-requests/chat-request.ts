@@ -1,20 +1,23 @@
 import type { Privacy } from '#privacy/privacy.ts';
 
-/** `hidden`: the recipient never sees it, and the sender must not learn that. */
+/** A `hidden` request is never shown to the recipient, and the sender must not learn that. */
 export const chatRequestStates = { pending: 1, accepted: 2, declined: 3, blocked: 4, hidden: 5 } as const;
 export type ChatRequestState = (typeof chatRequestStates)[keyof typeof chatRequestStates];
 
-/** What a recipient is told; a pending request turns into an expired one by itself. */
+/** The status that a recipient sees; a pending request becomes `expired` without a write. */
 export type ChatRequestStatus = 'pending' | 'accepted' | 'declined' | 'blocked' | 'expired';
 
-/** For the sender a request to the same person counts for so long, whatever the recipient did with it. */
+/**
+ * For this many days a second request of the same sender to the same recipient is refused, whatever the recipient
+ * decided.
+ */
 export const senderWindowDays = 7;
 
-/** What the sender wrote; sealed as one value. */
+/** The sender's content; sealed as one value. */
 export interface ChatRequestContent {
   readonly requestId: string;
   readonly senderDid: string;
-  /** Beside the pseudonyms, so that they can be made anew with another key. */
+  /** Stored next to the pseudonyms so that they can be computed again with another key. */
   readonly recipientDid: string;
   readonly previewText: string | undefined;
   readonly isGroupInvite: boolean;
@@ -35,33 +38,26 @@ export interface ChatRequest extends ChatRequestContent {
   readonly messageCount: number;
 }
 
-const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** Request ids are the UUIDs that sendChatRequest gave out. */
-export function isRequestId(text: string): boolean {
-  return uuid.test(text);
-}
-
 /**
- * The name of a request's row. The id that people see becomes the group id of the conversation when the request is accepted, and so
- * would join the recipient to it.
+ * The id of a request's row. It differs from the id that people see, because that becomes the group id of the
+ * conversation on acceptance and would link the recipient to the conversation.
  */
 export function storedRequestId(privacy: Privacy, requestId: string): string {
   const hex = privacy.pseudonym('chat-request-id', [], requestId).toString('hex');
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
-/** Whose list of requests; stands in `chat_requests` alone. */
+/** The pseudonym of the recipient of a list of requests; only `chat_requests` contains it. */
 export function chatRecipient(privacy: Privacy, did: string): Buffer {
   return privacy.pseudonym('chat-recipient', [], did);
 }
 
-/** One sender towards one recipient. */
+/** The pseudonym of one sender and one recipient, in `chat_requests`. */
 export function chatPair(privacy: Privacy, people: { recipientDid: string; senderDid: string }): Buffer {
   return privacy.pseudonym('chat-pair', [people.recipientDid], people.senderDid);
 }
 
-/** The same two, for `chat_sender_blocks`. */
+/** The pseudonym of the same two people, in `chat_sender_blocks`. */
 export function chatBlockPair(privacy: Privacy, people: { recipientDid: string; senderDid: string }): Buffer {
   return privacy.pseudonym('chat-block', [people.recipientDid], people.senderDid);
 }

@@ -4,7 +4,7 @@ import type { Db } from '#storage/connection/database.ts';
 import { chatRecipient } from './chat-request.ts';
 import { countPending } from './store.ts';
 
-/** How many requests wait for the caller, and when the newest came, rounded down to the time bucket. */
+/** How many requests wait for the caller, and the time of the newest, rounded down to the time bucket. */
 export function countChatRequests(
   deps: { readonly db: Db; readonly privacy: Privacy },
   caller: Caller,

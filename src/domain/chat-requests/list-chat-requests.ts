@@ -1,16 +1,17 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { isUuid } from '#platform/ids.ts';
 import { SealError } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
-import { chatRecipient, isRequestId } from './chat-request.ts';
+import { chatRecipient } from './chat-request.ts';
 import type { ChatRequest, ChatRequestStatus } from './chat-request.ts';
 import { openContent } from './sealed-request.ts';
 import { selectPage } from './store.ts';
 import type { PagePosition } from './store.ts';
 
 /**
- * Requests to the caller of one status, newest first, from `cursor` on.
+ * Requests to the caller with one status, newest first, starting after `cursor`.
  * @throws AppError InvalidCursor, also for a cursor of another status.
  */
 export async function listChatRequests(
@@ -43,7 +44,7 @@ function openCursor(privacy: Privacy, binding: readonly string[], cursor: string
   try {
     const text = privacy.unsealText('page-cursor', binding, Buffer.from(cursor, 'base64url'));
     const [timeMs = '', requestId = ''] = text.split(' ');
-    if (isRequestId(requestId)) return { createdAt: new Date(Number(timeMs)), requestId };
+    if (isUuid(requestId)) return { createdAt: new Date(Number(timeMs)), requestId };
   } catch (error) {
     if (!(error instanceof SealError)) throw error;
   }

@@ -3,8 +3,8 @@ import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 import { chatRequestStates } from './chat-request.ts';
 
 /**
- * Held messages of requests that expired, or were accepted `acceptedTtlHours` ago: until then the recipient can fetch them again,
- * in case the answer was lost.
+ * Held messages of requests that expired, or were accepted `acceptedTtlHours` ago: until then the recipient can fetch
+ * them again if the response was lost.
  */
 export function unfetchableRequestMessages(acceptedTtlHours: number): ExpiringRows {
   return {
@@ -16,7 +16,7 @@ export function unfetchableRequestMessages(acceptedTtlHours: number): ExpiringRo
   };
 }
 
-/** Requests whose recipient has had time to see what became of them; their messages go with them. */
+/** Requests past the time in which the recipient can see their outcome; their messages are deleted with them. */
 export const pastChatRequests: ExpiringRows = {
   table: 'chat_requests',
   isExpired: sql<boolean>`kept_until <= now()`,

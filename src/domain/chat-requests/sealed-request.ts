@@ -2,7 +2,9 @@ import { padToBucket, unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { ChatRequestContent, HeldMessage } from './chat-request.ts';
 
-/** Two did:plc, any preview and a group id fit, so that the size does not tell which of them are there. */
+/**
+ * Large enough for two did:plc, any preview and a group id, so that the size does not show which of them are present.
+ */
 const contentSizeBytesMin = 2_000;
 const keySizeBytesMax = 256;
 const headerSizeBytes = 2 + keySizeBytesMax;
@@ -18,16 +20,16 @@ export function openContent(privacy: Privacy, requestId: string, sealed: Buffer)
   return JSON.parse(bytes.toString('utf8')) as ChatRequestContent;
 }
 
-/** The key stands in room for the largest one, so that the size tells only the ciphertext's bucket. */
-export function sealHeldMessage(privacy: Privacy, place: readonly [string, number], message: HeldMessage): Buffer {
+/** The ephemeral key gets the space of the largest one, so that the size shows only the ciphertext's bucket. */
+export function sealHeldMessage(privacy: Privacy, row: readonly [string, number], message: HeldMessage): Buffer {
   const header = Buffer.alloc(headerSizeBytes);
   header.writeUInt16BE(message.ephemeralPublicKey?.length ?? 0);
   message.ephemeralPublicKey?.copy(header, 2);
-  return privacy.seal('chat-request-message', place, Buffer.concat([header, message.ciphertext]));
+  return privacy.seal('chat-request-message', row, Buffer.concat([header, message.ciphertext]));
 }
 
-export function openHeldMessage(privacy: Privacy, place: readonly [string, number], sealed: Buffer): HeldMessage {
-  const bytes = privacy.unseal('chat-request-message', place, sealed);
+export function openHeldMessage(privacy: Privacy, row: readonly [string, number], sealed: Buffer): HeldMessage {
+  const bytes = privacy.unseal('chat-request-message', row, sealed);
   const keySizeBytes = bytes.readUInt16BE();
   return {
     ciphertext: bytes.subarray(headerSizeBytes),

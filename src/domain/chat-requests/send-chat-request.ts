@@ -40,7 +40,7 @@ export interface SentChatRequest {
   readonly requestId: string;
   readonly status: 'pending' | 'bypassed';
   readonly createdAt: Date;
-  /** The same for all recipients: it tells nothing of their settings, nor whether they are here. */
+  /** The same for all recipients, so that it shows neither their settings nor whether they have an account here. */
   readonly expiresAt: Date;
   readonly conversationId: string | undefined;
 }
@@ -55,10 +55,11 @@ type SendDeps = BlockDeps & {
 const msPerDay = 86_400_000;
 
 /**
- * Asks a stranger to chat. With people who share a conversation already there is nothing to ask. The answer is the same whether
- * the recipient will see the request, blocks the sender, or has never been here; for people who never were, it waits.
- * @throws AppError SelfRequest, RecipientNotFound (for what is no DID), InvalidAsset, ConvoNotFound, NotMember,
- *   RateLimited, DuplicateRequest.
+ * Sends a chat request. It is bypassed for people who already share a conversation with the caller. The response is the
+ * same whether the recipient will see the request, blocks the sender or has no account here; a request to a person
+ * without an account is stored until it expires.
+ * @throws AppError SelfRequest, RecipientNotFound (for text that is no DID), InvalidAsset, ConvoNotFound, NotMember,
+ * RateLimited, DuplicateRequest.
  */
 export async function sendChatRequest(
   deps: SendDeps,
@@ -77,7 +78,7 @@ export async function sendChatRequest(
   const expireDays = await expireDaysOf(deps, input.recipientDid);
   const createdAt = await deps.db
     .transaction()
-    .execute((tx) => store(deps, tx, caller, { ...input, groupId, requestId, isBlocked, expireDays }));
+    .execute((tx) => storeRequest(deps, tx, caller, { ...input, groupId, requestId, isBlocked, expireDays }));
   const expiresAt = new Date(createdAt.getTime() + senderWindowDays * msPerDay);
   return { requestId, status: 'pending', createdAt, expiresAt, conversationId: undefined };
 }
@@ -104,8 +105,8 @@ function bypassed(deps: SendDeps, groupId: Buffer): SentChatRequest {
 }
 
 /**
- * Counts in the sender's own sealed settings, in a transaction of its own: a pseudonym of senders beside the requests, or their
- * rows next to each other, would show who writes to how many.
+ * Counts the request in the sender's own sealed settings, in a separate transaction: a sender pseudonym in the
+ * requests, or neighbouring rows, would show how many people a sender writes to.
  * @throws AppError RateLimited.
  */
 async function chargeSender(deps: SendDeps, caller: Caller): Promise<void> {
@@ -125,7 +126,7 @@ async function expireDaysOf(deps: SendDeps, did: string): Promise<number> {
   return (settings.get(did) ?? defaultAccountSettings).autoExpireDays;
 }
 
-async function store(
+async function storeRequest(
   deps: SendDeps,
   tx: Tx,
   caller: Caller,
@@ -144,7 +145,7 @@ async function store(
   if (await hasRecentRequest(tx, pair)) throw domainError('DuplicateRequest');
   await deleteUnanswered(tx, pair);
   const isHidden = request.isBlocked || (await isSenderBlocked(tx, chatBlockPair(privacy, people)));
-  const name = storedRequestId(privacy, requestId);
+  const storedId = storedRequestId(privacy, requestId);
   const content = {
     ...people,
     requestId,
@@ -156,15 +157,15 @@ async function store(
   return insertRequest(
     tx,
     {
-      requestId: name,
+      requestId: storedId,
       recipient: chatRecipient(privacy, recipientDid),
       pair,
       keyId: privacy.keyId,
       state: isHidden ? chatRequestStates.hidden : chatRequestStates.pending,
-      sealedRequest: sealContent(privacy, name, content),
+      sealedRequest: sealContent(privacy, storedId, content),
       expireDays,
       keptDays: deps.chatRequestTtlDays,
-      sealedMessages: heldMessages.map((message, index) => sealHeldMessage(privacy, [name, index + 1], message)),
+      sealedMessages: heldMessages.map((message, index) => sealHeldMessage(privacy, [storedId, index + 1], message)),
     },
     deps.timeBucketSeconds,
   );

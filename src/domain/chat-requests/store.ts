@@ -5,12 +5,12 @@ import type { Db, Tx } from '#storage/connection/database.ts';
 import { chatRequestStates, senderWindowDays } from './chat-request.ts';
 import type { ChatRequestState, ChatRequestStatus } from './chat-request.ts';
 
-/** Until `tx` ends nobody else sends, or blocks, between these two people. */
+/** Until `tx` ends, no other transaction sends or blocks requests between these two people. */
 export async function lockPair(tx: Tx, pair: Buffer): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(${pair.readBigInt64BE().toString()}::bigint)`.execute(tx);
 }
 
-/** Whether the pair has a request that counts for its sender still. */
+/** Whether the pair has a request within the last `senderWindowDays`. */
 export async function hasRecentRequest(tx: Tx, pair: Buffer): Promise<boolean> {
   const row = await tx
     .selectFrom('chat_requests')
@@ -22,7 +22,7 @@ export async function hasRecentRequest(tx: Tx, pair: Buffer): Promise<boolean> {
   return row !== undefined;
 }
 
-/** A new request takes the place of one that is still unanswered. */
+/** A new request replaces an unanswered one. */
 export async function deleteUnanswered(tx: Tx, pair: Buffer): Promise<void> {
   await tx
     .deleteFrom('chat_requests')
@@ -48,7 +48,7 @@ export async function insertSenderBlock(
 }
 
 export interface NewChatRequest {
-  /** The name of the row; so everywhere in this file. */
+  /** The id of the row (`storedRequestId`), as everywhere in this file. */
   readonly requestId: string;
   readonly recipient: Buffer;
   readonly pair: Buffer;
@@ -56,13 +56,13 @@ export interface NewChatRequest {
   readonly state: ChatRequestState;
   readonly sealedRequest: Buffer;
   readonly expireDays: number;
-  /** How long the row outlives its expiry, so that its recipient sees what became of it. */
+  /** How many days the row is stored after its expiry, so that the recipient can see the outcome. */
   readonly keptDays: number;
-  /** In order. */
+  /** In the order in which they were sent. */
   readonly sealedMessages: readonly Buffer[];
 }
 
-/** @returns when, rounded down to the time bucket. */
+/** @returns the creation time, rounded down to the time bucket. */
 export async function insertRequest(tx: Tx, row: NewChatRequest, bucketSeconds: number): Promise<Date> {
   const now = bucketedNow(bucketSeconds);
   const { createdAt } = await tx
@@ -101,7 +101,7 @@ export interface ChatRequestRow {
   readonly messageCount: number;
   readonly createdAt: Date;
   readonly expiresAt: Date;
-  readonly answeredAt: Date | null;
+  readonly decidedAt: Date | null;
 }
 
 const status = sql<ChatRequestStatus>`CASE state WHEN 2 THEN 'accepted' WHEN 3 THEN 'declined' WHEN 4 THEN 'blocked'
@@ -114,7 +114,7 @@ const rowColumns = [
   'message_count as messageCount',
   'created_at as createdAt',
   'expires_at as expiresAt',
-  'answered_at as answeredAt',
+  'answered_at as decidedAt',
 ] as const;
 
 const storedStates = {
@@ -125,13 +125,12 @@ const storedStates = {
   blocked: chatRequestStates.blocked,
 } as const satisfies Record<ChatRequestStatus, ChatRequestState>;
 
-/** Where a page ends: the last request on it. */
 export interface PagePosition {
   readonly createdAt: Date;
   readonly requestId: string;
 }
 
-/** A recipient's requests of one status behind `after`, newest first. */
+/** A recipient's requests of one status after the position `after`, newest first. */
 export async function selectPage(
   db: Db,
   recipient: Buffer,
@@ -170,7 +169,7 @@ export async function countPending(
   return { count: Number(row.count), lastCreatedAt: row.lastCreatedAt ?? undefined };
 }
 
-/** The recipient's own request, unless it is hidden from them. */
+/** The recipient's own request, unless it is hidden. */
 export async function selectRequest(db: Db, recipient: Buffer, requestId: string): Promise<ChatRequestRow | undefined> {
   return db
     .selectFrom('chat_requests')
@@ -182,7 +181,7 @@ export async function selectRequest(db: Db, recipient: Buffer, requestId: string
     .executeTakeFirst();
 }
 
-/** As `selectRequest`, locked until `tx` ends. */
+/** As `selectRequest`, with the row locked until `tx` ends. */
 export async function lockRequest(tx: Tx, recipient: Buffer, requestId: string): Promise<ChatRequestRow | undefined> {
   await tx
     .selectFrom('chat_requests')
@@ -194,19 +193,19 @@ export async function lockRequest(tx: Tx, recipient: Buffer, requestId: string):
   return selectRequest(tx, recipient, requestId);
 }
 
-/** @returns when, rounded down to the time bucket. */
-export async function answerRequest(
+/** @returns the time of the decision, rounded down to the time bucket. */
+export async function recordDecision(
   tx: Tx,
   requestId: string,
-  answer: { state: ChatRequestState; bucketSeconds: number },
+  decision: { state: ChatRequestState; bucketSeconds: number },
 ): Promise<Date> {
   const row = await tx
     .updateTable('chat_requests')
-    .set({ state: answer.state, answered_at: bucketedNow(answer.bucketSeconds) })
+    .set({ state: decision.state, answered_at: bucketedNow(decision.bucketSeconds) })
     .where('request_id', '=', requestId)
-    .returning('answered_at as answeredAt')
+    .returning('answered_at as decidedAt')
     .executeTakeFirstOrThrow();
-  return row.answeredAt ?? new Date(0);
+  return row.decidedAt ?? new Date(0);
 }
 
 /** Ends every pending request of a pair. @returns how many. */

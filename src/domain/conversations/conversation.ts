@@ -1,7 +1,7 @@
 import { domainError } from '#domain/domain-error.ts';
 import { limits } from '#platform/limits.ts';
 
-/** A conversation's counters as they stood when their row was locked. */
+/** A conversation's counters, read when their row was locked. */
 export interface LockedConversation {
   /** The MLS group id. */
   readonly groupId: Buffer;
@@ -10,7 +10,7 @@ export interface LockedConversation {
   readonly lastEvent: number;
 }
 
-/** What a conversation looks like to one of its members (lexicon `convoView`). */
+/** A conversation as its members see it (lexicon `convoView`). */
 export interface Conversation {
   readonly groupId: Buffer;
   readonly creatorDid: string;
@@ -19,20 +19,23 @@ export interface Conversation {
   readonly createdAt: Date;
   readonly metadata: ConversationMetadata | undefined;
   readonly members: readonly ConversationMember[];
-  /** People who are gone and whose leaves no commit has taken out of the MLS group yet: any member may commit that. */
+  /**
+   * DIDs of people who left or were removed and whose leaves are still in the MLS group; every member may commit their
+   * removal.
+   */
   readonly needsRemovalCommit: readonly string[];
 }
 
 export interface ConversationMember {
   readonly did: string;
   readonly joinedAt: Date;
-  /** When the present role was given; undefined for those who joined with it. */
+  /** When the present role was given; undefined for the role with which the person joined. */
   readonly promotedAt: Date | undefined;
   readonly isAdmin: boolean;
   readonly isModerator: boolean;
 }
 
-/** The name that clients chose to show to the server; sealed at rest. */
+/** The name and description that clients chose to send to the service; sealed at rest. */
 export interface ConversationMetadata {
   readonly name?: string | undefined;
   readonly description?: string | undefined;
@@ -41,8 +44,8 @@ export interface ConversationMetadata {
 const groupIdHex = /^(?:[0-9a-f]{2})+$/;
 
 /**
- * A conversation id is the lower-case hex of the MLS group id.
- * @throws AppError ConvoNotFound for anything else, as for a conversation that does not exist.
+ * Decodes a conversation id, which is the lower-case hex of the MLS group id.
+ * @throws AppError ConvoNotFound for any other text, as for a conversation that does not exist.
  */
 export function parseConversationId(conversationId: string): Buffer {
   const groupId = decodeGroupId(conversationId);
@@ -50,12 +53,16 @@ export function parseConversationId(conversationId: string): Buffer {
   return groupId;
 }
 
-/** The bytes of a group id in hex of either case, or undefined if it is not one of an allowed length. */
+/**
+ * Decodes a group id from hex of either case; undefined for text that is not hex or is longer than
+ * `limits.groupIdHexLengthMax`.
+ */
 export function decodeGroupId(hex: string): Buffer | undefined {
   const lower = hex.toLowerCase();
   return lower.length <= limits.groupIdHexLengthMax && groupIdHex.test(lower) ? Buffer.from(lower, 'hex') : undefined;
 }
 
+/** The conversation id of an MLS group id: its lower-case hex. */
 export function formatConversationId(groupId: Uint8Array): string {
   return Buffer.from(groupId.buffer, groupId.byteOffset, groupId.byteLength).toString('hex');
 }

@@ -35,14 +35,15 @@ interface CreateDeps extends BlockDeps {
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
   readonly idempotencyTtlHours: number;
-  /** Called after the commit, to wake subscribers. */
+  /** Called after the database commit, to notify subscribers. */
   readonly onEvents: () => void;
 }
 
 /**
- * Creates a conversation with the caller as its admin. The epoch starts at `currentEpoch` if given, else at 1 when a Welcome
- * comes with it (the creator's own commit made it), else at 0. A retry by the creator returns what exists. Somebody who blocks
- * the caller cannot be added: there is no key package of theirs for the caller.
+ * Creates a conversation with the caller as its admin. The epoch starts at `currentEpoch` if given, else at 1 if there
+ * is a Welcome (the creator's own commit made it), else at 0. A retry by the creator returns the existing conversation.
+ * A person who blocks the caller is refused with KeyPackageNotFound, because the caller cannot claim a key package of
+ * theirs.
  * @throws AppError InvalidCipherSuite, InvalidGroupId, TooManyMembers, ConvoAlreadyExists, InvalidWelcome,
  *   KeyPackageNotFound, InvalidGroupInfo, TooManyConversations, IdempotencyKeyReused.
  */
@@ -69,7 +70,7 @@ async function createInTransaction(
   caller: Caller,
   input: CheckedConversation & { blockers: ReadonlyMap<string, unknown> },
 ): Promise<Conversation> {
-  const created = await insertAll(deps, tx, caller, input);
+  const created = await insertWithMembers(deps, tx, caller, input);
   if (created && input.blockers.size > 0) throw domainError('KeyPackageNotFound');
   const [conversation] = await loadConversations({ ...deps, db: tx }, [input.groupId]);
   const mayRetry =
@@ -78,7 +79,7 @@ async function createInTransaction(
   return conversation;
 }
 
-/** The input with everything checked that needs no database. */
+/** The input after every check that needs no database. */
 type CheckedConversation = Omit<ConversationToCreate, 'groupId' | 'groupInfo'> & {
   readonly groupId: Buffer;
   readonly epoch: number;
@@ -100,7 +101,12 @@ async function checkInput(deps: CreateDeps, caller: Caller, input: ConversationT
   return { ...input, groupId, epoch, others, suite, groupInfo };
 }
 
-async function insertAll(deps: CreateDeps, tx: Tx, caller: Caller, input: CheckedConversation): Promise<boolean> {
+async function insertWithMembers(
+  deps: CreateDeps,
+  tx: Tx,
+  caller: Caller,
+  input: CheckedConversation,
+): Promise<boolean> {
   const { privacy } = deps;
   const { groupId, epoch, others } = input;
   const inserted = await insertConversation(

@@ -6,7 +6,7 @@ import type { Db } from '#storage/connection/database.ts';
 import { parseConversationId } from './conversation.ts';
 import { selectConversations } from './store.ts';
 
-/** The conversation's current epoch. @throws AppError ConvoNotFound, NotMember. */
+/** Reads the current epoch for a member. @throws AppError ConvoNotFound, NotMember. */
 export async function getEpoch(
   deps: { db: Db; privacy: Privacy },
   caller: Caller,
@@ -17,7 +17,7 @@ export async function getEpoch(
   return loadEpoch(deps, groupId);
 }
 
-/** The epoch, for callers that have been found to be members. @throws AppError ConvoNotFound. */
+/** Reads the current epoch without a membership check. @throws AppError ConvoNotFound. */
 export async function loadEpoch(deps: { db: Db }, groupId: Buffer): Promise<number> {
   const [conversation] = await selectConversations(deps.db, [groupId]);
   if (conversation === undefined) throw domainError('ConvoNotFound');

@@ -7,12 +7,15 @@ import type { Db } from '#storage/connection/database.ts';
 import type { Conversation } from './conversation.ts';
 import { loadConversations } from './load-conversations.ts';
 
-/** A page ends early when it has shown this many members, so that its cost does not grow with the groups' sizes. */
+/**
+ * A page ends early once its conversations have this many members, so that its cost does not grow with the groups'
+ * sizes.
+ */
 const membersPerPageMax = 2_000;
 const loadAtOnceMax = 10;
 
 /**
- * The caller's conversations in the order of their ids, at most `limit`, from `cursor` on.
+ * Lists the caller's conversations in the order of their ids, at most `limit`, starting after `cursor`.
  * @throws AppError InvalidCursor.
  */
 export async function listConversations(

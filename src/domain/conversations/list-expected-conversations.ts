@@ -10,15 +10,18 @@ import type { Db } from '#storage/connection/database.ts';
 import { openMetadata } from './open-metadata.ts';
 import { selectConversations } from './store.ts';
 
-/** A conversation that the caller belongs to, and whether a device still has to get in (lexicon `expectedConversation`). */
+/**
+ * A conversation of the caller, and whether one of their devices still has to join its MLS group (lexicon
+ * `expectedConversation`).
+ */
 export interface ExpectedConversation {
   readonly groupId: Buffer;
-  /** Empty when clients gave it none that the service may see. */
+  /** Empty when clients have sent the service no name. */
   readonly name: string;
   readonly memberCount: number;
-  /** Asked to be added anew, and nobody has yet. */
+  /** The caller requested readdition and has not rejoined yet. */
   readonly needsRejoin: boolean;
-  /** Undefined when the service cannot tell: it sees Welcomes, not who is in a group. */
+  /** Undefined when no Welcome for the device is stored: the service cannot see the members of an MLS group. */
   readonly deviceInGroup: boolean | undefined;
 }
 
@@ -30,7 +33,7 @@ interface ExpectedDeps {
 const loadAtOnceMax = 100;
 
 /**
- * The caller's conversations, in the order of their ids.
+ * Lists the caller's conversations in the order of their ids.
  * @param deviceId one of the caller's devices.
  * @throws AppError DeviceNotFound.
  */
@@ -43,12 +46,12 @@ export async function listExpectedConversations(
   const groupIds = (await readConversationList(deps, caller.did)).sort((a, b) => Buffer.compare(a, b));
   const expected: ExpectedConversation[] = [];
   for (let start = 0; start < groupIds.length; start += loadAtOnceMax) {
-    expected.push(...(await loadPart(deps, caller, groupIds.slice(start, start + loadAtOnceMax), tag)));
+    expected.push(...(await loadChunk(deps, caller, groupIds.slice(start, start + loadAtOnceMax), tag)));
   }
   return expected;
 }
 
-async function loadPart(
+async function loadChunk(
   deps: ExpectedDeps,
   caller: Caller,
   groupIds: readonly Buffer[],
@@ -57,20 +60,22 @@ async function loadPart(
   const [conversations, statuses, isInGroup] = await Promise.all([
     selectConversations(deps.db, groupIds),
     listMemberStatuses(deps, caller, groupIds),
-    tag === undefined ? new Map<string, boolean>() : readDevice(deps, caller, groupIds, tag),
+    tag === undefined ? new Map<string, boolean>() : readDeviceStates(deps, caller, groupIds, tag),
   ]);
   const byId = new Map(conversations.map((row) => [row.groupId.toString('hex'), row]));
   return groupIds.flatMap((groupId) => {
     const id = groupId.toString('hex');
-    const [row, standing] = [byId.get(id), statuses.get(id)];
-    if (row === undefined || standing === undefined) return [];
+    const [row, memberStatus] = [byId.get(id), statuses.get(id)];
+    if (row === undefined || memberStatus === undefined) return [];
     const name = openMetadata(deps.privacy, row)?.name ?? '';
-    return [{ groupId, name, ...standing, deviceInGroup: isInGroup.get(id) }];
+    return [{ groupId, name, ...memberStatus, deviceInGroup: isInGroup.get(id) }];
   });
 }
 
-/** By conversation (hex): false while a Welcome waits for the device, true once it has said that its last one worked. */
-async function readDevice(
+/**
+ * By conversation id (hex): false while a Welcome waits for the device, true once the device has confirmed all of them.
+ */
+async function readDeviceStates(
   deps: ExpectedDeps,
   caller: Caller,
   groupIds: readonly Buffer[],

@@ -3,7 +3,7 @@ import { required } from '#platform/errors.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { selectConversations } from './store.ts';
 
-/** What never changes about a conversation, for callers that have been found to belong to it. */
+/** Loads the fields of a conversation that never change; call it after a membership check. */
 export async function loadConversationFacts(
   deps: { db: Db },
   groupId: Buffer,

@@ -8,9 +8,10 @@ import type { LockedConversation } from './conversation.ts';
 import { lockCounters } from './store.ts';
 
 /**
- * Takes the conversation's lock until `tx` ends and then reads the caller's membership. Every change of members, epoch or
- * messages holds this lock, and the membership is read by a later statement, so both are exact. It is read before as well: whoever is
- * no member waits for no lock, which would tell that there is a conversation, and makes no member wait.
+ * Locks the conversation until `tx` ends and then reads the caller's membership. Every change of members, epoch or
+ * messages holds this lock, and the membership is read by a later statement, so counters and membership are exact. The
+ * membership is also read before the lock: a non-member who had to wait for it could tell that the conversation exists,
+ * and would make members wait.
  * @throws AppError ConvoNotFound or NotMember, as `requireMember`.
  */
 export async function lockConversation(
@@ -21,15 +22,16 @@ export async function lockConversation(
 ): Promise<{ locked: LockedConversation; membership: Membership }> {
   const source = { privacy: deps.privacy, db: tx };
   await requireMember(source, caller, groupId);
-  const locked = await lockForJoiner(tx, groupId);
+  const locked = await lockWithoutMembershipCheck(tx, groupId);
   return { locked, membership: await requireMember(source, caller, groupId) };
 }
 
 /**
- * As `lockConversation`, for those who need not be members: the caller has to find out what they may, before this and again after.
+ * Locks the conversation until `tx` ends, for operations of people who need not be active members. The operation must
+ * check the person's permission before the lock and again under it.
  * @throws AppError ConvoNotFound.
  */
-export async function lockForJoiner(tx: Tx, groupId: Buffer): Promise<LockedConversation> {
+export async function lockWithoutMembershipCheck(tx: Tx, groupId: Buffer): Promise<LockedConversation> {
   const locked = await lockCounters(tx, groupId);
   if (locked === undefined) throw domainError('ConvoNotFound');
   return locked;

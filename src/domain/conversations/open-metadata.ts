@@ -1,7 +1,7 @@
 import type { Privacy } from '#privacy/privacy.ts';
 import type { ConversationMetadata } from './conversation.ts';
 
-/** The name that clients gave a conversation, if they let the service see one. */
+/** Opens the name and description that clients sent to the service; undefined if they sent none. */
 export function openMetadata(
   privacy: Privacy,
   row: { groupId: Buffer; sealedMetadata: Buffer | null },

@@ -2,7 +2,10 @@ import type { Db, Tx } from '#storage/connection/database.ts';
 import { bucketedNow } from '#storage/sql/bucketed-now.ts';
 import type { LockedConversation } from './conversation.ts';
 
-/** False when the group id is taken. The primary key decides between two creators at once. */
+/**
+ * Inserts a conversation and its counters.
+ * @returns false when the group id is taken; of two concurrent inserts the primary key lets one win.
+ */
 export async function insertConversation(
   tx: Tx,
   row: { groupId: Buffer; cipherSuite: number; epoch: number; sealedCreator: Buffer; sealedMetadata: Buffer | null },
@@ -25,6 +28,7 @@ export async function insertConversation(
   return true;
 }
 
+/** Locks the conversation's row of counters until `tx` ends; this is the conversation's lock. */
 export async function lockCounters(tx: Tx, groupId: Buffer): Promise<LockedConversation | undefined> {
   const row = await tx
     .selectFrom('conversation_counters')
@@ -72,7 +76,10 @@ export async function selectConversations(
     .execute();
 }
 
-/** False when a row of the same epoch says another context; a row without a digest is of a former release. */
+/**
+ * @returns false when a row of the same epoch has another context digest; rows of an earlier release have none and are
+ *   replaced.
+ */
 export async function upsertGroupInfo(
   tx: Tx,
   row: { groupId: Buffer; epoch: number; sealedGroupInfo: Buffer; contextDigest: Buffer },
@@ -103,7 +110,10 @@ export async function upsertGroupInfo(
   return numInsertedOrUpdatedRows === 1n;
 }
 
-/** In one statement with the epoch, so that a commit in between cannot make it look out of date, or pass for current. */
+/**
+ * Selects the GroupInfo if it is of the current epoch; one statement reads both, so that a commit cannot come between
+ * them.
+ */
 export async function selectGroupInfo(
   db: Db,
   groupId: Buffer,
@@ -118,6 +128,7 @@ export async function selectGroupInfo(
     .executeTakeFirst();
 }
 
+/** Selects the stored GroupInfo of any epoch. */
 export async function selectLastGroupInfo(
   db: Db,
   groupId: Buffer,

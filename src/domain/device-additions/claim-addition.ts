@@ -11,8 +11,8 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/connection/database.ts';
 import { sealClaim } from './device-addition.ts';
 import type { Candidate } from './device-addition.ts';
-import { lockAddition } from './find-addition.ts';
-import { openAdditions, readClaims } from './open-additions.ts';
+import { lockAddition } from './lock-addition.ts';
+import { filterPendingAdditions, readClaims } from './filter-pending-additions.ts';
 import { deleteClaims, upsertClaim } from './store.ts';
 
 export interface ClaimDeps {
@@ -21,32 +21,34 @@ export interface ClaimDeps {
   readonly clock: Clock;
   readonly timeBucketSeconds: number;
   readonly deviceWaitDays: number;
-  /** Called with the device's owner after a claim that was served. */
+  /** Called with the device's owner after a successful claim. */
   readonly onClaims: (ownerDids: ReadonlySet<string>) => void;
 }
 
-/** What a claim came to; `candidate` is there where the addition waits. */
+/** The result of a claim; `candidate` is present when the addition is pending. */
 export type ClaimOutcome =
   | { readonly kind: 'unknown' }
-  /** `by` is absent when the device has no key package left to give. */
+  /** `by` is absent when the device has no available key package. */
   | { readonly kind: 'unavailable'; readonly candidate: Candidate; readonly by: string | undefined }
   | {
       readonly kind: 'claimed';
       readonly candidate: Candidate;
       readonly by: string;
       readonly keyPackage: HandedOutKeyPackage;
-      /** Lexicon name. */
+      /** Name in the lexicon. */
       readonly cipherSuite: string;
     };
 
 /**
- * Claims an addition for 60 seconds under the conversation's lock (of many claimers one gets it), and then hands out one key package
- * of the device. The claim is the person's, so a repeated call renews it and gets the same package. Two transactions: one for both would join
- * the package, and so its owner, to the conversation. A claim without a package ends after its 60 seconds if the process dies.
- * @throws AppError NotMember for former members; to strangers the addition is unknown.
+ * Claims an addition for 60 seconds under the conversation's lock, so that one of many concurrent claimers succeeds,
+ * and then claims one key package of the device. The claim belongs to the person, so a repeated call renews it and gets
+ * the same package.
+ * Uses two transactions, because one for both would link the package, and so its owner, to the conversation. If the
+ * process dies between them, the claim ends after its 60 seconds.
+ * @throws AppError NotMember for removed members; for non-members the addition is unknown.
  */
 export async function claimAddition(deps: ClaimDeps, caller: Caller, id: string): Promise<ClaimOutcome> {
-  const outcome = await deps.db.transaction().execute((tx) => takeClaim(deps, tx, caller, id));
+  const outcome = await deps.db.transaction().execute((tx) => recordClaim(deps, tx, caller, id));
   if ('kind' in outcome) return outcome;
   const { candidate, cipherSuite, isFirst } = outcome;
   const { did, tag: deviceTag } = candidate.device;
@@ -54,7 +56,7 @@ export async function claimAddition(deps: ClaimDeps, caller: Caller, id: string)
     .transaction()
     .execute((tx) => claimDeviceKeyPackage(deps, tx, caller, { did, deviceTag, cipherSuite }));
   if (keyPackage === undefined) {
-    if (isFirst) await refund(deps, caller, id);
+    if (isFirst) await releaseClaim(deps, caller, id);
     return { kind: 'unavailable', candidate, by: undefined };
   }
   deps.onClaims(new Set([did]));
@@ -62,34 +64,34 @@ export async function claimAddition(deps: ClaimDeps, caller: Caller, id: string)
   return { kind: 'claimed', candidate, by: caller.did, keyPackage, cipherSuite: suiteName };
 }
 
-/** A claim that is written, and for which a package is still to be found. */
+/** A stored claim that has no key package yet. */
 interface WrittenClaim {
   readonly candidate: Candidate;
   readonly cipherSuite: number;
-  /** The caller had none before. */
+  /** The caller had no claim before. */
   readonly isFirst: boolean;
 }
 
-async function takeClaim(deps: ClaimDeps, tx: Tx, caller: Caller, id: string): Promise<ClaimOutcome | WrittenClaim> {
+async function recordClaim(deps: ClaimDeps, tx: Tx, caller: Caller, id: string): Promise<ClaimOutcome | WrittenClaim> {
   const addition = await lockAddition(deps, tx, caller, id);
   if (addition === undefined) return { kind: 'unknown' };
   const { candidate, key } = addition;
   const { device, groupId } = candidate;
-  const [waiting] = await openAdditions({ ...deps, db: tx }, [candidate]);
+  const [waiting] = await filterPendingAdditions({ ...deps, db: tx }, [candidate]);
   const owner = await findActiveMember({ ...deps, db: tx }, groupId, device.did);
   if (waiting === undefined || owner === undefined) return { kind: 'unknown' };
   const { claimedBy } = waiting;
   if (claimedBy !== undefined && claimedBy !== caller.did) return { kind: 'unavailable', candidate, by: claimedBy };
-  const [former] = await readClaims({ ...deps, db: tx }, [candidate]);
+  const [previous] = await readClaims({ ...deps, db: tx }, [candidate]);
   const claim = { state: 'claimed', by: caller.did, untilMs: deps.clock.nowMs() + limits.deviceClaimMs } as const;
   const sealedClaim = sealClaim(deps.privacy, key, claim);
   await upsertClaim(tx, { addition: key, keyId: deps.privacy.keyId, sealedClaim }, deps.deviceWaitDays);
   const cipherSuite = await readCipherSuite({ db: tx }, groupId);
-  return { candidate, cipherSuite, isFirst: former?.by !== caller.did };
+  return { candidate, cipherSuite, isFirst: previous?.by !== caller.did };
 }
 
-/** Takes back a claim for which no package was left, unless somebody else has it by now. */
-async function refund(deps: ClaimDeps, caller: Caller, id: string): Promise<void> {
+/** Deletes a claim for which no package was available, unless another member has it now. */
+async function releaseClaim(deps: ClaimDeps, caller: Caller, id: string): Promise<void> {
   await deps.db.transaction().execute(async (tx) => {
     const addition = await lockAddition(deps, tx, caller, id);
     if (addition === undefined) return;

@@ -5,18 +5,18 @@ import { isAppError } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/connection/database.ts';
 import { sealClaim } from './device-addition.ts';
-import { lockAddition } from './find-addition.ts';
-import type { LockedAddition } from './find-addition.ts';
-import { readClaims } from './open-additions.ts';
+import { lockAddition } from './lock-addition.ts';
+import type { LockedAddition } from './lock-addition.ts';
+import { readClaims } from './filter-pending-additions.ts';
 import { upsertClaim } from './store.ts';
 
-/** What completing came to; the refusals are those that the lexicon puts into the answer. */
+/** The result of completing; the refusals are those that the lexicon puts into the response body. */
 export type Completion = 'completed' | 'PendingAdditionNotFound' | 'InvalidStatus:pending' | 'InvalidStatus:completed';
 
 /**
- * Ends an addition that the caller claimed, also after the 60 seconds if nobody has taken it over; a repeated call gets the
- * first answer. Nothing but the state is kept.
- * @throws AppError NotClaimed when somebody else holds the claim.
+ * Completes an addition that the caller claimed, also after the 60 seconds if no other member has claimed it; a
+ * repeated call gets the first result. Only the state is stored.
+ * @throws AppError NotClaimed when another member has the claim.
  */
 export async function completeAddition(
   deps: { db: Db; privacy: Privacy; clock: Clock; deviceWaitDays: number },
@@ -38,7 +38,7 @@ export async function completeAddition(
   });
 }
 
-/** The lexicon has no NotMember for this method: to former members the addition is gone. */
+/** The lexicon has no NotMember for this method, so for removed members the addition is not found. */
 async function lockAdditionOfMember(
   deps: { privacy: Privacy; deviceWaitDays: number },
   tx: Tx,

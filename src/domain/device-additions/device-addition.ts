@@ -8,28 +8,28 @@ export interface PendingAddition {
   readonly did: string;
   readonly deviceId: string;
   readonly deviceName: string;
-  /** Who is adding it now, if somebody is. */
+  /** DID of the member that has a valid claim. */
   readonly claimedBy: string | undefined;
   readonly createdAt: Date;
 }
 
-/** One conversation that a device waits for. */
+/** A device and one conversation that it waits for. */
 export interface Candidate {
   readonly device: WaitingDevice;
   readonly groupId: Buffer;
 }
 
-/** The conversations that these devices wait for, those for which `wants` holds (by hex id). */
+/** A candidate for each conversation (hex id) that one of these devices waits for and that passes `isWanted`. */
 export function candidatesOf(
   devices: readonly WaitingDevice[],
-  wants: (conversationId: string) => boolean,
+  isWanted: (conversationId: string) => boolean,
 ): Candidate[] {
   return devices.flatMap((device) =>
-    device.groupIds.filter((groupId) => wants(groupId.toString('hex'))).map((groupId) => ({ device, groupId })),
+    device.groupIds.filter((groupId) => isWanted(groupId.toString('hex'))).map((groupId) => ({ device, groupId })),
   );
 }
 
-/** What is stored of an addition, sealed: who claimed it until when; whoever completed it holds it for good. */
+/** The sealed content of a claim: who claimed the addition and until when; a completed claim does not expire. */
 export interface AdditionClaim {
   readonly state: 'claimed' | 'completed';
   readonly by: string;
@@ -38,17 +38,19 @@ export interface AdditionClaim {
 
 const keySizeBytes = 16;
 
-/** Scoped to the client of the device, because a new signature key has to be added anew. */
+/**
+ * The pseudonym depends on the signature key of the device (`tag`), because a new signature key needs a new addition.
+ */
 export function additionKey(privacy: Privacy, { device, groupId }: Candidate): Buffer {
   return privacy.pseudonym('device-addition', [device.deviceId, device.tag], groupId);
 }
 
-/** The id of an addition follows from what it is, so that no row has to exist for it. */
+/** The id of an addition is computed from the device and the conversation, so an addition needs no row. */
 export function additionId(privacy: Privacy, candidate: Candidate): string {
   return `${candidate.device.deviceId}.${additionKey(privacy, candidate).toString('base64url')}`;
 }
 
-/** The parts of an id, or undefined for text that is none. */
+/** The parts of an addition's id, or undefined when the text is no such id. */
 export function parseAdditionId(id: string): { deviceId: string; key: Buffer } | undefined {
   const [deviceId, keyText, ...rest] = id.split('.');
   if (deviceId === undefined || keyText === undefined || rest.length > 0) return undefined;

@@ -6,44 +6,48 @@ import { listActiveMembers } from '#domain/membership/members/list-active-member
 import { limits } from '#platform/limits.ts';
 import { candidatesOf } from './device-addition.ts';
 import type { Candidate, PendingAddition } from './device-addition.ts';
-import { openAdditions, openThoseOfMembers } from './open-additions.ts';
-import type { OpenDeps } from './open-additions.ts';
+import { filterPendingAdditions, filterPendingOfMembers } from './filter-pending-additions.ts';
+import type { AdditionDeps } from './filter-pending-additions.ts';
 
 const conversationsAtOnce = 50;
 const always = new Date(0);
 
 /**
- * Devices that wait to be added to the caller's conversations, those of other members and the caller's own. Conversations that
- * the caller is not in are passed over as if they did not exist.
+ * Devices that wait to be added to the caller's conversations: those of other members and the caller's own.
+ * Conversations that the caller is not in are skipped as if they did not exist.
  */
 export async function listPendingAdditions(
-  deps: OpenDeps,
+  deps: AdditionDeps,
   caller: Caller,
   query: { conversationIds: readonly string[] | undefined; limit: number },
 ): Promise<PendingAddition[]> {
-  const wanted =
+  const namedIds =
     query.conversationIds && new Set(query.conversationIds.map((id) => decodeGroupId(id)?.toString('hex')));
   const groupIds = (await readConversationList(deps, caller.did)).filter(
-    (groupId) => wanted === undefined || wanted.has(groupId.toString('hex')),
+    (groupId) => namedIds === undefined || namedIds.has(groupId.toString('hex')),
   );
   if (groupIds.length === 0) return [];
   const devices = await readDevicesWaitingSince(deps, always, limits.devicesPerCatchUpMax);
   if (devices === undefined) return searchByMembers(deps, groupIds, query.limit);
   const ids = new Set(groupIds.map((groupId) => groupId.toString('hex')));
   const candidates = candidatesOf(devices, (conversationId) => ids.has(conversationId));
-  return (await openThoseOfMembers(deps, candidates)).slice(0, query.limit);
+  return (await filterPendingOfMembers(deps, candidates)).slice(0, query.limit);
 }
 
 /**
- * Where many devices wait, the rosters say whose to look at. Ends at `limit`, or after so many memberships that a caller in more
- * has to name the conversations.
+ * Used when too many devices wait for one query: reads the waiting devices of the members. Ends at `limit`, or after
+ * `limits.membersPerAdditionsPageMax` memberships; a caller with more must name conversations.
  */
-async function searchByMembers(deps: OpenDeps, groupIds: readonly Buffer[], limit: number): Promise<PendingAddition[]> {
+async function searchByMembers(
+  deps: AdditionDeps,
+  groupIds: readonly Buffer[],
+  limit: number,
+): Promise<PendingAddition[]> {
   const found: PendingAddition[] = [];
   let memberships = 0;
   for (let next = 0; next < groupIds.length; next += conversationsAtOnce) {
     const members = await listActiveMembers(deps, groupIds.slice(next, next + conversationsAtOnce));
-    found.push(...(await openAdditions(deps, await candidatesAmong(deps, members))));
+    found.push(...(await filterPendingAdditions(deps, await candidatesAmong(deps, members))));
     for (const list of members.values()) memberships += list.length;
     if (found.length >= limit || memberships >= limits.membersPerAdditionsPageMax) break;
   }
@@ -51,7 +55,7 @@ async function searchByMembers(deps: OpenDeps, groupIds: readonly Buffer[], limi
 }
 
 async function candidatesAmong(
-  deps: OpenDeps,
+  deps: AdditionDeps,
   members: ReadonlyMap<string, readonly { did: string }[]>,
 ): Promise<Candidate[]> {
   const dids = new Set([...members.values()].flat().map(({ did }) => did));

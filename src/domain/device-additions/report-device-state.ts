@@ -2,54 +2,57 @@ import { readConversationList } from '#domain/accounts/read-conversation-list.ts
 import type { Caller } from '#domain/caller.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
 import { readWaitingDevice } from '#domain/devices/waiting-devices.ts';
-import { countAvailableOfDevices } from '#domain/key-packages/available-key-packages.ts';
+import { countAvailableOfDevices } from '#domain/key-packages/count-available-key-packages.ts';
 import { entitlementKey, readEntitlements } from '#domain/membership/members/read-entitlements.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
-import { openAdditions } from './open-additions.ts';
-import type { OpenDeps } from './open-additions.ts';
+import { filterPendingAdditions } from './filter-pending-additions.ts';
+import type { AdditionDeps } from './filter-pending-additions.ts';
 
-/** What clients keep published, for an account and for one of its devices (wire contract of validateDeviceState). */
+/**
+ * How many key packages clients keep published, for an account and for one of its devices (wire contract of
+ * validateDeviceState).
+ */
 const targets = { account: 50, device: 10 } as const;
 
-/** Counts of the caller's own data, and what follows from them (lexicon validateDeviceState). */
+/** Counts of the caller's own data and the resulting targets (lexicon validateDeviceState). */
 export interface DeviceState {
   readonly conversations: number;
-  /** Conversations that the device still waits for; 0 without a device. */
+  /** Conversations that the device waits for; 0 when no device is named. */
   readonly waiting: number;
   readonly available: number;
   readonly target: number;
   readonly perDevice: number | undefined;
-  /** Conversations that the caller asked to be added to anew. */
+  /** Conversations that the caller asked to be added to again. */
   readonly rejoining: readonly Buffer[];
 }
 
 /**
- * How the caller, or one device of theirs, stands. Who holds a leaf in a group is not known here: a device counts as in a
- * conversation unless it waits to be added.
+ * The state of the caller, or of one of their devices. The service cannot read the ratchet tree, so a device counts as
+ * in a conversation unless it waits to be added.
  * @throws AppError DeviceNotFound.
  */
 export async function reportDeviceState(
-  deps: OpenDeps,
+  deps: AdditionDeps,
   caller: Caller,
   deviceId: string | undefined,
 ): Promise<DeviceState> {
   const tag = deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, deviceId);
   const groupIds = await readConversationList(deps, caller.did);
-  const stock = await countAvailableOfDevices(deps, caller.did);
-  const perDevice = tag && (stock.get(tag.toString('hex')) ?? 0);
-  const available = perDevice ?? [...stock.values()].reduce((total, count) => total + count, 0);
+  const availableByTag = await countAvailableOfDevices(deps, caller.did);
+  const perDevice = tag && (availableByTag.get(tag.toString('hex')) ?? 0);
+  const available = perDevice ?? [...availableByTag.values()].reduce((total, count) => total + count, 0);
   return {
     conversations: groupIds.length,
-    waiting: deviceId === undefined ? 0 : await countDeferredWrites(deps, deviceId, groupIds),
+    waiting: deviceId === undefined ? 0 : await countPendingAdditions(deps, deviceId, groupIds),
     available,
     target: tag === undefined ? targets.account : targets.device,
     perDevice,
-    rejoining: await rejoiningOf(deps, caller, groupIds),
+    rejoining: await listRejoining(deps, caller, groupIds),
   };
 }
 
-async function rejoiningOf(
+async function listRejoining(
   deps: { db: Db; privacy: Privacy },
   caller: Caller,
   groupIds: readonly Buffer[],
@@ -61,12 +64,16 @@ async function rejoiningOf(
   return groupIds.filter((groupId) => own.get(entitlementKey(groupId, caller.did))?.needsRejoin === true);
 }
 
-async function countDeferredWrites(deps: OpenDeps, deviceId: string, groupIds: readonly Buffer[]): Promise<number> {
+async function countPendingAdditions(
+  deps: AdditionDeps,
+  deviceId: string,
+  groupIds: readonly Buffer[],
+): Promise<number> {
   const device = await readWaitingDevice(deps, deviceId);
   if (device === undefined) return 0;
   const present = new Set(groupIds.map((groupId) => groupId.toString('hex')));
   const candidates = device.groupIds
     .filter((groupId) => present.has(groupId.toString('hex')))
     .map((groupId) => ({ device, groupId }));
-  return (await openAdditions(deps, candidates)).length;
+  return (await filterPendingAdditions(deps, candidates)).length;
 }

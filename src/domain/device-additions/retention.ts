@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
-/** Claims of additions of a day that is over. */
+/** Claims of additions of a past day. */
 export const expiredAdditionClaims: ExpiringRows = {
   table: 'device_additions',
   isExpired: sql<boolean>`expires_on <= now()`,

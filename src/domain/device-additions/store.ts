@@ -18,13 +18,13 @@ export async function selectClaims(db: Db, additions: readonly Buffer[]): Promis
     .execute();
 }
 
-/** Writes a claim; `tx` holds the lock of the addition's conversation, which makes claimers wait for each other. */
+/** Writes a claim; `tx` has the lock of the addition's conversation, so concurrent claimers are serialized. */
 export async function upsertClaim(
   tx: Tx,
   claim: ClaimRow & { readonly keyId: number },
   waitDays: number,
 ): Promise<void> {
-  // A day, so that rows written at different times of it look the same.
+  // Rounded to a day, so that the rows of one day cannot be distinguished by time.
   const expiresOn = sql<Date>`to_timestamp((floor(extract(epoch FROM clock_timestamp()) / ${secondsPerDay}::integer) + 1) * ${secondsPerDay}::integer)
     + make_interval(days => ${waitDays}::integer)`;
   const values = { key_id: claim.keyId, sealed_claim: claim.sealedClaim, expires_on: expiresOn };

@@ -1,37 +1,37 @@
 import { replenishThreshold } from '#domain/key-packages/report-available-key-packages.ts';
-import { countAvailableByDeviceTag } from '#domain/key-packages/available-key-packages.ts';
+import { countAvailableByDeviceTag } from '#domain/key-packages/count-available-key-packages.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { deviceOwner } from './device.ts';
 import { selectDevicesInUse } from './store.ts';
 
-/** What a device has left to give. */
+/** The available key packages of one device. */
 export interface DeviceKeyPackageCount {
   readonly deviceId: string;
   readonly available: number;
-  /** Below the number that getKeyPackageStats calls the threshold. */
+  /** Below the threshold that getKeyPackageStats returns. */
   readonly isLow: boolean;
 }
 
-/** The stock of every device of these people that is not flagged as inactive, by DID; in two statements. */
+/** The available key packages of every active device of these people, by DID, in two statements. */
 export async function countDeviceKeyPackages(
   deps: { db: Db; privacy: Privacy },
   dids: readonly string[],
 ): Promise<ReadonlyMap<string, readonly DeviceKeyPackageCount[]>> {
   const didOf = new Map(dids.map((did) => [deviceOwner(deps.privacy, did).toString('hex'), did]));
   const owners = [...didOf.keys()].map((owner) => Buffer.from(owner, 'hex'));
-  const [devices, stock] = await Promise.all([
+  const [devices, availableByTag] = await Promise.all([
     selectDevicesInUse(deps.db, owners),
     countAvailableByDeviceTag(deps, dids),
   ]);
-  const stocks = new Map<string, DeviceKeyPackageCount[]>();
+  const countsByDid = new Map<string, DeviceKeyPackageCount[]>();
   for (const { owner, deviceId, tag } of devices) {
     const did = didOf.get(owner.toString('hex'));
     if (did === undefined) continue;
-    const available = stock.get(tag.toString('hex')) ?? 0;
-    const ofPerson = stocks.get(did) ?? [];
-    ofPerson.push({ deviceId, available, isLow: available < replenishThreshold });
-    stocks.set(did, ofPerson);
+    const available = availableByTag.get(tag.toString('hex')) ?? 0;
+    const counts = countsByDid.get(did) ?? [];
+    counts.push({ deviceId, available, isLow: available < replenishThreshold });
+    countsByDid.set(did, counts);
   }
-  return stocks;
+  return countsByDid;
 }

@@ -4,7 +4,7 @@ import type { Db } from '#storage/connection/database.ts';
 import { deviceOwner } from './device.ts';
 import { selectDevices } from './store.ts';
 
-/** Ids of the caller's own devices by the tag (hex) that their key packages carry. */
+/** Ids of the caller's own devices by the device tag (hex) of their key packages. */
 export async function deviceIdsByTag(
   deps: { db: Db; privacy: Privacy },
   caller: Caller,

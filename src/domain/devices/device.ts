@@ -7,29 +7,29 @@ export interface Device {
   readonly deviceUuid: string | undefined;
   readonly credentialDid: string;
   readonly registeredAt: Date;
-  /** A day, or when it registered on that day. */
+  /** Rounded down to a day, but not before the registration. */
   readonly lastSeenAt: Date;
   readonly keyPackageCount: number;
 }
 
-/** What stands sealed in a device's row. */
+/** The sealed content of a device's row. */
 export interface DeviceDetails {
   readonly name: string;
   readonly uuid?: string;
 }
 
-/** A device that waits for members of some conversations to add it. */
+/** A device that waits for members of conversations to add it. */
 export interface WaitingDevice {
   readonly deviceId: string;
   readonly did: string;
   readonly name: string;
   readonly tag: Buffer;
   readonly waitingSince: Date;
-  /** What its owner was in when it registered; they may have left since. */
+  /** The conversations of its owner at registration; the owner may have left some since. */
   readonly groupIds: readonly Buffer[];
 }
 
-/** Whose devices these are; it stands in no other table. */
+/** The pseudonym of a device's owner; no other table contains it. */
 export function deviceOwner(privacy: Privacy, did: string): Buffer {
   return privacy.pseudonym('device-owner', [], did);
 }
@@ -42,7 +42,7 @@ export function sealDeviceDetails(privacy: Privacy, deviceId: string, details: D
   return privacy.sealText('device', [deviceId], JSON.stringify(details));
 }
 
-/** The DID with the device as fragment, which clients use as a label; MLS credentials carry the bare DID. */
+/** The DID with the device id as fragment, which clients use as a label; MLS credentials contain the bare DID. */
 export function deviceDid(did: string, deviceId: string): string {
   return `${did}#${deviceId}`;
 }

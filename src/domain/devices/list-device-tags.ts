@@ -4,17 +4,16 @@ import type { Db } from '#storage/connection/database.ts';
 import { deviceOwner } from './device.ts';
 import { selectDevices } from './store.ts';
 
-/** The tags of all of the caller's registered devices. */
 export async function listDeviceTags(deps: { db: Db; privacy: Privacy }, caller: Caller): Promise<Buffer[]> {
   const devices = await selectDevices(deps.db, deviceOwner(deps.privacy, caller.did));
   return devices.map(({ tag }) => tag);
 }
 
-/** What the publisher of key packages is told whose signature keys the service cannot compare with anything. */
+/** Without a registered device the service has no signature key to compare those of key packages with. */
 const unregisteredWarning =
   'No device of yours is registered, so the service cannot tell whether the key package fits one. Call registerDevice.';
 
-/** A warning for a caller who publishes key packages and has no registered device. */
+/** A warning for a caller who publishes key packages without a registered device. */
 export async function warnUnregistered(
   deps: { db: Db; privacy: Privacy },
   caller: Caller,

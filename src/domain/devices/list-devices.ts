@@ -1,5 +1,5 @@
 import type { Caller } from '#domain/caller.ts';
-import { countAvailableOfDevices } from '#domain/key-packages/available-key-packages.ts';
+import { countAvailableOfDevices } from '#domain/key-packages/count-available-key-packages.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { deviceDid, deviceOwner, openDeviceDetails } from './device.ts';
@@ -9,7 +9,7 @@ import { selectDevices } from './store.ts';
 /** The caller's own devices, oldest first. */
 export async function listDevices(deps: { db: Db; privacy: Privacy }, caller: Caller): Promise<Device[]> {
   const rows = await selectDevices(deps.db, deviceOwner(deps.privacy, caller.did));
-  const stock = await countAvailableOfDevices(deps, caller.did);
+  const availableByTag = await countAvailableOfDevices(deps, caller.did);
   return rows.map((row) => {
     const details = openDeviceDetails(deps.privacy, row.deviceId, row.sealedDevice);
     return {
@@ -18,9 +18,9 @@ export async function listDevices(deps: { db: Db; privacy: Privacy }, caller: Ca
       deviceUuid: details.uuid,
       credentialDid: deviceDid(caller.did, row.deviceId),
       registeredAt: row.registeredAt,
-      // Stored as a day, which began before it registered.
+      // Stored as a day, which can start before the registration.
       lastSeenAt: row.lastSeenAt < row.registeredAt ? row.registeredAt : row.lastSeenAt,
-      keyPackageCount: stock.get(row.tag.toString('hex')) ?? 0,
+      keyPackageCount: availableByTag.get(row.tag.toString('hex')) ?? 0,
     };
   });
 }

@@ -1,22 +1,22 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { limits } from '#platform/limits.ts';
+import { isUuid } from '#platform/ids.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { deviceOwner, openDeviceDetails, sealDeviceDetails } from './device.ts';
-import { isDeviceId } from './require-device.ts';
 import { lockOwner, selectDevice, updatePushToken } from './store.ts';
 
-/** Where notifications for a device go. */
+/** The push token and platform for notifications of a device. */
 export interface PushAddress {
   readonly token: string;
   readonly platform: string | undefined;
 }
 
 /**
- * Stores where notifications for one of the caller's devices go, sealed; no method returns it. A name given with it renames the
- * device, if registerDevice would take that name.
- * @throws AppError DeviceNotFound for ids that are unknown, malformed or somebody else's.
+ * Stores a sealed push token for one of the caller's devices; no method returns it. A name in the call renames the
+ * device if registerDevice would accept that name.
+ * @throws AppError DeviceNotFound for ids that are unknown, malformed or belong to another account.
  */
 export async function registerDeviceToken(
   deps: { db: Db; privacy: Privacy },
@@ -40,8 +40,8 @@ function isDeviceName(name: string): boolean {
 }
 
 /**
- * Forgets where notifications for the device went.
- * @throws AppError DeviceNotFound for ids that are unknown, malformed or somebody else's.
+ * Deletes the push token of a device.
+ * @throws AppError DeviceNotFound for ids that are unknown, malformed or belong to another account.
  */
 export async function unregisterDeviceToken(
   deps: { db: Db; privacy: Privacy },
@@ -60,7 +60,7 @@ async function changePushToken(
   const owner = deviceOwner(deps.privacy, caller.did);
   await deps.db.transaction().execute(async (tx) => {
     await lockOwner(tx, owner);
-    const device = isDeviceId(deviceId) ? await selectDevice(tx, owner, deviceId) : undefined;
+    const device = isUuid(deviceId) ? await selectDevice(tx, owner, deviceId) : undefined;
     if (device === undefined) throw domainError('DeviceNotFound');
     await updatePushToken(tx, { owner, deviceId }, change(device.sealedDevice));
   });

@@ -15,21 +15,21 @@ import { sealWaiting } from './waiting-devices.ts';
 
 export interface DeviceRegistration {
   readonly name: string;
-  /** The client's own id of its installation, by which a repeated registration is recognised. */
+  /** The client's own id of its installation, which identifies a repeated registration. */
   readonly uuid: string | undefined;
   readonly signatureKey: Buffer;
   readonly keyPackages: readonly KeyPackageUpload[];
 }
 
 export interface RegisterDeps extends PublishDeps {
-  /** Called after the commit when conversations wait for the device's addition, to tell who listens now. */
+  /** Called after the commit when conversations wait for the device's addition, to notify subscribers. */
   readonly onNewDevice: (deviceId: string) => void;
 }
 
 /**
  * Registers a device with its first key packages, all or nothing. A registration with a known signature key or
- * installation id renews that device and keeps its id. A client that is new then waits in each of its owner's conversations
- * for a member to add it.
+ * installation id updates that device and keeps its id. A device with a new signature key waits in each of its owner's
+ * conversations for a member to add it.
  * @throws AppError InvalidDeviceName, InvalidSignatureKey, InvalidKeyPackages, TooManyDevices.
  */
 export async function registerDevice(
@@ -47,7 +47,7 @@ export async function registerDevice(
   const tag = deviceTag(privacy, caller.did, input.signatureKey);
   const uuidTag = input.uuid === undefined ? null : privacy.pseudonym('device-uuid', [caller.did], input.uuid);
   await ensureAccount(deps, caller.did);
-  const { deviceId, isAwaited } = await deps.db.transaction().execute(async (tx) => {
+  const { deviceId, hasWaitingConversations } = await deps.db.transaction().execute(async (tx) => {
     await lockOwner(tx, owner);
     const devices = await selectDevices(tx, owner);
     const known =
@@ -56,7 +56,7 @@ export async function registerDevice(
     if (known === undefined && devices.length >= limits.devicesPerAccountMax) throw domainError('TooManyDevices');
     const deviceId = known?.deviceId ?? newUuid();
     const details: DeviceDetails = { name: input.name, ...(input.uuid === undefined ? {} : { uuid: input.uuid }) };
-    // A new signature key is a new MLS client, whether or not the installation is known.
+    // A new signature key is a new MLS client, even in a known installation.
     const isNewClient = known?.tag.equals(tag) !== true;
     const groupIds = isNewClient ? await readConversationList({ ...deps, db: tx }, caller.did) : [];
     await upsertDevice(
@@ -66,7 +66,7 @@ export async function registerDevice(
         owner,
         keyId: privacy.keyId,
         tag,
-        uuidTag: uuidOfOther(devices, known?.deviceId, uuidTag) ? null : uuidTag,
+        uuidTag: isUuidOfOther(devices, known?.deviceId, uuidTag) ? null : uuidTag,
         sealedDevice: sealDeviceDetails(privacy, deviceId, details),
         sealedDid: privacy.sealText('device-did', [deviceId], caller.did),
         sealedWaiting: isNewClient ? sealWaiting(privacy, deviceId, groupIds) : undefined,
@@ -74,14 +74,17 @@ export async function registerDevice(
       deps.timeBucketSeconds,
     );
     await publishAllOrNothing({ ...deps, db: tx }, caller, input.keyPackages, tag);
-    return { deviceId, isAwaited: groupIds.length > 0 };
+    return { deviceId, hasWaitingConversations: groupIds.length > 0 };
   });
-  if (isAwaited) deps.onNewDevice(deviceId);
+  if (hasWaitingConversations) deps.onNewDevice(deviceId);
   return { deviceId };
 }
 
-/** A second MLS client of one installation keeps its own row; only one of them can carry the installation's tag. */
-function uuidOfOther(
+/**
+ * Whether another device has this installation id: two MLS clients of one installation have separate rows, and only one
+ * row can have the id.
+ */
+function isUuidOfOther(
   devices: readonly { deviceId: string; uuidTag: Buffer | null }[],
   deviceId: string | undefined,
   uuidTag: Buffer | null,

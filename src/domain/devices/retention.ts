@@ -3,16 +3,16 @@ import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 const today = sql`date_trunc('day', now(), 'UTC')`;
 
-/** Devices that nobody has seen on any of the last `days` days, and that are not flagged yet. */
-export function flaggable(days: number): ExpiringRows {
+/** Devices without activity on any of the last `days` days that are not flagged yet. */
+export function inactiveDevices(days: number): ExpiringRows {
   return {
     table: 'devices',
     isExpired: sql<boolean>`inactive_since IS NULL AND last_seen_at < ${today} - make_interval(days => ${days}::integer)`,
   };
 }
 
-/** Devices that were flagged `days` ago and have not been seen since. */
-export function removable(days: number): ExpiringRows {
+/** Devices that were flagged `days` ago and have had no activity since. */
+export function removableDevices(days: number): ExpiringRows {
   return {
     table: 'devices',
     isExpired: sql<boolean>`inactive_since <= ${today} - make_interval(days => ${days}::integer)`,
@@ -26,8 +26,8 @@ export function removable(days: number): ExpiringRows {
   };
 }
 
-/** Devices whose list of conversations to be added to is over after `waitDays`; only the list goes. */
-export function pastWaiting(waitDays: number): ExpiringRows {
+/** Devices whose list of conversations to be added to expires after `waitDays`; only the list is deleted. */
+export function expiredWaitingLists(waitDays: number): ExpiringRows {
   const keptFor = sql`make_interval(days => ${waitDays}::integer)`;
   return {
     table: 'devices',

@@ -1,15 +1,16 @@
-import { withdrawOfDevices } from '#domain/key-packages/available-key-packages.ts';
+import { withdrawOfDevices } from '#domain/key-packages/withdraw-key-packages.ts';
 import type { JobLease } from '#jobs/leases/lease.ts';
 import { deleteFlagged, flagUnseen } from './store.ts';
 
-/** Each may have hundreds of key packages: so few that a step stays as short as those of other jobs. */
+/** Each device may have hundreds of key packages: the small number keeps a batch as short as those of other jobs. */
 const devicesPerStep = 10;
 
 /**
- * Flags devices that were not seen for `inactiveDays`, and removes those that were flagged `removalDays` ago: the row with push
- * token and waiting list, and the key packages that they have left to give. Packages on their way to a Welcome stay until they
- * expire. A flag ends when the device is seen; until then its owner is not told of its low stock, and nothing else changes.
- * Safe to run twice and on several workers at once.
+ * Flags devices without activity for `inactiveDays`, and deletes those that were flagged `removalDays` ago: the row
+ * with push token and waiting list, and the available key packages. Packages that were handed out stay until they
+ * expire. Activity clears the flag; the flag's only other effect is that the owner gets no low key package events for
+ * the device.
+ * Can run twice and on several workers at once.
  */
 export async function retireDevices(deps: {
   readonly lease: JobLease;

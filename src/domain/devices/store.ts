@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '#storage/connection/database.ts';
 import { bucketedNow } from '#storage/sql/bucketed-now.ts';
 import { byteaArray } from '#storage/sql/bytea-array.ts';
-import { flaggable, removable } from './retention.ts';
+import { inactiveDevices, removableDevices } from './retention.ts';
 
 export interface DeviceRow {
   readonly deviceId: string;
@@ -22,7 +22,7 @@ const deviceColumns = [
   'last_seen_at as lastSeenAt',
 ] as const;
 
-/** Lets one registration of an owner run at a time, so that the device limit holds; freed with the transaction. */
+/** One registration of an owner at a time, so that the device limit is exact; the lock ends with the transaction. */
 export async function lockOwner(tx: Tx, owner: Buffer): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(${owner.readBigInt64BE().toString()}::bigint)`.execute(tx);
 }
@@ -47,10 +47,10 @@ export async function selectDevice(db: Db, owner: Buffer, deviceId: string): Pro
 }
 
 const secondsPerDay = 86_400;
-/** A finer time would tell when its owner is awake. */
+/** Rounded down to a day, because a finer time would show when its owner is awake. */
 const today = bucketedNow(secondsPerDay);
 
-/** The device, which is thereby marked as seen; writes once a day at most, and in the one statement. */
+/** Reads the device and marks it as seen, in one statement that writes at most once a day. */
 export async function selectSeenDevice(db: Db, owner: Buffer, deviceId: string): Promise<DeviceRow | undefined> {
   const { rows } = await sql<DeviceRow>`
     WITH seen AS (
@@ -62,7 +62,10 @@ export async function selectSeenDevice(db: Db, owner: Buffer, deviceId: string):
   return rows[0];
 }
 
-/** Marks the devices with these tags as seen, once a day; one that somebody is at is being marked, or going. */
+/**
+ * Marks the devices with these tags as seen, at most once a day; skips rows that another transaction has locked to mark
+ * or delete them.
+ */
 export async function updateSeen(db: Db, tags: readonly Buffer[]): Promise<void> {
   await sql`
     UPDATE devices SET last_seen_at = ${today}, inactive_since = NULL
@@ -72,9 +75,9 @@ export async function updateSeen(db: Db, tags: readonly Buffer[]): Promise<void>
       FOR UPDATE SKIP LOCKED))`.execute(db);
 }
 
-/** Flags at most `rowsMax` devices that nobody has seen for `days`. @returns how many. */
+/** Flags at most `rowsMax` devices without activity for `days` days. @returns how many. */
 export async function flagUnseen(tx: Tx, days: number, rowsMax: number): Promise<number> {
-  const { isExpired } = flaggable(days);
+  const { isExpired } = inactiveDevices(days);
   const { numAffectedRows } = await sql`
     UPDATE devices SET inactive_since = ${today}
     WHERE device_id = ANY (ARRAY (
@@ -84,7 +87,7 @@ export async function flagUnseen(tx: Tx, days: number, rowsMax: number): Promise
 
 /** Deletes at most `rowsMax` devices that were flagged `days` ago. @returns their tags. */
 export async function deleteFlagged(tx: Tx, days: number, rowsMax: number): Promise<Buffer[]> {
-  const { isExpired } = removable(days);
+  const { isExpired } = removableDevices(days);
   const { rows } = await sql<{ tag: Buffer }>`
     DELETE FROM devices
     WHERE device_id = ANY (ARRAY (
@@ -115,11 +118,11 @@ export interface DeviceToStore {
   readonly uuidTag: Buffer | null;
   readonly sealedDevice: Buffer;
   readonly sealedDid: Buffer;
-  /** The conversations it waits for, if it is new to them; undefined leaves what is stored. */
+  /** The sealed conversations that the device waits for; undefined keeps the stored value. */
   readonly sealedWaiting: Buffer | undefined;
 }
 
-/** Inserts a device, or rewrites the row that has its id. */
+/** Inserts a device, or updates the row with its id. */
 export async function upsertDevice(tx: Tx, device: DeviceToStore, bucketSeconds: number): Promise<void> {
   const registeredAt = bucketedNow(bucketSeconds);
   const values = {
@@ -141,7 +144,7 @@ export async function upsertDevice(tx: Tx, device: DeviceToStore, bucketSeconds:
     .execute();
 }
 
-/** A device that waits to be added to conversations, with the values that say to which. */
+/** A device that waits to be added to conversations, with its sealed values. */
 export interface WaitingRow {
   readonly deviceId: string;
   readonly owner: Buffer;
@@ -152,7 +155,10 @@ export interface WaitingRow {
   readonly waitingSince: Date;
 }
 
-/** Which devices to look for: of these owners, with this id, or all that have waited since `since`. */
+/**
+ * Which waiting devices: those of these owners, the one with this id, or all that have waited since `since` at the
+ * earliest.
+ */
 export type WaitingQuery =
   | { readonly owners: readonly Buffer[] }
   | { readonly deviceId: string }
@@ -177,7 +183,7 @@ export async function selectWaiting(db: Db, query: WaitingQuery, waitDays: numbe
   );
 }
 
-/** Takes the lists off devices that have waited for `waitDays`. */
+/** Deletes the waiting lists of devices that have waited for `waitDays`. @returns how many, at most `rowsMax`. */
 export async function clearWaiting(db: Db, batch: { waitDays: number; rowsMax: number }): Promise<number> {
   const result = await db
     .updateTable('devices')
@@ -196,7 +202,7 @@ export async function clearWaiting(db: Db, batch: { waitDays: number; rowsMax: n
   return Number(result.numUpdatedRows);
 }
 
-/** Stores or removes the push token of a device, which is thereby marked as seen. */
+/** Stores or deletes the push token of a device and marks the device as seen. */
 export async function updatePushToken(
   db: Db,
   device: { owner: Buffer; deviceId: string },

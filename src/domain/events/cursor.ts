@@ -2,21 +2,22 @@ import { SealError } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { LogPosition } from './event.ts';
 
-/** A place in the log as clients hold it: sealed, so that it tells nothing of the service's traffic. */
+/** A log position in a client's cursor; sealed, so that it reveals nothing about the service's traffic. */
 export interface EventCursor extends LogPosition {
-  /** When the event was received; older than the retention means that events may be missing behind it. */
+  /** When the event was received; if that is longer ago than the retention, later events may have expired. */
   readonly receivedAtMs: number;
 }
 
-/** The generation of the database: its cursors mean nothing in another one. */
+/** Encodes and decodes cursors of one database generation; a restored database has a new generation. */
 export interface CursorCodec {
   encode(cursor: EventCursor): string;
-  /** Undefined for cursors that are not ours, or of another generation of the database. */
+  /** Undefined for text that is not a cursor of this service, or is one of another database generation. */
   decode(text: string): EventCursor | undefined;
 }
 
 const headSizeBytes = 8 + 8 + 8;
 
+/** @param generation the database's cursor generation, which is bound into every cursor. */
 export function createCursorCodec(privacy: Privacy, generation: Buffer): CursorCodec {
   return {
     encode(cursor) {

@@ -1,4 +1,4 @@
-/** What an event row tells; the numbers are stored. */
+/** Kinds of events, as stored. */
 export const eventKinds = {
   message: 1,
   joined: 2,
@@ -10,14 +10,14 @@ export const eventKinds = {
 } as const;
 export type EventKind = (typeof eventKinds)[keyof typeof eventKinds];
 
-/** A place in the event log: the order is (position, group id, event number), the same on every server. */
+/** A log position; the order is (position, group id, event number), the same on every server. */
 export interface LogPosition {
   readonly position: number;
   readonly groupId: Buffer;
   readonly eventNo: number;
 }
 
-/** The minimal envelope as stored. */
+/** A row of `events`: it refers to a message by `seq`, and has no content. */
 export interface EventRow extends LogPosition {
   readonly receivedAt: Date;
   readonly kind: number;
@@ -26,12 +26,12 @@ export interface EventRow extends LogPosition {
   readonly sealedDid: Buffer | null;
 }
 
-/** Negative, zero or positive as `a` stands before, at or after `b` in the log. */
+/** Negative, zero or positive when `a` is before, equal to or after `b` in the log. */
 export function compareLogPositions(a: LogPosition, b: LogPosition): number {
   return a.position - b.position || Buffer.compare(a.groupId, b.groupId) || a.eventNo - b.eventNo;
 }
 
-/** The place before every event at `position`. */
+/** The log position before every event at `position`. */
 export function positionBefore(position: number): LogPosition {
   return { position, groupId: Buffer.alloc(0), eventNo: 0 };
 }

@@ -1,7 +1,7 @@
 import type { Sql } from '#storage/connection/database.ts';
 import { createPartitionsAhead } from '#storage/expiry/partitions.ts';
 
-/** Makes the partitions that messages and events of the days to come need. @returns how many were made. */
+/** Creates the partitions for messages and events of the next days. @returns how many were created. */
 export async function preparePartitions(
   deps: { sql: Sql },
   retention: { messageTtlDays: number; eventTtlDays: number },

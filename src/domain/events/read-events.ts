@@ -3,7 +3,7 @@ import type { EventRow, LogPosition } from './event.ts';
 import { selectGeneration, selectLogEnd, selectReplay, selectTail } from './store.ts';
 import type { Message } from '#domain/messages/message.ts';
 import { openMessage } from '#domain/messages/list-messages.ts';
-import { selectMessagesBySeq } from '#domain/messages/select-messages.ts';
+import { readMessagesBySeq } from '#domain/messages/read-messages-by-seq.ts';
 import type { MessageRow } from '#domain/messages/message-row.ts';
 import { readWarnings, warningKey } from '#domain/warnings/read-warnings.ts';
 import type { Warning } from '#domain/warnings/warning.ts';
@@ -11,18 +11,18 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Sql } from '#storage/connection/database.ts';
 import { assertRestoreFinished } from '#storage/schema/finish-restore.ts';
 
-/** What membership events say happened (lexicon `membershipChangeEvent`). */
+/** The change of a membership event (lexicon `membershipChangeEvent`). */
 export type MembershipAction = 'joined' | 'left' | 'removed';
 
-/** What a person who lost the group's state asks the members for. */
+/** Requests to the members from a person who lost the group's state. */
 export type HelpKind = 'groupInfoRefreshRequested' | 'readditionRequested';
 
-/** An event with what a subscriber is told of it. */
+/** An event with its content, as subscribers get it. */
 export type StreamEvent = LogPosition & { readonly receivedAt: Date } & (
     | { readonly kind: 'message'; readonly message: Message }
     | { readonly kind: 'membership'; readonly did: string; readonly action: MembershipAction; readonly epoch: number }
     | { readonly kind: HelpKind; readonly did: string }
-    /** For `did` alone. */
+    /** Only sent to `did`. */
     | { readonly kind: 'warning'; readonly did: string; readonly warning: Warning }
   );
 
@@ -38,8 +38,9 @@ const helpKinds: ReadonlyMap<number, HelpKind> = new Map([
 ]);
 
 /**
- * The log after `after`, which is a place that was read before. `isHeld`: more positions were taken, by transactions that are not over
- * or that wrote nothing. With gaps `pass` the latter are found out, which costs more; with `await` both are waited for.
+ * Reads final events after `after`, which is the position of an event that was read before. `isHeld`: later positions
+ * were taken by transactions that are still open or that wrote no event. With gaps `pass` the latter are skipped, which
+ * costs more; with `await` the page ends before both.
  */
 export async function readTail(
   deps: { sql: Sql },
@@ -49,7 +50,10 @@ export async function readTail(
   return selectTail(deps.sql, after, page);
 }
 
-/** The events of some conversations in a range of the log that ends at a place which was read. */
+/**
+ * Reads unexpired events of some conversations after `after` and up to `upTo`, which is a position that was read
+ * before.
+ */
 export async function readReplay(
   deps: { sql: Sql; eventTtlDays: number },
   range: { groupIds: readonly Buffer[]; after: LogPosition; upTo: LogPosition; limit: number },
@@ -57,48 +61,54 @@ export async function readReplay(
   return selectReplay(deps.sql, { ...range, ttlDays: deps.eventTtlDays });
 }
 
-/** The end of the log now: every event up to here is visible and final, and whatever is committed later comes after it. */
+/**
+ * Reads the present end of the log: every event up to it is visible and final, and events that are committed later come
+ * after it.
+ */
 export async function readLogEnd(deps: { sql: Sql }): Promise<LogPosition> {
   return positionBefore((await selectLogEnd(deps.sql)) + 1);
 }
 
 /**
- * The database's cursor generation, made by the first migration.
- * @throws ConfigError when the database was restored from a dump and nobody has finished that.
+ * Reads the database's cursor generation, made by the first migration.
+ * @throws ConfigError when the database was restored from a dump and the restore is not finished.
  */
 export async function readCursorGeneration(deps: { sql: Sql }): Promise<Buffer> {
   await assertRestoreFinished(deps.sql);
   return selectGeneration(deps.sql);
 }
 
-/** The person a membership event is about, or undefined for other events. */
+/** Opens the DID in an event about a person; undefined for events of messages. */
 export function personOf(privacy: Privacy, row: EventRow): string | undefined {
   return row.sealedDid === null
     ? undefined
     : privacy.unsealText('event-did', [row.groupId, row.eventNo], row.sealedDid);
 }
 
-/** What rows came to: `openedRows` of them, from the front, are in `events`; the others are to be opened next. */
+/** The events of the first `openedRows` rows; the caller opens the other rows next. */
 export interface OpenedEvents {
   readonly events: readonly StreamEvent[];
   readonly openedRows: number;
 }
 
-/** Bodies held at once; the first message always comes, however large. */
+/** The total size of bodies that are opened at once, at most; the first message is opened at any size. */
 const openSizeBytesMax = 4_194_304;
 
-/** Whether `did` may hear of the event at all, given that they are entitled to those of the conversation. */
+/** Whether the event is for `did`, who may read the conversation's events: a warning is only for the warned person. */
 export function concerns(event: StreamEvent, did: string): boolean {
   return event.kind !== 'warning' || event.did === did;
 }
 
-/** Joins rows with their messages, as many as fit; an event whose message or warning has expired is left out. The order stays. */
+/**
+ * Adds messages and warnings to event rows, up to a total size, in the same order. Events whose message or warning has
+ * expired are left out.
+ */
 export async function openEvents(
   deps: { sql: Sql; privacy: Privacy },
   rows: readonly EventRow[],
 ): Promise<OpenedEvents> {
   const ofMessages = rows.filter((row) => row.kind === eventKinds.message && row.seq !== null);
-  const messages = await selectMessagesBySeq(deps, {
+  const messages = await readMessagesBySeq(deps, {
     groupIds: ofMessages.map((row) => row.groupId),
     seqs: ofMessages.map((row) => row.seq ?? 0),
     sizeBytesMax: openSizeBytesMax,
@@ -124,16 +134,16 @@ function eventOf(
   { message, warning }: { message: MessageRow | undefined; warning: Warning | undefined },
 ): StreamEvent | undefined {
   const { position, groupId, eventNo, receivedAt } = row;
-  const place = { position, groupId, eventNo, receivedAt };
+  const logPosition = { position, groupId, eventNo, receivedAt };
   const action = actions.get(row.kind);
   const did = personOf(privacy, row);
   if (action !== undefined && did !== undefined) {
-    return { ...place, kind: 'membership', did, action, epoch: row.epoch ?? 0 };
+    return { ...logPosition, kind: 'membership', did, action, epoch: row.epoch ?? 0 };
   }
   const help = helpKinds.get(row.kind);
-  if (help !== undefined && did !== undefined) return { ...place, kind: help, did };
-  if (warning !== undefined && did !== undefined) return { ...place, kind: 'warning', did, warning };
-  return message && { ...place, kind: 'message', message: openMessage(privacy, message) };
+  if (help !== undefined && did !== undefined) return { ...logPosition, kind: help, did };
+  if (warning !== undefined && did !== undefined) return { ...logPosition, kind: 'warning', did, warning };
+  return message && { ...logPosition, kind: 'message', message: openMessage(privacy, message) };
 }
 
 function messageKey(groupId: Buffer, seq: number): string {

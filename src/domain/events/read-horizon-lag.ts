@@ -1,13 +1,16 @@
 import type { Sql } from '#storage/connection/database.ts';
 
-/** The writer that has held back events for longest. */
+/** The oldest open transaction that has taken a log position; later events are not delivered before it ends. */
 export interface HorizonLag {
   readonly lagMs: number;
-  /** Of its connection to Postgres; 0 for none, and for a prepared transaction. */
+  /** The process id of its Postgres connection; 0 if there is no such transaction, or if it is a prepared one. */
   readonly pid: number;
 }
 
-/** How long the oldest open transaction that has taken a position has kept later events back. Other transactions keep nothing back. */
+/**
+ * Reads how long the oldest open transaction with a log position has delayed later events; other transactions delay
+ * none.
+ */
 export async function readHorizonLag(deps: { sql: Sql }): Promise<HorizonLag> {
   const rows = await deps.sql<HorizonLag[]>`
     SELECT extract(epoch FROM clock_timestamp() - x.since)::float8 * 1000 AS "lagMs", x.pid

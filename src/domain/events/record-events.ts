@@ -3,7 +3,7 @@ import type { Tx } from '#storage/connection/database.ts';
 import type { EventKind } from './event.ts';
 import { advanceCounters, insertEvents } from './store.ts';
 
-/** An event to write: of a stored message, or about a person. */
+/** An event to write: `seq` for a stored message, `did` for an event about a person. */
 export interface EventToRecord {
   readonly kind: EventKind;
   readonly seq?: number;
@@ -11,8 +11,8 @@ export interface EventToRecord {
 }
 
 /**
- * Moves the conversation's counters and writes its events at one position; `tx` holds the conversation's lock. Events are
- * numbered from `firstEvent` on.
+ * Updates the conversation's counters and writes its events at one log position, numbered from `firstEvent` on; `tx`
+ * holds the conversation's lock.
  */
 export async function recordEvents(
   deps: { privacy: Privacy; timeBucketSeconds: number },

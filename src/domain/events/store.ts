@@ -35,7 +35,10 @@ export async function insertEvents(
     .execute();
 }
 
-/** Moves the counters of a conversation whose lock `tx` holds. @returns the position of this transaction's events (migrations/0017). */
+/**
+ * Updates the counters of a conversation whose lock `tx` holds.
+ * @returns the log position of this transaction's events (migrations/0017).
+ */
 export async function advanceCounters(
   tx: Tx,
   groupId: Buffer,
@@ -67,7 +70,9 @@ interface TailRow {
   readonly sealedDid: Buffer | null;
 }
 
-/** The events after `after` that are final: none can appear at or before the last of these (migrations/0017). */
+/**
+ * Selects the final events after `after`: no event can appear later at or before the last of them (migrations/0017).
+ */
 export async function selectTail(
   sql: Sql,
   after: LogPosition,
@@ -86,13 +91,13 @@ export async function selectTail(
   };
 }
 
-/** The position of the last final event, or 0. */
+/** Selects the position of the last final event; 0 without events. */
 export async function selectLogEnd(sql: Sql): Promise<number> {
   const rows = await sql<{ position: number }[]>`SELECT log_end() AS position`;
   return rows[0]?.position ?? 0;
 }
 
-/** Events of `groupIds` after `after` and up to `upTo`, both in log order; everything up to `upTo` is final. */
+/** Selects the events of `groupIds` after `after` and up to `upTo` in log order; the log must be final up to `upTo`. */
 export async function selectReplay(
   sql: Sql,
   range: { groupIds: readonly Buffer[]; after: LogPosition; upTo: LogPosition; ttlDays: number; limit: number },
@@ -112,6 +117,7 @@ export async function selectReplay(
     ORDER BY e.position, e.group_id, e.event_no LIMIT ${range.limit}`;
 }
 
+/** Selects the database's cursor generation, 16 bytes. */
 export async function selectGeneration(sql: Sql): Promise<Buffer> {
   const rows = await sql<{ generation: Buffer }[]>`SELECT generation FROM cursor_generation`;
   return rows[0]?.generation ?? Buffer.alloc(16);

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
-/** Answers that nobody can be given any more. */
+/** Stored results that are no longer returned. */
 export const expiredIdempotencyKeys: ExpiringRows = {
   table: 'idempotency_keys',
   isExpired: sql<boolean>`expires_at <= now()`,

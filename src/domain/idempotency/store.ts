@@ -4,9 +4,10 @@ import type { Tx } from '#storage/connection/database.ts';
 import type { KeyDigest } from './idempotency-key.ts';
 
 /**
- * Takes keys for this transaction, in digest order so that two batches cannot deadlock. The primary key makes a duplicate in
- * flight wait here until the first ends: after its commit the key counts as taken, after its rollback it is free.
- * @returns those that were free or had expired, in hex.
+ * Inserts keys in this transaction, in digest order so that two batches cannot deadlock. Because of the primary key, a
+ * concurrent duplicate waits here until the first transaction ends: after its commit the key is taken, after its
+ * rollback it is free.
+ * @returns the keys that were free or had expired, in hex.
  */
 export async function takeKeys(
   tx: Tx,
@@ -41,24 +42,24 @@ export async function takeKeys(
   return new Set(rows.map(({ digest }) => digest.toString('hex')));
 }
 
-export interface RememberedAnswer {
+export interface StoredResult {
   readonly digest: Buffer;
   readonly inputDigest: Buffer;
-  readonly sealedAnswer: Buffer | null;
+  readonly sealedResult: Buffer | null;
 }
 
-/** Keys that `takeKeys` did not get: it holds their rows, so that they are there and stay as they are. */
-export async function selectAnswers(tx: Tx, digests: readonly Buffer[]): Promise<RememberedAnswer[]> {
+/** The rows of keys that `takeKeys` did not insert; its upsert locked them, so they exist and cannot change. */
+export async function selectResults(tx: Tx, digests: readonly Buffer[]): Promise<StoredResult[]> {
   if (digests.length === 0) return [];
   return tx
     .selectFrom('idempotency_keys')
-    .select(['digest', 'input_digest as inputDigest', 'sealed_answer as sealedAnswer'])
+    .select(['digest', 'input_digest as inputDigest', 'sealed_answer as sealedResult'])
     .where('digest', 'in', [...digests])
     .execute();
 }
 
-export async function updateAnswer(tx: Tx, digest: Buffer, sealedAnswer: Buffer): Promise<void> {
-  await tx.updateTable('idempotency_keys').set({ sealed_answer: sealedAnswer }).where('digest', '=', digest).execute();
+export async function updateResult(tx: Tx, digest: Buffer, sealedResult: Buffer): Promise<void> {
+  await tx.updateTable('idempotency_keys').set({ sealed_answer: sealedResult }).where('digest', '=', digest).execute();
 }
 
 export async function deleteKeys(tx: Tx, digests: readonly Buffer[]): Promise<void> {

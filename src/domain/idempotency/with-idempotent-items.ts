@@ -3,17 +3,18 @@ import type { AppError } from '#platform/errors.ts';
 import type { Tx } from '#storage/connection/database.ts';
 import { keyDigestOf } from './idempotency-key.ts';
 import type { IdempotentCall, KeyDigest } from './idempotency-key.ts';
-import { deleteKeys, selectAnswers, takeKeys } from './store.ts';
+import { deleteKeys, selectResults, takeKeys } from './store.ts';
 import type { IdempotencyDeps } from './with-idempotency.ts';
 
-/** What became of an item: undefined when it is done. */
+/** The outcome of an item: undefined for success. */
 type ItemOutcome = AppError | undefined;
 
 /**
- * As `withIdempotency`, for the items of a batch, each with a key of its own: an item that was done before is done, and not run
- * again. Items that end with an error are not remembered.
- * @param run gets the positions of the items that are to be run, and answers in their order.
- * @returns the outcomes in the order of `calls`; IdempotencyKeyReused for an item whose key came with another input before.
+ * As `withIdempotency`, for the items of a batch with one key each: an item that succeeded before counts as successful
+ * and does not run again. The outcomes of failed items are not stored.
+ * @param run gets the positions of the items to run, and returns their outcomes in the same order.
+ * @returns the outcomes in the order of `calls`; IdempotencyKeyReused for an item whose key was used with another input
+ * before.
  */
 export async function withIdempotentItems(
   deps: IdempotencyDeps,
@@ -32,23 +33,23 @@ export async function withIdempotentItems(
     return first.isTaken ? 'run' : undefined;
   });
   const positions = outcomes.flatMap((outcome, position) => (outcome === 'run' ? [position] : []));
-  const fresh = await run(positions);
-  const done = new Map(positions.map((position, index) => [position, fresh[index]]));
+  const newOutcomes = await run(positions);
+  const outcomeByPosition = new Map(positions.map((position, index) => [position, newOutcomes[index]]));
   const failed = positions.flatMap((position) => {
     const key = keys[position];
-    return key !== undefined && done.get(position) !== undefined ? [key.digest] : [];
+    return key !== undefined && outcomeByPosition.get(position) !== undefined ? [key.digest] : [];
   });
   await deleteKeys(tx, failed);
-  return outcomes.map((outcome, position) => (outcome === 'run' ? done.get(position) : outcome));
+  return outcomes.map((outcome, position) => (outcome === 'run' ? outcomeByPosition.get(position) : outcome));
 }
 
 interface KnownKey {
   readonly inputDigest: Buffer;
-  /** By this transaction. */
+  /** Whether this transaction inserted the key. */
   readonly isTaken: boolean;
 }
 
-/** Every distinct key with the input that it came with first. */
+/** Every distinct key with the input of its first use. */
 async function takeAll(
   deps: IdempotencyDeps,
   tx: Tx,
@@ -62,7 +63,7 @@ async function takeAll(
   const taken = await takeKeys(tx, [...distinct.values()], deps);
   const others = [...distinct].filter(([id]) => !taken.has(id)).map(([, { digest }]) => digest);
   const known = new Map<string, KnownKey>();
-  for (const { digest, inputDigest } of await selectAnswers(tx, others)) {
+  for (const { digest, inputDigest } of await selectResults(tx, others)) {
     known.set(digest.toString('hex'), { inputDigest, isTaken: false });
   }
   for (const id of taken) {

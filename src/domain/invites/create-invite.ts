@@ -33,9 +33,10 @@ export interface InviteDeps {
 }
 
 /**
- * Makes an invite: whoever shows the hash of its secret may join by external commit. For admins, or every member if the policy
- * says so.
- * @throws AppError InvalidPSKHash, ConvoNotFound, NotMember, NotAdmin, PolicyViolation, TooManyInvites, IdempotencyKeyReused.
+ * Creates an invite: a client that presents the hash of its secret may join by external commit. Allowed for admins, and
+ * for every member if the policy says so.
+ * @throws AppError InvalidPSKHash, ConvoNotFound, NotMember, NotAdmin, PolicyViolation, TooManyInvites,
+ * IdempotencyKeyReused.
  */
 export async function createInvite(deps: InviteDeps, caller: Caller, input: InviteToCreate): Promise<Invite> {
   const pskHash = decodePskHash(input.pskHash);
@@ -63,7 +64,7 @@ async function createInTransaction(
   const policy = await loadPolicy(tx, groupId);
   if (policy.adminOnlyInvites && membership.role !== roles.admin) throw domainError('NotAdmin');
   if (!policy.allowInvites) throw domainError('PolicyViolation');
-  await makeRoom(tx, groupId);
+  await ensureInviteCapacity(tx, groupId);
   const inviteId = newUuid();
   const details: InviteDetails = {
     pskHash: input.secret.toString('hex'),
@@ -86,7 +87,7 @@ async function createInTransaction(
   return openInvite(privacy, row);
 }
 
-async function makeRoom(tx: Tx, groupId: Buffer): Promise<void> {
+async function ensureInviteCapacity(tx: Tx, groupId: Buffer): Promise<void> {
   if ((await countInvites(tx, groupId)) < limits.invitesPerConversationMax) return;
   await deleteEnded(tx, groupId);
   if ((await countInvites(tx, groupId)) >= limits.invitesPerConversationMax) throw domainError('TooManyInvites');

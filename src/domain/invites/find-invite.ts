@@ -5,8 +5,9 @@ import { openInviteDetails } from './open-invite.ts';
 import { selectUsable } from './store.ts';
 
 /**
- * An invite that one of these PSK hashes opens for this person: not revoked, expired or used up, and not for somebody else.
- * @returns its id. Exact when `db` is a transaction that holds the conversation's lock.
+ * An invite with one of these PSK hashes that this person may use: not revoked, expired or used up, and not for another
+ * person.
+ * @returns its id. Exact when `db` is a transaction that has the conversation's lock.
  */
 export async function findInvite(
   deps: { db: Db; privacy: Privacy },

@@ -11,7 +11,8 @@ import { openInvite } from './open-invite.ts';
 import { selectInvites } from './store.ts';
 
 /**
- * The conversation's invites, newest first: all of them for admins, their own for members whom the policy lets make some.
+ * The conversation's invites, newest first: all for admins; for members that the policy allows to create invites, their
+ * own.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin.
  */
 export async function listInvites(

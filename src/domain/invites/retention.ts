@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 /**
- * Invites that ended `ttlDays` ago: until then admins can see what became of them. Of one that was used up the end is not
- * known, so its creation counts.
+ * Invites that ended `ttlDays` ago, so that admins can see their outcome until then. The time when an invite was used
+ * up is not stored, so its creation time counts.
  */
 export function endedInvites(ttlDays: number): ExpiringRows {
   const keptFor = sql`make_interval(days => ${ttlDays}::integer)`;

@@ -4,29 +4,29 @@ import { domainError } from '#domain/domain-error.ts';
 import { roles } from '#domain/membership/member.ts';
 import type { Membership } from '#domain/membership/member.ts';
 import { isAppError } from '#platform/errors.ts';
+import { isUuid } from '#platform/ids.ts';
 import type { Tx } from '#storage/connection/database.ts';
 import type { InviteDeps } from './create-invite.ts';
 import { openInviteDetails } from './open-invite.ts';
 import { selectInvite, updateRevoked } from './store.ts';
 
-/** No conversation has an empty id. */
-const nowhere = Buffer.alloc(0);
-
-const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** An id that no conversation has. */
+const unknownGroupId = Buffer.alloc(0);
 
 /**
- * Takes an invite back; whoever has joined with it stays. For admins, and for the member who made it.
- * @throws AppError InviteNotFound, the same for invites of conversations that the caller is not in; NotAdmin, AlreadyRevoked.
+ * Revokes an invite; members who joined with it stay. Allowed for admins and for the invite's creator.
+ * @throws AppError InviteNotFound, the same for invites of conversations that the caller is not in; NotAdmin,
+ * AlreadyRevoked.
  */
 export async function revokeInvite(deps: InviteDeps, caller: Caller, inviteId: string): Promise<void> {
   const { privacy, timeBucketSeconds: bucketSeconds } = deps;
-  if (!uuid.test(inviteId)) throw domainError('InviteNotFound');
+  if (!isUuid(inviteId)) throw domainError('InviteNotFound');
   await deps.db.transaction().execute(async (tx) => {
     const found = await selectInvite(tx, inviteId);
-    // Without one the membership is looked up all the same, so that both refusals take as long.
-    const groupId = found?.groupId ?? nowhere;
+    // Checks the membership also for an unknown invite, so that both refusals take the same time.
+    const groupId = found?.groupId ?? unknownGroupId;
     const membership = await lockOrHide(deps, tx, caller, groupId);
-    // Read again: the lock may have been waited for.
+    // Read again, because the invite may have changed during the wait for the lock.
     const invite = await selectInvite(tx, inviteId);
     if (invite === undefined) throw domainError('InviteNotFound');
     const isOwn = openInviteDetails(privacy, invite).createdByDid === caller.did;
@@ -37,7 +37,7 @@ export async function revokeInvite(deps: InviteDeps, caller: Caller, inviteId: s
   });
 }
 
-/** The call names no conversation, so those outside of it must not learn that there is one. */
+/** The call names no conversation, so non-members get InviteNotFound and cannot learn that the invite exists. */
 async function lockOrHide(deps: InviteDeps, tx: Tx, caller: Caller, groupId: Buffer): Promise<Membership> {
   try {
     return (await lockConversation(deps, tx, caller, groupId)).membership;

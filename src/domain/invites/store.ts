@@ -39,7 +39,7 @@ export async function selectInvite(db: Db, inviteId: string): Promise<InviteRow 
   return db.selectFrom('invites').select(columns).where('invite_id', '=', inviteId).executeTakeFirst();
 }
 
-/** Invites with one of these secrets that are neither revoked nor expired nor used up, oldest first. */
+/** Invites with one of these secrets that are not revoked, expired or used up, oldest first. */
 export async function selectUsable(
   db: Db,
   groupId: Buffer,
@@ -66,7 +66,7 @@ export interface NewInvite {
   readonly maxUses: number | null;
 }
 
-/** The conversation's lock keeps two inserts from taking one number. */
+/** The conversation's lock prevents two inserts from using the same number. */
 export async function insertInvite(tx: Tx, row: NewInvite, bucketSeconds: number): Promise<InviteRow> {
   return tx
     .insertInto('invites')
@@ -97,7 +97,7 @@ export async function countInvites(tx: Tx, groupId: Buffer): Promise<number> {
   return Number(row.count);
 }
 
-/** Forgets the invites of a conversation that nobody can use any more. */
+/** Deletes the invites of a conversation that can no longer be used. */
 export async function deleteEnded(tx: Tx, groupId: Buffer): Promise<void> {
   await tx.deleteFrom('invites').where('group_id', '=', groupId).where(hasEnded).execute();
 }

@@ -1,7 +1,7 @@
 import type { Tx } from '#storage/connection/database.ts';
 import { updateUsed } from './store.ts';
 
-/** Counts a use of an invite that `findInvite` found under the conversation's lock, which `tx` still holds. */
+/** Counts one use of an invite that `findInvite` returned under the conversation's lock, which `tx` still has. */
 export async function useInvite(tx: Tx, inviteId: string): Promise<void> {
   await updateUsed(tx, inviteId);
 }

@@ -1,21 +1,21 @@
 import { removeExpired } from '#jobs/remove-expired.ts';
 import type { JobLease } from '#jobs/leases/lease.ts';
 import type { Db, Tx } from '#storage/connection/database.ts';
-import { deleteExpired, deleteSurplus, selectExpired, selectSurplus } from './past-packages.ts';
+import { deleteExpired, deleteSurplus, selectExpired, selectSurplus } from './expired-packages-store.ts';
 import { consumedKeyPackages } from './retention.ts';
 
 export interface CleanKeyPackagesDeps {
   readonly db: Db;
   readonly lease: JobLease;
-  /** One-time packages; last-resort ones are not counted. */
+  /** Limit for one-time packages; last-resort packages are not counted. */
   readonly keyPackagesPerDeviceMax: number;
   readonly consumedTtlHours: number;
 }
 
 /**
- * Removes packages past their time, those consumed a while ago, and the oldest above the kept number of a device; never the last
- * usable or last-resort package of a living device. Safe to run twice and on several workers at once: a row is deleted by whoever
- * comes first, and judged again then.
+ * Deletes expired packages, packages consumed more than `consumedTtlHours` ago, and the oldest available ones above
+ * `keyPackagesPerDeviceMax` of a device. The last usable one-time package and the last-resort package of a registered
+ * device stay. Safe to run twice and on several workers at once, because each DELETE checks its condition again.
  */
 export async function cleanKeyPackages(deps: CleanKeyPackagesDeps): Promise<{ removed: number }> {
   const { db, lease, keyPackagesPerDeviceMax, consumedTtlHours } = deps;
@@ -25,7 +25,7 @@ export async function cleanKeyPackages(deps: CleanKeyPackagesDeps): Promise<{ re
   return { removed: consumed.removed + expired + surplus };
 }
 
-/** Goes on past a batch of which nothing could be removed. */
+/** Deletes `refs` in batches; a batch in which no row can be deleted does not end the run. */
 async function removeFound(
   lease: JobLease,
   refs: Buffer[],

@@ -3,9 +3,11 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { keyPackageOwner, keyPackageStates, storedRef } from './key-package.ts';
 import { selectStates } from './store.ts';
-import { readUses } from './claiming/used-packages.ts';
+import { readDeferredUses } from './single-use/used-key-packages-store.ts';
 
-/** One of the caller's own packages among `refs`, one that is not used up if there is such; others' packages are passed over. */
+/**
+ * Finds one of the caller's own packages among `refs`, preferably an unused one; packages of other people are ignored.
+ */
 export async function findOwnKeyPackage(
   deps: { db: Db; privacy: Privacy },
   caller: Caller,
@@ -13,9 +15,9 @@ export async function findOwnKeyPackage(
 ): Promise<{ ref: Buffer; state: keyof typeof keyPackageStates } | undefined> {
   const owner = keyPackageOwner(deps.privacy, caller.did);
   const refOf = new Map(refs.map((ref) => [storedRef(deps.privacy, ref).toString('hex'), ref]));
-  const names = [...refOf.keys()].map((hex) => Buffer.from(hex, 'hex'));
-  const own = (await selectStates(deps.db, names)).filter((row) => row.owner.equals(owner));
-  const uses = await readUses(
+  const storedRefs = [...refOf.keys()].map((hex) => Buffer.from(hex, 'hex'));
+  const own = (await selectStates(deps.db, storedRefs)).filter((row) => row.owner.equals(owner));
+  const uses = await readDeferredUses(
     deps,
     own.map(({ ref }) => ref),
   );

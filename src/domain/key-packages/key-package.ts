@@ -3,37 +3,46 @@ import { required } from '#platform/errors.ts';
 import { unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 
-/** A package is handed out to one caller for good, and consumed with the Welcome that uses it (RFC 9420 section 10). */
+/**
+ * States, as stored: a package is handed out to one caller only, and consumed by the Welcome that uses it (RFC 9420
+ * section 10).
+ */
 export const keyPackageStates = { available: 1, handedOut: 2, consumed: 3 } as const;
 
-/** A package as handed to somebody who wants to add its owner (lexicon `keyPackageRef`). */
+/** A package that is handed out to a caller who wants to add its owner (lexicon `keyPackageRef`). */
 export interface HandedOutKeyPackage {
   readonly did: string;
   readonly ref: Buffer;
   readonly keyPackage: Buffer;
 }
 
-/** Whose packages these are; it stands in no other table. */
+/** The pseudonym of a package's owner; no other table has it. */
 export function keyPackageOwner(privacy: Privacy, did: string): Buffer {
   return privacy.pseudonym('key-package-owner', [], did);
 }
 
-/** Who got a package, scoped to its owner, so that one caller's claims of two people do not match. */
+/**
+ * The pseudonym of the caller who got a package; scoped to the owner, so that claims of two owners' packages cannot be
+ * linked.
+ */
 export function keyPackageClaimer(privacy: Privacy, owner: Buffer, callerDid: string): Buffer {
   return privacy.pseudonym('key-package-claimer', [owner], callerDid);
 }
 
-/** One MLS client of a person: the pseudonym of its signature key. Devices and key packages carry the same tag. */
+/** The pseudonym of a device's signature key; the rows of a device and of its key packages have the same tag. */
 export function deviceTag(privacy: Privacy, did: string, signatureKey: Uint8Array): Buffer {
   return privacy.pseudonym('device-tag', [did], signatureKey);
 }
 
-/** The name of a package's row. The KeyPackageRef itself is known to whoever once fetched the package. */
+/**
+ * The pseudonym under which a package is stored, because every caller who once claimed the package has its
+ * KeyPackageRef.
+ */
 export function storedRef(privacy: Privacy, ref: Uint8Array): Buffer {
   return privacy.pseudonym('key-package-ref', [], ref);
 }
 
-/** A stored package with the KeyPackageRef that is computed from it. */
+/** Opens a stored package and computes its KeyPackageRef. */
 export function openKeyPackage(
   privacy: Privacy,
   row: { readonly ref: Buffer; readonly cipherSuite: number; readonly sealedPackage: Buffer },

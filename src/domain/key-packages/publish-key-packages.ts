@@ -25,7 +25,7 @@ export interface PublishDeps {
   readonly timeBucketSeconds: number;
   readonly idempotencyTtlHours: number;
   readonly keyPackagesPerDeviceMax: number;
-  /** How long a package is kept that its owner does not use up; the last ones of a device are kept longer. */
+  /** How long an unused package is kept; the last ones of a device are kept longer. */
   readonly keyPackageTtlDays: number;
 }
 
@@ -35,26 +35,27 @@ export interface KeyPackageUpload {
   readonly bytes: Buffer;
   /** Lexicon name of the suite. */
   readonly cipherSuite: string;
-  /** When the owner wants it to expire; the package's own lifetime bounds it. */
+  /** The expiry that the owner chose; the end of the package's lifetime is its upper bound. */
   readonly expiresAtMs: number | undefined;
-  /** The tag of the device that the caller names; the package must be of its signature key. */
+  /** The tag of the device that the call names; the package must have the device's signature key. */
   readonly deviceTag?: Buffer | undefined;
   readonly idempotencyKey?: string | undefined;
 }
 
-/** A checked package and how to store it. */
+/** A checked package with the row to store. */
 interface PreparedPackage {
   readonly checked: CheckedKeyPackage;
   readonly row: NewKeyPackageRow;
 }
 
-/** What became of each upload, in the order given: undefined when it is stored. */
+/** The result of one upload: undefined when the package is stored. */
 export type PublishOutcome = AppError | undefined;
 
 /**
- * Checks and stores the caller's key packages one by one; a package that is already stored and unused counts as stored, and one
- * whose idempotency key was used with it also when it has been handed out since. `method` is the one that was called.
- * Errors of single packages come back as values: InvalidKeyPackage, InvalidCipherSuite, TooManyKeyPackages, IdempotencyKeyReused.
+ * Checks and stores the caller's key packages one by one. A package that is stored already and available counts as
+ * stored; with the same idempotency key it counts as stored in every state. `method` is the called method.
+ * @returns one result for each upload, in their order. Refusals of single packages are values: InvalidKeyPackage,
+ *   InvalidCipherSuite, TooManyKeyPackages, IdempotencyKeyReused.
  */
 export async function publishKeyPackages(
   deps: PublishDeps,
@@ -78,7 +79,7 @@ export async function publishKeyPackages(
   );
 }
 
-/** Stores packages that `prepareOrError` made; the outcomes keep their order. */
+/** Stores the results of `prepareOrError`. @returns one outcome for each, in their order. */
 async function storePrepared(
   deps: PublishDeps,
   prepared: readonly (PreparedPackage | AppError)[],
@@ -95,7 +96,7 @@ async function storePrepared(
     ),
   ]);
   const known = new Map(states.map((row) => [row.ref.toString('hex'), row]));
-  const room = await roomPerDevice(deps, ready);
+  const remaining = await remainingPerDevice(deps, ready);
   const rows: NewKeyPackageRow[] = [];
   const outcomes = prepared.map((item): PublishOutcome => {
     if (item instanceof AppError) return item;
@@ -106,9 +107,9 @@ async function storePrepared(
         : refusalFor('InvalidKeyPackage', 'usedBefore');
     }
     const tag = item.row.device_tag.toString('hex');
-    const left = room.get(tag) ?? 0;
+    const left = remaining.get(tag) ?? 0;
     if (left <= 0) return domainError('TooManyKeyPackages');
-    room.set(tag, left - 1);
+    remaining.set(tag, left - 1);
     rows.push(item.row);
     return undefined;
   });
@@ -117,8 +118,9 @@ async function storePrepared(
 }
 
 /**
- * Checks one upload against RFC 9420 and the caller's identity; used for publishing and for registering a device.
- * @param registered tags of the devices whose packages are accepted; any, if there are none.
+ * Checks one upload by the rules of RFC 9420 section 10.1 and compares it with the caller's identity; also used to
+ * register a device.
+ * @param registered tags of the devices whose packages are accepted; when empty, packages of every device are.
  */
 async function prepareOrError(
   deps: PublishDeps,
@@ -128,15 +130,17 @@ async function prepareOrError(
 ): Promise<PreparedPackage | AppError> {
   try {
     const prepared = await prepare(deps, caller, upload);
-    return refusalOfDevice(upload, prepared.row.device_tag, registered) ?? prepared;
+    return findDeviceMismatch(upload, prepared.row.device_tag, registered) ?? prepared;
   } catch (error) {
     if (error instanceof AppError) return error;
     throw error;
   }
 }
 
-/** A package is of use only to the MLS client that holds its signature key, so that another one's would leave the device without. */
-function refusalOfDevice(
+/**
+ * Refuses a package of another signature key than the device's, because only the MLS client with that key could use it.
+ */
+function findDeviceMismatch(
   { deviceTag: named }: KeyPackageUpload,
   tag: Buffer,
   registered: readonly Buffer[],
@@ -184,21 +188,25 @@ async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUplo
   };
 }
 
-/** Twice the kept number: the clean-up trims a device to the kept number, uploads may run ahead of it. */
-async function roomPerDevice(deps: PublishDeps, ready: readonly PreparedPackage[]): Promise<Map<string, number>> {
-  const room = new Map<string, number>();
+/**
+ * How many packages each device may still publish; twice `keyPackagesPerDeviceMax`, because the clean-up job deletes
+ * surplus ones later.
+ */
+async function remainingPerDevice(deps: PublishDeps, ready: readonly PreparedPackage[]): Promise<Map<string, number>> {
+  const remaining = new Map<string, number>();
   for (const { row } of ready) {
     const tag = row.device_tag.toString('hex');
-    if (room.has(tag)) continue;
+    if (remaining.has(tag)) continue;
     const stored = await countAvailable(deps.db, row.owner, row.device_tag);
-    room.set(tag, deps.keyPackagesPerDeviceMax * 2 - stored);
+    remaining.set(tag, deps.keyPackagesPerDeviceMax * 2 - stored);
   }
-  return room;
+  return remaining;
 }
 
 /**
- * All or nothing, for the first packages of the device with this tag.
- * @throws AppError InvalidKeyPackages when any of them cannot be stored, InvalidSignatureKey when one is of another device.
+ * Publishes all packages or none, when the device with this tag is registered.
+ * @throws AppError InvalidKeyPackages when a package cannot be stored, InvalidSignatureKey when one has another
+ *   device's key.
  */
 export async function publishAllOrNothing(
   deps: PublishDeps,
@@ -207,15 +215,15 @@ export async function publishAllOrNothing(
   tag: Buffer,
 ): Promise<void> {
   const prepared = await Promise.all(uploads.map((upload) => prepareOrError(deps, caller, upload, [])));
-  refuseFirst(prepared);
+  throwFirst(prepared);
   const isOther = (item: PreparedPackage | AppError): boolean =>
     !(item instanceof AppError || item.row.device_tag.equals(tag));
-  if (prepared.some(isOther)) throw refusalFor('InvalidSignatureKey', 'notOfKeyPackages');
-  refuseFirst(await storePrepared(deps, prepared));
+  if (prepared.some(isOther)) throw refusalFor('InvalidSignatureKey', 'otherThanKeyPackages');
+  throwFirst(await storePrepared(deps, prepared));
 }
 
-/** @throws AppError InvalidKeyPackages with the place of the first refusal in the list, and its text. */
-function refuseFirst(outcomes: readonly unknown[]): void {
+/** @throws AppError InvalidKeyPackages with the index and the text of the first refusal in the list. */
+function throwFirst(outcomes: readonly unknown[]): void {
   for (const [index, outcome] of outcomes.entries()) {
     if (outcome instanceof AppError) {
       throw refusalWithText('InvalidKeyPackages', `input.keyPackages[${index}]: ${outcome.message}`);

@@ -7,11 +7,13 @@ import { keyPackageOwner } from './key-package.ts';
 import { selectAvailableCounts } from './store.ts';
 import type { AvailableCountRow } from './store.ts';
 
-/** Below this many available packages a client should publish more. */
+/** A client with fewer available packages than this should publish more. */
 export const replenishThreshold = 5;
 const hourMs = 3_600_000;
 
-/** The caller's stock of key packages (lexicon getKeyPackageStats); used means handed out or consumed. */
+/**
+ * The caller's available key packages and their use (lexicon `getKeyPackageStats`); consumed means handed out or used.
+ */
 export interface AvailableKeyPackages {
   readonly available: number;
   readonly threshold: number;
@@ -33,8 +35,8 @@ export async function reportAvailableKeyPackages(
   filter: { cipherSuite: string | undefined; deviceTag: Buffer | undefined },
 ): Promise<AvailableKeyPackages> {
   const { cipherSuite } = filter;
-  const stock = await selectAvailableCounts(deps.db, keyPackageOwner(deps.privacy, caller.did), filter.deviceTag);
-  const rows = stock.filter((row) => cipherSuite === undefined || cipherSuiteName(row.cipherSuite) === cipherSuite);
+  const counts = await selectAvailableCounts(deps.db, keyPackageOwner(deps.privacy, caller.did), filter.deviceTag);
+  const rows = counts.filter((row) => cipherSuite === undefined || cipherSuiteName(row.cipherSuite) === cipherSuite);
   const sum = (field: 'available' | 'used' | 'usedLastDay' | 'usedLastWeek'): number =>
     rows.reduce((total, row) => total + row[field], 0);
   const available = sum('available');
@@ -51,7 +53,7 @@ export async function reportAvailableKeyPackages(
     averageDailyConsumption: daily,
     ...(daily === 0 ? {} : { predictedDepletionDays: Math.floor(available / daily) }),
     ...(oldest === undefined ? {} : { oldestExpiresIn: formatDuration(oldest.getTime() - deps.clock.nowMs()) }),
-    ...(cipherSuite === undefined ? { byCipherSuite: rows.flatMap(suiteStock) } : {}),
+    ...(cipherSuite === undefined ? { byCipherSuite: rows.flatMap(countsOfSuite) } : {}),
   };
 }
 
@@ -62,12 +64,12 @@ function oldestExpiry(rows: readonly AvailableCountRow[]): Date | undefined {
     .sort((a, b) => a.getTime() - b.getTime())[0];
 }
 
-function suiteStock(row: AvailableCountRow): { cipherSuite: string; available: number; consumed: number }[] {
+function countsOfSuite(row: AvailableCountRow): { cipherSuite: string; available: number; consumed: number }[] {
   const cipherSuite = cipherSuiteName(row.cipherSuite);
   return cipherSuite === undefined ? [] : [{ cipherSuite, available: row.available, consumed: row.used }];
 }
 
-/** Whole days and hours, as public clients show it: "3d 4h". */
+/** Formats whole days and hours as public clients show them: "3d 4h". */
 function formatDuration(durationMs: number): string {
   const hours = Math.max(0, Math.floor(durationMs / hourMs));
   return `${Math.floor(hours / 24)}d ${hours % 24}h`;

@@ -2,9 +2,10 @@ import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 /**
- * Packages past the time that they are kept, but for what may be all that is left of a living device: in each suite its newest
- * last-resort package, and its newest one-time package as long as that can be used. Whether a package is handed out is another
- * question: only before the end of its own lifetime, since the others in a group refuse it afterwards (RFC 9420 section 7.3).
+ * Packages past their retention, except the last ones of a registered device: in each cipher suite its newest
+ * last-resort package, and its newest one-time package until the end of that package's lifetime. Packages are only
+ * handed out before the end of their lifetime, because members of a group refuse them afterwards (RFC 9420 section
+ * 7.3).
  */
 export const expiredKeyPackages: ExpiringRows = {
   table: 'key_packages',
@@ -19,7 +20,7 @@ export const expiredKeyPackages: ExpiringRows = {
           > (key_packages.expires_at > now(), key_packages.published_at, key_packages.ref)))`,
 };
 
-/** Packages whose Welcome arrived `ttlHours` ago; until then the same Welcome may be sent again. */
+/** Packages that a Welcome used more than `ttlHours` ago; until then the same Welcome may be sent again. */
 export function consumedKeyPackages(ttlHours: number): ExpiringRows {
   return {
     table: 'key_packages',
@@ -30,7 +31,7 @@ export function consumedKeyPackages(ttlHours: number): ExpiringRows {
   };
 }
 
-/** Packages that go with their devices: those that were not handed out. */
+/** Available packages of `devices`, which are deleted with them. */
 export function keyPackagesOf(devices: ExpiringRows): ExpiringRows {
   return {
     table: 'key_packages',

@@ -8,7 +8,10 @@ import { keyPackageStates } from './key-package.ts';
 
 export type NewKeyPackageRow = Omit<Insertable<KeyPackagesTable>, 'state' | 'published_at'>;
 
-/** Inserts packages that are new, in ref order so that two uploads of the same ones cannot deadlock; the primary key keeps one. */
+/**
+ * Inserts packages that are not stored yet, in the order of refs, so that two uploads of the same packages cannot
+ * deadlock.
+ */
 export async function insertKeyPackages(
   db: Db,
   rows: readonly NewKeyPackageRow[],
@@ -49,37 +52,38 @@ export async function countAvailable(db: Db, owner: Buffer, tag: Buffer): Promis
   return Number(row.count);
 }
 
+/** A package that a claim handed out. */
 export interface ClaimedRow {
   readonly owner: Buffer;
   readonly ref: Buffer;
   readonly sealedPackage: Buffer;
-  /** Whether a one-time package has left the stock; false for the last-resort package and for a repeated claim. */
-  readonly fresh: boolean;
+  /** Whether the claim handed out a one-time package; false for a last-resort package and for a repeated claim. */
+  readonly isNewClaim: boolean;
 }
 
 export interface ClaimRequest {
   readonly owners: readonly Buffer[];
-  /** `claimers[i]` is the caller towards `owners[i]`. */
+  /** `claimers[i]` is the caller's claimer pseudonym for `owners[i]`. */
   readonly claimers: readonly Buffer[];
   /** Whether one-time packages of `owners[i]` may be handed out. */
-  readonly inBudget: readonly boolean[];
+  readonly isWithinLimit: readonly boolean[];
   readonly cipherSuite: number;
   readonly devicesMax: number;
   readonly bucketSeconds: number;
-  /** Packages that are not given again. */
+  /** Packages with a deferred use, which are not returned again. */
   readonly used: readonly Buffer[];
 }
 
-/** Runs claim_key_packages of migrations/0018. */
+/** Runs the SQL function claim_key_packages (migrations/0018). */
 export async function claim(sql: Sql, request: ClaimRequest): Promise<ClaimedRow[]> {
   return sql<ClaimedRow[]>`
-    SELECT owner, ref, sealed_package AS "sealedPackage", fresh FROM claim_key_packages(
+    SELECT owner, ref, sealed_package AS "sealedPackage", fresh AS "isNewClaim" FROM claim_key_packages(
       ${byteaArray(request.owners)}::bytea[], ${byteaArray(request.claimers)}::bytea[],
-      string_to_array(${request.inBudget.join(',')}::text, ',')::boolean[], ${request.cipherSuite}::integer,
+      string_to_array(${request.isWithinLimit.join(',')}::text, ',')::boolean[], ${request.cipherSuite}::integer,
       ${request.devicesMax}::integer, ${request.bucketSeconds}::integer, ${byteaArray(request.used)}::bytea[])`;
 }
 
-/** Runs claim_device_key_package of migrations/0018, without regard to a budget. */
+/** Runs the SQL function claim_device_key_package (migrations/0018), without a claim limit. */
 export async function claimOfDevice(
   tx: Tx,
   request: {
@@ -92,13 +96,13 @@ export async function claimOfDevice(
   },
 ): Promise<Omit<ClaimedRow, 'owner'> | undefined> {
   const { rows } = await sql<Omit<ClaimedRow, 'owner'>>`
-    SELECT ref, sealed_package AS "sealedPackage", fresh FROM claim_device_key_package(
+    SELECT ref, sealed_package AS "sealedPackage", fresh AS "isNewClaim" FROM claim_device_key_package(
       ${request.owner}::bytea, ${request.claimer}::bytea, ${request.deviceTag}::bytea, ${request.cipherSuite}::integer,
       ${request.bucketSeconds}::integer, true, ${byteaArray(request.used)}::bytea[])`.execute(tx);
   return rows[0];
 }
 
-/** What a Welcome needs to know of a package. */
+/** The columns of a package that are checked when a Welcome uses it. */
 export interface ReadKeyPackage {
   readonly ref: Buffer;
   readonly owner: Buffer;
@@ -110,7 +114,7 @@ export interface ReadKeyPackage {
   readonly sealedDid: Buffer;
 }
 
-/** Without a lock. */
+/** Selects packages without a lock. */
 export async function selectByRefs(db: Db, refs: readonly Buffer[]): Promise<ReadKeyPackage[]> {
   if (refs.length === 0) return [];
   return db
@@ -129,7 +133,7 @@ export async function selectByRefs(db: Db, refs: readonly Buffer[]): Promise<Rea
     .execute();
 }
 
-/** Refs of packages that are handed out as far as their rows say, to anybody or to one of `claimers`. */
+/** Selects the refs of packages whose rows are in the state handed out, to one of `claimers` if they are given. */
 export async function selectHandedOut(
   db: Db,
   of: { owners: readonly Buffer[]; claimers?: readonly Buffer[]; deviceTag?: Buffer | undefined },
@@ -144,7 +148,7 @@ export async function selectHandedOut(
   return (await rows.execute()).map(({ ref }) => ref);
 }
 
-/** Counts of one owner's packages per suite. */
+/** Counts of one owner's packages of a cipher suite. */
 export interface AvailableCountRow {
   readonly cipherSuite: number;
   readonly available: number;
@@ -172,6 +176,7 @@ export async function selectAvailableCounts(
   return rows.rows;
 }
 
+/** Counts one owner's available packages by device tag, expired ones included. */
 export async function countAvailableByTag(db: Db, owner: Buffer): Promise<{ tag: Buffer; count: number }[]> {
   const rows = await db
     .selectFrom('key_packages')
@@ -183,6 +188,7 @@ export async function countAvailableByTag(db: Db, owner: Buffer): Promise<{ tag:
   return rows.map(({ tag, count }) => ({ tag, count: Number(count) }));
 }
 
+/** Counts the available, unexpired packages of several owners by device tag. */
 export async function countUsableByTag(db: Db, owners: readonly Buffer[]): Promise<{ tag: Buffer; count: number }[]> {
   const { rows } = await sql<{ tag: Buffer; count: number }>`
     SELECT device_tag AS tag, count(*)::integer AS count FROM key_packages
@@ -192,7 +198,10 @@ export async function countUsableByTag(db: Db, owners: readonly Buffer[]): Promi
   return rows;
 }
 
-/** Deletes what a device has left to give; packages on their way to a Welcome stay until they expire. */
+/**
+ * Deletes a device's available packages; packages that were handed out stay until they expire, because a Welcome may
+ * use them.
+ */
 export async function deleteAvailable(db: Db, owner: Buffer, tag: Buffer): Promise<number> {
   const result = await db
     .deleteFrom('key_packages')
@@ -204,8 +213,8 @@ export async function deleteAvailable(db: Db, owner: Buffer, tag: Buffer): Promi
 }
 
 /**
- * The same for devices of anybody. A package that somebody is at stays: waiting for it while others are locked could deadlock with
- * a claim of several people's packages.
+ * Deletes the available packages of devices of different owners. A package that another transaction has locked stays,
+ * because waiting for it could deadlock with a claim of several people's packages.
  */
 export async function deleteAvailableByTags(db: Db, tags: readonly Buffer[]): Promise<number> {
   const { numAffectedRows } = await sql`
@@ -223,7 +232,7 @@ export interface AvailableRow {
   readonly sealedPackage: Buffer;
 }
 
-/** In ref order, without a lock. */
+/** Selects a device's available packages in the order of refs, without a lock. */
 export async function selectAvailable(db: Db, owner: Buffer, tag: Buffer): Promise<AvailableRow[]> {
   return db
     .selectFrom('key_packages')
@@ -236,8 +245,9 @@ export async function selectAvailable(db: Db, owner: Buffer, tag: Buffer): Promi
 }
 
 /**
- * Deletes those of `refs` that are still available, locked in ref order; one that somebody claims meanwhile is waited for and then
- * stays. @returns which were deleted.
+ * Deletes those of `refs` that are still available. Rows are locked in the order of refs; a package that another
+ * transaction claims meanwhile stays.
+ * @returns the deleted refs.
  */
 export async function deleteAvailableByRefs(tx: Tx, refs: readonly Buffer[]): Promise<Buffer[]> {
   if (refs.length === 0) return [];

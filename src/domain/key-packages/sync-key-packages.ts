@@ -6,27 +6,32 @@ import type { Db } from '#storage/connection/database.ts';
 import { keyPackageOwner, openKeyPackage } from './key-package.ts';
 import { deleteAvailableByRefs, selectAvailable } from './store.ts';
 
-/** What a device has left to give after a sync, and what was withdrawn; references in lower-case hex. */
+/**
+ * A device's available packages after a sync (`remaining`) and the withdrawn ones (`orphaned`), as KeyPackageRefs in
+ * lower-case hex.
+ */
 export interface KeyPackageSync {
   readonly remaining: readonly string[];
   readonly orphaned: readonly string[];
 }
 
-/** A package of the device, by the name of its row and by its KeyPackageRef. */
+/** A package of the device, with the ref of its row and its KeyPackageRef. */
 interface OwnPackage {
-  readonly name: Buffer;
+  readonly storedRef: Buffer;
   readonly ref: Buffer;
   readonly lastResort: boolean;
   readonly sha256: string;
 }
 
 /**
- * Withdraws those available packages of one device whose private keys it no longer has. Packages that were handed out stay:
- * their Welcome may be on its way. Of Welcomes, only those made for a withdrawn last-resort package end with it.
+ * Withdraws the available packages of a device whose private keys the device no longer has. Packages that were handed
+ * out stay, because a Welcome may use them. Welcomes for a withdrawn last-resort package are ended.
  *
- * One transaction for both would join the packages to the conversations. The Welcomes are ended first, so that a repeated call
- * finds what a dead process left, and again afterwards, for those that came in between.
- * @param local.hashes what the device still has: KeyPackageRefs, or SHA-256 of the bytes as some clients count, in hex.
+ * Packages and Welcomes are changed in separate transactions, because one transaction would link the packages to
+ * conversations. Welcomes are ended first, so that a call after a crash can repeat it, and once more afterwards, for
+ * Welcomes that arrived in between.
+ * @param local.hashes the packages that the device still has, in hex: KeyPackageRefs, or SHA-256 of the bytes as some
+ *   clients send.
  */
 export async function syncKeyPackages(
   deps: { db: Db; privacy: Privacy; timeBucketSeconds: number },
@@ -41,15 +46,15 @@ export async function syncKeyPackages(
   const deleted = await deps.db.transaction().execute((tx) =>
     deleteAvailableByRefs(
       tx,
-      orphans.map(({ name }) => name),
+      orphans.map(({ storedRef }) => storedRef),
     ),
   );
   await endWelcomesOfPackages(deps, caller, reusable);
-  const gone = new Set(deleted.map((name) => name.toString('hex')));
-  const unlisted = new Set(orphans.map(({ name }) => name.toString('hex')));
+  const deletedRefs = new Set(deleted.map((storedRef) => storedRef.toString('hex')));
+  const orphanRefs = new Set(orphans.map(({ storedRef }) => storedRef.toString('hex')));
   return {
-    remaining: hexRefs(rows.filter(({ name }) => !unlisted.has(name.toString('hex')))),
-    orphaned: hexRefs(orphans.filter(({ name }) => gone.has(name.toString('hex')))),
+    remaining: hexRefs(rows.filter(({ storedRef }) => !orphanRefs.has(storedRef.toString('hex')))),
+    orphaned: hexRefs(orphans.filter(({ storedRef }) => deletedRefs.has(storedRef.toString('hex')))),
   };
 }
 
@@ -62,7 +67,7 @@ async function readAvailable(
   return rows.map((row) => {
     const { ref, keyPackage } = openKeyPackage(deps.privacy, row);
     const sha256 = createHash('sha256').update(keyPackage).digest('hex');
-    return { name: row.ref, ref, lastResort: row.lastResort, sha256 };
+    return { storedRef: row.ref, ref, lastResort: row.lastResort, sha256 };
   });
 }
 

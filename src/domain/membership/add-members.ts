@@ -17,8 +17,8 @@ import { memberStates, roles } from './member.ts';
 import { prepareCommit } from './commits/prepare-commit.ts';
 import type { PreparedCommit } from './commits/prepare-commit.ts';
 import { recordChange } from './commits/record-change.ts';
-import { requireMemberCapacity } from './members/check-member-limit.ts';
-import { memberPseudonym } from './members/require-member.ts';
+import { requireMemberCapacity } from './members/require-member-capacity.ts';
+import { memberPseudonym } from './members/member-pseudonym.ts';
 import { storeAttachments } from './commits/store-attachments.ts';
 import { selectMembership, selectMemberships } from './store.ts';
 
@@ -36,16 +36,16 @@ export interface MembershipDeps {
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
   readonly idempotencyTtlHours: number;
-  /** What the operator asks of all conversations. */
+  /** The handshake form that the operator requires in all conversations. */
   readonly handshakes: Handshakes;
-  /** Called after the commit, to wake subscribers. */
+  /** Called after the database commit, to notify subscribers. */
   readonly onEvents: () => void;
 }
 
 /**
- * Adds people, with the commit that adds their clients, its Welcome and the new GroupInfo in one transaction. People who are
- * members already may be named again, to add further devices of theirs. Somebody who blocks the caller cannot be added: there is no
- * key package of theirs for the caller.
+ * Adds people together with the commit that adds their clients, its Welcome and the new GroupInfo, in one transaction.
+ * Members may be listed again, to add further devices. A person who blocks the caller is refused with
+ * KeyPackageNotFound, because the caller cannot claim a key package of theirs.
  * @returns the epoch after the change.
  * @throws AppError ConvoNotFound, NotMember, InvalidCommit, EpochMismatch, InvalidWelcome, KeyPackageNotFound,
  *   InvalidGroupInfo, PolicyViolation, TooManyMembers, TooManyConversations, IdempotencyKeyReused.
@@ -57,7 +57,8 @@ export async function addMembers(
 ): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
   const call = { caller, method: 'addMembers', key: input.idempotencyKey, input } as const;
-  // Strangers cannot send the service to other people's servers; the lock below decides whether the call may be made.
+  // Block records are fetched from other servers for members only; the check under the lock below decides about the
+  // call.
   const membership = await selectMembership(deps.db, groupId, memberPseudonym(deps.privacy, groupId, caller.did));
   const isMember = membership?.state === memberStates.active;
   const blockers = await readKnownBlockers(deps, caller.did, isMember ? [...new Set(input.dids)] : []);
@@ -80,50 +81,58 @@ type CheckedAddition = Omit<MembersToAdd, 'groupInfo'> & {
 
 async function addInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, input: CheckedAddition): Promise<number> {
   const { groupId, dids, prepared, groupInfo } = input;
-  const room = await lockConversation(deps, tx, caller, groupId);
-  const { locked, membership } = room;
+  const conversation = await lockConversation(deps, tx, caller, groupId);
+  const { locked, membership } = conversation;
   if (prepared === undefined && input.welcome !== undefined) throw refusalFor('InvalidWelcome', 'noCommit');
-  const newcomers = await newcomersOf(deps, tx, groupId, dids);
-  const change = { method: 'addMembers', dids, newcomers } as const;
-  const verdict = await acceptMemberCommit(deps, tx, room, { caller, prepared, change, groupInfo });
-  if (verdict?.kind === 'retry') return verdict.epoch;
-  if (verdict === undefined && newcomers.length === 0) return locked.epoch;
-  if (newcomers.length > 0) await judgeNewcomers(tx, groupId, { ...input, newcomers, role: membership.role });
+  const nonMembers = await listNonMembers(deps, tx, groupId, dids);
+  const change = { method: 'addMembers', dids, nonMembers } as const;
+  const outcome = await acceptMemberCommit(deps, tx, conversation, { caller, prepared, change, groupInfo });
+  if (outcome?.kind === 'retry') return outcome.epoch;
+  if (outcome === undefined && nonMembers.length === 0) return locked.epoch;
+  if (nonMembers.length > 0) await requireMayAdd(tx, groupId, { ...input, nonMembers, role: membership.role });
   await storeAttachments(deps, tx, caller, {
     ...input,
     invited: input.dids,
-    epoch: verdict === undefined ? locked.epoch : locked.epoch + 1,
+    epoch: outcome === undefined ? locked.epoch : locked.epoch + 1,
   });
   return recordChange(deps, tx, locked, {
-    commit: verdict?.commit,
-    joined: newcomers.map((did) => ({ did, role: roles.member })),
+    commit: outcome?.commit,
+    joined: nonMembers.map((did) => ({ did, role: roles.member })),
     departed: [],
   });
 }
 
-/** @throws AppError PolicyViolation, KeyPackageNotFound, TooManyMembers. */
-async function judgeNewcomers(
+/**
+ * Checks the policy, the blocks and the member limit for people who are to be added.
+ * @throws AppError PolicyViolation, KeyPackageNotFound, TooManyMembers.
+ */
+async function requireMayAdd(
   tx: Tx,
   groupId: Buffer,
-  addition: { newcomers: readonly string[]; role: number; blockers: ReadonlyMap<string, unknown> },
+  addition: { nonMembers: readonly string[]; role: number; blockers: ReadonlyMap<string, unknown> },
 ): Promise<void> {
-  const { newcomers, role, blockers } = addition;
+  const { nonMembers, role, blockers } = addition;
   const policy = await loadPolicy(tx, groupId);
-  const isOpen = policy.allowMemberAdd && !policy.requireAdminApproval;
-  if (role !== roles.admin && !isOpen) throw domainError('PolicyViolation');
-  if (newcomers.some((did) => blockers.has(did))) throw domainError('KeyPackageNotFound');
-  await requireMemberCapacity(tx, groupId, { newcomers: newcomers.length, policy });
+  const mayMembersAdd = policy.allowMemberAdd && !policy.requireAdminApproval;
+  if (role !== roles.admin && !mayMembersAdd) throw domainError('PolicyViolation');
+  if (nonMembers.some((did) => blockers.has(did))) throw domainError('KeyPackageNotFound');
+  await requireMemberCapacity(tx, groupId, { count: nonMembers.length, policy });
 }
 
-/** Those of `dids` who are not active members, once each. */
-async function newcomersOf(deps: MembershipDeps, tx: Tx, groupId: Buffer, dids: readonly string[]): Promise<string[]> {
+/** Lists the people of `dids` who are not active members, each once. */
+async function listNonMembers(
+  deps: MembershipDeps,
+  tx: Tx,
+  groupId: Buffer,
+  dids: readonly string[],
+): Promise<string[]> {
   const people = [...new Set(dids)].map((did) => ({ did, member: memberPseudonym(deps.privacy, groupId, did) }));
-  const known = await selectMemberships(
+  const memberships = await selectMemberships(
     tx,
     groupId,
     people.map(({ member }) => member),
   );
   return people
-    .filter(({ member }) => !known.some((row) => row.state === memberStates.active && row.member.equals(member)))
+    .filter(({ member }) => !memberships.some((row) => row.state === memberStates.active && row.member.equals(member)))
     .map(({ did }) => did);
 }

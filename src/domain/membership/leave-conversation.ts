@@ -17,18 +17,19 @@ import { countActiveMembers, countOtherAdmins } from './store.ts';
 
 export interface Departure {
   readonly conversationId: string;
-  /** Somebody else, for admins; the caller if absent. */
+  /** The person to remove, if it is not the caller. */
   readonly targetDid: string | undefined;
   readonly commit: Buffer | undefined;
-  /** Of the epoch after the commit. */
+  /** The GroupInfo of the epoch after the commit. */
   readonly groupInfo?: Buffer | undefined;
 }
 
 /**
- * Takes the caller out of the conversation, or somebody else as `removeMember` does. The only admin cannot leave others
- * behind without one; the last member takes the conversation with them.
+ * Ends the caller's membership, or another person's as `removeMember` does. The only admin cannot leave while other
+ * members stay; the last member can.
  * @returns the epoch after the change.
- * @throws AppError ConvoNotFound, NotMember, LastAdmin, InvalidCommit, InvalidGroupInfo, EpochMismatch, PolicyViolation; for others also NotAdmin, TargetNotMember.
+ * @throws AppError ConvoNotFound, NotMember, LastAdmin, InvalidCommit, InvalidGroupInfo, EpochMismatch,
+ *   PolicyViolation; for another person also NotAdmin, TargetNotMember.
  */
 export async function leaveConversation(deps: MembershipDeps, caller: Caller, input: Departure): Promise<number> {
   if (input.targetDid !== undefined && input.targetDid !== caller.did) {
@@ -50,15 +51,15 @@ async function leaveInTransaction(
   input: { groupId: Buffer; prepared: PreparedCommit | undefined; groupInfo: PreparedGroupInfo | undefined },
 ): Promise<number> {
   const { groupId, prepared, groupInfo } = input;
-  const room = await lockConversation(deps, tx, caller, groupId);
-  const { locked, membership } = room;
+  const conversation = await lockConversation(deps, tx, caller, groupId);
+  const { locked, membership } = conversation;
   const change = { method: 'leaveConvo' } as const;
-  const verdict = await acceptMemberCommit(deps, tx, room, { caller, prepared, change, groupInfo });
-  if (verdict?.kind === 'retry') return verdict.epoch;
+  const outcome = await acceptMemberCommit(deps, tx, conversation, { caller, prepared, change, groupInfo });
+  if (outcome?.kind === 'retry') return outcome.epoch;
   await refuseLastAdmin(tx, groupId, membership);
-  if (verdict !== undefined) await storeAttachments(deps, tx, caller, attachmentsOf(locked, groupInfo));
+  if (outcome !== undefined) await storeAttachments(deps, tx, caller, attachmentsOf(locked, groupInfo));
   return recordChange(deps, tx, locked, {
-    commit: verdict?.commit,
+    commit: outcome?.commit,
     joined: [],
     departed: [{ did: caller.did, kind: 'left' }],
   });

@@ -1,16 +1,17 @@
-/** What a member may do; every member may send and add. */
+/** Roles, as stored; every member may send messages. */
 export const roles = { member: 1, moderator: 2, admin: 3 } as const;
 export type Role = (typeof roles)[keyof typeof roles];
 
+/** States, as stored: a person who left may rejoin by external commit, a removed person may not. */
 export const memberStates = { active: 1, left: 2, removed: 3 } as const;
 export type MemberState = (typeof memberStates)[keyof typeof memberStates];
 
-/** Admins and moderators warn members and see reports; everything else that only some may do is for admins. */
+/** Whether the role allows warning members and reading reports; every other restricted action is for admins only. */
 export function mayModerate({ role }: { readonly role: number }): boolean {
   return role === roles.admin || role === roles.moderator;
 }
 
-/** A person's row in one conversation. */
+/** A person's row in the roster of one conversation. */
 export interface Membership {
   readonly member: Buffer;
   readonly role: number;
@@ -18,13 +19,13 @@ export interface Membership {
   readonly joinedSeq: number;
   readonly joinedEvent: number;
   readonly leftEvent: number | null;
-  /** Gone, but no commit has taken their leaves out of the MLS group yet. */
+  /** The person left or was removed, and no commit has removed their leaves from the MLS group yet. */
   readonly removalPending: boolean;
-  /** Has lost the group's state and asked to be added anew. */
+  /** The person lost the group's state and requested readdition. */
   readonly needsRejoin: boolean;
 }
 
-/** Whether event number `eventNo` lies between the person's join and removal, both included. */
+/** Whether event number `eventNo` is between the person's join and departure, both included. */
 export function isEntitled(membership: Pick<Membership, 'joinedEvent' | 'leftEvent'>, eventNo: number): boolean {
   return eventNo >= membership.joinedEvent && (membership.leftEvent === null || eventNo <= membership.leftEvent);
 }

@@ -14,26 +14,27 @@ import type { Membership } from './member.ts';
 import { prepareCommit } from './commits/prepare-commit.ts';
 import type { PreparedCommit } from './commits/prepare-commit.ts';
 import { recordChange } from './commits/record-change.ts';
-import { memberPseudonym } from './members/require-member.ts';
+import { memberPseudonym } from './members/member-pseudonym.ts';
 import { attachmentsOf, prepareMembersGroupInfo, storeAttachments } from './commits/store-attachments.ts';
-import { selectMembership, updateBarred, updateRemovalCommitted } from './store.ts';
+import { selectMembership, updateLeftToRemoved, updateRemovalCommitted } from './store.ts';
 
 export interface MemberToRemove {
   readonly conversationId: string;
   readonly targetDid: string;
   readonly commit: Buffer | undefined;
-  /** Of the epoch after the commit. */
+  /** The GroupInfo of the epoch after the commit. */
   readonly groupInfo?: Buffer | undefined;
   readonly idempotencyKey?: string | undefined;
 }
 
 /**
- * Removes a member, with the commit that removes their clients if it is given. Somebody who was removed before is removed already,
- * and somebody who has left can no longer come back on their own account; while their clients are still in the MLS group, every member may bring the commit. From here on the person
- * reads nothing later than the event that tells of it.
+ * Removes a member, together with the commit that removes their leaves if the call has one. Removing a removed member
+ * again changes nothing, and a person who left becomes a removed member, who cannot rejoin by external commit. While
+ * leaves of the person are still in the MLS group, every member may send the commit. The person can read no event after
+ * the one of their removal.
  * @returns the epoch after the change.
- * @throws AppError ConvoNotFound, NotMember, NotAdmin, CannotRemoveSelf, TargetNotMember, InvalidCommit, InvalidGroupInfo,
- *   EpochMismatch, PolicyViolation, IdempotencyKeyReused.
+ * @throws AppError ConvoNotFound, NotMember, NotAdmin, CannotRemoveSelf, TargetNotMember, InvalidCommit,
+ *   InvalidGroupInfo, EpochMismatch, PolicyViolation, IdempotencyKeyReused.
  */
 export async function removeMember(deps: MembershipDeps, caller: Caller, input: MemberToRemove): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
@@ -57,8 +58,8 @@ type CheckedRemoval = Omit<MemberToRemove, 'groupInfo'> & {
   readonly prepared: PreparedCommit | undefined;
 };
 
-/** A commit in clear without any Remove takes nobody out. */
-function mayTakeOut(prepared: PreparedCommit | undefined): boolean {
+/** Whether the commit may remove leaves: false for a commit in clear without a Remove or a reference to a proposal. */
+function mayRemoveLeaves(prepared: PreparedCommit | undefined): boolean {
   if (prepared?.kind !== 'read') return false;
   const { content } = prepared.commit;
   return content === undefined || content.proposals.some(({ type }) => type === 'remove' || type === 'reference');
@@ -71,26 +72,30 @@ async function removeInTransaction(
   input: CheckedRemoval,
 ): Promise<number> {
   const { groupId, prepared, groupInfo } = input;
-  const room = await lockConversation(deps, tx, caller, groupId);
-  const { locked, membership } = room;
+  const conversation = await lockConversation(deps, tx, caller, groupId);
+  const { locked, membership } = conversation;
   const { target, isFollowUp } = await requireTarget(deps, tx, { caller, groupId, membership }, input);
   const change = { method: 'removeMember', target: input.targetDid } as const;
-  const verdict = await acceptMemberCommit(deps, tx, room, { caller, prepared, change, groupInfo });
-  // One commit may take out several people, so a stored commit counts for each person it is named with.
-  if (isFollowUp && mayTakeOut(prepared)) await updateRemovalCommitted(tx, groupId, target.member);
-  if (verdict?.kind === 'retry') return verdict.epoch;
-  if (target.state === memberStates.left && !isFollowUp) await updateBarred(tx, groupId, target.member);
+  const outcome = await acceptMemberCommit(deps, tx, conversation, { caller, prepared, change, groupInfo });
+  // One commit may remove the leaves of several people, so each call with it clears the mark of its target.
+  if (isFollowUp && mayRemoveLeaves(prepared)) await updateRemovalCommitted(tx, groupId, target.member);
+  if (outcome?.kind === 'retry') return outcome.epoch;
+  if (target.state === memberStates.left && !isFollowUp) await updateLeftToRemoved(tx, groupId, target.member);
   const isActive = target.state === memberStates.active;
-  if (!isActive && verdict === undefined) return locked.epoch;
-  if (verdict !== undefined) await storeAttachments(deps, tx, caller, attachmentsOf(locked, groupInfo));
+  if (!isActive && outcome === undefined) return locked.epoch;
+  if (outcome !== undefined) await storeAttachments(deps, tx, caller, attachmentsOf(locked, groupInfo));
   return recordChange(deps, tx, locked, {
-    commit: verdict?.commit,
+    commit: outcome?.commit,
     joined: [],
     departed: isActive ? [{ did: input.targetDid, kind: 'removed' }] : [],
   });
 }
 
-/** The person to remove, once the caller is found to be allowed to. */
+/**
+ * Reads the target's membership and checks that the caller may remove it. `isFollowUp`: the call only brings the commit
+ * for a person who left or was removed before.
+ * @throws AppError CannotRemoveSelf, NotAdmin, TargetNotMember.
+ */
 async function requireTarget(
   deps: { readonly privacy: Privacy },
   tx: Tx,
@@ -107,7 +112,7 @@ async function requireTarget(
   return { target, isFollowUp };
 }
 
-/** The policy may let every member remove others, but admins only admins. */
+/** Whether the policy lets every member remove `target`; admins can only be removed by admins. */
 async function mayMembersRemove(tx: Tx, groupId: Buffer, target: Membership | undefined): Promise<boolean> {
   return target?.role !== roles.admin && (await loadPolicy(tx, groupId)).allowMemberRemove;
 }

@@ -25,23 +25,23 @@ export async function selectMembership(db: Db, groupId: Buffer, member: Buffer):
     .executeTakeFirst();
 }
 
-/** The rows of `members` (pseudonyms) in the conversation, whatever their state. */
+/** The rows of `members` (pseudonyms) in the conversation, in every state. */
 export async function selectMemberships(
   db: Db,
   groupId: Buffer,
   members: readonly Buffer[],
-): Promise<(Membership & { readonly asksToBeAdded: boolean })[]> {
+): Promise<(Membership & { readonly requestedReaddition: boolean })[]> {
   if (members.length === 0) return [];
-  const asks = sql<boolean>`needs_rejoin OR coalesce(readdition_asked_at > now() - interval '7 days', false)`;
+  const hasRequested = sql<boolean>`needs_rejoin OR coalesce(readdition_asked_at > now() - interval '7 days', false)`;
   return db
     .selectFrom('members')
-    .select([...membershipColumns, asks.as('asksToBeAdded')])
+    .select([...membershipColumns, hasRequested.as('requestedReaddition')])
     .where('group_id', '=', groupId)
     .where('member', 'in', [...members])
     .execute();
 }
 
-/** Rows of many (conversation, person) pairs, for the live stream and replay. */
+/** Rows of many (conversation, pseudonym) pairs in one query, for the live stream and replay. */
 export async function selectMembershipPairs(
   db: Db,
   pairs: { groupIds: readonly Buffer[]; members: readonly Buffer[] },
@@ -56,6 +56,7 @@ export async function selectMembershipPairs(
   return rows.rows;
 }
 
+/** Selects the sealed DIDs and states of memberships; each row once, also for repeated pairs. */
 export async function selectSealedMembers(
   db: Db,
   pairs: { groupIds: readonly Buffer[]; members: readonly Buffer[] },
@@ -66,7 +67,7 @@ export async function selectSealedMembers(
   return rows;
 }
 
-/** A person whose leaves are in the MLS group: an active member, or one whose removal waits for its commit. */
+/** A person with leaves in the MLS group: an active member, or one whose removal is not committed yet. */
 export interface RosterRow {
   readonly groupId: Buffer;
   readonly member: Buffer;
@@ -77,6 +78,7 @@ export interface RosterRow {
   readonly promotedAt: Date | null;
 }
 
+/** Selects the rosters of conversations, in the order of joins. */
 export async function selectRosters(db: Db, groupIds: readonly Buffer[]): Promise<RosterRow[]> {
   if (groupIds.length === 0) return [];
   return db
@@ -98,7 +100,7 @@ export async function selectRosters(db: Db, groupIds: readonly Buffer[]): Promis
     .execute();
 }
 
-/** Active members of each conversation, to page lists by their cost. */
+/** Counts active members; exact only under the conversation's lock. */
 export async function countActiveMembers(db: Db, groupId: Buffer): Promise<number> {
   const row = await db
     .selectFrom('members')
@@ -109,7 +111,7 @@ export async function countActiveMembers(db: Db, groupId: Buffer): Promise<numbe
   return Number(row.count);
 }
 
-/** Other active admins than `member`. Exact only under the conversation's lock. */
+/** Counts active admins other than `member`; exact only under the conversation's lock. */
 export async function countOtherAdmins(tx: Tx, groupId: Buffer, member: Buffer, adminRole: Role): Promise<number> {
   const row = await tx
     .selectFrom('members')
@@ -129,7 +131,7 @@ export interface NewMember {
   readonly joinedEvent: number;
 }
 
-/** Inserts members, or brings former members back; call it only with people who are not active. */
+/** Inserts members, or makes earlier members active again; call it only with people who are not active. */
 export async function upsertMembers(
   tx: Tx,
   group: { groupId: Buffer; joinedSeq: number; keyId: number; bucketSeconds: number },
@@ -169,6 +171,7 @@ export async function upsertMembers(
     .execute();
 }
 
+/** Ends a membership. `removal`: whether a commit has removed the person's leaves already. */
 export async function updateDeparture(
   tx: Tx,
   groupId: Buffer,
@@ -186,7 +189,7 @@ export async function updateDeparture(
     .execute();
 }
 
-/** Gives a role. @returns when, as stored; null for the role that everybody has. */
+/** Sets the role. @returns the stored time of the change; null for the role `member`. */
 export async function updateRole(
   tx: Tx,
   groupId: Buffer,
@@ -202,7 +205,7 @@ export async function updateRole(
   return row.promotedAt;
 }
 
-/** Counts removals by the day, without whom. */
+/** Adds to the number of removals of today (UTC); the removed people are not stored there. */
 export async function addRemovals(tx: Tx, groupId: Buffer, removals: number): Promise<void> {
   if (removals === 0) return;
   await tx
@@ -216,7 +219,7 @@ export async function addRemovals(tx: Tx, groupId: Buffer, removals: number): Pr
     .execute();
 }
 
-/** Removals on the day of `since` and later. */
+/** Counts removals on the day of `since` (UTC) and later. */
 export async function countRemovals(db: Db, groupId: Buffer, since: Date): Promise<number> {
   const row = await db
     .selectFrom('removal_counts')
@@ -227,7 +230,7 @@ export async function countRemovals(db: Db, groupId: Buffer, since: Date): Promi
   return Number(row?.removals ?? 0);
 }
 
-/** A commit has taken the person's leaves out of the group. */
+/** Clears `removal_pending`, because a commit has removed the person's leaves. */
 export async function updateRemovalCommitted(tx: Tx, groupId: Buffer, member: Buffer): Promise<void> {
   await tx
     .updateTable('members')
@@ -237,7 +240,7 @@ export async function updateRemovalCommitted(tx: Tx, groupId: Buffer, member: Bu
     .execute();
 }
 
-/** Whether the person waits to be added anew. */
+/** Sets or clears the person's request for readdition. */
 export async function updateNeedsRejoin(
   db: Db,
   groupId: Buffer,
@@ -252,7 +255,7 @@ export async function updateNeedsRejoin(
     .execute();
 }
 
-/** Active members by conversation id (hex). */
+/** Counts active members by conversation id (hex). */
 export async function countMembersOf(db: Db, groupIds: readonly Buffer[]): Promise<ReadonlyMap<string, number>> {
   if (groupIds.length === 0) return new Map();
   const rows = await db
@@ -265,8 +268,8 @@ export async function countMembersOf(db: Db, groupIds: readonly Buffer[]): Promi
   return new Map(rows.map(({ groupId, count }) => [groupId.toString('hex'), Number(count)]));
 }
 
-/** Makes somebody who left count as removed: they cannot come back on their own account. */
-export async function updateBarred(tx: Tx, groupId: Buffer, member: Buffer): Promise<void> {
+/** Makes a person who left a removed member, who cannot rejoin by external commit. */
+export async function updateLeftToRemoved(tx: Tx, groupId: Buffer, member: Buffer): Promise<void> {
   await tx
     .updateTable('members')
     .set({ state: memberStates.removed, needs_rejoin: false })

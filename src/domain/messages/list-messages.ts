@@ -1,7 +1,8 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { judgeMember, memberPseudonym } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
+import { refuseNonMember } from '#domain/membership/members/refuse-non-member.ts';
 import { limits } from '#platform/limits.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Sql } from '#storage/connection/database.ts';
@@ -9,7 +10,7 @@ import { messageKinds } from './message.ts';
 import type { Message } from './message.ts';
 import { openCommit } from './store-commit.ts';
 import { openProposal } from './store-proposal.ts';
-import { selectCommitPage, selectPage } from './store.ts';
+import { selectPage } from './store.ts';
 import type { MessageRow } from './message-row.ts';
 
 interface ReadDeps {
@@ -18,11 +19,11 @@ interface ReadDeps {
   readonly messageTtlDays: number;
 }
 
-/** Numbers that the reader asked for and that have expired. */
+/** Message numbers in the requested range that have expired. */
 export interface MessageGap {
-  /** At most 1,000 of them, the newest. */
+  /** The newest 1,000 of them at most. */
   readonly missingSeqs: readonly number[];
-  /** Messages of the reader's range that are still there. */
+  /** How many messages of the requested range are still stored. */
   readonly totalMessages: number;
 }
 
@@ -33,8 +34,8 @@ export interface MessageList {
 }
 
 /**
- * A page of messages and commits after `sinceSeq`, in the order of `seq`, from the caller's join on. Numbers are dense, so what
- * is missing behind `sinceSeq` has expired, and the answer says so.
+ * Lists a page of messages and commits after `sinceSeq` in the order of `seq`, starting with the caller's join. Numbers
+ * have no gaps, so numbers that are missing after `sinceSeq` have expired; `gap` lists them.
  * @throws AppError ConvoNotFound, NotMember.
  */
 export async function listMessages(
@@ -46,11 +47,11 @@ export async function listMessages(
   const page = await selectPage(deps.sql, {
     groupId,
     member: memberPseudonym(deps.privacy, groupId, caller.did),
-    sinceSeq: input.sinceSeq ?? 0,
+    range: { sinceSeq: input.sinceSeq ?? 0 },
     limit: input.limit,
     ttlDays: deps.messageTtlDays,
   });
-  const membership = judgeMember(page.membership);
+  const membership = refuseNonMember(page.membership);
   const messages = page.rows.map((row) => openMessage(deps.privacy, row));
   return {
     messages,
@@ -75,7 +76,7 @@ function findGap(
 }
 
 /**
- * Commits that made the epochs `fromEpoch` to `toEpoch`, at most 100 of them; the epoch 0 has none.
+ * Lists the commits that made the epochs `fromEpoch` to `toEpoch`, at most 100; no commit made epoch 0.
  * @throws AppError ConvoNotFound, NotMember, InvalidEpochRange.
  */
 export async function listCommits(
@@ -85,20 +86,19 @@ export async function listCommits(
 ): Promise<Message[]> {
   const groupId = parseConversationId(input.conversationId);
   const toEpoch = input.toEpoch ?? Number.MAX_SAFE_INTEGER;
-  const page = await selectCommitPage(deps.sql, {
+  const page = await selectPage(deps.sql, {
     groupId,
     member: memberPseudonym(deps.privacy, groupId, caller.did),
-    fromEpoch: input.fromEpoch,
-    toEpoch,
+    range: { fromEpoch: input.fromEpoch, toEpoch },
     limit: limits.commitsPerPageMax,
     ttlDays: deps.messageTtlDays,
   });
-  judgeMember(page.membership);
+  refuseNonMember(page.membership);
   if (input.fromEpoch > toEpoch) throw domainError('InvalidEpochRange');
   return page.rows.map((row) => openMessage(deps.privacy, row));
 }
 
-/** A stored row as a member may see it. */
+/** Opens a stored row as members see it. */
 export function openMessage(privacy: Privacy, row: MessageRow): Message {
   return {
     id: row.msgId,
@@ -107,11 +107,11 @@ export function openMessage(privacy: Privacy, row: MessageRow): Message {
     epoch: row.epoch,
     kind: row.kind === messageKinds.commit ? 'commit' : 'app',
     receivedAt: row.receivedAt,
-    ciphertext: bodyOf(privacy, row),
+    ciphertext: openBody(privacy, row),
   };
 }
 
-function bodyOf(privacy: Privacy, row: MessageRow): Buffer {
+function openBody(privacy: Privacy, row: MessageRow): Buffer {
   if (row.kind === messageKinds.commit) return openCommit(privacy, row);
   return row.kind === messageKinds.proposal ? openProposal(privacy, row) : row.body;
 }

@@ -10,15 +10,15 @@ import { loadProposals } from './store-proposal.ts';
 /** Proposals of one epoch that were sent in clear, by the hex of their ProposalRef. */
 export interface KnownProposals {
   readonly byRef: ReadonlyMap<string, ClearProposal>;
-  /** The number of the last of them. */
+  /** The `seq` of the last of them. */
   readonly upToSeq: number;
 }
 
 export const noProposals: KnownProposals = { byRef: new Map(), upToSeq: 0 };
 
 /**
- * `known` with the proposals of the epoch that were stored since, if the commit refers to any; complete when `deps.db` is a transaction
- * that holds the conversation's lock, or the epoch has ended.
+ * Adds to `known` the proposals of the commit's epoch that were stored since, if the commit refers to any proposal. The
+ * result is complete when `deps.db` is a transaction that holds the conversation's lock, or when the epoch has ended.
  */
 export async function loadProposalRefs(
   deps: { readonly db: Db; readonly privacy: Privacy },
@@ -26,8 +26,8 @@ export async function loadProposalRefs(
   commit: { readonly epoch: number; readonly content: CommitContent | undefined },
   known: KnownProposals = noProposals,
 ): Promise<KnownProposals> {
-  const refersToSome = commit.content?.proposals.some(({ type }) => type === 'reference') === true;
-  if (!refersToSome) return known;
+  const hasReference = commit.content?.proposals.some(({ type }) => type === 'reference') === true;
+  if (!hasReference) return known;
   const suite = cipherSuite(await readCipherSuite(deps, groupId));
   if (suite === undefined) return known;
   const stored = await loadProposals(deps, groupId, { epoch: commit.epoch, afterSeq: known.upToSeq });
@@ -39,13 +39,13 @@ export async function loadProposalRefs(
   return { byRef, upToSeq: stored.at(-1)?.seq ?? known.upToSeq };
 }
 
-/** A proposal of a commit, and what it was sent in; undefined: the commit itself. */
+/** A proposal of a commit; `sentIn` is the message that carried it, undefined for a proposal by value. */
 export interface ResolvedProposal {
   readonly shape: ProposalShape;
   readonly sentIn: ClearProposal | undefined;
 }
 
-/** The proposals of a commit; `isComplete` when every one that it refers to is known. */
+/** Resolves a commit's proposals; `isComplete` is false when the commit refers to a proposal that is not in `byRef`. */
 export function resolveProposals(
   content: CommitContent,
   { byRef }: KnownProposals,

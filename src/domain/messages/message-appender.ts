@@ -4,17 +4,17 @@ import type { RequestDeadline } from '#platform/request-deadline.ts';
 import { byteaArray } from '#storage/sql/bytea-array.ts';
 import type { Sql } from '#storage/connection/database.ts';
 
-/** One message on its way into a conversation. */
+/** A message that is to be stored. */
 export interface MessageToAppend {
   readonly groupId: Buffer;
-  /** The sender's pseudonym in this conversation; it is checked and forgotten. */
+  /** The sender's pseudonym in this conversation; it is checked and not stored. */
   readonly member: Buffer;
   readonly epoch: number;
   readonly msgId: string;
   readonly body: Buffer;
 }
 
-/** What became of it; `epoch` is the conversation's, or for a duplicate the stored message's. */
+/** The result for one message; `epoch` is the conversation's, or for a duplicate the stored message's. */
 export type AppendResult =
   | {
       readonly outcome: 'stored' | 'duplicate';
@@ -23,13 +23,13 @@ export type AppendResult =
       readonly receivedAt: Date;
     }
   | { readonly outcome: 'stale'; readonly epoch: number }
-  | { readonly outcome: 'stranger' | 'former' };
+  | { readonly outcome: 'nonMember' | 'inactiveMember' };
 
-/** Writes messages, those that arrive together in one statement. */
+/** Stores messages; messages that arrive together share one statement. */
 export interface MessageAppender {
   /**
-   * A message whose request was given up before it was sent to the database is not stored.
-   * @throws AppError ServiceUnavailable when too many messages wait, or the database does not answer in time.
+   * Stores a message, unless its request's deadline passes before the message is sent to the database.
+   * @throws AppError ServiceUnavailable when too many messages wait, or the database does not respond in time.
    */
   append(message: MessageToAppend): Promise<AppendResult>;
 }
@@ -42,9 +42,12 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+/** Results of the SQL function append_messages for senders without an active membership. */
+const refusals = { stranger: 'nonMember', former: 'inactiveMember' } as const;
+
 interface ResultRow {
   readonly item: number;
-  readonly outcome: AppendResult['outcome'];
+  readonly outcome: 'stored' | 'duplicate' | 'stale' | keyof typeof refusals;
   readonly seq: number | null;
   readonly epoch: number;
   readonly receivedAt: Date;
@@ -54,12 +57,13 @@ const batchItemsMax = 128;
 const batchSizeBytesMax = 1_048_576;
 const waitingMax = 4_096;
 const waitingSizeBytesMax = 67_108_864;
-/** Two statements at once: one computes while the other's commit waits for the disk. */
+/** Two concurrent statements: one computes while the other's commit waits for the disk. */
 const statementsMax = 2;
 
 /**
- * Group commit: while statements run, messages queue up and go into the next one together, so that one disk flush serves
- * many sends. Correctness is in append_messages (migrations/0017); this only decides what shares a statement.
+ * Creates an appender with group commit: messages that arrive while statements run go into the next statement together,
+ * so that one disk flush serves many sends. The SQL function append_messages (migrations/0017) makes each append
+ * correct; this code only forms batches.
  */
 export function createMessageAppender(deps: {
   sql: Sql;
@@ -74,9 +78,9 @@ export function createMessageAppender(deps: {
   async function runBatches(): Promise<void> {
     running += 1;
     while (waiting.length > 0) {
-      const taken = takeBatch(waiting);
-      waitingSizeBytes -= sizeOf(taken);
-      const batch = taken.filter(({ request }) => request?.isExpired !== true);
+      const dequeued = takeBatch(waiting);
+      waitingSizeBytes -= sizeOf(dequeued);
+      const batch = dequeued.filter(({ request }) => request?.isExpired !== true);
       if (batch.length === 0) continue;
       try {
         const messages = batch.map(({ message }) => message);
@@ -114,7 +118,10 @@ export function createMessageAppender(deps: {
   };
 }
 
-/** Takes what fits into one statement; a second message with the same id waits, for it must see the first. */
+/**
+ * Takes the messages that fit into one statement; a second message with the same id stays, because its statement must
+ * see the first.
+ */
 function takeBatch(waiting: Waiting[]): Waiting[] {
   const batch: Waiting[] = [];
   const later: Waiting[] = [];
@@ -164,7 +171,7 @@ async function appendBatch(
         ? { outcome, seq: required(seq, 'seq'), epoch, receivedAt }
         : outcome === 'stale'
           ? { outcome, epoch }
-          : { outcome };
+          : { outcome: refusals[outcome] };
   }
   return results;
 }

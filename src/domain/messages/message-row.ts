@@ -1,4 +1,4 @@
-/** A message as it is stored. */
+/** A row of `messages`; `body` is the ciphertext, sealed for commits and proposals. */
 export interface MessageRow {
   readonly groupId: Buffer;
   readonly seq: number;

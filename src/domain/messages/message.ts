@@ -1,12 +1,12 @@
 /**
- * Kinds of stored messages; the numbers are stored. Commits and proposals in clear are sealed at rest, because a PublicMessage shows
- * leaves; encrypted proposals cannot be told from other messages and count as those.
+ * Kinds of messages, as stored. Commits and proposals in clear are sealed at rest, because a PublicMessage shows
+ * leaves. Encrypted proposals are stored as `app`, because the service cannot distinguish them from other messages.
  */
 export const messageKinds = { app: 1, commit: 2, proposal: 3 } as const;
 
-/** A message as a member may see it (lexicon `messageView`). */
+/** A message as members see it (lexicon `messageView`). */
 export interface Message {
-  /** The client's own msgId; for a commit, an id derived from its bytes. */
+  /** The msgId that the client chose; for a commit, an id derived from its bytes. */
   readonly id: string;
   readonly groupId: Buffer;
   readonly seq: number;
@@ -17,7 +17,7 @@ export interface Message {
   readonly ciphertext: Buffer;
 }
 
-/** What the sender of a message learns. */
+/** The response to the sender of a message. */
 export interface SentMessage {
   readonly seq: number;
   readonly epoch: number;
@@ -25,7 +25,7 @@ export interface SentMessage {
   readonly receivedAt: Date;
 }
 
-/** A ULID or a UUID, as public clients send (wire contract A.3). */
+/** Whether the id is a ULID or a UUID, the two forms that public clients send. */
 export function isMessageId(id: string): boolean {
   return /^[0-9A-Za-z]{26}$/.test(id) || /^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/.test(id);
 }

@@ -12,7 +12,7 @@ import { checkMessage } from './send-message.ts';
 import type { SentMessage } from './message.ts';
 import type { MessageToSend } from './send-message.ts';
 
-/** An ephemeral message on its way to those who listen now; nothing of it is stored. */
+/** A message for the present subscribers; nothing of it is stored. */
 export interface EphemeralMessage {
   readonly id: string;
   readonly groupId: Buffer;
@@ -22,7 +22,7 @@ export interface EphemeralMessage {
 }
 
 /**
- * Hands a message to whoever listens now, on any server; its `seq` is 0.
+ * Broadcasts a message to the present subscribers of all servers; its `seq` is 0.
  * @throws AppError as `sendMessage`.
  */
 export async function sendEphemeralMessage(

@@ -1,7 +1,8 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { memberPseudonym, requireMember } from '#domain/membership/members/require-member.ts';
+import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
+import { requireMember } from '#domain/membership/members/require-member.ts';
 import { handshakesInForce } from '#domain/policies/handshakes.ts';
 import { loadPolicy } from '#domain/policies/load-policy.ts';
 import { refusalByReader, refusalFor } from '#domain/refusal-reasons.ts';
@@ -28,8 +29,10 @@ export interface MessageToSend {
 }
 
 /**
- * Stores a message with the conversation's next `seq`. A msgId that is stored already returns the first answer.
- * @throws AppError ConvoNotFound, NotMember, InvalidAsset, MessageTooLarge, EpochMismatch with `currentEpoch`, PolicyViolation.
+ * Stores a message with the conversation's next `seq`. For a msgId that is stored already, the first result is
+ * returned.
+ * @throws AppError ConvoNotFound, NotMember, InvalidAsset, MessageTooLarge, EpochMismatch with `currentEpoch`,
+ *   PolicyViolation.
  */
 export async function sendMessage(
   deps: ProposalDeps & { appender: MessageAppender; requireFraming: boolean },
@@ -51,9 +54,9 @@ export async function sendMessage(
     body: input.ciphertext,
   });
   switch (result.outcome) {
-    case 'stranger':
+    case 'nonMember':
       throw domainError('ConvoNotFound');
-    case 'former':
+    case 'inactiveMember':
       throw domainError('NotMember');
     case 'stale':
       throw domainError('EpochMismatch', { currentEpoch: required(result.epoch, 'the current epoch') });
@@ -64,8 +67,8 @@ export async function sendMessage(
 }
 
 /**
- * The size and framing gate; what it reads is in clear in every MLS message.
- * @returns undefined where messages are taken as they come.
+ * Checks a message's size and MLS framing; the framing is in clear in every MLS message.
+ * @returns undefined when `requireFraming` is false.
  * @throws AppError MessageTooLarge, InvalidAsset.
  */
 export function checkMessage(input: MessageToSend, groupId: Buffer, requireFraming: boolean): GroupMessage | undefined {
@@ -77,13 +80,13 @@ export function checkMessage(input: MessageToSend, groupId: Buffer, requireFrami
   try {
     return readGroupMessage(input.ciphertext, { groupId, epoch: input.epoch });
   } catch (error) {
-    if (error instanceof MlsFormatError) throw refusalOfCiphertext(input.ciphertext, error);
+    if (error instanceof MlsFormatError) throw refusalForUnreadable(input.ciphertext, error);
     throw error;
   }
 }
 
-/** Something else of MLS than a message belongs to another method; anything else is refused with the reader's words. */
-function refusalOfCiphertext(ciphertext: Buffer, error: MlsFormatError): AppError {
+/** Names the right method for other MLS structures; for any other bytes the refusal has the text of the MLS reader. */
+function refusalForUnreadable(ciphertext: Buffer, error: MlsFormatError): AppError {
   switch (wireFormatOf(ciphertext)) {
     case 'welcome':
       return refusalFor('InvalidAsset', 'isWelcome');
@@ -107,7 +110,10 @@ function wireFormatOf(padded: Buffer): MlsMessageHeader['wireFormat'] | undefine
   }
 }
 
-/** A proposal that the service cannot read, where it has to read them all; a proposal changes nothing until it is committed. */
+/**
+ * Refuses an encrypted proposal where plaintext handshakes are required; no lock is needed, because a proposal changes
+ * nothing until it is committed.
+ */
 async function refuseEncryptedProposal(deps: ProposalDeps, caller: Caller, groupId: Buffer): Promise<void> {
   await requireMember(deps, caller, groupId);
   if (handshakesInForce(deps.handshakes, await loadPolicy(deps.db, groupId)) === 'plaintext') {

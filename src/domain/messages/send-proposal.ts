@@ -22,9 +22,9 @@ export interface ProposalDeps {
   readonly db: Db;
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
-  /** What the operator asks of all conversations. */
+  /** The handshake form that the operator requires in all conversations. */
   readonly handshakes: Handshakes;
-  /** Called after the commit, to wake subscribers. */
+  /** Called after the database commit, to notify subscribers. */
   readonly onEvents: () => void;
 }
 
@@ -36,13 +36,14 @@ export interface ProposalToSend {
 }
 
 /**
- * Stores a proposal that came as a PublicMessage, with the conversation's next `seq`. The conversation's row lock makes `seq`, the epoch
- * and the number of waiting proposals exact. A msgId that is stored already returns the first answer.
+ * Stores a proposal that was sent as a PublicMessage, with the conversation's next `seq`. The conversation's lock makes
+ * `seq`, the epoch and the number of proposals of the epoch exact. For a msgId that is stored already, the first result
+ * is returned.
  * @throws AppError ConvoNotFound, NotMember, EpochMismatch, InvalidAsset, PolicyViolation.
  */
 export async function sendProposal(deps: ProposalDeps, caller: Caller, input: ProposalToSend): Promise<SentMessage> {
   const { groupId, proposal } = input;
-  // Before the lock: opening a large GroupInfo takes time. The proposal's epoch is compared under the lock.
+  // Before the lock, because opening a large GroupInfo takes time; the proposal's epoch is compared under the lock.
   await requireMember(deps, caller, groupId);
   const leaves = await loadLeaves(deps, groupId, proposal.epoch);
   const sent = await deps.db.transaction().execute((tx) => sendInTransaction(deps, tx, caller, { ...input, leaves }));
@@ -63,11 +64,11 @@ async function sendInTransaction(
   if (stored !== undefined) return { seq: stored.seq, epoch: stored.epoch, receivedAt: stored.receivedAt };
   if (epoch !== locked.epoch) throw domainError('EpochMismatch', { currentEpoch: locked.epoch });
   const handshakes = handshakesInForce(deps.handshakes, await loadPolicy(tx, groupId));
-  // People outside the group cannot encrypt to it (RFC 9420 section 12.1.8).
+  // Proposals of senders outside the group are always PublicMessages (RFC 9420 section 12.1.8).
   if (handshakes === 'encrypted' && proposal.senderType === 'member') {
     throw refusalFor('PolicyViolation', 'handshakesEncrypted');
   }
-  judgeProposal(caller, proposal, input.leaves);
+  checkProposal(caller, proposal, input.leaves);
   const { count, sizeBytes } = await countProposals(tx, groupId, epoch);
   if (count >= limits.clearProposalsPerEpochMax || sizeBytes + padded.length > limits.clearProposalsSizeBytesMax) {
     throw refusalFor('InvalidAsset', 'tooManyProposals');
@@ -81,17 +82,18 @@ async function sendInTransaction(
 }
 
 /**
- * Whether the proposal may be the caller's: members propose by a leaf of theirs, keep the identity in it when they renew it, and bring
- * only devices of their own in by a new member's proposal.
+ * Checks that the proposal can be the caller's: it is signed by a leaf of theirs, an Update keeps its identity, and an
+ * Add by a new member adds a device of their own.
+ * @throws AppError InvalidAsset.
  */
-function judgeProposal(caller: Caller, message: ClearProposal, leaves: Leaves | undefined): void {
+function checkProposal(caller: Caller, message: ClearProposal, leaves: Leaves | undefined): void {
   const { proposal, senderType, senderLeafIndex } = message;
   if (senderLeafIndex !== undefined && leaves !== undefined && leaves[senderLeafIndex]?.did !== caller.did) {
     throw refusalFor('InvalidAsset', 'proposalSender');
   }
-  const isOfCaller = proposal.type === 'update' || senderType === 'new_member_proposal';
+  const mustBeOwnLeaf = proposal.type === 'update' || senderType === 'new_member_proposal';
   if (proposal.type !== 'add' && proposal.type !== 'update') return;
   const identity = proposal.identity && Buffer.from(proposal.identity).toString('utf8');
-  const fits = isOfCaller ? identity === caller.did : identity?.startsWith('did:') === true;
-  if (!fits) throw refusalFor('InvalidAsset', 'proposalIdentity');
+  const isAllowed = mustBeOwnLeaf ? identity === caller.did : identity?.startsWith('did:') === true;
+  if (!isAllowed) throw refusalFor('InvalidAsset', 'proposalIdentity');
 }

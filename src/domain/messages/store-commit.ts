@@ -4,23 +4,23 @@ import type { Db, Tx } from '#storage/connection/database.ts';
 import { messageKinds } from './message.ts';
 import { insertMessage, selectByMsgId, selectCommits } from './store.ts';
 
-/** What is opened at once to follow the commits of a group. */
+/** The total size of the commits that `loadCommits` opens at once, at most. */
 const followedSizeBytesMax = 16_777_216;
 
-/** A commit that won its epoch. */
+/** A commit that ends the current epoch. */
 export interface AcceptedCommit {
   /** The MLSMessage as the committer sent it. */
   readonly bytes: Buffer;
-  /** Made from the bytes by `commitId`, so that a retry is recognised. */
+  /** Made from the bytes by `commitId`, so that a retry is found. */
   readonly id: string;
 }
 
-/** The message id of a commit: keyed, so that it reveals nothing of the leaves in the bytes. */
+/** Derives the message id of a commit; keyed, so that it reveals nothing about the leaves in the bytes. */
 export function commitId(privacy: Privacy, groupId: Buffer, bytes: Uint8Array): string {
   return privacy.pseudonym('commit-id', [groupId], bytes).toString('hex');
 }
 
-/** The epoch that this very commit made earlier, if it is stored: a retry is answered with its first result. */
+/** Finds the epoch that the commit made, if it is stored already; a retry gets that result. */
 export async function findStoredCommit(tx: Tx, groupId: Buffer, id: string): Promise<number | undefined> {
   const stored = await selectByMsgId(tx, groupId, id);
   return stored?.kind === messageKinds.commit ? stored.epoch : undefined;
@@ -41,8 +41,8 @@ export async function storeCommit(
 }
 
 /**
- * The commits that made the epochs `fromEpoch` to `toEpoch`, in their order.
- * @returns none when they are more than 16 MiB together.
+ * Loads the commits that made the epochs `fromEpoch` to `toEpoch`, in the order of epochs.
+ * @returns an empty list when they are more than 16 MiB together.
  */
 export async function loadCommits(
   deps: { db: Db; privacy: Privacy },
@@ -53,7 +53,7 @@ export async function loadCommits(
   return rows.map(({ epoch, body }) => openCommit(deps.privacy, { groupId, epoch, body }));
 }
 
-/** The commit's bytes as the committer sent them. */
+/** Opens a commit: the bytes as the committer sent them. */
 export function openCommit(privacy: Privacy, row: { groupId: Buffer; epoch: number; body: Buffer }): Buffer {
   return unpadFromBucket(privacy.unseal('commit', [row.groupId, row.epoch], row.body));
 }

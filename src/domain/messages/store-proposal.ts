@@ -3,7 +3,11 @@ import type { Db, Tx } from '#storage/connection/database.ts';
 import { messageKinds } from './message.ts';
 import { insertMessage, selectProposals, sumProposals } from './store.ts';
 
-/** Stores a proposal in clear, sealed to its conversation and epoch: it shows leaves. `tx` holds the conversation's lock. */
+/**
+ * Stores a proposal in clear, sealed to its conversation and epoch because it shows leaves; `tx` holds the
+ * conversation's lock.
+ * @returns the stored time of receipt.
+ */
 export async function storeProposal(
   deps: { privacy: Privacy; timeBucketSeconds: number },
   tx: Tx,
@@ -14,12 +18,12 @@ export async function storeProposal(
   return insertMessage(tx, { groupId, seq, epoch, kind: messageKinds.proposal, msgId, body }, deps.timeBucketSeconds);
 }
 
-/** The padded message as the sender sent it. */
+/** Opens a proposal: the padded message as the sender sent it. */
 export function openProposal(privacy: Privacy, row: { groupId: Buffer; epoch: number; body: Buffer }): Buffer {
   return privacy.unseal('proposal', [row.groupId, row.epoch], row.body);
 }
 
-/** The proposals in clear of one epoch behind `afterSeq`, in the order of `seq`. */
+/** Loads the proposals in clear of one epoch after `afterSeq`, in the order of `seq`. */
 export async function loadProposals(
   deps: { privacy: Privacy; db: Db },
   groupId: Buffer,
@@ -29,7 +33,7 @@ export async function loadProposals(
   return rows.map(({ seq, body }) => ({ seq, padded: openProposal(deps.privacy, { groupId, epoch, body }) }));
 }
 
-/** How many proposals in clear wait in one epoch, and how large they are together. Exact under the conversation's lock. */
+/** Counts the proposals in clear of one epoch and sums their sizes; exact under the conversation's lock. */
 export async function countProposals(
   tx: Tx,
   groupId: Buffer,

@@ -5,10 +5,10 @@ import { bucketedNow } from '#storage/sql/bucketed-now.ts';
 import { byteaArray } from '#storage/sql/bytea-array.ts';
 import { messageKinds } from './message.ts';
 
-/** Answers are cut at this many bytes of bodies, so that a page of large messages stays bounded. */
+/** A page ends once its bodies have 16 MiB together, so that the size of a response is bounded. */
 const pageSizeBytesMax = 16_777_216;
 
-/** @returns when, as stored. */
+/** @returns the stored time of receipt. */
 export async function insertMessage(tx: Tx, row: Omit<MessageRow, 'receivedAt'>, bucketSeconds: number): Promise<Date> {
   const stored = await tx
     .insertInto('messages')
@@ -26,7 +26,7 @@ export async function insertMessage(tx: Tx, row: Omit<MessageRow, 'receivedAt'>,
   return stored.receivedAt;
 }
 
-/** Looks in every live partition. Exact only under the conversation's lock, in a statement after the one that took it. */
+/** Reads every partition; exact only under the conversation's lock, in a statement after the one that took it. */
 export async function selectByMsgId(
   db: Db,
   groupId: Buffer,
@@ -40,7 +40,7 @@ export async function selectByMsgId(
     .executeTakeFirst();
 }
 
-/** Commits by the epoch that they made; none when they are larger than `sizeBytesMax` together. */
+/** Selects commits by the epoch that they made; none when they are larger than `sizeBytesMax` together. */
 export async function selectCommits(
   db: Db,
   groupId: Buffer,
@@ -54,7 +54,7 @@ export async function selectCommits(
   return rows.rows;
 }
 
-/** Proposals in clear of one epoch with a higher number than `afterSeq`. */
+/** Selects the proposals in clear of one epoch with a higher number than `afterSeq`. */
 export async function selectProposals(
   db: Db,
   groupId: Buffer,
@@ -71,7 +71,7 @@ export async function selectProposals(
     .execute();
 }
 
-/** How many there are, and the size of their bodies. */
+/** Counts the proposals in clear of one epoch and sums the sizes of their bodies. */
 export async function sumProposals(
   db: Db,
   groupId: Buffer,
@@ -87,9 +87,9 @@ export async function sumProposals(
   return { count: Number(row.count), sizeBytes: Number(row.sizeBytes ?? 0) };
 }
 
-/** One page with the reader's membership, in one round trip. */
+/** A page of messages with the reader's membership, read in one round trip. */
 export interface MessagePage {
-  /** Undefined for strangers. */
+  /** Undefined for people who were never members. */
   readonly membership: { readonly state: number; readonly joinedSeq: number; readonly lastSeq: number } | undefined;
   readonly rows: readonly MessageRow[];
 }
@@ -107,11 +107,25 @@ interface PageRow {
   readonly body: Buffer;
 }
 
-/** Messages after `sinceSeq`, from the reader's join on, within the retention, at most `limit` and 16 MiB of them. */
+/** The rows that a page may have: messages after a number, or commits by the epochs that they made. */
+export type PageRange = { readonly sinceSeq: number } | { readonly fromEpoch: number; readonly toEpoch: number };
+
+/**
+ * Selects the messages of `range` from the reader's join on that have not expired, at most `limit` and 16 MiB of
+ * bodies. Rows of people who are not active members have no messages.
+ */
 export async function selectPage(
   sql: Sql,
-  query: { groupId: Buffer; member: Buffer; sinceSeq: number; limit: number; ttlDays: number },
+  query: { groupId: Buffer; member: Buffer; range: PageRange; limit: number; ttlDays: number },
 ): Promise<MessagePage> {
+  const { range } = query;
+  const [isInRange, order] =
+    'sinceSeq' in range
+      ? [sql`y.seq > greatest(${range.sinceSeq}::bigint, m.joined_seq - 1)`, sql`y.seq`]
+      : [
+          sql`y.kind = 2 AND y.seq >= m.joined_seq AND y.epoch BETWEEN ${range.fromEpoch}::bigint AND ${range.toEpoch}::bigint`,
+          sql`y.epoch`,
+        ];
   const rows = await sql<PageRow[]>`
     SELECT m.state, m.joined_seq AS "joinedSeq", c.last_seq AS "lastSeq", m.group_id AS "groupId",
            p.seq, p.epoch, p.kind, p.msg_id AS "msgId", p.received_at AS "receivedAt", p.body
@@ -122,36 +136,9 @@ export async function selectPage(
         SELECT x.*, sum(octet_length(x.body)) OVER (ORDER BY x.seq) - octet_length(x.body) AS bytes_before
         FROM (
           SELECT * FROM messages y
-          WHERE y.group_id = m.group_id AND y.seq > greatest(${query.sinceSeq}::bigint, m.joined_seq - 1)
+          WHERE y.group_id = m.group_id AND ${isInRange}
             AND y.received_at > now() - make_interval(days => ${query.ttlDays})
-          ORDER BY y.seq LIMIT ${query.limit}
-        ) x
-      ) z WHERE z.bytes_before < ${pageSizeBytesMax}
-    ) p ON m.state = 1
-    WHERE m.group_id = ${query.groupId} AND m.member = ${query.member}
-    ORDER BY p.seq`;
-  return toPage(rows);
-}
-
-/** Commits that made the epochs `fromEpoch` to `toEpoch`, from the reader's join on. */
-export async function selectCommitPage(
-  sql: Sql,
-  query: { groupId: Buffer; member: Buffer; fromEpoch: number; toEpoch: number; limit: number; ttlDays: number },
-): Promise<MessagePage> {
-  const rows = await sql<PageRow[]>`
-    SELECT m.state, m.joined_seq AS "joinedSeq", c.last_seq AS "lastSeq", m.group_id AS "groupId",
-           p.seq, p.epoch, p.kind, p.msg_id AS "msgId", p.received_at AS "receivedAt", p.body
-    FROM members m
-    JOIN conversation_counters c ON c.group_id = m.group_id
-    LEFT JOIN LATERAL (
-      SELECT * FROM (
-        SELECT x.*, sum(octet_length(x.body)) OVER (ORDER BY x.seq) - octet_length(x.body) AS bytes_before
-        FROM (
-          SELECT * FROM messages y
-          WHERE y.group_id = m.group_id AND y.kind = 2 AND y.seq >= m.joined_seq
-            AND y.epoch BETWEEN ${query.fromEpoch}::bigint AND ${query.toEpoch}::bigint
-            AND y.received_at > now() - make_interval(days => ${query.ttlDays})
-          ORDER BY y.epoch LIMIT ${query.limit}
+          ORDER BY ${order} LIMIT ${query.limit}
         ) x
       ) z WHERE z.bytes_before < ${pageSizeBytesMax}
     ) p ON m.state = 1
@@ -169,19 +156,19 @@ function toPage(rows: readonly PageRow[]): MessagePage {
   };
 }
 
-/** A message, or that it is left for the next read: it is there, but those before it filled this one. */
-export type MessageRowOrRest = MessageRow | { readonly groupId: Buffer; readonly seq: number; readonly body: null };
+/** A message; `body` is null when the bodies before it reached the size limit, and the message has to be read again. */
+export type MessageRowOrOmitted = MessageRow | { readonly groupId: Buffer; readonly seq: number; readonly body: null };
 
 /**
- * The messages with these numbers, in the order asked for; `seqs[i]` belongs to `groupIds[i]`. Bodies stop once those before
- * make `sizeBytesMax`, so that the first always comes.
+ * Selects messages by number, in the order of `seqs`; `seqs[i]` belongs to `groupIds[i]`. A body is left out once the
+ * bodies before it have `sizeBytesMax` bytes together, so the first is always there.
  */
 export async function selectBySeq(
   sql: Sql,
   wanted: { groupIds: readonly Buffer[]; seqs: readonly number[]; sizeBytesMax: number },
-): Promise<MessageRowOrRest[]> {
+): Promise<MessageRowOrOmitted[]> {
   if (wanted.seqs.length === 0) return [];
-  return sql<MessageRowOrRest[]>`
+  return sql<MessageRowOrOmitted[]>`
     SELECT "groupId", seq, epoch, kind, "msgId", "receivedAt",
            CASE WHEN bytes_before < ${wanted.sizeBytesMax} THEN body END AS body
     FROM (

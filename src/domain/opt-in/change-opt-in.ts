@@ -14,9 +14,9 @@ export interface OptInDeps {
 }
 
 /**
- * The caller takes part in MLS chats from now on; saying so again changes nothing.
- * @returns since when, rounded down to the time bucket.
- * @throws AppError DeviceNotFound when a device is named that the caller does not have.
+ * Opts the caller in to MLS chats; a repeated call changes nothing.
+ * @returns the time of the opt-in, rounded down to the time bucket.
+ * @throws AppError DeviceNotFound when the caller does not have the named device.
  */
 export async function optIn(deps: OptInDeps, caller: Caller, input: { deviceId: string | undefined }): Promise<Date> {
   if (input.deviceId !== undefined) await requireDeviceTag(deps, caller, input.deviceId);
@@ -27,7 +27,10 @@ export async function optIn(deps: OptInDeps, caller: Caller, input: { deviceId: 
   return new Date(settings.optIn?.sinceMs ?? sinceMs);
 }
 
-/** From now on the caller's key packages go to nobody else, and they look like somebody who was never here. */
+/**
+ * Opts the caller out: other people no longer get the caller's key packages and see the caller like a person without an
+ * account.
+ */
 export async function optOut(deps: OptInDeps, caller: Caller): Promise<void> {
   const sinceMs = nowMs(deps);
   await changeAccountSettings(deps, caller.did, (before) =>

@@ -5,13 +5,13 @@ import type { Caller } from '#domain/caller.ts';
 export interface OptInStatus {
   readonly did: string;
   readonly optedIn: boolean;
-  /** Only of the caller. */
+  /** Present only for the caller. */
   readonly optedInAt: Date | undefined;
 }
 
 /**
- * Who of `dids` takes part in MLS chats. People who have opted out, who block the caller, and who were never here look the
- * same; since when is told of the caller alone.
+ * Which of `dids` have opted in to MLS chats. People who have opted out, who block the caller or who have no account
+ * look the same; only the caller's own opt-in time is returned.
  */
 export async function listOptIns(
   deps: VisibilityDeps,

@@ -11,7 +11,8 @@ import type { PolicyInForce } from './policy.ts';
 import { selectPolicy } from './store.ts';
 
 /**
- * The conversation's policy, for its members; one that nobody has changed is as old as the conversation.
+ * Reads the conversation's policy for a member; `updatedAt` of an unchanged policy is the time when the conversation
+ * was created.
  * @throws AppError ConvoNotFound, NotMember.
  */
 export async function getPolicy(

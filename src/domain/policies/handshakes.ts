@@ -1,10 +1,10 @@
 /**
- * How commits and proposals of members travel: as PublicMessage, so that the service can hold them against the roster, as PrivateMessage,
- * so that it sees nothing of them, or either way.
+ * The form of members' commits and proposals: `plaintext` is PublicMessage, so that the service can compare them with
+ * the roster; `encrypted` is PrivateMessage, so that the service sees none of their content; `any` allows both.
  */
 export type Handshakes = 'any' | 'plaintext' | 'encrypted';
 
-/** The form in force: an operator who asks for one has the last word. */
+/** Chooses the form in force: the operator's setting overrides the policy. */
 export function handshakesInForce(operator: Handshakes, policy: { readonly handshakes: Handshakes }): Handshakes {
   return operator === 'any' ? policy.handshakes : operator;
 }

@@ -3,7 +3,10 @@ import { defaultPolicy } from './policy.ts';
 import type { Policy } from './policy.ts';
 import { selectPolicy } from './store.ts';
 
-/** The conversation's policy. Exact when `db` is a transaction that holds the conversation's lock: a change of it does, too. */
+/**
+ * Loads the conversation's policy; exact when `db` is a transaction that holds the conversation's lock, because changes
+ * hold it too.
+ */
 export async function loadPolicy(db: Db, groupId: Buffer): Promise<Policy> {
   return (await selectPolicy(db, groupId)) ?? defaultPolicy;
 }

@@ -1,32 +1,32 @@
 import { limits } from '#platform/limits.ts';
 import type { Handshakes } from './handshakes.ts';
 
-/** What is allowed in a conversation; admins set it. */
+/** The rules of a conversation, which its admins set. */
 export interface Policy {
   /** Invites may be made and used. */
   readonly allowInvites: boolean;
   /** Only admins make invites. */
   readonly adminOnlyInvites: boolean;
-  /** Every member may add others, not only admins. */
+  /** Every member may add people; otherwise only admins may. */
   readonly allowMemberAdd: boolean;
-  /** Every member may remove others who are no admins, not only admins. */
+  /** Every member may remove members who are not admins. */
   readonly allowMemberRemove: boolean;
-  /** Nobody gets in but those whom an admin adds. */
+  /** Only people whom an admin adds become members. */
   readonly requireAdminApproval: boolean;
   /** At most `limits.membersPerConversationMax`. */
   readonly maxMembers: number;
-  /** How commits and proposals of members travel. */
+  /** The form of members' commits and proposals. */
   readonly handshakes: Handshakes;
 }
 
-/** A policy as it stands, and since when. */
+/** The policy in force, with its last change. */
 export interface PolicyInForce extends Policy {
   readonly updatedAt: Date;
-  /** Absent as long as nobody has changed anything. */
+  /** The DID of the admin who changed it last; undefined for an unchanged policy. */
   readonly updatedBy: string | undefined;
 }
 
-/** In force until an admin changes something; a conversation has no row before that. */
+/** The policy of a conversation until an admin changes it; before that, the conversation has no row in `policies`. */
 export const defaultPolicy: Policy = {
   allowInvites: true,
   adminOnlyInvites: true,

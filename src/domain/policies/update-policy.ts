@@ -12,20 +12,20 @@ import { loadPolicy } from './load-policy.ts';
 import type { Policy, PolicyInForce } from './policy.ts';
 import { upsertPolicy } from './store.ts';
 
-/** What to change; the rest stays. */
+/** The fields to change; undefined fields stay as they are. */
 export type PolicyChange = { readonly [Field in keyof Policy]: Policy[Field] | undefined };
 
 interface PolicyDeps {
   readonly db: Db;
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
-  /** What the operator asks of all conversations. */
+  /** The handshake form that the operator requires in all conversations. */
   readonly handshakes: Handshakes;
 }
 
 /**
- * Changes the policy under the conversation's lock, which every change of members holds, too: what was allowed when it was checked
- * is allowed when it takes effect.
+ * Changes the policy under the conversation's lock. Every change of members holds the same lock, so the policy cannot
+ * change between the check of a member change and its write.
  * @throws AppError NoFieldsProvided, ConvoNotFound, NotMember, NotAdmin, InvalidMaxMembers.
  */
 export async function updatePolicy(

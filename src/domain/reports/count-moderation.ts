@@ -10,21 +10,21 @@ import { categories, reportStates } from './report.ts';
 import type { Category } from './report.ts';
 import { visibleReports } from './visible-reports.ts';
 
-/** Counts over the retention of messages; reports about the asking admin are not in them. */
+/** Counts over the retention time of messages; reports about the calling admin are not counted. */
 export interface ModerationCounts {
   readonly reports: number;
   readonly pending: number;
   readonly removals: number;
   readonly byCategory: Readonly<Record<Category, number>>;
-  /** Full hours; undefined while nothing was decided. */
+  /** Full hours; undefined when no report was decided. */
   readonly meanHoursToDecision: number | undefined;
 }
 
 const hourMs = 3_600_000;
 
 /**
- * What moderation did in one conversation, for its admins.
- * @param query `since`: only what was reported or removed from then on, removals from the start of that day (UTC).
+ * Counts reports and removals in one conversation, for its admins.
+ * @param query `since`: counts only reports and removals from then on, removals from the start of that day (UTC).
  * @throws AppError ConvoNotFound, NotMember, NotAuthorized.
  */
 export async function countModeration(

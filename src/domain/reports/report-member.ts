@@ -31,8 +31,8 @@ export interface ReportToMake {
 }
 
 /**
- * Notes a report about a member for the admins and moderators of the conversation who are not the reported. Everything but
- * its category is sealed; it is deleted with the messages of its time.
+ * Stores a report about a member for the admins and moderators of the conversation, except the reported member.
+ * Everything but the category is sealed; the report expires like the messages of its time.
  * @throws AppError ConvoNotFound, NotMember, CannotReportSelf, TargetNotMember, TooManyReports, IdempotencyKeyReused.
  */
 export async function reportMember(
@@ -79,7 +79,11 @@ async function reportInTransaction(
   return { id: reportId, submittedAt };
 }
 
-/** One member alone must not fill the conversation's store of reports, nor all of them the disk. */
+/**
+ * Limits how many reports one member can have pending, so that one member cannot use the conversation's whole capacity,
+ * and how many a conversation can have, to limit storage.
+ * @throws AppError TooManyReports.
+ */
 function requireMemberCapacity(privacy: Privacy, caller: Caller, reports: readonly ReportFacts[]): void {
   const open = reports.filter(
     ({ state, reportId, sealedParties }) =>

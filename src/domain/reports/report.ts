@@ -1,4 +1,4 @@
-/** What a report may be about, as public clients name it; the numbers are stored. Other names count as `other`. */
+/** The categories of reports as clients name them, with their stored numbers. Unknown names count as `other`. */
 export const categories = {
   harassment: 1,
   spam: 2,
@@ -14,13 +14,13 @@ export type Category = keyof typeof categories;
 export const reportStates = { pending: 1, resolved: 2, dismissed: 3 } as const;
 export type ReportState = keyof typeof reportStates;
 
-/** Both people of a report: sealed together, so that the row names and matches nobody. */
+/** Both people of a report: sealed together, so that the row identifies neither. */
 export interface ReportParties {
   readonly reporter: string;
   readonly reported: string;
 }
 
-/** What the reporter wrote. */
+/** The reporter's content. */
 export interface ReportContent {
   readonly category: string;
   /** Encrypted for the admins by the reporter. */

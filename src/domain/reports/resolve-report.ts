@@ -4,6 +4,7 @@ import { domainError } from '#domain/domain-error.ts';
 import { roles } from '#domain/membership/member.ts';
 import type { Membership } from '#domain/membership/member.ts';
 import { isAppError } from '#platform/errors.ts';
+import { isUuid } from '#platform/ids.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/connection/database.ts';
 import type { ReportDeps } from './report-member.ts';
@@ -13,28 +14,26 @@ import { selectReport, updateResolution } from './store.ts';
 
 export interface Resolution {
   readonly reportId: string;
-  /** `dismissed` dismisses the report; anything else resolves it. Nobody is removed by it. */
+  /** `dismissed` dismisses the report; any other action resolves it. The call itself removes no member. */
   readonly action: string;
   readonly notes: string | undefined;
 }
 
-/** No conversation has an empty id. */
-const nowhere = Buffer.alloc(0);
-
-const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** An id that no conversation has. */
+const unknownGroupId = Buffer.alloc(0);
 
 /**
- * Decides a report, once. To those who may not see it, it does not exist: people outside the conversation, and the reported.
+ * Decides a report, once. For non-members and for the reported member the report does not exist.
  * @throws AppError ReportNotFound, NotAdmin, AlreadyResolved.
  */
 export async function resolveReport(deps: ReportDeps, caller: Caller, input: Resolution): Promise<void> {
   const { reportId, action, notes } = input;
-  if (!uuid.test(reportId)) throw domainError('ReportNotFound');
+  if (!isUuid(reportId)) throw domainError('ReportNotFound');
   await deps.db.transaction().execute(async (tx) => {
     const found = await selectReport(tx, reportId);
-    // Without one the membership is looked up all the same, so that both refusals take as long.
-    const membership = await lockAsMember(deps, tx, caller, found?.groupId ?? nowhere);
-    // Read again under the lock: it may have been decided, or have expired.
+    // Checks the membership also for an unknown report, so that both refusals take the same time.
+    const membership = await lockAsMember(deps, tx, caller, found?.groupId ?? unknownGroupId);
+    // Read again under the lock: another admin may have decided the report, or it may have expired.
     const report = await selectReport(tx, reportId);
     if (report === undefined) throw domainError('ReportNotFound');
     const { reported } = openParties(deps.privacy, reportId, report.sealedParties);
@@ -53,7 +52,7 @@ export async function resolveReport(deps: ReportDeps, caller: Caller, input: Res
   });
 }
 
-/** @throws AppError ReportNotFound for everybody who is not a member now. */
+/** @throws AppError ReportNotFound for callers who are not members now. */
 async function lockAsMember(deps: { privacy: Privacy }, tx: Tx, caller: Caller, groupId: Buffer): Promise<Membership> {
   try {
     return (await lockConversation(deps, tx, caller, groupId)).membership;

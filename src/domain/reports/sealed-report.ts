@@ -4,7 +4,7 @@ import { padToBucket, unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy, SealPurpose } from '#privacy/privacy.ts';
 import type { ReportContent, ReportParties, ReportResolution } from './report.ts';
 
-/** Every part is sealed to the report it belongs to and padded to a size bucket. */
+/** Seals one part of a report to the report's id, padded to a size bucket. */
 function sealPart(privacy: Privacy, purpose: SealPurpose, reportId: string, part: LexValue): Buffer {
   return privacy.seal(purpose, [reportId], padToBucket(encode(part)));
 }
@@ -25,7 +25,8 @@ export function sealResolution(privacy: Privacy, reportId: string, resolution: R
   return sealPart(privacy, 'report-resolution', reportId, { ...resolution });
 }
 
-// A seal opens only in its row and for its purpose, so what comes out is what these functions' counterparts put in.
+// A value can be unsealed only in its row and for its purpose, so it has the type that the matching seal function
+// takes.
 
 export function openParties(privacy: Privacy, reportId: string, sealed: Buffer): ReportParties {
   return openPart(privacy, 'report-parties', reportId, sealed) as unknown as ReportParties;

@@ -2,7 +2,7 @@ import { bucketedNow } from '#storage/sql/bucketed-now.ts';
 import type { Db, Tx } from '#storage/connection/database.ts';
 import { reportStates } from './report.ts';
 
-/** A report without what was written. */
+/** A report without its sealed content. */
 export interface ReportFacts {
   readonly reportId: string;
   readonly reportNo: number;
@@ -13,7 +13,7 @@ export interface ReportFacts {
   readonly resolvedAt: Date | null;
 }
 
-/** All reports of a conversation, newest first; their number is limited. */
+/** All reports of a conversation, newest first; `limits.reportsPerConversationMax` limits their number. */
 export async function selectReportFacts(db: Db, groupId: Buffer): Promise<ReportFacts[]> {
   return db
     .selectFrom('reports')
@@ -63,7 +63,7 @@ export interface NewReport {
   readonly sealedContent: Buffer;
 }
 
-/** @returns when, as stored. */
+/** @returns the stored time, rounded down to the time bucket. */
 export async function insertReport(tx: Tx, report: NewReport, bucketSeconds: number): Promise<Date> {
   const row = await tx
     .insertInto('reports')

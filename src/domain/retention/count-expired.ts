@@ -6,17 +6,17 @@ import { listExpiredPartitions, partitionSize } from '#storage/expiry/partitions
 import { retentionClasses } from './retention-classes.ts';
 import type { RetentionClassName } from './retention-classes.ts';
 
-/** What may go of a class. */
+/** The expired rows of a retention class. */
 export interface ExpiredCount {
-  /** Of partitions as Postgres last estimated them; undefined when they could not be counted in time. */
+  /** For partitions, Postgres's last estimate; undefined when the count took longer than the timeout. */
   readonly rows: number | undefined;
-  /** Where the disk gets it back at once. */
+  /** Only for partitions, whose disk space is free as soon as they are dropped. */
   readonly sizeBytes?: number;
 }
 
 /**
- * Counts what its job would remove of a class now, and changes nothing: each count is a read-only transaction, which gets no
- * transaction id and so holds back no delivery, and takes `timeoutMs` at most.
+ * Counts the rows of a class that its job would delete now. Each count is a read-only transaction of at most
+ * `timeoutMs`, which gets no transaction id and therefore delays no delivery.
  */
 export async function countExpired(
   deps: { readonly database: Database; readonly config: Config; readonly timeoutMs: number },
@@ -56,7 +56,7 @@ async function sizeOfExpired(
   return { rows, sizeBytes };
 }
 
-/** Of the statement, or of the wait for a lock that somebody holds on the table. */
+/** Whether Postgres cancelled the statement because of its timeout (57014), or its wait for a lock (55P03). */
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === '57014' || error.code === '55P03');
 }

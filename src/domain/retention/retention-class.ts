@@ -6,29 +6,29 @@ import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 import type { PartitionedTable } from '#storage/expiry/partitions.ts';
 import type { Tables } from '#storage/schema/tables.ts';
 
-/** How rows of a class are found when their time is over. */
+/** How the expired rows of a class are found. */
 export type Expiring =
   | { readonly by: 'partition'; readonly table: PartitionedTable; readonly retentionDays: number }
   | {
       readonly by: 'row';
-      /** What the job removes, with all that it removes before. */
+      /** The rows that the class's job deletes. */
       readonly rows: ExpiringRows;
     }
   | {
-      /** By their number; a job takes at most as many at once as are counted. */
+      /** Rows above a number; one run of the job deletes at most as many as `count` returns. */
       readonly by: 'number';
       readonly count: (db: Db) => Promise<number>;
     };
 
-/** Rows that are kept for one reason, for one time. */
+/** Rows of one table that have the same retention for the same reason. */
 export interface RetentionClass {
-  /** What it is, in words for an operator. */
+  /** The data of the class, described for operators. */
   readonly what: string;
-  /** For how long, in words; settings by their names. */
+  /** The retention as text, with the names of its settings. */
   readonly keptFor: string;
   readonly settings: readonly SettingName[];
   readonly table: keyof Tables;
-  /** What removes it. */
+  /** The job that deletes the rows. */
   readonly job: JobName;
   readonly expiring: (config: Config) => Expiring;
 }

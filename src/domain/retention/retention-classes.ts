@@ -1,9 +1,9 @@
 import { pastChatRequests, unfetchableRequestMessages } from '#domain/chat-requests/retention.ts';
 import { expiredAdditionClaims } from '#domain/device-additions/retention.ts';
-import { pastWaiting, removable } from '#domain/devices/retention.ts';
+import { expiredWaitingLists, removableDevices } from '#domain/devices/retention.ts';
 import { expiredIdempotencyKeys } from '#domain/idempotency/retention.ts';
 import { endedInvites } from '#domain/invites/retention.ts';
-import { selectSurplus } from '#domain/key-packages/past-packages.ts';
+import { selectSurplus } from '#domain/key-packages/expired-packages-store.ts';
 import { consumedKeyPackages, expiredKeyPackages, keyPackagesOf } from '#domain/key-packages/retention.ts';
 import { oldRemovalCounts } from '#domain/membership/retention.ts';
 import { oldReports } from '#domain/reports/retention.ts';
@@ -20,7 +20,7 @@ import type { Expiring, RetentionClass } from './retention-class.ts';
 
 const byRow = (rows: ExpiringRows): Expiring => ({ by: 'row', rows });
 
-/** Everything that is stored and expires, in the order in which the jobs come to it. The page docs/retention.md is made of it. */
+/** All stored data that expires, in the order of the jobs; the page docs/retention.md is generated from it. */
 export const retentionClasses = {
   messages: {
     what: 'Messages and commits, as ciphertext',
@@ -31,7 +31,7 @@ export const retentionClasses = {
     expiring: (config) => ({ by: 'partition', table: 'messages', retentionDays: config.MESSAGE_TTL_DAYS }),
   },
   events: {
-    what: 'The log of events that subscribers catch up from; no content',
+    what: 'The event log, from which subscribers catch up; no content',
     keptFor: 'EVENT_STREAM_TTL_DAYS days',
     settings: ['EVENT_STREAM_TTL_DAYS'],
     table: 'events',
@@ -39,7 +39,7 @@ export const retentionClasses = {
     expiring: (config) => ({ by: 'partition', table: 'events', retentionDays: config.EVENT_STREAM_TTL_DAYS }),
   },
   'consumed-key-packages': {
-    what: 'Key packages that somebody was added with',
+    what: 'Key packages that a Welcome used',
     keptFor: 'CONSUMED_KEY_PACKAGE_TTL_HOURS hours after the Welcome, which may be sent again until then',
     settings: ['CONSUMED_KEY_PACKAGE_TTL_HOURS'],
     table: 'key_packages',
@@ -70,22 +70,23 @@ export const retentionClasses = {
   'inactive-devices': {
     what: 'Devices, with their sealed names and push tokens',
     keptFor:
-      'until nobody has seen them for DEVICE_INACTIVE_DAYS days, which flags them, and DEVICE_REMOVAL_DAYS more; or until their owner deletes them',
+      'DEVICE_INACTIVE_DAYS days after they were last seen, when they are flagged, and DEVICE_REMOVAL_DAYS more; or until their owner deletes them',
     settings: ['DEVICE_INACTIVE_DAYS', 'DEVICE_REMOVAL_DAYS'],
     table: 'devices',
     job: 'retire-devices',
-    expiring: (config) => byRow(removable(config.DEVICE_REMOVAL_DAYS)),
+    expiring: (config) => byRow(removableDevices(config.DEVICE_REMOVAL_DAYS)),
   },
   'key-packages-of-inactive-devices': {
-    what: 'What such devices have left of key packages',
+    what: 'Available key packages of inactive devices',
     keptFor: 'as long as the device: DEVICE_INACTIVE_DAYS and DEVICE_REMOVAL_DAYS days',
     settings: ['DEVICE_INACTIVE_DAYS', 'DEVICE_REMOVAL_DAYS'],
     table: 'key_packages',
     job: 'retire-devices',
-    expiring: (config) => byRow(excluding(keyPackagesOf(removable(config.DEVICE_REMOVAL_DAYS)), expiredKeyPackages)),
+    expiring: (config) =>
+      byRow(excluding(keyPackagesOf(removableDevices(config.DEVICE_REMOVAL_DAYS)), expiredKeyPackages)),
   },
   'consumed-welcomes': {
-    what: 'Who a Welcome was for and that it was used, by pseudonyms of the conversation',
+    what: 'The recipient of a used Welcome, by pseudonyms of the conversation',
     keptFor: 'WELCOME_TTL_DAYS days after it was used',
     settings: ['WELCOME_TTL_DAYS'],
     table: 'welcomes',
@@ -93,7 +94,7 @@ export const retentionClasses = {
     expiring: (config) => byRow(consumedWelcomes(config.WELCOME_TTL_DAYS)),
   },
   'unclaimed-welcomes': {
-    what: 'The same of a Welcome that nobody has used',
+    what: 'The recipient of an unused Welcome, by pseudonyms of the conversation',
     keptFor: 'KEY_PACKAGE_TTL_DAYS days: no key package of its time can open it afterwards',
     settings: ['KEY_PACKAGE_TTL_DAYS'],
     table: 'welcomes',
@@ -102,7 +103,7 @@ export const retentionClasses = {
   },
   'welcome-messages': {
     what: 'Sealed Welcomes',
-    keptFor: 'as long as one of those whom they are for has a row in the two classes above, and an hour at least',
+    keptFor: 'as long as a recipient has a row in one of the two classes above, and for an hour at least',
     settings: [],
     table: 'welcome_messages',
     job: 'clean-welcomes',
@@ -116,7 +117,8 @@ export const retentionClasses = {
   },
   invites: {
     what: 'Invites',
-    keptFor: 'INVITE_TTL_DAYS days after they ended; of one that was used up, after it was made',
+    keptFor:
+      'INVITE_TTL_DAYS days after they expired or were revoked; used-up invites INVITE_TTL_DAYS days after they were made',
     settings: ['INVITE_TTL_DAYS'],
     table: 'invites',
     job: 'clean-invites',
@@ -132,7 +134,7 @@ export const retentionClasses = {
   },
   'chat-requests': {
     what: 'Chat requests',
-    keptFor: 'CHAT_REQUEST_TTL_DAYS days after they expire, so that their recipient sees what became of them',
+    keptFor: 'CHAT_REQUEST_TTL_DAYS days after they expire, so that the recipient can read their state',
     settings: ['CHAT_REQUEST_TTL_DAYS'],
     table: 'chat_requests',
     job: 'clean-chat-requests',
@@ -144,10 +146,10 @@ export const retentionClasses = {
     settings: ['DEVICE_WAIT_DAYS'],
     table: 'devices',
     job: 'clean-device-additions',
-    expiring: (config) => byRow(pastWaiting(config.DEVICE_WAIT_DAYS)),
+    expiring: (config) => byRow(expiredWaitingLists(config.DEVICE_WAIT_DAYS)),
   },
   'device-addition-claims': {
-    what: 'Sealed notes of who adds a new device, so that two do not',
+    what: 'Sealed claims on adding a new device, so that two members do not add it at once',
     keptFor: 'DEVICE_WAIT_DAYS days, to the end of the day',
     settings: ['DEVICE_WAIT_DAYS'],
     table: 'device_additions',
@@ -155,7 +157,7 @@ export const retentionClasses = {
     expiring: () => byRow(expiredAdditionClaims),
   },
   'replay-entries': {
-    what: 'Marks of used tokens and tickets, as HMACs of a day',
+    what: 'Used tokens and tickets, as HMACs with a daily key',
     keptFor: 'JTI_TTL_SECONDS seconds, or until the token has expired for every clock if that is later',
     settings: ['JTI_TTL_SECONDS'],
     table: 'replay_entries',
@@ -163,24 +165,24 @@ export const retentionClasses = {
     expiring: () => byRow(expiredReplayEntries),
   },
   'refused-tokens': {
-    what: 'Marks of accounts whose older tokens an operator refuses',
-    keptFor: '10 minutes, longer than such a token can live; those of suspended accounts until they are resumed',
+    what: 'Accounts whose older tokens an operator refuses',
+    keptFor: '10 minutes, longer than the lifetime of a token; those of suspended accounts until they are resumed',
     settings: [],
     table: 'token_not_before',
     job: 'clean-replay-entries',
     expiring: () => byRow(expiredTokensNotBefore),
   },
   'quota-rows': {
-    what: 'Counts of requests, under HMACs of a day',
-    keptFor: 'until they say no more than an empty one, rounded up to five minutes',
+    what: 'Request counts, under HMACs with a daily key',
+    keptFor: 'until the quota is full again, rounded up to five minutes',
     settings: [],
     table: 'quota_rows',
     job: 'clean-replay-entries',
     expiring: () => byRow(expiredQuotaRows),
   },
   'idempotency-keys': {
-    what: 'Sealed answers to calls that carried an idempotency key',
-    keptFor: 'IDEMPOTENCY_TTL_HOURS hours, for clients that try again',
+    what: 'Sealed responses to calls with an idempotency key',
+    keptFor: 'IDEMPOTENCY_TTL_HOURS hours, for retries by clients',
     settings: ['IDEMPOTENCY_TTL_HOURS'],
     table: 'idempotency_keys',
     job: 'clean-idempotency-keys',
@@ -188,14 +190,14 @@ export const retentionClasses = {
   },
   warnings: {
     what: 'Sealed warnings to members',
-    keptFor: 'until the time that their author gave them, EVENT_STREAM_TTL_DAYS days at most',
+    keptFor: 'until the expiry that their author chose, EVENT_STREAM_TTL_DAYS days at most',
     settings: ['EVENT_STREAM_TTL_DAYS'],
     table: 'warnings',
     job: 'clean-reports',
     expiring: () => byRow(expiredWarnings),
   },
   reports: {
-    what: 'Sealed reports, decided or not',
+    what: 'Sealed reports, resolved or not',
     keptFor: 'REPORT_TTL_DAYS days',
     settings: ['REPORT_TTL_DAYS'],
     table: 'reports',
@@ -211,7 +213,7 @@ export const retentionClasses = {
     expiring: (config) => byRow(oldRemovalCounts(config.REPORT_TTL_DAYS)),
   },
   'audit-counts': {
-    what: 'Counts of the audit log, in words that name nobody',
+    what: 'Counts in the audit log, without names of people',
     keptFor: 'AUDIT_TTL_DAYS days',
     settings: ['AUDIT_TTL_DAYS'],
     table: 'audit_events',
@@ -219,8 +221,8 @@ export const retentionClasses = {
     expiring: (config) => byRow(oldAuditEvents(config.AUDIT_TTL_DAYS)),
   },
   'operator-actions': {
-    what: 'Commands of operators, without whom they were about',
-    keptFor: 'AUDIT_TTL_DAYS days; the newest always stays, so that their numbers go on',
+    what: 'Commands of operators, without the people whom they affected',
+    keptFor: 'AUDIT_TTL_DAYS days; the newest row always stays, so that numbers continue',
     settings: ['AUDIT_TTL_DAYS'],
     table: 'operator_actions',
     job: 'clean-audit-events',
@@ -230,5 +232,5 @@ export const retentionClasses = {
 
 export type RetentionClassName = keyof typeof retentionClasses;
 
-// Every key of the table is a name by its definition.
+// The cast is safe, because RetentionClassName is defined as the keys of this object.
 export const retentionClassNames = Object.keys(retentionClasses) as readonly RetentionClassName[];

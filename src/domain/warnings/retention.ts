@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
-/** Warnings past the time that their admin gave them. */
+/** Warnings past the expiry that their admin chose. */
 export const expiredWarnings: ExpiringRows = {
   table: 'warnings',
   isExpired: sql<boolean>`expires_at <= now()`,

@@ -22,7 +22,7 @@ export interface WarnDeps {
   readonly timeBucketSeconds: number;
   readonly idempotencyTtlHours: number;
   readonly eventTtlDays: number;
-  /** Called after the commit, to wake subscribers. */
+  /** Called after the commit, to notify subscribers. */
   readonly onEvents: () => void;
 }
 
@@ -30,7 +30,7 @@ export interface WarningToGive {
   readonly conversationId: string;
   readonly targetDid: string;
   readonly reason: string;
-  /** Not delivered later than this, nor later than events are kept. */
+  /** The warning is not delivered after this time, nor after the retention time of events. */
   readonly expiresAtMs: number | undefined;
   readonly idempotencyKey: string | undefined;
 }
@@ -38,10 +38,10 @@ export interface WarningToGive {
 const dayMs = 86_400_000;
 
 /**
- * Warns a member through their own event streams; nobody else is told, and who warned is not stored. The reason is sealed, and
- * deleted with its expiry.
- * @throws AppError ConvoNotFound, NotMember, NotAdmin (for those who are not moderators either), TargetNotMember,
- *   CannotWarnAdmin, IdempotencyKeyReused.
+ * Warns a member through their own event streams; no other member gets the event, and the sender of the warning is not
+ * stored. The reason is sealed, and deleted when the warning expires.
+ * @throws AppError ConvoNotFound, NotMember, NotAdmin (for callers who are neither admin nor moderator),
+ * TargetNotMember, CannotWarnAdmin, IdempotencyKeyReused.
  */
 export async function warnMember(
   deps: WarnDeps,

@@ -1,4 +1,4 @@
-/** What a warned person is told; who warned them is not kept. */
+/** The warning that the member receives; the sender is not stored. */
 export interface Warning {
   readonly id: string;
   readonly reason: string;

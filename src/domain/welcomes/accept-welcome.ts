@@ -1,5 +1,5 @@
 import type { Caller } from '#domain/caller.ts';
-import { consumeKeyPackages } from '#domain/key-packages/claiming/consume-key-packages.ts';
+import { consumeKeyPackages } from '#domain/key-packages/single-use/consume-key-packages.ts';
 import { refusalFor, refusalWithText } from '#domain/refusal-reasons.ts';
 import { MlsFormatError } from '#mls/encoding/mls-format-error.ts';
 import { readWelcome } from '#mls/messages/welcome.ts';
@@ -10,9 +10,9 @@ import type { Tx } from '#storage/connection/database.ts';
 import { deliverWelcome } from './deliver-welcome.ts';
 
 /**
- * Uses up the key packages that the Welcome names and stores it for their owners, in the transaction of its commit. A
- * Welcome shows no group (RFC 9420 section 12.4.3.1), so what is checked is that it is for packages handed out to the
- * caller or another member, and that their owners are among `invited`.
+ * Consumes the key packages that the Welcome names and stores the Welcome for their owners, in the transaction of its
+ * commit. A Welcome does not show its group (RFC 9420 section 12.4.3.1), so the function checks only that the packages
+ * were handed out to the caller or another member, and that their owners are among `invited`.
  * @throws AppError InvalidWelcome, KeyPackageNotFound.
  */
 export async function acceptWelcome(
@@ -47,7 +47,10 @@ export async function acceptWelcome(
   });
 }
 
-/** @throws AppError InvalidWelcome. */
+/**
+ * Parses a Welcome, bare or in an MLSMessage.
+ * @throws AppError InvalidWelcome.
+ */
 export function parseWelcome(bytes: Buffer): Welcome {
   try {
     return readWelcome(bytes);

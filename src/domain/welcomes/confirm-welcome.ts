@@ -6,10 +6,11 @@ import { requireMember } from '#domain/membership/members/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
-import { markConsumed } from './store.ts';
+import { consumeOfRecipient } from './store.ts';
 
 /**
- * Says that the fetched Welcome worked, so that it is not served again; a failure leaves it there for another try.
+ * Confirms that the fetched Welcome worked, so that it is not returned again; with `success: false` it stays available
+ * for another attempt.
  * @throws AppError ConvoNotFound, NotMember, DeviceNotFound.
  */
 export async function confirmWelcome(
@@ -22,7 +23,8 @@ export async function confirmWelcome(
   const tag = input.deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, input.deviceId);
   await requireMember(deps, caller, groupId);
   if (!input.success) return;
-  await markConsumed(deps.db, {
+  await consumeOfRecipient(deps.db, {
+    which: 'fetched',
     groupId,
     recipient: welcomeRecipient(privacy, groupId, caller.did),
     device: tag && welcomeDevice(privacy, groupId, tag),

@@ -1,12 +1,12 @@
-import type { ConsumedKeyPackage } from '#domain/key-packages/claiming/consume-key-packages.ts';
+import type { ConsumedKeyPackage } from '#domain/key-packages/single-use/consume-key-packages.ts';
 import { padToBucket } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/connection/database.ts';
 import { insertWelcomes } from './store.ts';
 
 /**
- * Stores a Welcome for the devices whose packages it uses, in the transaction of its commit: a Welcome exists only with the
- * commit that won. The bytes are sealed, because they name KeyPackageRefs, which would join conversations.
+ * Stores a Welcome for the devices whose packages it uses, in the transaction of its commit, so that a Welcome exists
+ * only with the accepted commit. The bytes are sealed, because their KeyPackageRefs would link conversations.
  */
 export async function deliverWelcome(
   deps: { privacy: Privacy; timeBucketSeconds: number },
@@ -32,12 +32,12 @@ export async function deliverWelcome(
   );
 }
 
-/** Whom a Welcome is for, scoped to its conversation. */
+/** The pseudonym of a Welcome's recipient, scoped to the conversation. */
 export function welcomeRecipient(privacy: Privacy, groupId: Buffer, did: string): Buffer {
   return privacy.pseudonym('welcome-recipient', [groupId], did);
 }
 
-/** Which of the recipient's devices a Welcome is for, scoped to its conversation. */
+/** The pseudonym of the recipient's device, scoped to the conversation. */
 export function welcomeDevice(privacy: Privacy, groupId: Buffer, deviceTag: Buffer): Buffer {
   return privacy.pseudonym('welcome-device', [groupId], deviceTag);
 }

@@ -6,12 +6,12 @@ import { requireMember } from '#domain/membership/members/require-member.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
-import { markInvalid } from './store.ts';
+import { consumeOfRecipient } from './store.ts';
 
 /**
- * Throws away the Welcomes that wait for the caller, or for one device of theirs, so that getWelcome serves none of them again; the
- * client then goes in by external commit or asks to be added anew.
- * @throws AppError ConvoNotFound, NotMember, DeviceNotFound, NotFound when none waits.
+ * Discards the Welcomes that wait for the caller, or for one of their devices, so that getWelcome no longer returns
+ * them; the client then joins by external commit or asks to be added again.
+ * @throws AppError ConvoNotFound, NotMember, DeviceNotFound, NotFound when no Welcome waits.
  */
 export async function invalidateWelcome(
   deps: { db: Db; privacy: Privacy; timeBucketSeconds: number },
@@ -24,5 +24,6 @@ export async function invalidateWelcome(
   await requireMember(deps, caller, groupId);
   const recipient = welcomeRecipient(privacy, groupId, caller.did);
   const device = tag && welcomeDevice(privacy, groupId, tag);
-  if ((await markInvalid(deps.db, { groupId, recipient, device, bucketSeconds })) === 0) throw domainError('NotFound');
+  const query = { groupId, recipient, device, which: 'waiting', bucketSeconds } as const;
+  if ((await consumeOfRecipient(deps.db, query)) === 0) throw domainError('NotFound');
 }

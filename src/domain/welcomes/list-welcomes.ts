@@ -5,7 +5,9 @@ import { welcomeRecipient } from './deliver-welcome.ts';
 import { selectOfRecipient } from './store.ts';
 import type { WelcomeRow } from './store.ts';
 
-/** The caller's Welcomes in these conversations, newest first; consumed ones as long as they are kept. */
+/**
+ * The caller's Welcomes in these conversations, newest first, including consumed ones until their retention time ends.
+ */
 export async function listWelcomes(
   deps: { db: Db; privacy: Privacy },
   caller: Caller,

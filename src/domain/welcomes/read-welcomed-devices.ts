@@ -3,25 +3,24 @@ import type { Db } from '#storage/connection/database.ts';
 import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
 import { selectWelcomedDevices } from './store.ts';
 
-/** One device of a person in one conversation. */
 export interface DeviceInConversation {
   readonly groupId: Buffer;
   readonly did: string;
   readonly tag: Buffer;
 }
 
-/** Whether a Welcome was made for each of these devices, as far as it is still stored; in the order given. */
+/** Whether a Welcome for each of these devices is stored, in the order given. */
 export async function readWelcomedDevices(
   deps: { db: Db; privacy: Privacy },
   devices: readonly DeviceInConversation[],
 ): Promise<boolean[]> {
   const { privacy } = deps;
-  const wanted = devices.map(({ groupId, did, tag }) => ({
+  const pseudonyms = devices.map(({ groupId, did, tag }) => ({
     groupId,
     recipient: welcomeRecipient(privacy, groupId, did),
     device: welcomeDevice(privacy, groupId, tag),
   }));
-  const found = await selectWelcomedDevices(deps.db, wanted);
+  const found = await selectWelcomedDevices(deps.db, pseudonyms);
   const keys = new Set(found.map((device) => device.toString('hex')));
-  return wanted.map(({ device }) => keys.has(device.toString('hex')));
+  return pseudonyms.map(({ device }) => keys.has(device.toString('hex')));
 }

@@ -19,8 +19,8 @@ export function consumedWelcomes(ttlDays: number): ExpiringRows {
 }
 
 /**
- * Welcomes that nobody fetched for as long as a key package is kept. The row does not say when its own package expires: that time
- * would lead from the Welcome to the package, and so from a conversation to a person's devices.
+ * Welcomes that were not fetched within the retention time of key packages. The row does not contain the expiry of its
+ * own package, because that time would link the Welcome to the package, and so a conversation to a person's devices.
  */
 export function unclaimedWelcomes(keyPackageTtlDays: number): ExpiringRows {
   return {
@@ -36,10 +36,13 @@ export function unclaimedWelcomes(keyPackageTtlDays: number): ExpiringRows {
   };
 }
 
-/** Welcome messages whose last recipient is gone; those of the last hour may still be getting theirs. */
+/**
+ * Welcome messages without any recipient's row. Those of the last hour are skipped, because their recipients' rows may
+ * not be committed yet.
+ */
 export const orphanedWelcomeMessages: ExpiringRows = messagesOrphanedWithout(sql`false`);
 
-/** The same once the Welcomes `leaving` are gone too. */
+/** Welcome messages that have no recipient's row once the Welcomes `leaving` are deleted too. */
 export function messagesOrphanedAfter(leaving: readonly ExpiringRows[]): ExpiringRows {
   const reasons = leaving.map(({ isExpired }) => sql`(${isExpired})`);
   return messagesOrphanedWithout(sql`${sql.join(reasons, sql` OR `)}`);

@@ -39,7 +39,7 @@ export async function insertWelcomes(
         created_at: createdAt,
       })),
     )
-    // A last-resort package may bring its owner into the same group again; the newer Welcome counts.
+    // A last-resort package may add its owner to the same group again; the newer Welcome replaces the older one.
     .onConflict((conflict) =>
       conflict.columns(['group_id', 'ref']).doUpdateSet((eb) => ({
         epoch: eb.ref('excluded.epoch'),
@@ -60,13 +60,10 @@ export interface PendingWelcome {
 }
 
 /**
- * The recipient's next Welcome: the newest epoch first, unfetched before fetched. The lock makes two fetches at once mark one
- * after the other.
+ * The recipient's next Welcome: unfetched before fetched, then the newest epoch. The row lock serializes concurrent
+ * fetches.
  */
-export async function lockNextWelcome(
-  tx: Tx,
-  query: { groupId: Buffer; recipient: Buffer; device: Buffer | undefined },
-): Promise<PendingWelcome | undefined> {
+export async function lockNextWelcome(tx: Tx, query: RecipientQuery): Promise<PendingWelcome | undefined> {
   let pending = tx
     .selectFrom('welcomes as w')
     .innerJoin('welcome_messages as m', (join) =>
@@ -95,7 +92,7 @@ export async function markFetched(tx: Tx, groupId: Buffer, ref: Buffer, bucketSe
     .execute();
 }
 
-/** Those of `devices` for which a Welcome of that conversation is stored, whatever its state; as device pseudonyms. */
+/** The device pseudonyms among `devices` for which a Welcome of that conversation is stored, in any state. */
 export async function selectWelcomedDevices(
   db: Db,
   devices: readonly { groupId: Buffer; recipient: Buffer; device: Buffer }[],
@@ -110,22 +107,38 @@ export async function selectWelcomedDevices(
   return rows.rows.map(({ device }) => device);
 }
 
-/** Consumes the recipient's fetched Welcomes, of one device or of all that were fetched. */
-export async function markConsumed(
-  db: Db,
-  query: { groupId: Buffer; recipient: Buffer; device: Buffer | undefined; bucketSeconds: number },
-): Promise<void> {
-  let update = db
-    .updateTable('welcomes')
-    .set({ state: welcomeStates.consumed, consumed_at: bucketedNow(query.bucketSeconds) })
-    .where('group_id', '=', query.groupId)
-    .where('recipient', '=', query.recipient)
-    .where('state', '=', welcomeStates.fetched);
-  if (query.device !== undefined) update = update.where('device', '=', query.device);
-  await update.execute();
+/** The Welcomes of one recipient in one conversation, of one device or of all. */
+export interface RecipientQuery {
+  readonly groupId: Buffer;
+  readonly recipient: Buffer;
+  readonly device: Buffer | undefined;
 }
 
-/** Consumes Welcomes by conversation and key package, whatever their state. */
+/** Consumes the recipient's fetched Welcomes, or all that wait, fetched or not. @returns how many. */
+export async function consumeOfRecipient(
+  db: Db,
+  {
+    groupId,
+    recipient,
+    device,
+    which,
+    bucketSeconds,
+  }: RecipientQuery & { which: 'fetched' | 'waiting'; bucketSeconds: number },
+): Promise<number> {
+  let update = db
+    .updateTable('welcomes')
+    .set({ state: welcomeStates.consumed, consumed_at: bucketedNow(bucketSeconds) })
+    .where('group_id', '=', groupId)
+    .where('recipient', '=', recipient);
+  update =
+    which === 'fetched'
+      ? update.where('state', '=', welcomeStates.fetched)
+      : update.where('state', '!=', welcomeStates.consumed);
+  if (device !== undefined) update = update.where('device', '=', device);
+  return Number((await update.executeTakeFirst()).numUpdatedRows);
+}
+
+/** Consumes Welcomes by conversation and key package, in any state. */
 export async function consumeByRefs(
   db: Db,
   welcomes: readonly { groupId: Buffer; ref: Buffer }[],
@@ -139,21 +152,6 @@ export async function consumeByRefs(
     WHERE w.group_id = i.group_id AND w.ref = i.ref AND w.state <> ${welcomeStates.consumed}`.execute(db);
 }
 
-/** Consumes the recipient's waiting Welcomes, fetched or not, of one device or of all. @returns how many. */
-export async function markInvalid(
-  db: Db,
-  query: { groupId: Buffer; recipient: Buffer; device: Buffer | undefined; bucketSeconds: number },
-): Promise<number> {
-  let update = db
-    .updateTable('welcomes')
-    .set({ state: welcomeStates.consumed, consumed_at: bucketedNow(query.bucketSeconds) })
-    .where('group_id', '=', query.groupId)
-    .where('recipient', '=', query.recipient)
-    .where('state', '!=', welcomeStates.consumed);
-  if (query.device !== undefined) update = update.where('device', '=', query.device);
-  return Number((await update.executeTakeFirst()).numUpdatedRows);
-}
-
 /** A Welcome without its bytes. */
 export interface WelcomeRow {
   readonly groupId: Buffer;
@@ -163,7 +161,10 @@ export interface WelcomeRow {
   readonly state: number;
 }
 
-/** The Welcomes of one person in many conversations, newest first; `recipients[i]` is the person in `groupIds[i]`. */
+/**
+ * The Welcomes of one person in many conversations, newest first; `recipients[i]` is the person's pseudonym in
+ * `groupIds[i]`.
+ */
 export async function selectOfRecipient(
   db: Db,
   query: { groupIds: readonly Buffer[]; recipients: readonly Buffer[] },

@@ -11,7 +11,10 @@ import { selectWelcomeMessage } from './store.ts';
 import type { WelcomeRow } from './store.ts';
 import { welcomeStates } from './welcome.ts';
 
-/** Pseudonyms computed to find which waiting Welcome is meant: a second of work would be an attack, this is milliseconds. */
+/**
+ * Limits how many pseudonyms one call computes to find the Welcome: 20,000 take milliseconds, and a second of work
+ * would allow an attack.
+ */
 const comparisonsMax = 20_000;
 
 interface ValidateDeps {
@@ -22,15 +25,15 @@ interface ValidateDeps {
 export interface ValidWelcome {
   /** KeyPackageRef of the caller's package. */
   readonly ref: Buffer;
-  /** Whether the package is kept for a Welcome: handed out, or used by this very one. */
+  /** Whether the package was handed out or is used by this Welcome. */
   readonly reserved: boolean;
 }
 
 /**
- * Whether the caller can join with these bytes. A package is used up when its Welcome is stored, so a Welcome that waits for the
- * caller is looked for first; of packages of others nothing is told.
- * @throws AppError InvalidWelcome, KeyPackageNotFound, KeyPackageAlreadyConsumed; KeyPackageReserved when the package waits for
- *   another Welcome.
+ * Whether the caller can join with these bytes. A package is consumed when its Welcome is stored, so the function first
+ * searches the caller's waiting Welcomes. It shows nothing about other people's packages.
+ * @throws AppError InvalidWelcome, KeyPackageNotFound, KeyPackageAlreadyConsumed; KeyPackageReserved when the package
+ * waits for another Welcome.
  */
 export async function validateWelcome(deps: ValidateDeps, caller: Caller, bytes: Buffer): Promise<ValidWelcome> {
   const refs = parseWelcome(bytes).keyPackageRefs.map((ref) => Buffer.from(ref));

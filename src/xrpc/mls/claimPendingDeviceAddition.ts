@@ -15,16 +15,16 @@ export const claimPendingDeviceAddition = (deps: Parameters<typeof claimAddition
       const outcome = await claimAddition(deps, caller, input.pendingAdditionId);
       if (outcome.kind === 'unknown') return { claimed: false };
       const { device, groupId } = outcome.candidate;
-      const place = {
+      const addition = {
         convoId: formatConversationId(groupId),
         deviceCredentialDid: deviceDid(device.did, device.deviceId),
         claimedBy: outcome.by,
       };
-      if (outcome.kind === 'unavailable') return { claimed: false, ...place };
+      if (outcome.kind === 'unavailable') return { claimed: false, ...addition };
       const { did, ref, keyPackage } = outcome.keyPackage;
       return {
         claimed: true,
-        ...place,
+        ...addition,
         keyPackage: {
           did,
           keyPackage: keyPackageText(keyPackage, input.asMlsMessage),

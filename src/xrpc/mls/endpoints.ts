@@ -69,7 +69,7 @@ import { validateDeviceState } from './validateDeviceState.ts';
 import { validateWelcome } from './validateWelcome.ts';
 import { warnMember } from './warnMember.ts';
 
-/** Every method that the service answers; `test/conventions` proves the list complete. */
+/** Every method of the service; `test/conventions` checks that the list is complete. */
 const factories = {
   acceptChatRequest,
   addMembers,
@@ -147,10 +147,9 @@ type Intersection<Union> = (Union extends unknown ? (deps: Union) => void : neve
   ? All
   : never;
 
-/** The methods' names without their namespace, for metrics. */
+/** The names of the methods without their namespace, for metrics. */
 export const methodNames: readonly string[] = Object.keys(factories);
 
-/** What all methods together ask for. */
 export type EndpointDeps = Intersection<Parameters<Factories>[0]>;
 
 export function createEndpoints(deps: EndpointDeps): Endpoint[] {

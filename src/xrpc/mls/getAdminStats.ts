@@ -15,7 +15,7 @@ export const getAdminStats = (deps: Deps): MethodEndpoint =>
     auth: 'service-token',
     quota: 'callerDefault',
     handler: async ({ caller, params }) => {
-      // Nobody is an admin of the whole service.
+      // There is no admin of the whole service.
       if (params.convoId === undefined) throw domainError('NotAuthorized');
       const since = params.since === undefined ? undefined : new Date(inputTimeMs(params.since));
       const counts = await countModeration(deps, caller, { conversationId: params.convoId, since });
@@ -26,7 +26,7 @@ export const getAdminStats = (deps: Deps): MethodEndpoint =>
           pendingReports: counts.pending,
           resolvedReports: counts.reports - counts.pending,
           totalRemovals: counts.removals,
-          // Conflicts between members are settled among them; the service ends none.
+          // Members resolve block conflicts themselves; the service resolves none.
           blockConflictsResolved: 0,
           reportsByCategory: {
             harassment: byCategory.harassment,

@@ -7,7 +7,7 @@ import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/getSubscriptionT
 
 interface TicketDeps {
   readonly tickets: Tickets;
-  /** Where subscribeConvoEvents is reached, a ws: or wss: URL. */
+  /** The ws: or wss: URL of subscribeConvoEvents. */
   readonly subscriptionUrl: () => string;
 }
 

@@ -1,12 +1,13 @@
-import { askMembers } from '#domain/membership/rejoin/ask-members.ts';
+import { sendHelpRequest } from '#domain/membership/rejoin/send-help-request.ts';
 import { procedure } from '#xrpc/endpoint.ts';
 import type { MethodEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/readdition.defs.ts';
 
-export const readdition = (deps: Parameters<typeof askMembers>[0]): MethodEndpoint =>
+export const readdition = (deps: Parameters<typeof sendHelpRequest>[0]): MethodEndpoint =>
   procedure({
     lexicon,
     auth: 'service-token',
     quota: 'callerDefault',
-    handler: ({ caller, input }) => askMembers(deps, caller, { conversationId: input.convoId, request: 'readdition' }),
+    handler: ({ caller, input }) =>
+      sendHelpRequest(deps, caller, { conversationId: input.convoId, request: 'readdition' }),
   });

@@ -19,7 +19,7 @@ export const registerDevice = (deps: Parameters<typeof register>[0]): MethodEndp
       }
       const { deviceId } = await register(deps, caller, {
         name: input.deviceName,
-        // Public clients spell the field in both ways.
+        // Public clients use both spellings of the field.
         uuid: input.deviceUUID ?? input.deviceUuid,
         signatureKey: bufferOf(input.signaturePublicKey),
         keyPackages: input.keyPackages.map((item) => keyPackageUpload(item)),

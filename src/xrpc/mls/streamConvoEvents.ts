@@ -19,7 +19,7 @@ export const streamConvoEvents = (
       return openResponseStream(deps.stream, {
         did: caller.did,
         onlyConversationId: groupId && formatConversationId(groupId),
-        // A client that connects again by itself repeats its URL; the header is the newer of the two.
+        // A client that reconnects automatically repeats its URL, so the header has the newer cursor.
         cursor: lastEventId ?? params.cursor,
       });
     },

@@ -20,8 +20,8 @@ export const subscribeConvoEvents = (deps: Parameters<typeof requireMember>[0] &
     admit: ({ params }): Promise<Ticket> => deps.tickets.redeem(params.ticket),
     open: async ({ admission, params }) => {
       const { caller } = admission;
-      const wanted = admission.conversationId ?? params.convoId;
-      const groupId = wanted === undefined ? undefined : parseConversationId(wanted);
+      const conversationId = admission.conversationId ?? params.convoId;
+      const groupId = conversationId === undefined ? undefined : parseConversationId(conversationId);
       if (groupId !== undefined) await requireMember(deps, caller, groupId);
       return openSocketStream(deps.stream, {
         did: caller.did,

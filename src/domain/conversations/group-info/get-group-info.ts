@@ -1,18 +1,18 @@
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
-import { findAdmission } from '#domain/membership/members/find-admission.ts';
+import { findJoinPermission } from '#domain/membership/members/find-join-permission.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { parseConversationId } from '../conversation.ts';
 import { loadGroupInfo } from './group-info.ts';
 
-/** Clients are asked to refresh a GroupInfo that is older than this. */
+/** Clients should send a new GroupInfo when the stored one is older than six hours. */
 const groupInfoLifetimeMs = 6 * 3_600_000;
 
 /**
- * The GroupInfo of the current epoch, for everyone who may enter by external commit; one of an older epoch is never served. It
- * shows the roster, so people who left get it only once they have called rejoin.
- * @param pskHash an invite that a stranger shows.
+ * Reads the GroupInfo of the current epoch for a caller who may join by external commit; one of an older epoch is never
+ * served. A GroupInfo shows the members, so people who left get it only after they have requested to rejoin.
+ * @param pskHash the hash of the secret of an invite that a non-member presents.
  * @throws AppError ConvoNotFound, NotMember, PolicyViolation, GroupInfoUnavailable.
  */
 export async function getGroupInfo(
@@ -22,8 +22,8 @@ export async function getGroupInfo(
   pskHash?: Buffer,
 ): Promise<{ groupInfo: Buffer; epoch: number; expiresAt: Date }> {
   const groupId = parseConversationId(conversationId);
-  const admission = await findAdmission(deps, caller, groupId, pskHash === undefined ? [] : [pskHash]);
-  if (admission.kind === 'returning' && !admission.membership.needsRejoin) throw domainError('NotMember');
+  const permission = await findJoinPermission(deps, caller, groupId, pskHash === undefined ? [] : [pskHash]);
+  if (permission.kind === 'returning' && !permission.membership.needsRejoin) throw domainError('NotMember');
   const stored = await loadGroupInfo(deps, groupId);
   if (stored === undefined) throw domainError('GroupInfoUnavailable');
   const expiresAt = new Date(stored.updatedAt.getTime() + groupInfoLifetimeMs);

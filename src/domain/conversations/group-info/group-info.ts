@@ -15,22 +15,22 @@ import { leavesOf } from './leaves.ts';
 import type { Leaves } from './leaves.ts';
 import { selectCipherSuite, selectGroupInfo, selectLastGroupInfo, upsertGroupInfo } from '../store.ts';
 
-/** A GroupInfo that was checked and sealed before a lock was taken. */
+/** A GroupInfo that was checked and sealed, which needs no lock. */
 export interface CheckedGroupInfo {
   readonly groupId: Buffer;
   readonly epoch: number;
   readonly sealedGroupInfo: Buffer;
-  /** SHA-256 over what all GroupInfos of one epoch have in common. */
+  /** SHA-256 over the parts that are equal in all GroupInfos of one epoch. */
   readonly contextDigest: Buffer;
   readonly leaves: Leaves;
 }
 
-/** What `storeGroupInfo` stores, or the refusal that it throws. */
+/** A GroupInfo for `storeGroupInfo`, or the refusal that it will throw. */
 export type PreparedGroupInfo = CheckedGroupInfo | AppError;
 
 /**
- * Checks a GroupInfo, and seals it, because its tree shows the roster. It takes as long as tens of milliseconds of computation
- * for a group of 1,000 leaves with post-quantum keys, in slices: call it before a lock is taken.
+ * Checks a GroupInfo and seals it, because its ratchet tree shows the members. For 1,000 leaves with post-quantum keys
+ * this takes tens of milliseconds of computation, in slices, so call it before a lock is taken.
  * @throws AppError InvalidGroupInfo.
  */
 export async function checkGroupInfo(
@@ -41,8 +41,8 @@ export async function checkGroupInfo(
   const { groupId } = expected;
   const info = parseGroupInfo(bytes);
   if (info.epoch !== (expected.epoch ?? info.epoch)) throw refusalFor('InvalidGroupInfo', 'otherEpoch');
-  const fault = await findGroupInfoMismatch(info, expected);
-  if (fault !== undefined) throw refusalFor('InvalidGroupInfo', fault);
+  const mismatch = await findGroupInfoMismatch(info, expected);
+  if (mismatch !== undefined) throw refusalFor('InvalidGroupInfo', mismatch);
   const { epoch } = info;
   await yieldToEventLoop();
   const padded = padToBucket(wrapInMlsMessage(info.bare, WIRE_FORMAT.groupInfo));
@@ -61,7 +61,10 @@ function parseGroupInfo(bytes: Buffer): GroupInfo {
   }
 }
 
-/** GroupContext, confirmation tag and external key follow from the epoch's secrets; signer and further extensions may differ. */
+/**
+ * Covers GroupContext, confirmation tag and external_pub, which depend on the epoch only; the signer and other
+ * extensions may differ.
+ */
 function contextDigestOf(info: GroupInfo): Buffer {
   const hash = createHash('sha256');
   for (const part of [info.contextBytes, info.confirmationTag, readExternalPub(info) ?? '']) {
@@ -71,10 +74,10 @@ function contextDigestOf(info: GroupInfo): Buffer {
 }
 
 /**
- * `checkGroupInfo` for callers whose right to the call is decided later, under the lock: a refusal is returned, so that refusals keep
- * their order and a repeated call gets its first answer.
- * @param mayWrite false for callers that seem to have no such right: nothing is checked for them, because the time that it takes
- *   would tell that the conversation exists. Should they be let in a moment later, the call is refused as theirs was.
+ * Runs `checkGroupInfo` before the lock, for calls whose permission is checked under the lock. A refusal is returned
+ * and thrown later, so that permission errors come first and a retry gets its first response.
+ * @param mayWrite false for callers that seem to have no permission. Nothing is checked for them, because the time of
+ *   the check would show that the conversation exists; the prepared refusal is ConvoNotFound.
  */
 export async function prepareGroupInfo(
   deps: { db: Db; privacy: Privacy },
@@ -92,9 +95,9 @@ export async function prepareGroupInfo(
 }
 
 /**
- * Stores a GroupInfo of the epoch that the conversation has when `tx` ends. One of the same epoch is replaced only by one that says
- * the same context: the `WHERE` of the upsert compares the two digests while it holds the row.
- * @throws AppError InvalidGroupInfo, or the refusal that `prepareGroupInfo` found.
+ * Stores a GroupInfo of the epoch that the conversation has when `tx` ends. A stored one of the same epoch is only
+ * replaced if the context digests are equal; the `WHERE` of the upsert compares them while it holds the row lock.
+ * @throws AppError InvalidGroupInfo, or the refusal that `prepareGroupInfo` returned.
  */
 export async function storeGroupInfo(
   deps: { timeBucketSeconds: number },
@@ -108,24 +111,24 @@ export async function storeGroupInfo(
   if (!isStored) throw refusalFor('InvalidGroupInfo', 'otherContext');
 }
 
-/** The stored GroupInfo, of whatever epoch. */
+/** Loads the stored GroupInfo, of the current or an earlier epoch. */
 export async function loadLastGroupInfo(
   deps: { db: Db; privacy: Privacy },
   groupId: Buffer,
 ): Promise<{ bytes: Buffer; epoch: number } | undefined> {
   const row = await selectLastGroupInfo(deps.db, groupId);
-  if (row === undefined) return undefined;
-  const bytes = unpadFromBucket(deps.privacy.unseal('group-info', [groupId, row.epoch], row.sealedGroupInfo));
-  return { bytes, epoch: row.epoch };
+  return row && { bytes: openGroupInfo(deps.privacy, groupId, row), epoch: row.epoch };
 }
 
-/** The stored GroupInfo, if it is of the current epoch. */
+/** Loads the stored GroupInfo if it is of the current epoch. */
 export async function loadGroupInfo(
   deps: { db: Db; privacy: Privacy },
   groupId: Buffer,
 ): Promise<{ bytes: Buffer; epoch: number; updatedAt: Date } | undefined> {
   const row = await selectGroupInfo(deps.db, groupId);
-  if (row === undefined) return undefined;
-  const bytes = unpadFromBucket(deps.privacy.unseal('group-info', [groupId, row.epoch], row.sealedGroupInfo));
-  return { bytes, epoch: row.epoch, updatedAt: row.updatedAt };
+  return row && { bytes: openGroupInfo(deps.privacy, groupId, row), epoch: row.epoch, updatedAt: row.updatedAt };
+}
+
+function openGroupInfo(privacy: Privacy, groupId: Buffer, row: { epoch: number; sealedGroupInfo: Buffer }): Buffer {
+  return unpadFromBucket(privacy.unseal('group-info', [groupId, row.epoch], row.sealedGroupInfo));
 }

@@ -6,26 +6,27 @@ export interface Leaf {
   readonly did: string | undefined;
 }
 
-/** The leaves of an epoch by leaf index; undefined is a blank one. */
+/** The leaves of an epoch by leaf index; undefined is a blank leaf. */
 export type Leaves = readonly (Leaf | undefined)[];
 
+/** Reads the leaves of a ratchet tree. */
 export function leavesOf({ leaves }: Pick<RatchetTree, 'leaves'>): Leaves {
   return leaves.map((leaf) => leaf && { did: didOfIdentity(leaf.basicIdentity) });
 }
 
-/** The text of a Basic credential's identity. */
+/** Decodes the identity of a Basic credential as UTF-8. */
 export function didOfIdentity(identity: Uint8Array | undefined): string | undefined {
   return identity && Buffer.from(identity.buffer, identity.byteOffset, identity.byteLength).toString('utf8');
 }
 
-/** What a commit does to the leaves; the path and Updates leave their identities as they are. */
+/** The leaves that a commit removes and adds; its path and Updates change no identity. */
 export interface LeafChange {
   readonly removed: ReadonlySet<number>;
-  /** In the order of the Adds. */
+  /** DIDs in the order of the Adds. */
   readonly added: readonly (string | undefined)[];
 }
 
-/** What the proposals of a commit do to the leaves. */
+/** Collects the leaf changes of a commit's proposals. */
 export function changeOf(proposals: readonly ProposalShape[]): LeafChange {
   return {
     removed: new Set(proposals.flatMap((shape) => (shape.type === 'remove' ? [shape.leafIndex] : []))),
@@ -33,7 +34,10 @@ export function changeOf(proposals: readonly ProposalShape[]): LeafChange {
   };
 }
 
-/** The leaves after a commit, RFC 9420 section 12.1.1: each Add takes the leftmost blank leaf, once the Removes are done. */
+/**
+ * Computes the leaves after a commit: Removes come first, then each Add takes the leftmost blank leaf (RFC 9420 section
+ * 12.1.1).
+ */
 export function applyToLeaves(leaves: Leaves, { removed, added }: LeafChange): Leaves {
   const after = leaves.map((leaf, index) => (removed.has(index) ? undefined : leaf));
   let at = 0;
@@ -44,7 +48,7 @@ export function applyToLeaves(leaves: Leaves, { removed, added }: LeafChange): L
   return after;
 }
 
-/** Whether both have the same identities in the same places; blank leaves at the end make no difference. */
+/** Whether both have the same identities at the same leaf indices; blank leaves at the end make no difference. */
 export function areSameLeaves(a: Leaves, b: Leaves): boolean {
   const length = Math.max(a.length, b.length);
   for (let index = 0; index < length; index += 1) {

@@ -15,13 +15,13 @@ interface LeavesDeps {
   readonly privacy: Privacy;
 }
 
-/** More commits than this are not followed from a stored GroupInfo. */
+/** How many commits after a stored GroupInfo are applied at most, to bound the cost. */
 const commitsMax = 32;
 
 /**
- * Whose leaves the group has in `epoch`: from the GroupInfo that is stored for it, or from an earlier one and the commits since, if all of
- * those are in clear. Opens large values: call it before a lock is taken.
- * @returns undefined when they cannot be told.
+ * Loads the leaves of `epoch`: from the stored GroupInfo if it is of that epoch, else from an earlier one and the
+ * commits since, if all of them are in clear. Opening the values takes time, so call it before a lock is taken.
+ * @returns undefined when there is no such GroupInfo, or a commit or a proposal is missing or encrypted.
  */
 export async function loadLeaves(deps: LeavesDeps, groupId: Buffer, epoch: number): Promise<Leaves | undefined> {
   const stored = await loadLastGroupInfo(deps, groupId);
@@ -30,7 +30,7 @@ export async function loadLeaves(deps: LeavesDeps, groupId: Buffer, epoch: numbe
     const leaves = leavesOf(readGroupInfo(stored.bytes).tree);
     return await followCommits(deps, groupId, { leaves, from: stored.epoch, to: epoch });
   } catch (error) {
-    // A GroupInfo that was stored before they were checked.
+    // An early release stored GroupInfos without a check, so one may be unreadable.
     if (error instanceof MlsFormatError) return undefined;
     throw error;
   }

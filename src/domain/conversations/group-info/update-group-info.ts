@@ -12,8 +12,8 @@ import { lockConversation } from '../lock-conversation.ts';
 import { readCipherSuite } from '../read-cipher-suite.ts';
 
 /**
- * Stores a GroupInfo of the current epoch. The conversation's lock keeps a commit from passing between the comparison of epochs and the
- * write; the GroupInfo is checked before the lock is taken.
+ * Stores a GroupInfo of the current epoch. The GroupInfo is checked before the conversation's lock is taken; the lock
+ * keeps a commit from ending the epoch between the comparison of epochs and the write.
  * @throws AppError ConvoNotFound, NotMember, InvalidGroupInfo, EpochMismatch when the epoch is not the current one.
  */
 export async function updateGroupInfo(
@@ -25,7 +25,7 @@ export async function updateGroupInfo(
   await requireMember(deps, caller, groupId);
   const cipherSuite = await readCipherSuite(deps, groupId);
   const checked = await checkGroupInfo(deps, input.groupInfo, { groupId, cipherSuite, epoch: input.epoch });
-  // One that says other members than the commits since the last one have made would hide whose leaves the next commit removes.
+  // A GroupInfo with wrong leaves would hide whose leaves the next commit removes.
   const leaves = await loadLeaves(deps, groupId, input.epoch);
   if (leaves !== undefined && !areSameLeaves(checked.leaves, leaves)) {
     throw refusalFor('InvalidGroupInfo', 'otherLeaves');

@@ -4,11 +4,12 @@ import type { Tx } from '#storage/connection/database.ts';
 import { keyPackageClaimer, keyPackageOwner, openKeyPackage } from '../key-package.ts';
 import type { HandedOutKeyPackage } from '../key-package.ts';
 import { claimOfDevice, selectHandedOut } from '../store.ts';
-import { readUses } from './used-packages.ts';
+import { readDeferredUses } from '../single-use/used-key-packages-store.ts';
 
 /**
- * One package of one device, by the rules of `claimKeyPackages`: to this caller for good, the same one again for ten minutes.
- * Undefined when nothing is left.
+ * Hands out one package of one device, by the rules of `claimKeyPackages`: to this caller only, and the same one again
+ * within ten minutes.
+ * @returns undefined when the device has no available package.
  */
 export async function claimDeviceKeyPackage(
   deps: { privacy: Privacy; timeBucketSeconds: number },
@@ -23,9 +24,9 @@ export async function claimDeviceKeyPackage(
   const claimOnce = (used: readonly Buffer[]): ReturnType<typeof claimOfDevice> =>
     claimOfDevice(tx, { owner, claimer, deviceTag, cipherSuite, bucketSeconds: deps.timeBucketSeconds, used });
   let row = await claimOnce([]);
-  // One that is given again may be used although its row does not say so yet.
-  if (row?.fresh === false && (await readUses({ privacy, db: tx }, [row.ref])).length > 0) {
-    const uses = await readUses(
+  // A package that is returned again may have a deferred use, which its row does not show yet.
+  if (row?.isNewClaim === false && (await readDeferredUses({ privacy, db: tx }, [row.ref])).length > 0) {
+    const uses = await readDeferredUses(
       { privacy, db: tx },
       await selectHandedOut(tx, { owners: [owner], claimers: [claimer] }),
     );

@@ -13,21 +13,21 @@ import { keyPackageClaimer, keyPackageOwner, openKeyPackage } from '../key-packa
 import type { HandedOutKeyPackage } from '../key-package.ts';
 import { claim, selectHandedOut } from '../store.ts';
 import type { ClaimedRow, ClaimRequest } from '../store.ts';
-import { readUses } from './used-packages.ts';
+import { readDeferredUses } from '../single-use/used-key-packages-store.ts';
 
 type ClaimDeps = VisibilityDeps & {
   readonly sql: Sql;
   readonly timeBucketSeconds: number;
   readonly claimLimit: ClaimLimit;
-  /** Called with the people whose one-time packages have left the stock. */
+  /** Called with the people who have fewer available one-time packages after the call. */
   readonly onClaims: (ownerDids: ReadonlySet<string>) => void;
 };
 
 /**
- * One package per device of each person, each package to this caller for good; the same caller asking again within ten
- * minutes gets the same ones. Where the drain budget of a person is used up, their last-resort packages are handed out.
- * `missing` names people of whom nothing is left; people who have opted out or block the caller are among them, as if they
- * were never here.
+ * Hands out one package per device of each person, each to this caller only. A repeated call within ten minutes gets
+ * the same packages. When a person's claim limit is exhausted, their last-resort packages are handed out. `missing`
+ * lists people without an available package; people who have opted out or block the caller are in it too, so that the
+ * caller cannot distinguish them.
  * @throws AppError InvalidCipherSuite.
  */
 export async function claimKeyPackages(
@@ -39,29 +39,29 @@ export async function claimKeyPackages(
   if (cipherSuite === undefined) throw refusalFor('InvalidCipherSuite', 'unknownName');
   const dids = [...new Set(input.dids)];
   const { hidden, settings } = await readVisibility(deps, caller, dids);
-  const shown = dids.filter((did) => !hidden.has(did));
-  // Made-up DIDs have no packages to drain, and must not crowd the budgets of people who have.
-  const accounts = shown.filter((did) => settings.has(did));
-  const { packages, drained } = await claimWithinLimit(deps.claimLimit, caller, accounts, (spent) =>
-    claimOfPeople(deps, caller, { dids: shown, spent, cipherSuite }),
+  const visible = dids.filter((did) => !hidden.has(did));
+  // Only DIDs with an account are charged, so that invented DIDs cannot fill the table of claim limits.
+  const accounts = visible.filter((did) => settings.has(did));
+  const { packages, charged } = await claimWithinLimit(deps.claimLimit, caller, accounts, (exhausted) =>
+    claimForPeople(deps, caller, { dids: visible, exhausted, cipherSuite }),
   );
-  deps.onClaims(drained);
-  const served = new Set(packages.map(({ did }) => did));
-  return { packages, missing: dids.filter((did) => !served.has(did)) };
+  deps.onClaims(charged);
+  const found = new Set(packages.map(({ did }) => did));
+  return { packages, missing: dids.filter((did) => !found.has(did)) };
 }
 
-async function claimOfPeople(
+async function claimForPeople(
   deps: ClaimDeps,
   caller: Caller,
-  request: { dids: readonly string[]; spent: ReadonlySet<string>; cipherSuite: number },
-): Promise<{ packages: HandedOutKeyPackage[]; drained: ReadonlySet<string> }> {
+  request: { dids: readonly string[]; exhausted: ReadonlySet<string>; cipherSuite: number },
+): Promise<{ packages: HandedOutKeyPackage[]; charged: ReadonlySet<string> }> {
   const { privacy } = deps;
   const people = request.dids.map((did) => ({ did, owner: keyPackageOwner(privacy, did) }));
   const didOf = new Map(people.map(({ did, owner }) => [owner.toString('hex'), did]));
   const rows = await claimUnused(deps, {
     owners: people.map(({ owner }) => owner),
     claimers: people.map(({ owner }) => keyPackageClaimer(privacy, owner, caller.did)),
-    inBudget: people.map(({ did }) => !request.spent.has(did)),
+    isWithinLimit: people.map(({ did }) => !request.exhausted.has(did)),
     cipherSuite: request.cipherSuite,
     devicesMax: limits.devicesPerClaimMax,
     bucketSeconds: deps.timeBucketSeconds,
@@ -69,25 +69,26 @@ async function claimOfPeople(
   const claimed = rows.map((row) => ({
     did: required(didOf.get(row.owner.toString('hex')), 'the owner of a claimed package'),
     opened: openKeyPackage(privacy, { ...row, cipherSuite: request.cipherSuite }),
-    fresh: row.fresh,
+    isNewClaim: row.isNewClaim,
   }));
   return {
     packages: claimed.map(({ did, opened }) => ({ did, ...opened })),
-    drained: new Set(claimed.filter(({ fresh }) => fresh).map(({ did }) => did)),
+    charged: new Set(claimed.filter(({ isNewClaim }) => isNewClaim).map(({ did }) => did)),
   };
 }
 
 /**
- * A package that the caller got within the last ten minutes is given again, unless they have used it. That it was used its row does
- * not say at once; where it was, the claim is made again without such packages.
+ * Claims packages. A package that the caller got within the last ten minutes is returned again, unless it has been
+ * used. The row of a package does not show a deferred use, so if there is one, the claim is repeated without used
+ * packages.
  */
 async function claimUnused(deps: ClaimDeps, request: Omit<ClaimRequest, 'used'>): Promise<ClaimedRow[]> {
   const rows = await claim(deps.sql, { ...request, used: [] });
-  const repeated = rows.filter(({ fresh }) => !fresh).map(({ ref }) => ref);
-  const staleUses = await readUses(deps, repeated);
-  if (staleUses.length === 0) return rows;
-  const uses = await readUses(deps, await selectHandedOut(deps.db, request));
-  const again = await claim(deps.sql, { ...request, used: uses.map(({ ref }) => ref) });
-  const drained = new Set(rows.filter(({ fresh }) => fresh).map(({ ref }) => ref.toString('hex')));
-  return again.map((row) => (drained.has(row.ref.toString('hex')) ? { ...row, fresh: true } : row));
+  const repeated = rows.filter(({ isNewClaim }) => !isNewClaim).map(({ ref }) => ref);
+  const deferredUses = await readDeferredUses(deps, repeated);
+  if (deferredUses.length === 0) return rows;
+  const uses = await readDeferredUses(deps, await selectHandedOut(deps.db, request));
+  const secondClaim = await claim(deps.sql, { ...request, used: uses.map(({ ref }) => ref) });
+  const newClaims = new Set(rows.filter(({ isNewClaim }) => isNewClaim).map(({ ref }) => ref.toString('hex')));
+  return secondClaim.map((row) => (newClaims.has(row.ref.toString('hex')) ? { ...row, isNewClaim: true } : row));
 }

@@ -1,33 +1,34 @@
 import type { Caller } from '#domain/caller.ts';
 
-/** Limits how fast one person's one-time key packages are handed out, by each caller and by all callers together. */
+/** Limits how fast one person's one-time key packages are handed out, to each caller and to all callers together. */
 export interface ClaimLimit {
-  /** Charges one claim; false when there is no room, and then nothing is charged. */
+  /** Charges one claim. @returns false, and charges nothing, when the limit is exhausted. */
   take(caller: Caller, ownerDid: string): Promise<boolean> | boolean;
-  /** Takes back a charge for which no one-time package left the stock. */
+  /** Refunds the charge of a claim that handed out no one-time package. */
   refund(caller: Caller, ownerDid: string): Promise<void> | void;
 }
 
 /**
- * Runs `claim` with what the budget says of each of `ownerDids`, and keeps the charge only of those whom it names: the owners
- * of packages that have left the stock. Packages of the caller's own devices are free.
+ * Charges one claim for each of `ownerDids` and runs `claim` with the owners whose limit is exhausted. Charges are
+ * refunded for owners who are not in `charged` of the result, which lists the owners of newly handed out one-time
+ * packages. Packages of the caller's own devices are not charged.
  */
-export async function claimWithinLimit<Claimed extends { readonly drained: ReadonlySet<string> }>(
-  budget: ClaimLimit,
+export async function claimWithinLimit<Claimed extends { readonly charged: ReadonlySet<string> }>(
+  limit: ClaimLimit,
   caller: Caller,
   ownerDids: readonly string[],
-  claim: (spent: ReadonlySet<string>) => Promise<Claimed>,
+  claim: (exhausted: ReadonlySet<string>) => Promise<Claimed>,
 ): Promise<Claimed> {
   const others = ownerDids.filter((did) => did !== caller.did);
-  const taken = await Promise.all(others.map(async (did) => budget.take(caller, did)));
-  const spent = new Set(others.filter((_did, index) => taken[index] === false));
-  let drained: ReadonlySet<string> = new Set();
+  const taken = await Promise.all(others.map(async (did) => limit.take(caller, did)));
+  const exhausted = new Set(others.filter((_did, index) => taken[index] === false));
+  let charged: ReadonlySet<string> = new Set();
   try {
-    const claimed = await claim(spent);
-    drained = claimed.drained;
+    const claimed = await claim(exhausted);
+    charged = claimed.charged;
     return claimed;
   } finally {
-    const unused = others.filter((did) => !spent.has(did) && !drained.has(did));
-    await Promise.all(unused.map(async (did) => budget.refund(caller, did)));
+    const unused = others.filter((did) => !exhausted.has(did) && !charged.has(did));
+    await Promise.all(unused.map(async (did) => limit.refund(caller, did)));
   }
 }

@@ -4,8 +4,8 @@ import type { LockedConversation } from '#domain/conversations/conversation.ts';
 import type { Handshakes } from '#domain/policies/handshakes.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/connection/database.ts';
-import { decideCommit } from './accept-commit.ts';
-import type { CommitDecision } from './accept-commit.ts';
+import { compareEpoch } from './compare-epoch.ts';
+import type { EpochComparison } from './compare-epoch.ts';
 import { checkCommit } from './check-commit.ts';
 import type { DeclaredChange } from './check-commit-proposals.ts';
 import type { Membership } from '../member.ts';
@@ -15,13 +15,13 @@ export interface MemberCommit {
   readonly caller: Caller;
   readonly prepared: PreparedCommit | undefined;
   readonly change: DeclaredChange;
-  /** The GroupInfo of the epoch after the commit, if one comes with it. */
+  /** The GroupInfo of the epoch after the commit, if the call has one. */
   readonly groupInfo: PreparedGroupInfo | undefined;
 }
 
 /**
- * Decides on a member's commit under the conversation's lock: by the epoch, then by what it holds. A retry of a stored commit is recognised
- * before either.
+ * Accepts or refuses a member's commit under the conversation's lock: first the epoch is compared, then the content is
+ * checked. A retry of a stored commit is found before both.
  * @returns undefined when the call has no commit.
  * @throws AppError InvalidCommit, EpochMismatch, PolicyViolation.
  */
@@ -30,13 +30,13 @@ export async function acceptMemberCommit(
   tx: Tx,
   { locked, membership }: { readonly locked: LockedConversation; readonly membership: Membership },
   { caller, prepared, change, groupInfo }: MemberCommit,
-): Promise<CommitDecision | undefined> {
+): Promise<EpochComparison | undefined> {
   if (prepared === undefined) return undefined;
   if (prepared.kind === 'unreadable') throw prepared.refusal;
   const { commit, facts } = prepared;
-  const verdict = await decideCommit(deps, tx, locked, commit);
-  if (verdict.kind === 'accepted') {
+  const outcome = await compareEpoch(deps, tx, locked, commit);
+  if (outcome.kind === 'accepted') {
     await checkCommit(deps, tx, locked, { caller, membership, commit, facts, change, groupInfo });
   }
-  return verdict;
+  return outcome;
 }

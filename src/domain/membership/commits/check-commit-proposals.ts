@@ -5,27 +5,27 @@ import type { Handshakes } from '#domain/policies/handshakes.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
 import type { ClearProposal, CommitContent } from '#mls/messages/framing.ts';
 
-/** What a call says that its commit does. */
+/** The change that a call declares; its commit must make the same one. */
 export type DeclaredChange =
-  | { readonly method: 'addMembers'; readonly dids: readonly string[]; readonly newcomers: readonly string[] }
+  | { readonly method: 'addMembers'; readonly dids: readonly string[]; readonly nonMembers: readonly string[] }
   | { readonly method: 'removeMember'; readonly target: string }
   | { readonly method: 'leaveConvo' | 'commit' };
 
-/** A person on the roster. */
+/** A person's state in the roster. */
 export interface MemberStatus {
   readonly isActive: boolean;
-  /** Has lost the group's state and asked, within the last week, to be added anew. */
-  readonly asksToBeAdded: boolean;
+  /** The person lost the group's state and requested readdition within the last seven days. */
+  readonly requestedReaddition: boolean;
 }
 
-/** Everything that a commit in clear is judged by. */
+/** A commit in clear and everything that it is checked against. */
 export interface ProposalCheck {
   readonly caller: string;
   readonly isAdmin: boolean;
   readonly change: DeclaredChange;
   readonly content: CommitContent;
   readonly proposals: readonly ResolvedProposal[];
-  /** Every proposal that it refers to is in `proposals`. */
+  /** Whether `proposals` has every proposal that the commit refers to. */
   readonly isComplete: boolean;
   readonly leaves: Leaves | undefined;
   readonly handshakes: Handshakes;
@@ -33,56 +33,60 @@ export interface ProposalCheck {
 }
 
 /**
- * Holds a member's commit in clear against what the call declares, the roster and the policy (RFC 9420 section 12.2 has what MLS itself
- * forbids). Whoever is a member in the MLS group and on the roster must be so after it, except the person that the call removes.
- * @returns the leaf indices that it removes.
- * @throws AppError InvalidCommit with the rule's text.
+ * Compares a member's commit in clear with the change that the call declares, the roster and the policy; RFC 9420
+ * section 12.2 has the rules of MLS itself. A person who is in the MLS group and in the roster must stay in both,
+ * except the target of removeMember.
+ * @returns the leaf indices that the commit removes.
+ * @throws AppError InvalidCommit with the text of the broken rule.
  */
-export function checkCommitProposals(given: ProposalCheck): ReadonlySet<number> {
-  judgeCommitter(given);
-  if (!given.isComplete && given.handshakes === 'plaintext') throw refusalFor('InvalidCommit', 'unknownReference');
+export function checkCommitProposals(check: ProposalCheck): ReadonlySet<number> {
+  checkCommitter(check);
+  if (!check.isComplete && check.handshakes === 'plaintext') throw refusalFor('InvalidCommit', 'unknownReference');
   const added = new Set<string>();
-  for (const { shape } of given.proposals) {
-    if (shape.type === 'add') added.add(judgeAdd(given, didOfIdentity(shape.identity)));
+  for (const { shape } of check.proposals) {
+    if (shape.type === 'add') added.add(checkAdd(check, didOfIdentity(shape.identity)));
   }
   const removed = new Set<number>();
-  for (const proposal of given.proposals) {
+  for (const proposal of check.proposals) {
     const { shape } = proposal;
     if (shape.type === 'remove') removed.add(shape.leafIndex);
-    else judgeOther(given, proposal);
+    else checkOtherProposal(check, proposal);
   }
-  for (const proposal of given.proposals) {
+  for (const proposal of check.proposals) {
     if (proposal.shape.type === 'remove')
-      judgeRemove(given, proposal, { leafIndex: proposal.shape.leafIndex, added, removed });
+      checkRemove(check, proposal, { leafIndex: proposal.shape.leafIndex, added, removed });
   }
-  if (given.isComplete) judgeWhole(given, { added, removed });
+  if (check.isComplete) checkCompleteness(check, { added, removed });
   return removed;
 }
 
-function judgeCommitter({ caller, content, leaves }: ProposalCheck): void {
+function checkCommitter({ caller, content, leaves }: ProposalCheck): void {
   const { path, senderLeafIndex } = content;
   if (path !== undefined && didOfIdentity(path.identity) !== caller) throw refusalFor('InvalidCommit', 'pathIdentity');
   if (leaves !== undefined && leaves[senderLeafIndex]?.did !== caller) throw refusalFor('InvalidCommit', 'senderLeaf');
 }
 
-/** Further devices of members, and those whom addMembers names; whoever goes by the call does not come in by its commit. */
-function judgeAdd({ caller, change, statusOf }: ProposalCheck, did: string | undefined): string {
+/**
+ * An Add may bring in further devices of active members and people whom addMembers lists, but no device of a person who
+ * leaves by the call.
+ */
+function checkAdd({ caller, change, statusOf }: ProposalCheck, did: string | undefined): string {
   if (did === undefined || !did.startsWith('did:')) throw refusalFor('InvalidCommit', 'addIdentity');
   const isDeclared = change.method === 'addMembers' && change.dids.includes(did);
-  const isGoing =
+  const isLeaving =
     (change.method === 'removeMember' && did === change.target) || (change.method === 'leaveConvo' && did === caller);
-  if (!isDeclared && (isGoing || !statusOf(did).isActive)) throw refusalFor('InvalidCommit', 'addUndeclared');
+  if (!isDeclared && (isLeaving || !statusOf(did).isActive)) throw refusalFor('InvalidCommit', 'addUndeclared');
   return did;
 }
 
-function judgeOther({ isAdmin, leaves }: ProposalCheck, { shape, sentIn }: ResolvedProposal): void {
+function checkOtherProposal({ isAdmin, leaves }: ProposalCheck, { shape, sentIn }: ResolvedProposal): void {
   switch (shape.type) {
     case 'reinit':
     case 'groupContextExtensions':
       if (!isAdmin) throw refusalFor('InvalidCommit', 'adminOnly');
       return;
     case 'update':
-      judgeUpdate(leaves, shape.identity, sentIn);
+      checkUpdate(leaves, shape.identity, sentIn);
       return;
     case 'externalInit':
       throw refusalFor('InvalidCommit', 'externalCommit');
@@ -92,8 +96,8 @@ function judgeOther({ isAdmin, leaves }: ProposalCheck, { shape, sentIn }: Resol
   }
 }
 
-/** Only others' Updates are committed, and they leave the credential as it is. */
-function judgeUpdate(
+/** A commit may only refer to Updates of other leaves, and an Update must keep the leaf's credential. */
+function checkUpdate(
   leaves: Leaves | undefined,
   identity: Uint8Array | undefined,
   sentIn: ClearProposal | undefined,
@@ -110,38 +114,39 @@ interface Removal {
   readonly removed: ReadonlySet<number>;
 }
 
-function judgeRemove(given: ProposalCheck, proposal: ResolvedProposal, removal: Removal): void {
-  const { content, leaves, change, isAdmin, handshakes } = given;
+function checkRemove(check: ProposalCheck, proposal: ResolvedProposal, removal: Removal): void {
+  const { content, leaves, change, isAdmin, handshakes } = check;
   if (removal.leafIndex === content.senderLeafIndex) throw refusalFor('InvalidCommit', 'removesCommitter');
   if (leaves === undefined) {
-    // Without the leaves an admin is taken at their word where the call declares a removal.
+    // Without the leaves the Remove cannot be compared with the target, so admins are trusted unless plaintext
+    // handshakes are required.
     if (isAdmin && change.method === 'removeMember' && handshakes !== 'plaintext') return;
     throw refusalFor('InvalidCommit', 'unknownLeaves');
   }
   const leaf = leaves[removal.leafIndex];
   if (leaf === undefined) throw refusalFor('InvalidCommit', 'removesUnknown');
-  if (!mayRemove({ ...given, leaves }, proposal, { ...removal, did: leaf.did })) {
+  if (!mayRemove({ ...check, leaves }, proposal, { ...removal, did: leaf.did })) {
     throw refusalFor('InvalidCommit', 'removesMember');
   }
 }
 
 function mayRemove(
-  given: ProposalCheck & { readonly leaves: Leaves },
+  check: ProposalCheck & { readonly leaves: Leaves },
   { sentIn }: ResolvedProposal,
   removal: Removal & { readonly did: string | undefined },
 ): boolean {
-  const { caller, change, statusOf } = given;
+  const { caller, change, statusOf } = check;
   const { did } = removal;
   if (did === undefined || did === caller) return true;
   if (change.method === 'removeMember' && did === change.target) return true;
-  const { isActive, asksToBeAdded } = statusOf(did);
-  if (!isActive || isOwnWish(given.leaves, sentIn, { ...removal, did })) return true;
-  // Added anew in the same commit, as they asked.
-  return change.method === 'addMembers' && change.dids.includes(did) && asksToBeAdded && removal.added.has(did);
+  const { isActive, requestedReaddition } = statusOf(did);
+  if (!isActive || isProposedByOwner(check.leaves, sentIn, { ...removal, did })) return true;
+  // A person who requested readdition may be removed and added in one commit.
+  return change.method === 'addMembers' && change.dids.includes(did) && requestedReaddition && removal.added.has(did);
 }
 
-/** A device that its owner proposed to take out, who keeps another one. */
-function isOwnWish(
+/** Whether the leaf's owner sent the Remove proposal and keeps another leaf in the group. */
+function isProposedByOwner(
   leaves: Leaves,
   sentIn: ClearProposal | undefined,
   { did, removed }: Removal & { readonly did: string },
@@ -150,20 +155,22 @@ function isOwnWish(
   return leaves.some((leaf, index) => leaf?.did === did && !removed.has(index));
 }
 
-/** What can be missing from a commit only if all of it is known. */
-function judgeWhole(
+/**
+ * Checks that no declared Add or Remove is missing, which is only possible when every proposal of the commit is known.
+ */
+function checkCompleteness(
   { change, leaves }: ProposalCheck,
   { added, removed }: { added: ReadonlySet<string>; removed: ReadonlySet<number> },
 ): void {
-  if (change.method === 'addMembers' && change.newcomers.some((did) => !added.has(did))) {
-    throw refusalFor('InvalidCommit', 'newcomerNotAdded');
+  if (change.method === 'addMembers' && change.nonMembers.some((did) => !added.has(did))) {
+    throw refusalFor('InvalidCommit', 'listedMemberNotAdded');
   }
   if (change.method !== 'removeMember') return;
   if (leaves === undefined) {
-    if (removed.size === 0) throw refusalFor('InvalidCommit', 'removesNobody');
+    if (removed.size === 0) throw refusalFor('InvalidCommit', 'targetNotRemoved');
     return;
   }
-  const left = leaves.filter((leaf, index) => leaf?.did === change.target && !removed.has(index)).length;
-  if (left === 0) return;
-  throw refusalFor('InvalidCommit', removed.size === 0 ? 'removesNobody' : 'removesNotAll');
+  const remaining = leaves.filter((leaf, index) => leaf?.did === change.target && !removed.has(index)).length;
+  if (remaining === 0) return;
+  throw refusalFor('InvalidCommit', removed.size === 0 ? 'targetNotRemoved' : 'targetPartlyRemoved');
 }

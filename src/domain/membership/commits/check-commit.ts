@@ -12,13 +12,13 @@ import { loadPolicy } from '#domain/policies/load-policy.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/connection/database.ts';
-import type { FramedMemberCommit } from './accept-commit.ts';
+import type { FramedMemberCommit } from './parse-commit.ts';
 import { checkCommitProposals } from './check-commit-proposals.ts';
 import type { DeclaredChange, MemberStatus } from './check-commit-proposals.ts';
 import type { CommitFacts } from './prepare-commit.ts';
 import { memberStates, roles } from '../member.ts';
 import type { Membership } from '../member.ts';
-import { memberPseudonym } from '../members/require-member.ts';
+import { memberPseudonym } from '../members/member-pseudonym.ts';
 import { selectMemberships, updateRemovalCommitted } from '../store.ts';
 
 export interface CommitToCheck {
@@ -27,7 +27,7 @@ export interface CommitToCheck {
   readonly commit: FramedMemberCommit;
   readonly facts: CommitFacts;
   readonly change: DeclaredChange;
-  /** The GroupInfo of the epoch after the commit, if one comes with it. */
+  /** The GroupInfo of the epoch after the commit, if the call has one. */
   readonly groupInfo: PreparedGroupInfo | undefined;
 }
 
@@ -37,46 +37,47 @@ interface CheckDeps {
 }
 
 /**
- * Holds an accepted commit against the policy and, where it is in clear, against what the call declares and the roster; `tx` holds the
- * conversation's lock, so that roster, policy and proposals are those in force. People whose last leaf it takes out no longer wait for that.
+ * Compares a commit with the policy and, if it is in clear, with the change that the call declares and the roster.
+ * `tx` holds the conversation's lock, so that roster, policy and proposals cannot change meanwhile. Clears
+ * `removal_pending` of people whose last leaf the commit removes.
  * @throws AppError PolicyViolation, InvalidCommit.
  */
 export async function checkCommit(
   deps: CheckDeps,
   tx: Tx,
   locked: LockedConversation,
-  given: CommitToCheck,
+  toCheck: CommitToCheck,
 ): Promise<void> {
   const { groupId } = locked;
-  const { content } = given.commit;
+  const { content } = toCheck.commit;
   const handshakes = handshakesInForce(deps.handshakes, await loadPolicy(tx, groupId));
   if (content === undefined) {
     if (handshakes === 'plaintext') throw refusalFor('PolicyViolation', 'handshakesPlaintext');
     return;
   }
   if (handshakes === 'encrypted') throw refusalFor('PolicyViolation', 'handshakesEncrypted');
-  if (handshakes === 'plaintext' && given.groupInfo === undefined) {
+  if (handshakes === 'plaintext' && toCheck.groupInfo === undefined) {
     throw refusalFor('PolicyViolation', 'groupInfoNeeded');
   }
-  const { leaves } = given.facts;
+  const { leaves } = toCheck.facts;
   const db = { privacy: deps.privacy, db: tx };
-  const known = await loadProposalRefs(db, groupId, given.commit, given.facts.known);
+  const known = await loadProposalRefs(db, groupId, toCheck.commit, toCheck.facts.known);
   const { proposals, isComplete } = resolveProposals(content, known);
-  const statuses = await loadStandings(deps, tx, groupId, namedIn(proposals, leaves));
+  const statuses = await loadMemberStatuses(deps, tx, groupId, didsOf(proposals, leaves));
   const removed = checkCommitProposals({
-    caller: given.caller.did,
-    isAdmin: given.membership.role === roles.admin,
-    change: given.change,
+    caller: toCheck.caller.did,
+    isAdmin: toCheck.membership.role === roles.admin,
+    change: toCheck.change,
     content,
     proposals,
     isComplete,
     leaves,
     handshakes,
-    statusOf: (did) => statuses.get(did) ?? { isActive: false, asksToBeAdded: false },
+    statusOf: (did) => statuses.get(did) ?? { isActive: false, requestedReaddition: false },
   });
   if (leaves === undefined) return;
   if (isComplete)
-    compareGroupInfo(given.groupInfo, applyToLeaves(leaves, changeOf(proposals.map(({ shape }) => shape))));
+    compareGroupInfo(toCheck.groupInfo, applyToLeaves(leaves, changeOf(proposals.map(({ shape }) => shape))));
   const remaining = new Set(
     leaves.flatMap((leaf, index) => (leaf?.did === undefined || removed.has(index) ? [] : [leaf.did])),
   );
@@ -86,8 +87,8 @@ export async function checkCommit(
 }
 
 /**
- * Whether a GroupInfo has the leaves that its commit makes: otherwise somebody could name leaves of others as their own, and remove
- * them by the next commit.
+ * Checks that a GroupInfo has the leaves that its commit makes. Otherwise a member could present leaves of others as
+ * their own and remove them with the next commit.
  * @throws AppError InvalidGroupInfo.
  */
 export function compareGroupInfo(groupInfo: PreparedGroupInfo | undefined, leaves: Leaves): void {
@@ -95,8 +96,8 @@ export function compareGroupInfo(groupInfo: PreparedGroupInfo | undefined, leave
   if (!areSameLeaves(groupInfo.leaves, leaves)) throw refusalFor('InvalidGroupInfo', 'otherLeaves');
 }
 
-/** The people whom Adds and Removes are about, as far as they can be told. */
-function namedIn(proposals: readonly ResolvedProposal[], leaves: Leaves | undefined): string[] {
+/** The DIDs in Adds and in the leaves of Removes; without the leaves, Removes give none. */
+function didsOf(proposals: readonly ResolvedProposal[], leaves: Leaves | undefined): string[] {
   const dids = proposals.map(({ shape }) => {
     if (shape.type === 'add') return didOfIdentity(shape.identity);
     return shape.type === 'remove' ? leaves?.[shape.leafIndex]?.did : undefined;
@@ -104,7 +105,7 @@ function namedIn(proposals: readonly ResolvedProposal[], leaves: Leaves | undefi
   return [...new Set(dids.flatMap((did) => (did === undefined ? [] : [did])))];
 }
 
-async function loadStandings(
+async function loadMemberStatuses(
   deps: CheckDeps,
   tx: Tx,
   groupId: Buffer,
@@ -123,7 +124,10 @@ async function loadStandings(
       if (row === undefined) return [];
       const isActive = row.state === memberStates.active;
       return [
-        [did, { isActive, asksToBeAdded: row.asksToBeAdded, member, isRemovalPending: row.removalPending }] as const,
+        [
+          did,
+          { isActive, requestedReaddition: row.requestedReaddition, member, isRemovalPending: row.removalPending },
+        ] as const,
       ];
     }),
   );

@@ -15,19 +15,19 @@ import { prepareMembersGroupInfo, storeAttachments } from './store-attachments.t
 export interface CommitToStore {
   readonly conversationId: string;
   readonly commit: Buffer;
-  /** For further devices of people who are members already. */
+  /** For further devices of members. */
   readonly welcome: Buffer | undefined;
-  /** Of the epoch after the commit. */
+  /** The GroupInfo of the epoch after the commit. */
   readonly groupInfo: Buffer | undefined;
   readonly idempotencyKey: string | undefined;
 }
 
 /**
- * Stores a member's commit that changes nobody on the roster. It takes part in the same compare-and-set on the epoch as every commit;
- * the conversation's row lock makes that exact. The same bytes sent again get the first answer.
- * @returns the epoch that the commit made.
- * @throws AppError ConvoNotFound, NotMember, InvalidCommit, EpochMismatch, InvalidWelcome, KeyPackageNotFound, InvalidGroupInfo,
- *   PolicyViolation, IdempotencyKeyReused.
+ * Stores a member's commit that adds and removes no member. The epoch is compared under the conversation's lock, as for
+ * every commit. The same bytes sent again get the first response.
+ * @returns the epoch after the commit.
+ * @throws AppError ConvoNotFound, NotMember, InvalidCommit, EpochMismatch, InvalidWelcome, KeyPackageNotFound,
+ *   InvalidGroupInfo, PolicyViolation, IdempotencyKeyReused.
  */
 export async function commitToGroup(deps: MembershipDeps, caller: Caller, input: CommitToStore): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
@@ -58,14 +58,14 @@ async function commitInTransaction(
   input: PreparedToStore,
 ): Promise<number> {
   const { groupId, prepared, welcome, groupInfo } = input;
-  const room = await lockConversation(deps, tx, caller, groupId);
-  const { locked } = room;
+  const conversation = await lockConversation(deps, tx, caller, groupId);
+  const { locked } = conversation;
   const change = { method: 'commit' } as const;
-  const verdict = await acceptMemberCommit(deps, tx, room, { caller, prepared, change, groupInfo });
-  if (verdict?.kind === 'retry') return verdict.epoch;
+  const outcome = await acceptMemberCommit(deps, tx, conversation, { caller, prepared, change, groupInfo });
+  if (outcome?.kind === 'retry') return outcome.epoch;
   const invited = welcome === undefined ? [] : await activeDids(deps, tx, groupId);
   await storeAttachments(deps, tx, caller, { groupId, epoch: locked.epoch + 1, welcome, groupInfo, invited });
-  return recordChange(deps, tx, locked, { commit: verdict?.commit, joined: [], departed: [] });
+  return recordChange(deps, tx, locked, { commit: outcome?.commit, joined: [], departed: [] });
 }
 
 async function activeDids(deps: MembershipDeps, tx: Tx, groupId: Buffer): Promise<string[]> {

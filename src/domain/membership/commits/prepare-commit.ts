@@ -7,13 +7,13 @@ import { isAppError } from '#platform/errors.ts';
 import type { AppError } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
-import { parseMemberCommit } from './accept-commit.ts';
-import type { FramedMemberCommit } from './accept-commit.ts';
+import { parseMemberCommit } from './parse-commit.ts';
+import type { FramedMemberCommit } from './parse-commit.ts';
 import { findActiveMember } from '../members/find-active-member.ts';
 
-/** What the service knows of the epoch that a commit in clear ends. */
+/** Stored facts of the epoch that a commit in clear ends. */
 export interface CommitFacts {
-  /** Undefined when they cannot be told. */
+  /** Undefined when `loadLeaves` cannot determine them. */
   readonly leaves: Leaves | undefined;
   readonly known: KnownProposals;
 }
@@ -21,7 +21,10 @@ export interface CommitFacts {
 /** A commit of a call, read before the conversation's lock is taken. */
 export type PreparedCommit =
   | { readonly kind: 'read'; readonly commit: FramedMemberCommit; readonly facts: CommitFacts }
-  /** It is no commit of this group; whether the caller may hear that is found out under the lock. */
+  /**
+   * The bytes are no commit of this group. The refusal is thrown after the membership check, so that non-members cannot
+   * see it.
+   */
   | { readonly kind: 'unreadable'; readonly refusal: AppError };
 
 interface FactsDeps {
@@ -32,8 +35,9 @@ interface FactsDeps {
 const noFacts: CommitFacts = { leaves: undefined, known: noProposals };
 
 /**
- * Reads a member's commit and, where it is in clear, what it is judged by. This comes before the conversation's lock, because opening
- * a large GroupInfo takes time; proposals that came between are added under the lock. Nothing is loaded for people who are no members.
+ * Reads a member's commit and, if it is in clear, loads the leaves and proposals that it is checked against. Call it
+ * before the conversation's lock is taken, because opening a large GroupInfo takes time; proposals that arrive
+ * meanwhile are added under the lock. Nothing is loaded for non-members.
  */
 export async function prepareCommit(
   deps: FactsDeps,

@@ -5,7 +5,7 @@ import type { PreparedGroupInfo } from '#domain/conversations/group-info/group-i
 import { loadLeaves } from '#domain/conversations/group-info/load-leaves.ts';
 import { applyToLeaves } from '#domain/conversations/group-info/leaves.ts';
 import type { Leaves } from '#domain/conversations/group-info/leaves.ts';
-import { lockForJoiner } from '#domain/conversations/lock-conversation.ts';
+import { lockWithoutMembershipCheck } from '#domain/conversations/lock-conversation.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
 import { withIdempotency } from '#domain/idempotency/with-idempotency.ts';
 import { useInvite } from '#domain/invites/use-invite.ts';
@@ -16,34 +16,35 @@ import type { Clock } from '#platform/clock.ts';
 import { isAppError } from '#platform/errors.ts';
 import { timeBucketMs } from '#privacy/buckets.ts';
 import type { Tx } from '#storage/connection/database.ts';
-import { decideCommit, parseExternalCommit } from './accept-commit.ts';
-import type { FramedExternalCommit } from './accept-commit.ts';
+import { compareEpoch } from './compare-epoch.ts';
+import { parseExternalCommit } from './parse-commit.ts';
+import type { FramedExternalCommit } from './parse-commit.ts';
 import type { MembershipDeps } from '../add-members.ts';
 import { compareGroupInfo } from './check-commit.ts';
-import { findAdmission } from '../members/find-admission.ts';
-import type { Admission } from '../members/find-admission.ts';
+import { findJoinPermission } from '../members/find-join-permission.ts';
+import type { JoinPermission } from '../members/find-join-permission.ts';
 import { roles } from '../member.ts';
 import { recordChange } from './record-change.ts';
-import { requireMemberCapacity } from '../members/check-member-limit.ts';
-import { memberPseudonym } from '../members/require-member.ts';
+import { requireMemberCapacity } from '../members/require-member-capacity.ts';
+import { memberPseudonym } from '../members/member-pseudonym.ts';
 import { updateNeedsRejoin } from '../store.ts';
 
 export interface ExternalJoin {
   readonly conversationId: string;
   readonly commit: Buffer;
-  /** Of the epoch after the commit. */
+  /** The GroupInfo of the epoch after the commit. */
   readonly groupInfo: Buffer | undefined;
-  /** 32 bytes: an invite, for those whose commit does not name it as an external PSK. */
+  /** The 32-byte hash of an invite's secret, for commits that do not have the invite as an external PSK. */
   readonly pskHash: Buffer | undefined;
   readonly idempotencyKey: string | undefined;
 }
 
 /**
- * Lets the caller into the MLS group by a commit of their own (RFC 9420 section 12.4.3.2), which takes part in the same
- * compare-and-set as every other. Whoever was no member becomes one with it; an invite is counted in the same transaction.
- * @returns the epoch after the commit, and when it was taken.
- * @throws AppError InvalidCommit, ConvoNotFound, NotMember, PolicyViolation, EpochMismatch, InvalidGroupInfo, TooManyMembers,
- *   TooManyConversations, IdempotencyKeyReused.
+ * Stores an external commit, by which the caller joins the MLS group (RFC 9420 section 12.4.3.2). The epoch is compared
+ * as for every commit. A non-member becomes a member, and the use of an invite is counted, in the same transaction.
+ * @returns the epoch after the commit, and the time of the join, rounded down to the time bucket.
+ * @throws AppError InvalidCommit, ConvoNotFound, NotMember, PolicyViolation, EpochMismatch, InvalidGroupInfo,
+ *   TooManyMembers, TooManyConversations, IdempotencyKeyReused.
  */
 export async function processExternalCommit(
   deps: MembershipDeps & { readonly clock: Clock },
@@ -54,41 +55,41 @@ export async function processExternalCommit(
   const commit = parseExternalCommit(input.commit, groupId, caller);
   const call = { caller, method: 'processExternalCommit', key: input.idempotencyKey, input } as const;
   const pskHashes = input.pskHash === undefined ? commit.externalPskIds : [input.pskHash, ...commit.externalPskIds];
-  // Before the lock, because opening a GroupInfo takes time; for those who are not let in anyway nothing is opened.
+  // Before the lock, because opening a GroupInfo takes time; nothing is opened for callers who may not join.
   const needsLeaves = input.groupInfo !== undefined || commit.removedLeafIndex !== undefined;
-  const mayWrite = needsLeaves && (await seemsAdmitted(deps, caller, groupId, pskHashes));
+  const mayWrite = needsLeaves && (await seemsAllowed(deps, caller, groupId, pskHashes));
   const groupInfo = await prepareGroupInfo(deps, groupId, { bytes: input.groupInfo, mayWrite });
   const leaves = mayWrite ? await loadLeaves(deps, groupId, commit.epoch) : undefined;
   const join = { ...input, groupId, commit, pskHashes, groupInfo, leaves };
-  const answer = await deps.db.transaction().execute((tx) =>
+  const joined = await deps.db.transaction().execute((tx) =>
     withIdempotency(deps, tx, call, async () => {
       const epoch = await joinInTransaction(deps, tx, caller, join);
       return { epoch, joinedAt: new Date(timeBucketMs(deps.clock.nowMs(), deps.timeBucketSeconds)) };
     }),
   );
   deps.onEvents();
-  return answer;
+  return joined;
 }
 
 interface ParsedJoin {
   readonly groupId: Buffer;
   readonly commit: FramedExternalCommit;
-  /** Invites that the caller shows. */
+  /** Hashes of the secrets of invites that the caller presents. */
   readonly pskHashes: readonly Uint8Array[];
   readonly groupInfo: PreparedGroupInfo | undefined;
-  /** Of the commit's epoch, if the caller may have an old leaf. */
+  /** The leaves of the commit's epoch; undefined when they are not needed or cannot be determined. */
   readonly leaves: Leaves | undefined;
 }
 
-/** As `findAdmission` finds without the lock; the transaction decides. */
-async function seemsAdmitted(
+/** Whether `findJoinPermission` finds a permission without the lock; the check in the transaction decides. */
+async function seemsAllowed(
   deps: MembershipDeps,
   caller: Caller,
   groupId: Buffer,
   pskHashes: readonly Uint8Array[],
 ): Promise<boolean> {
   try {
-    await findAdmission(deps, caller, groupId, pskHashes);
+    await findJoinPermission(deps, caller, groupId, pskHashes);
     return true;
   } catch (error) {
     if (isAppError(error)) return false;
@@ -98,34 +99,37 @@ async function seemsAdmitted(
 
 async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, input: ParsedJoin): Promise<number> {
   const { groupId, commit, pskHashes, leaves } = input;
-  // Strangers wait for no lock; what they may is found out again under it.
-  await findAdmission({ ...deps, db: tx }, caller, groupId, pskHashes);
-  const locked = await lockForJoiner(tx, groupId);
-  const admission = await findAdmission({ ...deps, db: tx }, caller, groupId, pskHashes);
-  // Somebody new has no old leaf to remove: theirs would be another member's.
-  if (admission.kind === 'invited' && commit.removedLeafIndex !== undefined) {
+  // Before the lock, so that non-members never wait for it; the permission is read again under the lock.
+  await findJoinPermission({ ...deps, db: tx }, caller, groupId, pskHashes);
+  const locked = await lockWithoutMembershipCheck(tx, groupId);
+  const permission = await findJoinPermission({ ...deps, db: tx }, caller, groupId, pskHashes);
+  // An invited person has no old leaf, so the removed leaf would be another member's.
+  if (permission.kind === 'invited' && commit.removedLeafIndex !== undefined) {
     throw refusalFor('InvalidCommit', 'externalRemovesOther');
   }
-  const verdict = await decideCommit(deps, tx, locked, commit);
-  if (verdict.kind === 'retry') return verdict.epoch;
+  const outcome = await compareEpoch(deps, tx, locked, commit);
+  if (outcome.kind === 'retry') return outcome.epoch;
   const handshakes = handshakesInForce(deps.handshakes, await loadPolicy(tx, groupId));
   if (handshakes === 'plaintext' && input.groupInfo === undefined)
     throw refusalFor('PolicyViolation', 'groupInfoNeeded');
-  judgeRemovedLeaf(caller, commit, { leaves, handshakes });
+  checkRemovedLeaf(caller, commit, { leaves, handshakes });
   if (leaves !== undefined) compareGroupInfo(input.groupInfo, leavesAfter(caller, commit, leaves));
-  if (admission.kind !== 'member') await requireMemberCapacity(tx, groupId, { newcomers: 1, policy: admission.policy });
+  if (permission.kind !== 'member') await requireMemberCapacity(tx, groupId, { count: 1, policy: permission.policy });
   if (input.groupInfo !== undefined) await storeGroupInfo(deps, tx, input.groupInfo, locked.epoch + 1);
   const epoch = await recordChange(deps, tx, locked, {
-    commit: verdict.commit,
-    joined: admission.kind === 'member' ? [] : [{ did: caller.did, role: roles.member }],
+    commit: outcome.commit,
+    joined: permission.kind === 'member' ? [] : [{ did: caller.did, role: roles.member }],
     departed: [],
   });
-  await settle(deps, tx, { caller, groupId, admission });
+  await completeJoin(deps, tx, { caller, groupId, permission });
   return epoch;
 }
 
-/** RFC 9420 section 12.4.3.2: the Remove is for an old leaf of the joiner. Without the leaves, members check it. */
-function judgeRemovedLeaf(
+/**
+ * The Remove in an external commit must be for an old leaf of the joiner (RFC 9420 section 12.4.3.2). Without the
+ * leaves, only members can check it.
+ */
+function checkRemovedLeaf(
   caller: Caller,
   { removedLeafIndex }: FramedExternalCommit,
   { leaves, handshakes }: { readonly leaves: Leaves | undefined; readonly handshakes: Handshakes },
@@ -138,19 +142,19 @@ function judgeRemovedLeaf(
   if (leaves[removedLeafIndex]?.did !== caller.did) throw refusalFor('InvalidCommit', 'externalRemovesOther');
 }
 
-/** The joiner's leaf takes the leftmost blank place, as an Add does (RFC 9420 section 12.4.3.2). */
+/** The joiner gets the leftmost blank leaf, as with an Add (RFC 9420 section 12.4.3.2). */
 function leavesAfter(caller: Caller, { removedLeafIndex }: FramedExternalCommit, leaves: Leaves): Leaves {
   const removed = new Set(removedLeafIndex === undefined ? [] : [removedLeafIndex]);
   return applyToLeaves(leaves, { removed, added: [caller.did] });
 }
 
-/** What the join answers: the wish to be added anew, or the invite. */
-async function settle(
+/** Counts the use of the invite, or clears the request for readdition. */
+async function completeJoin(
   deps: MembershipDeps,
   tx: Tx,
-  { caller, groupId, admission }: { caller: Caller; groupId: Buffer; admission: Admission },
+  { caller, groupId, permission }: { caller: Caller; groupId: Buffer; permission: JoinPermission },
 ): Promise<void> {
-  if (admission.kind === 'invited') await useInvite(tx, admission.inviteId);
+  if (permission.kind === 'invited') await useInvite(tx, permission.inviteId);
   else
     await updateNeedsRejoin(tx, groupId, {
       member: memberPseudonym(deps.privacy, groupId, caller.did),

@@ -9,20 +9,20 @@ import type { Tx } from '#storage/connection/database.ts';
 import { changeConversationLists } from '#domain/accounts/change-conversation-lists.ts';
 import { memberStates } from '../member.ts';
 import type { Role } from '../member.ts';
-import { memberPseudonym } from '../members/require-member.ts';
+import { memberPseudonym } from '../members/member-pseudonym.ts';
 import { addRemovals, updateDeparture, upsertMembers } from '../store.ts';
 
-/** One change of a conversation: at most one commit, and the people who came or went with it. */
+/** One change of a conversation: at most one commit, and the people who join or leave with it. */
 export interface GroupChange {
   readonly commit: AcceptedCommit | undefined;
-  /** People who are not active members yet. */
+  /** People who are not active members before the change. */
   readonly joined: readonly { did: string; role: Role }[];
   readonly departed: readonly { did: string; kind: 'left' | 'removed' }[];
 }
 
 /**
- * Writes a change under the conversation's lock: the commit with the next `seq`, the members, that their own conversation
- * lists change, and one event for each of these, all in the caller's transaction.
+ * Writes a change in `tx`, which holds the conversation's lock: the commit with the next `seq`, the member rows, the
+ * changes to the members' conversation lists, and one event each for the commit, every join and every departure.
  * @returns the epoch after the change.
  */
 export async function recordChange(
@@ -44,7 +44,8 @@ export async function recordChange(
   }
   await upsertMembers(
     tx,
-    // A joiner reads from the commit that added them on; without one, from the next message on.
+    // The first message that a new member may read is the commit that added them, or the next message if there is no
+    // commit.
     { groupId, joinedSeq: locked.lastSeq + 1, keyId: privacy.keyId, bucketSeconds: deps.timeBucketSeconds },
     change.joined.map(({ did, role }) => {
       const member = memberPseudonym(privacy, groupId, did);
@@ -55,8 +56,8 @@ export async function recordChange(
   for (const [index, { did, kind }] of change.departed.entries()) {
     const member = memberPseudonym(privacy, groupId, did);
     const leftEvent = departedFrom + index + 1;
-    // Without a commit the person's leaves stay in the MLS group: its members have to take them out. So do those of somebody who
-    // leaves with one: no commit removes the leaf that made it (RFC 9420 section 12.2).
+    // The leaves stay in the MLS group if there is no commit, and if the person leaves by their own commit, because a
+    // commit cannot remove the leaf that made it (RFC 9420 section 12.2). Another member has to commit the removal.
     const removal = change.commit === undefined || kind === 'left' ? 'pending' : 'committed';
     await updateDeparture(tx, groupId, { member, state: memberStates[kind], leftEvent, removal });
   }

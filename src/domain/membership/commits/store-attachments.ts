@@ -8,23 +8,23 @@ import type { Db, Tx } from '#storage/connection/database.ts';
 import { findActiveMember } from '../members/find-active-member.ts';
 import { listActiveMembers } from '../members/list-active-members.ts';
 
-/** What a commit may bring along. */
+/** The Welcome and the GroupInfo that may come with a commit. */
 export interface CommitAttachments {
   readonly groupId: Buffer;
   /** The epoch after the commit. */
   readonly epoch: number;
   readonly welcome: Buffer | undefined;
   readonly groupInfo: PreparedGroupInfo | undefined;
-  /** Whose key packages the Welcome may name, besides the caller's. */
+  /** DIDs of the people whose key packages the Welcome may use, in addition to the caller's. */
   readonly invited: readonly string[];
 }
 
-/** Those of a commit that brings nobody in. */
+/** The attachments of a commit without a Welcome. */
 export function attachmentsOf(locked: LockedConversation, groupInfo: PreparedGroupInfo | undefined): CommitAttachments {
   return { groupId: locked.groupId, epoch: locked.epoch + 1, welcome: undefined, groupInfo, invited: [] };
 }
 
-/** `prepareGroupInfo` for a call that only members may make. */
+/** Runs `prepareGroupInfo` for a method that only members may call. */
 export async function prepareMembersGroupInfo(
   deps: { readonly db: Db; readonly privacy: Privacy },
   caller: Caller,

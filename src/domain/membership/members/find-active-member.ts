@@ -2,10 +2,10 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { memberStates } from '../member.ts';
 import type { Membership } from '../member.ts';
-import { memberPseudonym } from './require-member.ts';
+import { memberPseudonym } from './member-pseudonym.ts';
 import { selectMembership } from '../store.ts';
 
-/** Somebody's membership if they are a member now; exact when `db` is a transaction with the conversation's lock. */
+/** Finds a person's membership if it is active; exact when `db` is a transaction that holds the conversation's lock. */
 export async function findActiveMember(
   deps: { privacy: Privacy; db: Db },
   groupId: Buffer,

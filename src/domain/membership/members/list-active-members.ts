@@ -3,7 +3,7 @@ import type { Db } from '#storage/connection/database.ts';
 import { listRosters } from './list-rosters.ts';
 import type { ActiveMember } from './list-rosters.ts';
 
-/** Active members by conversation id (hex), in the order of `listRosters`. */
+/** Lists active members by conversation id (hex), in the order of `listRosters`. */
 export async function listActiveMembers(
   deps: { db: Db; privacy: Privacy },
   groupIds: readonly Buffer[],

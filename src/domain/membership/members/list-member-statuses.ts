@@ -2,16 +2,18 @@ import type { Caller } from '#domain/caller.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { memberStates } from '../member.ts';
-import { memberPseudonym } from './require-member.ts';
+import { memberPseudonym } from './member-pseudonym.ts';
 import { countMembersOf, selectMembershipPairs } from '../store.ts';
 
-/** How the caller stands in a conversation. */
+/** The caller's state in a conversation, and its number of active members. */
 export interface MemberStatus {
   readonly memberCount: number;
   readonly needsRejoin: boolean;
 }
 
-/** By conversation id (hex), for those of `groupIds` that the caller is an active member of. */
+/**
+ * Lists statuses by conversation id (hex), for the conversations of `groupIds` in which the caller is an active member.
+ */
 export async function listMemberStatuses(
   deps: { db: Db; privacy: Privacy },
   caller: Caller,

@@ -7,17 +7,20 @@ export interface ActiveMember {
   readonly did: string;
   readonly role: number;
   readonly joinedAt: Date;
-  /** When the present role was given; undefined for those who joined with it. */
+  /** When the present role was given; undefined for the role with which the person joined. */
   readonly promotedAt: Date | undefined;
 }
 
 export interface Roster {
   readonly members: ActiveMember[];
-  /** People who left or were removed and whose leaves no commit has taken out of the MLS group yet. */
+  /** DIDs of people who left or were removed and whose leaves no commit has removed from the MLS group yet. */
   readonly needsRemovalCommit: string[];
 }
 
-/** Rosters by conversation id (hex), in the order people joined; those who joined together always in the same order. */
+/**
+ * Lists rosters by conversation id (hex); members are in the order in which they joined, then in the order of their
+ * pseudonyms.
+ */
 export async function listRosters(
   deps: { db: Db; privacy: Privacy },
   groupIds: readonly Buffer[],

@@ -3,10 +3,10 @@ import type { Caller } from '#domain/caller.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { isActive } from './read-entitlements.ts';
-import { memberPseudonym } from './require-member.ts';
+import { memberPseudonym } from './member-pseudonym.ts';
 import { selectMembershipPairs } from '../store.ts';
 
-/** Group ids of the conversations that the caller and `otherDid` are both in now. */
+/** Lists the group ids of conversations in which the caller and `otherDid` are both active members. */
 export async function listSharedConversations(
   deps: { readonly db: Db; readonly privacy: Privacy },
   caller: Caller,

@@ -2,23 +2,24 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { memberStates } from '../member.ts';
 import type { Membership } from '../member.ts';
-import { memberPseudonym } from './require-member.ts';
+import { memberPseudonym } from './member-pseudonym.ts';
 import { selectMembershipPairs } from '../store.ts';
 
-/** One person in one conversation. */
+/** One person who subscribes to one conversation. */
 export interface Listener {
   readonly groupId: Buffer;
   readonly did: string;
 }
 
-/** What a listener may see now; those without an entry may see nothing. Keys are made by `entitlementKey`. */
+/** Memberships by `entitlementKey`; a listener without an entry may read no event. */
 export type Entitlements = ReadonlyMap<string, Membership>;
 
+/** The key of a person in a conversation in `Entitlements`. */
 export function entitlementKey(groupId: Buffer, did: string): string {
   return `${groupId.toString('hex')} ${did}`;
 }
 
-/** Reads the membership of many listeners at once; live delivery asks anew for every batch of events. */
+/** Reads the memberships of many listeners in one query; live delivery reads them again for every batch of events. */
 export async function readEntitlements(
   deps: { db: Db; privacy: Privacy },
   listeners: readonly Listener[],

@@ -2,7 +2,7 @@ import type { Db } from '#storage/connection/database.ts';
 import { memberStates } from '../member.ts';
 import { selectSealedMembers } from '../store.ts';
 
-/** A row of `members`, whoever it is about. */
+/** One membership, active or not. */
 export interface MemberState {
   readonly groupId: Buffer;
   readonly member: Buffer;
@@ -10,7 +10,7 @@ export interface MemberState {
   readonly isActive: boolean;
 }
 
-/** What has become of these memberships; one that is named twice is returned once. */
+/** Reads whether memberships are active; one that is listed twice is returned once. */
 export async function readMemberStates(
   db: Db,
   members: readonly { readonly groupId: Buffer; readonly member: Buffer }[],

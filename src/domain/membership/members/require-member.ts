@@ -1,19 +1,15 @@
 import type { Caller } from '#domain/caller.ts';
-import { domainError } from '#domain/domain-error.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
-import { memberStates } from '../member.ts';
 import type { Membership } from '../member.ts';
 import { selectMembership } from '../store.ts';
-
-/** A person's pseudonym in one conversation; it matches none of theirs elsewhere. */
-export function memberPseudonym(privacy: Privacy, groupId: Buffer, did: string): Buffer {
-  return privacy.pseudonym('member', [groupId], did);
-}
+import { memberPseudonym } from './member-pseudonym.ts';
+import { refuseNonMember } from './refuse-non-member.ts';
 
 /**
- * The caller's membership, read through `db` (a transaction that holds the conversation's lock makes it exact).
- * @throws AppError ConvoNotFound for strangers, whether or not the conversation exists; NotMember for former members.
+ * Reads the caller's membership; exact when `db` is a transaction that holds the conversation's lock.
+ * @throws AppError ConvoNotFound for non-members, whether or not the conversation exists; NotMember for people who left
+ *   or were removed.
  */
 export async function requireMember(
   deps: { privacy: Privacy; db: Db },
@@ -21,12 +17,5 @@ export async function requireMember(
   groupId: Buffer,
 ): Promise<Membership> {
   const membership = await selectMembership(deps.db, groupId, memberPseudonym(deps.privacy, groupId, caller.did));
-  return judgeMember(membership);
-}
-
-/** @throws AppError as `requireMember`. */
-export function judgeMember<Row extends { readonly state: number }>(membership: Row | undefined): Row {
-  if (membership === undefined) throw domainError('ConvoNotFound');
-  if (membership.state !== memberStates.active) throw domainError('NotMember');
-  return membership;
+  return refuseNonMember(membership);
 }

@@ -1,29 +1,30 @@
 import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { loadConversationFacts } from '#domain/conversations/load-conversation-facts.ts';
-import { lockForJoiner } from '#domain/conversations/lock-conversation.ts';
+import { lockWithoutMembershipCheck } from '#domain/conversations/lock-conversation.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
 import { publishKeyPackages } from '#domain/key-packages/publish-key-packages.ts';
 import type { PublishDeps } from '#domain/key-packages/publish-key-packages.ts';
 import { refusalWithText } from '#domain/refusal-reasons.ts';
 import type { Tx } from '#storage/connection/database.ts';
 import type { MembershipDeps } from '../add-members.ts';
-import { askInTransaction } from './ask-members.ts';
-import { memberPseudonym } from '../members/require-member.ts';
+import { sendHelpRequestInTransaction } from './send-help-request.ts';
+import { memberPseudonym } from '../members/member-pseudonym.ts';
 import { requireRejoiningMember } from './require-rejoining-member.ts';
 import { updateNeedsRejoin } from '../store.ts';
 
 export interface RejoinRequest {
   readonly conversationId: string;
-  /** To add the caller's device with. */
+  /** The key package with which a member can add the caller's device. */
   readonly keyPackage: Buffer;
   readonly deviceId: string | undefined;
 }
 
 /**
- * Says that the caller lost the group's state: publishes the key package, marks the caller until they are in again, and asks the
- * members to add them. A service cannot see whether a device has its state, so active members are taken at their word.
- * @returns an id of the request, the same each time.
+ * Handles a caller who lost the group's state: publishes the key package, marks the membership until the caller has
+ * rejoined, and requests readdition from the members. The service cannot see whether a device has its state, so it
+ * believes active members.
+ * @returns the id of the request, which is the same for every request of the caller in this conversation.
  * @throws AppError ConvoNotFound, NotMember, DeviceNotFound, InvalidKeyPackage, TooManyKeyPackages.
  */
 export async function requestRejoin(
@@ -35,10 +36,10 @@ export async function requestRejoin(
   const tag = input.deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, input.deviceId);
   await deps.db.transaction().execute(async (tx) => {
     await requireRejoiningMember({ privacy: deps.privacy, db: tx }, caller, groupId);
-    // Before the lock: a signature check need not hold up the conversation.
+    // Before the lock, so that the signature check does not block the conversation.
     await publish(deps, tx, caller, { groupId, bytes: input.keyPackage, deviceTag: tag });
-    const locked = await lockForJoiner(tx, groupId);
-    await askInTransaction(deps, tx, { caller, locked, request: 'readdition' });
+    const locked = await lockWithoutMembershipCheck(tx, groupId);
+    await sendHelpRequestInTransaction(deps, tx, { caller, locked, request: 'readdition' });
     await updateNeedsRejoin(tx, groupId, {
       member: memberPseudonym(deps.privacy, groupId, caller.did),
       needsRejoin: true,

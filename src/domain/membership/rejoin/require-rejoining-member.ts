@@ -4,12 +4,14 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { memberStates } from '../member.ts';
 import type { Membership } from '../member.ts';
-import { memberPseudonym } from '../members/require-member.ts';
+import { memberPseudonym } from '../members/member-pseudonym.ts';
 import { selectMembership } from '../store.ts';
 
 /**
- * The membership of somebody who may get into the MLS group again: an active member, or one who left on their own account.
- * @throws AppError ConvoNotFound for strangers, whether or not the conversation exists; NotMember for those who were removed.
+ * Reads the membership of a person who may rejoin the MLS group: an active member, or a person who left and was not
+ * removed.
+ * @throws AppError ConvoNotFound for non-members, whether or not the conversation exists; NotMember for removed
+ *   members.
  */
 export async function requireRejoiningMember(
   deps: { privacy: Privacy; db: Db },

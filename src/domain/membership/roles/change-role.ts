@@ -23,16 +23,19 @@ export interface RoleTarget {
 /** One way to change a role. */
 export interface RoleChange {
   readonly to: Role;
-  /** Who may do it: admins, or also the person whose role it is. */
+  /** Who may make the change: admins only, or also the target. */
   readonly by: 'admins' | 'admins-and-oneself';
-  /** Throws an AppError when the target's present role does not allow it; runs under the conversation's lock. */
+  /**
+   * Throws an AppError when the target's present role does not allow the change; runs under the conversation's lock.
+   */
   readonly check: (tx: Tx, groupId: Buffer, target: Membership) => void | Promise<void>;
 }
 
 /**
- * Changes a member's role under the conversation's lock, so that what `check` saw is still so when the change is written.
- * Who made the change is not stored, and no event tells of it: clients announce it in the encrypted admin roster.
- * @returns when, rounded down; null for the role that everybody has.
+ * Changes a member's role under the conversation's lock, so that the result of `check` still holds when the change is
+ * written. The author is not stored and no event is recorded, because clients announce the change in the encrypted
+ * admin roster.
+ * @returns the time of the change, rounded down to the time bucket; null for the role `member`.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin, TargetNotMember, and what `check` throws.
  */
 export async function changeRole(

@@ -5,7 +5,7 @@ import type { RoleDeps, RoleTarget } from './change-role.ts';
 import { roles } from '../member.ts';
 
 /**
- * Makes a moderator an ordinary member: an admin may, and the moderator themselves.
+ * Makes a moderator an ordinary member. Admins and the moderator may do it.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin, TargetNotMember, NotModerator.
  */
 export async function demoteModerator(deps: RoleDeps, caller: Caller, input: RoleTarget): Promise<void> {

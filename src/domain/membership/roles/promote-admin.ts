@@ -6,8 +6,8 @@ import type { RoleDeps, RoleTarget } from './change-role.ts';
 import { roles } from '../member.ts';
 
 /**
- * Makes a member or moderator admin. Admins only.
- * @returns when, rounded down to the time bucket.
+ * Makes a member or moderator admin. Only admins may do it.
+ * @returns the time of the change, rounded down to the time bucket.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin, TargetNotMember, AlreadyAdmin.
  */
 export async function promoteAdmin(deps: RoleDeps, caller: Caller, input: RoleTarget): Promise<Date> {

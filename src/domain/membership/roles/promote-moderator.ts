@@ -6,8 +6,8 @@ import type { RoleDeps, RoleTarget } from './change-role.ts';
 import { roles } from '../member.ts';
 
 /**
- * Makes a member moderator. Admins only; an admin has the rights of a moderator already.
- * @returns when, rounded down to the time bucket.
+ * Makes a member moderator. Only admins may do it; an admin has the rights of a moderator already.
+ * @returns the time of the change, rounded down to the time bucket.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin, TargetNotMember, AlreadyModerator, IsAdmin.
  */
 export async function promoteModerator(deps: RoleDeps, caller: Caller, input: RoleTarget): Promise<Date> {

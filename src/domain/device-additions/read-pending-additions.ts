@@ -1,0 +1,34 @@
+import { readDevicesWaitingSince, readWaitingDevice } from '#domain/devices/waiting-devices.ts';
+import { limits } from '#platform/limits.ts';
+import { timeBucketMs } from '#privacy/buckets.ts';
+import { candidatesOf } from './device-addition.ts';
+import type { PendingAddition } from './device-addition.ts';
+import { filterPendingOfMembers } from './filter-pending-additions.ts';
+import type { AdditionDeps } from './filter-pending-additions.ts';
+
+/** The pending additions of one device in the conversations (hex id) that pass `isWanted`. */
+export async function readAdditionsOfDevice(
+  deps: AdditionDeps,
+  deviceId: string,
+  isWanted: (conversationId: string) => boolean,
+): Promise<PendingAddition[]> {
+  const device = await readWaitingDevice(deps, deviceId);
+  return device === undefined ? [] : filterPendingOfMembers(deps, candidatesOf([device], isWanted));
+}
+
+/**
+ * The additions that a subscriber missed: in these conversations (hex), of devices registered since the start of the
+ * time bucket of `sinceMs`. `isComplete` is false when too many devices are new (`limits.devicesPerCatchUpMax`); the
+ * list is then empty.
+ */
+export async function readMissedAdditions(
+  deps: AdditionDeps & { timeBucketSeconds: number },
+  conversationIds: ReadonlySet<string>,
+  sinceMs: number,
+): Promise<{ additions: PendingAddition[]; isComplete: boolean }> {
+  const since = new Date(timeBucketMs(sinceMs, deps.timeBucketSeconds));
+  const devices = await readDevicesWaitingSince(deps, since, limits.devicesPerCatchUpMax);
+  if (devices === undefined) return { additions: [], isComplete: false };
+  const candidates = candidatesOf(devices, (conversationId) => conversationIds.has(conversationId));
+  return { additions: await filterPendingOfMembers(deps, candidates), isComplete: true };
+}

@@ -1,0 +1,90 @@
+import { sql } from 'kysely';
+import type { Privacy } from '#privacy/privacy.ts';
+import { byteaArray } from '#storage/sql/bytea-array.ts';
+import type { Db, Tx } from '#storage/connection/database.ts';
+import { beginShuffle } from '#storage/rows/shuffled-rows.ts';
+import { deleteUses, selectUses } from './used-key-packages-store.ts';
+import type { DeferredUse } from './used-key-packages-store.ts';
+
+const usesPerBatchMax = 512;
+/** A batch rewrites at least this many rows, if the table has enough rows that were used on the same days. */
+const rowsPerBatchMin = 512;
+
+/**
+ * Writes deferred uses into the rows of their packages. Rows that were used on the same days are rewritten unchanged in
+ * the same transaction, so that transaction ids in the data folder show no more than the day. Only the day of a use is
+ * stored: `consumed_at` is its end, so that the row stays for at least the hours of CONSUMED_KEY_PACKAGE_TTL_HOURS. The
+ * rows of `used_key_packages` are deleted in a later transaction; after a crash between the two, the next batch repeats
+ * the writes, which changes nothing.
+ * @returns how many uses were written.
+ */
+export async function applyKeyPackageUses(deps: { readonly db: Db; readonly privacy: Privacy }): Promise<number> {
+  const { db, privacy } = deps;
+  const uses = await selectUses(db, privacy, usesPerBatchMax);
+  if (uses.length === 0) return 0;
+  await db.transaction().execute(async (tx) => {
+    const others = await selectAppliedOnDaysOf(tx, uses, Math.max(0, rowsPerBatchMin - uses.length));
+    await beginShuffle(tx);
+    await rewriteUsed(tx, uses, others);
+  });
+  await deleteUses(
+    db,
+    uses.map(({ use }) => use),
+  );
+  return uses.length;
+}
+
+/**
+ * Selects random packages whose use on one of the same days is written already, `max` at most. A full batch of uses
+ * needs none of them.
+ */
+async function selectAppliedOnDaysOf(tx: Tx, uses: readonly DeferredUse[], max: number): Promise<Buffer[]> {
+  const days = [...new Set(uses.map(({ usedOn }) => usedOn.toISOString()))];
+  const { rows } = await sql<{ ref: Buffer }>`
+    SELECT ref FROM key_packages
+    WHERE state = 3 AND consumed_at = ANY (ARRAY (SELECT day + interval '1 day' FROM unnest(${`{${days.join(',')}}`}::timestamptz[]) day))
+    ORDER BY random() LIMIT ${max}`.execute(tx);
+  return rows.map(({ ref }) => ref);
+}
+
+/**
+ * Writes both groups of rows in one statement, which locks them in the order of refs, so that it cannot deadlock with
+ * others.
+ */
+async function rewriteUsed(tx: Tx, uses: readonly DeferredUse[], others: readonly Buffer[]): Promise<void> {
+  const refs = [...uses.map(({ ref }) => ref), ...others];
+  const days = [...uses.map(({ usedOn }) => usedOn.toISOString()), ...others.map(() => 'NULL')];
+  await sql`
+    UPDATE key_packages k
+    SET state = 3, claimer = NULL, claimed_at = coalesce(i.used_on, k.claimed_at),
+        consumed_at = coalesce(i.used_on + interval '1 day', k.consumed_at), mixed = true
+    FROM (
+      SELECT l.ref, u.used_on
+      FROM (SELECT ref FROM key_packages WHERE ref = ANY (${byteaArray(refs)}::bytea[]) ORDER BY ref FOR NO KEY UPDATE) l
+      JOIN unnest(${byteaArray(refs)}::bytea[], ${`{${days.join(',')}}`}::timestamptz[]) AS u(ref, used_on) USING (ref)
+    ) i
+    WHERE k.ref = i.ref`.execute(tx);
+}
+
+/**
+ * Rounds the claim time of unused packages down to the day (UTC), once a repeated claim cannot return them any more.
+ * The exact minute would link the package to a conversation that was created in it.
+ * @returns how many rows were rewritten, `max` at most.
+ */
+export async function coarsenClaimTimes(db: Db, max: number): Promise<number> {
+  const { numAffectedRows } = await sql`
+    UPDATE key_packages SET claimed_at = date_trunc('day', claimed_at, 'UTC') WHERE ref = ANY (ARRAY (
+      SELECT ref FROM key_packages WHERE ${isExactClaimTime} LIMIT ${max} FOR NO KEY UPDATE SKIP LOCKED))`.execute(db);
+  return Number(numAffectedRows ?? 0);
+}
+
+/** The condition of the partial index in migrations/0018. */
+const isExactClaimTime = sql<boolean>`state = 2 AND (claimed_at AT TIME ZONE 'UTC')::time <> '00:00'
+  AND claimed_at < now() - interval '20 minutes'`;
+
+/** Whether `coarsenClaimTimes` has rows to rewrite. */
+export async function hasExactClaimTimes(db: Db): Promise<boolean> {
+  const { rows } = await sql<{ found: boolean }>`
+    SELECT EXISTS (SELECT 1 FROM key_packages WHERE ${isExactClaimTime}) AS found`.execute(db);
+  return rows[0]?.found === true;
+}

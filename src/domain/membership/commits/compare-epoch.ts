@@ -1,0 +1,31 @@
+import type { LockedConversation } from '#domain/conversations/conversation.ts';
+import { domainError } from '#domain/domain-error.ts';
+import { commitId, findStoredCommit } from '#domain/messages/store-commit.ts';
+import type { AcceptedCommit } from '#domain/messages/store-commit.ts';
+import type { Privacy } from '#privacy/privacy.ts';
+import type { Tx } from '#storage/connection/database.ts';
+import type { FramedCommit } from './parse-commit.ts';
+
+/** `accepted`: the commit ends the current epoch. `retry`: the same bytes are stored already, and made `epoch`. */
+export type EpochComparison =
+  | { readonly kind: 'accepted'; readonly commit: AcceptedCommit }
+  | { readonly kind: 'retry'; readonly epoch: number };
+
+/**
+ * Compares a commit's epoch with the conversation's (RFC 9420 section 14). `tx` holds the conversation's lock, so of
+ * all commits that end one epoch exactly the first is accepted. A retry of a stored commit is found before the
+ * comparison.
+ * @throws AppError EpochMismatch with `currentEpoch` when another commit ended the epoch.
+ */
+export async function compareEpoch(
+  deps: { privacy: Privacy },
+  tx: Tx,
+  locked: LockedConversation,
+  commit: FramedCommit,
+): Promise<EpochComparison> {
+  const id = commitId(deps.privacy, locked.groupId, commit.bytes);
+  const storedEpoch = await findStoredCommit(tx, locked.groupId, id);
+  if (storedEpoch !== undefined) return { kind: 'retry', epoch: storedEpoch };
+  if (commit.epoch !== locked.epoch) throw domainError('EpochMismatch', { currentEpoch: locked.epoch });
+  return { kind: 'accepted', commit: { bytes: commit.bytes, id } };
+}
