@@ -6,6 +6,7 @@ import { refuseTokens } from '#auth/refuse-tokens.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { createPrivacy } from '#privacy/privacy.ts';
 import { createAccount } from '../support/clients/account.ts';
+import { childEnvironment } from '../support/processes/child-environment.ts';
 import { startChildServer } from '../support/processes/child-server.ts';
 import { openEventStream, StreamRefused } from '../support/clients/event-stream.ts';
 import { createLeakScanner, dumpTables } from '../support/privacy/leak-scanner.ts';
@@ -36,7 +37,7 @@ async function admin(...args: string[]): Promise<string> {
     [join(projectRoot, 'bin/admin.ts'), 'account', ...args],
     {
       cwd: projectRoot,
-      env: { PATH: process.env['PATH'], DATABASE_URL: bed.database.url, IDENTITY_KEY: bed.identityKey },
+      env: { ...childEnvironment, DATABASE_URL: bed.database.url, IDENTITY_KEY: bed.identityKey },
     },
   );
   expect(stderr).toBe('');

@@ -22,7 +22,10 @@ async function runTool(
   });
 }
 
-describe('the project passes', () => {
+/** `npm run check` has run the same programs on the same files a moment ago. */
+const hasPassed = process.env['STATIC_CHECKS'] === 'passed';
+
+describe.skipIf(hasPassed)('the project passes', () => {
   test.for([
     ['oxfmt', ['--check']],
     ['oxlint', ['--type-aware', '--deny-warnings', '--format', 'unix']],

@@ -7,6 +7,7 @@ import { readAuditEvents } from '#storage/rows/audit-events.ts';
 import { craftedSuite, createCraftedConversation } from '../support/mls/crafted-conversation.ts';
 import { openEventStream } from '../support/clients/event-stream.ts';
 import { createLeakScanner, dumpTables } from '../support/privacy/leak-scanner.ts';
+import { childEnvironment } from '../support/processes/child-environment.ts';
 import { startTestBed, startTestServer } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { projectRoot } from '../conventions/source-tree.ts';
@@ -136,7 +137,7 @@ interface Exit {
 }
 
 async function admin(of: TestBed, identityKey: string, ...args: string[]): Promise<Exit> {
-  const env = { PATH: process.env['PATH'], DATABASE_URL: of.database.url, IDENTITY_KEY: identityKey };
+  const env = { ...childEnvironment, DATABASE_URL: of.database.url, IDENTITY_KEY: identityKey };
   const command = [join(projectRoot, 'bin/admin.ts'), ...args];
   try {
     return { code: 0, ...(await promisify(execFile)(process.execPath, command, { cwd: projectRoot, env })) };

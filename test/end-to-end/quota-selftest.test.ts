@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
+import { childEnvironment } from '../support/processes/child-environment.ts';
 import { startChildServer } from '../support/processes/child-server.ts';
 import type { ChildServer } from '../support/processes/child-server.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
@@ -46,7 +47,7 @@ async function runSelftest(url: string): Promise<Run> {
   const args = [join(projectRoot, 'bin/admin.ts'), 'quota', 'selftest', url];
   const done = await promisify(execFile)(process.execPath, args, {
     cwd: projectRoot,
-    env: { PATH: process.env['PATH'] },
+    env: { ...childEnvironment },
   })
     .then(({ stdout, stderr }) => ({ code: 0, stdout, stderr }))
     .catch((error: { code: number; stdout: string; stderr: string }) => error);

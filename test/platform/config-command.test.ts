@@ -6,6 +6,7 @@ import { settings } from '#platform/config/settings.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import { onDatabase } from '../support/postgres/database-url.ts';
 import { projectRoot } from '../conventions/source-tree.ts';
+import { childEnvironment } from '../support/processes/child-environment.ts';
 
 interface CommandResult {
   readonly code: number | string;
@@ -18,7 +19,7 @@ function config(env: Readonly<Record<string, string>>, ...args: string[]): Promi
     execFile(
       process.execPath,
       [join(projectRoot, 'bin/admin.ts'), 'config', ...args],
-      { cwd: projectRoot, env: { PATH: process.env['PATH'], ...env } },
+      { cwd: projectRoot, env: { ...childEnvironment, ...env } },
       (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }),
     );
   });

@@ -23,6 +23,7 @@ import { startLoopbackPlc } from '../support/network/loopback-plc.ts';
 import type { LoopbackPlc } from '../support/network/loopback-plc.ts';
 import { publishTestPackage, registerTestDevice } from '../support/clients/register-device.ts';
 import type { RegisteredDevice } from '../support/clients/register-device.ts';
+import { childEnvironment } from '../support/processes/child-environment.ts';
 import { startTestServer } from '../support/test-server.ts';
 import type { TestServer } from '../support/test-server.ts';
 import { projectRoot } from '../conventions/source-tree.ts';
@@ -60,7 +61,7 @@ const serve = (databaseUrl: string): Promise<TestServer> =>
 
 /** Runs an operator command; returns its output and exit code. */
 function admin(databaseUrl: string, ...args: readonly string[]): Promise<{ code: number; text: string }> {
-  const env = { PATH: process.env['PATH'], NODE_ENV: 'test', DATABASE_URL: databaseUrl, IDENTITY_KEY: identityKey };
+  const env = { ...childEnvironment, NODE_ENV: 'test', DATABASE_URL: databaseUrl, IDENTITY_KEY: identityKey };
   return new Promise((resolve) => {
     execFile(process.execPath, ['bin/admin.ts', ...args], { cwd: projectRoot, env }, (error, stdout, stderr) =>
       resolve({ code: Number(error?.code ?? 0), text: stdout + stderr }),

@@ -7,6 +7,7 @@ import { parseKeyRing } from '#privacy/key-ring.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
+import { childEnvironment } from '../support/processes/child-environment.ts';
 
 const root = join(import.meta.dirname, '../..');
 const identityKey = newKeyRingText();
@@ -24,7 +25,7 @@ interface CommandResult {
 }
 
 async function admin(...args: string[]): Promise<CommandResult> {
-  const env = { PATH: process.env['PATH'], DATABASE_URL: database.url, IDENTITY_KEY: identityKey };
+  const env = { ...childEnvironment, DATABASE_URL: database.url, IDENTITY_KEY: identityKey };
   try {
     const done = await promisify(execFile)(process.execPath, [join(root, 'bin/admin.ts'), ...args], { cwd: root, env });
     return { code: 0, ...done };

@@ -6,6 +6,7 @@ import { jobNames } from '#jobs/catalogue.ts';
 import { acquireLease } from '#jobs/leases/acquire-lease.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
+import { childEnvironment } from '../support/processes/child-environment.ts';
 
 const root = join(import.meta.dirname, '../..');
 let database: TestDatabase;
@@ -16,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 async function admin(...args: string[]): Promise<Record<string, unknown>[]> {
-  const env = { PATH: process.env['PATH'], DATABASE_URL: database.url };
+  const env = { ...childEnvironment, DATABASE_URL: database.url };
   const command = [join(root, 'bin/admin.ts'), 'jobs', ...args];
   const { stdout } = await promisify(execFile)(process.execPath, command, { cwd: root, env });
   return stdout

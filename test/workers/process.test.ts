@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
+import { childEnvironment } from '../support/processes/child-environment.ts';
 
 const root = join(import.meta.dirname, '../..');
 let database: TestDatabase | undefined;
@@ -22,7 +23,7 @@ function startProcess(
   lines: AsyncIterator<string>;
   errors: string[];
 } {
-  const env = { PATH: process.env['PATH'], DATABASE_URL: url, WORKER_ADMIN_PORT: '0', LOG_LEVEL: 'info' };
+  const env = { ...childEnvironment, DATABASE_URL: url, WORKER_ADMIN_PORT: '0', LOG_LEVEL: 'info' };
   const child = spawn(process.execPath, [...nodeOptions, join(root, 'workers/main.ts')], {
     cwd: root,
     env,

@@ -10,6 +10,7 @@ import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
 import { insertExpiringClasses } from '../support/postgres/expiring-classes.ts';
 import { plantRows } from '../support/postgres/expiring-rows.ts';
+import { childEnvironment } from '../support/processes/child-environment.ts';
 import { hasTerminals } from '../support/processes/terminal.ts';
 
 const adminScript = join(import.meta.dirname, '../../bin/admin.ts');
@@ -24,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 function environment(): NodeJS.ProcessEnv {
-  return { PATH: process.env['PATH'], DATABASE_URL: database.url, IDENTITY_KEY: identityKey, TERM: 'xterm' };
+  return { ...childEnvironment, DATABASE_URL: database.url, IDENTITY_KEY: identityKey, TERM: 'xterm' };
 }
 
 async function admin(...args: string[]): Promise<{ code: number; lines: Record<string, unknown>[]; stderr: string }> {

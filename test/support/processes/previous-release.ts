@@ -34,7 +34,7 @@ export interface PreviousRelease {
   readonly folder: string;
   /** The script that starts a worker of that release, for {@link WorkerProcesses}. */
   readonly workerScript: string;
-  /** Returns the settings that the release has; it refuses unknown ones. */
+  /** Returns the settings that the release has, as it refuses unknown ones, and the folder of its compiled code. */
   settingsOf(env: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
   /** Runs `npm run migrate -- up` of that release. @returns its output. */
   migrateUp(databaseUrl: string): Promise<string>;
@@ -51,7 +51,11 @@ export async function unpackPreviousRelease(commit = previousCommit): Promise<Pr
   const example = await readFile(join(folder, '.env.example'), 'utf8');
   return {
     folder,
-    settingsOf: (env) => Object.fromEntries(Object.entries(env).filter(([name]) => example.includes(`\n#${name}=`))),
+    settingsOf: (env) => ({
+      ...Object.fromEntries(Object.entries(env).filter(([name]) => example.includes(`\n#${name}=`))),
+      // The release lies in a new folder in each run, and a shared cache would grow with each.
+      NODE_COMPILE_CACHE: join(folder, 'compiled'),
+    }),
     workerScript: join(folder, workerScript),
     async migrateUp(databaseUrl) {
       const env = { PATH: process.env['PATH'], DATABASE_URL: databaseUrl };

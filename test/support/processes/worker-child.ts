@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { jobNames } from '#jobs/catalogue.ts';
 import type { JobSchedules } from '#jobs/queue/queue.ts';
 import { systemClock } from '#platform/clock.ts';
@@ -21,3 +22,5 @@ await startWorkers({
   schedules: Object.fromEntries(jobNames.map((name) => [name, pattern])) as JobSchedules,
 });
 console.log('started');
+// Node writes the cache when it exits, and tests kill this process.
+flushCompileCache();

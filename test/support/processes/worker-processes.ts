@@ -1,11 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Sql } from '#storage/connection/database.ts';
-
-const compileCache = join(tmpdir(), 'nightjar-test-compile-cache');
+import { childEnvironment } from './child-environment.ts';
 
 /** Whether faketime is installed, which gives a process a wrong clock; the tests that need it are skipped otherwise. */
 export const hasFaketime = isInstalled();
@@ -41,8 +39,7 @@ export class WorkerProcesses {
   async start(clockOffset?: string): Promise<void> {
     const script = [process.execPath, this.#script];
     const [program = '', ...args] = clockOffset === undefined ? script : ['faketime', '-f', clockOffset, ...script];
-    // Without the cache a third of the time goes into compiling the same files again.
-    const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: compileCache, ...this.#env };
+    const env = { ...childEnvironment, ...this.#env };
     // A new process group, because faketime runs the worker as its child.
     const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
     this.#running.add(child);
