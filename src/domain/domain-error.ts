@@ -3,7 +3,7 @@ import type { ErrorDetail } from '#platform/errors.ts';
 
 /**
  * Every refusal of the domain with the fixed text that the caller gets, which says what to do next. A method may send
- * only the names that its lexicon declares; `src/xrpc/respond.ts` has the HTTP status of each.
+ * only the names that its lexicon declares; `src/xrpc/response/statuses.ts` has the HTTP status of each.
  */
 export const domainErrors = {
   AlreadyAdmin: 'That person is an admin already. Nothing is left to do.',

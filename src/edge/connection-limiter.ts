@@ -47,7 +47,7 @@ export function createConnectionLimiter(deps: ConnectionLimiterDeps): Connection
   const toleranceMs = (limits.perAddressMax - 1) * intervalMs;
 
   function stateOf(address: string): PrefixState | undefined {
-    const { current, previous: previous } = nameOf('address', hostPrefixOf(address));
+    const { current, previous } = nameOf('address', hostPrefixOf(address));
     const known = states.get(current) ?? states.get(previous ?? '');
     if (known !== undefined) {
       if (previous !== undefined) states.delete(previous);

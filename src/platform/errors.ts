@@ -9,7 +9,7 @@ export interface ErrorDetail {
 }
 
 /**
- * An expected failure. `code` identifies it; `src/xrpc/respond.ts` maps it to an HTTP status. `message` is sent to the
+ * An expected failure. `code` identifies it; `src/xrpc/response/statuses.ts` maps it to an HTTP status. `message` is sent to the
  * caller: a fixed text that says what to do next and never contains request data.
  */
 export class AppError<Code extends string = string> extends Error {

@@ -41,7 +41,7 @@ export interface Batch {
   readonly upTo: LogPosition;
 }
 
-/** The subscriptions on this server by person and conversation. All of them have got the events up to `position`. */
+/** The subscriptions on this server by person and conversation. Events up to `position` have been dispatched to them. */
 export class Hub {
   readonly #byPerson = new Map<string, Set<Subscription>>();
   readonly #byConversation = new Map<string, Set<Subscription>>();

@@ -29,10 +29,11 @@ const prefix = '/xrpc/';
 const healthPath = '/xrpc/_health';
 
 /** Whether a request belongs to the API: every path from `/xrpc` on, except the health check. */
-export function isXrpc({ url = '' }: IncomingMessage): boolean {
+export function isXrpc({ method, url = '' }: Pick<IncomingMessage, 'method' | 'url'>): boolean {
   if (!url.startsWith('/xrpc')) return false;
   const path = pathOf(url);
-  return path === '/xrpc' || (path.startsWith(prefix) && path !== healthPath);
+  const isHealthCheck = path === healthPath && (method === 'GET' || method === 'HEAD');
+  return path === '/xrpc' || (path.startsWith(prefix) && !isHealthCheck);
 }
 
 export function newXrpcRequest(exchange: XrpcExchange): XrpcRequest {

@@ -2,29 +2,20 @@ import type { AuthErrorCode } from '#auth/auth-error.ts';
 import { randomPlcDid } from '../support/clients/account.ts';
 import { foreignToken, hmacToken, multibaseKey, ownJwk, replaceSegment } from './token-fixture.ts';
 import type { TokenFixture } from './token-fixture.ts';
-import type { TokenCase } from './token-case.ts';
-
-type More = Omit<TokenCase, 'name' | 'error' | 'token'>;
-
-function refused(
-  error: AuthErrorCode,
-  name: string,
-  token: (fixture: TokenFixture) => string,
-  more: More = {},
-): TokenCase {
-  return { name, error, token, ...more };
-}
+import { refused } from './token-case.ts';
+import type { CaseOptions, TokenCase } from './token-case.ts';
 
 function withHeader(
   error: AuthErrorCode,
   name: string,
   header: Readonly<Record<string, unknown>>,
-  more: More = {},
+  more: CaseOptions = {},
 ): TokenCase {
   return refused(error, name, (fixture) => fixture.mint({}, header), more);
 }
 
-const type = (name: string, alg: unknown, more?: More): TokenCase => withHeader('BadJwtType', name, { alg }, more);
+const type = (name: string, alg: unknown, more?: CaseOptions): TokenCase =>
+  withHeader('BadJwtType', name, { alg }, more);
 
 const algorithms: readonly TokenCase[] = [
   type('alg none', 'none'),

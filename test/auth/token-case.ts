@@ -15,6 +15,19 @@ export interface TokenCase {
   readonly stricterThan?: Partial<Readonly<Record<Oracle, ReasonName>>>;
 }
 
+/** The optional fields of a case. */
+export type CaseOptions = Omit<TokenCase, 'name' | 'error' | 'token'>;
+
+/** Returns the case of a token that must be refused with `error`. */
+export function refused(
+  error: AuthErrorCode,
+  name: string,
+  token: TokenCase['token'],
+  more: CaseOptions = {},
+): TokenCase {
+  return { name, error, token, ...more };
+}
+
 /** The reasons for refusing tokens that a reference verifier accepts. */
 export const reasons = {
   canonical: 'A token has one text: another base64url of the same bytes is refused.',

@@ -2,21 +2,12 @@ import type { AuthErrorCode } from '#auth/auth-error.ts';
 import { createAccount, randomPlcDid } from '../support/clients/account.ts';
 import { bytes32, derSignature, orders, replaceSegment, replaceSignature } from './token-fixture.ts';
 import type { TokenFixture } from './token-fixture.ts';
-import type { TokenCase } from './token-case.ts';
+import { refused } from './token-case.ts';
+import type { CaseOptions, TokenCase } from './token-case.ts';
 
-type More = Omit<TokenCase, 'name' | 'error' | 'token'>;
 type Claims = (fixture: TokenFixture, nowSeconds: number) => Readonly<Record<string, unknown>>;
 
-function refused(
-  error: AuthErrorCode,
-  name: string,
-  token: (fixture: TokenFixture) => string,
-  more: More = {},
-): TokenCase {
-  return { name, error, token, ...more };
-}
-
-function withClaims(error: AuthErrorCode, name: string, claims: Claims, more: More = {}): TokenCase {
+function withClaims(error: AuthErrorCode, name: string, claims: Claims, more: CaseOptions = {}): TokenCase {
   return refused(error, name, (fixture) => fixture.mint(claims(fixture, fixture.nowSeconds())), more);
 }
 
@@ -187,7 +178,7 @@ const jtis: readonly TokenCase[] = [
   }),
 ];
 
-const signed = (name: string, change: (signature: Buffer) => Buffer, more?: More): TokenCase =>
+const signed = (name: string, change: (signature: Buffer) => Buffer, more?: CaseOptions): TokenCase =>
   refused('BadJwtSignature', name, ({ mint }) => replaceSignature(mint(), change), more);
 const order = bytes32(orders.secp256k1);
 const zero = Buffer.alloc(32);

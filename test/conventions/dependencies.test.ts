@@ -10,7 +10,7 @@ interface Manifest {
 }
 
 const directMax = 30;
-/** Licences that let anybody run and change the service. */
+/** Licences that let everyone run and change the service. */
 const permissive = ['MIT', 'Apache-2.0', 'Apache-2.0 OR MIT', 'ISC', 'BSD-2-Clause', 'BSD-3-Clause', 'Unlicense'];
 
 function read(path: string): Manifest {

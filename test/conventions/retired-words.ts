@@ -75,7 +75,7 @@ export const retiredWords: readonly RetiredWord[] = [
     examples: ['startTending', 'a job that tends the queue'],
   },
   {
-    pattern: /\bsettl(e|es|ed|ing|ement|ements)\b/,
+    pattern: /(?<!promise[.]all )\bsettl(e|es|ed|ing|ement|ements)\b/,
     instead: 'apply deferred writes',
     examples: ['settleWrites', 'the next settlement', 'is settled'],
   },
@@ -127,6 +127,8 @@ export const fixedNames: readonly string[] = [
   'settled_at',
   'SETTLE_INTERVAL_SECONDS',
   'nightjar_stock',
+  'nightjar.mixing',
+  'watch-key-package-stock',
   '0016-claims-of-former-releases',
 ];
 

@@ -8,7 +8,7 @@ const dotfiles = '.env.example .gitignore .npmrc .oxlintrc.json .oxfmtrc.json .d
 const presentButNeverInGit = '.git .env .data node_modules';
 const allowed = new Set([pages, folders, dotfiles, presentButNeverInGit].flatMap((names) => names.split(' ')));
 
-function strangers(entries: readonly string[]): string[] {
+function unexpectedEntries(entries: readonly string[]): string[] {
   return entries
     .filter((entry) => !allowed.has(entry))
     .map(
@@ -18,9 +18,9 @@ function strangers(entries: readonly string[]): string[] {
 }
 
 test('the root holds only what every reader needs', () => {
-  expect(strangers(readdirSync(projectRoot))).toEqual([]);
+  expect(unexpectedEntries(readdirSync(projectRoot))).toEqual([]);
 });
 
 test('a status page in the root is reported', () => {
-  expect(strangers(['README.md', 'STATUS.md', 'src', 'scripts'])).toHaveLength(2);
+  expect(unexpectedEntries(['README.md', 'STATUS.md', 'src', 'scripts'])).toHaveLength(2);
 });

@@ -259,10 +259,12 @@ describe.skipIf(!hasPreviousRelease)('next to the previous release (git history 
     } finally {
       await Promise.all([theirs.killAll(), ours.killAll()]);
     }
-    const turns = await recordedRuns(sql);
-    expect(turns.map(({ job }) => job)).toEqual([...jobNames, ...retiredJobs].toSorted());
-    expect(turns.filter(({ count, turns: different }) => count !== different)).toEqual([]);
-    for (const { count } of turns) {
+    const recorded = await recordedRuns(sql);
+    expect(recorded.filter(({ count, turns: different }) => count !== different)).toEqual([]);
+    // The present workers remove the schedules of retired jobs at their start, which the previous workers may have run before.
+    const present = recorded.filter(({ job }) => !retiredJobs.includes(job));
+    expect(present.map(({ job }) => job)).toEqual([...jobNames].toSorted());
+    for (const { count } of present) {
       // The first and the last interval are only partly watched, and a busy machine may be late with one.
       expect(count).toBeGreaterThanOrEqual(watchedSeconds / intervalSeconds - 2);
       expect(count).toBeLessThanOrEqual(watchedSeconds / intervalSeconds + 2);

@@ -5,9 +5,9 @@ import { limits } from '#platform/limits.ts';
 import { newUuid } from '#platform/ids.ts';
 import { craftMessage, createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
 import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
-import { openEventStream } from '../support/clients/event-stream.ts';
+import { openEventStream, StreamRefused } from '../support/clients/event-stream.ts';
 import type { StreamMessage } from '../support/clients/event-stream.ts';
-import { openServerSentEvents, ServerSentEventsRefused } from '../support/clients/server-sent-events.ts';
+import { openServerSentEvents } from '../support/clients/server-sent-events.ts';
 import type { ServerSentEvents } from '../support/clients/server-sent-events.ts';
 import { startTestBed, startTestServer } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
@@ -44,7 +44,7 @@ async function refusalOf(opening: Promise<ServerSentEvents>): Promise<[number, s
     (await opening).close();
     return 'opened';
   } catch (error) {
-    if (error instanceof ServerSentEventsRefused) return [error.status, error.error];
+    if (error instanceof StreamRefused) return [error.status, error.error];
     throw error;
   }
 }

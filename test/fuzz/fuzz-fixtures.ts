@@ -3,10 +3,8 @@ import * as mls from '#xrpc/lexicon/blue/catbird/mls.ts';
 import { authorization, roles } from '../contract/authorization.ts';
 import type { AuthorizedMethod, Role } from '../contract/authorization.ts';
 import { methodCalls } from '../support/clients/authorization-calls.ts';
-import { createParticipants, createConversationFixture } from '../support/clients/authorization-fixture.ts';
+import { createParticipants, createConversationFixture, readCursor } from '../support/clients/authorization-fixture.ts';
 import type { Participants, ConversationFixture } from '../support/clients/authorization-fixture.ts';
-import { createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
-import { openEventStream } from '../support/clients/event-stream.ts';
 import type { LoopbackPds } from '../support/network/loopback-pds.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { RawRequest, XrpcClient } from '../support/clients/xrpc-client.ts';
@@ -48,7 +46,7 @@ export class FuzzFixtures {
 
   async #callersNow(method: FuzzMethod): Promise<readonly FuzzCaller[]> {
     if (this.#participants === undefined || this.#fixtures++ % fixturesPerParticipants === 0)
-      this.#participants = await createParticipants(this.#bed, this.#pds, aCursor);
+      this.#participants = await createParticipants(this.#bed, this.#pds, readCursor);
     const fixture = await createConversationFixture(this.#participants);
     const row = authorization[method.name as AuthorizedMethod];
     const allowed = roles.filter((role) => row[role] === 'ok');
@@ -57,15 +55,6 @@ export class FuzzFixtures {
     for (const role of new Set(chosen)) if (role !== undefined) callers.push(await callerOf(method, fixture, role));
     return callers;
   }
-}
-
-async function aCursor(client: XrpcClient): Promise<string> {
-  const conversation = await createCraftedConversation(client, []);
-  const stream = await openEventStream(client, { convoId: conversation.convoId });
-  await sendCrafted(client, conversation);
-  const { cursor } = await stream.next('messageEvent');
-  await stream.close();
-  return cursor;
 }
 
 async function callerOf(method: FuzzMethod, fixture: ConversationFixture, role: Role): Promise<FuzzCaller> {

@@ -63,6 +63,7 @@ test('HEAD gets the status and the headers without a body', async () => {
     const [head, full] = [await get({ accept }, 'HEAD'), await get({ accept })];
     expect(head.status).toBe(200);
     expect(head.headers.get('content-type')).toBe(full.headers.get('content-type'));
+    expect(head.headers.get('content-length')).toBe(full.headers.get('content-length'));
     expect(await head.text()).toBe('');
     await full.text();
   }

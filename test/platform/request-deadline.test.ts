@@ -191,7 +191,7 @@ test('a message that was abandoned while it waited for its batch is not stored',
     expect(new Set(await Promise.all(sent))).toEqual(new Set(['ServiceUnavailable']));
     busy.release();
     const later = await appender.append({ ...message, msgId: newUuid() });
-    expect(later.outcome).toBe('stranger');
+    expect(later.outcome).toBe('nonMember');
     expect(batches, 'of all that was appended').toEqual([1]);
   } finally {
     await busy.close();

@@ -40,7 +40,7 @@ const recordsPerPage = 100;
 /** A page of 100 ordinary records has about 30 KiB. */
 const pageSizeBytesMax = 64 * 1024;
 const pagesMax = 10;
-/** No further page of a person's records is requested after this time. */
+/** Reading all pages of one person fails after this time. */
 const listTimeoutMs = 5_000;
 const waitingMax = 1_024;
 /** Reads of one person's repository run one after the other, and at most this many wait. */

@@ -1,10 +1,11 @@
 import { newSecret, newUuid } from '#platform/ids.ts';
 import type { Role } from '../../contract/authorization.ts';
-import { craftedSuite as cipherSuite } from '../mls/crafted-conversation.ts';
+import { craftedSuite as cipherSuite, createCraftedConversation, sendCrafted } from '../mls/crafted-conversation.ts';
 import { craftCommit, craftWelcome } from '../mls/crafted-mls.ts';
 import type { LoopbackPds } from '../network/loopback-pds.ts';
 import { MlsMember } from '../mls/mls-member.ts';
 import type { TestBed } from '../test-server.ts';
+import { openEventStream } from './event-stream.ts';
 import type { XrpcClient } from './xrpc-client.ts';
 
 export const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
@@ -69,6 +70,16 @@ async function registerNewDevice(client: XrpcClient, known?: MlsMember): Promise
     signaturePublicKey: device.device.signaturePublicKey,
   });
   return deviceId;
+}
+
+/** Returns a cursor of a new conversation of the client. */
+export async function readCursor(client: XrpcClient): Promise<string> {
+  const conversation = await createCraftedConversation(client, []);
+  const stream = await openEventStream(client, { convoId: conversation.convoId });
+  await sendCrafted(client, conversation);
+  const { cursor } = await stream.next('messageEvent');
+  await stream.close();
+  return cursor;
 }
 
 export async function createParticipants(

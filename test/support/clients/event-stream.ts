@@ -54,7 +54,7 @@ export interface EventStreamOptions {
   readonly url?: string | undefined;
 }
 
-/** The upgrade was refused. */
+/** The refusal of a stream, over WebSocket or as server-sent events. */
 export class StreamRefused extends Error {
   override readonly name = 'StreamRefused';
   readonly status: number;

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { lexParse } from '@atproto/lex-json';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/subscribeConvoEvents.defs.ts';
-import { isOpening } from './event-stream.ts';
+import { isOpening, StreamRefused } from './event-stream.ts';
 import type { EventStream, StreamEventOf, StreamMessage } from './event-stream.ts';
 import { noteRefusal } from '../recorded-refusals.ts';
 import { errorNameOf } from './xrpc-client.ts';
@@ -39,20 +39,7 @@ export interface ServerSentEventsOptions {
   readonly convoId?: string | undefined;
 }
 
-/** The stream was refused. */
-export class ServerSentEventsRefused extends Error {
-  override readonly name = 'ServerSentEventsRefused';
-  readonly status: number;
-  readonly error: string;
-
-  constructor(status: number, error: string) {
-    super(`the stream was refused: ${status} ${error}`);
-    this.status = status;
-    this.error = error;
-  }
-}
-
-/** Opens streamConvoEvents; resolves when the headers have arrived. @throws ServerSentEventsRefused. */
+/** Opens streamConvoEvents; resolves when the headers have arrived. @throws StreamRefused. */
 export async function openServerSentEvents(
   client: XrpcClient,
   options: ServerSentEventsOptions = {},
@@ -73,7 +60,7 @@ export async function openServerSentEvents(
   if (response.statusCode !== 200) {
     const error = String(errorNameOf({ text: await text(response) }));
     noteRefusal(method, error);
-    throw new ServerSentEventsRefused(response.statusCode ?? 0, error);
+    throw new StreamRefused(response.statusCode ?? 0, error);
   }
   return readEvents(response);
 }
