@@ -43,9 +43,8 @@ export interface MembershipDeps {
 }
 
 /**
- * Adds people together with the commit that adds their clients, its Welcome and the new GroupInfo, in one transaction.
- * Members may be listed again, to add further devices. A person who blocks the caller is refused with
- * KeyPackageNotFound, because the caller cannot claim a key package of theirs.
+ * Adds people to a conversation and stores the commit that adds their clients, with its Welcome and GroupInfo, in one
+ * transaction. The list may also name members, whose further devices the commit adds.
  * @returns the epoch after the change.
  * @throws AppError ConvoNotFound, NotMember, InvalidCommit, EpochMismatch, InvalidWelcome, KeyPackageNotFound,
  *   InvalidGroupInfo, PolicyViolation, TooManyMembers, TooManyConversations, IdempotencyKeyReused.
@@ -57,8 +56,8 @@ export async function addMembers(
 ): Promise<number> {
   const groupId = parseConversationId(input.conversationId);
   const call = { caller, method: 'addMembers', key: input.idempotencyKey, input } as const;
-  // Block records are fetched from other servers for members only; the check under the lock below decides about the
-  // call.
+  // Block records are fetched from other servers only if the caller is a member, so that non-members cannot cause these
+  // requests. The membership is checked again under the lock.
   const membership = await selectMembership(deps.db, groupId, memberPseudonym(deps.privacy, groupId, caller.did));
   const isMember = membership?.state === memberStates.active;
   const blockers = await readKnownBlockers(deps, caller.did, isMember ? [...new Set(input.dids)] : []);
@@ -103,8 +102,9 @@ async function addInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, in
 }
 
 /**
- * Checks the policy, the blocks and the member limit for people who are to be added.
- * @throws AppError PolicyViolation, KeyPackageNotFound, TooManyMembers.
+ * Checks that the policy, the block records and the member limit allow adding the people.
+ * @throws AppError PolicyViolation; KeyPackageNotFound for a person who blocks the caller, because the caller cannot
+ *   claim their key packages; TooManyMembers.
  */
 async function requireMayAdd(
   tx: Tx,
@@ -119,7 +119,7 @@ async function requireMayAdd(
   await requireMemberCapacity(tx, groupId, { count: nonMembers.length, policy });
 }
 
-/** Lists the people of `dids` who are not active members, each once. */
+/** Lists the DIDs in `dids` that belong to no active member, each DID once. */
 async function listNonMembers(
   deps: MembershipDeps,
   tx: Tx,

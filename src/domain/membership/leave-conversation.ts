@@ -17,7 +17,7 @@ import { countActiveMembers, countOtherAdmins } from './store.ts';
 
 export interface Departure {
   readonly conversationId: string;
-  /** The person to remove, if it is not the caller. */
+  /** The DID of the person to remove; undefined if the caller leaves. */
   readonly targetDid: string | undefined;
   readonly commit: Buffer | undefined;
   /** The GroupInfo of the epoch after the commit. */
@@ -25,8 +25,8 @@ export interface Departure {
 }
 
 /**
- * Ends the caller's membership, or another person's as `removeMember` does. The only admin cannot leave while other
- * members stay; the last member can.
+ * Ends the caller's membership, or calls `removeMember` if the target is another person. The only admin cannot leave
+ * while the conversation has other members.
  * @returns the epoch after the change.
  * @throws AppError ConvoNotFound, NotMember, LastAdmin, InvalidCommit, InvalidGroupInfo, EpochMismatch,
  *   PolicyViolation; for another person also NotAdmin, TargetNotMember.

@@ -1,17 +1,20 @@
-/** Roles, as stored; every member may send messages. */
+/** The numbers under which roles are stored. Members of every role may send messages. */
 export const roles = { member: 1, moderator: 2, admin: 3 } as const;
 export type Role = (typeof roles)[keyof typeof roles];
 
-/** States, as stored: a person who left may rejoin by external commit, a removed person may not. */
+/**
+ * The numbers under which membership states are stored. A person who left may rejoin by external commit, but a removed
+ * person may not.
+ */
 export const memberStates = { active: 1, left: 2, removed: 3 } as const;
 export type MemberState = (typeof memberStates)[keyof typeof memberStates];
 
-/** Whether the role allows warning members and reading reports; every other restricted action is for admins only. */
+/** Returns whether the role may warn members and read reports. All other restricted actions are for admins only. */
 export function mayModerate({ role }: { readonly role: number }): boolean {
   return role === roles.admin || role === roles.moderator;
 }
 
-/** A person's row in the roster of one conversation. */
+/** A person's membership in one conversation, which remains stored after the person leaves. */
 export interface Membership {
   readonly member: Buffer;
   readonly role: number;
@@ -25,7 +28,9 @@ export interface Membership {
   readonly needsRejoin: boolean;
 }
 
-/** Whether event number `eventNo` is between the person's join and departure, both included. */
+/**
+ * Returns whether the person may read event `eventNo`, which must not be before their join or after their departure.
+ */
 export function isEntitled(membership: Pick<Membership, 'joinedEvent' | 'leftEvent'>, eventNo: number): boolean {
   return eventNo >= membership.joinedEvent && (membership.leftEvent === null || eventNo <= membership.leftEvent);
 }

@@ -28,10 +28,9 @@ export interface MemberToRemove {
 }
 
 /**
- * Removes a member, together with the commit that removes their leaves if the call has one. Removing a removed member
- * again changes nothing, and a person who left becomes a removed member, who cannot rejoin by external commit. While
- * leaves of the person are still in the MLS group, every member may send the commit. The person can read no event after
- * the one of their removal.
+ * Removes a member or a person who left, and stores the commit that removes their leaves if the call has one. While
+ * leaves of the person are in the MLS group every member may send the commit, and a repeated call without a commit
+ * changes nothing.
  * @returns the epoch after the change.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin, CannotRemoveSelf, TargetNotMember, InvalidCommit,
  *   InvalidGroupInfo, EpochMismatch, PolicyViolation, IdempotencyKeyReused.
@@ -58,7 +57,10 @@ type CheckedRemoval = Omit<MemberToRemove, 'groupInfo'> & {
   readonly prepared: PreparedCommit | undefined;
 };
 
-/** Whether the commit may remove leaves: false for a commit in clear without a Remove or a reference to a proposal. */
+/**
+ * Returns false if the commit cannot remove leaves, because it is in clear and has neither a Remove nor a reference to
+ * a proposal.
+ */
 function mayRemoveLeaves(prepared: PreparedCommit | undefined): boolean {
   if (prepared?.kind !== 'read') return false;
   const { content } = prepared.commit;
@@ -77,9 +79,11 @@ async function removeInTransaction(
   const { target, isFollowUp } = await requireTarget(deps, tx, { caller, groupId, membership }, input);
   const change = { method: 'removeMember', target: input.targetDid } as const;
   const outcome = await acceptMemberCommit(deps, tx, conversation, { caller, prepared, change, groupInfo });
-  // One commit may remove the leaves of several people, so each call with it clears the mark of its target.
+  // One commit may remove the leaves of several people, so every call with this commit clears `removal_pending` of its
+  // target.
   if (isFollowUp && mayRemoveLeaves(prepared)) await updateRemovalCommitted(tx, groupId, target.member);
   if (outcome?.kind === 'retry') return outcome.epoch;
+  // A person who left and is then removed can no longer rejoin by external commit.
   if (target.state === memberStates.left && !isFollowUp) await updateLeftToRemoved(tx, groupId, target.member);
   const isActive = target.state === memberStates.active;
   if (!isActive && outcome === undefined) return locked.epoch;
@@ -92,8 +96,9 @@ async function removeInTransaction(
 }
 
 /**
- * Reads the target's membership and checks that the caller may remove it. `isFollowUp`: the call only brings the commit
- * for a person who left or was removed before.
+ * Reads the target's membership and checks that the caller may remove the target.
+ * @returns `isFollowUp` true when the target has already left or been removed and the call has the commit that removes
+ *   their leaves.
  * @throws AppError CannotRemoveSelf, NotAdmin, TargetNotMember.
  */
 async function requireTarget(
@@ -112,7 +117,7 @@ async function requireTarget(
   return { target, isFollowUp };
 }
 
-/** Whether the policy lets every member remove `target`; admins can only be removed by admins. */
+/** Returns whether the policy lets every member remove `target`. Only admins may remove an admin. */
 async function mayMembersRemove(tx: Tx, groupId: Buffer, target: Membership | undefined): Promise<boolean> {
   return target?.role !== roles.admin && (await loadPolicy(tx, groupId)).allowMemberRemove;
 }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
-/** Counts of removals on days more than `ttlDays` ago. */
+/** Defines which removal counts have expired, which are those of days more than `ttlDays` ago. */
 export function oldRemovalCounts(ttlDays: number): ExpiringRows {
   return {
     table: 'removal_counts',

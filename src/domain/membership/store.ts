@@ -25,7 +25,7 @@ export async function selectMembership(db: Db, groupId: Buffer, member: Buffer):
     .executeTakeFirst();
 }
 
-/** The rows of `members` (pseudonyms) in the conversation, in every state. */
+/** Selects the memberships of the pseudonyms `members` in the conversation, whether active or ended. */
 export async function selectMemberships(
   db: Db,
   groupId: Buffer,
@@ -41,7 +41,7 @@ export async function selectMemberships(
     .execute();
 }
 
-/** Rows of many (conversation, pseudonym) pairs in one query, for the live stream and replay. */
+/** Selects the memberships of many pairs of conversation and pseudonym in one query. */
 export async function selectMembershipPairs(
   db: Db,
   pairs: { groupIds: readonly Buffer[]; members: readonly Buffer[] },
@@ -56,7 +56,7 @@ export async function selectMembershipPairs(
   return rows.rows;
 }
 
-/** Selects the sealed DIDs and states of memberships; each row once, also for repeated pairs. */
+/** Selects the sealed DIDs and states of memberships. A pair that is listed twice is returned once. */
 export async function selectSealedMembers(
   db: Db,
   pairs: { groupIds: readonly Buffer[]; members: readonly Buffer[] },
@@ -67,7 +67,7 @@ export async function selectSealedMembers(
   return rows;
 }
 
-/** A person with leaves in the MLS group: an active member, or one whose removal is not committed yet. */
+/** A person with leaves in the MLS group, who is an active member or whose removal is not committed yet. */
 export interface RosterRow {
   readonly groupId: Buffer;
   readonly member: Buffer;
@@ -78,7 +78,7 @@ export interface RosterRow {
   readonly promotedAt: Date | null;
 }
 
-/** Selects the rosters of conversations, in the order of joins. */
+/** Selects the rosters of conversations, each in the order of joins. */
 export async function selectRosters(db: Db, groupIds: readonly Buffer[]): Promise<RosterRow[]> {
   if (groupIds.length === 0) return [];
   return db
@@ -100,7 +100,7 @@ export async function selectRosters(db: Db, groupIds: readonly Buffer[]): Promis
     .execute();
 }
 
-/** Counts active members; exact only under the conversation's lock. */
+/** Counts active members. The number can change before it is used unless `db` holds the conversation's lock. */
 export async function countActiveMembers(db: Db, groupId: Buffer): Promise<number> {
   const row = await db
     .selectFrom('members')
@@ -111,7 +111,10 @@ export async function countActiveMembers(db: Db, groupId: Buffer): Promise<numbe
   return Number(row.count);
 }
 
-/** Counts active admins other than `member`; exact only under the conversation's lock. */
+/**
+ * Counts active admins other than `member`. `tx` must hold the conversation's lock, so that the number cannot change
+ * before `tx` ends.
+ */
 export async function countOtherAdmins(tx: Tx, groupId: Buffer, member: Buffer, adminRole: Role): Promise<number> {
   const row = await tx
     .selectFrom('members')
@@ -131,7 +134,10 @@ export interface NewMember {
   readonly joinedEvent: number;
 }
 
-/** Inserts members, or makes earlier members active again; call it only with people who are not active. */
+/**
+ * Inserts members, and makes people who left or were removed active again. Call it only with people who are not active
+ * members.
+ */
 export async function upsertMembers(
   tx: Tx,
   group: { groupId: Buffer; joinedSeq: number; keyId: number; bucketSeconds: number },
@@ -171,7 +177,7 @@ export async function upsertMembers(
     .execute();
 }
 
-/** Ends a membership. `removal`: whether a commit has removed the person's leaves already. */
+/** Ends a membership, and stores in `removal_pending` whether a commit must still remove the person's leaves. */
 export async function updateDeparture(
   tx: Tx,
   groupId: Buffer,
@@ -189,7 +195,7 @@ export async function updateDeparture(
     .execute();
 }
 
-/** Sets the role. @returns the stored time of the change; null for the role `member`. */
+/** Sets a member's role. @returns the stored time of the change; null for the role `member`. */
 export async function updateRole(
   tx: Tx,
   groupId: Buffer,
@@ -205,7 +211,7 @@ export async function updateRole(
   return row.promotedAt;
 }
 
-/** Adds to the number of removals of today (UTC); the removed people are not stored there. */
+/** Adds `removals` to the conversation's number of removals of today (UTC), which does not show who was removed. */
 export async function addRemovals(tx: Tx, groupId: Buffer, removals: number): Promise<void> {
   if (removals === 0) return;
   await tx
@@ -219,7 +225,7 @@ export async function addRemovals(tx: Tx, groupId: Buffer, removals: number): Pr
     .execute();
 }
 
-/** Counts removals on the day of `since` (UTC) and later. */
+/** Counts the removals from the start of the UTC day of `since`. */
 export async function countRemovals(db: Db, groupId: Buffer, since: Date): Promise<number> {
   const row = await db
     .selectFrom('removal_counts')
@@ -255,7 +261,7 @@ export async function updateNeedsRejoin(
     .execute();
 }
 
-/** Counts active members by conversation id (hex). */
+/** Counts the active members of each conversation, by conversation id (hex). */
 export async function countMembersOf(db: Db, groupIds: readonly Buffer[]): Promise<ReadonlyMap<string, number>> {
   if (groupIds.length === 0) return new Map();
   const rows = await db

@@ -20,8 +20,8 @@ export interface MemberCommit {
 }
 
 /**
- * Accepts or refuses a member's commit under the conversation's lock: first the epoch is compared, then the content is
- * checked. A retry of a stored commit is found before both.
+ * Compares the epoch of a member's commit and then checks its content, under the conversation's lock. A retry of a
+ * stored commit skips both checks, because its epoch has already ended.
  * @returns undefined when the call has no commit.
  * @throws AppError InvalidCommit, EpochMismatch, PolicyViolation.
  */

@@ -5,20 +5,20 @@ import type { Handshakes } from '#domain/policies/handshakes.ts';
 import { refusalFor } from '#domain/refusal-reasons.ts';
 import type { ClearProposal, CommitContent } from '#mls/messages/framing.ts';
 
-/** The change that a call declares; its commit must make the same one. */
+/** The change that a call declares, which the proposals of its commit must match. */
 export type DeclaredChange =
   | { readonly method: 'addMembers'; readonly dids: readonly string[]; readonly nonMembers: readonly string[] }
   | { readonly method: 'removeMember'; readonly target: string }
   | { readonly method: 'leaveConvo' | 'commit' };
 
-/** A person's state in the roster. */
+/** The facts of the roster that decide whether a commit may add or remove a person's leaves. */
 export interface MemberStatus {
   readonly isActive: boolean;
-  /** The person lost the group's state and requested readdition within the last seven days. */
+  /** True from requestRejoin until the person has rejoined, and for seven days after a request for readdition. */
   readonly requestedReaddition: boolean;
 }
 
-/** A commit in clear and everything that it is checked against. */
+/** A commit in clear, with the facts that its proposals are checked against. */
 export interface ProposalCheck {
   readonly caller: string;
   readonly isAdmin: boolean;
@@ -33,9 +33,8 @@ export interface ProposalCheck {
 }
 
 /**
- * Compares a member's commit in clear with the change that the call declares, the roster and the policy; RFC 9420
- * section 12.2 has the rules of MLS itself. A person who is in the MLS group and in the roster must stay in both,
- * except the target of removeMember.
+ * Checks that a member's commit in clear makes the declared change and no other change of members (RFC 9420 section
+ * 12.2 has the rules of MLS itself). Every active member except the target of removeMember must keep at least one leaf.
  * @returns the leaf indices that the commit removes.
  * @throws AppError InvalidCommit with the text of the broken rule.
  */
@@ -67,8 +66,7 @@ function checkCommitter({ caller, content, leaves }: ProposalCheck): void {
 }
 
 /**
- * An Add may bring in further devices of active members and people whom addMembers lists, but no device of a person who
- * leaves by the call.
+ * Checks that an Add is for an active member who does not leave by this call, or for a person whom addMembers lists.
  */
 function checkAdd({ caller, change, statusOf }: ProposalCheck, did: string | undefined): string {
   if (did === undefined || !did.startsWith('did:')) throw refusalFor('InvalidCommit', 'addIdentity');
@@ -96,7 +94,10 @@ function checkOtherProposal({ isAdmin, leaves }: ProposalCheck, { shape, sentIn 
   }
 }
 
-/** A commit may only refer to Updates of other leaves, and an Update must keep the leaf's credential. */
+/**
+ * Checks that an Update keeps the leaf's DID and was sent as a separate proposal, because a commit must not contain an
+ * Update by its own sender (RFC 9420 section 12.2).
+ */
 function checkUpdate(
   leaves: Leaves | undefined,
   identity: Uint8Array | undefined,
@@ -118,8 +119,8 @@ function checkRemove(check: ProposalCheck, proposal: ResolvedProposal, removal: 
   const { content, leaves, change, isAdmin, handshakes } = check;
   if (removal.leafIndex === content.senderLeafIndex) throw refusalFor('InvalidCommit', 'removesCommitter');
   if (leaves === undefined) {
-    // Without the leaves the Remove cannot be compared with the target, so admins are trusted unless plaintext
-    // handshakes are required.
+    // Without the leaves, the service cannot check whose leaf a Remove names. An admin's removeMember is then accepted,
+    // unless plaintext handshakes are required.
     if (isAdmin && change.method === 'removeMember' && handshakes !== 'plaintext') return;
     throw refusalFor('InvalidCommit', 'unknownLeaves');
   }
@@ -141,11 +142,11 @@ function mayRemove(
   if (change.method === 'removeMember' && did === change.target) return true;
   const { isActive, requestedReaddition } = statusOf(did);
   if (!isActive || isProposedByOwner(check.leaves, sentIn, { ...removal, did })) return true;
-  // A person who requested readdition may be removed and added in one commit.
+  // A commit may remove and add a person who requested readdition, because the person lost the state of the old leaf.
   return change.method === 'addMembers' && change.dids.includes(did) && requestedReaddition && removal.added.has(did);
 }
 
-/** Whether the leaf's owner sent the Remove proposal and keeps another leaf in the group. */
+/** Returns whether the leaf's owner sent the Remove proposal and keeps another leaf in the group. */
 function isProposedByOwner(
   leaves: Leaves,
   sentIn: ClearProposal | undefined,
@@ -156,7 +157,8 @@ function isProposedByOwner(
 }
 
 /**
- * Checks that no declared Add or Remove is missing, which is only possible when every proposal of the commit is known.
+ * Checks that the commit has every Add and Remove that the call declares. Call it only if every proposal is known,
+ * because an unknown proposal may be the declared one.
  */
 function checkCompleteness(
   { change, leaves }: ProposalCheck,

@@ -37,9 +37,8 @@ interface CheckDeps {
 }
 
 /**
- * Compares a commit with the policy and, if it is in clear, with the change that the call declares and the roster.
- * `tx` holds the conversation's lock, so that roster, policy and proposals cannot change meanwhile. Clears
- * `removal_pending` of people whose last leaf the commit removes.
+ * Checks a commit against the policy and, if the commit is in clear, against the declared change and the roster. `tx`
+ * holds the conversation's lock, so that policy and roster cannot change during the check.
  * @throws AppError PolicyViolation, InvalidCommit.
  */
 export async function checkCommit(
@@ -81,14 +80,15 @@ export async function checkCommit(
   const remaining = new Set(
     leaves.flatMap((leaf, index) => (leaf?.did === undefined || removed.has(index) ? [] : [leaf.did])),
   );
+  // When the commit removes the last leaf of a person who left or was removed, their removal is complete.
   for (const [did, { member, isRemovalPending }] of statuses) {
     if (isRemovalPending && !remaining.has(did)) await updateRemovalCommitted(tx, groupId, member);
   }
 }
 
 /**
- * Checks that a GroupInfo has the leaves that its commit makes. Otherwise a member could present leaves of others as
- * their own and remove them with the next commit.
+ * Checks that a GroupInfo has the leaves that the group has after the commit. With a false GroupInfo, a member could
+ * claim other members' leaves and remove them with the next commit.
  * @throws AppError InvalidGroupInfo.
  */
 export function compareGroupInfo(groupInfo: PreparedGroupInfo | undefined, leaves: Leaves): void {
@@ -96,7 +96,9 @@ export function compareGroupInfo(groupInfo: PreparedGroupInfo | undefined, leave
   if (!areSameLeaves(groupInfo.leaves, leaves)) throw refusalFor('InvalidGroupInfo', 'otherLeaves');
 }
 
-/** The DIDs in Adds and in the leaves of Removes; without the leaves, Removes give none. */
+/**
+ * Lists the DIDs of added and removed leaves. Without `leaves`, the DIDs of removed leaves are unknown and left out.
+ */
 function didsOf(proposals: readonly ResolvedProposal[], leaves: Leaves | undefined): string[] {
   const dids = proposals.map(({ shape }) => {
     if (shape.type === 'add') return didOfIdentity(shape.identity);

@@ -15,7 +15,7 @@ import { prepareMembersGroupInfo, storeAttachments } from './store-attachments.t
 export interface CommitToStore {
   readonly conversationId: string;
   readonly commit: Buffer;
-  /** For further devices of members. */
+  /** Only for further devices of members, because the commit adds no member. */
   readonly welcome: Buffer | undefined;
   /** The GroupInfo of the epoch after the commit. */
   readonly groupInfo: Buffer | undefined;
@@ -23,8 +23,8 @@ export interface CommitToStore {
 }
 
 /**
- * Stores a member's commit that adds and removes no member. The epoch is compared under the conversation's lock, as for
- * every commit. The same bytes sent again get the first response.
+ * Stores a member's commit that adds and removes no member. A retry with the bytes of a stored commit returns the first
+ * result.
  * @returns the epoch after the commit.
  * @throws AppError ConvoNotFound, NotMember, InvalidCommit, EpochMismatch, InvalidWelcome, KeyPackageNotFound,
  *   InvalidGroupInfo, PolicyViolation, IdempotencyKeyReused.

@@ -6,15 +6,17 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Tx } from '#storage/connection/database.ts';
 import type { FramedCommit } from './parse-commit.ts';
 
-/** `accepted`: the commit ends the current epoch. `retry`: the same bytes are stored already, and made `epoch`. */
+/**
+ * Distinguishes a commit for the current epoch (`accepted`) from a commit that is already stored and started `epoch`
+ * (`retry`).
+ */
 export type EpochComparison =
   | { readonly kind: 'accepted'; readonly commit: AcceptedCommit }
   | { readonly kind: 'retry'; readonly epoch: number };
 
 /**
- * Compares a commit's epoch with the conversation's (RFC 9420 section 14). `tx` holds the conversation's lock, so of
- * all commits that end one epoch exactly the first is accepted. A retry of a stored commit is found before the
- * comparison.
+ * Compares the epoch of a commit with the conversation's epoch, unless the commit is already stored (RFC 9420 section
+ * 14). `tx` holds the conversation's lock, so that only the first commit of an epoch is accepted.
  * @throws AppError EpochMismatch with `currentEpoch` when another commit ended the epoch.
  */
 export async function compareEpoch(

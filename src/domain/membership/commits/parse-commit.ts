@@ -5,22 +5,22 @@ import type { CommitContent, CommitFraming } from '#mls/messages/framing.ts';
 import { MlsFormatError } from '#mls/encoding/mls-format-error.ts';
 import { limits } from '#platform/limits.ts';
 
-/** A commit whose framing was read; no lock is needed for that. */
+/** The fields of a commit that are needed to compare its epoch. */
 export interface FramedCommit {
   readonly bytes: Buffer;
   /** The epoch that the commit ends. */
   readonly epoch: number;
 }
 
-/** A commit by a member of the group. */
+/** A member's commit, with its proposals if it is in clear. */
 export interface FramedMemberCommit extends FramedCommit {
-  /** Undefined for a PrivateMessage. */
+  /** Undefined for a PrivateMessage, because it is encrypted. */
   readonly content: CommitContent | undefined;
 }
 
 /**
- * Reads a commit by a member of the group.
- * @throws AppError InvalidCommit for any other bytes, external commits included.
+ * Reads a commit that a member of the MLS group made.
+ * @throws AppError InvalidCommit for bytes that are not a member's commit to this group.
  */
 export function parseMemberCommit(bytes: Buffer, groupId: Buffer): FramedMemberCommit {
   const { external, epoch, content } = parseCommit(bytes, groupId);
@@ -28,15 +28,15 @@ export function parseMemberCommit(bytes: Buffer, groupId: Buffer): FramedMemberC
   return { bytes, epoch, content };
 }
 
-/** An external commit whose leaf carries the caller's DID. */
+/** An external commit whose new leaf has the caller's DID. */
 export interface FramedExternalCommit extends FramedCommit {
   readonly removedLeafIndex: number | undefined;
   readonly externalPskIds: readonly Uint8Array[];
 }
 
 /**
- * Reads an external commit. Its credential must be the caller's bare DID, as in key packages. The signature is checked
- * by the members, not by the service (RFC 9420 section 12.4.3.2).
+ * Reads an external commit and checks that its credential is exactly the caller's DID. The service does not check the
+ * signature, because the members do (RFC 9420 section 12.4.3.2).
  * @throws AppError InvalidCommit.
  */
 export function parseExternalCommit(bytes: Buffer, groupId: Buffer, caller: Caller): FramedExternalCommit {

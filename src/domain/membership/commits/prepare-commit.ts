@@ -11,19 +11,20 @@ import { parseMemberCommit } from './parse-commit.ts';
 import type { FramedMemberCommit } from './parse-commit.ts';
 import { findActiveMember } from '../members/find-active-member.ts';
 
-/** Stored facts of the epoch that a commit in clear ends. */
+/** The stored leaves and proposals of the epoch that a commit in clear ends, for checking the commit. */
 export interface CommitFacts {
   /** Undefined when `loadLeaves` cannot determine them. */
   readonly leaves: Leaves | undefined;
+  /** The proposals that were stored before the lock was taken; later proposals are loaded under the lock. */
   readonly known: KnownProposals;
 }
 
-/** A commit of a call, read before the conversation's lock is taken. */
+/** The result of reading a call's commit before the conversation's lock is taken. */
 export type PreparedCommit =
   | { readonly kind: 'read'; readonly commit: FramedMemberCommit; readonly facts: CommitFacts }
   /**
-   * The bytes are no commit of this group. The refusal is thrown after the membership check, so that non-members cannot
-   * see it.
+   * The bytes are not a commit of this group. The refusal is thrown after the membership check, so that non-members
+   * cannot see it.
    */
   | { readonly kind: 'unreadable'; readonly refusal: AppError };
 
@@ -35,9 +36,8 @@ interface FactsDeps {
 const noFacts: CommitFacts = { leaves: undefined, known: noProposals };
 
 /**
- * Reads a member's commit and, if it is in clear, loads the leaves and proposals that it is checked against. Call it
- * before the conversation's lock is taken, because opening a large GroupInfo takes time; proposals that arrive
- * meanwhile are added under the lock. Nothing is loaded for non-members.
+ * Reads a member's commit and, if it is in clear and the caller is a member, loads the leaves and proposals to check it
+ * against. Call it before taking the conversation's lock, because unsealing a large GroupInfo takes time.
  */
 export async function prepareCommit(
   deps: FactsDeps,

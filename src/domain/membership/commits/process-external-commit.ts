@@ -40,8 +40,8 @@ export interface ExternalJoin {
 }
 
 /**
- * Stores an external commit, by which the caller joins the MLS group (RFC 9420 section 12.4.3.2). The epoch is compared
- * as for every commit. A non-member becomes a member, and the use of an invite is counted, in the same transaction.
+ * Stores an external commit with which the caller joins the MLS group (RFC 9420 section 12.4.3.2). The same transaction
+ * makes a non-member a member and counts the use of an invite.
  * @returns the epoch after the commit, and the time of the join, rounded down to the time bucket.
  * @throws AppError InvalidCommit, ConvoNotFound, NotMember, PolicyViolation, EpochMismatch, InvalidGroupInfo,
  *   TooManyMembers, TooManyConversations, IdempotencyKeyReused.
@@ -55,7 +55,7 @@ export async function processExternalCommit(
   const commit = parseExternalCommit(input.commit, groupId, caller);
   const call = { caller, method: 'processExternalCommit', key: input.idempotencyKey, input } as const;
   const pskHashes = input.pskHash === undefined ? commit.externalPskIds : [input.pskHash, ...commit.externalPskIds];
-  // Before the lock, because opening a GroupInfo takes time; nothing is opened for callers who may not join.
+  // Unsealing a GroupInfo takes time, so it happens before the lock is taken and only for callers who may join.
   const needsLeaves = input.groupInfo !== undefined || commit.removedLeafIndex !== undefined;
   const mayWrite = needsLeaves && (await seemsAllowed(deps, caller, groupId, pskHashes));
   const groupInfo = await prepareGroupInfo(deps, groupId, { bytes: input.groupInfo, mayWrite });
@@ -81,7 +81,10 @@ interface ParsedJoin {
   readonly leaves: Leaves | undefined;
 }
 
-/** Whether `findJoinPermission` finds a permission without the lock; the check in the transaction decides. */
+/**
+ * Returns whether the caller probably may join. The result is preliminary, because the permission is checked again
+ * under the lock.
+ */
 async function seemsAllowed(
   deps: MembershipDeps,
   caller: Caller,
@@ -99,7 +102,8 @@ async function seemsAllowed(
 
 async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, input: ParsedJoin): Promise<number> {
   const { groupId, commit, pskHashes, leaves } = input;
-  // Before the lock, so that non-members never wait for it; the permission is read again under the lock.
+  // The permission is checked before the lock, so that non-members never wait for the lock, and again under the lock,
+  // because it may have changed.
   await findJoinPermission({ ...deps, db: tx }, caller, groupId, pskHashes);
   const locked = await lockWithoutMembershipCheck(tx, groupId);
   const permission = await findJoinPermission({ ...deps, db: tx }, caller, groupId, pskHashes);
@@ -126,8 +130,8 @@ async function joinInTransaction(deps: MembershipDeps, tx: Tx, caller: Caller, i
 }
 
 /**
- * The Remove in an external commit must be for an old leaf of the joiner (RFC 9420 section 12.4.3.2). Without the
- * leaves, only members can check it.
+ * Checks that an external commit removes no leaf except an old leaf of the joiner (RFC 9420 section 12.4.3.2). Without
+ * the leaves, the check is left to the members, unless plaintext handshakes are required.
  */
 function checkRemovedLeaf(
   caller: Caller,
@@ -142,13 +146,16 @@ function checkRemovedLeaf(
   if (leaves[removedLeafIndex]?.did !== caller.did) throw refusalFor('InvalidCommit', 'externalRemovesOther');
 }
 
-/** The joiner gets the leftmost blank leaf, as with an Add (RFC 9420 section 12.4.3.2). */
+/**
+ * Computes the leaves after an external commit, whose joiner gets the leftmost blank leaf as with an Add (RFC 9420
+ * section 12.4.3.2).
+ */
 function leavesAfter(caller: Caller, { removedLeafIndex }: FramedExternalCommit, leaves: Leaves): Leaves {
   const removed = new Set(removedLeafIndex === undefined ? [] : [removedLeafIndex]);
   return applyToLeaves(leaves, { removed, added: [caller.did] });
 }
 
-/** Counts the use of the invite, or clears the request for readdition. */
+/** Counts the use of the joiner's invite, or clears the joiner's request for readdition. */
 async function completeJoin(
   deps: MembershipDeps,
   tx: Tx,

@@ -12,17 +12,17 @@ import type { Role } from '../member.ts';
 import { memberPseudonym } from '../members/member-pseudonym.ts';
 import { addRemovals, updateDeparture, upsertMembers } from '../store.ts';
 
-/** One change of a conversation: at most one commit, and the people who join or leave with it. */
+/** A change of a conversation, which has at most one commit and lists the people who join or leave. */
 export interface GroupChange {
   readonly commit: AcceptedCommit | undefined;
-  /** People who are not active members before the change. */
+  /** People who become members, none of whom is an active member before the change. */
   readonly joined: readonly { did: string; role: Role }[];
   readonly departed: readonly { did: string; kind: 'left' | 'removed' }[];
 }
 
 /**
- * Writes a change in `tx`, which holds the conversation's lock: the commit with the next `seq`, the member rows, the
- * changes to the members' conversation lists, and one event each for the commit, every join and every departure.
+ * Writes the commit with the next `seq`, the member rows, the changes to the members' conversation lists, and one event
+ * for the commit and for every join and departure. `tx` must hold the conversation's lock.
  * @returns the epoch after the change.
  */
 export async function recordChange(
@@ -56,8 +56,8 @@ export async function recordChange(
   for (const [index, { did, kind }] of change.departed.entries()) {
     const member = memberPseudonym(privacy, groupId, did);
     const leftEvent = departedFrom + index + 1;
-    // The leaves stay in the MLS group if there is no commit, and if the person leaves by their own commit, because a
-    // commit cannot remove the leaf that made it (RFC 9420 section 12.2). Another member has to commit the removal.
+    // Another member must commit the removal when there is no commit, or when the person leaves by their own commit,
+    // because a commit cannot remove the leaf that made it (RFC 9420 section 12.2).
     const removal = change.commit === undefined || kind === 'left' ? 'pending' : 'committed';
     await updateDeparture(tx, groupId, { member, state: memberStates[kind], leftEvent, removal });
   }

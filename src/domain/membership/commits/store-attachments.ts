@@ -8,7 +8,7 @@ import type { Db, Tx } from '#storage/connection/database.ts';
 import { findActiveMember } from '../members/find-active-member.ts';
 import { listActiveMembers } from '../members/list-active-members.ts';
 
-/** The Welcome and the GroupInfo that may come with a commit. */
+/** The Welcome and the GroupInfo to store with a commit. */
 export interface CommitAttachments {
   readonly groupId: Buffer;
   /** The epoch after the commit. */
@@ -19,7 +19,7 @@ export interface CommitAttachments {
   readonly invited: readonly string[];
 }
 
-/** The attachments of a commit without a Welcome. */
+/** Builds the attachments of a commit that has no Welcome. */
 export function attachmentsOf(locked: LockedConversation, groupInfo: PreparedGroupInfo | undefined): CommitAttachments {
   return { groupId: locked.groupId, epoch: locked.epoch + 1, welcome: undefined, groupInfo, invited: [] };
 }
@@ -36,7 +36,7 @@ export async function prepareMembersGroupInfo(
 }
 
 /**
- * Stores a commit's Welcome and GroupInfo in its transaction, which holds the conversation's lock.
+ * Stores a commit's Welcome and GroupInfo. `tx` must be the commit's transaction, which holds the conversation's lock.
  * @throws AppError InvalidWelcome, KeyPackageNotFound, InvalidGroupInfo.
  */
 export async function storeAttachments(

@@ -5,7 +5,10 @@ import type { Membership } from '../member.ts';
 import { memberPseudonym } from './member-pseudonym.ts';
 import { selectMembership } from '../store.ts';
 
-/** Finds a person's membership if it is active; exact when `db` is a transaction that holds the conversation's lock. */
+/**
+ * Finds a person's membership if it is active. The result can become outdated unless `db` is a transaction that holds
+ * the conversation's lock.
+ */
 export async function findActiveMember(
   deps: { privacy: Privacy; db: Db },
   groupId: Buffer,

@@ -10,17 +10,17 @@ import type { Membership } from '../member.ts';
 import { memberPseudonym } from './member-pseudonym.ts';
 import { selectMembership } from '../store.ts';
 
-/** Why a person may join the MLS group by external commit. */
+/** The reason why a person may join the MLS group by external commit. */
 export type JoinPermission =
+  /** An active member joins with another device or after losing the group's state. */
   | { readonly kind: 'member' }
   /** The person left and was not removed. */
   | { readonly kind: 'returning'; readonly membership: Membership; readonly policy: Policy }
   | { readonly kind: 'invited'; readonly inviteId: string; readonly policy: Policy };
 
 /**
- * Finds why the caller may join by external commit: active members may, with another device or without the group's
- * state, people who left, and non-members with an invite. Exact when `db` is a transaction that holds the
- * conversation's lock.
+ * Checks whether the caller may join by external commit as an active member, as a person who left, or with an invite.
+ * The result can become outdated unless `db` is a transaction that holds the conversation's lock.
  * @param pskHashes hashes of the secrets of invites that the caller presents.
  * @throws AppError ConvoNotFound for non-members without a usable invite, whether or not the conversation exists;
  *   NotMember for removed members; PolicyViolation.

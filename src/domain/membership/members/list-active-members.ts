@@ -3,7 +3,10 @@ import type { Db } from '#storage/connection/database.ts';
 import { listRosters } from './list-rosters.ts';
 import type { ActiveMember } from './list-rosters.ts';
 
-/** Lists active members by conversation id (hex), in the order of `listRosters`. */
+/**
+ * Lists the active members of conversations in the order of their joins. The keys of the map are conversation ids
+ * (hex).
+ */
 export async function listActiveMembers(
   deps: { db: Db; privacy: Privacy },
   groupIds: readonly Buffer[],

@@ -5,14 +5,15 @@ import { memberStates } from '../member.ts';
 import { memberPseudonym } from './member-pseudonym.ts';
 import { countMembersOf, selectMembershipPairs } from '../store.ts';
 
-/** The caller's state in a conversation, and its number of active members. */
+/** The caller's state in a conversation, and the number of active members. */
 export interface MemberStatus {
   readonly memberCount: number;
   readonly needsRejoin: boolean;
 }
 
 /**
- * Lists statuses by conversation id (hex), for the conversations of `groupIds` in which the caller is an active member.
+ * Lists the caller's status in each conversation of `groupIds` in which they are an active member, by conversation id
+ * (hex).
  */
 export async function listMemberStatuses(
   deps: { db: Db; privacy: Privacy },

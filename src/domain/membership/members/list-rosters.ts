@@ -7,19 +7,22 @@ export interface ActiveMember {
   readonly did: string;
   readonly role: number;
   readonly joinedAt: Date;
-  /** When the present role was given; undefined for the role with which the person joined. */
+  /**
+   * The time of the promotion to the present role; undefined if the person joined with this role or is an ordinary
+   * member.
+   */
   readonly promotedAt: Date | undefined;
 }
 
 export interface Roster {
   readonly members: ActiveMember[];
-  /** DIDs of people who left or were removed and whose leaves no commit has removed from the MLS group yet. */
+  /** DIDs of people who left or were removed, but whose leaves are still in the MLS group. */
   readonly needsRemovalCommit: string[];
 }
 
 /**
- * Lists rosters by conversation id (hex); members are in the order in which they joined, then in the order of their
- * pseudonyms.
+ * Lists rosters by conversation id (hex). Members are in the order of their joins, and those who joined together are in
+ * the order of their pseudonyms.
  */
 export async function listRosters(
   deps: { db: Db; privacy: Privacy },

@@ -1,6 +1,9 @@
 import type { Privacy } from '#privacy/privacy.ts';
 
-/** A person's pseudonym in one conversation; it differs from their pseudonym in every other conversation. */
+/**
+ * Computes a person's pseudonym in a conversation. A person has a different pseudonym in every conversation, so that
+ * their rows cannot be linked.
+ */
 export function memberPseudonym(privacy: Privacy, groupId: Buffer, did: string): Buffer {
   return privacy.pseudonym('member', [groupId], did);
 }

@@ -5,21 +5,23 @@ import type { Membership } from '../member.ts';
 import { memberPseudonym } from './member-pseudonym.ts';
 import { selectMembershipPairs } from '../store.ts';
 
-/** One person who subscribes to one conversation. */
+/** A person who subscribes to a conversation. */
 export interface Listener {
   readonly groupId: Buffer;
   readonly did: string;
 }
 
-/** Memberships by `entitlementKey`; a listener without an entry may read no event. */
+/**
+ * Memberships of listeners by `entitlementKey`. A listener without an entry was never a member and may read no event.
+ */
 export type Entitlements = ReadonlyMap<string, Membership>;
 
-/** The key of a person in a conversation in `Entitlements`. */
+/** Makes the key under which `Entitlements` has a person's membership in a conversation. */
 export function entitlementKey(groupId: Buffer, did: string): string {
   return `${groupId.toString('hex')} ${did}`;
 }
 
-/** Reads the memberships of many listeners in one query; live delivery reads them again for every batch of events. */
+/** Reads the memberships of many listeners in one query, because live delivery reads them for every batch of events. */
 export async function readEntitlements(
   deps: { db: Db; privacy: Privacy },
   listeners: readonly Listener[],

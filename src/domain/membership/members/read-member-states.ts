@@ -2,7 +2,7 @@ import type { Db } from '#storage/connection/database.ts';
 import { memberStates } from '../member.ts';
 import { selectSealedMembers } from '../store.ts';
 
-/** One membership, active or not. */
+/** A membership and whether it is active. */
 export interface MemberState {
   readonly groupId: Buffer;
   readonly member: Buffer;
@@ -10,7 +10,7 @@ export interface MemberState {
   readonly isActive: boolean;
 }
 
-/** Reads whether memberships are active; one that is listed twice is returned once. */
+/** Reads whether memberships are active. A membership that is listed twice is returned once. */
 export async function readMemberStates(
   db: Db,
   members: readonly { readonly groupId: Buffer; readonly member: Buffer }[],

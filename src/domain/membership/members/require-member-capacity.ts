@@ -4,7 +4,8 @@ import type { Tx } from '#storage/connection/database.ts';
 import { countActiveMembers } from '../store.ts';
 
 /**
- * Checks that `joining.count` more members fit into the conversation; `tx` holds the conversation's lock.
+ * Checks that `joining.count` more members fit into the conversation. `tx` must hold the conversation's lock, so that
+ * no other call adds members before `tx` ends.
  * @throws AppError TooManyMembers.
  */
 export async function requireMemberCapacity(

@@ -7,7 +7,8 @@ import { memberPseudonym } from './member-pseudonym.ts';
 import { refuseNonMember } from './refuse-non-member.ts';
 
 /**
- * Reads the caller's membership; exact when `db` is a transaction that holds the conversation's lock.
+ * Reads the caller's active membership. The result can become outdated unless `db` is a transaction that holds the
+ * conversation's lock.
  * @throws AppError ConvoNotFound for non-members, whether or not the conversation exists; NotMember for people who left
  *   or were removed.
  */

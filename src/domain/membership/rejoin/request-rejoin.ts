@@ -21,9 +21,8 @@ export interface RejoinRequest {
 }
 
 /**
- * Handles a caller who lost the group's state: publishes the key package, marks the membership until the caller has
- * rejoined, and requests readdition from the members. The service cannot see whether a device has its state, so it
- * believes active members.
+ * Publishes the caller's key package, marks the membership until the caller has rejoined, and requests readdition from
+ * the members. The service cannot check whether the caller's device lost the group's state, so it believes the caller.
  * @returns the id of the request, which is the same for every request of the caller in this conversation.
  * @throws AppError ConvoNotFound, NotMember, DeviceNotFound, InvalidKeyPackage, TooManyKeyPackages.
  */
@@ -36,7 +35,8 @@ export async function requestRejoin(
   const tag = input.deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, input.deviceId);
   await deps.db.transaction().execute(async (tx) => {
     await requireRejoiningMember({ privacy: deps.privacy, db: tx }, caller, groupId);
-    // Before the lock, so that the signature check does not block the conversation.
+    // The key package is published before the lock is taken, so that its signature check does not block the
+    // conversation.
     await publish(deps, tx, caller, { groupId, bytes: input.keyPackage, deviceTag: tag });
     const locked = await lockWithoutMembershipCheck(tx, groupId);
     await sendHelpRequestInTransaction(deps, tx, { caller, locked, request: 'readdition' });

@@ -8,8 +8,8 @@ import { memberPseudonym } from '../members/member-pseudonym.ts';
 import { selectMembership } from '../store.ts';
 
 /**
- * Reads the membership of a person who may rejoin the MLS group: an active member, or a person who left and was not
- * removed.
+ * Reads the membership of a person who may rejoin the MLS group, which is an active member or a person who left and was
+ * not removed.
  * @throws AppError ConvoNotFound for non-members, whether or not the conversation exists; NotMember for removed
  *   members.
  */

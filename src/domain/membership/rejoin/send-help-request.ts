@@ -13,12 +13,11 @@ import { recordHelpRequest } from './help-requests-store.ts';
 import type { HelpRequest } from './help-requests-store.ts';
 import { countActiveMembers } from '../store.ts';
 
-/**
- * `activeMembers`: the number of other active members. A repeated request within ten minutes has the same result and
- * records no event.
- */
+/** The result of a help request, which is the same when the request is repeated within ten minutes. */
 export interface HelpRequestResult {
+  /** False if the conversation has no other active member. */
   readonly requested: boolean;
+  /** The number of active members other than the caller. */
   readonly activeMembers: number;
 }
 
@@ -28,9 +27,8 @@ const eventOf = {
 } as const satisfies Record<HelpRequest, number>;
 
 /**
- * Records an event by which the caller requests a fresh GroupInfo or readdition from the other members. The caller is a
- * member who lost the group's state or a person who left. At most one event of a kind per person and conversation is
- * recorded in ten minutes.
+ * Records an event with which a member who lost the group's state, or a person who left, requests a fresh GroupInfo or
+ * readdition. At most one event of each kind is recorded per person and conversation in ten minutes.
  * @throws AppError ConvoNotFound, NotMember; NoActiveMembers when no other member could add the caller.
  */
 export async function sendHelpRequest(
@@ -40,7 +38,7 @@ export async function sendHelpRequest(
 ): Promise<HelpRequestResult> {
   const groupId = parseConversationId(input.conversationId);
   const result = await deps.db.transaction().execute(async (tx) => {
-    // Before the lock, so that non-members never wait for it.
+    // The membership is checked before the lock is taken, so that non-members never wait for the lock.
     await requireRejoiningMember({ privacy: deps.privacy, db: tx }, caller, groupId);
     const locked = await lockWithoutMembershipCheck(tx, groupId);
     return sendHelpRequestInTransaction(deps, tx, { caller, locked, request: input.request });

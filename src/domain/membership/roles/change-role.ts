@@ -20,13 +20,14 @@ export interface RoleTarget {
   readonly targetDid: string;
 }
 
-/** One way to change a role. */
+/** The rules for one change of role, for example for promoting an admin. */
 export interface RoleChange {
   readonly to: Role;
-  /** Who may make the change: admins only, or also the target. */
+  /** Whether only admins, or also the target, may make the change. */
   readonly by: 'admins' | 'admins-and-oneself';
   /**
-   * Throws an AppError when the target's present role does not allow the change; runs under the conversation's lock.
+   * Throws an AppError when the target's present role does not allow the change. It is called under the conversation's
+   * lock.
    */
   readonly check: (tx: Tx, groupId: Buffer, target: Membership) => void | Promise<void>;
 }
@@ -36,7 +37,7 @@ export interface RoleChange {
  * written. The author is not stored and no event is recorded, because clients announce the change in the encrypted
  * admin roster.
  * @returns the time of the change, rounded down to the time bucket; null for the role `member`.
- * @throws AppError ConvoNotFound, NotMember, NotAdmin, TargetNotMember, and what `check` throws.
+ * @throws AppError ConvoNotFound, NotMember, NotAdmin, TargetNotMember, and the errors of `check`.
  */
 export async function changeRole(
   deps: RoleDeps,

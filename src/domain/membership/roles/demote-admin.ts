@@ -6,7 +6,7 @@ import { roles } from '../member.ts';
 import { countOtherAdmins } from '../store.ts';
 
 /**
- * Makes an admin an ordinary member. Every admin may do it, also for themselves, as long as another admin stays.
+ * Makes an admin an ordinary member. Every admin may do this, also to themselves, as long as another admin remains.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin, TargetNotMember, NotAdminTarget, LastAdmin.
  */
 export async function demoteAdmin(deps: RoleDeps, caller: Caller, input: RoleTarget): Promise<void> {

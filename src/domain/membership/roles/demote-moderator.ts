@@ -5,7 +5,7 @@ import type { RoleDeps, RoleTarget } from './change-role.ts';
 import { roles } from '../member.ts';
 
 /**
- * Makes a moderator an ordinary member. Admins and the moderator may do it.
+ * Makes a moderator an ordinary member. Admins may do this, and moderators may demote themselves.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin, TargetNotMember, NotModerator.
  */
 export async function demoteModerator(deps: RoleDeps, caller: Caller, input: RoleTarget): Promise<void> {

@@ -6,7 +6,7 @@ import type { RoleDeps, RoleTarget } from './change-role.ts';
 import { roles } from '../member.ts';
 
 /**
- * Makes a member or moderator admin. Only admins may do it.
+ * Makes a member or a moderator an admin. Only admins may do this.
  * @returns the time of the change, rounded down to the time bucket.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin, TargetNotMember, AlreadyAdmin.
  */

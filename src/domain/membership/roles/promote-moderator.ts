@@ -6,7 +6,8 @@ import type { RoleDeps, RoleTarget } from './change-role.ts';
 import { roles } from '../member.ts';
 
 /**
- * Makes a member moderator. Only admins may do it; an admin has the rights of a moderator already.
+ * Makes a member a moderator, which only admins may do. An admin cannot be made a moderator, because admins already
+ * have a moderator's rights.
  * @returns the time of the change, rounded down to the time bucket.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin, TargetNotMember, AlreadyModerator, IsAdmin.
  */
