@@ -1,7 +1,7 @@
 import { domainError } from '#domain/domain-error.ts';
 import { limits } from '#platform/limits.ts';
 
-/** A conversation's counters, read when their row was locked. */
+/** The counters of a conversation whose lock the current transaction holds. */
 export interface LockedConversation {
   /** The MLS group id. */
   readonly groupId: Buffer;
@@ -20,8 +20,8 @@ export interface Conversation {
   readonly metadata: ConversationMetadata | undefined;
   readonly members: readonly ConversationMember[];
   /**
-   * DIDs of people who left or were removed and whose leaves are still in the MLS group; every member may commit their
-   * removal.
+   * DIDs of people who left or were removed, but whose leaves are still in the MLS group because no member has
+   * committed their removal.
    */
   readonly needsRemovalCommit: readonly string[];
 }
@@ -29,13 +29,16 @@ export interface Conversation {
 export interface ConversationMember {
   readonly did: string;
   readonly joinedAt: Date;
-  /** When the present role was given; undefined for the role with which the person joined. */
+  /**
+   * The time of the promotion to the present role; undefined if the person joined with this role or is an ordinary
+   * member.
+   */
   readonly promotedAt: Date | undefined;
   readonly isAdmin: boolean;
   readonly isModerator: boolean;
 }
 
-/** The name and description that clients chose to send to the service; sealed at rest. */
+/** The name and description that clients may send to the service, which stores them sealed. */
 export interface ConversationMetadata {
   readonly name?: string | undefined;
   readonly description?: string | undefined;
@@ -54,15 +57,15 @@ export function parseConversationId(conversationId: string): Buffer {
 }
 
 /**
- * Decodes a group id from hex of either case; undefined for text that is not hex or is longer than
- * `limits.groupIdHexLengthMax`.
+ * Decodes a group id from hex in upper or lower case.
+ * @returns undefined for text that is not hex or is longer than `limits.groupIdHexLengthMax`.
  */
 export function decodeGroupId(hex: string): Buffer | undefined {
   const lower = hex.toLowerCase();
   return lower.length <= limits.groupIdHexLengthMax && groupIdHex.test(lower) ? Buffer.from(lower, 'hex') : undefined;
 }
 
-/** The conversation id of an MLS group id: its lower-case hex. */
+/** Formats an MLS group id as a conversation id, which is lower-case hex. */
 export function formatConversationId(groupId: Uint8Array): string {
   return Buffer.from(groupId.buffer, groupId.byteOffset, groupId.byteLength).toString('hex');
 }

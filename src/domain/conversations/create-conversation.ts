@@ -40,10 +40,8 @@ interface CreateDeps extends BlockDeps {
 }
 
 /**
- * Creates a conversation with the caller as its admin. The epoch starts at `currentEpoch` if given, else at 1 if there
- * is a Welcome (the creator's own commit made it), else at 0. A retry by the creator returns the existing conversation.
- * A person who blocks the caller is refused with KeyPackageNotFound, because the caller cannot claim a key package of
- * theirs.
+ * Creates a conversation with the caller as its admin, or returns the existing one to a creator who retries. The first
+ * epoch is `currentEpoch` if given, else 1 with a Welcome and 0 without one.
  * @throws AppError InvalidCipherSuite, InvalidGroupId, TooManyMembers, ConvoAlreadyExists, InvalidWelcome,
  *   KeyPackageNotFound, InvalidGroupInfo, TooManyConversations, IdempotencyKeyReused.
  */
@@ -71,6 +69,7 @@ async function createInTransaction(
   input: CheckedConversation & { blockers: ReadonlyMap<string, unknown> },
 ): Promise<Conversation> {
   const created = await insertWithMembers(deps, tx, caller, input);
+  // A person who blocks the caller cannot be added, because the caller cannot claim their key packages.
   if (created && input.blockers.size > 0) throw domainError('KeyPackageNotFound');
   const [conversation] = await loadConversations({ ...deps, db: tx }, [input.groupId]);
   const mayRetry =
@@ -79,7 +78,7 @@ async function createInTransaction(
   return conversation;
 }
 
-/** The input after every check that needs no database. */
+/** The input of a call after all checks that need no database. */
 type CheckedConversation = Omit<ConversationToCreate, 'groupId' | 'groupInfo'> & {
   readonly groupId: Buffer;
   readonly epoch: number;
@@ -95,6 +94,7 @@ async function checkInput(deps: CreateDeps, caller: Caller, input: ConversationT
   if (groupId === undefined) throw domainError('InvalidGroupId');
   const others = [...new Set(input.initialMembers)].filter((did) => did !== caller.did);
   if (others.length + 1 > limits.membersPerConversationMax) throw domainError('TooManyMembers');
+  // A Welcome comes with the creator's first commit, which started epoch 1.
   const epoch = input.currentEpoch ?? (input.welcome === undefined ? 0 : 1);
   const groupInfo =
     input.groupInfo && (await checkGroupInfo(deps, input.groupInfo, { groupId, cipherSuite: suite, epoch }));

@@ -7,15 +7,12 @@ import type { Db } from '#storage/connection/database.ts';
 import type { Conversation } from './conversation.ts';
 import { loadConversations } from './load-conversations.ts';
 
-/**
- * A page ends early once its conversations have this many members, so that its cost does not grow with the groups'
- * sizes.
- */
+/** The number of members after which a page ends early, so that large groups do not make a page expensive. */
 const membersPerPageMax = 2_000;
 const loadAtOnceMax = 10;
 
 /**
- * Lists the caller's conversations in the order of their ids, at most `limit`, starting after `cursor`.
+ * Lists at most `limit` of the caller's conversations after `cursor`, in the order of their ids.
  * @throws AppError InvalidCursor.
  */
 export async function listConversations(

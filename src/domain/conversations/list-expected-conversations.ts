@@ -10,10 +10,7 @@ import type { Db } from '#storage/connection/database.ts';
 import { openMetadata } from './open-metadata.ts';
 import { selectConversations } from './store.ts';
 
-/**
- * A conversation of the caller, and whether one of their devices still has to join its MLS group (lexicon
- * `expectedConversation`).
- */
+/** A conversation of the caller, and whether the given device is in its MLS group (lexicon `expectedConversation`). */
 export interface ExpectedConversation {
   readonly groupId: Buffer;
   /** Empty when clients have sent the service no name. */
@@ -21,7 +18,7 @@ export interface ExpectedConversation {
   readonly memberCount: number;
   /** The caller requested readdition and has not rejoined yet. */
   readonly needsRejoin: boolean;
-  /** Undefined when no Welcome for the device is stored: the service cannot see the members of an MLS group. */
+  /** Undefined when no Welcome for the device is stored, because the service cannot see the members of an MLS group. */
   readonly deviceInGroup: boolean | undefined;
 }
 
@@ -34,7 +31,7 @@ const loadAtOnceMax = 100;
 
 /**
  * Lists the caller's conversations in the order of their ids.
- * @param deviceId one of the caller's devices.
+ * @param deviceId the caller's device whose group membership is reported; undefined to report none.
  * @throws AppError DeviceNotFound.
  */
 export async function listExpectedConversations(
@@ -73,7 +70,8 @@ async function loadChunk(
 }
 
 /**
- * By conversation id (hex): false while a Welcome waits for the device, true once the device has confirmed all of them.
+ * Reads whether the device has confirmed all of its Welcomes, by conversation id (hex). Conversations without a Welcome
+ * for the device are left out.
  */
 async function readDeviceStates(
   deps: ExpectedDeps,

@@ -3,7 +3,10 @@ import { required } from '#platform/errors.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { selectConversations } from './store.ts';
 
-/** Loads the fields of a conversation that never change; call it after a membership check. */
+/**
+ * Loads the fields of a conversation that never change. Call it after a membership check, because it does not check the
+ * caller.
+ */
 export async function loadConversationFacts(
   deps: { db: Db },
   groupId: Buffer,

@@ -8,7 +8,7 @@ import type { Conversation } from './conversation.ts';
 import { openMetadata } from './open-metadata.ts';
 import { selectConversations } from './store.ts';
 
-/** Loads conversations as their members see them, in the order of `groupIds`; unknown ids are left out. */
+/** Loads conversations as their members see them, in the order of `groupIds`. Unknown ids are left out. */
 export async function loadConversations(
   deps: { db: Db; privacy: Privacy },
   groupIds: readonly Buffer[],

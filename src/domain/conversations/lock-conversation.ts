@@ -8,11 +8,9 @@ import type { LockedConversation } from './conversation.ts';
 import { lockCounters } from './store.ts';
 
 /**
- * Locks the conversation until `tx` ends and then reads the caller's membership. Every change of members, epoch or
- * messages holds this lock, and the membership is read by a later statement, so counters and membership are exact. The
- * membership is also read before the lock: a non-member who had to wait for it could tell that the conversation exists,
- * and would make members wait.
- * @throws AppError ConvoNotFound or NotMember, as `requireMember`.
+ * Locks the conversation until `tx` ends and reads the caller's membership. Every change of members, epoch or messages
+ * holds this lock, so the counters and the membership cannot change before `tx` ends.
+ * @throws AppError ConvoNotFound, NotMember.
  */
 export async function lockConversation(
   deps: { privacy: Privacy },
@@ -21,14 +19,17 @@ export async function lockConversation(
   groupId: Buffer,
 ): Promise<{ locked: LockedConversation; membership: Membership }> {
   const source = { privacy: deps.privacy, db: tx };
+  // Non-members are refused before the lock, because a wait for the lock would show them that the conversation exists
+  // and would delay members.
   await requireMember(source, caller, groupId);
   const locked = await lockWithoutMembershipCheck(tx, groupId);
+  // The membership is read again, because it may have changed while `tx` waited for the lock.
   return { locked, membership: await requireMember(source, caller, groupId) };
 }
 
 /**
- * Locks the conversation until `tx` ends, for operations of people who need not be active members. The operation must
- * check the person's permission before the lock and again under it.
+ * Locks the conversation until `tx` ends, for callers who need not be active members. The operation must check the
+ * caller's permission before the lock and again under the lock.
  * @throws AppError ConvoNotFound.
  */
 export async function lockWithoutMembershipCheck(tx: Tx, groupId: Buffer): Promise<LockedConversation> {

@@ -1,7 +1,10 @@
 import type { Privacy } from '#privacy/privacy.ts';
 import type { ConversationMetadata } from './conversation.ts';
 
-/** Opens the name and description that clients sent to the service; undefined if they sent none. */
+/**
+ * Unseals the name and description that clients sent to the service.
+ * @returns undefined if clients sent neither.
+ */
 export function openMetadata(
   privacy: Privacy,
   row: { groupId: Buffer; sealedMetadata: Buffer | null },

@@ -4,7 +4,7 @@ import type { LockedConversation } from './conversation.ts';
 
 /**
  * Inserts a conversation and its counters.
- * @returns false when the group id is taken; of two concurrent inserts the primary key lets one win.
+ * @returns false when the group id is taken; the primary key lets only one of two concurrent inserts succeed.
  */
 export async function insertConversation(
   tx: Tx,
@@ -28,7 +28,7 @@ export async function insertConversation(
   return true;
 }
 
-/** Locks the conversation's row of counters until `tx` ends; this is the conversation's lock. */
+/** Locks the row of the conversation's counters until `tx` ends. This row lock is the conversation's lock. */
 export async function lockCounters(tx: Tx, groupId: Buffer): Promise<LockedConversation | undefined> {
   const row = await tx
     .selectFrom('conversation_counters')
@@ -77,8 +77,10 @@ export async function selectConversations(
 }
 
 /**
- * @returns false when a row of the same epoch has another context digest; rows of an earlier release have none and are
- *   replaced.
+ * Inserts or replaces the conversation's GroupInfo in one statement, so that the digests are compared under the row
+ * lock.
+ * @returns false when the stored GroupInfo of this epoch has another context digest; rows of an earlier release have no
+ *   digest and are replaced.
  */
 export async function upsertGroupInfo(
   tx: Tx,
@@ -111,8 +113,8 @@ export async function upsertGroupInfo(
 }
 
 /**
- * Selects the GroupInfo if it is of the current epoch; one statement reads both, so that a commit cannot come between
- * them.
+ * Selects the GroupInfo if it is of the current epoch. One statement reads the GroupInfo and the epoch, so that no
+ * commit can end the epoch between two reads.
  */
 export async function selectGroupInfo(
   db: Db,

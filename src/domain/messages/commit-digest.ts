@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** SHA-256 of a commit's bytes, by which a client finds out that a commit is its own. */
+/** Computes the SHA-256 of a commit's bytes, by which a client identifies a commit that it sent. */
 export function commitDigest(commit: Uint8Array): Buffer {
   return createHash('sha256').update(commit).digest();
 }

@@ -19,9 +19,9 @@ interface ReadDeps {
   readonly messageTtlDays: number;
 }
 
-/** Message numbers in the requested range that have expired. */
+/** Describes the messages of a requested range that have expired, so that a client does not keep waiting for them. */
 export interface MessageGap {
-  /** The newest 1,000 of them at most. */
+  /** The numbers of the newest 1,000 expired messages at most. */
   readonly missingSeqs: readonly number[];
   /** How many messages of the requested range are still stored. */
   readonly totalMessages: number;
@@ -34,8 +34,8 @@ export interface MessageList {
 }
 
 /**
- * Lists a page of messages and commits after `sinceSeq` in the order of `seq`, starting with the caller's join. Numbers
- * have no gaps, so numbers that are missing after `sinceSeq` have expired; `gap` lists them.
+ * Lists a page of messages and commits after `sinceSeq` and since the caller's join, in the order of `seq`. Numbers are
+ * assigned without gaps, so a missing number belongs to an expired message and is listed in `gap`.
  * @throws AppError ConvoNotFound, NotMember.
  */
 export async function listMessages(
@@ -76,7 +76,7 @@ function findGap(
 }
 
 /**
- * Lists the commits that made the epochs `fromEpoch` to `toEpoch`, at most 100; no commit made epoch 0.
+ * Lists at most 100 of the commits that started the epochs `fromEpoch` to `toEpoch`. No commit started epoch 0.
  * @throws AppError ConvoNotFound, NotMember, InvalidEpochRange.
  */
 export async function listCommits(
@@ -98,7 +98,7 @@ export async function listCommits(
   return page.rows.map((row) => openMessage(deps.privacy, row));
 }
 
-/** Opens a stored row as members see it. */
+/** Converts a stored row to the message that members get, and unseals commits and proposals. */
 export function openMessage(privacy: Privacy, row: MessageRow): Message {
   return {
     id: row.msgId,

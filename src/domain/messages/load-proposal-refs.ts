@@ -7,18 +7,18 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { loadProposals } from './store-proposal.ts';
 
-/** Proposals of one epoch that were sent in clear, by the hex of their ProposalRef. */
+/** The proposals of one epoch that were sent in clear, by ProposalRef (hex). */
 export interface KnownProposals {
   readonly byRef: ReadonlyMap<string, ClearProposal>;
-  /** The `seq` of the last of them. */
+  /** The `seq` of the last proposal in `byRef`; 0 if there is none. */
   readonly upToSeq: number;
 }
 
 export const noProposals: KnownProposals = { byRef: new Map(), upToSeq: 0 };
 
 /**
- * Adds to `known` the proposals of the commit's epoch that were stored since, if the commit refers to any proposal. The
- * result is complete when `deps.db` is a transaction that holds the conversation's lock, or when the epoch has ended.
+ * Adds the proposals that were stored after `known` was loaded, if the commit refers to proposals. The result is
+ * complete only if the epoch has ended or `deps.db` is a transaction that holds the conversation's lock.
  */
 export async function loadProposalRefs(
   deps: { readonly db: Db; readonly privacy: Privacy },
@@ -39,13 +39,17 @@ export async function loadProposalRefs(
   return { byRef, upToSeq: stored.at(-1)?.seq ?? known.upToSeq };
 }
 
-/** A proposal of a commit; `sentIn` is the message that carried it, undefined for a proposal by value. */
+/** A proposal that a commit contains or refers to. */
 export interface ResolvedProposal {
   readonly shape: ProposalShape;
+  /** The message in which the proposal was sent; undefined for a proposal by value. */
   readonly sentIn: ClearProposal | undefined;
 }
 
-/** Resolves a commit's proposals; `isComplete` is false when the commit refers to a proposal that is not in `byRef`. */
+/**
+ * Replaces each reference in a commit by the proposal to which it refers.
+ * @returns `isComplete` false when the commit refers to a proposal that is not in `byRef`.
+ */
 export function resolveProposals(
   content: CommitContent,
   { byRef }: KnownProposals,

@@ -4,17 +4,19 @@ import type { RequestDeadline } from '#platform/request-deadline.ts';
 import { byteaArray } from '#storage/sql/bytea-array.ts';
 import type { Sql } from '#storage/connection/database.ts';
 
-/** A message that is to be stored. */
 export interface MessageToAppend {
   readonly groupId: Buffer;
-  /** The sender's pseudonym in this conversation; it is checked and not stored. */
+  /** The sender's pseudonym in this conversation, which is checked and not stored. */
   readonly member: Buffer;
   readonly epoch: number;
   readonly msgId: string;
   readonly body: Buffer;
 }
 
-/** The result for one message; `epoch` is the conversation's, or for a duplicate the stored message's. */
+/**
+ * The result of storing one message. `epoch` is the conversation's current epoch, or for a duplicate the epoch of the
+ * stored message.
+ */
 export type AppendResult =
   | {
       readonly outcome: 'stored' | 'duplicate';
@@ -25,7 +27,7 @@ export type AppendResult =
   | { readonly outcome: 'stale'; readonly epoch: number }
   | { readonly outcome: 'nonMember' | 'inactiveMember' };
 
-/** Stores messages; messages that arrive together share one statement. */
+/** Stores messages in batches, so that messages that arrive together share one statement and one disk flush. */
 export interface MessageAppender {
   /**
    * Stores a message, unless its request's deadline passes before the message is sent to the database.
@@ -57,13 +59,15 @@ const batchItemsMax = 128;
 const batchSizeBytesMax = 1_048_576;
 const waitingMax = 4_096;
 const waitingSizeBytesMax = 67_108_864;
-/** Two concurrent statements: one computes while the other's commit waits for the disk. */
+/**
+ * The maximum number of concurrent statements. With two, one statement computes while the commit of the other waits for
+ * the disk.
+ */
 const statementsMax = 2;
 
 /**
- * Creates an appender with group commit: messages that arrive while statements run go into the next statement together,
- * so that one disk flush serves many sends. The SQL function append_messages (migrations/0017) makes each append
- * correct; this code only forms batches.
+ * Creates an appender with group commit, which puts messages that arrive while statements run into the next statement.
+ * The SQL function append_messages (migrations/0017) checks and numbers the messages.
  */
 export function createMessageAppender(deps: {
   sql: Sql;
@@ -119,8 +123,8 @@ export function createMessageAppender(deps: {
 }
 
 /**
- * Takes the messages that fit into one statement; a second message with the same id stays, because its statement must
- * see the first.
+ * Takes waiting messages that fit into one statement. A second message with the same id waits for a later statement,
+ * which can see the first message.
  */
 function takeBatch(waiting: Waiting[]): Waiting[] {
   const batch: Waiting[] = [];

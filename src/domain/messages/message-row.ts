@@ -1,4 +1,3 @@
-/** A row of `messages`; `body` is the ciphertext, sealed for commits and proposals. */
 export interface MessageRow {
   readonly groupId: Buffer;
   readonly seq: number;
@@ -6,5 +5,6 @@ export interface MessageRow {
   readonly kind: number;
   readonly msgId: string;
   readonly receivedAt: Date;
+  /** The ciphertext, which is sealed for commits and for proposals in clear. */
   readonly body: Buffer;
 }

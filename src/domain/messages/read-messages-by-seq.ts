@@ -3,8 +3,8 @@ import { selectBySeq } from './store.ts';
 import type { MessageRowOrOmitted } from './store.ts';
 
 /**
- * Reads stored messages by number, without a membership check; `seqs[i]` belongs to `groupIds[i]`. Bodies are left out
- * once the bodies before them have `sizeBytesMax` bytes together.
+ * Reads the messages with number `seqs[i]` in conversation `groupIds[i]`, without a membership check. Once the bodies
+ * have `sizeBytesMax` bytes together, the bodies of further messages are null.
  */
 export async function readMessagesBySeq(
   deps: { sql: Sql },

@@ -12,7 +12,7 @@ import { checkMessage } from './send-message.ts';
 import type { SentMessage } from './message.ts';
 import type { MessageToSend } from './send-message.ts';
 
-/** A message for the present subscribers; nothing of it is stored. */
+/** A message that only the present subscribers get, because it is not stored. */
 export interface EphemeralMessage {
   readonly id: string;
   readonly groupId: Buffer;
@@ -22,8 +22,8 @@ export interface EphemeralMessage {
 }
 
 /**
- * Broadcasts a message to the present subscribers of all servers; its `seq` is 0.
- * @throws AppError as `sendMessage`.
+ * Sends a message to the present subscribers of all servers without storing it. Its `seq` is 0.
+ * @throws AppError ConvoNotFound, NotMember, InvalidAsset, MessageTooLarge, EpochMismatch with `currentEpoch`.
  */
 export async function sendEphemeralMessage(
   deps: {

@@ -29,8 +29,7 @@ export interface MessageToSend {
 }
 
 /**
- * Stores a message with the conversation's next `seq`. For a msgId that is stored already, the first result is
- * returned.
+ * Stores a message with the conversation's next `seq`, or returns the first result for a msgId that is already stored.
  * @throws AppError ConvoNotFound, NotMember, InvalidAsset, MessageTooLarge, EpochMismatch with `currentEpoch`,
  *   PolicyViolation.
  */
@@ -67,7 +66,7 @@ export async function sendMessage(
 }
 
 /**
- * Checks a message's size and MLS framing; the framing is in clear in every MLS message.
+ * Checks a message's size and its MLS framing, which is unencrypted in every MLS message.
  * @returns undefined when `requireFraming` is false.
  * @throws AppError MessageTooLarge, InvalidAsset.
  */
@@ -85,7 +84,10 @@ export function checkMessage(input: MessageToSend, groupId: Buffer, requireFrami
   }
 }
 
-/** Names the right method for other MLS structures; for any other bytes the refusal has the text of the MLS reader. */
+/**
+ * Makes the refusal for unreadable bytes, which names the right method for a Welcome, GroupInfo or KeyPackage and
+ * otherwise has the text of the MLS reader.
+ */
 function refusalForUnreadable(ciphertext: Buffer, error: MlsFormatError): AppError {
   switch (wireFormatOf(ciphertext)) {
     case 'welcome':
@@ -111,8 +113,8 @@ function wireFormatOf(padded: Buffer): MlsMessageHeader['wireFormat'] | undefine
 }
 
 /**
- * Refuses an encrypted proposal where plaintext handshakes are required; no lock is needed, because a proposal changes
- * nothing until it is committed.
+ * Refuses an encrypted proposal when plaintext handshakes are required. The policy is read without a lock, because a
+ * proposal changes nothing until it is committed.
  */
 async function refuseEncryptedProposal(deps: ProposalDeps, caller: Caller, groupId: Buffer): Promise<void> {
   await requireMember(deps, caller, groupId);

@@ -36,14 +36,13 @@ export interface ProposalToSend {
 }
 
 /**
- * Stores a proposal that was sent as a PublicMessage, with the conversation's next `seq`. The conversation's lock makes
- * `seq`, the epoch and the number of proposals of the epoch exact. For a msgId that is stored already, the first result
- * is returned.
+ * Stores a proposal that was sent as a PublicMessage with the conversation's next `seq`, or returns the first result
+ * for a msgId that is already stored. The conversation's lock keeps `seq`, the epoch and the number of proposals exact.
  * @throws AppError ConvoNotFound, NotMember, EpochMismatch, InvalidAsset, PolicyViolation.
  */
 export async function sendProposal(deps: ProposalDeps, caller: Caller, input: ProposalToSend): Promise<SentMessage> {
   const { groupId, proposal } = input;
-  // Before the lock, because opening a large GroupInfo takes time; the proposal's epoch is compared under the lock.
+  // The leaves are loaded before the lock is taken, because unsealing a large GroupInfo takes time.
   await requireMember(deps, caller, groupId);
   const leaves = await loadLeaves(deps, groupId, proposal.epoch);
   const sent = await deps.db.transaction().execute((tx) => sendInTransaction(deps, tx, caller, { ...input, leaves }));
@@ -82,8 +81,8 @@ async function sendInTransaction(
 }
 
 /**
- * Checks that the proposal can be the caller's: it is signed by a leaf of theirs, an Update keeps its identity, and an
- * Add by a new member adds a device of their own.
+ * Checks that the caller's leaf sent the proposal, that an Update or an Add by a new member has the caller's DID, and
+ * that every other Add has a DID.
  * @throws AppError InvalidAsset.
  */
 function checkProposal(caller: Caller, message: ClearProposal, leaves: Leaves | undefined): void {

@@ -4,29 +4,31 @@ import type { Db, Tx } from '#storage/connection/database.ts';
 import { messageKinds } from './message.ts';
 import { insertMessage, selectByMsgId, selectCommits } from './store.ts';
 
-/** The total size of the commits that `loadCommits` opens at once, at most. */
+/** The maximum total size of the commits that `loadCommits` opens at once, in bytes. */
 const followedSizeBytesMax = 16_777_216;
 
-/** A commit that ends the current epoch. */
+/** A commit that passed the comparison of epochs and can be stored. */
 export interface AcceptedCommit {
   /** The MLSMessage as the committer sent it. */
   readonly bytes: Buffer;
-  /** Made from the bytes by `commitId`, so that a retry is found. */
+  /** The result of `commitId` for the bytes, by which a retry is found. */
   readonly id: string;
 }
 
-/** Derives the message id of a commit; keyed, so that it reveals nothing about the leaves in the bytes. */
+/**
+ * Derives the message id of a commit with a secret key, so that the id reveals nothing about the leaves in the commit.
+ */
 export function commitId(privacy: Privacy, groupId: Buffer, bytes: Uint8Array): string {
   return privacy.pseudonym('commit-id', [groupId], bytes).toString('hex');
 }
 
-/** Finds the epoch that the commit made, if it is stored already; a retry gets that result. */
+/** Finds the epoch that an already stored commit started, which is the result of a retry. */
 export async function findStoredCommit(tx: Tx, groupId: Buffer, id: string): Promise<number | undefined> {
   const stored = await selectByMsgId(tx, groupId, id);
   return stored?.kind === messageKinds.commit ? stored.epoch : undefined;
 }
 
-/** Stores a commit sealed to its conversation and epoch; `tx` holds the conversation's lock. */
+/** Stores a commit, sealed for its conversation and epoch. `tx` must hold the conversation's lock. */
 export async function storeCommit(
   deps: { privacy: Privacy; timeBucketSeconds: number },
   tx: Tx,
@@ -41,7 +43,7 @@ export async function storeCommit(
 }
 
 /**
- * Loads the commits that made the epochs `fromEpoch` to `toEpoch`, in the order of epochs.
+ * Loads the commits that started the epochs `fromEpoch` to `toEpoch`, in the order of epochs.
  * @returns an empty list when they are more than 16 MiB together.
  */
 export async function loadCommits(
@@ -53,7 +55,7 @@ export async function loadCommits(
   return rows.map(({ epoch, body }) => openCommit(deps.privacy, { groupId, epoch, body }));
 }
 
-/** Opens a commit: the bytes as the committer sent them. */
+/** Unseals a stored commit and returns the bytes that the committer sent. */
 export function openCommit(privacy: Privacy, row: { groupId: Buffer; epoch: number; body: Buffer }): Buffer {
   return unpadFromBucket(privacy.unseal('commit', [row.groupId, row.epoch], row.body));
 }

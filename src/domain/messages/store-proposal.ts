@@ -4,7 +4,7 @@ import { messageKinds } from './message.ts';
 import { insertMessage, selectProposals, sumProposals } from './store.ts';
 
 /**
- * Stores a proposal in clear, sealed to its conversation and epoch because it shows leaves; `tx` holds the
+ * Stores a proposal in clear, sealed for its conversation and epoch because it shows leaves. `tx` must hold the
  * conversation's lock.
  * @returns the stored time of receipt.
  */
@@ -18,12 +18,12 @@ export async function storeProposal(
   return insertMessage(tx, { groupId, seq, epoch, kind: messageKinds.proposal, msgId, body }, deps.timeBucketSeconds);
 }
 
-/** Opens a proposal: the padded message as the sender sent it. */
+/** Unseals a stored proposal and returns the padded message that the sender sent. */
 export function openProposal(privacy: Privacy, row: { groupId: Buffer; epoch: number; body: Buffer }): Buffer {
   return privacy.unseal('proposal', [row.groupId, row.epoch], row.body);
 }
 
-/** Loads the proposals in clear of one epoch after `afterSeq`, in the order of `seq`. */
+/** Loads the proposals in clear of one epoch that have a higher `seq` than `afterSeq`, in the order of `seq`. */
 export async function loadProposals(
   deps: { privacy: Privacy; db: Db },
   groupId: Buffer,
@@ -33,7 +33,10 @@ export async function loadProposals(
   return rows.map(({ seq, body }) => ({ seq, padded: openProposal(deps.privacy, { groupId, epoch, body }) }));
 }
 
-/** Counts the proposals in clear of one epoch and sums their sizes; exact under the conversation's lock. */
+/**
+ * Counts the proposals in clear of one epoch and adds up their sizes. `tx` must hold the conversation's lock, so that
+ * no proposal is added before `tx` ends.
+ */
 export async function countProposals(
   tx: Tx,
   groupId: Buffer,

@@ -5,10 +5,10 @@ import { bucketedNow } from '#storage/sql/bucketed-now.ts';
 import { byteaArray } from '#storage/sql/bytea-array.ts';
 import { messageKinds } from './message.ts';
 
-/** A page ends once its bodies have 16 MiB together, so that the size of a response is bounded. */
+/** A page ends once its bodies reach 16 MiB together, so that the size of a response is bounded. */
 const pageSizeBytesMax = 16_777_216;
 
-/** @returns the stored time of receipt. */
+/** Inserts a message and returns the stored time of receipt. */
 export async function insertMessage(tx: Tx, row: Omit<MessageRow, 'receivedAt'>, bucketSeconds: number): Promise<Date> {
   const stored = await tx
     .insertInto('messages')
@@ -26,7 +26,10 @@ export async function insertMessage(tx: Tx, row: Omit<MessageRow, 'receivedAt'>,
   return stored.receivedAt;
 }
 
-/** Reads every partition; exact only under the conversation's lock, in a statement after the one that took it. */
+/**
+ * Finds a message by id in all partitions. A concurrent insert can be missed, unless an earlier statement of the
+ * transaction took the conversation's lock.
+ */
 export async function selectByMsgId(
   db: Db,
   groupId: Buffer,
@@ -40,7 +43,9 @@ export async function selectByMsgId(
     .executeTakeFirst();
 }
 
-/** Selects commits by the epoch that they made; none when they are larger than `sizeBytesMax` together. */
+/**
+ * Selects the commits that started the epochs of the range, or none if they are larger than `sizeBytesMax` together.
+ */
 export async function selectCommits(
   db: Db,
   groupId: Buffer,
@@ -71,7 +76,7 @@ export async function selectProposals(
     .execute();
 }
 
-/** Counts the proposals in clear of one epoch and sums the sizes of their bodies. */
+/** Counts the proposals in clear of one epoch and adds up the sizes of their bodies. */
 export async function sumProposals(
   db: Db,
   groupId: Buffer,
@@ -87,7 +92,7 @@ export async function sumProposals(
   return { count: Number(row.count), sizeBytes: Number(row.sizeBytes ?? 0) };
 }
 
-/** A page of messages with the reader's membership, read in one round trip. */
+/** A page of messages and the reader's membership, which are read in one round trip. */
 export interface MessagePage {
   /** Undefined for people who were never members. */
   readonly membership: { readonly state: number; readonly joinedSeq: number; readonly lastSeq: number } | undefined;
@@ -107,12 +112,12 @@ interface PageRow {
   readonly body: Buffer;
 }
 
-/** The rows that a page may have: messages after a number, or commits by the epochs that they made. */
+/** The range of a page, which is either the messages after a number or the commits of a range of epochs. */
 export type PageRange = { readonly sinceSeq: number } | { readonly fromEpoch: number; readonly toEpoch: number };
 
 /**
- * Selects the messages of `range` from the reader's join on that have not expired, at most `limit` and 16 MiB of
- * bodies. Rows of people who are not active members have no messages.
+ * Selects the unexpired messages of `range` since the reader's join, at most `limit` messages and until their bodies
+ * reach 16 MiB. A reader who is not an active member gets no messages.
  */
 export async function selectPage(
   sql: Sql,
@@ -156,12 +161,15 @@ function toPage(rows: readonly PageRow[]): MessagePage {
   };
 }
 
-/** A message; `body` is null when the bodies before it reached the size limit, and the message has to be read again. */
+/**
+ * A message, or only its number when earlier bodies reached the size limit. The caller must read an omitted message
+ * again.
+ */
 export type MessageRowOrOmitted = MessageRow | { readonly groupId: Buffer; readonly seq: number; readonly body: null };
 
 /**
- * Selects messages by number, in the order of `seqs`; `seqs[i]` belongs to `groupIds[i]`. A body is left out once the
- * bodies before it have `sizeBytesMax` bytes together, so the first is always there.
+ * Selects the messages with number `seqs[i]` in conversation `groupIds[i]`, in this order. A body is null once the
+ * bodies before it have `sizeBytesMax` bytes together, so the first body is always read.
  */
 export async function selectBySeq(
   sql: Sql,

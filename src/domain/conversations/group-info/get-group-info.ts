@@ -6,12 +6,12 @@ import type { Db } from '#storage/connection/database.ts';
 import { parseConversationId } from '../conversation.ts';
 import { loadGroupInfo } from './group-info.ts';
 
-/** Clients should send a new GroupInfo when the stored one is older than six hours. */
+/** Clients should replace a stored GroupInfo that is older than six hours. */
 const groupInfoLifetimeMs = 6 * 3_600_000;
 
 /**
- * Reads the GroupInfo of the current epoch for a caller who may join by external commit; one of an older epoch is never
- * served. A GroupInfo shows the members, so people who left get it only after they have requested to rejoin.
+ * Reads the GroupInfo of the current epoch for a caller who may join by external commit. A GroupInfo shows the members,
+ * so a person who left gets it only after requesting to rejoin.
  * @param pskHash the hash of the secret of an invite that a non-member presents.
  * @throws AppError ConvoNotFound, NotMember, PolicyViolation, GroupInfoUnavailable.
  */

@@ -15,7 +15,7 @@ import { leavesOf } from './leaves.ts';
 import type { Leaves } from './leaves.ts';
 import { selectCipherSuite, selectGroupInfo, selectLastGroupInfo, upsertGroupInfo } from '../store.ts';
 
-/** A GroupInfo that was checked and sealed, which needs no lock. */
+/** A GroupInfo that has been checked and sealed before the conversation's lock is taken. */
 export interface CheckedGroupInfo {
   readonly groupId: Buffer;
   readonly epoch: number;
@@ -25,12 +25,12 @@ export interface CheckedGroupInfo {
   readonly leaves: Leaves;
 }
 
-/** A GroupInfo for `storeGroupInfo`, or the refusal that it will throw. */
+/** A checked GroupInfo, or the refusal that `storeGroupInfo` will throw. */
 export type PreparedGroupInfo = CheckedGroupInfo | AppError;
 
 /**
- * Checks a GroupInfo and seals it, because its ratchet tree shows the members. For 1,000 leaves with post-quantum keys
- * this takes tens of milliseconds of computation, in slices, so call it before a lock is taken.
+ * Checks a GroupInfo and seals it, because its ratchet tree shows the members. Call it before taking a lock, because
+ * 1,000 leaves with post-quantum keys take tens of milliseconds of computation.
  * @throws AppError InvalidGroupInfo.
  */
 export async function checkGroupInfo(
@@ -62,8 +62,8 @@ function parseGroupInfo(bytes: Buffer): GroupInfo {
 }
 
 /**
- * Covers GroupContext, confirmation tag and external_pub, which depend on the epoch only; the signer and other
- * extensions may differ.
+ * Hashes the GroupContext, the confirmation tag and external_pub, which are equal in all GroupInfos of one epoch. The
+ * signer and further extensions may differ.
  */
 function contextDigestOf(info: GroupInfo): Buffer {
   const hash = createHash('sha256');
@@ -74,10 +74,10 @@ function contextDigestOf(info: GroupInfo): Buffer {
 }
 
 /**
- * Runs `checkGroupInfo` before the lock, for calls whose permission is checked under the lock. A refusal is returned
- * and thrown later, so that permission errors come first and a retry gets its first response.
- * @param mayWrite false for callers that seem to have no permission. Nothing is checked for them, because the time of
- *   the check would show that the conversation exists; the prepared refusal is ConvoNotFound.
+ * Runs `checkGroupInfo` before the conversation's lock is taken. A refusal is returned and not thrown, so that the call
+ * can check the caller's permission first and a retry gets its first response.
+ * @param mayWrite false for callers who seem to have no permission. Their GroupInfo is refused without a check, because
+ *   the time of a check would show that the conversation exists.
  */
 export async function prepareGroupInfo(
   deps: { db: Db; privacy: Privacy },
@@ -95,8 +95,8 @@ export async function prepareGroupInfo(
 }
 
 /**
- * Stores a GroupInfo of the epoch that the conversation has when `tx` ends. A stored one of the same epoch is only
- * replaced if the context digests are equal; the `WHERE` of the upsert compares them while it holds the row lock.
+ * Stores a GroupInfo, whose epoch must be the one that the conversation has when `tx` ends. A stored GroupInfo of this
+ * epoch is replaced only if the context digests are equal.
  * @throws AppError InvalidGroupInfo, or the refusal that `prepareGroupInfo` returned.
  */
 export async function storeGroupInfo(
@@ -111,7 +111,7 @@ export async function storeGroupInfo(
   if (!isStored) throw refusalFor('InvalidGroupInfo', 'otherContext');
 }
 
-/** Loads the stored GroupInfo, of the current or an earlier epoch. */
+/** Loads the last stored GroupInfo, which may be of an earlier epoch. */
 export async function loadLastGroupInfo(
   deps: { db: Db; privacy: Privacy },
   groupId: Buffer,

@@ -15,13 +15,14 @@ interface LeavesDeps {
   readonly privacy: Privacy;
 }
 
-/** How many commits after a stored GroupInfo are applied at most, to bound the cost. */
+/** The maximum number of commits that are applied to a stored GroupInfo, so that the cost is bounded. */
 const commitsMax = 32;
 
 /**
- * Loads the leaves of `epoch`: from the stored GroupInfo if it is of that epoch, else from an earlier one and the
- * commits since, if all of them are in clear. Opening the values takes time, so call it before a lock is taken.
- * @returns undefined when there is no such GroupInfo, or a commit or a proposal is missing or encrypted.
+ * Loads the leaves of `epoch` from the last stored GroupInfo and the commits after it. Call it before taking a lock,
+ * because unsealing takes time.
+ * @returns undefined when no readable GroupInfo is stored, more than 32 commits came after it, or one of the commits or
+ *   their proposals is missing or encrypted.
  */
 export async function loadLeaves(deps: LeavesDeps, groupId: Buffer, epoch: number): Promise<Leaves | undefined> {
   const stored = await loadLastGroupInfo(deps, groupId);
@@ -30,7 +31,7 @@ export async function loadLeaves(deps: LeavesDeps, groupId: Buffer, epoch: numbe
     const leaves = leavesOf(readGroupInfo(stored.bytes).tree);
     return await followCommits(deps, groupId, { leaves, from: stored.epoch, to: epoch });
   } catch (error) {
-    // An early release stored GroupInfos without a check, so one may be unreadable.
+    // An early release stored GroupInfos without a check, so a stored GroupInfo may be unreadable.
     if (error instanceof MlsFormatError) return undefined;
     throw error;
   }

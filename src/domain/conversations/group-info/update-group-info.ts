@@ -12,8 +12,8 @@ import { lockConversation } from '../lock-conversation.ts';
 import { readCipherSuite } from '../read-cipher-suite.ts';
 
 /**
- * Stores a GroupInfo of the current epoch. The GroupInfo is checked before the conversation's lock is taken; the lock
- * keeps a commit from ending the epoch between the comparison of epochs and the write.
+ * Stores a GroupInfo of the current epoch. The epochs are compared under the conversation's lock, so that no commit can
+ * end the epoch before the GroupInfo is written.
  * @throws AppError ConvoNotFound, NotMember, InvalidGroupInfo, EpochMismatch when the epoch is not the current one.
  */
 export async function updateGroupInfo(
