@@ -1,4 +1,4 @@
-/** The authenticated person, from a service token or a subscription ticket; tokens identify a person, not a device. */
+/** The person whom a service token or a subscription ticket authenticates. Neither of them identifies a device. */
 export interface Caller {
   readonly did: string;
 }

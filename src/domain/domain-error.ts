@@ -2,8 +2,8 @@ import { AppError } from '#platform/errors.ts';
 import type { ErrorDetail } from '#platform/errors.ts';
 
 /**
- * Every refusal of the domain with the fixed text that the caller gets, which says what to do next. A method may send
- * only the names that its lexicon declares; `src/xrpc/response/statuses.ts` has the HTTP status of each.
+ * The refusals of the domain, each with the fixed text that tells the caller what to do next. A method may send only
+ * the names that its lexicon declares, and `src/xrpc/response/statuses.ts` has their HTTP statuses.
  */
 export const domainErrors = {
   AlreadyAdmin: 'That person is an admin already. Nothing is left to do.',
@@ -85,7 +85,7 @@ export const domainErrors = {
 
 export type DomainErrorCode = keyof typeof domainErrors;
 
-/** Makes the refusal `code` with its fixed text; `detail` may only have facts of the caller's own request. */
+/** Makes the refusal `code` with its fixed text. `detail` may contain only facts that concern the caller's request. */
 export function domainError<Code extends DomainErrorCode>(code: Code, detail?: ErrorDetail): AppError<Code> {
   return new AppError(code, domainErrors[code], detail);
 }

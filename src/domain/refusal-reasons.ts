@@ -3,8 +3,8 @@ import { AppError } from '#platform/errors.ts';
 import type { DomainErrorCode } from './domain-error.ts';
 
 /**
- * Texts for error names that cover several rules. Each text is fixed, has no data of the request, and says which field
- * or part breaks which rule and what to do next. The key names the rule and is not sent.
+ * The texts for error names that cover several rules, by a name of the rule that is not sent. Each text is fixed,
+ * contains no data of the request, and says which rule was broken and what to do next.
  */
 export const refusalReasons = {
   InvalidAsset: {
@@ -174,7 +174,7 @@ export function refusalByReader<Code extends keyof typeof readerPhrases>(
   return new AppError(code, `${lead} ${error.message} ${remedy}`);
 }
 
-/** Makes a refusal with another text; `text` must be fixed and have no data of the request. */
+/** Makes a refusal with `text`, which must be fixed and contain no data of the request. */
 export function refusalWithText<Code extends DomainErrorCode>(code: Code, text: string): AppError<Code> {
   return new AppError(code, text);
 }

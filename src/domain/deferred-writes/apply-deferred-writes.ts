@@ -10,8 +10,8 @@ import { hasUnshuffledRows, shuffledTables, shuffleRows, vacuumShuffledTables } 
 import { beginInterval, countDeferredWrites, isIntervalOver } from './store.ts';
 
 /**
- * This many list changes are applied before the end of the interval, because every reader of a list decodes all of them
- * (9 µs each).
+ * The number of waiting list changes at which they are applied before the interval ends, because every reader of a list
+ * decodes all waiting changes (9 µs each).
  */
 const changesWaitingMax = 64;
 const usesWaitingMax = 256;
@@ -23,14 +23,14 @@ interface DeferredWritesDeps {
 }
 
 /**
- * Applies deferred writes: changes to people's conversation lists, and uses of key packages. Transactions of a
- * conversation do not write these rows themselves, because a shared transaction id would link a person to the
- * conversation. Writes are applied when enough of them wait, or when any wait and the last interval of
- * `intervalSeconds` is over. Every server calls this every few seconds; the writes that wait are stored in tables, so
- * the next call of any server also applies those of a crashed server.
+ * Applies the deferred writes, which are changes of conversation lists and uses of key packages, when many of them wait
+ * or the interval of `intervalSeconds` has ended. Writing these rows in the transaction of a conversation would link a
+ * person to the conversation by a shared transaction id.
  * @returns whether this call ended an interval and applied all deferred writes.
  */
 export async function applyDeferredWritesWhenDue(deps: DeferredWritesDeps, intervalSeconds: number): Promise<boolean> {
+  // Every server calls this every few seconds. Waiting writes are stored in tables, so any server can apply the writes
+  // of a server that has crashed.
   const { changes, uses } = await countDeferredWrites(deps.db, usesWaitingMax);
   if (changes >= changesWaitingMax || uses >= usesWaitingMax) await applyListChangesAndUses(deps);
   if (!(await isIntervalOver(deps.db, intervalSeconds))) return false;
@@ -41,8 +41,8 @@ export async function applyDeferredWritesWhenDue(deps: DeferredWritesDeps, inter
 }
 
 /**
- * Applies all deferred writes, makes claim times coarse, shuffles recently written rows, and vacuums their tables to
- * clear old row versions.
+ * Applies all deferred writes, makes claim times coarse, and shuffles and vacuums recently written rows, so that the
+ * tables do not show when a row was written.
  */
 export async function applyDeferredWrites(deps: DeferredWritesDeps): Promise<void> {
   await applyListChangesAndUses(deps);

@@ -7,8 +7,7 @@ import type { Db } from '#storage/connection/database.ts';
 import type { CursorCodec } from './cursor.ts';
 
 /**
- * Checks that a cursor can still be used. The cursor is not stored, because it would be a read receipt and the service
- * stores none.
+ * Checks that a cursor can still be used. The service does not store the cursor, because it would be a read receipt.
  * @throws AppError ConvoNotFound, NotMember, InvalidCursor.
  */
 export async function checkCursor(

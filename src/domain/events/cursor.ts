@@ -2,22 +2,31 @@ import { SealError } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { LogPosition } from './event.ts';
 
-/** A log position in a client's cursor; sealed, so that it reveals nothing about the service's traffic. */
+/** The content of a client's cursor, which is sealed so that clients learn nothing about the service's traffic. */
 export interface EventCursor extends LogPosition {
-  /** When the event was received; if that is longer ago than the retention, later events may have expired. */
+  /**
+   * Milliseconds since the Unix epoch. If this is longer ago than the retention of events, later events may have
+   * expired.
+   */
   readonly receivedAtMs: number;
 }
 
-/** Encodes and decodes cursors of one database generation; a restored database has a new generation. */
+/**
+ * Encodes and decodes cursors of one database generation. A restored database has a new generation, so older cursors
+ * are invalid.
+ */
 export interface CursorCodec {
   encode(cursor: EventCursor): string;
-  /** Undefined for text that is not a cursor of this service, or is one of another database generation. */
+  /** Returns undefined for text that is not a cursor of this service and this database generation. */
   decode(text: string): EventCursor | undefined;
 }
 
 const headSizeBytes = 8 + 8 + 8;
 
-/** @param generation the database's cursor generation, which is bound into every cursor. */
+/**
+ * Creates the codec of a database's cursors.
+ * @param generation the database's cursor generation, to which every cursor is bound.
+ */
 export function createCursorCodec(privacy: Privacy, generation: Buffer): CursorCodec {
   return {
     encode(cursor) {

@@ -1,4 +1,4 @@
-/** Kinds of events, as stored. */
+/** The numbers under which kinds of events are stored. */
 export const eventKinds = {
   message: 1,
   joined: 2,
@@ -10,14 +10,14 @@ export const eventKinds = {
 } as const;
 export type EventKind = (typeof eventKinds)[keyof typeof eventKinds];
 
-/** A log position; the order is (position, group id, event number), the same on every server. */
+/** A position in the event log. All servers order events by position, then by group id, then by event number. */
 export interface LogPosition {
   readonly position: number;
   readonly groupId: Buffer;
   readonly eventNo: number;
 }
 
-/** A row of `events`: it refers to a message by `seq`, and has no content. */
+/** A row of `events`, which refers to a message by `seq` and has no content. */
 export interface EventRow extends LogPosition {
   readonly receivedAt: Date;
   readonly kind: number;
@@ -26,12 +26,16 @@ export interface EventRow extends LogPosition {
   readonly sealedDid: Buffer | null;
 }
 
-/** Negative, zero or positive when `a` is before, equal to or after `b` in the log. */
+/**
+ * Compares two log positions.
+ * @returns a negative number if `a` is before `b` in the log, 0 if they are equal, and a positive number if `a` is
+ *   after `b`.
+ */
 export function compareLogPositions(a: LogPosition, b: LogPosition): number {
   return a.position - b.position || Buffer.compare(a.groupId, b.groupId) || a.eventNo - b.eventNo;
 }
 
-/** The log position before every event at `position`. */
+/** Makes the log position that is before every event at `position`. */
 export function positionBefore(position: number): LogPosition {
   return { position, groupId: Buffer.alloc(0), eventNo: 0 };
 }

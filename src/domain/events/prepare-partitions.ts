@@ -1,7 +1,7 @@
 import type { Sql } from '#storage/connection/database.ts';
 import { createPartitionsAhead } from '#storage/expiry/partitions.ts';
 
-/** Creates the partitions for messages and events of the next days. @returns how many were created. */
+/** Creates the partitions for messages and events of the next days. @returns the number of created partitions. */
 export async function preparePartitions(
   deps: { sql: Sql },
   retention: { messageTtlDays: number; eventTtlDays: number },

@@ -11,10 +11,10 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Sql } from '#storage/connection/database.ts';
 import { assertRestoreFinished } from '#storage/schema/finish-restore.ts';
 
-/** The change of a membership event (lexicon `membershipChangeEvent`). */
+/** The kinds of change that a membership event reports (lexicon `membershipChangeEvent`). */
 export type MembershipAction = 'joined' | 'left' | 'removed';
 
-/** Requests to the members from a person who lost the group's state. */
+/** The kinds of request that a person who lost the group's state sends to the members. */
 export type HelpKind = 'groupInfoRefreshRequested' | 'readditionRequested';
 
 /** An event with its content, as subscribers get it. */
@@ -22,7 +22,7 @@ export type StreamEvent = LogPosition & { readonly receivedAt: Date } & (
     | { readonly kind: 'message'; readonly message: Message }
     | { readonly kind: 'membership'; readonly did: string; readonly action: MembershipAction; readonly epoch: number }
     | { readonly kind: HelpKind; readonly did: string }
-    /** Only sent to `did`. */
+    /** Sent only to the warned person, who is `did`. */
     | { readonly kind: 'warning'; readonly did: string; readonly warning: Warning }
   );
 
@@ -38,9 +38,11 @@ const helpKinds: ReadonlyMap<number, HelpKind> = new Map([
 ]);
 
 /**
- * Reads final events after `after`, which is the position of an event that was read before. `isHeld`: later positions
- * were taken by transactions that are still open or that wrote no event. With gaps `pass` the latter are skipped, which
- * costs more; with `await` the page ends before both.
+ * Reads final events after `after`, which must be the position of an event that was read before. A position can be
+ * without visible events, because its transaction is still open or wrote no event.
+ * @param page with gaps `await` the page ends at the first position without visible events; `pass` skips these
+ *   positions if their transactions have ended, which costs more.
+ * @returns `isHeld` true when later positions have been taken already.
  */
 export async function readTail(
   deps: { sql: Sql },
@@ -51,8 +53,8 @@ export async function readTail(
 }
 
 /**
- * Reads unexpired events of some conversations after `after` and up to `upTo`, which is a position that was read
- * before.
+ * Reads the unexpired events of some conversations after `after` and up to `upTo`, which must be a position that was
+ * read before.
  */
 export async function readReplay(
   deps: { sql: Sql; eventTtlDays: number },
@@ -62,15 +64,15 @@ export async function readReplay(
 }
 
 /**
- * Reads the present end of the log: every event up to it is visible and final, and events that are committed later come
- * after it.
+ * Reads the present end of the log. All events up to this position are visible and final, and events that are committed
+ * later come after it.
  */
 export async function readLogEnd(deps: { sql: Sql }): Promise<LogPosition> {
   return positionBefore((await selectLogEnd(deps.sql)) + 1);
 }
 
 /**
- * Reads the database's cursor generation, made by the first migration.
+ * Reads the database's cursor generation, which the first migration created.
  * @throws ConfigError when the database was restored from a dump and the restore is not finished.
  */
 export async function readCursorGeneration(deps: { sql: Sql }): Promise<Buffer> {
@@ -78,30 +80,36 @@ export async function readCursorGeneration(deps: { sql: Sql }): Promise<Buffer> 
   return selectGeneration(deps.sql);
 }
 
-/** Opens the DID in an event about a person; undefined for events of messages. */
+/**
+ * Unseals the DID of the person whom an event concerns.
+ * @returns undefined for events of messages.
+ */
 export function personOf(privacy: Privacy, row: EventRow): string | undefined {
   return row.sealedDid === null
     ? undefined
     : privacy.unsealText('event-did', [row.groupId, row.eventNo], row.sealedDid);
 }
 
-/** The events of the first `openedRows` rows; the caller opens the other rows next. */
+/** The events of the first `openedRows` rows. The caller must open the remaining rows with another call. */
 export interface OpenedEvents {
   readonly events: readonly StreamEvent[];
   readonly openedRows: number;
 }
 
-/** The total size of bodies that are opened at once, at most; the first message is opened at any size. */
+/** The maximum total size in bytes of the bodies that are opened at once. The first message is opened at any size. */
 const openSizeBytesMax = 4_194_304;
 
-/** Whether the event is for `did`, who may read the conversation's events: a warning is only for the warned person. */
+/**
+ * Returns whether a person who may read the conversation's events gets this event, because a warning is only for the
+ * warned person.
+ */
 export function concerns(event: StreamEvent, did: string): boolean {
   return event.kind !== 'warning' || event.did === did;
 }
 
 /**
- * Adds messages and warnings to event rows, up to a total size, in the same order. Events whose message or warning has
- * expired are left out.
+ * Adds messages and warnings to event rows until the bodies reach 4 MiB. Events whose message or warning has expired
+ * are left out.
  */
 export async function openEvents(
   deps: { sql: Sql; privacy: Privacy },

@@ -1,15 +1,19 @@
 import type { Sql } from '#storage/connection/database.ts';
 
-/** The oldest open transaction that has taken a log position; later events are not delivered before it ends. */
+/**
+ * The oldest open transaction that has taken a log position. Later events are not delivered before this transaction
+ * ends.
+ */
 export interface HorizonLag {
+  /** The age of the transaction in milliseconds; 0 if there is no open transaction with a log position. */
   readonly lagMs: number;
-  /** The process id of its Postgres connection; 0 if there is no such transaction, or if it is a prepared one. */
+  /** The process id of the transaction's Postgres connection; 0 for a prepared transaction, or if there is none. */
   readonly pid: number;
 }
 
 /**
- * Reads how long the oldest open transaction with a log position has delayed later events; other transactions delay
- * none.
+ * Reads for how long the oldest open transaction with a log position has delayed later events. Transactions without a
+ * log position delay no events.
  */
 export async function readHorizonLag(deps: { sql: Sql }): Promise<HorizonLag> {
   const rows = await deps.sql<HorizonLag[]>`

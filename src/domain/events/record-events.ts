@@ -3,7 +3,7 @@ import type { Tx } from '#storage/connection/database.ts';
 import type { EventKind } from './event.ts';
 import { advanceCounters, insertEvents } from './store.ts';
 
-/** An event to write: `seq` for a stored message, `did` for an event about a person. */
+/** An event to write. An event of a message has `seq`, and an event about a person has `did`. */
 export interface EventToRecord {
   readonly kind: EventKind;
   readonly seq?: number;
@@ -11,8 +11,8 @@ export interface EventToRecord {
 }
 
 /**
- * Updates the conversation's counters and writes its events at one log position, numbered from `firstEvent` on; `tx`
- * holds the conversation's lock.
+ * Updates the conversation's counters and writes events at one log position, numbered from `firstEvent`. `tx` must hold
+ * the conversation's lock.
  */
 export async function recordEvents(
   deps: { privacy: Privacy; timeBucketSeconds: number },

@@ -36,7 +36,7 @@ export async function insertEvents(
 }
 
 /**
- * Updates the counters of a conversation whose lock `tx` holds.
+ * Updates the counters of a conversation. `tx` must hold the conversation's lock.
  * @returns the log position of this transaction's events (migrations/0017).
  */
 export async function advanceCounters(
@@ -71,7 +71,7 @@ interface TailRow {
 }
 
 /**
- * Selects the final events after `after`: no event can appear later at or before the last of them (migrations/0017).
+ * Selects final events after `after`. An event is final when no earlier event can still be added (migrations/0017).
  */
 export async function selectTail(
   sql: Sql,
@@ -91,13 +91,15 @@ export async function selectTail(
   };
 }
 
-/** Selects the position of the last final event; 0 without events. */
+/** Selects the position of the last final event; 0 if there are no events. */
 export async function selectLogEnd(sql: Sql): Promise<number> {
   const rows = await sql<{ position: number }[]>`SELECT log_end() AS position`;
   return rows[0]?.position ?? 0;
 }
 
-/** Selects the events of `groupIds` after `after` and up to `upTo` in log order; the log must be final up to `upTo`. */
+/**
+ * Selects the events of `groupIds` after `after` and up to `upTo` in log order. All events up to `upTo` must be final.
+ */
 export async function selectReplay(
   sql: Sql,
   range: { groupIds: readonly Buffer[]; after: LogPosition; upTo: LogPosition; ttlDays: number; limit: number },

@@ -11,8 +11,8 @@ import type { PolicyInForce } from './policy.ts';
 import { selectPolicy } from './store.ts';
 
 /**
- * Reads the conversation's policy for a member; `updatedAt` of an unchanged policy is the time when the conversation
- * was created.
+ * Reads the conversation's policy for a member. If the policy was never changed, `updatedAt` is the time when the
+ * conversation was created.
  * @throws AppError ConvoNotFound, NotMember.
  */
 export async function getPolicy(

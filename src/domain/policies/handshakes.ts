@@ -1,10 +1,10 @@
 /**
- * The form of members' commits and proposals: `plaintext` is PublicMessage, so that the service can compare them with
- * the roster; `encrypted` is PrivateMessage, so that the service sees none of their content; `any` allows both.
+ * The allowed form of members' commits and proposals. With `plaintext` (PublicMessage) the service can compare them
+ * with the roster, with `encrypted` (PrivateMessage) it sees none of their content, and `any` allows both forms.
  */
 export type Handshakes = 'any' | 'plaintext' | 'encrypted';
 
-/** Chooses the form in force: the operator's setting overrides the policy. */
+/** Chooses the form that applies. The operator's setting overrides the conversation's policy unless it is `any`. */
 export function handshakesInForce(operator: Handshakes, policy: { readonly handshakes: Handshakes }): Handshakes {
   return operator === 'any' ? policy.handshakes : operator;
 }

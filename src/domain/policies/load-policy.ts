@@ -4,8 +4,8 @@ import type { Policy } from './policy.ts';
 import { selectPolicy } from './store.ts';
 
 /**
- * Loads the conversation's policy; exact when `db` is a transaction that holds the conversation's lock, because changes
- * hold it too.
+ * Loads the conversation's policy. The result can become outdated unless `db` is a transaction that holds the
+ * conversation's lock.
  */
 export async function loadPolicy(db: Db, groupId: Buffer): Promise<Policy> {
   return (await selectPolicy(db, groupId)) ?? defaultPolicy;

@@ -1,32 +1,32 @@
 import { limits } from '#platform/limits.ts';
 import type { Handshakes } from './handshakes.ts';
 
-/** The rules of a conversation, which its admins set. */
+/** The rules of a conversation, which its admins can change. */
 export interface Policy {
-  /** Invites may be made and used. */
+  /** Whether invites may be made and used. */
   readonly allowInvites: boolean;
-  /** Only admins make invites. */
+  /** Whether only admins may make invites. */
   readonly adminOnlyInvites: boolean;
-  /** Every member may add people; otherwise only admins may. */
+  /** Whether every member may add people; if false, only admins may add people. */
   readonly allowMemberAdd: boolean;
-  /** Every member may remove members who are not admins. */
+  /** Whether every member may remove members who are not admins. */
   readonly allowMemberRemove: boolean;
-  /** Only people whom an admin adds become members. */
+  /** Whether people become members only if an admin adds them. */
   readonly requireAdminApproval: boolean;
-  /** At most `limits.membersPerConversationMax`. */
+  /** The maximum number of members, up to `limits.membersPerConversationMax`. */
   readonly maxMembers: number;
-  /** The form of members' commits and proposals. */
+  /** The allowed form of members' commits and proposals. */
   readonly handshakes: Handshakes;
 }
 
-/** The policy in force, with its last change. */
+/** The policy that applies, with the time and the author of its last change. */
 export interface PolicyInForce extends Policy {
   readonly updatedAt: Date;
-  /** The DID of the admin who changed it last; undefined for an unchanged policy. */
+  /** The DID of the admin who made the last change; undefined if the policy was never changed. */
   readonly updatedBy: string | undefined;
 }
 
-/** The policy of a conversation until an admin changes it; before that, the conversation has no row in `policies`. */
+/** The policy of a conversation that has no row in `policies`, because no admin has changed its policy. */
 export const defaultPolicy: Policy = {
   allowInvites: true,
   adminOnlyInvites: true,

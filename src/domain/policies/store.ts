@@ -25,7 +25,7 @@ export async function selectPolicy(db: Db, groupId: Buffer): Promise<PolicyRow |
     .executeTakeFirst();
 }
 
-/** @returns the stored time of the change. */
+/** Stores the conversation's policy and returns the stored time of the change. */
 export async function upsertPolicy(
   tx: Tx,
   groupId: Buffer,

@@ -12,7 +12,7 @@ import { loadPolicy } from './load-policy.ts';
 import type { Policy, PolicyInForce } from './policy.ts';
 import { upsertPolicy } from './store.ts';
 
-/** The fields to change; undefined fields stay as they are. */
+/** The fields of a policy to change. A field that is undefined keeps its value. */
 export type PolicyChange = { readonly [Field in keyof Policy]: Policy[Field] | undefined };
 
 interface PolicyDeps {
@@ -24,8 +24,8 @@ interface PolicyDeps {
 }
 
 /**
- * Changes the policy under the conversation's lock. Every change of members holds the same lock, so the policy cannot
- * change between the check of a member change and its write.
+ * Changes the policy under the conversation's lock, so that the policy cannot change between the check and the write of
+ * a membership change.
  * @throws AppError NoFieldsProvided, ConvoNotFound, NotMember, NotAdmin, InvalidMaxMembers.
  */
 export async function updatePolicy(

@@ -6,17 +6,17 @@ import { listExpiredPartitions, partitionSize } from '#storage/expiry/partitions
 import { retentionClasses } from './retention-classes.ts';
 import type { RetentionClassName } from './retention-classes.ts';
 
-/** The expired rows of a retention class. */
+/** The number and size of the expired rows of a retention class. */
 export interface ExpiredCount {
-  /** For partitions, Postgres's last estimate; undefined when the count took longer than the timeout. */
+  /** For partitions, the last estimate by Postgres; undefined if the count took longer than the timeout. */
   readonly rows: number | undefined;
-  /** Only for partitions, whose disk space is free as soon as they are dropped. */
+  /** The size in bytes, only for partitions, because dropping a partition frees its disk space at once. */
   readonly sizeBytes?: number;
 }
 
 /**
- * Counts the rows of a class that its job would delete now. Each count is a read-only transaction of at most
- * `timeoutMs`, which gets no transaction id and therefore delays no delivery.
+ * Counts the rows of a class that its job would delete now. The count is a read-only transaction of at most `timeoutMs`
+ * milliseconds, which takes no transaction id and so delays no delivery of events.
  */
 export async function countExpired(
   deps: { readonly database: Database; readonly config: Config; readonly timeoutMs: number },
@@ -56,7 +56,10 @@ async function sizeOfExpired(
   return { rows, sizeBytes };
 }
 
-/** Whether Postgres cancelled the statement because of its timeout (57014), or its wait for a lock (55P03). */
+/**
+ * Returns whether Postgres cancelled the statement because it ran too long (57014) or waited too long for a lock
+ * (55P03).
+ */
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === '57014' || error.code === '55P03');
 }

@@ -1,10 +1,10 @@
 import type { Tables } from '#storage/schema/tables.ts';
 import type { retentionClasses, RetentionClassName } from './retention-classes.ts';
 
-/** Tables that no retention class covers. */
+/** The names of the tables that no retention class covers. */
 type NonExpiringTable = Exclude<keyof Tables, (typeof retentionClasses)[RetentionClassName]['table']>;
 
-/** Tables whose rows do not expire by time, and why. */
+/** The reasons why the rows of these tables do not expire. */
 export const nonExpiringTables: Readonly<Record<NonExpiringTable, string>> = {
   conversations: 'Members may use a group for as long as they like, also after all its messages have expired.',
   conversation_counters: 'Message numbers are never reused, so the counter stays.',

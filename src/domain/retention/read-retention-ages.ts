@@ -7,16 +7,16 @@ import { oldestPartitionAge } from '#storage/expiry/partitions.ts';
 import { retentionClasses, retentionClassNames } from './retention-classes.ts';
 import type { RetentionClassName } from './retention-classes.ts';
 
-/** The age of a retention class's oldest row. */
+/** The age of a retention class's oldest row, which shows whether the job of the class deletes rows in time. */
 export interface RetentionAge {
   readonly name: RetentionClassName;
   readonly job: JobName;
   /**
-   * Time since the start of the oldest row's retention; undefined without a row, or when rows only store the end of
-   * their retention.
+   * Milliseconds since the retention of the oldest row began; undefined if there is no row, or if rows store only the
+   * end of their retention.
    */
   readonly oldestMs: number | undefined;
-  /** Time since the end of the oldest row's retention; 0 when no row has expired. */
+  /** Milliseconds since the retention of the oldest row ended; 0 if no row has expired. */
   readonly overdueMs: number;
 }
 
@@ -24,7 +24,7 @@ interface AgeSource extends FirstRow, Pick<ExpiringRows, 'table'> {
   readonly name: RetentionClassName;
 }
 
-/** Lists the first rows that an index can find, for each class that expires by row. */
+/** Lists the index reads that find the oldest rows, for every class that expires by row. */
 export function ageSources(config: Config): readonly AgeSource[] {
   return retentionClassNames.flatMap((name) => {
     const expiring = retentionClasses[name].expiring(config);
@@ -34,7 +34,7 @@ export function ageSources(config: Config): readonly AgeSource[] {
   });
 }
 
-/** Reads the oldest row of each class, which shows whether the class's job keeps up; no other rows are read. */
+/** Reads the age of the oldest row of each class, without reading other rows. */
 export async function readRetentionAges(database: Database, config: Config): Promise<RetentionAge[]> {
   const sources = ageSources(config);
   const { rows } = await firstRowAges(sources).execute(database.db);
@@ -57,7 +57,7 @@ export async function readRetentionAges(database: Database, config: Config): Pro
   return [...byPartition, ...byRow];
 }
 
-/** The greatest value, at least 0, because a row that expires in the future is not overdue. */
+/** Returns the greatest value but at least 0, because a row that expires in the future is not overdue. */
 function greatest(valuesMs: readonly number[]): number | undefined {
   return valuesMs.length === 0 ? undefined : Math.max(0, ...valuesMs);
 }

@@ -6,7 +6,7 @@ import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 import type { PartitionedTable } from '#storage/expiry/partitions.ts';
 import type { Tables } from '#storage/schema/tables.ts';
 
-/** How the expired rows of a class are found. */
+/** The way in which the expired rows of a class are found. */
 export type Expiring =
   | { readonly by: 'partition'; readonly table: PartitionedTable; readonly retentionDays: number }
   | {
@@ -15,7 +15,7 @@ export type Expiring =
       readonly rows: ExpiringRows;
     }
   | {
-      /** Rows above a number; one run of the job deletes at most as many as `count` returns. */
+      /** Rows beyond a maximum number expire; one run of the job deletes at most as many rows as `count` returns. */
       readonly by: 'number';
       readonly count: (db: Db) => Promise<number>;
     };

@@ -20,7 +20,10 @@ import type { Expiring, RetentionClass } from './retention-class.ts';
 
 const byRow = (rows: ExpiringRows): Expiring => ({ by: 'row', rows });
 
-/** All stored data that expires, in the order of the jobs; the page docs/retention.md is generated from it. */
+/**
+ * All stored data that expires, in the order of the jobs that delete it. The page docs/retention.md is generated from
+ * this list.
+ */
 export const retentionClasses = {
   messages: {
     what: 'Messages and commits, as ciphertext',

@@ -37,7 +37,7 @@ export function changeOf(proposals: readonly ProposalShape[]): LeafChange {
 
 /**
  * Computes the leaves after a commit. Removes are applied first, and then each Add takes the leftmost blank leaf (RFC
- * 9420 section 12.1.1).
+ * 9420 sections 12.3 and 12.1.1).
  */
 export function applyToLeaves(leaves: Leaves, { removed, added }: LeafChange): Leaves {
   const after = leaves.map((leaf, index) => (removed.has(index) ? undefined : leaf));
