@@ -2,7 +2,7 @@ import { AppError } from '#platform/errors.ts';
 import type { ErrorDetail } from '#platform/errors.ts';
 
 /**
- * The refusals of the domain, each with the fixed text that tells the caller what to do next. A method may send only
+ * The refusals of the domain, each with the fixed text that says what the caller should do next. A method may send only
  * the names that its lexicon declares, and `src/xrpc/response/statuses.ts` has their HTTP statuses.
  */
 export const domainErrors = {

@@ -3,8 +3,8 @@ import { AppError } from '#platform/errors.ts';
 import type { DomainErrorCode } from './domain-error.ts';
 
 /**
- * The texts for error names that cover several rules, by a name of the rule that is not sent. Each text is fixed,
- * contains no data of the request, and says which rule was broken and what to do next.
+ * The texts for error names that cover several rules, under keys that are not sent. Each text is fixed, contains no
+ * data of the request, and says which rule was broken and what to do next.
  */
 export const refusalReasons = {
   InvalidAsset: {

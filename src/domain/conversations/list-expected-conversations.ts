@@ -16,7 +16,7 @@ export interface ExpectedConversation {
   /** Empty when clients have sent the service no name. */
   readonly name: string;
   readonly memberCount: number;
-  /** The caller requested readdition and has not rejoined yet. */
+  /** Whether the caller requested readdition and has not rejoined yet. */
   readonly needsRejoin: boolean;
   /** Undefined when no Welcome for the device is stored, because the service cannot see the members of an MLS group. */
   readonly deviceInGroup: boolean | undefined;

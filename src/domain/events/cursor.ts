@@ -5,8 +5,8 @@ import type { LogPosition } from './event.ts';
 /** The content of a client's cursor, which is sealed so that clients learn nothing about the service's traffic. */
 export interface EventCursor extends LogPosition {
   /**
-   * Milliseconds since the Unix epoch. If this is longer ago than the retention of events, later events may have
-   * expired.
+   * The time of the event, in milliseconds since the Unix epoch. Events after a cursor that is older than the retention
+   * may have expired.
    */
   readonly receivedAtMs: number;
 }

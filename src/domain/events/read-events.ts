@@ -100,8 +100,8 @@ export interface OpenedEvents {
 const openSizeBytesMax = 4_194_304;
 
 /**
- * Returns whether a person who may read the conversation's events gets this event, because a warning is only for the
- * warned person.
+ * Returns whether `did`, who may read the conversation's events, gets this event. A warning is sent only to the warned
+ * person.
  */
 export function concerns(event: StreamEvent, did: string): boolean {
   return event.kind !== 'warning' || event.did === did;

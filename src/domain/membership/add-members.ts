@@ -36,7 +36,7 @@ export interface MembershipDeps {
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
   readonly idempotencyTtlHours: number;
-  /** The handshake form that the operator requires in all conversations. */
+  /** The handshake form that the operator requires in all conversations; `any` requires none. */
   readonly handshakes: Handshakes;
   /** Called after the database commit, to notify subscribers. */
   readonly onEvents: () => void;

@@ -22,9 +22,9 @@ export interface Membership {
   readonly joinedSeq: number;
   readonly joinedEvent: number;
   readonly leftEvent: number | null;
-  /** The person left or was removed, and no commit has removed their leaves from the MLS group yet. */
+  /** Whether the person left or was removed and still has leaves in the MLS group. */
   readonly removalPending: boolean;
-  /** The person lost the group's state and requested readdition. */
+  /** Whether the person requested readdition and has not rejoined yet. */
   readonly needsRejoin: boolean;
 }
 

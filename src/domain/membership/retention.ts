@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
-/** Defines which removal counts have expired, which are those of days more than `ttlDays` ago. */
+/** Defines the expired removal counts, which are those for days more than `ttlDays` ago. */
 export function oldRemovalCounts(ttlDays: number): ExpiringRows {
   return {
     table: 'removal_counts',

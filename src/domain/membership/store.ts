@@ -211,7 +211,7 @@ export async function updateRole(
   return row.promotedAt;
 }
 
-/** Adds `removals` to the conversation's number of removals of today (UTC), which does not show who was removed. */
+/** Adds `removals` to the conversation's count of removals of today (UTC), without the names of the removed people. */
 export async function addRemovals(tx: Tx, groupId: Buffer, removals: number): Promise<void> {
   if (removals === 0) return;
   await tx

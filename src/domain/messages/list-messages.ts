@@ -21,9 +21,9 @@ interface ReadDeps {
 
 /** Describes the messages of a requested range that have expired, so that a client does not keep waiting for them. */
 export interface MessageGap {
-  /** The numbers of the newest 1,000 expired messages at most. */
+  /** The numbers of the newest expired messages, at most 1,000. */
   readonly missingSeqs: readonly number[];
-  /** How many messages of the requested range are still stored. */
+  /** The number of messages of the requested range that are still stored. */
   readonly totalMessages: number;
 }
 

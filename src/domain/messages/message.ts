@@ -10,7 +10,7 @@ export interface Message {
   readonly id: string;
   readonly groupId: Buffer;
   readonly seq: number;
-  /** The epoch in which the message was encrypted, or for a commit the epoch that it started. */
+  /** The epoch in which the message was made, or for a commit the epoch that it started. */
   readonly epoch: number;
   readonly kind: 'app' | 'commit';
   readonly receivedAt: Date;

@@ -22,7 +22,7 @@ export interface ProposalDeps {
   readonly db: Db;
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
-  /** The handshake form that the operator requires in all conversations. */
+  /** The handshake form that the operator requires in all conversations; `any` requires none. */
   readonly handshakes: Handshakes;
   /** Called after the database commit, to notify subscribers. */
   readonly onEvents: () => void;

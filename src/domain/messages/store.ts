@@ -168,8 +168,8 @@ function toPage(rows: readonly PageRow[]): MessagePage {
 export type MessageRowOrOmitted = MessageRow | { readonly groupId: Buffer; readonly seq: number; readonly body: null };
 
 /**
- * Selects the messages with number `seqs[i]` in conversation `groupIds[i]`, in the order of `seqs`. A body is null once the
- * bodies before it have `sizeBytesMax` bytes together, so the first body is always read.
+ * Selects the messages with number `seqs[i]` in conversation `groupIds[i]`, in the order of `seqs`. A body is null once
+ * the bodies before it have `sizeBytesMax` bytes together, so the first body is always read.
  */
 export async function selectBySeq(
   sql: Sql,

@@ -19,7 +19,7 @@ interface PolicyDeps {
   readonly db: Db;
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
-  /** The handshake form that the operator requires in all conversations. */
+  /** The handshake form that the operator requires in all conversations; `any` requires none. */
   readonly handshakes: Handshakes;
 }
 

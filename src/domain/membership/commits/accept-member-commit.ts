@@ -21,7 +21,7 @@ export interface MemberCommit {
 
 /**
  * Compares the epoch of a member's commit and then checks its content, under the conversation's lock. A retry of a
- * stored commit skips both checks, because its epoch has already ended.
+ * stored commit skips both checks, because the epoch of the commit has already ended.
  * @returns undefined when the call has no commit.
  * @throws AppError InvalidCommit, EpochMismatch, PolicyViolation.
  */

@@ -24,7 +24,7 @@ export function attachmentsOf(locked: LockedConversation, groupInfo: PreparedGro
   return { groupId: locked.groupId, epoch: locked.epoch + 1, welcome: undefined, groupInfo, invited: [] };
 }
 
-/** Runs `prepareGroupInfo` for a method that only members may call. */
+/** Runs `prepareGroupInfo` with `mayWrite` true only if the caller is an active member. */
 export async function prepareMembersGroupInfo(
   deps: { readonly db: Db; readonly privacy: Privacy },
   caller: Caller,

@@ -14,7 +14,7 @@ import { selectMembership } from '../store.ts';
 export type JoinPermission =
   /** An active member joins with another device or after losing the group's state. */
   | { readonly kind: 'member' }
-  /** The person left and was not removed. */
+  /** A person who left may rejoin, unless the policy requires an admin's approval. */
   | { readonly kind: 'returning'; readonly membership: Membership; readonly policy: Policy }
   | { readonly kind: 'invited'; readonly inviteId: string; readonly policy: Policy };
 

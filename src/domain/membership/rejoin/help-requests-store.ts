@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { bucketedNow } from '#storage/sql/bucketed-now.ts';
 import type { Tx } from '#storage/connection/database.ts';
 
-/** A request that a person who cannot join by themselves sends to the other members. */
+/** A request with which a person asks the other members for help to rejoin. */
 export type HelpRequest = 'readdition' | 'groupInfoRefresh';
 
 const requestedAtColumns = { readdition: 'readdition_asked_at', groupInfoRefresh: 'group_info_asked_at' } as const;
