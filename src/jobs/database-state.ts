@@ -14,8 +14,8 @@ const clockToleranceMs = 3_600_000;
 
 /**
  * Returns a function that checks the database's clock, which decides what is deleted. The clock is wrong while it
- * differs by more than an hour from this machine's clock or this process's monotonic clock, or is more than an hour
- * behind the last heartbeat of a job.
+ * differs from this machine's clock by more than an hour, has drifted from this process's monotonic clock by more than
+ * an hour, or is more than an hour behind the last heartbeat of a job.
  */
 export function createDatabaseWatch(deps: { readonly sql: Sql; readonly clock: Clock }): () => Promise<DatabaseState> {
   const { sql, clock } = deps;
@@ -29,7 +29,7 @@ export function createDatabaseWatch(deps: { readonly sql: Sql; readonly clock: C
     if (isStandby) return { unfit: 'standby', nowMs };
     const offsetMs = nowMs - clock.monotonicMs();
     const localDifferenceMs = Math.abs(nowMs - clock.nowMs());
-    // If the database and the worker run on one machine, only the monotonic clock shows that its clock has jumped.
+    // If the database and the worker run on one machine, only the monotonic clock shows that the clock has jumped.
     const driftMs = Math.abs(offsetMs - (firstOffsetMs ?? offsetMs));
     // A clock that was set back is behind the heartbeats that the database stored earlier.
     const beforeHeartbeatMs = (beatMs ?? nowMs) - nowMs;

@@ -12,7 +12,7 @@ const prefix = '{nightjar}';
  * @throws ConfigError when Redis may evict keys of the queue.
  */
 export async function openRedisBackend(url: string, onError: (error: unknown) => void): Promise<QueueBackend> {
-  // BullMQ waits for jobs in a blocking command, which must not time out.
+  // BullMQ waits for jobs in a blocking command, which must not fail after a fixed number of retries.
   const connection = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true });
   connection.on('error', onError);
   try {

@@ -11,7 +11,8 @@ type Corrections = readonly (readonly [string, string])[];
 
 const corrections: Readonly<Record<string, Corrections>> = {
   '/postgres/cjs/src/connection.js': [
-    // Discards a pending write when the socket closes, because it threw an uncaught error or blocked all later writes.
+    // Discards a pending write when the socket closes, because the write would throw an uncaught error or block all
+    // later writes.
     [
       'const x = socket.write(chunk, fn)',
       'if (!socket) return (chunk = nextWriteTimer = null, true)\n    const x = socket.write(chunk, fn)',
@@ -24,7 +25,7 @@ const corrections: Readonly<Record<string, Corrections>> = {
       'clearImmediate(nextWriteTimer)\n    socket.removeListener',
       'clearImmediate(nextWriteTimer)\n    chunk = nextWriteTimer = null\n    answerTimer.cancel()\n    socket.removeListener',
     ],
-    // Rejects a statement that is sent on a closed connection, because the statement waited forever.
+    // Rejects a statement that is sent on a closed connection, because the statement would wait forever.
     [
       'if (q.cancelled)\n      return\n',
       "if (q.cancelled)\n      return\n\n    if (!socket)\n      return (queryError(q, Errors.connection('CONNECTION_CLOSED', options)), true)\n",
@@ -51,8 +52,8 @@ const corrections: Readonly<Record<string, Corrections>> = {
   ],
   '/postgres/cjs/src/index.js': [
     ['socket          : o.socket,', 'socket          : o.socket,\n    answer_timeout  : o.answer_timeout,'],
-    // Removes a caller from the queue when its connection attempt fails, because the caller received a later connection
-    // and never released it.
+    // Removes a caller from the queue when its connection attempt fails, because the caller would receive a later
+    // connection and never release it.
     [
       'const query = { reserve: resolve, reject }',
       'const query = { reserve: resolve, reject: e => (queries.remove(query), reject(e)) }',

@@ -30,7 +30,7 @@ const appliedTable = 'kysely_migration_applied';
  * of their migrations.
  */
 const requiredTable = 'kysely_migration';
-/** Kysely's lock id, which makes the migrators of all releases wait for each other. */
+/** The id of Kysely's lock, which makes the migrators of all releases wait for each other. */
 const lockId = '3853314791062309107';
 
 /**

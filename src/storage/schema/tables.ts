@@ -278,7 +278,7 @@ interface UsedKeyPackagesTable {
   /** Pseudonym of `key_packages.ref`, of purpose 'key-package-use'. */
   use: Buffer;
   sealed_ref: Buffer;
-  /** The day of the use. */
+  /** The day on which the key package was used. */
   used_on: Date;
 }
 
