@@ -60,7 +60,7 @@ const newTokenMs = 30_000;
 
 interface TokenUse extends ReplayEntry, TokenAge {}
 
-/** Creates a guard. Uses that arrive while a statement runs are recorded together by the next statement. */
+/** Creates a guard. Token uses that arrive while a statement runs are recorded together by the next statement. */
 export function createReplayGuard(deps: ReplayGuardDeps): ReplayGuard {
   const recordUse = createBatcher((uses: readonly TokenUse[]) => recordUses(deps, uses));
   return {
