@@ -8,8 +8,8 @@ import { assertIdentityKey, identityKeyOf } from '#storage/schema/identity-key-c
 import { appendOperatorAction } from '#storage/rows/operator-actions.ts';
 
 /**
- * The actions that operators take by command, each with its allowed subjects. The subject is `none` if it is a person
- * or missing.
+ * The actions that operators take by command, each with its allowed subjects. The subject is `none` for an action that
+ * concerns a person or has no subject.
  */
 export interface OperatorSubjects {
   readonly 'jobs.run': JobName;

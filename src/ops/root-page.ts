@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Hono } from 'hono';
 import { accepts } from 'hono/accepts';
 
-/** The API documentation is a path in the repository, because no public address serves it. */
+/** `api` is a path in the repository, because no public address serves the documentation. */
 const paths = { api: 'docs/api/README.md', health: '/xrpc/_health' } as const;
 
 const about = 'A delivery service for end-to-end encrypted messengers on AT Protocol, by MLS (RFC 9420).';
@@ -10,7 +10,7 @@ const style =
   'body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:15vh auto;padding:0 1rem}code{font-size:.95em}';
 const styleHash = createHash('sha256').update(style).digest('base64');
 
-/** Allows only the style of the page, by its hash. */
+/** Allows only the style of this page, which the policy names by hash. */
 const policy = `default-src 'none'; style-src 'sha256-${styleHash}'; frame-ancestors 'none'`;
 
 /**

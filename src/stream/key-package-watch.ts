@@ -36,17 +36,17 @@ export interface KeyPackageWatchDeps {
 /** Requests that arrive within this time are checked together. */
 const pauseMs = 300;
 const peoplePerCheck = 500;
-/** Limited so that a broadcast fits into one NOTIFY. */
+/** Limits a broadcast so that it fits into one NOTIFY. */
 const peoplePerBroadcast = 100;
-/** Further claims are dropped while this number of people waits, because the worker's next check covers them. */
+/** While this number of people waits, further claims are dropped, because the worker's next check covers them. */
 const peopleWaitingMax = 10_000;
 /**
- * Milliseconds until a connection is notified of the same device again. The time starts anew if the device had enough
- * key packages in between.
+ * Milliseconds before a connection is notified of the same device again, unless the device had enough key packages in
+ * between.
  */
 const repeatAfterMs = 6 * 3_600_000;
 
-/** For each subscription, the time of the last notice by device id. */
+/** The time of the last notice for each subscription and device id. */
 type NoticeTimes = WeakMap<Subscription, Map<string, number>>;
 
 export function createKeyPackageWatch(deps: KeyPackageWatchDeps): KeyPackageWatch {

@@ -23,7 +23,7 @@ export interface AdmittedStreamRequest extends StreamRequest {
   readonly slot: StreamSlot;
 }
 
-/** The part of an open stream that is needed to end it. */
+/** An open stream with the functions that end it. */
 export interface OpenStream {
   readonly transport: 'websocket' | 'sse';
   /** The authenticated account of the stream. */

@@ -13,7 +13,7 @@ import type { Hub, Subscription } from './hub.ts';
 
 /** Reads the event log once for all subscribers of this server. */
 export interface Tail {
-  /** Reads the log now, because an event was written. */
+  /** Makes the tail read the log now, because an event was written. */
   wake(): void;
   /**
    * Attaches the subscription between two batches.
@@ -33,7 +33,7 @@ export interface TailDeps {
 }
 
 const batchRowsMax = 1_000;
-/** Least time between two reads of the log, so that many events are read as one batch. */
+/** Milliseconds between two reads of the log, so that many events are read as one batch. */
 const pauseMs = 3;
 /**
  * Number of quick reads after a notification. One read is not enough, because older transactions may delay the events.

@@ -5,7 +5,7 @@ import type { Clock } from '#platform/clock.ts';
 import { AppError } from '#platform/errors.ts';
 import { newSecret } from '#platform/ids.ts';
 
-/** The right to open one subscription within 30 seconds of the issue. */
+/** The right to open one subscription within 30 seconds after the ticket was issued. */
 export interface Ticket {
   readonly caller: Caller;
   /** The only conversation whose events are delivered, or undefined for all conversations of the caller. */

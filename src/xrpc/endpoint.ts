@@ -27,7 +27,9 @@ type OutputOf<Lexicon extends Query | Procedure> =
     : undefined;
 
 interface Declaration<Lexicon> {
-  /** `main` of the generated module: the method's name, parameters, bodies and error names. */
+  /**
+   * The `main` export of the generated module, which has the name, parameters, bodies and error names of the method.
+   */
   readonly lexicon: Lexicon;
   /** The quota that the account is charged for each call. */
   readonly quota: CallerQuotaName;

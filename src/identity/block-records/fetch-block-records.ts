@@ -18,7 +18,7 @@ export interface BlockRecord {
 
 /**
  * Reads block records from the PDS of the blocker, without a cache.
- * @throws Error on every failure; the text may contain the address of the PDS.
+ * @throws Error on every failure. Its text may contain the address of the PDS.
  */
 export interface FetchBlockRecords {
   /** Returns the newest records, at most 1,000 (`pagesMax` pages of 100). */

@@ -15,9 +15,9 @@ export interface GuardedFetchLimits {
 export const fetchesAtOnceMax = { plcDocuments: 16, webDocuments: 8, records: 8 } as const;
 
 /**
- * Returns a `fetch` that protects against server-side request forgery. It allows only https on port 443, connects only
- * to public unicast addresses, and refuses compressed responses. With `network: 'private'` it allows other schemes,
- * ports and addresses. Callers must set `redirect`.
+ * Returns a `fetch` that protects against server-side request forgery. It uses only https on port 443, connects only to
+ * public unicast addresses, which it checks when it connects, and refuses compressed responses. With `network:
+ * 'private'` it allows other schemes, ports and addresses. Callers must set `redirect`.
  */
 export function createGuardedFetch(limits: GuardedFetchLimits): typeof globalThis.fetch {
   const { network, responseSizeBytesMax: responseMaxSize, timeoutMs: timeout } = limits;

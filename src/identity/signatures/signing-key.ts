@@ -39,7 +39,7 @@ const jwkCurves: ReadonlyMap<unknown, Curve> = new Map<unknown, Curve>([
  */
 const multibaseLengthMax = 128;
 
-/** A parsed public key that has not been imported. `point` may not be on the curve. */
+/** A parsed public key whose `point` has not been checked to be on the curve. */
 export interface CurvePoint {
   readonly curve: Curve;
   /** The point in SEC 1 encoding, compressed or uncompressed. */

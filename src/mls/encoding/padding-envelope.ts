@@ -52,8 +52,8 @@ function unwrapEnvelope(padded: Uint8Array): UnwrappedMessage {
 }
 
 /**
- * Reads `message`, which ends where the length prefix says. If that fails although `rest`, which includes the padding,
- * begins with an MLSMessage, the error says that the length prefix is wrong.
+ * Reads `message`, which ends where the length prefix says. Reports a wrong length prefix if `message` cannot be read
+ * but the longer `rest` begins with an MLSMessage.
  */
 function readOfLength(message: Uint8Array, rest: Uint8Array): MlsMessageHeader {
   try {

@@ -65,7 +65,7 @@ export function readExternalPub(info: GroupInfo): Uint8Array | undefined {
 }
 
 /**
- * Returns whether the transcript hash has the right length, which is 0 in epoch 0, before the first commit (RFC 9420
+ * Returns whether the transcript hash is as long as a digest, or is empty in epoch 0, before the first commit (RFC 9420
  * section 8.2).
  */
 function hasTranscriptHashLength(info: GroupInfo, hashSizeBytes: number): boolean {
@@ -74,8 +74,8 @@ function hasTranscriptHashLength(info: GroupInfo, hashSizeBytes: number): boolea
 }
 
 /**
- * Returns the range of the leaves below entry `index` of `parents`, without `to`. Half its size is the lowest set bit
- * of `index + 1`.
+ * Returns the leaves below entry `index` of `parents` as a range that excludes `to`. Half its size is the lowest set
+ * bit of `index + 1`.
  */
 function leavesBelow(index: number): { from: number; to: number } {
   const half = (index + 1) & -(index + 1);

@@ -7,7 +7,7 @@ import type { SuiteHash } from '../cipher-suites.ts';
 import type { LeafNode } from '../key-packages/leaf-node.ts';
 import { NODE_TYPE, type ParentNode, type RatchetTree } from './ratchet-tree.ts';
 
-/** Bytes that are hashed before the function yields to the event loop, which takes about 2 ms. */
+/** Bytes that are hashed in about 2 ms, after which the function yields to the event loop. */
 const SLICE_SIZE_BYTES = 1_048_576;
 /** Fixed cost of one digest call, expressed as the number of bytes that are hashed in the same time. */
 const NODE_COST_BYTES = 2_560;

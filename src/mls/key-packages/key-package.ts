@@ -158,8 +158,8 @@ async function checkSignatures(structure: KeyPackageStructure, suite: CipherSuit
 
 /**
  * Checks a KeyPackage, bare or in an MLSMessage, as RFC 9420 sections 7.3 and 10.1 require. Checks the exact length,
- * mls10, the suite, that the Basic credential equals `identity`, the lifetime, that the init key is distinct, and both
- * signatures.
+ * the version, the suite, the lifetime and both signatures. The Basic credential must equal `identity`, and the init
+ * key must differ from the encryption key.
  * @throws AppError `InvalidKeyPackage`, or `InvalidCipherSuite`.
  */
 export async function checkKeyPackage(bytes: Uint8Array, expected: ExpectedKeyPackage): Promise<CheckedKeyPackage> {

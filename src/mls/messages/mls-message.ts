@@ -26,7 +26,7 @@ export interface PublicMessageHeader {
   readonly authenticatedContent: Uint8Array;
 }
 
-/** The cleartext fields of a PrivateMessage (RFC 9420 section 6.3). All other fields are encrypted. */
+/** The cleartext fields of a PrivateMessage (RFC 9420 section 6.3) that the service uses. */
 export interface PrivateMessageHeader {
   readonly wireFormat: 'privateMessage';
   readonly groupId: Uint8Array;

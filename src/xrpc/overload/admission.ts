@@ -25,8 +25,8 @@ export interface Admission {
 }
 
 /**
- * The reason why a request was refused. `full` means that all slots are taken, and `late` that all slots are taken that
- * a late event loop has left.
+ * The reason why a request was refused. `full` means that all slots are taken. `late` means that the slots were reduced
+ * because the event loop is late, and that all remaining slots are taken.
  */
 export type ShedReason = 'full' | 'late';
 
