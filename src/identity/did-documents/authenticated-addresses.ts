@@ -12,8 +12,8 @@ export interface AddressPseudonym {
 }
 
 /**
- * The DIDs that a client address has authenticated as. `owner` means the requested DID within the last day, `proven`
- * means any DID within the last hour, and `unproven` means neither.
+ * How recently a client address has authenticated. `owner` means as the requested DID within the last day, `proven`
+ * means as any DID within the last hour, and `unproven` means neither.
  */
 export type ProofLevel = 'owner' | 'proven' | 'unproven';
 
