@@ -99,7 +99,7 @@ export class Hub {
     return this.#byPerson.has(did);
   }
 
-  /** The DIDs of all people with a subscription on this server. */
+  /** Returns the DIDs of all people with a subscription on this server. */
   people(): Iterable<string> {
     return this.#byPerson.keys();
   }

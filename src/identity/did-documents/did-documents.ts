@@ -51,7 +51,7 @@ export interface DidDocumentsDeps {
   readonly fetchDidDocument: FetchDidDocument;
   readonly clock: Clock;
   readonly network: IdentityNetwork;
-  /** Limit of cached documents. The limit of cached failures is a quarter of it. */
+  /** Limit of cached documents. At most a quarter as many failures are cached. */
   readonly entriesMax: number;
 }
 

@@ -62,7 +62,7 @@ export function createFetchLimiter(clock: Clock, limits: FetchLimiterOptions): F
     if (!waiter.hasSlot) throw identityError('IdentityUnavailable');
   }
 
-  /** Gives the slot to the next waiter in the same step, so that a task that arrives later cannot take it. */
+  /** Frees a slot and gives it to the next waiter at once, so that a task that arrives later cannot take it. */
   function releaseSlot(): void {
     running -= 1;
     const next = nextOf(waiting);

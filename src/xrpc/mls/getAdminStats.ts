@@ -15,7 +15,7 @@ export const getAdminStats = (deps: Deps): MethodEndpoint =>
     auth: 'service-token',
     quota: 'callerDefault',
     handler: async ({ caller, params }) => {
-      // The statistics of the whole service are refused to everyone, because it has no admin.
+      // Statistics of the whole service are refused to everyone, because the service has no admin.
       if (params.convoId === undefined) throw domainError('NotAuthorized');
       const since = params.since === undefined ? undefined : new Date(inputTimeMs(params.since));
       const counts = await countModeration(deps, caller, { conversationId: params.convoId, since });

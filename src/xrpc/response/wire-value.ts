@@ -1,6 +1,6 @@
 /**
- * The type that a handler may return where the lexicon has `T`: formats such as DIDs and datetimes are plain strings,
- * and optional fields may be `undefined`. Every output is checked against its lexicon before it is sent.
+ * The type that a handler may return where the lexicon has `T`. Formats, for example DIDs and datetimes, are plain
+ * strings, and optional fields may be `undefined`. Every output is checked against its lexicon before it is sent.
  */
 export type WireValue<T> = T extends string
   ? LooseString<T>
