@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { logLevels } from '../logging/log-events.ts';
-import { quotaSettings } from './quota-settings.ts';
+import { rateLimitSettings } from './rate-limit-settings.ts';
 import { audiences, did, flag, folder, host, keyRing, networks, origins, url, whole } from './setting-schemas.ts';
 
 /** One environment variable: its text form, its default, and its description for operators. */
@@ -285,7 +285,7 @@ export const settings = {
     fallback: 'true',
     about: 'Refuse messages that are not valid MLS framing of the stated conversation and epoch.',
   }),
-  ...quotaSettings,
+  ...rateLimitSettings,
   MAX_CONNECTIONS: setting({
     group: 'Operations',
     schema: whole(10, 1_000_000),
