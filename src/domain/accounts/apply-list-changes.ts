@@ -47,7 +47,8 @@ export async function applyListChanges(deps: { readonly db: Db; readonly privacy
     return true;
   });
   if (!isApplied) return 0;
-  // Deleted in a later transaction. After a crash in between, the next batch writes the same values again.
+  // The changes are deleted in a later transaction, so that after a crash in between the next batch writes the same
+  // values again.
   await deleteListChanges(
     deps.db,
     changes.map(({ changeId }) => changeId),

@@ -6,7 +6,7 @@ import { selectDevices } from './store.ts';
 
 /**
  * Lists the ids of the caller's devices.
- * @returns the ids by device tag in hex, which the device's key packages also have.
+ * @returns the ids by device tag in hex. The key packages of a device have the same tag.
  */
 export async function deviceIdsByTag(
   deps: { db: Db; privacy: Privacy },

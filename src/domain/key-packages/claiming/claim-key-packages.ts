@@ -19,7 +19,7 @@ type ClaimDeps = VisibilityDeps & {
   readonly sql: Sql;
   readonly timeBucketSeconds: number;
   readonly claimLimit: ClaimLimit;
-  /** Called with the people whose one-time packages the call handed out, so that they have fewer left. */
+  /** Called with the people who have fewer available one-time packages because of the claim. */
   readonly onClaims: (ownerDids: ReadonlySet<string>) => void;
 };
 

@@ -2,7 +2,7 @@ import type { Caller } from '#domain/caller.ts';
 
 /** Limits how fast a person's one-time key packages are handed out, both to each caller and to all callers together. */
 export interface ClaimLimit {
-  /** Charges one claim. @returns false when the limit is exhausted; nothing is charged then. */
+  /** Charges one claim, unless the limit is exhausted. @returns false when the limit is exhausted. */
   take(caller: Caller, ownerDid: string): Promise<boolean> | boolean;
   /** Refunds the charge of a claim that handed out no one-time package. */
   refund(caller: Caller, ownerDid: string): Promise<void> | void;

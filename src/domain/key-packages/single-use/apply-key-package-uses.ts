@@ -24,8 +24,8 @@ export async function applyKeyPackageUses(deps: { readonly db: Db; readonly priv
     await beginShuffle(tx);
     await rewriteUsed(tx, uses, others);
   });
-  // Deleted in a separate transaction, because one transaction would link the rows of both tables. After a crash in
-  // between, the next batch repeats the writes, which changes nothing.
+  // A separate transaction deletes the uses, because one transaction would link the rows of both tables. After a crash
+  // in between, the next batch repeats the writes, which changes nothing.
   await deleteUses(
     db,
     uses.map(({ use }) => use),
