@@ -3,8 +3,8 @@ import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 
 /**
- * Lets Node cache compiled code below `dataDir`, so that the next start takes a third less processor time. Cached code
- * is run without a check, so a missing folder, or one that other users can write, is not used.
+ * Lets Node cache compiled code below `dataDir`, so that the next start takes a third less processor time. Node runs
+ * cached code without a check, so the folder must exist, belong to this user, and be writable by no other user.
  */
 export function enableCompileCacheIn(dataDir: string): void {
   const folder = statSync(dataDir, { throwIfNoEntry: false });
