@@ -1,4 +1,5 @@
-// Runs before every npm script. It is plain JavaScript because the Node of the machine, perhaps Node 20, runs it before npm ci.
+// Runs before every npm script. The file is plain JavaScript because before `npm ci` the Node of the machine runs it,
+// perhaps Node 20.
 import { existsSync } from 'node:fs';
 
 // npm writes this file last, so it is missing after an interrupted install too.
