@@ -14,8 +14,8 @@ export interface BareWrites {
 }
 
 /**
- * Measures how often 16 clients can store the rows of a send without the service, which are a message, an event and a
- * counter in one transaction. Uses pgbench if it is installed (Debian's postgresql-contrib), and otherwise this
+ * Measures how many sends per second Postgres can store without the service for 16 clients, with a message, an event
+ * and a counter in one transaction. Uses pgbench if it is installed (Debian's postgresql-contrib), and otherwise this
  * process, which lowers the rate.
  */
 export async function measureBareWrites(server: BenchServer, seed: Seed, seconds: number): Promise<BareWrites> {

@@ -29,7 +29,7 @@ export interface BenchServer {
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const startTimeoutMs = 30_000;
-/** A value of every rate limit that is so high that no quota limits a measurement. */
+/** A rate limit so high that no quota limits a measurement. */
 const noLimit = '1000000';
 
 export async function startBenchServer(): Promise<BenchServer> {

@@ -74,8 +74,8 @@ export async function measureOverload(server: BenchServer, seed: Seed, plan: Ove
 }
 
 /**
- * Returns the best rate of several connection counts, because more concurrent requests share a group commit of Postgres
- * better.
+ * Returns the best rate of several connection counts, because Postgres commits more transactions at once when more
+ * requests are concurrent.
  */
 async function measurePeak(server: BenchServer, seed: Seed, plan: OverloadPlan): Promise<number> {
   const rates: number[] = [];

@@ -15,7 +15,7 @@ interface Step {
 
 const format: Step = { name: 'format', command: 'oxfmt', args: ['--check'], remedy: 'Run: npx oxfmt' };
 
-/** Steps that only read the files, so that they can run at the same time. */
+/** Steps that can run at the same time, because they only read the files. */
 const readers: readonly Step[] = [
   {
     name: 'lint',

@@ -1,5 +1,5 @@
-// Runs before every npm script. The file is plain JavaScript because before `npm ci` the Node of the machine runs it,
-// perhaps Node 20.
+// Runs before every npm script. The file is plain JavaScript, because before `npm ci` it is run by the machine's Node,
+// which may be Node 20.
 import { existsSync } from 'node:fs';
 
 // npm writes this file last, so it is missing after an interrupted install too.

@@ -240,8 +240,7 @@ async function exhaust(probe: Probe): Promise<ProbeResponse | undefined> {
 
 /**
  * Checks that no request with a spoofed address gets a separate limit while the limit of this client is used up. A
- * request that was admitted because the limit refilled has fewer requests left than the first probe, so it does not
- * count.
+ * separate limit shows in the response, which has as many requests left as that of the first probe.
  */
 async function checkClientAddress(probe: Probe, first: ProbeResponse): Promise<Finding> {
   const check = 'client-address';

@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 import { acceptUndefined } from './accept-undefined.ts';
 
 /**
- * Returns the TypeScript modules that `lex build` generates from `lexiconsFolder` by relative path, and none without
- * lexicons. Imports end in `.ts`, because Node runs the sources directly.
+ * Returns the TypeScript modules that `lex build` generates from `lexiconsFolder`, by path relative to the output
+ * folder. Imports end in `.ts`, because Node runs the sources directly.
  * @throws Error with the output of `lex` when a lexicon is invalid.
  */
 export async function lexiconModules(projectRoot: string, lexiconsFolder: string): Promise<Map<string, string>> {

@@ -13,7 +13,7 @@ export const demoSuite = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519';
 const dayMs = 86_400_000;
 const ordinaryPackages = 3;
 
-/** A person with one device: an account, an MLS client and an event stream. */
+/** A person of the demo with an account, one device, an MLS client and an event stream. */
 export class Person {
   readonly name: string;
   readonly deviceName: string;
@@ -109,7 +109,7 @@ export class Person {
     for (;;) {
       const { message } = await this.stream.next('messageEvent');
       if (this.#sent.has(message.id)) continue;
-      // The client has already applied its own commits and the commit that added it.
+      // These commits are skipped, because the client has already applied its own commits and the commit that added it.
       if (message.messageType === 'commit' && message.epoch <= this.mls.epoch) continue;
       const received = await this.mls.receive(message.ciphertext);
       if (received.kind === 'application') return received.text;

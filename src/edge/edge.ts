@@ -225,7 +225,7 @@ export class Edge {
 
   /**
    * Writes an error to a connection and closes it. If earlier requests still wait for their responses, the connection
-   * closes without the error, because the client would take it for one of those responses.
+   * closes after them without the error, because the client would take the error for one of those responses.
    */
   #refuseConnection(socket: Socket, code: EdgeErrorCode): void {
     const state = this.#stateOf(socket);

@@ -22,7 +22,7 @@ export interface HttpResponse {
 export interface Routes {
   respond(exchange: Exchange): Promise<HttpResponse | undefined>;
   /**
-   * Returns whether the request may change to another protocol. A request that asks for this without permission gets an
+   * Returns whether the request may change to another protocol. A request for an upgrade that is not accepted gets an
    * ordinary HTTP response.
    */
   mayUpgrade(incoming: IncomingMessage): boolean;

@@ -123,8 +123,8 @@ function announcesBody(headers: Sent['headers']): boolean {
 }
 
 /**
- * Returns whether a page of an origin that is not allowed requests an upgrade, because browsers send no preflight
- * before an upgrade. Native apps send no origin and are accepted.
+ * Returns whether a web page of an origin that is not allowed requests an upgrade. Browsers send no preflight before an
+ * upgrade, and native apps send no origin.
  */
 function isUpgradeFromOtherOrigin({ headers, options }: Sent): boolean {
   const [origin] = headers.get('origin') ?? [];

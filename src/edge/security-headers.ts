@@ -7,7 +7,7 @@ export const securityHeaders = {
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Referrer-Policy': 'no-referrer',
-  // Browsers ignore this header without TLS, which a proxy before the server adds.
+  // Browsers ignore this header unless a proxy adds TLS.
   'Strict-Transport-Security': 'max-age=31536000',
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
@@ -44,8 +44,7 @@ export class SecuredResponse<Request extends IncomingMessage = IncomingMessage> 
 }
 
 /**
- * Converts a list of alternating names and values, because Node passes the headers of responses that it creates itself
- * in this form.
+ * Converts a list of alternating names and values, which is the form of headers in responses that Node itself creates.
  */
 function fromList(list: readonly OutgoingHttpHeader[]): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};

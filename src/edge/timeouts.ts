@@ -1,8 +1,8 @@
 /** The time limits that the edge sets for clients, in milliseconds. */
 export interface EdgeTimeouts {
-  /** From the start of a request to the end of its head. */
+  /** The time from the start of a request to the end of its head. */
   readonly headersMs: number;
-  /** From the start of a request to the end of its body. */
+  /** The time from the start of a request to the end of its body. */
   readonly requestMs: number;
   /** How often the two limits above and the rate of bodies are checked. */
   readonly checkEveryMs: number;
@@ -20,7 +20,7 @@ export interface EdgeTimeouts {
   readonly bodyGraceMs: number;
   /** How long the server waits for the next byte of an incomplete request after the response is sent. */
   readonly lingerMs: number;
-  /** How long the server reads the rest of a request after the response is sent, in total. */
+  /** The total time for which the server reads the rest of a request after the response is sent. */
   readonly lingerTotalMs: number;
 }
 

@@ -32,7 +32,9 @@ export function isAppError(error: unknown): error is AppError {
   return error instanceof AppError;
 }
 
-/** A defect of the service, which no caller can cause. The caller gets status 500 and never this message. */
+/**
+ * The error for a defect of the service, which no caller can cause. The caller gets status 500 without this message.
+ */
 export class InvariantError extends Error {
   override readonly name = 'InvariantError';
 }

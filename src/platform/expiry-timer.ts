@@ -3,7 +3,7 @@ import type { Clock } from './clock.ts';
 export interface ExpiryTimerOptions {
   readonly clock: Clock;
   readonly intervalMs: number;
-  /** The timer stops when this returns false. */
+  /** Returns whether a deadline is pending; otherwise the timer stops. */
   readonly isNeeded: () => boolean;
   /** Expires every entry whose deadline on the monotonic clock is at or before `nowMs`. */
   readonly expire: (nowMs: number) => void;

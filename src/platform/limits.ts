@@ -10,7 +10,10 @@ export const limits = {
   keyPackageBodySizeBytesMax: 131_072,
   /** Enough for the 200 key packages of a registration, or for a batch of 100 large key packages. */
   keyPackagesBodySizeBytesMax: 8_388_608,
-  /** The size of the 65,536 base64 characters that the lexicon allows; key packages with ML-DSA-87 keys need 14 kB. */
+  /**
+   * The decoded size of the 65,536 base64 characters that the lexicon allows. A key package with ML-DSA-87 keys has 14
+   * kB.
+   */
   keyPackageSizeBytesMax: 49_152,
   /**
    * Enough for the 10.6 MB of a tree with 1,000 leaves that have ML-KEM-1024 and ML-DSA-87 keys. The largest GroupInfo
@@ -67,7 +70,7 @@ export const limits = {
   membersPerConversationMax: 1_000,
   /** Invites of one conversation that have not ended. */
   invitesPerConversationMax: 200,
-  /** Stored reports of one conversation, with those on which admins have decided. */
+  /** Pending and decided reports of one conversation that are stored. */
   reportsPerConversationMax: 1_000,
   /** Pending reports of one reporter in one conversation. */
   openReportsPerReporterMax: 20,

@@ -97,7 +97,7 @@ export interface RequestDeadlines {
 }
 
 const checksPerTimeout = 20;
-/** Milliseconds; a timeout that is late by a twentieth still ends before five seconds of waiting. */
+/** Milliseconds, so that even a timeout that is late by a twentieth ends within five seconds. */
 const timeoutMsDefault = 4_750;
 
 /**

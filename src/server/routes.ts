@@ -43,7 +43,7 @@ function honoResponder(http: Hono, onError: (error: unknown) => void): (exchange
     // A HEAD request is routed as GET, so that it gets the length of the GET response (RFC 9110 section 9.3.2); the
     // edge leaves out the body.
     const routedMethod = method === 'HEAD' ? 'GET' : method;
-    // The URL has a fixed host, because no route depends on the host of the request.
+    // The host of the URL is fixed, because no route depends on the host of the request.
     const response = await http.fetch(new Request(`http://localhost${url}`, { method: routedMethod, headers }));
     const { 'content-length': _edgeAddsIt, ...kept } = Object.fromEntries(response.headers);
     return { status: response.status, headers: kept, body: Buffer.from(await response.arrayBuffer()) };

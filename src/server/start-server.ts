@@ -45,7 +45,7 @@ export interface RunningServer {
   readonly url: string;
   readonly port: number;
   readonly adminPort: number;
-  /** Mounts the job page once the workers of this process have their queue. */
+  /** Mounts the job page, when the workers of this process have their queue. */
   readonly showJobs: AdminListener['showJobs'];
   readonly serviceDid: string;
   /** The direct URL of Postgres, without PgBouncer, for the workers of this process. */

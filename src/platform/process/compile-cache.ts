@@ -4,7 +4,8 @@ import { join } from 'node:path';
 
 /**
  * Lets Node cache compiled code below `dataDir`, so that the next start takes a third less processor time. Node runs
- * cached code without a check, so the folder must exist, belong to this user, and be writable by no other user.
+ * cached code without a check, so the cache is used only in a folder that belongs to this user and that no other user
+ * can write to.
  */
 export function enableCompileCacheIn(dataDir: string): void {
   const folder = statSync(dataDir, { throwIfNoEntry: false });

@@ -34,8 +34,8 @@ export interface ClientAddressLimiter {
   /** Refunds the charges of the address and of its network, because the request is authenticated. */
   refund(addressCharge: AddressCharge): Awaitable<void>;
   /**
-   * Counts a failed authentication (a forged or guessed credential). The caller sends a refusal instead of the 401
-   * response; the result is undefined for an address on the allow list.
+   * Counts a failed authentication (a forged or guessed credential), unless the address is on the allow list. If the
+   * result is a refusal, the caller sends the refusal instead of the 401 response.
    */
   countFailure(addressCharge: AddressCharge): Awaitable<Decision | undefined>;
 }

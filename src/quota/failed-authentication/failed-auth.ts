@@ -45,7 +45,7 @@ interface FailureSource {
 
 const minuteMs = 60_000;
 const banMinutesMax = 60;
-/** Milliseconds after the end of a ban from which the next ban lasts one minute again. */
+/** A ban lasts one minute again if it begins at least this many milliseconds after the end of the last ban. */
 const escalationResetMs = banMinutesMax * minuteMs;
 /** A /48 is banned only after this many times the failures of one address, as in the quota `network`. */
 const addressesPerNetwork = 8;

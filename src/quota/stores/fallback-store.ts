@@ -16,8 +16,8 @@ export interface FallbackDeps {
   /** The store that counts for all servers. Its calls may fail or never return. */
   readonly shared: QuotaStore;
   /**
-   * Returns the local store of a rule. It also counts the charges that the shared store admitted, so that it has the
-   * charges of the last window when an outage begins.
+   * Returns the local store of a rule. This store also counts the charges that the shared store admitted, so that it
+   * has the charges of the last window when an outage begins.
    */
   readonly localOf: (rule: QuotaRule) => MemoryStore;
   readonly clock: Clock;
@@ -87,7 +87,8 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
   function decide(act: Act, charge: Charge): Awaitable<Outcome> {
     const { bucket, rule, nowMs, cost } = charge;
     assertCost(rule, cost);
-    // The shared store is not called for a refused bucket before its wait ends, because it would refuse again.
+    // The shared store is not called for a refused bucket before its wait ends, because it would refuse the charge
+    // again.
     const refusal = refused.find(bucket.current, cost, nowMs);
     if (refusal !== undefined) return refusal;
     const mode = breaker.next(nowMs);

@@ -1,6 +1,6 @@
 /**
- * One limit. A charge is admitted if both GCRA (`shapeWaitMs`) and the count of the last window (`capWaitMs`) have
- * room.
+ * The numbers of one limit. A charge is admitted if both GCRA (`shapeWaitMs`) and the count of the last window
+ * (`capWaitMs`) have room.
  */
 export interface QuotaRule {
   readonly name: string;

@@ -34,7 +34,7 @@ export function createServerShare(localOf: (rule: QuotaRule) => MemoryStore, ser
     limit: Math.ceil(rule.limit / serverCount),
     burst: Math.ceil(rule.burst / serverCount),
   });
-  /** Reduces a cost above the share to the share, because such a cost would otherwise never be admitted. */
+  /** Reduces a cost above the share to the share, because a larger cost would never be admitted. */
   const costOf = ({ rule, cost }: Charge): number => Math.min(cost, shareOf(rule).limit);
   return {
     decide(act, charge) {

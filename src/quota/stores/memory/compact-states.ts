@@ -8,8 +8,9 @@ export interface CompactStates {
 }
 
 /**
- * Creates a store that keeps a state with charges in only one slot as 20 bytes in typed arrays, and creates objects
- * only for states with more slots. A flood of new keys therefore leaves no long-lived objects to the garbage collector.
+ * Creates a store that needs only 20 bytes in typed arrays for a state with charges in one slot, and creates objects
+ * only for states with more slots. A flood of new keys therefore leaves no long-lived objects for the garbage
+ * collector.
  */
 export function createCompactStates(statesMax: number): CompactStates {
   const dueAtMs = new Float64Array(statesMax);

@@ -28,7 +28,7 @@ export function createMemoryStore(bucketsMax: number): MemoryStore {
     charge(names, rule, nowMs, cost) {
       buckets.sweep(nowMs);
       const { state, outcome } = charge(rule, buckets.find(names, rule), nowMs, cost);
-      // A state is stored after a refusal too if it must move from the previous name to the current name.
+      // After a refusal the state is stored only to move it from the previous name to the current name.
       if (outcome.allowed || names.previous !== undefined) buckets.store(names, rule, state);
       return outcome;
     },
