@@ -5,9 +5,10 @@ import type { IdentityErrorCode } from '#identity/identity-error.ts';
 import type { AddressPseudonym } from '#identity/did-documents/authenticated-addresses.ts';
 import type { SigningKey } from '#identity/signatures/signing-key.ts';
 import type { Clock } from '#platform/clock.ts';
-import { authError, replayRecordTooNew } from './auth-error.ts';
+import { authError } from './auth-error.ts';
 import type { AuthErrorCode } from './auth-error.ts';
-import type { ReplayGuard, ReplayResult, TokenTimes } from './replay-guard.ts';
+import { refuseReplayedToken } from './refuse-replayed-tokens.ts';
+import type { ReplayGuard } from './replay-guard.ts';
 import { checkClaims, parseServiceJwt } from './service-jwt.ts';
 import type { ServiceJwt } from './service-jwt.ts';
 
@@ -50,7 +51,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticate {
     // The token may have expired while the issuer's document was fetched.
     if (jwt.claims.exp * 1_000 <= deps.clock.nowMs()) throw authError('JwtExpired');
     const times = { issuedAtSeconds: jwt.claims.iat, expiresAtSeconds: jwt.claims.exp };
-    if (deps.enforceJti) await checkFirstUse(deps.replayGuard, jwt, { jti, times });
+    if (deps.enforceJti) await refuseReplayedToken(deps.replayGuard, jwt.claims.iss, { jti, times });
     else if (await deps.replayGuard.isRevoked(jwt.claims.iss, times)) throw authError('JwtRevoked');
     deps.documents.noteProof(address, jwt.claims.iss);
     return { did: jwt.claims.iss };
@@ -109,25 +110,4 @@ const authCodes = {
 
 function asAuthError(error: unknown): unknown {
   return isIdentityError(error) ? authError(authCodes[error.code]) : error;
-}
-
-async function checkFirstUse(
-  guard: ReplayGuard,
-  { claims }: ServiceJwt,
-  { jti, times }: { jti: string; times: TokenTimes },
-): Promise<void> {
-  const result = await guard.firstUse(claims.iss, jti, times);
-  if (result === 'replayed') throw authError('JwtReplayed');
-  if (isFirstUse(result)) return;
-  if (result === 'before-record') throw authError('JwtTooOld');
-  if (result === 'revoked') throw authError('JwtRevoked');
-}
-
-/**
- * Whether the token or ticket is accepted as used for the first time.
- * @throws AppError ServiceUnavailable when the record is younger than a new token.
- */
-export function isFirstUse(result: ReplayResult): boolean {
-  if (result === 'just-before-record') throw replayRecordTooNew();
-  return result === 'first';
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '#platform/clock.ts';
 import { canonicalAddress, hostPrefixOf } from '#quota/client-address/ip-address.ts';
-import { createBucketNames } from '#quota/stores/bucket-names.ts';
+import { createBucketNames } from '#quota/stores/keyed-bucket-names.ts';
 
 export interface ConnectionLimits {
   /** The maximum number of open connections of one IPv4 address or IPv6 /64, which may all be opened at once. */

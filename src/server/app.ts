@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
-import { createAuthenticator, isFirstUse } from '#auth/authenticate.ts';
+import { createAuthenticator } from '#auth/authenticate.ts';
+import { isFirstUse } from '#auth/refuse-replayed-tokens.ts';
 import type { ReplayGuard } from '#auth/replay-guard.ts';
 import { createCursorCodec } from '#domain/events/cursor.ts';
 import type { ClaimLimit } from '#domain/key-packages/claiming/claim-limit.ts';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimKeyPackages } from '#domain/key-packages/claiming/claim-key-packages.ts';
 import { cleanKeyPackages } from '#domain/key-packages/clean-key-packages.ts';
 import { keyPackageOwner, storedRef } from '#domain/key-packages/key-package.ts';
-import { selectExpired, selectSurplus } from '#domain/key-packages/expired-packages-store.ts';
+import { selectExpired, selectSurplus } from '#domain/key-packages/expired-and-surplus-store.ts';
 import { acquireLease } from '#jobs/leases/acquire-lease.ts';
 import { openLease, LeaseLostError } from '#jobs/leases/lease.ts';
 import type { JobLease } from '#jobs/leases/lease.ts';

@@ -15,7 +15,12 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 /** Runs this module in a new process, in the project's folder, and returns its output. */
 async function printed(code: string): Promise<string> {
-  const { stdout } = await execute(process.execPath, ['--input-type=module', '--eval', code], { cwd: projectRoot });
+  // Without NODE_COMPILE_CACHE, which the test run sets.
+  const env = { PATH: process.env['PATH'] };
+  const { stdout } = await execute(process.execPath, ['--input-type=module', '--eval', code], {
+    cwd: projectRoot,
+    env,
+  });
   return stdout.trim();
 }
 

@@ -3,7 +3,7 @@ import { systemClock } from '#platform/clock.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { createPrivacy } from '#privacy/privacy.ts';
-import type { NameBucket } from '#quota/stores/bucket-names.ts';
+import type { NameBucket } from '#quota/stores/keyed-bucket-names.ts';
 import type { QuotaRule } from '#quota/stores/gcra.ts';
 import { createPostgresStore } from '#quota/stores/postgres-store.ts';
 import type { PostgresStore } from '#quota/stores/postgres-store.ts';

@@ -104,7 +104,7 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
   const service = { handled: [] as string[], observed: [] as RequestObservation[], logLines: [] as string[] };
   const openStreams = new Set<OpenStream>();
   const endpoints = sampleEndpoints(service.handled, openStreams);
-  const quota = createQuota({ config: quotaSettings(options), clock: systemClock });
+  const quota = createQuota({ config: rateLimitSettings(options), clock: systemClock });
   const logger = createLogger('info', { write: (line) => void service.logLines.push(line) });
   const respondToXrpc = createXrpcResponder({
     endpoints,
@@ -144,7 +144,7 @@ async function authenticate(authorization: string | undefined, method: string): 
   return { did: alice };
 }
 
-function quotaSettings(rates: { address?: number; addressBurst?: number; caller?: number }) {
+function rateLimitSettings(rates: { address?: number; addressBurst?: number; caller?: number }) {
   const perCaller = rates.caller ?? 10_000;
   return {
     RATE_LIMIT_IP_PER_MINUTE: rates.address ?? 10_000,

@@ -1,7 +1,7 @@
 import { removeExpired } from '#jobs/remove-expired.ts';
 import type { JobLease } from '#jobs/leases/lease.ts';
 import type { Db, Tx } from '#storage/connection/database.ts';
-import { deleteExpired, deleteSurplus, selectExpired, selectSurplus } from './expired-packages-store.ts';
+import { deleteExpired, deleteSurplus, selectExpired, selectSurplus } from './expired-and-surplus-store.ts';
 import { consumedKeyPackages } from './retention.ts';
 
 export interface CleanKeyPackagesDeps {

@@ -3,7 +3,7 @@ import { expiredAdditionClaims } from '#domain/device-additions/retention.ts';
 import { expiredWaitingLists, removableDevices } from '#domain/devices/retention.ts';
 import { expiredIdempotencyKeys } from '#domain/idempotency/retention.ts';
 import { endedInvites } from '#domain/invites/retention.ts';
-import { selectSurplus } from '#domain/key-packages/expired-packages-store.ts';
+import { selectSurplus } from '#domain/key-packages/expired-and-surplus-store.ts';
 import { consumedKeyPackages, expiredKeyPackages, keyPackagesOf } from '#domain/key-packages/retention.ts';
 import { oldRemovalCounts } from '#domain/membership/retention.ts';
 import { oldReports } from '#domain/reports/retention.ts';

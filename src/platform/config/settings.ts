@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { logLevels } from '../logging/log-events.ts';
-import { quotaSettings } from './quota-settings.ts';
+import { rateLimitSettings } from './rate-limit-settings.ts';
 import { audiences, did, flag, folder, host, keyRing, networks, origins, url, whole } from './setting-schemas.ts';
 
 /** Describes one environment variable, with its parser, its default and its description for operators. */
@@ -287,7 +287,7 @@ export const settings = {
     fallback: 'true',
     about: 'Refuse messages that are not valid MLS framing of the stated conversation and epoch.',
   }),
-  ...quotaSettings,
+  ...rateLimitSettings,
   MAX_CONNECTIONS: setting({
     group: 'Operations',
     schema: whole(10, 1_000_000),

@@ -1,6 +1,6 @@
 import { createLruMap } from '#identity/lru-map.ts';
 import type { Clock } from '#platform/clock.ts';
-import { createBucketNames } from '../stores/bucket-names.ts';
+import { createBucketNames } from '../stores/keyed-bucket-names.ts';
 import type { ClientAddress } from '../client-address/client-address.ts';
 import { countNow, countOne } from './recent-count.ts';
 import type { RecentCount } from './recent-count.ts';

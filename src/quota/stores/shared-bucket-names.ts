@@ -1,6 +1,6 @@
 import type { Clock } from '#platform/clock.ts';
 import type { Privacy } from '#privacy/privacy.ts';
-import type { NameBucket } from './bucket-names.ts';
+import type { NameBucket } from './keyed-bucket-names.ts';
 import { quotas, windowSecondsOf } from '../table/quotas.ts';
 import type { QuotaName } from '../table/quotas.ts';
 

@@ -1,8 +1,8 @@
 import type { Clock } from '#platform/clock.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Sql } from '#storage/connection/database.ts';
-import { createBucketNames } from './bucket-names.ts';
-import type { NameBucket } from './bucket-names.ts';
+import { createBucketNames } from './keyed-bucket-names.ts';
+import type { NameBucket } from './keyed-bucket-names.ts';
 import { createMemoryStores } from '../table/charge.ts';
 import type { QuotaStores } from '../table/charge.ts';
 import { createFallbackStore } from './fallback-store.ts';

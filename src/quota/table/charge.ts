@@ -1,7 +1,7 @@
 import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config/config.ts';
-import { createBucketNames } from '../stores/bucket-names.ts';
-import type { NameBucket } from '../stores/bucket-names.ts';
+import { createBucketNames } from '../stores/keyed-bucket-names.ts';
+import type { NameBucket } from '../stores/keyed-bucket-names.ts';
 import type { Awaitable, Decision } from './decision.ts';
 import type { Outcome, QuotaRule } from '../stores/gcra.ts';
 import { createMemoryStore } from '../stores/memory/memory-store.ts';

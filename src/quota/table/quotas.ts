@@ -25,7 +25,10 @@ export interface Quota {
 
 export const defaultWindowSeconds = 60;
 
-/** Every limit of the service. An endpoint names its row; an endpoint without a row is charged to `callerDefault`. */
+/**
+ * Every limit of the service. An endpoint names its row; an endpoint without a row is charged to `callerDefault`. The
+ * numbers are the defaults of the settings in `src/platform/config/rate-limit-settings.ts`.
+ */
 export const quotas = {
   address: {
     scope: 'address',

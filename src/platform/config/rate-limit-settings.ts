@@ -25,7 +25,7 @@ function quota(perMinute: number, about: string): QuotaSetting<z.ZodType<number>
 const largestRequestKib = Math.ceil((limits.requestBodySizeBytesMax * 3) / 4 / 1024);
 
 /** The settings of the quotas in `src/quota/table/quotas.ts`. */
-export const quotaSettings = {
+export const rateLimitSettings = {
   QUOTA_STORE: row({
     schema: z.enum(['memory', 'postgres']).optional(),
     example: 'postgres',

@@ -1,0 +1,28 @@
+import { authError, replayRecordTooNew } from './auth-error.ts';
+import type { ReplayGuard, ReplayResult, TokenTimes } from './replay-guard.ts';
+
+/**
+ * Records the first use of a token whose signature is verified.
+ * @throws AppError JwtReplayed when the token was used before, JwtTooOld when it is older than the record of used tokens,
+ *   JwtRevoked when an operator has revoked it, ServiceUnavailable when the record is younger than a new token.
+ */
+export async function refuseReplayedToken(
+  guard: ReplayGuard,
+  issuer: string,
+  { jti, times }: { readonly jti: string; readonly times: TokenTimes },
+): Promise<void> {
+  const result = await guard.firstUse(issuer, jti, times);
+  if (result === 'replayed') throw authError('JwtReplayed');
+  if (isFirstUse(result)) return;
+  if (result === 'before-record') throw authError('JwtTooOld');
+  if (result === 'revoked') throw authError('JwtRevoked');
+}
+
+/**
+ * Whether the token or ticket is accepted as used for the first time.
+ * @throws AppError ServiceUnavailable when the record of used tokens is younger than a new token.
+ */
+export function isFirstUse(result: ReplayResult): boolean {
+  if (result === 'just-before-record') throw replayRecordTooNew();
+  return result === 'first';
+}
