@@ -66,10 +66,7 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
     }
   }
 
-  /**
-   * Admits a charge only if both stores have room. A probe always calls the shared store, but charges nothing when the
-   * local store refuses.
-   */
+  /** Admits a charge if both stores have room. When the local store refuses, a probe only peeks at the shared store. */
   async function chargeBoth(act: Act, mode: 'call' | 'probe', charge: Charge): Promise<Outcome> {
     const own = local.decide(act, charge);
     if (!own.allowed && mode === 'call') return own;
@@ -87,8 +84,6 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
   function decide(act: Act, charge: Charge): Awaitable<Outcome> {
     const { bucket, rule, nowMs, cost } = charge;
     assertCost(rule, cost);
-    // The shared store is not called for a refused bucket before its wait ends, because it would refuse the charge
-    // again.
     const refusal = refused.find(bucket.current, cost, nowMs);
     if (refusal !== undefined) return refusal;
     const mode = breaker.next(nowMs);
