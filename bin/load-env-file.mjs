@@ -1,5 +1,5 @@
-// npm scripts that read settings run this file first, because Node's `--env-file-if-exists` prints a line when there is
-// no file.
+// npm scripts that read settings load this module first, because Node's `--env-file-if-exists` prints a line when there
+// is no file.
 import { existsSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 

@@ -2,7 +2,7 @@
 // which may be Node 20.
 import { existsSync } from 'node:fs';
 
-// npm writes this file last, so it is missing after an interrupted install too.
+// npm writes this file last, so a missing file means that no install was completed.
 const installed = new URL('../node_modules/.package-lock.json', import.meta.url);
 // An install without its scripts lacks the Node that runs TypeScript.
 if (!existsSync(installed) || !process.features.typescript) {

@@ -109,7 +109,7 @@ export class Person {
     for (;;) {
       const { message } = await this.stream.next('messageEvent');
       if (this.#sent.has(message.id)) continue;
-      // These commits are skipped, because the client has already applied its own commits and the commit that added it.
+      // A commit of an earlier epoch is skipped, because the client has already applied it or joined after it.
       if (message.messageType === 'commit' && message.epoch <= this.mls.epoch) continue;
       const received = await this.mls.receive(message.ciphertext);
       if (received.kind === 'application') return received.text;

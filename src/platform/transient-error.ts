@@ -1,6 +1,6 @@
 /**
- * The SQLSTATE classes and codes (Postgres, appendix A) of temporary failures, such as a lost connection, a deadlock, a
- * full disk, a lock timeout, a cancelled statement, a restart or a storage failure.
+ * The SQLSTATE classes and codes (Postgres, appendix A) of temporary failures, for example a lost connection, a
+ * deadlock, a full disk, a timeout or a restart.
  */
 const transientStates = /^(08|40|53|58)...$|^(55P03|57014|57P0[1-5])$/;
 

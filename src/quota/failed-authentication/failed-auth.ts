@@ -53,8 +53,8 @@ const prefixesMaxDefault = 20_000;
 
 /**
  * Creates the counter, which bans an address, or the /48 of an IPv6 address, for 1, 2, 4 … 60 minutes after too many
- * failures within a minute. An address is banned only if its failures outnumber its successful authentications, because
- * many users may share an address and one bad client must not block the rest.
+ * failures within a minute. No ban begins unless the failures outnumber the successful authentications, because many
+ * users may share an address.
  */
 export function createFailedAuth(deps: FailedAuthDeps): FailedAuth {
   const { clock, banAfterFailures, prefixesMax = prefixesMaxDefault } = deps;

@@ -15,9 +15,9 @@ const windowsOverlapMs = 2000 * Math.max(...Object.values<Quota>(quotas).map(win
 const saltSizeBytes = 32;
 
 /**
- * Creates a function that names a bucket by an HMAC of the address or DID under a random salt, so that neither is
- * stored. The salt is in memory only and changes every day; for twice the widest window (or `overlapMs`) after a change
- * the previous name is returned too, so that the change refills no quota.
+ * Creates a function that names buckets by an HMAC under a random salt, so that no address or DID is stored. The salt
+ * is in memory only and changes every day; the previous name is returned too for `overlapMs` after a change (by default
+ * twice the widest window), so that the change refills no quota.
  */
 export function createBucketNames(
   clock: Clock,

@@ -14,7 +14,7 @@ const clockDifferenceMsMax = 60_000;
 /**
  * Creates a function that names buckets by a keyed HMAC for each UTC day, so that all servers with the same key ring
  * compute the same names. Around midnight it also returns the name of the next or the previous day, because server
- * clocks differ and charges of the previous day still count.
+ * clocks differ and earlier charges still count.
  */
 export function createSharedBucketNames(privacy: Privacy, clock: Clock): NameBucket {
   const nameOn = (day: number, quota: QuotaName, subject: string): string =>
