@@ -1,7 +1,7 @@
 import { cleanKeyPackages } from '#domain/key-packages/clean-key-packages.ts';
 import type { JobRun } from './start-worker.ts';
 
-/** Every half hour: removes consumed, expired and surplus key packages. */
+/** Removes consumed, expired and surplus key packages every half hour. */
 export const cleanKeyPackagesJob: JobRun = ({ config, database: { db }, lease }) =>
   cleanKeyPackages({
     db,

@@ -5,7 +5,7 @@ import { expiredTokensNotBefore } from '#storage/rows/token-not-before.ts';
 import type { JobRun } from './start-worker.ts';
 
 /**
- * Every five minutes: removes used tokens and tickets that have expired, and counts of requests that no longer count.
+ * Removes expired tokens and tickets, expired revocations of tokens, and quota rows without effect, every five minutes.
  */
 export const cleanReplayEntriesJob: JobRun = ({ lease }) =>
   removeExpired(lease, [expiredReplayEntries, expiredTokensNotBefore, expiredQuotaRows]);

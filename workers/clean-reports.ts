@@ -4,6 +4,6 @@ import { expiredWarnings } from '#domain/warnings/retention.ts';
 import { removeExpired } from '#jobs/remove-expired.ts';
 import type { JobRun } from './start-worker.ts';
 
-/** Hourly: removes old reports, warnings and counts of removals. */
+/** Removes reports and counts of removals older than REPORT_TTL_DAYS, and expired warnings, once an hour. */
 export const cleanReportsJob: JobRun = ({ config, lease }) =>
   removeExpired(lease, [expiredWarnings, oldReports(config.REPORT_TTL_DAYS), oldRemovalCounts(config.REPORT_TTL_DAYS)]);

@@ -2,7 +2,9 @@ import { consumedWelcomes, orphanedWelcomeMessages, unclaimedWelcomes } from '#d
 import { removeExpired } from '#jobs/remove-expired.ts';
 import type { JobRun } from './start-worker.ts';
 
-/** Hourly: removes Welcomes consumed long enough ago, and those that were not fetched in time. */
+/**
+ * Removes Welcomes that were consumed WELCOME_TTL_DAYS ago or not consumed within KEY_PACKAGE_TTL_DAYS, once an hour.
+ */
 export const cleanWelcomesJob: JobRun = ({ config, lease }) =>
   removeExpired(lease, [
     consumedWelcomes(config.WELCOME_TTL_DAYS),

@@ -1,7 +1,10 @@
 import { compactEvents } from '#domain/events/compact-events.ts';
 import type { JobRun } from './start-worker.ts';
 
-/** Hourly: drops whole partitions of events past their retention, and creates those of the coming days. */
+/**
+ * Drops partitions of events older than EVENT_STREAM_TTL_DAYS, and creates partitions for the coming days, once an
+ * hour.
+ */
 export const compactEventsJob: JobRun = async ({ database: { sql }, clock, config, lease }) => {
   const { rows, sizeBytes } = await compactEvents({
     sql,

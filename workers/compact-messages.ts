@@ -1,7 +1,9 @@
 import { compactMessages } from '#domain/messages/compact-messages.ts';
 import type { JobRun } from './start-worker.ts';
 
-/** Hourly: drops whole partitions of messages past their retention, and creates those of the coming days. */
+/**
+ * Drops partitions of messages older than MESSAGE_TTL_DAYS, and creates partitions for the coming days, once an hour.
+ */
 export const compactMessagesJob: JobRun = async ({ database: { sql }, clock, config, lease }) => {
   const { rows, sizeBytes } = await compactMessages({
     sql,

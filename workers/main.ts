@@ -53,15 +53,15 @@ export const jobRuns: JobRuns = {
 };
 
 export interface WorkersDeps extends WorkerDeps, JobReports {
-  /** The URL of Postgres itself, not of PgBouncer. */
+  /** The URL of Postgres, not of PgBouncer, because the job queue may use LISTEN. */
   readonly databaseUrl: string;
-  /** Default: the schedules of the catalogue. */
+  /** Defaults to the schedules of the catalogue. */
   readonly schedules?: JobSchedules;
-  /** Default: the jobs of this project. */
+  /** Defaults to `jobRuns`. */
   readonly runs?: JobRuns;
 }
 
-/** Starts the worker of every job. `close` takes no further job and waits for the running ones. */
+/** Starts a worker for every job. `close` stops taking jobs and waits for running jobs. */
 export async function startWorkers(
   deps: WorkersDeps,
 ): Promise<{ readonly queue: JobQueue['queue']; close(): Promise<void> }> {
@@ -91,7 +91,10 @@ export async function startWorkers(
   }
 }
 
-/** Starts the parts of a worker process; each adds its stop step to the front of `steps`. */
+/**
+ * Starts the parts of a worker process. Adds the stop step of each part to the front of `steps`, so that the last part
+ * to start is the first to stop.
+ */
 async function start(config: Config, logger: Logger, steps: StopStep[]): Promise<{ readonly adminPort: number }> {
   const clock = systemClock;
   const startedMs = clock.monotonicMs();
@@ -118,7 +121,7 @@ async function start(config: Config, logger: Logger, steps: StopStep[]): Promise
   return { adminPort: admin.port };
 }
 
-/** The worker process: runs until SIGTERM or SIGINT, then lets running jobs end. */
+/** Runs the worker process until SIGTERM or SIGINT, and then waits for running jobs. */
 async function main(): Promise<void> {
   const config = readConfig(process.env, factsOfThisProcess());
   removeSecrets(process.env);
@@ -140,10 +143,10 @@ async function main(): Promise<void> {
     process.exit(result === 'clean' ? exitCode : 1);
   };
   process.once('SIGTERM', () => void stop(0, 'SIGTERM')).once('SIGINT', () => void stop(0, 'SIGINT'));
-  // Node would print the error's message, which may contain data; only the code position may be printed.
+  // Prints only the code position of an error, because Node would print the message, which may contain data.
   process.on('uncaughtException', (error) => {
     report(error);
-    // postgres.js does not handle the rejection of its own first query on a new connection (fetchArrayTypes).
+    // A transient error of the database does not stop the worker, because connections are opened again.
     if (!isTransientError(error)) void stop(1, 'other');
   });
   try {
@@ -156,8 +159,8 @@ async function main(): Promise<void> {
 }
 
 /**
- * Prints the text of an operator error; of any other error only its code position, because its message may contain
- * data.
+ * Prints the message of an error for the operator. Prints only the code position of any other error, because its
+ * message may contain data.
  */
 function report(error: unknown): void {
   console.error(operatorMessage(error) ?? describeError(error));

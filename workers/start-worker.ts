@@ -18,30 +18,29 @@ import type { Logger } from '#platform/logging/logger.ts';
 import type { Metrics } from '#platform/metrics/metrics.ts';
 import type { Database } from '#storage/connection/database.ts';
 
-/** The parts that every job uses. */
 export interface WorkerDeps {
   readonly database: Database;
   readonly config: Config;
   readonly clock: Clock;
 }
 
-/** The parameters of a job; every change goes through its lease. */
+/** The parameters of one run of a job, which must change data only through its lease. */
 export interface JobDeps extends WorkerDeps {
   readonly lease: JobLease;
 }
 
-/** The result of a run: the number of removed rows, and the freed disk space as far as it is known. */
+/** The number of rows that a run removed, and the freed disk space in bytes if it is known. */
 export interface JobResult {
   readonly removed: number;
   readonly removedSizeBytes?: number;
 }
 
-/** One job: safe to run twice, and on several workers at once. */
+/** Runs one job. Must be safe to run twice, and on several workers at once. */
 export type JobRun = (deps: JobDeps) => Promise<JobResult>;
 
 export type JobRuns = Readonly<Record<JobName, JobRun>>;
 
-/** Where a run is reported. */
+/** Receives the log entries and the metrics of each run. */
 export interface JobReports {
   readonly logger: Logger;
   readonly metrics: Pick<
@@ -50,17 +49,20 @@ export interface JobReports {
   >;
 }
 
-/** The job did not end within its time in the catalogue. */
+/** Thrown when a run has not ended within its `timeoutMs` in the catalogue. */
 export class JobTimeoutError extends Error {
   override readonly name = 'JobTimeoutError';
 }
 
-/** A job failed; the reason is in the log as `job_failed`, because an error's message may contain data. */
+/**
+ * Thrown when a job failed. Only the log states the reason (`job_failed`), because the queue stores the messages of
+ * errors and a reason may contain data.
+ */
 export class JobFailedError extends Error {
   override readonly name = 'JobFailedError';
 }
 
-/** A job cannot be run now, without an error. */
+/** Thrown when a job cannot run now although nothing has failed. */
 export class JobNotRunError extends Error {
   override readonly name = 'JobNotRunError';
   readonly reason: 'busy' | 'paused' | 'standby' | 'clock' | 'done' | 'lost';
@@ -71,10 +73,10 @@ export class JobNotRunError extends Error {
   }
 }
 
-/** The share of the time in the catalogue after which a job should end and leave the rest to its next run. */
+/** The share of `timeoutMs` after which a run should end and leave the remaining rows to the next run. */
 const budgetShare = 0.8;
 
-/** Temporary reasons: the queue tries again after the lease. */
+/** Reasons for which the queue tries the run again after JOB_LEASE_MS. */
 const temporaryReasons: ReadonlySet<string> = new Set(['busy', 'standby', 'clock']);
 
 export interface StartOptions {
@@ -84,7 +86,7 @@ export interface StartOptions {
 }
 
 /**
- * Processes scheduled jobs from `queue`; stop the result before the queue is closed.
+ * Processes the scheduled jobs of `queue`. The returned `stop` must be called before the queue is closed.
  * @throws InvariantError when a job of the catalogue has no implementation, or an implementation has no job.
  */
 export async function startWorker(
@@ -137,7 +139,7 @@ async function observeJobs({ database, metrics }: WorkerDeps & JobReports): Prom
 
 const retentionIntervalMs = 60_000;
 
-/** Reads the first rows of every retention class, at most once a minute. */
+/** Returns a function that reads the age of the oldest row of every retention class, at most once a minute. */
 function retentionObserver({ database, clock, config, metrics }: WorkerDeps & JobReports): () => Promise<void> {
   let nextAtMs = -Infinity;
   return async () => {
@@ -147,7 +149,7 @@ function retentionObserver({ database, clock, config, metrics }: WorkerDeps & Jo
   };
 }
 
-/** Runs one job now, for an operator. @throws JobFailedError, JobNotRunError */
+/** Runs one job now, at an operator's request. @throws JobFailedError, JobNotRunError */
 export async function runJobByHand(name: JobName, run: JobRun, deps: WorkerDeps & JobReports): Promise<JobResult> {
   assertReady(await createDatabaseWatch({ sql: deps.database.sql, clock: deps.clock })());
   return runJob(name, { run, runAt: undefined }, deps);
@@ -158,7 +160,10 @@ function assertReady(state: DatabaseState): void {
   if ('unfit' in state) throw new JobNotRunError(state.unfit);
 }
 
-/** Runs one job within its time if its lease is free, and reports the result. @throws JobFailedError, JobNotRunError */
+/**
+ * Runs a job within its `timeoutMs` if its lease is free, and reports the result.
+ * @throws JobFailedError, JobNotRunError
+ */
 async function runJob(
   name: JobName,
   what: { run: JobRun; runAt: Date | undefined },
@@ -192,8 +197,9 @@ async function runJob(
 }
 
 /**
- * Limits the time of `task`.
- * @throws JobTimeoutError after `timeoutMs`; `task` then continues without an effect, because its lease is released.
+ * Waits for `task`, but no longer than `timeoutMs`.
+ * @throws JobTimeoutError after `timeoutMs`. The caller then releases the lease, so that later steps of `task` change
+ * nothing.
  */
 async function withinMs<T>(timeoutMs: number, clock: Clock, task: Promise<T>): Promise<T> {
   const ended = new AbortController();

@@ -2,8 +2,8 @@ import { notifyKeyPackageChecks } from '#storage/notifications/key-package-check
 import type { JobRun } from './start-worker.ts';
 
 /**
- * Every quarter of an hour: makes every server check the available key packages of its connected people. A worker has
- * no identity key and cannot map rows to people, so the notification has no payload.
+ * Makes every server check the available key packages of its connected people, every 15 minutes. The notification names
+ * no person, because a worker has no identity key to map rows to people.
  */
 export const watchKeyPackagesJob: JobRun = async ({ lease }) => {
   await lease.step((tx) => notifyKeyPackageChecks(tx));

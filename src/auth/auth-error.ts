@@ -1,8 +1,8 @@
 import { AppError } from '#platform/errors.ts';
 
 /**
- * The refusals of tokens, each with the fixed text that the caller gets and that says what to do next. All have status 401 except
- * `IdentityUnavailable`, which is 503 because the service could not fetch the issuer's document.
+ * The errors that refuse a token, each with a fixed text that says what the caller has to do next. All have status 401
+ * except `IdentityUnavailable`, which is 503 because the service could not fetch the issuer's document.
  */
 export const authErrors = {
   AuthMissing: 'Send a service token: "Authorization: Bearer <token>". Get one from your PDS with getServiceAuth.',
@@ -30,8 +30,8 @@ export function authError(code: AuthErrorCode): AppError<AuthErrorCode> {
 }
 
 /**
- * The refusal of a token that is a few seconds older than the record of used tokens, so that an earlier use cannot be excluded. The
- * status is 503 rather than 401, because a retry with a new token succeeds.
+ * Creates the error for a token that is a few seconds older than the record of used tokens, so that an earlier use
+ * cannot be excluded. The status is 503 rather than 401, because a retry with a new token succeeds.
  */
 export function replayRecordTooNew(): AppError<'ServiceUnavailable'> {
   return new AppError(

@@ -13,9 +13,10 @@ import { checkClaims, parseServiceJwt } from './service-jwt.ts';
 import type { ServiceJwt } from './service-jwt.ts';
 
 /**
- * Authenticates the caller of `method` (an NSID) by the Authorization header. `address` is the pseudonym of the client's address, or
- * undefined for an address on the operator's allow list.
- * @throws AppError with an `AuthErrorCode`, or ServiceUnavailable when the record of used tokens is younger than a new token.
+ * Authenticates the caller of `method` (an NSID) by the Authorization header. `address` is the pseudonym of the
+ * client's address, or undefined for an address on the operator's allow list.
+ * @throws AppError with an `AuthErrorCode`, or ServiceUnavailable when the record of used tokens is younger than a new
+ * token.
  */
 export type Authenticate = (
   authorization: string | undefined,
@@ -27,7 +28,7 @@ export interface AuthenticatorDeps {
   readonly documents: DidDocuments;
   readonly replayGuard: ReplayGuard;
   readonly clock: Clock;
-  /** Values of `aud` that mean this service, compared exactly. */
+  /** Values of `aud` that name this service, compared exactly. */
   readonly audiences: readonly string[];
   readonly enforceLxm: boolean;
   readonly enforceJti: boolean;
@@ -35,7 +36,10 @@ export interface AuthenticatorDeps {
 
 const bearer = /^Bearer +(\S+)$/i;
 
-/** Runs the checks in the order of their cost. A token is recorded as used only if all other checks have passed. */
+/**
+ * Creates a function that runs the checks in the order of their cost. A token is recorded as used only if all other
+ * checks have passed.
+ */
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticate {
   const audiences = new Set(deps.audiences);
   return async (authorization, method, address) => {
@@ -68,8 +72,8 @@ function tokenOf(authorization: string | undefined): string {
 type Requester = Pick<KeyRequest, 'address' | 'sinceMs'>;
 
 /**
- * Checks the signature, and refreshes the document if the key is unknown or wrong, because the issuer may have changed it. Refreshes
- * twice at most: the first refresh may share a fetch that began before the change.
+ * Checks the signature, and refreshes the issuer's document if the key is missing or wrong, because the issuer may have
+ * changed the key. Refreshes twice at most, because the first refresh may share a fetch that began before the change.
  */
 async function checkSignature(documents: DidDocuments, jwt: ServiceJwt, requester: Requester): Promise<void> {
   let key = await keyOf(documents, jwt, requester);
@@ -96,7 +100,7 @@ async function keyOf(
   }
 }
 
-/** Whether `key` made the signature. The key's type sets the algorithm, and the header must name the same one. */
+/** Returns whether `key` made the signature. The header must name the algorithm of the key. */
 async function isSignedBy(jwt: ServiceJwt, key: SigningKey): Promise<boolean> {
   return jwt.algorithm === key.algorithm && (await key.verify(jwt.signingInput, jwt.signature));
 }

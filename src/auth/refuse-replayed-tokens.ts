@@ -3,8 +3,8 @@ import type { ReplayGuard, ReplayResult, TokenTimes } from './replay-guard.ts';
 
 /**
  * Records the first use of a token whose signature is verified.
- * @throws AppError JwtReplayed when the token was used before, JwtTooOld when it is older than the record of used tokens,
- *   JwtRevoked when an operator has revoked it, ServiceUnavailable when the record is younger than a new token.
+ * @throws AppError JwtReplayed when the token was used before, JwtTooOld when it is older than the record of used
+ * tokens, JwtRevoked when an operator has revoked it, ServiceUnavailable when the record is younger than a new token.
  */
 export async function refuseReplayedToken(
   guard: ReplayGuard,
@@ -19,7 +19,7 @@ export async function refuseReplayedToken(
 }
 
 /**
- * Whether the token or ticket is accepted as used for the first time.
+ * Returns whether the token or ticket is accepted as used for the first time.
  * @throws AppError ServiceUnavailable when the record of used tokens is younger than a new token.
  */
 export function isFirstUse(result: ReplayResult): boolean {

@@ -16,8 +16,8 @@ export function refusedAccount(privacy: Privacy, did: string): Buffer {
 }
 
 /**
- * Refuses on every server the tokens and tickets of `did` that were issued before a time, or all of them; replaces an earlier refusal.
- * Open streams end within seconds.
+ * Refuses tokens and tickets of `did` on every server, either all of them or those issued before a time. Replaces an
+ * earlier refusal, and ends open streams within seconds.
  * @returns the time, or undefined for `forever`.
  * @throws AppError BadJwtIssuer when `did` cannot be the issuer of a token.
  */
@@ -33,7 +33,8 @@ export async function refuseTokens(
 }
 
 /**
- * Undoes `refuseTokens`. @returns whether tokens of `did` were refused.
+ * Accepts the tokens of `did` again after `refuseTokens`.
+ * @returns whether tokens of `did` were refused.
  * @throws AppError BadJwtIssuer when `did` cannot be the issuer of a token.
  */
 export async function acceptTokens({ sql, privacy }: Deps, did: string): Promise<boolean> {

@@ -2,7 +2,10 @@ import type { Privacy } from '#privacy/privacy.ts';
 
 const daySeconds = 86_400;
 
-/** Creates the digest of a used token: an HMAC over issuer and jti whose scope is the UTC day on which the token expires. */
+/**
+ * Creates a function that computes the digest of a used token. The digest is an HMAC over issuer and jti, with the UTC
+ * day on which the token expires as its scope.
+ */
 export function createReplayDigest(
   privacy: Privacy,
 ): (issuer: string, jti: string, expiresAtSeconds: number) => Buffer {

@@ -8,8 +8,9 @@ import type { ReplayEntry, TokenAge } from '#storage/rows/replay-entries.ts';
 import { isTokenRevoked } from '#storage/rows/token-not-before.ts';
 
 /**
- * `before-record`: the token is older than the record of used tokens, so that an earlier use cannot be excluded. `just-before-record`:
- * the same, with a token younger than `newTokenMs`. `revoked`: an operator refuses the account's tokens of this age.
+ * The result of recording the use of a token. `before-record` means that the token is older than the record of used
+ * tokens, so that an earlier use cannot be excluded. `just-before-record` means that the token is also younger than
+ * `newTokenMs`. `revoked` means that an operator refuses the account's tokens of this age.
  */
 export type ReplayResult = 'first' | 'replayed' | 'before-record' | 'just-before-record' | 'revoked';
 
@@ -20,16 +21,23 @@ export interface TokenTimes {
   readonly did?: string;
 }
 
-/** Accepts each (issuer, jti) once, across all servers that share the database. */
+/** Accepts each pair of issuer and jti once, across all servers that share the database. */
 export interface ReplayGuard {
   /**
-   * Records the use of a token. Must be called after the signature was verified, so that forged tokens cannot fill the record.
-   * @throws Error of the database: a token that cannot be checked is not accepted.
+   * Records the use of a token. Must be called after the signature was verified, so that forged tokens cannot fill the
+   * record.
+   * @throws Error of the database, so that a token that cannot be checked is not accepted.
    */
   firstUse(issuer: string, jti: string, token: TokenTimes): Promise<ReplayResult>;
-  /** Whether an operator refuses this token. For servers with ENFORCE_JTI=false, which record no uses. */
+  /**
+   * Returns whether an operator refuses this token. Servers with ENFORCE_JTI=false call this, because they record no
+   * uses.
+   */
   isRevoked(did: string, token: TokenTimes): Promise<boolean>;
-  /** Creates the record if there is none, and then waits for the end of the current second. Awaited before a server listens. */
+  /**
+   * Creates the record of used tokens if there is none, and then waits for the end of the current second. A server
+   * calls this before it listens.
+   */
   ensureRecord(): Promise<void>;
 }
 
@@ -40,16 +48,19 @@ export interface ReplayGuardDeps {
   readonly digest: (issuer: string, jti: string, expiresAtSeconds: number) => Buffer;
   /** Returns the pseudonym under which the refusal of an account's tokens is stored. */
   readonly account: (did: string) => Buffer;
-  /** Least time for which an entry is stored. */
+  /** Minimum time in seconds for which an entry is stored. */
   readonly ttlSeconds: number;
 }
 
-/** A client that gets a token for each call sends it within this time, even with a slow clock and a wait in the server. */
+/**
+ * Age up to which a token counts as new. A client that gets a token for each call sends it within this time, even with
+ * a slow clock and a wait in the server.
+ */
 const newTokenMs = 30_000;
 
 interface TokenUse extends ReplayEntry, TokenAge {}
 
-/** Creates the guard. Requests that arrive while a statement runs share the next statement. */
+/** Creates a guard. Token uses that arrive while a statement runs are recorded together by the next statement. */
 export function createReplayGuard(deps: ReplayGuardDeps): ReplayGuard {
   const recordUse = createBatcher((uses: readonly TokenUse[]) => recordUses(deps, uses));
   return {
@@ -65,7 +76,8 @@ export function createReplayGuard(deps: ReplayGuardDeps): ReplayGuard {
     isRevoked: (did, token) => isTokenRevoked(deps.sql, deps.account(did), earliestIssueSeconds(token)),
     async ensureRecord() {
       const { bornAt, isNew } = await createReplayRecord(deps.sql);
-      // A token's iat has whole seconds, so a token minted in the second of the creation would seem older than the record.
+      // A token's iat has whole seconds, so a token issued in the second of the creation would seem older than the
+      // record.
       if (isNew) await deps.clock.sleep(1_000 - (bornAt.getTime() % 1_000));
     },
   };
@@ -75,7 +87,10 @@ function earliestIssueSeconds({ issuedAtSeconds, expiresAtSeconds }: TokenTimes)
   return issuedAtSeconds ?? expiresAtSeconds - limits.tokenLifetimeSecondsMax;
 }
 
-/** Adds the leeway twice: for the issuer's clock, and for the difference between the clocks of server and database. */
+/**
+ * Returns the time until which an entry is stored. The leeway is added twice, once for the issuer's clock and once for
+ * the difference between the clocks of server and database.
+ */
 function keepUntilSeconds({ clock, ttlSeconds }: ReplayGuardDeps, token: TokenTimes): number {
   const ttlEnd = Math.ceil(clock.nowMs() / 1_000) + ttlSeconds;
   return Math.max(ttlEnd, token.expiresAtSeconds + 2 * limits.clockLeewaySeconds);

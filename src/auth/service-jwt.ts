@@ -2,7 +2,10 @@ import { limits } from '#platform/limits.ts';
 import { authError } from './auth-error.ts';
 import { parseStrictJsonObject } from './strict-json.ts';
 
-/** A parsed atproto service token (atproto.com/specs/xrpc "Inter-Service Authentication") whose signature has not been checked. */
+/**
+ * A parsed atproto service token (atproto.com/specs/xrpc "Inter-Service Authentication") whose signature has not been
+ * checked.
+ */
 export interface ServiceJwt {
   readonly algorithm: 'ES256K' | 'ES256';
   /** The id of a key in the issuer's DID document. */
@@ -10,7 +13,7 @@ export interface ServiceJwt {
   readonly claims: ServiceJwtClaims;
   /** The bytes that `signature` signs. */
   readonly signingInput: Uint8Array;
-  /** R‖S in a valid token; the parser accepts any length. */
+  /** R‖S in a valid token. The parser accepts any length. */
   readonly signature: Uint8Array;
 }
 
@@ -19,7 +22,7 @@ export interface ServiceJwtClaims {
   readonly aud: unknown;
   readonly lxm: unknown;
   readonly jti: unknown;
-  /** Seconds since the epoch. */
+  /** Seconds since the Unix epoch, as in `iat` and `nbf`. */
   readonly exp: number;
   readonly iat: number | undefined;
   readonly nbf: number | undefined;
@@ -28,14 +31,17 @@ export interface ServiceJwtClaims {
 /** The values that a token's claims are compared with. */
 export interface ServiceJwtPolicy {
   readonly audiences: ReadonlySet<string>;
-  /** NSID of the called method; undefined when `lxm` is not enforced. */
+  /** NSID of the called method, or undefined if `lxm` is not enforced. */
   readonly method: string | undefined;
   readonly requireJti: boolean;
   readonly nowSeconds: number;
 }
 
 const canonicalSegment = /^[A-Za-z0-9_-]+$/;
-/** Headers that name another key or change the signed bytes (RFC 7515 section 4.1); only the issuer's DID document names the key. */
+/**
+ * Headers that are refused because they name another key or change the signed bytes (RFC 7515 section 4.1). Only the
+ * issuer's DID document names the key.
+ */
 const forbiddenHeaders = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'enc', 'zip'];
 const kidLengthMax = 512;
 const jtiLengthMin = 8;
@@ -61,7 +67,7 @@ export function parseServiceJwt(token: string): ServiceJwt {
   };
 }
 
-/** Decodes base64url and refuses texts that no encoder writes, because several texts decode to the same bytes. */
+/** Decodes base64url and refuses text that is not canonical, because several texts decode to the same bytes. */
 function decodeSegment(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64url');
   if (!canonicalSegment.test(text) || bytes.toString('base64url') !== text) throw authError('BadJwt');
@@ -100,8 +106,9 @@ function readSeconds(value: unknown): number | undefined {
 }
 
 /**
- * Checks the claims, not the signature. Expiry is exact; the leeway applies only to issuers whose clock is ahead of the server's.
- * @returns the `jti`, empty when none is required.
+ * Checks the claims but not the signature. Expiry is exact, and the leeway applies only to issuers whose clock is ahead
+ * of the server's.
+ * @returns the `jti`, or an empty text if none is required.
  * @throws AppError JwtExpired, BadJwtLifetime, BadJwtAudience, BadJwtLexiconMethod, BadJwt.
  */
 export function checkClaims(claims: ServiceJwtClaims, policy: ServiceJwtPolicy): string {

@@ -3,8 +3,8 @@ const tokens = /"(?:[^"\\]|\\.)*"|[{}[\]:,]/gs;
 const prototypeKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 /**
- * Parses a JSON object for which all parsers give the same value: strict UTF-8 without a byte order mark, no duplicate keys, and no key
- * with a special meaning in JavaScript. Returns undefined for all other bytes.
+ * Parses a JSON object for which all parsers give the same value, or returns undefined. The bytes must be UTF-8 without
+ * a byte order mark. Each key must be unique in its object and have no special meaning in JavaScript.
  */
 export function parseStrictJsonObject(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
@@ -17,7 +17,10 @@ export function parseStrictJsonObject(bytes: Uint8Array): Readonly<Record<string
   }
 }
 
-/** Expects valid JSON, in which a string before a colon is a key. */
+/**
+ * Returns whether `text` contains a repeated key or a key of the prototype. `text` must be valid JSON, in which every
+ * string before a colon is a key.
+ */
 function hasAmbiguousKey(text: string): boolean {
   const keysOfOpenObjects: Set<string>[] = [];
   let lastString = '';

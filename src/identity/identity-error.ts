@@ -1,6 +1,6 @@
 import { AppError } from '#platform/errors.ts';
 
-/** The errors of looking up a signing key, with the text that clients get. */
+/** The errors of a signing key lookup, each with the text that clients get. */
 export const identityErrors = {
   DidUnsupported: 'Only did:plc and did:web identities of a host name are supported.',
   DidNotFound: 'The DID has no valid document.',

@@ -1,8 +1,8 @@
 /** A map of at most `entriesMax` entries that drops the least recently used ones. */
 export interface LruMap<Key, Value> {
-  /** Counts as a use. */
+  /** Returns a value and marks its entry as used. */
   get(key: Key): Value | undefined;
-  /** Does not count as a use. */
+  /** Returns a value without marking its entry as used. */
   peek(key: Key): Value | undefined;
   set(key: Key, value: Value): void;
   delete(key: Key): void;
@@ -10,9 +10,9 @@ export interface LruMap<Key, Value> {
 }
 
 /**
- * Uses the insertion order of `Map`: a used entry is inserted again at the end. A full map drops a 64th of its entries at once, because
- * an iteration steps over the slots of deleted entries. Measured at 20,000 entries: 44 µs per insertion when entries are dropped one by
- * one, and 2 µs this way.
+ * Creates a map that inserts a used entry again at the end, because `Map` iterates in insertion order. A full map drops
+ * a 64th of its entries at once, because an iteration steps over the slots of deleted entries. At 20,000 entries an
+ * insertion takes 2 µs this way, and 44 µs if entries are dropped one by one.
  */
 export function createLruMap<Key, Value>(entriesMax: number): LruMap<Key, Value> {
   const entries = new Map<Key, Value>();

@@ -1,15 +1,17 @@
-/** One scheduled job. The payload of a job is always empty, because the queue stores and shows payloads. */
+/**
+ * The schedule and the limits of a job. The payload of every job is empty, because the queue stores and shows payloads.
+ */
 export interface JobRow {
   /** Cron pattern (minute hour day month weekday) in UTC. */
   readonly schedule: string;
-  /** Number of further attempts after a failed one; the first follows after a minute. */
+  /** How many times a failed run is tried again; the first retry follows after a minute. */
   readonly retries: number;
   readonly timeoutMs: number;
-  /** What the job removes or changes, for operators. */
+  /** States for operators what the job removes or changes. */
   readonly description: string;
 }
 
-/** Every job; `workers/<job>.ts` implements it. */
+/** All scheduled jobs. `workers/<job>.ts` implements the job with that name. */
 export const jobs = {
   'compact-messages': {
     schedule: '7 * * * *',
@@ -94,7 +96,7 @@ export const jobs = {
   },
 } as const satisfies Record<string, JobRow>;
 
-/** Names of jobs of previous releases; their schedules are removed. */
+/** Jobs that only previous releases had. Workers remove their schedules from the queue. */
 export const retiredJobs: readonly string[] = ['watch-key-package-stock'];
 
 export type JobName = keyof typeof jobs;

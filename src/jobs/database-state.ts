@@ -2,21 +2,20 @@ import type { Clock } from '#platform/clock.ts';
 import type { Sql } from '#storage/connection/database.ts';
 
 /**
- * Whether a job may run. `standby`: the database is read-only. `clock`: the database's clock has jumped, so expiry
- * times cannot be trusted.
+ * Whether jobs may run. No job runs while the database is read-only (`standby`), or while its clock cannot be trusted
+ * to decide what has expired (`clock`).
  */
 export type DatabaseState =
   | { readonly nowMs: number }
   | { readonly unfit: 'standby' | 'clock'; readonly nowMs: number };
 
-/** Two correct clocks never differ by more than this. */
+/** One hour in milliseconds. If two clocks differ by more, at least one of them is wrong. */
 const clockToleranceMs = 3_600_000;
 
 /**
- * Watches the database's clock, which decides what is deleted. The clock counts as wrong when it differs from this
- * machine's clock by more than an hour, when it is more than an hour before the last heartbeat of any job, or when its
- * drift from this process's monotonic clock since the first check exceeds an hour. The last check detects a jump of a
- * machine that runs both, as long as the worker was running. The clock is trusted again as soon as all three agree.
+ * Returns a function that checks the database's clock, which decides what is deleted. The clock is wrong while it
+ * differs from this machine's clock by more than an hour, has drifted from this process's monotonic clock by more than
+ * an hour, or is more than an hour behind the last heartbeat of a job.
  */
 export function createDatabaseWatch(deps: { readonly sql: Sql; readonly clock: Clock }): () => Promise<DatabaseState> {
   const { sql, clock } = deps;
@@ -30,7 +29,9 @@ export function createDatabaseWatch(deps: { readonly sql: Sql; readonly clock: C
     if (isStandby) return { unfit: 'standby', nowMs };
     const offsetMs = nowMs - clock.monotonicMs();
     const localDifferenceMs = Math.abs(nowMs - clock.nowMs());
+    // If the database and the worker run on one machine, only the monotonic clock shows that the clock has jumped.
     const driftMs = Math.abs(offsetMs - (firstOffsetMs ?? offsetMs));
+    // A clock that was set back is behind the heartbeats that the database stored earlier.
     const beforeHeartbeatMs = (beatMs ?? nowMs) - nowMs;
     if (Math.max(localDifferenceMs, driftMs, beforeHeartbeatMs) > clockToleranceMs) return { unfit: 'clock', nowMs };
     firstOffsetMs ??= offsetMs;

@@ -14,9 +14,9 @@ function suite(number: number, name: string, hash: SuiteHash, signature: SuiteSi
 }
 
 /**
- * Suites 1 to 7 are from RFC 9420 section 17.1. OpenMLS uses 77 (0x4d) for the lexicon's X-Wing suite, and ts-mls uses 77 to 88 for its
- * post-quantum suites. The two suites with number 77 have the same hash and signature, so the key packages of both can be checked. If a
- * number has two entries, `cipherSuiteName` returns the name of the first.
+ * Suites 1 to 7 are from RFC 9420 section 17.1. OpenMLS uses 77 (0x4d) for the lexicon's X-Wing suite, and ts-mls uses
+ * 77 to 88 for its post-quantum suites. The two suites with number 77 have the same hash and signature, so the key
+ * packages of both can be checked.
  */
 const SUITES: readonly CipherSuite[] = [
   suite(1, 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519', 'sha256', 'ed25519'),
@@ -49,7 +49,10 @@ export function cipherSuiteNumber(name: string): number | undefined {
   return BY_NAME.get(name)?.number;
 }
 
-/** Returns the lexicon name of a suite by its wire number, or undefined for an unknown number. */
+/**
+ * Returns the lexicon name of a suite by its wire number, or undefined for an unknown number. If two suites have the
+ * number, it returns the name of the first one.
+ */
 export function cipherSuiteName(number: number): string | undefined {
   return BY_NUMBER.get(number)?.name;
 }
@@ -61,7 +64,7 @@ export function cipherSuite(number: number): CipherSuite | undefined {
 
 const DIGEST_SIZE_BYTES: Readonly<Record<SuiteHash, number>> = { sha256: 32, sha384: 48, sha512: 64 };
 
-/** Returns `Nh` of RFC 9420, the size of a digest and of a MAC in bytes. */
+/** Returns the size of a digest and of a MAC in bytes, which RFC 9420 calls `Nh`. */
 export function digestSizeBytes(hash: SuiteHash): number {
   return DIGEST_SIZE_BYTES[hash];
 }

@@ -15,7 +15,7 @@ export interface AdminListener {
 }
 
 export interface AdminListenerDeps {
-  /** 0 chooses a free port. */
+  /** The port, or 0 for any free port. */
   readonly port: number;
   readonly metrics: Pick<Metrics, 'read' | 'contentType'>;
 }
@@ -26,14 +26,14 @@ interface MountedBoard {
 
 const loopback = '127.0.0.1';
 /**
- * A web page in a browser on this machine can reach the port under its own host name (DNS rebinding), but never under
- * these names.
+ * Host names that a request may use. A web page in a browser on this machine can reach the port by DNS rebinding, but
+ * only under the host name of the page.
  */
 const loopbackHosts = /^(127[.]0[.]0[.]1|localhost)(:\d+)?$/;
 
 /**
- * Opens the operator's port, on loopback only: access to the machine is enough to read metrics, and the job page needs
- * a key. The public port has none of these routes.
+ * Opens the operator's port on the loopback address only, because access to the machine is enough to read metrics. The
+ * job page also requires a key, and the public port has none of these routes.
  * @throws Error with code EADDRINUSE when the port is in use.
  */
 export async function startAdminListener(deps: AdminListenerDeps): Promise<AdminListener> {

@@ -11,11 +11,11 @@ import type { AuditKind, AuditSubject } from './audit-subjects.ts';
  */
 export interface AuditLog {
   record<Kind extends AuditKind>(kind: Kind, subject: AuditSubject<Kind>, count?: number): void;
-  /** Counts the error and the quota of a refused request; an error that is in no list is not counted. */
+  /** Counts the error and the quota of a refused request. An error that is in no list is not counted. */
   recordRefusal(refusal: { readonly error: string; readonly quota: string | undefined }): void;
   /**
-   * Writes the counts since the last flush. @throws what the database throws; the counts are then written by the next
-   * flush.
+   * Writes the counts since the last flush.
+   * @throws Error of the database, after which the next flush writes the counts.
    */
   flush(): Promise<void>;
   /** Writes the remaining counts and stops. */
@@ -25,7 +25,7 @@ export interface AuditLog {
 export interface AuditLogDeps {
   readonly sql: Sql;
   readonly clock: Clock;
-  /** Counts are stored per minute, or per time bucket if that is longer. */
+  /** Counts are stored per minute, or per time bucket if the bucket is longer. */
   readonly timeBucketSeconds: number;
   readonly onError: (error: unknown) => void;
 }
@@ -55,7 +55,7 @@ export function startAuditLog(deps: AuditLogDeps): AuditLog {
     }
   }
 
-  /** One flush at a time, so that the counts of a failed flush are back before the next one starts. */
+  /** Runs one flush at a time, so that the counts of a failed flush are added again before the next one starts. */
   function flush(): Promise<void> {
     const written = flushing.then(write);
     flushing = written.catch(() => undefined);

@@ -5,22 +5,22 @@ import type { QuotaName } from '#quota/table/quotas.ts';
 import { permissiveSettingNames } from './permissive-settings.ts';
 import type { PermissiveSetting } from './permissive-settings.ts';
 
-/** Everything that the audit log counts: for each kind of event its subjects. Add a new kind or subject here. */
+/** The kinds of events that the audit log counts, each with its subjects. Add a new kind or subject here. */
 export interface AuditSubjects {
-  /** A request failed authentication: the error name. */
+  /** Error name of a request that failed authentication. */
   readonly auth_failure: AuthErrorCode | 'BadTicket';
-  /** A request exceeded a quota: the quota's name. */
+  /** Name of the quota that a request exceeded. */
   readonly limit_hit: QuotaName;
-  /** An address or a network was banned temporarily. */
+  /** Counted when an address or a network was banned temporarily. */
   readonly ban: 'address' | 'network';
-  /** A request was refused because its address is unknown or not allowed. */
+  /** Counted when a request was refused because its address is unknown or not allowed. */
   readonly address_refused: 'UnknownAddress' | 'AddressRefused';
   readonly server: 'started' | 'stopped';
-  /** A server started with a setting that makes the service less strict. */
+  /** A setting that makes the service less strict, counted when a server starts with it. */
   readonly configuration: PermissiveSetting;
-  /** A server started with a different key than the database was written with. */
+  /** Counted when a server starts with a different key than the database was written with. */
   readonly identity_key: 'mismatch';
-  /** How many migrations a server applied at its start. */
+  /** Counts the migrations that a server applied at its start. */
   readonly migrations: 'applied';
 }
 
@@ -45,12 +45,12 @@ const knownSubjects: ReadonlyMap<string, ReadonlySet<string>> = new Map(
   Object.entries(allowedSubjects).map(([kind, subjects]) => [kind, new Set<string>(subjects)]),
 );
 
-/** Whether `subject` may be counted under `kind`. */
+/** Returns whether `subject` may be counted under `kind`. */
 export function isAuditSubject<Kind extends AuditKind>(kind: Kind, subject: string): subject is AuditSubject<Kind> {
   return knownSubjects.get(kind)?.has(subject) ?? false;
 }
 
 function keysOf<Key extends string>(record: Readonly<Record<Key, unknown>>): Key[] {
-  // The compiler does not exclude further keys of an object; the callers pass literals.
+  // The cast is safe because callers pass literals, which have no keys that their type does not list.
   return Object.keys(record) as Key[];
 }

@@ -6,7 +6,9 @@ export interface ServiceIdentity {
   readonly publicUrl: string;
 }
 
-/** The service's own DID document, in which a PDS or a client finds the endpoint of `did:web:…#atproto_mls`. */
+/**
+ * Returns the DID document of the service, in which a PDS or a client finds the endpoint of `did:web:…#atproto_mls`.
+ */
 function didDocument({ serviceDid, publicUrl }: ServiceIdentity): object {
   return {
     '@context': ['https://www.w3.org/ns/did/v1'],
@@ -15,7 +17,10 @@ function didDocument({ serviceDid, publicUrl }: ServiceIdentity): object {
   };
 }
 
-/** Mounts `/.well-known/did.json` for a `did:web`; a `did:plc` has its document in the PLC directory. */
+/**
+ * Mounts `/.well-known/did.json` if the DID of the service is a `did:web`. A `did:plc` has its document in the PLC
+ * directory.
+ */
 export function mountDidDocument(app: Hono, identity: ServiceIdentity): void {
   if (!identity.serviceDid.startsWith('did:web:')) return;
   const document = didDocument(identity);

@@ -7,8 +7,8 @@ export interface HealthDeps {
 }
 
 /**
- * Mounts three probes that return nothing else: `/xrpc/_health` with the version, `/livez` for a supervisor that
- * restarts a process without a response, and `/readyz`, with 503 when this server should get no requests.
+ * Mounts three probes. `/xrpc/_health` returns the version. `/livez` is for a supervisor that restarts a process that
+ * does not respond. `/readyz` responds with 503 when this server should get no requests.
  */
 export function mountHealth(app: Hono, deps: HealthDeps): void {
   app.get('/xrpc/_health', (c) => c.json({ version: deps.version }, 200, noStore));

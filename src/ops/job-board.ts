@@ -15,7 +15,7 @@ export interface JobBoardOptions {
   readonly queue: JobQueue['queue'];
   /** The password of the user `admin`. */
   readonly key: string;
-  /** Whether the page can retry, promote and remove jobs; otherwise it is read-only. */
+  /** True if the page can retry, promote and remove jobs, and false if it is read-only. */
   readonly isWritable: boolean;
 }
 
@@ -28,8 +28,8 @@ const pageHeaders = {
 } as const;
 
 /**
- * bull-board's page of the queue, for a listener that only operators reach. Every route requires the key (HTTP Basic
- * authentication).
+ * Creates bull-board's page of the queue, for a listener that only operators reach. Every route requires the key by
+ * HTTP Basic authentication.
  */
 export function createJobBoard({ queue, key, isWritable }: JobBoardOptions): Hono {
   const adapter = new HonoAdapter(serveStatic);
@@ -43,7 +43,7 @@ export function createJobBoard({ queue, key, isWritable }: JobBoardOptions): Hon
   const app = new Hono();
   app.use(basicAuth({ username: jobBoardUser, password: key, realm: 'Nightjar jobs' }));
   app.use(async (c, next) => {
-    // CSRF protection: the browser adds its login also to requests from pages of other sites.
+    // Changes from pages of other sites are refused (CSRF), because the browser adds its login to those requests too.
     const isChange = c.req.method !== 'GET' && c.req.method !== 'HEAD';
     if (isChange && !['same-origin', 'none', undefined].includes(c.req.header('sec-fetch-site')))
       return c.text('Change jobs from this page only.\n', 403);

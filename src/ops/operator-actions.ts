@@ -8,8 +8,8 @@ import { assertIdentityKey, identityKeyOf } from '#storage/schema/identity-key-c
 import { appendOperatorAction } from '#storage/rows/operator-actions.ts';
 
 /**
- * The actions that operators take by command, each with its allowed subjects: `none` when the subject is a person or
- * missing.
+ * The actions that operators take by command, each with its allowed subjects. The subject is `none` for an action that
+ * concerns a person or has no subject.
  */
 export interface OperatorSubjects {
   readonly 'jobs.run': JobName;
@@ -42,9 +42,10 @@ const allowedSubjects: { readonly [Command in OperatorCommand]: readonly Operato
 };
 
 /**
- * Appends an operator's action to the hash chain that `npm run admin -- audit verify` checks; call it before the
+ * Appends an operator's action to the hash chain that `npm run admin -- audit verify` checks. Must be called before the
  * action.
- * @throws ConfigError when the key is not the database's; InvariantError for a subject that is not in the list.
+ * @throws ConfigError when the key is not that of the database, and InvariantError for a subject that is not in the
+ * list.
  */
 export async function recordOperatorAction<Command extends OperatorCommand>(
   deps: { database: Database; ring: KeyRing },

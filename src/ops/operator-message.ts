@@ -3,8 +3,8 @@ import { KeyRingError } from '#privacy/key-ring.ts';
 import { EmbeddedPostgresError } from '#storage/embedded-postgres/embedded-postgres-error.ts';
 
 /**
- * The message for an error that an operator can fix; undefined for a defect, of which only the place in the code may be
- * printed.
+ * Returns the message for an error that an operator can fix. Returns undefined for a defect, because only its place in
+ * the code may be printed.
  */
 export function operatorMessage(error: unknown): string | undefined {
   if (isPortTaken(error))
@@ -14,10 +14,10 @@ export function operatorMessage(error: unknown): string | undefined {
   return isForOperator ? error.message : undefined;
 }
 
-/** Exit codes of a failed start (sysexits.h); a supervisor should not restart after 78. */
+/** Exit codes of a failed start (sysexits.h). A supervisor should not restart after 78. */
 const exitCodes = { defect: 1, tryAgain: 75, configuration: 78 } as const;
 
-/** The exit code for a failed start; it shows a supervisor whether a restart can help. */
+/** Returns the exit code for a failed start, which shows a supervisor whether a restart can help. */
 export function exitCodeOf(error: unknown): number {
   if (isPortTaken(error)) return exitCodes.tryAgain;
   if (error instanceof ConfigError) return error.isTemporary ? exitCodes.tryAgain : exitCodes.configuration;

@@ -1,6 +1,6 @@
 import type { Config } from '#platform/config/config.ts';
 
-/** Settings that make the service less strict, each with the test for its permissive values. */
+/** Settings that make the service less strict, each with a function that detects its permissive values. */
 const isPermissive = {
   NODE_ENV: ({ NODE_ENV }) => NODE_ENV !== 'production',
   ENFORCE_LXM: ({ ENFORCE_LXM }) => !ENFORCE_LXM,
@@ -13,7 +13,7 @@ const isPermissive = {
 
 export type PermissiveSetting = keyof typeof isPermissive;
 
-// The compiler does not exclude further keys of an object; this one is a literal.
+// The cast is safe because the object is a literal, so it has no keys that its type does not list.
 export const permissiveSettingNames = Object.keys(isPermissive) as PermissiveSetting[];
 
 export function permissiveSettingsOf(config: Config): PermissiveSetting[] {

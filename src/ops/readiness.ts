@@ -1,12 +1,12 @@
 import type { Clock } from '#platform/clock.ts';
 
-/** Resolves when the dependency works, and rejects otherwise; its error is not exposed. */
+/** Resolves if the dependency works, and rejects otherwise. The error is not exposed. */
 export type DependencyCheck = () => Promise<unknown>;
 
 export interface ReadinessDeps {
   readonly clock: Clock;
   readonly database: DependencyCheck;
-  /** Whether the schema is the one that this version needs. */
+  /** Checks that the schema is the one that this version needs. */
   readonly migrations: DependencyCheck;
 }
 
@@ -16,7 +16,7 @@ export interface ReadinessReport {
   readonly checks: Readonly<Record<'database' | 'migrations' | 'draining', 'ok' | 'failed'>>;
 }
 
-/** Whether a load balancer should send requests to this server. */
+/** Reports whether a load balancer should send requests to this server. */
 export interface Readiness {
   read(): Promise<ReadinessReport>;
   /** Makes the server unready, so that a load balancer stops sending requests before the server stops. */
@@ -24,7 +24,9 @@ export interface Readiness {
 }
 
 const checkTimeoutMs = 2_000;
-/** The endpoint is public, so a check result is reused for this long to limit the load on the database. */
+/**
+ * Milliseconds for which a result is used again, because the endpoint is public and each check queries the database.
+ */
 const reuseMs = 500;
 
 /** Checks the dependencies at most twice per second, regardless of the number of requests. */

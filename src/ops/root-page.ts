@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Hono } from 'hono';
 import { accepts } from 'hono/accepts';
 
-/** The pages are paths in the repository, because no public address serves them. */
+/** `api` is a path in the repository, because no public address serves the documentation. */
 const paths = { api: 'docs/api/README.md', health: '/xrpc/_health' } as const;
 
 const about = 'A delivery service for end-to-end encrypted messengers on AT Protocol, by MLS (RFC 9420).';
@@ -10,10 +10,13 @@ const style =
   'body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:15vh auto;padding:0 1rem}code{font-size:.95em}';
 const styleHash = createHash('sha256').update(style).digest('base64');
 
-/** The policy allows the page's own style by hash, and nothing else. */
+/** Allows only the style of this page, which the policy names by hash. */
 const policy = `default-src 'none'; style-src 'sha256-${styleHash}'; frame-ancestors 'none'`;
 
-/** `GET /`: the name, the version, and where the API is described. A page for browsers, JSON for all other clients. */
+/**
+ * Mounts `GET /`, which returns the name, the version, and where the API is described. Browsers get a page, and other
+ * clients get JSON.
+ */
 export function mountRootPage(app: Hono, version: string): void {
   const facts = { name: 'Nightjar', version, about, ...paths };
   const page = pageOf(version);

@@ -5,14 +5,14 @@ import { version } from '#platform/process/version.ts';
 export interface StartedProcess {
   readonly role: 'all' | 'server' | 'worker';
   readonly config: Pick<Config, 'NODE_ENV' | 'DATA_DIR' | 'DATABASE_URL'>;
-  /** Where clients reach the server; a worker has none. */
+  /** URL at which clients reach the server, or undefined for a worker. */
   readonly url?: string;
   readonly adminPort: number;
 }
 
 const parts = { all: 'the server and its workers', server: 'the server', worker: 'a worker' } as const;
 
-/** The lines that a process prints on a terminal after its start; they contain no secret. */
+/** Returns the lines that a process prints on a terminal after its start. They contain no secret. */
 export function startupSummary({ role, config, url, adminPort }: StartedProcess): readonly string[] {
   const isEmbedded = config.DATABASE_URL === undefined;
   const dataDir = resolve(config.DATA_DIR);

@@ -1,20 +1,23 @@
 import { limits } from '#platform/limits.ts';
 
-/** Rounds a time down to its bucket, so that stored times of different conversations are equal. */
+/** Rounds a time down to its bucket, so that rows of different conversations store equal times. */
 export function timeBucketMs(timeMs: number, bucketSeconds: number): number {
   const bucketMs = bucketSeconds * 1_000;
   return Math.floor(timeMs / bucketMs) * bucketMs;
 }
 
-/** The smallest message size bucket for `sizeBytes`: 512 doubling to 8192, then multiples of 8192 (wire contract). */
+/**
+ * Returns the smallest size bucket of at least `sizeBytes` bytes. Buckets are 512, 1024, 2048 and 4096 bytes and the
+ * multiples of 8192 bytes, as the wire contract requires.
+ */
 export function sizeBucketBytes(sizeBytes: number): number {
   for (let bucket = 512; bucket < 8_192; bucket *= 2) if (sizeBytes <= bucket) return bucket;
   return Math.ceil(sizeBytes / 8_192) * 8_192;
 }
 
 /**
- * Pads `bytes` to a size bucket: a four-byte length, the bytes, zeros. For sealed values whose exact size would reveal
- * something.
+ * Pads `bytes` with zeros to a size bucket, after a four-byte length, so that the size of the sealed value does not
+ * reveal the exact length.
  */
 export function padToBucket(bytes: Uint8Array): Buffer {
   const padded = Buffer.alloc(sizeBucketBytes(bytes.length + 4));

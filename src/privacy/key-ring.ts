@@ -4,24 +4,24 @@ import { required } from '#platform/errors.ts';
 import { readKeyText } from '#platform/config/key-text.ts';
 import type { KeyEntry } from '#platform/config/key-text.ts';
 
-/** One root key. Every other key is derived from it for one use, so that no key has two uses. */
+/** A root key, from which a separate key is derived for each use. */
 export interface RootKey {
-  /** From 1 to 255, stored with every value that is made with the key. */
+  /** An id from 1 to 255, stored with every value that is made with the key. */
   readonly id: number;
   /**
-   * Derives a 32-byte subkey for `use`, the same on every server (HKDF, RFC 5869). A KeyObject is five times faster to
-   * use than bytes.
+   * Derives the 32-byte subkey for `use` (HKDF, RFC 5869), which is the same on every server.
+   * @returns a KeyObject, which is five times faster to use than bytes.
    */
   derive(use: string): KeyObject;
 }
 
-/** The keys for names at rest: the current key makes new values, the others read older ones. */
+/** The keys that protect names at rest. The current key makes new values, and the other keys read older values. */
 export interface KeyRing {
   readonly current: RootKey;
   byId(id: number): RootKey | undefined;
 }
 
-/** The text form of the key ring is invalid; the message states the required form and never contains the text. */
+/** Thrown when the text of a key ring is invalid. The message states the required form and never contains the text. */
 export class KeyRingError extends Error {
   override readonly name = 'KeyRingError';
 }
@@ -29,8 +29,9 @@ export class KeyRingError extends Error {
 const rootKeySizeBytes = 32;
 
 /**
- * Parses `<id>:<base64 of 32 bytes>` entries, separated by commas or white space, the current key first.
- * @throws KeyRingError when a key is malformed, too short or repetitive, or when two have the same id.
+ * Parses a key ring, which is a list of `<id>:<base64 of 32 bytes>` separated by commas or white space, with the
+ * current key first.
+ * @throws KeyRingError when a key is malformed, too short or repetitive, or when two keys have the same id.
  */
 export function parseKeyRing(text: string): KeyRing {
   const entries = readKeyText(text);

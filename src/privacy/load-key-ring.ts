@@ -6,14 +6,14 @@ import type { KeyRing } from './key-ring.ts';
 
 const fileName = 'identity-keys';
 
-/** Generates the text of a key ring with one key, of id 1. */
+/** Generates the text of a key ring that has one random key with the id 1. */
 export function newKeyRingText(): string {
   return `1:${newSecret(32).toString('base64')}`;
 }
 
 /**
- * Loads the key ring of the setting IDENTITY_KEY; without the setting, outside production, the one under `dataDir`,
- * which is created once.
+ * Loads the key ring from the setting IDENTITY_KEY. Without the setting, which only production requires, the key ring
+ * is in a file under `dataDir`, which the first call creates.
  * @throws KeyRingError when the text is not a key ring.
  */
 export async function loadKeyRing(source: {

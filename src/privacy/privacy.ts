@@ -1,10 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import type { KeyRing } from './key-ring.ts';
 
-/**
- * The purpose of a pseudonym. Without the key, pseudonyms of one person for two purposes, or for one purpose in two
- * scopes, cannot be linked.
- */
+/** The purpose of a pseudonym. Without the key, pseudonyms of one person cannot be linked across purposes or scopes. */
 export type PseudonymPurpose =
   | 'account'
   | 'member'
@@ -33,7 +30,7 @@ export type PseudonymPurpose =
   | 'chat-block'
   | 'key-check';
 
-/** The kind of a sealed value, which the seal authenticates. */
+/** The purpose of a seal. A value that was sealed for one purpose cannot be opened for another purpose. */
 export type SealPurpose =
   | 'account-did'
   | 'account-list'
@@ -70,31 +67,34 @@ export type SealPurpose =
   | 'warning'
   | 'bus';
 
-/** Parts of the primary key of the row to which a sealed value or pseudonym belongs. */
+/** Identifies the row to which a sealed value or pseudonym belongs, by parts of its primary key. */
 export type Binding = readonly (string | Uint8Array | number)[];
 
 /**
- * Protects names at rest: keyed pseudonyms that match only within one purpose and scope, and seals that open only in
- * their row.
+ * Protects names at rest. Pseudonyms match only within one purpose and scope, and sealed values open only in their row.
  */
 export interface Privacy {
   /** The id of the key that makes new values. */
   readonly keyId: number;
-  /** 16 bytes, HMAC-SHA-256 over purpose, scope and value. */
+  /**
+   * Computes a pseudonym, which is the first 16 bytes of HMAC-SHA-256 over scope and value with the key of the purpose.
+   */
   pseudonym(purpose: PseudonymPurpose, scope: Binding, value: string | Uint8Array): Buffer;
-  /** Seals with AES-256-GCM, bound to purpose and row. The result is 30 bytes longer than the plaintext. */
+  /**
+   * Encrypts with AES-256-GCM and binds the result to purpose and row. The result is 30 bytes longer than `plaintext`.
+   */
   seal(purpose: SealPurpose, binding: Binding, plaintext: Uint8Array): Buffer;
   /**
    * Opens a sealed value.
-   * @throws SealError when it was changed, moved to another row, or its key is not in the ring.
+   * @throws SealError when the value was changed or moved to another row, or when its key is not in the ring.
    */
   unseal(purpose: SealPurpose, binding: Binding, sealed: Uint8Array): Buffer;
-  /** Seals text padded to a multiple of 64 bytes, so that its length reveals little. */
+  /** Pads the text to a multiple of 64 bytes before sealing, to hide its exact length. */
   sealText(purpose: SealPurpose, binding: Binding, text: string): Buffer;
   unsealText(purpose: SealPurpose, binding: Binding, sealed: Uint8Array): string;
 }
 
-/** A sealed value cannot be opened: it was changed, belongs to another row, or its key is not in the ring. */
+/** Thrown when a sealed value was changed, belongs to another row, or was sealed with a key that is not in the ring. */
 export class SealError extends Error {
   override readonly name = 'SealError';
 }
@@ -149,7 +149,7 @@ export function createPrivacy(ring: KeyRing): Privacy {
   };
 }
 
-/** Unambiguous encoding: the number of parts, then each part with its length. */
+/** Encodes the number of parts and each part after its length, so that no two lists of parts have the same encoding. */
 function encodeBinding(binding: Binding): Buffer {
   const parts = binding.map((part) => (typeof part === 'number' ? Buffer.from(String(part)) : Buffer.from(part)));
   const encoded = [Buffer.from([parts.length])];

@@ -2,7 +2,10 @@ import type { Database } from '#storage/connection/database.ts';
 import { readTokensNotBefore } from '#storage/rows/token-not-before.ts';
 import type { OpenStream } from './serve-stream.ts';
 
-/** Covers the time between the token check and the opening of the stream, and the difference between server and database clock. */
+/**
+ * Milliseconds that cover the time from the token check to the opening of the stream, and the difference between server
+ * and database clock.
+ */
 const openingMs = 10_000;
 
 export interface EndRevokedStreamsDeps {
@@ -12,7 +15,7 @@ export interface EndRevokedStreamsDeps {
   readonly openStreams: Iterable<OpenStream>;
 }
 
-/** Ends the open streams whose token an operator has refused since. */
+/** Ends the open streams whose token an operator has refused since the stream opened. */
 export async function endRevokedStreams(deps: EndRevokedStreamsDeps): Promise<void> {
   const notBeforeMs = await readTokensNotBefore(deps.database.sql);
   if (notBeforeMs.size === 0) return;

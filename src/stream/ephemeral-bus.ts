@@ -12,14 +12,17 @@ import type { Frame } from './frames.ts';
 import type { Hub } from './hub.ts';
 import { announceDevice } from './new-devices.ts';
 
-/** A member started or stopped typing. */
+/** A notice that a member has started or stopped typing. */
 export interface Typing {
   readonly groupId: Buffer;
   readonly did: string;
   readonly isTyping: boolean;
 }
 
-/** Sends records to the open streams of all servers. Records go through the notifier, sealed, and are never stored. */
+/**
+ * Sends records to the open streams of all servers. The records are sealed, go through the notifier, and are never
+ * stored.
+ */
 export interface EphemeralBus {
   sendMessage(message: EphemeralMessage): void;
   sendTyping(typing: Typing): void;

@@ -12,15 +12,17 @@ import type { EphemeralMessage } from '#domain/messages/send-ephemeral-message.t
 
 const nsid = 'blue.catbird.mls.subscribeConvoEvents';
 
-/** An event in the encodings that subscribers get. Each encoding is made at its first use and shared by all subscribers. */
+/**
+ * An event in the encodings that subscribers get. Each encoding is made at its first use and shared by all subscribers.
+ */
 export interface Frame {
   /** A client that has received this frame resumes from this cursor. */
   readonly cursor: string;
-  /** Approximate size of one encoding. */
+  /** Approximate size of one encoding in bytes. */
   readonly sizeBytes: number;
-  /** Two DAG-CBOR maps, header then body (atproto event stream encoding). */
+  /** Returns a header and a body as two DAG-CBOR maps (atproto event stream encoding). */
   cbor(): Buffer;
-  /** An `id:` and a `data:` line of JSON (WHATWG HTML, server-sent events). */
+  /** Returns an `id:` line and a `data:` line of JSON (WHATWG HTML, server-sent events). */
   sse(): Buffer;
 }
 
@@ -42,7 +44,7 @@ function frame(type: string, fields: FrameBody, ciphertext?: Uint8Array): Frame 
   };
 }
 
-/** The frame of a stored event, the same for every subscriber. */
+/** Creates the frame of a stored event, which is the same for every subscriber. */
 export function eventFrame(codec: CursorCodec, event: StreamEvent): Frame {
   const cursor = codec.encode({ ...event, receivedAtMs: event.receivedAt.getTime() });
   const convoId = formatConversationId(event.groupId);
@@ -83,7 +85,10 @@ export function eventFrame(codec: CursorCodec, event: StreamEvent): Frame {
   }
 }
 
-/** The frame of a message that is not stored. `cursor` is the cursor of the last stored event, so that clients can resume from it. */
+/**
+ * Creates the frame of a message that is not stored. `cursor` is the cursor of the last stored event, so that clients
+ * can resume from it.
+ */
 export function ephemeralFrame(cursor: string, message: EphemeralMessage): Frame {
   const { id, groupId, epoch, ciphertext } = message;
   const view = {
@@ -98,13 +103,16 @@ export function ephemeralFrame(cursor: string, message: EphemeralMessage): Frame
   return frame('messageEvent', { cursor, message: view, ephemeral: true }, ciphertext);
 }
 
-/** The frame of a typing notice, which is not stored; `cursor` as for `ephemeralFrame`. */
+/** Creates the frame of a typing notice, which is not stored. `cursor` is the cursor of the last stored event. */
 export function typingFrame(cursor: string, typing: { groupId: Buffer; did: string; isTyping: boolean }): Frame {
   const { did, isTyping } = typing;
   return frame('typingEvent', { cursor, convoId: formatConversationId(typing.groupId), did, isTyping });
 }
 
-/** The frame of a device that waits to be added to a conversation, which is not stored; `cursor` as for `ephemeralFrame`. */
+/**
+ * Creates the frame of a device that waits to be added to a conversation, which is not stored. `cursor` is the cursor
+ * of the last stored event.
+ */
 export function newDeviceFrame(cursor: string, addition: PendingAddition): Frame {
   const { id, groupId, did, deviceId, deviceName } = addition;
   return frame('newDeviceEvent', {
@@ -118,7 +126,7 @@ export function newDeviceFrame(cursor: string, addition: PendingAddition): Frame
   });
 }
 
-/** A notice of the server about the stream itself. */
+/** Creates a notice of the server about the stream. */
 export function infoFrame(cursor: string, info: string): Frame {
   return frame('infoEvent', { cursor, info });
 }
@@ -128,12 +136,15 @@ const openings = {
   cursorUnknown: 'The cursor is not one of this database. Fetch what is missing with getMessages.',
 } as const;
 
-/** The first frame of every stream; the stream starts at `cursor`. */
+/** Creates the first frame of a stream that starts at `cursor`. */
 export function openingFrame(cursor: string, code: keyof typeof openings): Frame {
   return frame('infoEvent', { cursor, info: openings[code], code });
 }
 
-/** The frame of the notice that a device of the subscriber has few key packages left; `cursor` as for `ephemeralFrame`. */
+/**
+ * Creates the notice that a device of the subscriber has few key packages left. `cursor` is the cursor of the last
+ * stored event.
+ */
 export function lowKeyPackagesFrame(cursor: string, { deviceId, available }: DeviceKeyPackageCount): Frame {
   const info = 'A device of yours is low on key packages. Publish more from it.';
   return frame('infoEvent', { cursor, info, code: 'keyPackagesLow', deviceId, available });

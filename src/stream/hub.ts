@@ -11,37 +11,45 @@ import type { Frame } from './frames.ts';
 /** A client with an open stream on this server. */
 export interface Subscriber {
   readonly did: string;
-  /** The only conversation (hex) whose events are delivered; undefined for all conversations of the person. */
+  /** The only conversation (hex) whose events are delivered, or undefined for all conversations of the person. */
   readonly onlyConversationId: string | undefined;
   /** Sends a frame, or ends the subscription if its reader is too slow. */
   deliver(frame: Frame): void;
 }
 
-/** A subscriber's state in the hub. */
+/** The state that the hub stores for one subscriber. */
 export interface Subscription {
   readonly subscriber: Subscriber;
-  /** Conversations (hex) of the person, perhaps out of date: the membership is read from the database for every event. */
+  /**
+   * Conversations (hex) of the person. The set may be out of date, so the membership is read from the database for
+   * every event.
+   */
   readonly conversationIds: Set<string>;
-  /** Frames that arrived since `attach` while older events are replayed; undefined when the replay is over. */
+  /** Frames that arrived after `attach`, while older events are replayed. Undefined when the replay is over. */
   buffered: Frame[] | undefined;
   bufferedSizeBytes: number;
-  /** More frames arrived than the buffer may have: the replay has to read them from the log. */
+  /** True if more frames arrived than the buffer may hold, so that the replay has to read them from the log. */
   bufferOverflowed: boolean;
   attached: boolean;
-  /** The position that the subscriber has read to, which may be ahead of this server's tail if the cursor came from another server. */
+  /**
+   * The log position up to which the subscriber has read. It may be ahead of this server's tail if the cursor came from
+   * another server.
+   */
   readTo: LogPosition | undefined;
 }
 
-/** A range of the log with all data that its delivery needs. */
+/** A range of the log with all data that is needed to deliver its events. */
 export interface Batch {
   readonly events: readonly StreamEvent[];
-  /** Read after the events, for all listeners of their conversations and for the people who join one of them. */
+  /** The entitlements of all listeners and joiners of the conversations, read after the events. */
   readonly entitlements: Entitlements;
   /** The last position of the range. */
   readonly upTo: LogPosition;
 }
 
-/** The subscriptions on this server by person and conversation. Events up to `position` have been dispatched to them. */
+/**
+ * Stores the subscriptions on this server and delivers events to them. Events up to `position` have been dispatched.
+ */
 export class Hub {
   readonly #byPerson = new Map<string, Set<Subscription>>();
   readonly #byConversation = new Map<string, Set<Subscription>>();
@@ -57,7 +65,7 @@ export class Hub {
     return this.#size;
   }
 
-  /** Adds a subscription. From now on the person's joins are tracked; events are delivered only after `attach`. */
+  /** Adds a subscription and tracks the joins of the person from now on. Events are delivered only after `attach`. */
   register(subscriber: Subscriber): Subscription {
     const subscription = newSubscription(subscriber);
     addTo(this.#byPerson, subscriber.did, subscription);
@@ -91,12 +99,12 @@ export class Hub {
     return this.#byPerson.has(did);
   }
 
-  /** The DIDs of all people with a subscription on this server. */
+  /** Returns the DIDs of all people with a subscription on this server. */
   people(): Iterable<string> {
     return this.#byPerson.keys();
   }
 
-  /** Returns the attached subscriptions of a person, as a copy because a delivery may end one. */
+  /** Returns the attached subscriptions of a person as a copy, because a delivery may end one of them. */
   attachedOf(did: string): Subscription[] {
     return [...(this.#byPerson.get(did) ?? [])].filter(({ attached }) => attached);
   }
@@ -106,7 +114,7 @@ export class Hub {
     deliver(subscription, frame);
   }
 
-  /** Returns each pair of a conversation and a person who listens to it, once. */
+  /** Returns each conversation with each person who listens to it, without duplicates. */
   listenersOf(groupIds: readonly Buffer[]): Listener[] {
     return groupIds.flatMap((groupId) => {
       const dids = new Set(this.#attachedTo(groupId).map(({ subscriber }) => subscriber.did));
@@ -116,7 +124,8 @@ export class Hub {
 
   /** Delivers a batch to the entitled subscribers, in log order, and advances `position`. */
   dispatch(batch: Batch, frameOf: (event: StreamEvent) => Frame): void {
-    // Joiners are entitled to the commit and the other joins before their own, so they are added before any delivery.
+    // Joiners are added before any delivery, because they are entitled to the commit and to other joins that precede
+    // their join.
     for (const event of batch.events) this.#addIfJoined(event);
     for (const event of batch.events) {
       this.#addIfJoined(event);
@@ -133,7 +142,7 @@ export class Hub {
     }
   }
 
-  /** Returns a copy, because a delivery may end a subscription. */
+  /** Returns the attached subscriptions of a conversation as a copy, because a delivery may end one of them. */
   #attachedTo(groupId: Buffer): Subscription[] {
     return [...(this.#byConversation.get(groupId.toString('hex')) ?? [])];
   }

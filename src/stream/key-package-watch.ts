@@ -8,15 +8,16 @@ import { lowKeyPackagesFrame } from './frames.ts';
 import type { Hub, Subscription } from './hub.ts';
 
 /**
- * Notifies the people who are connected to this server of their devices that are low on key packages: when they connect, soon after
- * their packages were claimed on any server, and when a worker requests it. The notices are not stored.
+ * Notifies the people who are connected to this server of their devices that are low on key packages. Checks them when
+ * they connect, soon after their key packages were claimed on any server, and when a worker requests it. The notices
+ * are not stored.
  */
 export interface KeyPackageWatch {
-  /** Counts the available key packages of those of `dids` who are connected to this server, within `pauseMs`. */
+  /** Checks, within `pauseMs`, the available key packages of those `dids` that are connected to this server. */
   checkPeople(dids: Iterable<string>): void;
-  /** Counts the available key packages of all people who are connected to this server. */
+  /** Checks the available key packages of all people who are connected to this server. */
   checkEveryone(): void;
-  /** Packages of these people were claimed on this server: all servers check these people. */
+  /** Makes all servers check these people, because key packages of theirs were claimed on this server. */
   noteClaims(dids: Iterable<string>): void;
   stop(): void;
 }
@@ -27,22 +28,25 @@ export interface KeyPackageWatchDeps {
   readonly clock: Clock;
   readonly hub: Hub;
   readonly codec: CursorCodec;
-  /** Calls `checkPeople` on every server, this one included. */
+  /** Calls `checkPeople` on every server, including this one. */
   readonly broadcastClaims: (dids: readonly string[]) => void;
   readonly onError: (error: unknown) => void;
 }
 
-/** Requests of this time are checked together. */
+/** Requests that arrive within this time are checked together. */
 const pauseMs = 300;
 const peoplePerCheck = 500;
-/** Limited so that a broadcast fits into one NOTIFY. */
+/** Limits a broadcast so that it fits into one NOTIFY. */
 const peoplePerBroadcast = 100;
-/** Claims beyond this number of waiting people are dropped; the worker's next check covers them. */
+/** While this number of people waits, further claims are dropped, because the worker's next check covers them. */
 const peopleWaitingMax = 10_000;
-/** Time until one connection is notified of the same device again, unless packages were published for it in between. */
+/**
+ * Milliseconds before a connection is notified of the same device again, unless the device had enough key packages in
+ * between.
+ */
 const repeatAfterMs = 6 * 3_600_000;
 
-/** When each subscription was last notified of each device. */
+/** The time of the last notice for each subscription and device id. */
 type NoticeTimes = WeakMap<Subscription, Map<string, number>>;
 
 export function createKeyPackageWatch(deps: KeyPackageWatchDeps): KeyPackageWatch {
@@ -110,7 +114,7 @@ async function checkNow(deps: KeyPackageWatchDeps, notified: NoticeTimes, dids: 
   }
 }
 
-/** Whether a notice of the device is due on a connection; if so, notes it as sent. */
+/** Returns whether a notice of the device is due on a connection, and if so records it as sent. */
 function noteIfDue(times: Map<string, number>, { deviceId, isLow }: DeviceKeyPackageCount, nowMs: number): boolean {
   const lastMs = times.get(deviceId);
   if (!isLow) times.delete(deviceId);

@@ -35,8 +35,8 @@ export async function announceDevice(deps: NewDeviceDeps, deviceId: string): Pro
 }
 
 /**
- * Delivers the new devices since `cursor` to a subscriber that resumes, because device events are not in the log. Called after `attach`,
- * so that no later device is missed; a device may be delivered twice.
+ * Delivers the new devices since `cursor` to a subscriber that resumes, because device events are not in the log. Must
+ * be called after `attach`, so that no later device is missed. A device may be delivered twice.
  */
 export async function deliverMissedDevices(
   deps: NewDeviceDeps & { timeBucketSeconds: number },

@@ -8,20 +8,22 @@ import type { StreamSlot, StreamSlots } from './stream-slots.ts';
 import { subscribe } from './subscribe.ts';
 import type { PacedSubscriber, SubscribeDeps } from './subscribe.ts';
 
-/** The account that opens a stream, and the conversation and cursor it wants. */
+/** The account that opens a stream, and the conversation and cursor that it requests. */
 export interface StreamRequest {
   readonly did: string;
   readonly onlyConversationId: string | undefined;
   readonly cursor: string | undefined;
 }
 
-/** A request with the end of the log at the time of the request, and its slot among the account's streams. */
+/**
+ * A request that has passed its checks, with the end of the log at the time of the request and a slot of the account.
+ */
 export interface AdmittedStreamRequest extends StreamRequest {
   readonly now: EventCursor;
   readonly slot: StreamSlot;
 }
 
-/** An open stream, as far as its end is concerned. */
+/** An open stream with the functions that end it. */
 export interface OpenStream {
   readonly transport: 'websocket' | 'sse';
   /** The authenticated account of the stream. */
@@ -57,14 +59,17 @@ export interface StreamDeps extends SubscribeDeps {
 const readyPollMs = 10;
 const readyTimeoutMs = 30_000;
 const replayBacklogSizeBytes = 262_144;
-/** A burst may fill the backlog of a reader that is fast enough; a reader whose backlog stays full for this long is too slow. */
+/**
+ * A reader whose backlog stays full for this long is too slow. A burst of events may fill the backlog for a shorter
+ * time.
+ */
 const fullBacklogMsMax = 300;
-/** Limits the memory of one backlog. It can be large, because subscribers share their frames. */
+/** Limits the size of one backlog. The limit can be large, because subscribers share the memory of their frames. */
 const backlogSizeBytesMax = 33_554_432;
 
 /**
- * Runs the checks that are possible before the stream opens, and reads the start of a stream without a cursor, so that the client gets
- * every event that is written after it sees the stream open.
+ * Runs the checks that are possible before the stream opens, and reads the end of the log. A stream without a cursor
+ * starts there, so that the client gets every event that is written after the stream has opened.
  * @throws AppError TooManyConnections.
  */
 export async function admitStreamRequest(deps: StreamDeps, request: StreamRequest): Promise<AdmittedStreamRequest> {
@@ -78,7 +83,10 @@ export async function admitStreamRequest(deps: StreamDeps, request: StreamReques
   }
 }
 
-/** Serves an open stream until it ends. @returns a function that gives its subscription, undefined until the stream is live. */
+/**
+ * Serves an open stream until it ends.
+ * @returns a function that returns the subscription, or undefined before the stream is live.
+ */
 export function serveStream(
   deps: StreamDeps,
   request: AdmittedStreamRequest,
@@ -113,8 +121,8 @@ export function serveStream(
 }
 
 /**
- * Sends the start of the stream as its first frame, so that a client whose connection closes before the first event has a cursor to
- * resume from. A stream with a cursor of another database starts at the present end of the log.
+ * Sends the start of the stream as its first frame, so that a client whose connection closes before the first event has
+ * a cursor to resume from. A stream with a cursor of another database starts at the current end of the log.
  */
 function startOf(deps: StreamDeps, request: AdmittedStreamRequest, subscriber: PacedSubscriber): EventCursor {
   const given = request.cursor === undefined ? undefined : deps.codec.decode(request.cursor);
@@ -143,7 +151,8 @@ function subscriberOf(deps: StreamDeps, request: StreamRequest, connection: Stre
     onlyConversationId: request.onlyConversationId,
     deliver(frame) {
       if (!connection.isOpen()) return;
-      // `ready` paces the replay, so only live delivery fills the backlog: a reader that far behind has to resume by cursor.
+      // Only live delivery fills the backlog, because `ready` paces the replay. A reader that is too slow has to resume
+      // by cursor.
       if (isTooSlow()) endAsTooSlow();
       else connection.send(frame);
     },

@@ -7,12 +7,12 @@ import type { AdmittedStreamRequest, StreamConnection, StreamDeps, StreamRequest
 
 const keepaliveIntervalMs = 15_000;
 const keepalive = Buffer.from(': keepalive\n\n');
-/** Time in which a peer may read the rest of a stream that has ended. */
+/** Milliseconds in which a peer may read the rest of a stream that has ended. */
 const closeTimeoutMs = 30_000;
 
 /**
- * Runs the checks that are possible before the response starts. The returned function serves the response, whose headers have been sent,
- * until the stream ends.
+ * Runs the checks that are possible before the response starts.
+ * @returns a function that serves the response, whose headers have been sent, until the stream ends.
  * @throws AppError TooManyConnections.
  */
 export async function openResponseStream(

@@ -35,9 +35,10 @@ const replayPageRows = 250;
 const dayMs = 86_400_000;
 
 /**
- * Replays the events after `cursor`, then switches to live delivery without a gap or a repeat: the tail attaches the subscriber at a log
- * position, the events up to it are read from the database, and the later ones are buffered and delivered after the replay.
- * @returns the subscription, or undefined when the connection closed meanwhile.
+ * Replays the events after `cursor`, and then delivers live events without a gap or a repeat. The tail attaches the
+ * subscriber at a log position. Events up to this position are read from the database, and later events are buffered
+ * and delivered after the replay.
+ * @returns the subscription, or undefined if the connection closed during the replay.
  */
 export async function subscribe(
   deps: SubscribeDeps,
@@ -113,7 +114,10 @@ async function replay(
   return true;
 }
 
-/** @returns false when the connection has closed. */
+/**
+ * Delivers the events of the rows that the subscriber may receive.
+ * @returns false when the connection has closed.
+ */
 async function deliverRows(
   deps: SubscribeDeps,
   subscriber: PacedSubscriber,

@@ -13,9 +13,12 @@ import type { Hub, Subscription } from './hub.ts';
 
 /** Reads the event log once for all subscribers of this server. */
 export interface Tail {
-  /** Reads the log now, because an event was written. */
+  /** Makes the tail read the log now, because an event was written. */
   wake(): void;
-  /** Attaches the subscription between two batches. @returns the position after which it gets every event. */
+  /**
+   * Attaches the subscription between two batches.
+   * @returns the position after which the subscription gets every event.
+   */
   attach(subscription: Subscription): Promise<LogPosition>;
   stop(): Promise<void>;
 }
@@ -30,12 +33,17 @@ export interface TailDeps {
 }
 
 const batchRowsMax = 1_000;
-/** Least time between two reads of the log, so that many events are read as one batch. */
+/** Milliseconds between two reads of the log, so that many events are read as one batch. */
 const pauseMs = 3;
-/** Number of quick reads after a notification, because older transactions may delay the events, before the slow poll resumes. */
+/**
+ * Number of quick reads after a notification. One read is not enough, because older transactions may delay the events.
+ */
 const quickReadsMax = 15;
 const slowPollMs = 500;
-/** Poll interval while open transactions delay events: a rollback sends no notification. Writers' locks are read at most this often. */
+/**
+ * Poll interval while open transactions delay events, because a rollback sends no notification. The locks of writers
+ * are read at most this often.
+ */
 const delayedPollMs = 25;
 const errorPauseMs = 250;
 
@@ -44,7 +52,7 @@ interface PendingAttach {
   readonly resolve: (position: LogPosition) => void;
 }
 
-/** Starts reading at the present end of the log. */
+/** Starts a tail that reads from the current end of the log. */
 export function startTail(deps: TailDeps): Tail {
   let isStopping = false;
   let endRest = (): void => undefined;
@@ -106,15 +114,18 @@ export function startTail(deps: TailDeps): Tail {
   };
 }
 
-/** `found`: the read returned events. `isHeld`: positions were taken that have no visible event yet. */
+/**
+ * The result of one read of the log. `found` means that it returned events, and `isHeld` means that a taken position
+ * has no visible event yet.
+ */
 interface ReadResult {
   readonly found: boolean;
   readonly isHeld: boolean;
 }
 
 /**
- * Decides which reads also check whether a gap in the positions will stay empty. That check reads locks, so the first read after new
- * events leaves it out, and it runs at most every `delayedPollMs`.
+ * Decides which reads also check whether a gap in the positions will stay empty. The check reads locks, so it runs at
+ * most once per `delayedPollMs`, and not in the first read after new events.
  */
 function gapsOf(clock: Clock): { readonly isHeld: boolean; next(): 'pass' | 'await'; note(result: ReadResult): void } {
   let isHeld = false;
@@ -135,8 +146,9 @@ function gapsOf(clock: Clock): { readonly isHeld: boolean; next(): 'pass' | 'awa
 }
 
 /**
- * Reads and dispatches one batch. Subscriptions are attached after the rows are read and before the next await, so a subscription
- * attached at `hub.position` gets exactly the rows after it. Joins and leaves take effect in log order.
+ * Reads and dispatches one batch, in which joins and leaves take effect in log order. Subscriptions are attached after
+ * the rows are read and before the next await, so that a subscription attached at `hub.position` gets exactly the rows
+ * after this position.
  */
 async function readBatch(deps: TailDeps, gaps: 'pass' | 'await', attachPending: () => void): Promise<ReadResult> {
   const { hub } = deps;
@@ -157,13 +169,13 @@ async function readBatch(deps: TailDeps, gaps: 'pass' | 'await', attachPending: 
     openEvents({ sql: deps.database.sql, privacy: deps.privacy }, wanted),
     readEntitlements({ db: deps.database.db, privacy: deps.privacy }, [...hub.listenersOf(groupIds), ...joiners]),
   ]);
-  // Rows whose messages did not fit into the batch are read again with the next one.
+  // Rows whose messages did not fit into the batch are read again with the next batch.
   const upTo = openedRows < wanted.length ? required(wanted[openedRows - 1], 'an opened row') : last;
   hub.dispatch({ events, entitlements, upTo }, (event) => eventFrame(deps.codec, event));
   return { found: true, isHeld };
 }
 
-/** The subscribers of this server who join a conversation in these rows. */
+/** Returns the subscribers of this server who join a conversation in these rows. */
 function listenersAmongJoiners(deps: TailDeps, rows: readonly EventRow[]): Listener[] {
   return rows.flatMap((row) => {
     const did = row.kind === eventKinds.joined ? personOf(deps.privacy, row) : undefined;

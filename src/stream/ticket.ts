@@ -5,16 +5,19 @@ import type { Clock } from '#platform/clock.ts';
 import { AppError } from '#platform/errors.ts';
 import { newSecret } from '#platform/ids.ts';
 
-/** A ticket opens one subscription within 30 seconds of its issue. */
+/** The right to open one subscription within 30 seconds after the ticket was issued. */
 export interface Ticket {
   readonly caller: Caller;
-  /** The only conversation whose events are delivered; undefined for all conversations of the caller. */
+  /** The only conversation whose events are delivered, or undefined for all conversations of the caller. */
   readonly conversationId: string | undefined;
 }
 
 export interface Tickets {
   issue(ticket: Ticket): Promise<{ text: string; expiresAt: Date }>;
-  /** @throws AppError BadTicket when this service did not issue the ticket, or it has expired or was used before. */
+  /**
+   * Returns the ticket of `text` and records its use.
+   * @throws AppError BadTicket when this service did not issue the ticket, or it has expired or was used before.
+   */
   redeem(text: string | undefined): Promise<Ticket>;
 }
 
@@ -26,7 +29,7 @@ export interface TicketClaims {
 
 /** The record of used tickets, which all servers share. */
 export interface TicketUses {
-  /** Records the use and returns true the first time. */
+  /** Records the use of a ticket, and returns true if it is the first use. */
   firstUse(ticketId: string, ticket: TicketClaims): Promise<boolean>;
 }
 

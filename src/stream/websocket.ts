@@ -24,7 +24,8 @@ const typingFramesPerSecondMax = 5;
 const nsid = 'blue.catbird.mls.subscribeConvoEvents';
 
 /**
- * Runs the checks that are possible before the socket opens. The returned function serves the socket until it closes.
+ * Runs the checks that are possible before the socket opens.
+ * @returns a function that serves the socket until it closes.
  * @throws AppError TooManyConnections.
  */
 export async function openSocketStream(deps: SocketDeps, request: StreamRequest): Promise<(socket: WebSocket) => void> {
@@ -75,7 +76,7 @@ async function pingUntilClosed(deps: SocketDeps, socket: WebSocket, signal: Abor
 
 type MessageListener = (data: Buffer | ArrayBuffer | Buffer[], isBinary: boolean) => void;
 
-/** Handles typing frames from members and ignores every other frame of a client. */
+/** Returns a listener that handles typing frames from members and ignores every other frame of a client. */
 function typingReader(
   deps: SocketDeps,
   request: StreamRequest,

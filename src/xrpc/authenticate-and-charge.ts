@@ -8,8 +8,8 @@ import { rateLimitExceeded } from './response/rate-limit.ts';
 import type { XrpcRequest } from './xrpc-request.ts';
 
 /**
- * Errors of forged and guessed tokens. A token that is missing, expired, used twice or impossible to check now is not counted, because
- * honest clients send those too.
+ * Errors of forged and guessed tokens, which count as failed authentications. Tokens that are missing, expired, used
+ * twice or impossible to check now are not counted, because honest clients send them too.
  */
 const countedFailures: ReadonlySet<string> = new Set([
   'BadJwt',
@@ -23,7 +23,7 @@ const countedFailures: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Charges the client address before anything of the request is parsed.
+ * Charges the client address before any part of the request is parsed.
  * @throws AppError UnknownAddress, AddressRefused, RateLimitExceeded.
  */
 export async function chargeClientAddress(addressLimiter: ClientAddressLimiter, request: XrpcRequest): Promise<void> {
@@ -43,8 +43,8 @@ export async function chargeClientAddress(addressLimiter: ClientAddressLimiter, 
 }
 
 /**
- * Runs `verify`, which identifies the caller, and refunds the charge of the client address when it succeeds; a forged or guessed
- * token is counted as a failed authentication.
+ * Identifies the caller with `verify`, and then refunds the charge of the client address. A forged or guessed token is
+ * counted as a failed authentication.
  * @throws what `verify` throws, or AppError RateLimitExceeded when the address has too many failed authentications.
  */
 export async function authenticate<Identity>(
@@ -65,7 +65,10 @@ export async function authenticate<Identity>(
   }
 }
 
-/** Charges the account `did` one request of `quota`. @throws AppError RateLimitExceeded. */
+/**
+ * Charges one request of `quota` to the account `did`.
+ * @throws AppError RateLimitExceeded.
+ */
 export async function chargeAccount(
   charger: QuotaCharger,
   request: XrpcRequest,
@@ -74,7 +77,10 @@ export async function chargeAccount(
   noteCharge(request, await charger.takeCaller(did, quota));
 }
 
-/** @throws AppError RateLimitExceeded when `decision` refuses. */
+/**
+ * Stores `decision` for the response headers.
+ * @throws AppError RateLimitExceeded when `decision` refuses the request.
+ */
 function noteCharge(request: XrpcRequest, decision: Decision): void {
   request.decision = decision;
   if (!decision.allowed) throw rateLimitExceeded(decision);

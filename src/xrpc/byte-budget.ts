@@ -6,24 +6,27 @@ import type { QuotaCharger } from '#quota/table/charge.ts';
 import type { Decision } from '#quota/table/decision.ts';
 import { rateLimitExceeded } from './response/rate-limit.ts';
 
-/** One call that writes to a conversation. */
+/** The properties of a call that writes to a conversation. */
 export interface ConversationWrite {
   readonly conversationId: string;
   /** All bytes that the call stores or forwards. */
   readonly sizeBytes: number;
-  /** `joiner`: a non-member may become a member by this call. */
+  /** `joiner` means that a non-member may become a member by this call. */
   readonly by: 'member' | 'joiner';
 }
 
 /** Limits the bytes that an account and a conversation may write in a minute. */
 export interface ByteBudget {
-  /** Charges the account of the caller. @throws AppError RateLimitExceeded. */
+  /**
+   * Charges the account of the caller.
+   * @throws AppError RateLimitExceeded.
+   */
   takeOwn(caller: Caller, sizeBytes: number): Promise<void>;
   /**
-   * Charges the account, runs `write`, and then charges the conversation. The conversation is charged last, so that a non-member
-   * cannot use up its budget.
-   * @throws AppError RateLimitExceeded when the account has no budget left, and to members when the conversation has none; a
-   *   non-member gets ConvoNotFound or NotMember in both states of the conversation.
+   * Charges the account, runs `write`, and then charges the conversation. The conversation is charged last, so that a
+   * non-member cannot use up its budget.
+   * @throws AppError RateLimitExceeded when the account has no budget left, or when the conversation has none and the
+   * caller is a member. A non-member gets ConvoNotFound or NotMember whether or not the conversation has budget left.
    */
   within<Result>(caller: Caller, call: ConversationWrite, write: () => Promise<Result>): Promise<Result>;
 }
@@ -46,7 +49,7 @@ export function createByteBudget(
       if (sizeBytes === 0) return write();
       const groupId = parseConversationId(call.conversationId);
       const conversation = quota.nameOf('conversationBytes', formatConversationId(groupId));
-      // In parallel, because a shared store then needs one round trip for both.
+      // Both quotas are read in parallel, because a shared store then needs only one round trip.
       const [own, room] = await Promise.all([
         quota.take('callerBytes', caller.did, kibOf(sizeBytes)),
         quota.peek('conversationBytes', conversation, kibOf(sizeBytes)),
@@ -69,8 +72,8 @@ function kibOf(sizeBytes: number): number {
 }
 
 /**
- * Whether the caller is a member, and so may learn that the conversation has no budget left. False for a joiner, whom the call itself
- * checks.
+ * Returns whether the caller is a member, who may learn that the conversation has no budget left. Returns false for a
+ * joiner, because the call checks joiners.
  * @throws AppError ConvoNotFound, NotMember.
  */
 async function isMember(

@@ -27,9 +27,11 @@ type OutputOf<Lexicon extends Query | Procedure> =
     : undefined;
 
 interface Declaration<Lexicon> {
-  /** `main` of the generated module: the method's name, parameters, bodies and error names. */
+  /**
+   * The `main` export of the generated module, which has the name, parameters, bodies and error names of the method.
+   */
   readonly lexicon: Lexicon;
-  /** The quota that an account pays for each call. */
+  /** The quota that the account is charged for each call. */
   readonly quota: CallerQuotaName;
 }
 
@@ -43,7 +45,7 @@ export interface QueryDeclaration<Lexicon extends Query> extends Declaration<Lex
 
 export interface ProcedureDeclaration<Lexicon extends Procedure> extends Declaration<Lexicon> {
   readonly auth: 'service-token';
-  /** Largest body; default `limits.smallBodySizeBytesMax`. */
+  /** Largest body in bytes, by default `limits.smallBodySizeBytesMax`. */
   readonly bodySizeBytesMax?: number;
   readonly handler: (request: {
     readonly caller: Caller;
@@ -57,9 +59,15 @@ export interface SubscriptionDeclaration<
   Identity extends { readonly caller: Caller },
 > extends Declaration<Lexicon> {
   readonly auth: 'ticket';
-  /** Identifies the caller, before the account is charged. @throws AppError to refuse the request. */
+  /**
+   * Identifies the caller before the account is charged.
+   * @throws AppError to refuse the request.
+   */
   readonly authenticate: (request: { readonly params: ParamsOf<Lexicon> }) => Promise<Identity>;
-  /** Checks the request, and returns what serves the WebSocket once it is open. @throws AppError to refuse the request. */
+  /**
+   * Checks the request, and returns the function that serves the open WebSocket.
+   * @throws AppError to refuse the request.
+   */
   readonly open: (request: {
     readonly identity: Identity;
     readonly params: ParamsOf<Lexicon>;
@@ -68,7 +76,10 @@ export interface SubscriptionDeclaration<
 
 export interface EventStreamDeclaration<Lexicon extends Query> extends Declaration<Lexicon> {
   readonly auth: 'service-token';
-  /** Checks the request, and returns what writes the events and ends the response. @throws AppError to refuse the request. */
+  /**
+   * Checks the request, and returns the function that writes the events and ends the response.
+   * @throws AppError to refuse the request.
+   */
   readonly open: (request: {
     readonly caller: Caller;
     readonly params: ParamsOf<Lexicon>;
@@ -77,10 +88,10 @@ export interface EventStreamDeclaration<Lexicon extends Query> extends Declarati
   }) => Promise<ServeEventStream>;
 }
 
-/** Writes events to a response whose head is sent. */
+/** Writes events to a response whose headers have been sent. */
 export type ServeEventStream = (response: ServerResponse) => void;
 
-/** Serves an open WebSocket; has to add its listeners before it returns. */
+/** Serves an open WebSocket. Must add its listeners before it returns. */
 export type ServeWebSocket = (socket: WebSocket) => void;
 
 /** One method of the API. The types of its lexicon are hidden, so that all endpoints fit one map. */
@@ -97,7 +108,10 @@ export interface MethodEndpoint extends EndpointFacts {
   readonly kind: 'query' | 'procedure';
   readonly auth: 'service-token';
   readonly bodySizeBytesMax: number;
-  /** Checks the input, runs the handler and checks its output. @returns the output as JSON text. */
+  /**
+   * Checks the input, runs the handler and checks its output.
+   * @returns the output as JSON text.
+   */
   readonly call: (request: MethodRequest) => Promise<string>;
 }
 
@@ -125,7 +139,7 @@ export interface Authenticated {
 export interface MethodRequest {
   readonly caller: Caller;
   readonly search: URLSearchParams;
-  /** Reads and parses the body when called. */
+  /** Reads and parses the body. */
   readonly readBody: () => Promise<unknown>;
 }
 
@@ -155,7 +169,7 @@ export function procedure<const Lexicon extends Procedure>(declaration: Procedur
     async call({ caller, search, readBody }) {
       const params: ParamsOf<Lexicon> = parseParams(lexicon.parameters, search);
       const { schema } = lexicon.input;
-      // TypeScript cannot resolve the conditional type here: InputOf is the output of the schema, or undefined without one.
+      // The cast is needed because TypeScript cannot resolve the conditional type InputOf here.
       const input = (schema === undefined ? undefined : parseInput(schema, await readBody())) as InputOf<Lexicon>;
       return checkedJson(lexicon, await handler({ caller, params, input }));
     },
@@ -200,7 +214,10 @@ function facts(declaration: Declaration<Query | Procedure | Subscription>): Endp
   return { nsid: lexicon.nsid, quota, errors: new Set(lexicon.errors) };
 }
 
-/** @throws InvariantError when the handler's output does not fit its lexicon. */
+/**
+ * Encodes the output of a handler as JSON text.
+ * @throws InvariantError when the output does not fit the lexicon.
+ */
 function checkedJson(lexicon: Query | Procedure, output: unknown): string {
   const { schema } = lexicon.output;
   if (schema !== undefined && !schema.safeValidate(output).success)

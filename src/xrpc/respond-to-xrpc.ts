@@ -19,15 +19,15 @@ import type { XrpcExchange, XrpcRequest } from './xrpc-request.ts';
 export interface XrpcDeps extends CallDeps {
   readonly endpoints: readonly Endpoint[];
   readonly logger: Logger;
-  /** Ends the waits of each request for the database; without it they have no common end. */
+  /** Ends the database waits of each request at a common deadline. If undefined, the waits have no common deadline. */
   readonly deadline?: RequestDeadlines;
   /** Called once for each response. */
   readonly observe?: (observation: RequestObservation) => void;
 }
 
-/** Facts about one response for metrics; every text is from a closed list. */
+/** Facts about one response for metrics. Every text is from a closed list. */
 export interface RequestObservation {
-  /** NSID of a served method, or `unknown`. */
+  /** NSID of a method that the service has, or `unknown`. */
   readonly method: string;
   readonly status: number;
   /** Error name, or `none`. */
@@ -41,8 +41,8 @@ export interface RequestObservation {
 export type RespondToXrpc = (exchange: XrpcExchange) => Promise<HttpResponse | undefined>;
 
 /**
- * Serves `endpoints`. Every request takes the same steps: admission limit, client address quota, authentication, account quota,
- * lexicon of the input, handler, lexicon of the output.
+ * Creates a function that serves `endpoints`. Every request takes these steps in order: admission limit, client address
+ * quota, authentication, account quota, check of the input, handler, check of the output.
  * @throws InvariantError when an endpoint lacks its lexicon, auth or quota, or two have the same name.
  */
 export function createXrpcResponder(deps: XrpcDeps): RespondToXrpc {

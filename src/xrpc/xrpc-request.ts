@@ -6,19 +6,19 @@ import type { AddressCharge } from '#quota/client-address/client-address-limiter
 import type { Endpoint } from './endpoint.ts';
 import type { OpenWebSocket } from './websocket-upgrade.ts';
 
-/** An exchange below `/xrpc/`. */
+/** An HTTP exchange whose path is below `/xrpc/`. */
 export interface XrpcExchange extends Exchange {
-  /** Completes the handshake of a request that leaves HTTP; undefined for every other request. */
+  /** Completes the WebSocket handshake, or undefined for a request that does not start one. */
   readonly openWebSocket?: OpenWebSocket;
 }
 
-/** One request, and what each step learns about it for the steps after it and for the response. */
+/** A request with the facts that each step adds for later steps and for the response. */
 export interface XrpcRequest extends XrpcExchange {
   readonly requestId: string;
   /** The method that the request names, whether or not it exists. */
   readonly nsid: string;
   readonly search: URLSearchParams;
-  /** The charge of the client address; undefined until `chargeClientAddress` has run. */
+  /** The charge of the client address, or undefined until `chargeClientAddress` has run. */
   addressCharge: AddressCharge | undefined;
   /** The last charge of a quota, for the rate limit headers. */
   decision: Decision | undefined;
@@ -28,7 +28,7 @@ export interface XrpcRequest extends XrpcExchange {
 const prefix = '/xrpc/';
 const healthPath = '/xrpc/_health';
 
-/** Whether a request belongs to the API: every path from `/xrpc` on, except the health check. */
+/** Returns whether a request belongs to the API, which has all paths from `/xrpc` on except the health check. */
 export function isXrpc({ method, url = '' }: Pick<IncomingMessage, 'method' | 'url'>): boolean {
   if (!url.startsWith('/xrpc')) return false;
   const path = pathOf(url);

@@ -1,20 +1,20 @@
 import { InvariantError } from '#platform/errors.ts';
 
-/** The settings of one account. Times are rounded down to the time bucket. */
+/** A person's settings, which the account stores sealed. Times are rounded down to the time bucket. */
 export interface AccountSettings {
   /** The person's choice about MLS chats and its time; undefined before the first choice. */
   readonly optIn: { readonly choice: 'in' | 'out'; readonly sinceMs: number } | undefined;
-  /** Stored for clients; the service does not use it. */
+  /** Stored for clients. The service does not use this setting. */
   readonly allowFollowersBypass: boolean;
-  /** Stored for clients; the service does not use it. */
+  /** Stored for clients. The service does not use this setting. */
   readonly allowFollowingBypass: boolean;
   /** Days until a chat request to this person expires. */
   readonly autoExpireDays: number;
-  /** Chat requests that this person has sent on one day (days since 1970 in UTC). */
+  /** How many chat requests the person sent on the day `day` (days since 1970 in UTC). */
   readonly chatRequestsSent: { readonly day: number; readonly count: number };
 }
 
-/** The lexicon's defaults. */
+/** The settings of a person who has changed none, as the lexicon defines them. */
 export const defaultAccountSettings: AccountSettings = {
   optIn: undefined,
   allowFollowersBypass: true,
@@ -26,7 +26,7 @@ export const defaultAccountSettings: AccountSettings = {
 const blockSizeBytes = 512;
 
 /**
- * Encodes settings as 512 bytes, always, so that the size of the sealed value shows nothing.
+ * Encodes settings in exactly 512 bytes, so that the size of the sealed value shows nothing.
  * @throws InvariantError when the settings do not fit.
  */
 export function encodeAccountSettings(settings: AccountSettings): Buffer {
@@ -38,7 +38,10 @@ export function encodeAccountSettings(settings: AccountSettings): Buffer {
   return bytes;
 }
 
-/** Undoes `encodeAccountSettings`. A field that an older version did not write gets its default. */
+/**
+ * Decodes bytes that `encodeAccountSettings` returned. A field that an older version did not write gets the default
+ * value.
+ */
 export function decodeAccountSettings(bytes: Buffer): AccountSettings {
   const text = bytes.subarray(2, 2 + bytes.readUInt16BE()).toString('utf8');
   return { ...defaultAccountSettings, ...(JSON.parse(text) as Partial<AccountSettings>) };

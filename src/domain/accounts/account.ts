@@ -3,7 +3,7 @@ import { decodeAccountSettings, defaultAccountSettings, encodeAccountSettings } 
 import type { AccountSettings } from './account-settings.ts';
 import { encodeConversationList } from './conversation-list.ts';
 
-/** The pseudonym of a person's account; no other table contains it. */
+/** Computes the pseudonym of a person's account. No table except `accounts` contains it. */
 export function accountPseudonym(privacy: Privacy, did: string): Buffer {
   return privacy.pseudonym('account', [], did);
 }
@@ -15,7 +15,7 @@ export interface NewAccount {
   readonly sealedSettings: Buffer;
 }
 
-/** A new row with an empty conversation list and default settings. */
+/** Creates the values of a new account with an empty conversation list and default settings. */
 export function newAccount(privacy: Privacy, did: string): NewAccount {
   const account = accountPseudonym(privacy, did);
   return {
@@ -30,7 +30,7 @@ export function sealSettings(privacy: Privacy, account: Buffer, settings: Accoun
   return privacy.seal('account-settings', [account], encodeAccountSettings(settings));
 }
 
-/** Unseals the settings of a row; a row without settings has the defaults. */
+/** Unseals the settings of an account. A row without settings has the default settings. */
 export function openSettings(
   privacy: Privacy,
   row: { readonly account: Buffer; readonly sealedSettings: Buffer | null },

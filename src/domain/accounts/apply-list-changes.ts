@@ -17,24 +17,24 @@ import {
 import type { ListChange } from './store.ts';
 
 const changesPerBatchMax = 512;
-/** Changes of one conversation per batch; the changes of a larger group take several batches. */
+/** Maximum number of changes of one conversation in a batch. A larger group takes several batches. */
 const changesPerConversationMax = 32;
 /**
- * Each changed member of one conversation is hidden among 64 rewritten accounts, if that many exist: a guess which
- * account is in the conversation is right about once in 64 times.
+ * Number of accounts that are rewritten for each changed member of a conversation. A guess which of them is in the
+ * conversation is then right about once in 64 times, if that many accounts exist.
  */
 const accountsPerChange = 64;
 const accountsPerBatchMin = 128;
-/** An arbitrary advisory lock number, the same on every server: one server at a time applies list changes. */
+/**
+ * Number of the advisory lock that lets only one server at a time apply list changes. It is arbitrary, but the same on
+ * every server.
+ */
 const listChangesLock = 4_018_001;
 
 /**
- * Writes changed memberships into the lists of accounts. Random other accounts are sealed again in the same batch with
- * their contents unchanged, to hide the real ones. Missing accounts are created.
- * Correct with many servers: membership states are read by a statement after the locks on the accounts (taken in
- * pseudonym order), so the last writer of a list has read the latest states. The changes are deleted in a later
- * transaction; after a crash in between, the next batch writes the same values again.
- * @returns how many changes were applied; 0 also while another server applies some.
+ * Writes changed memberships into the conversation lists of accounts, and creates missing accounts. Random other
+ * accounts are sealed again in the same batch with unchanged contents, to hide which lists changed.
+ * @returns how many changes were applied; 0 also while another server applies changes.
  */
 export async function applyListChanges(deps: { readonly db: Db; readonly privacy: Privacy }): Promise<number> {
   const changes = await selectListChanges(deps.db, changesPerBatchMax, changesPerConversationMax);
@@ -47,6 +47,8 @@ export async function applyListChanges(deps: { readonly db: Db; readonly privacy
     return true;
   });
   if (!isApplied) return 0;
+  // The changes are deleted in a later transaction, so that after a crash in between the next batch writes the same
+  // values again.
   await deleteListChanges(
     deps.db,
     changes.map(({ changeId }) => changeId),
@@ -65,6 +67,7 @@ async function writeLists(privacy: Privacy, tx: Tx, changes: readonly ListChange
   const real = [...new Set(people.values())].map((did) => accountPseudonym(privacy, did));
   const others = await selectRandomAccounts(tx, batchSize(changes));
   const rows = await lockAccounts(tx, distinct([...real, ...others]));
+  // The states are read after the accounts are locked, so that the last writer of a list has read the latest states.
   const edits = await readEdits(privacy, tx, { changes, people });
   const written = rows.map(({ account, sealedList }) => {
     let list = decodeConversationList(privacy.unseal('account-list', [account], sealedList));
@@ -79,7 +82,8 @@ async function writeLists(privacy: Privacy, tx: Tx, changes: readonly ListChange
 }
 
 /**
- * How many random accounts hide a batch: 64 for each member of the conversation with the most changes, at least 128.
+ * Computes how many random accounts are rewritten with a batch, which is 64 for each changed member of the conversation
+ * with the most changes, and at least 128.
  */
 function batchSize(changes: readonly ListChange[]): number {
   const counts = new Map<string, number>();
@@ -90,7 +94,7 @@ function batchSize(changes: readonly ListChange[]): number {
   return Math.max(accountsPerBatchMin, accountsPerChange * Math.max(...counts.values()));
 }
 
-/** The DIDs of changed members, by `members.member` in hex. */
+/** Reads the DIDs of changed members. @returns the DIDs by `members.member` in hex. */
 async function readPeople(
   privacy: Privacy,
   tx: Tx,
@@ -105,7 +109,7 @@ async function readPeople(
   );
 }
 
-/** The current state of the changed memberships, by account in hex. */
+/** Reads the current state of the changed memberships. @returns the states by account pseudonym in hex. */
 async function readEdits(
   privacy: Privacy,
   tx: Tx,

@@ -6,7 +6,7 @@ import type { AccountSettings } from './account-settings.ts';
 import { insertMissingAccounts, lockSettings, updateSettings } from './store.ts';
 
 /**
- * Changes a person's settings under a row lock; creates the row if it is missing. If `change` throws, nothing is
+ * Changes a person's settings under a row lock, and creates the row if it is missing. If `change` throws, nothing is
  * changed.
  * @returns the settings after the change.
  */

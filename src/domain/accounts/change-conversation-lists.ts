@@ -9,11 +9,10 @@ import { readConversationList } from './read-conversation-list.ts';
 import { insertListChanges, selectLongLists } from './store.ts';
 
 /**
- * Records in the transaction of a membership change that the conversation lists of these people have changed. The
- * transaction does not write or lock their accounts, because one transaction for both would link them to the
- * conversation; `applyListChanges` updates the lists later.
- * @throws AppError TooManyConversations when a person who joins is in the maximum number of conversations. Concurrent
- * changes do not see each other, so a list can exceed the maximum by a few.
+ * Records that the conversation lists of these people have changed, for `applyListChanges` to update them later. The
+ * transaction of a membership change does not write or lock accounts, because that would link them to the conversation.
+ * @throws AppError TooManyConversations when a person who joins already has the maximum number of conversations.
+ *   Concurrent changes can exceed the maximum by a few.
  */
 export async function changeConversationLists(
   deps: { privacy: Privacy },
@@ -28,8 +27,8 @@ export async function changeConversationLists(
 }
 
 /**
- * Reads only lists with more than half of the allowed conversations: the pending changes of the others fit into the
- * other half.
+ * Refuses the change if a person's list is full. A list that is at most half full is not read, because the pending
+ * changes fit into its other half.
  */
 async function refuseFullLists(
   deps: { privacy: Privacy },

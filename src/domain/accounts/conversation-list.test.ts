@@ -15,8 +15,8 @@ test('decoding returns the encoded list, and its size shows only a power of two'
   expect([...sizes.values()]).toEqual([5, 2, 1, 1, 1, 1]);
 });
 
-// `changeConversationLists` refuses more conversations on a full list; concurrent changes may exceed the limit by a
-// few.
+// `changeConversationLists` refuses a change of a full list, but concurrent changes may exceed the limit by a few
+// conversations.
 test('a list above the limit keeps all of its conversations', () => {
   const groupIds = Array.from({ length: limits.conversationsPerAccountMax + 3 }, () => newSecret(16));
   expect(decodeConversationList(encodeConversationList(groupIds))).toEqual(groupIds);

@@ -4,12 +4,12 @@ import { limits } from '#platform/limits.ts';
 const groupIdSizeBytesMax = limits.groupIdHexLengthMax / 2;
 const slotSizeBytes = groupIdSizeBytesMax + 1;
 const slotsMin = 16;
-/** Bytes that sealing adds. */
+/** Bytes that sealing adds to a value. */
 const sealSizeBytes = 30;
 
 /**
- * Encodes a person's conversations as a count and slots of one length, padded to a power of two of slots, so that the
- * size of the sealed value does not show the number of conversations.
+ * Encodes a person's conversations as a count and slots of one length. The number of slots is rounded up to a power of
+ * two, so that the size of the sealed value does not show the number of conversations.
  */
 export function encodeConversationList(groupIds: readonly Buffer[]): Buffer {
   const bytes = Buffer.alloc(listSizeBytes(groupIds.length));
@@ -28,13 +28,16 @@ function listSizeBytes(count: number): number {
   return 2 + slots * slotSizeBytes;
 }
 
-/** The size in bytes of a sealed list of `count` conversations; a longer list is never smaller. */
+/**
+ * Computes the size in bytes of a sealed list of `count` conversations. A list with more conversations is never
+ * smaller.
+ */
 export function sealedListSizeBytes(count: number): number {
   return listSizeBytes(count) + sealSizeBytes;
 }
 
 /**
- * Undoes `encodeConversationList`.
+ * Decodes bytes that `encodeConversationList` returned.
  * @throws InvariantError when the bytes are shorter than their count requires.
  */
 export function decodeConversationList(bytes: Buffer): Buffer[] {

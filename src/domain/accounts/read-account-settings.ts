@@ -4,7 +4,7 @@ import { accountPseudonym, openSettings } from './account.ts';
 import type { AccountSettings } from './account-settings.ts';
 import { selectSettings } from './store.ts';
 
-/** The settings by DID, of those among `dids` that have an account here. */
+/** Reads the settings of the people in `dids` who have an account on this service. @returns the settings by DID. */
 export async function readAccountSettings(
   deps: { db: Db; privacy: Privacy },
   dids: readonly string[],

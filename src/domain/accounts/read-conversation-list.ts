@@ -7,9 +7,8 @@ import { decodeConversationList } from './conversation-list.ts';
 import { selectListAndChanges } from './store.ts';
 
 /**
- * Group ids of the conversations that the person is an active member of: the list in their account, corrected by the
- * changes that are not applied yet. It checks the pending changes of all people, because a change names no person;
- * `applyListChanges` keeps their number small.
+ * Reads the group ids of the conversations in which the person is an active member. The stored list is corrected by the
+ * pending changes, all of which must be checked because a change does not name its person.
  */
 export async function readConversationList(deps: { privacy: Privacy; db: Db }, did: string): Promise<Buffer[]> {
   const { privacy, db } = deps;

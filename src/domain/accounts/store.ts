@@ -8,16 +8,16 @@ export interface AccountRow {
   readonly sealedList: Buffer;
 }
 
-/** A changed membership that the person's list does not contain yet. */
+/** A change of membership that the person's conversation list does not contain yet. */
 export interface ListChange {
   readonly groupId: Buffer;
-  /** The pseudonym in `members`. */
+  /** The member's pseudonym in the table `members`. */
   readonly member: Buffer;
 }
 
 /**
- * The list of an account and the pending changes of all people, from one snapshot: a change is deleted only after the
- * lists contain it, so one statement sees each change in at least one of both.
+ * Selects the list of an account and the pending changes of all people. One statement reads both, so that it cannot
+ * miss a change that is moved into the list in the meantime.
  */
 export async function selectListAndChanges(
   db: Db,
@@ -40,7 +40,7 @@ export async function insertListChanges(tx: Tx, groupId: Buffer, members: readon
   );
 }
 
-/** Those of `accounts` whose sealed list is longer than `sizeBytes`. */
+/** Selects the accounts whose sealed list is longer than `sizeBytes`. */
 export async function selectLongLists(db: Db, accounts: readonly Buffer[], sizeBytes: number): Promise<Buffer[]> {
   const { rows } = await sql<{ account: Buffer }>`
     SELECT account FROM accounts
@@ -50,7 +50,10 @@ export async function selectLongLists(db: Db, accounts: readonly Buffer[], sizeB
   return rows.map(({ account }) => account);
 }
 
-/** Random pending changes, at most `perConversationMax` of one conversation. */
+/**
+ * Selects pending changes, at most `max` in total and at most `perConversationMax` of each conversation, which are
+ * chosen at random.
+ */
 export async function selectListChanges(
   db: Db,
   max: number,
@@ -69,12 +72,12 @@ export async function deleteListChanges(db: Db, changeIds: readonly string[]): P
   );
 }
 
-/** More than the number of rows of `accounts` that fit on a page. */
+/** Greater than the number of `accounts` rows that fit on one page. */
 const slotsPerPage = 32;
 
 /**
- * About `count` random accounts, each equally likely: the query draws slots on pages and skips empty ones. Drawing a
- * random pseudonym and taking the next row would prefer rows after a wide gap, and so make them distinguishable.
+ * Selects about `count` random accounts, each with the same probability, by drawing random row positions. Drawing a
+ * random pseudonym and taking the next row would prefer rows after a wide gap and make them distinguishable.
  */
 export async function selectRandomAccounts(db: Db, count: number): Promise<Buffer[]> {
   const { rows } = await sql<{ account: Buffer }>`
@@ -87,7 +90,7 @@ export async function selectRandomAccounts(db: Db, count: number): Promise<Buffe
   return rows.map(({ account }) => account);
 }
 
-/** Adds the missing rows; the order by pseudonym prevents deadlocks between two transactions. */
+/** Inserts the rows that are missing, in the order of pseudonyms to prevent deadlocks between two transactions. */
 export async function insertMissingAccounts(db: Db, keyId: number, rows: readonly NewAccount[]): Promise<void> {
   await sql`
     INSERT INTO accounts (account, key_id, sealed_did, sealed_list, sealed_settings)
@@ -98,7 +101,7 @@ export async function insertMissingAccounts(db: Db, keyId: number, rows: readonl
     ORDER BY i.account ON CONFLICT (account) DO NOTHING`.execute(db);
 }
 
-/** Locks in pseudonym order, to prevent deadlocks. */
+/** Locks accounts in the order of their pseudonyms to prevent deadlocks. */
 export async function lockAccounts(tx: Tx, accounts: readonly Buffer[]): Promise<AccountRow[]> {
   return tx
     .selectFrom('accounts')

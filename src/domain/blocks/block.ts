@@ -1,7 +1,7 @@
 import { blockUri } from '#identity/block-records/fetch-block-records.ts';
 import type { BlockRecord } from '#identity/block-records/fetch-block-records.ts';
 
-/** A block of one person by another, as the blocker publishes it. */
+/** A block of one person by another, as published in the blocker's repository. */
 export interface BlockRelationship {
   readonly blockerDid: string;
   readonly blockedDid: string;

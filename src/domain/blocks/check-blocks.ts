@@ -12,8 +12,8 @@ export interface CheckedBlocks {
 }
 
 /**
- * Blocks between the caller and `dids`, in both directions, without blocks among the others. A person whose PDS does
- * not respond counts as blocking no one; the caller's own blocks are read again.
+ * Lists the blocks between the caller and each person in `dids`, in both directions. The caller's blocks are read
+ * again, and a person whose PDS does not respond counts as blocking no one.
  * @throws AppError BlueskyServiceUnavailable when the caller's own PDS cannot be read.
  */
 export async function checkBlocks(

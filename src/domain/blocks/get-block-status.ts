@@ -13,7 +13,8 @@ export interface BlockStatus extends CheckedBlocks {
 }
 
 /**
- * Blocks between the caller and the other members of a conversation. Not even admins see blocks among the others.
+ * Lists the blocks between the caller and the other members of a conversation. Blocks between two other members are not
+ * shown, not even to admins.
  * @throws AppError ConvoNotFound, NotMember, BlueskyServiceUnavailable.
  */
 export async function getBlockStatus(

@@ -14,9 +14,8 @@ export interface BlockChange {
 }
 
 /**
- * The conversations that the caller shares with a person they have blocked or unblocked. The caller must be the
- * blocker, and their repository must show the change. The method stores nothing, removes no member and notifies no one:
- * the caller may then leave a conversation or remove the person.
+ * Lists the conversations that the caller shares with a person they have blocked or unblocked, so that the caller can
+ * leave or remove the person. The caller must be the blocker, and their repository must show the change.
  * @throws AppError BlockNotVerified, BlueskyServiceUnavailable.
  */
 export async function handleBlockChange(
@@ -25,6 +24,7 @@ export async function handleBlockChange(
   change: BlockChange,
 ): Promise<Buffer[]> {
   if (change.blockerDid !== caller.did || !(await isVerified(deps, change))) throw domainError('BlockNotVerified');
+  // Nothing is stored and no one is notified, because the caller decides what to do in each conversation.
   return listSharedConversations(deps, caller, change.blockedDid);
 }
 

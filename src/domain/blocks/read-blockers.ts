@@ -6,17 +6,17 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 
 export interface BlockDeps {
-  /** Block records in people's own repositories. */
+  /** Reads block records from people's own repositories. */
   readonly blocks: BlockRecords;
   readonly clock: Clock;
 }
 
-/** How long one request waits for the PDSs of other people. */
+/** Milliseconds for which a request waits for the PDSs of other people. */
 const timeoutMs = 3_000;
 
 /**
- * The block record of each of `others` that blocks `did`, by DID. A person whose PDS does not respond in time counts as
- * blocking no one, because otherwise a PDS failure would lock its users out. Call it outside of transactions.
+ * Finds the people among `others` who block `did`. Do not call it in a transaction, because it waits for other servers.
+ * @returns the block records by the DID of the blocker.
  */
 export async function readBlockers(
   deps: BlockDeps,
@@ -31,14 +31,16 @@ export async function readBlockers(
       if (record !== undefined) blockers.set(other, record);
     }),
   );
+  // A person whose PDS does not respond in time counts as blocking no one, because otherwise a PDS failure would lock
+  // its users out.
   await Promise.race([all, deps.clock.sleep(timeoutMs, isDone.signal)]);
   isDone.abort();
   return new Map(blockers);
 }
 
 /**
- * As `readBlockers`, for those among `dids` that have an account here, so that a list of invented DIDs cannot cause
- * hundreds of outbound requests.
+ * Finds the people among `dids` who have an account here and block `did`. People without an account are not checked, so
+ * that a list of invented DIDs cannot cause hundreds of outbound requests.
  */
 export async function readKnownBlockers(
   deps: BlockDeps & { readonly db: Db; readonly privacy: Privacy },

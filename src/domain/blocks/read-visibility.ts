@@ -9,14 +9,14 @@ import type { BlockDeps } from './read-blockers.ts';
 export type VisibilityDeps = BlockDeps & { readonly db: Db; readonly privacy: Privacy };
 
 export interface Visibility {
-  /** Settings of the people with an account here, without the hidden ones. */
+  /** The settings by DID of the people who have an account here and are not hidden. */
   readonly settings: ReadonlyMap<string, AccountSettings>;
   /** People who have opted out or who block the caller. */
   readonly hidden: ReadonlySet<string>;
 }
 
 /**
- * Which of `dids` must look to the caller like people without an account; the caller is never hidden. Blocks are
+ * Finds the people in `dids`, except the caller, who must look to the caller like people without an account. Blocks are
  * fetched only for people with an account, so that a list of invented DIDs causes no outbound request.
  */
 export async function readVisibility(

@@ -12,18 +12,19 @@ import { recordDecision, lockRequest, selectMessages, selectRequest } from './st
 import type { ChatRequestRow } from './store.ts';
 
 export interface AcceptedChatRequest {
-  /** The group that the request invites to; otherwise the request's id without its dashes. */
+  /**
+   * The id of the group to which the request invites. If it invites to none, this is the request's id without dashes.
+   */
   readonly conversationId: string;
   readonly heldMessages: readonly (HeldMessage & { readonly id: string; readonly sequence: number })[];
   readonly acceptedAt: Date;
 }
 
 /**
- * Accepts a request. With a Welcome it also creates the conversation, with the sender as member: its MLS group id is
- * the request's id without dashes, as 16 bytes, so that the client can compute it beforehand. A repeated call gets the
- * same result; the held messages are stored for a day after the first.
+ * Accepts a request, and with a Welcome also creates the conversation, with the sender as member. A repeated call gets
+ * the same result, but the held messages are deleted CHAT_MESSAGE_TTL_HOURS after the first call.
  * @throws AppError RequestNotFound, RequestExpired, AlreadyProcessed, InvalidWelcome, KeyPackageNotFound,
- * TooManyConversations.
+ *   TooManyConversations.
  */
 export async function acceptChatRequest(
   deps: Parameters<typeof createConversation>[0],
@@ -37,9 +38,11 @@ export async function acceptChatRequest(
   const storedId = storedRequestId(privacy, requestId);
   const found = requireAcceptable(await selectRequest(deps.db, recipient, storedId));
   const { senderDid, conversationId: invitedTo } = openContent(privacy, storedId, found.sealedRequest);
+  // A new conversation has the request's id as its MLS group id (16 bytes), so that the client can compute the group id
+  // before the call.
   const conversationId = invitedTo ?? requestId.replaceAll('-', '');
   if (input.welcome !== undefined) {
-    // The sender of a group invite is a member of that group and sends the Welcome there.
+    // The sender of a group invite is already a member of the group and must send the Welcome there.
     if (invitedTo !== undefined) throw refusalFor('InvalidWelcome', 'inGroup');
     await createConversation(deps, caller, {
       groupId: conversationId,

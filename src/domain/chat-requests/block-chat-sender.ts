@@ -14,8 +14,9 @@ interface BlockSenderDeps {
 }
 
 /**
- * Ends the sender's pending requests to the caller and hides later ones; the responses to the sender stay the same.
- * @returns how many requests it ended.
+ * Ends the sender's pending requests to the caller and hides later ones. The responses to the sender stay the same, so
+ * that the sender does not notice the block.
+ * @returns how many requests were ended.
  * @throws AppError RequestNotFound when `requestId` is not a request of this sender to the caller.
  */
 export async function blockChatSender(

@@ -20,7 +20,7 @@ export async function getChatRequestSettings(deps: SettingsDeps, caller: Caller)
   return settingsOf((await readAccountSettings(deps, [caller.did])).get(caller.did) ?? defaultAccountSettings);
 }
 
-/** Changes the fields that are not undefined. `autoExpireDays` applies to requests made from now on. */
+/** Changes the settings that are not undefined. `autoExpireDays` applies only to requests that are sent later. */
 export async function updateChatRequestSettings(
   deps: SettingsDeps,
   caller: Caller,

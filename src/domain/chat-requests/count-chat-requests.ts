@@ -4,7 +4,9 @@ import type { Db } from '#storage/connection/database.ts';
 import { chatRecipient } from './chat-request.ts';
 import { countPending } from './store.ts';
 
-/** How many requests wait for the caller, and the time of the newest, rounded down to the time bucket. */
+/**
+ * Counts the pending requests to the caller, and returns the time of the newest one, rounded down to the time bucket.
+ */
 export function countChatRequests(
   deps: { readonly db: Db; readonly privacy: Privacy },
   caller: Caller,

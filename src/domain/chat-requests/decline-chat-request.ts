@@ -7,8 +7,8 @@ import { chatRecipient, chatRequestStates, storedRequestId } from './chat-reques
 import { recordDecision, deleteMessages, lockRequest } from './store.ts';
 
 /**
- * Ends a request and deletes its messages; the sender is not notified. A request that is already declined, blocked or
- * expired stays unchanged.
+ * Declines a request and deletes its messages without notifying the sender. A request that was already declined or
+ * blocked stays unchanged.
  * @throws AppError RequestNotFound, also for an accepted request.
  */
 export async function declineChatRequest(

@@ -11,7 +11,7 @@ import { selectPage } from './store.ts';
 import type { PagePosition } from './store.ts';
 
 /**
- * Requests to the caller with one status, newest first, starting after `cursor`.
+ * Lists the requests to the caller that have one status, newest first, after the position `cursor`.
  * @throws AppError InvalidCursor, also for a cursor of another status.
  */
 export async function listChatRequests(

@@ -3,8 +3,8 @@ import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 import { chatRequestStates } from './chat-request.ts';
 
 /**
- * Held messages of requests that expired, or were accepted `acceptedTtlHours` ago: until then the recipient can fetch
- * them again if the response was lost.
+ * Selects the held messages of requests that expired or that were accepted `acceptedTtlHours` ago. Until then, the
+ * recipient can fetch the messages of an accepted request again if the response was lost.
  */
 export function unfetchableRequestMessages(acceptedTtlHours: number): ExpiringRows {
   return {
@@ -16,7 +16,7 @@ export function unfetchableRequestMessages(acceptedTtlHours: number): ExpiringRo
   };
 }
 
-/** Requests past the time in which the recipient can see their outcome; their messages are deleted with them. */
+/** Selects requests whose outcome the recipient can no longer see. Their held messages are deleted with them. */
 export const pastChatRequests: ExpiringRows = {
   table: 'chat_requests',
   isExpired: sql<boolean>`kept_until <= now()`,

@@ -3,7 +3,8 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { ChatRequestContent, HeldMessage } from './chat-request.ts';
 
 /**
- * Large enough for two did:plc, any preview and a group id, so that the size does not show which of them are present.
+ * Minimum size in bytes that fits two did:plc DIDs, any preview and a group id, so that the size does not show which of
+ * them are present.
  */
 const contentSizeBytesMin = 2_000;
 const keySizeBytesMax = 256;
@@ -20,7 +21,10 @@ export function openContent(privacy: Privacy, requestId: string, sealed: Buffer)
   return JSON.parse(bytes.toString('utf8')) as ChatRequestContent;
 }
 
-/** The ephemeral key gets the space of the largest one, so that the size shows only the ciphertext's bucket. */
+/**
+ * Seals a held message. The ephemeral key always takes the space of the largest key, so that the size shows only the
+ * size bucket of the ciphertext.
+ */
 export function sealHeldMessage(privacy: Privacy, row: readonly [string, number], message: HeldMessage): Buffer {
   const header = Buffer.alloc(headerSizeBytes);
   header.writeUInt16BE(message.ephemeralPublicKey?.length ?? 0);

@@ -40,7 +40,10 @@ export interface SentChatRequest {
   readonly requestId: string;
   readonly status: 'pending' | 'bypassed';
   readonly createdAt: Date;
-  /** The same for all recipients, so that it shows neither their settings nor whether they have an account here. */
+  /**
+   * The same for all recipients, so that the sender learns neither their settings nor whether they have an account
+   * here.
+   */
   readonly expiresAt: Date;
   readonly conversationId: string | undefined;
 }
@@ -55,11 +58,10 @@ type SendDeps = BlockDeps & {
 const msPerDay = 86_400_000;
 
 /**
- * Sends a chat request. It is bypassed for people who already share a conversation with the caller. The response is the
- * same whether the recipient will see the request, blocks the sender or has no account here; a request to a person
- * without an account is stored until it expires.
+ * Sends a chat request, or returns the shared conversation with the status `bypassed` if the two people already have
+ * one. The response does not show whether the recipient will see the request, blocks the sender or has an account here.
  * @throws AppError SelfRequest, RecipientNotFound (for text that is no DID), InvalidAsset, ConvoNotFound, NotMember,
- * RateLimited, DuplicateRequest.
+ *   RateLimited, DuplicateRequest.
  */
 export async function sendChatRequest(
   deps: SendDeps,
@@ -76,6 +78,7 @@ export async function sendChatRequest(
   const isBlocked = (await readBlockers(deps, caller.did, [input.recipientDid])).size > 0;
   const requestId = newUuid();
   const expireDays = await expireDaysOf(deps, input.recipientDid);
+  // A request to a person without an account is stored until it expires, like every other request.
   const createdAt = await deps.db
     .transaction()
     .execute((tx) => storeRequest(deps, tx, caller, { ...input, groupId, requestId, isBlocked, expireDays }));
@@ -105,7 +108,7 @@ function bypassed(deps: SendDeps, groupId: Buffer): SentChatRequest {
 }
 
 /**
- * Counts the request in the sender's own sealed settings, in a separate transaction: a sender pseudonym in the
+ * Counts the request in the sender's sealed settings, in a separate transaction. A sender pseudonym in the rows of
  * requests, or neighbouring rows, would show how many people a sender writes to.
  * @throws AppError RateLimited.
  */

@@ -5,12 +5,12 @@ import type { Db, Tx } from '#storage/connection/database.ts';
 import { chatRequestStates, senderWindowDays } from './chat-request.ts';
 import type { ChatRequestState, ChatRequestStatus } from './chat-request.ts';
 
-/** Until `tx` ends, no other transaction sends or blocks requests between these two people. */
+/** Prevents other transactions from sending or blocking requests between these two people until `tx` ends. */
 export async function lockPair(tx: Tx, pair: Buffer): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(${pair.readBigInt64BE().toString()}::bigint)`.execute(tx);
 }
 
-/** Whether the pair has a request within the last `senderWindowDays`. */
+/** Returns whether the pair has a request from the last `senderWindowDays` days. */
 export async function hasRecentRequest(tx: Tx, pair: Buffer): Promise<boolean> {
   const row = await tx
     .selectFrom('chat_requests')
@@ -22,7 +22,7 @@ export async function hasRecentRequest(tx: Tx, pair: Buffer): Promise<boolean> {
   return row !== undefined;
 }
 
-/** A new request replaces an unanswered one. */
+/** Deletes the unanswered requests of the pair, because a new request replaces them. */
 export async function deleteUnanswered(tx: Tx, pair: Buffer): Promise<void> {
   await tx
     .deleteFrom('chat_requests')
@@ -48,7 +48,7 @@ export async function insertSenderBlock(
 }
 
 export interface NewChatRequest {
-  /** The id of the row (`storedRequestId`), as everywhere in this file. */
+  /** The id of the row (`storedRequestId`). All request ids in this file are ids of rows. */
   readonly requestId: string;
   readonly recipient: Buffer;
   readonly pair: Buffer;
@@ -58,11 +58,11 @@ export interface NewChatRequest {
   readonly expireDays: number;
   /** How many days the row is stored after its expiry, so that the recipient can see the outcome. */
   readonly keptDays: number;
-  /** In the order in which they were sent. */
+  /** Sealed held messages in the order in which they were sent. */
   readonly sealedMessages: readonly Buffer[];
 }
 
-/** @returns the creation time, rounded down to the time bucket. */
+/** Inserts a request and its held messages. @returns the creation time, rounded down to the time bucket. */
 export async function insertRequest(tx: Tx, row: NewChatRequest, bucketSeconds: number): Promise<Date> {
   const now = bucketedNow(bucketSeconds);
   const { createdAt } = await tx
@@ -130,7 +130,7 @@ export interface PagePosition {
   readonly requestId: string;
 }
 
-/** A recipient's requests of one status after the position `after`, newest first. */
+/** Selects a recipient's requests with one status after the position `after`, newest first. */
 export async function selectPage(
   db: Db,
   recipient: Buffer,
@@ -169,7 +169,7 @@ export async function countPending(
   return { count: Number(row.count), lastCreatedAt: row.lastCreatedAt ?? undefined };
 }
 
-/** The recipient's own request, unless it is hidden. */
+/** Selects a request by its id, if it was sent to this recipient and is not hidden. */
 export async function selectRequest(db: Db, recipient: Buffer, requestId: string): Promise<ChatRequestRow | undefined> {
   return db
     .selectFrom('chat_requests')
@@ -181,7 +181,7 @@ export async function selectRequest(db: Db, recipient: Buffer, requestId: string
     .executeTakeFirst();
 }
 
-/** As `selectRequest`, with the row locked until `tx` ends. */
+/** Locks a request until `tx` ends, and returns it like `selectRequest`. */
 export async function lockRequest(tx: Tx, recipient: Buffer, requestId: string): Promise<ChatRequestRow | undefined> {
   await tx
     .selectFrom('chat_requests')
@@ -193,7 +193,10 @@ export async function lockRequest(tx: Tx, recipient: Buffer, requestId: string):
   return selectRequest(tx, recipient, requestId);
 }
 
-/** @returns the time of the decision, rounded down to the time bucket. */
+/**
+ * Records the recipient's decision about a request.
+ * @returns the time of the decision, rounded down to the time bucket.
+ */
 export async function recordDecision(
   tx: Tx,
   requestId: string,
@@ -208,7 +211,10 @@ export async function recordDecision(
   return row.decidedAt ?? new Date(0);
 }
 
-/** Ends every pending request of a pair. @returns how many. */
+/**
+ * Marks every pending request of a pair as blocked and deletes its messages.
+ * @returns how many requests were blocked.
+ */
 export async function blockPending(tx: Tx, pair: Buffer, bucketSeconds: number): Promise<number> {
   const rows = await tx
     .updateTable('chat_requests')

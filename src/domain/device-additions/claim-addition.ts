@@ -25,33 +25,33 @@ export interface ClaimDeps {
   readonly onClaims: (ownerDids: ReadonlySet<string>) => void;
 }
 
-/** The result of a claim; `candidate` is present when the addition is pending. */
+/** The result of a claim. `candidate` is present if the addition is pending. */
 export type ClaimOutcome =
   | { readonly kind: 'unknown' }
-  /** `by` is absent when the device has no available key package. */
+  /** `by` is the member who has the claim, or undefined if the device has no available key package. */
   | { readonly kind: 'unavailable'; readonly candidate: Candidate; readonly by: string | undefined }
   | {
       readonly kind: 'claimed';
       readonly candidate: Candidate;
       readonly by: string;
       readonly keyPackage: HandedOutKeyPackage;
-      /** Name in the lexicon. */
+      /** The lexicon's name of the cipher suite. */
       readonly cipherSuite: string;
     };
 
 /**
- * Claims an addition for 60 seconds under the conversation's lock, so that one of many concurrent claimers succeeds,
- * and then claims one key package of the device. The claim belongs to the person, so a repeated call renews it and gets
- * the same package.
- * Uses two transactions, because one for both would link the package, and so its owner, to the conversation. If the
- * process dies between them, the claim ends after its 60 seconds.
- * @throws AppError NotMember for removed members; for non-members the addition is unknown.
+ * Claims an addition for 60 seconds, and then claims one key package of the device. The claim belongs to the person, so
+ * a repeated call renews it and returns the same package.
+ * @throws AppError NotMember for removed members. For people who were never members, the result is `unknown`.
  */
 export async function claimAddition(deps: ClaimDeps, caller: Caller, id: string): Promise<ClaimOutcome> {
+  // The transaction takes the conversation's lock, so that only one of many concurrent claimers succeeds.
   const outcome = await deps.db.transaction().execute((tx) => recordClaim(deps, tx, caller, id));
   if ('kind' in outcome) return outcome;
   const { candidate, cipherSuite, isFirst } = outcome;
   const { did, tag: deviceTag } = candidate.device;
+  // A second transaction claims the package, because one transaction for both would link the package and its owner to
+  // the conversation. If the process dies before this transaction, the claim ends after 60 seconds.
   const keyPackage = await deps.db
     .transaction()
     .execute((tx) => claimDeviceKeyPackage(deps, tx, caller, { did, deviceTag, cipherSuite }));
@@ -64,11 +64,11 @@ export async function claimAddition(deps: ClaimDeps, caller: Caller, id: string)
   return { kind: 'claimed', candidate, by: caller.did, keyPackage, cipherSuite: suiteName };
 }
 
-/** A stored claim that has no key package yet. */
+/** A claim that was stored and for which a key package must still be claimed. */
 interface WrittenClaim {
   readonly candidate: Candidate;
   readonly cipherSuite: number;
-  /** The caller had no claim before. */
+  /** Whether the caller had no claim on the addition before. */
   readonly isFirst: boolean;
 }
 
@@ -90,7 +90,7 @@ async function recordClaim(deps: ClaimDeps, tx: Tx, caller: Caller, id: string):
   return { candidate, cipherSuite, isFirst: previous?.by !== caller.did };
 }
 
-/** Deletes a claim for which no package was available, unless another member has it now. */
+/** Deletes the caller's claim because no package was available. If another member has the claim now, it stays. */
 async function releaseClaim(deps: ClaimDeps, caller: Caller, id: string): Promise<void> {
   await deps.db.transaction().execute(async (tx) => {
     const addition = await lockAddition(deps, tx, caller, id);

@@ -10,12 +10,12 @@ import type { LockedAddition } from './lock-addition.ts';
 import { readClaims } from './filter-pending-additions.ts';
 import { upsertClaim } from './store.ts';
 
-/** The result of completing; the refusals are those that the lexicon puts into the response body. */
+/** The result of completing an addition. The lexicon returns these refusals in the response body and not as errors. */
 export type Completion = 'completed' | 'PendingAdditionNotFound' | 'InvalidStatus:pending' | 'InvalidStatus:completed';
 
 /**
- * Completes an addition that the caller claimed, also after the 60 seconds if no other member has claimed it; a
- * repeated call gets the first result. Only the state is stored.
+ * Completes an addition that the caller claimed, even after the 60 seconds if no other member has claimed it. A
+ * repeated call gets the first result.
  * @throws AppError NotClaimed when another member has the claim.
  */
 export async function completeAddition(
@@ -38,7 +38,10 @@ export async function completeAddition(
   });
 }
 
-/** The lexicon has no NotMember for this method, so for removed members the addition is not found. */
+/**
+ * Locks an addition as `lockAddition` does, but returns undefined for removed members, because the lexicon has no
+ * NotMember for this method.
+ */
 async function lockAdditionOfMember(
   deps: { privacy: Privacy; deviceWaitDays: number },
   tx: Tx,

@@ -8,18 +8,18 @@ export interface PendingAddition {
   readonly did: string;
   readonly deviceId: string;
   readonly deviceName: string;
-  /** DID of the member that has a valid claim. */
+  /** DID of the member who has a valid claim. */
   readonly claimedBy: string | undefined;
   readonly createdAt: Date;
 }
 
-/** A device and one conversation that it waits for. */
+/** A device and a conversation that it waits to be added to. */
 export interface Candidate {
   readonly device: WaitingDevice;
   readonly groupId: Buffer;
 }
 
-/** A candidate for each conversation (hex id) that one of these devices waits for and that passes `isWanted`. */
+/** Creates a candidate for each conversation that one of these devices waits for and whose hex id passes `isWanted`. */
 export function candidatesOf(
   devices: readonly WaitingDevice[],
   isWanted: (conversationId: string) => boolean,
@@ -29,7 +29,10 @@ export function candidatesOf(
   );
 }
 
-/** The sealed content of a claim: who claimed the addition and until when; a completed claim does not expire. */
+/**
+ * The sealed content of a claim. The member `by` has claimed the addition until `untilMs`, but a completed claim does
+ * not expire.
+ */
 export interface AdditionClaim {
   readonly state: 'claimed' | 'completed';
   readonly by: string;
@@ -39,18 +42,19 @@ export interface AdditionClaim {
 const keySizeBytes = 16;
 
 /**
- * The pseudonym depends on the signature key of the device (`tag`), because a new signature key needs a new addition.
+ * Computes the pseudonym of an addition. It depends on the signature key of the device (`tag`), because a new signature
+ * key needs a new addition.
  */
 export function additionKey(privacy: Privacy, { device, groupId }: Candidate): Buffer {
   return privacy.pseudonym('device-addition', [device.deviceId, device.tag], groupId);
 }
 
-/** The id of an addition is computed from the device and the conversation, so an addition needs no row. */
+/** Computes the id of an addition from the device and the conversation, so that an addition needs no row. */
 export function additionId(privacy: Privacy, candidate: Candidate): string {
   return `${candidate.device.deviceId}.${additionKey(privacy, candidate).toString('base64url')}`;
 }
 
-/** The parts of an addition's id, or undefined when the text is no such id. */
+/** Parses the id of an addition. @returns undefined when the text is no such id. */
 export function parseAdditionId(id: string): { deviceId: string; key: Buffer } | undefined {
   const [deviceId, keyText, ...rest] = id.split('.');
   if (deviceId === undefined || keyText === undefined || rest.length > 0) return undefined;

@@ -7,7 +7,10 @@ import { additionId, additionKey, openClaim } from './device-addition.ts';
 import type { AdditionClaim, Candidate, PendingAddition } from './device-addition.ts';
 import { selectClaims } from './store.ts';
 
-/** The stored claim of each of these additions, or undefined, in the order given. */
+/**
+ * Reads the stored claims of these additions.
+ * @returns for each candidate, in the same order, its claim or undefined.
+ */
 export async function readClaims(
   deps: { db: Db; privacy: Privacy },
   candidates: readonly Candidate[],
@@ -28,7 +31,10 @@ export interface AdditionDeps {
   readonly deviceWaitDays: number;
 }
 
-/** As `filterPendingAdditions`, without the conversations that the device's owner has left since. */
+/**
+ * Filters candidates like `filterPendingAdditions`, and leaves out conversations that the device's owner has left since
+ * the device registered.
+ */
 export async function filterPendingOfMembers(
   deps: AdditionDeps,
   candidates: readonly Candidate[],
@@ -44,7 +50,7 @@ export async function filterPendingOfMembers(
   return filterPendingAdditions(deps, present);
 }
 
-/** Those of `candidates` that are not completed and whose device has no Welcome in the conversation. */
+/** Returns the candidates whose addition is not completed and whose device has no Welcome in the conversation. */
 export async function filterPendingAdditions(
   deps: AdditionDeps,
   candidates: readonly Candidate[],

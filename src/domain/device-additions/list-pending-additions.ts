@@ -13,7 +13,7 @@ const conversationsAtOnce = 50;
 const always = new Date(0);
 
 /**
- * Devices that wait to be added to the caller's conversations: those of other members and the caller's own.
+ * Lists the devices of members, including the caller's devices, that wait to be added to the caller's conversations.
  * Conversations that the caller is not in are skipped as if they did not exist.
  */
 export async function listPendingAdditions(
@@ -35,8 +35,9 @@ export async function listPendingAdditions(
 }
 
 /**
- * Used when too many devices wait for one query: reads the waiting devices of the members. Ends at `limit`, or after
- * `limits.membersPerAdditionsPageMax` memberships; a caller with more must name conversations.
+ * Finds pending additions through the members of the conversations, because too many devices wait for a single query.
+ * The search ends at `limit` or after `limits.membersPerAdditionsPageMax` memberships, so a caller with more must name
+ * conversations.
  */
 async function searchByMembers(
   deps: AdditionDeps,

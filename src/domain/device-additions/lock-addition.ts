@@ -15,8 +15,8 @@ export interface LockedAddition {
 }
 
 /**
- * The addition with this id, under the lock of its conversation. Undefined when it does not exist or the caller was
- * never in that conversation.
+ * Finds the addition with this id and locks its conversation.
+ * @returns undefined when the addition does not exist or the caller was never in the conversation.
  * @throws AppError NotMember for removed members.
  */
 export async function lockAddition(

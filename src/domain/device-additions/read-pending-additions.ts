@@ -6,7 +6,7 @@ import type { PendingAddition } from './device-addition.ts';
 import { filterPendingOfMembers } from './filter-pending-additions.ts';
 import type { AdditionDeps } from './filter-pending-additions.ts';
 
-/** The pending additions of one device in the conversations (hex id) that pass `isWanted`. */
+/** Reads the pending additions of one device in the conversations whose hex id passes `isWanted`. */
 export async function readAdditionsOfDevice(
   deps: AdditionDeps,
   deviceId: string,
@@ -17,9 +17,9 @@ export async function readAdditionsOfDevice(
 }
 
 /**
- * The additions that a subscriber missed: in these conversations (hex), of devices registered since the start of the
- * time bucket of `sinceMs`. `isComplete` is false when too many devices are new (`limits.devicesPerCatchUpMax`); the
- * list is then empty.
+ * Reads the additions in these conversations (hex ids) that a subscriber missed since `sinceMs`. Devices that
+ * registered earlier in the same time bucket are included, because registration times are rounded down.
+ * @returns no additions and `isComplete: false` if more than `limits.devicesPerCatchUpMax` devices are new.
  */
 export async function readMissedAdditions(
   deps: AdditionDeps & { timeBucketSeconds: number },

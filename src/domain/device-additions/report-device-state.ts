@@ -10,15 +10,18 @@ import { filterPendingAdditions } from './filter-pending-additions.ts';
 import type { AdditionDeps } from './filter-pending-additions.ts';
 
 /**
- * How many key packages clients keep published, for an account and for one of its devices (wire contract of
+ * Numbers of key packages that clients keep published for an account and for each device (wire contract of
  * validateDeviceState).
  */
 const targets = { account: 50, device: 10 } as const;
 
-/** Counts of the caller's own data and the resulting targets (lexicon validateDeviceState). */
+/**
+ * Counts that a client compares with its local state, and the number of key packages to publish (lexicon
+ * validateDeviceState).
+ */
 export interface DeviceState {
   readonly conversations: number;
-  /** Conversations that the device waits for; 0 when no device is named. */
+  /** Number of conversations that the device waits to be added to; 0 when no device is named. */
   readonly waiting: number;
   readonly available: number;
   readonly target: number;
@@ -28,8 +31,8 @@ export interface DeviceState {
 }
 
 /**
- * The state of the caller, or of one of their devices. The service cannot read the ratchet tree, so a device counts as
- * in a conversation unless it waits to be added.
+ * Reports the state of the caller's account, or of one of their devices. A device counts as a member of a conversation
+ * unless it waits to be added, because the server does not read the ratchet tree.
  * @throws AppError DeviceNotFound.
  */
 export async function reportDeviceState(

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
-/** Claims of additions of a past day. */
+/** Selects expired claims. A claim expires at the end of a day, when the device can no longer wait for the addition. */
 export const expiredAdditionClaims: ExpiringRows = {
   table: 'device_additions',
   isExpired: sql<boolean>`expires_on <= now()`,

@@ -18,13 +18,15 @@ export async function selectClaims(db: Db, additions: readonly Buffer[]): Promis
     .execute();
 }
 
-/** Writes a claim; `tx` has the lock of the addition's conversation, so concurrent claimers are serialized. */
+/**
+ * Writes a claim. Concurrent claimers wait for each other, because `tx` has the lock of the addition's conversation.
+ */
 export async function upsertClaim(
   tx: Tx,
   claim: ClaimRow & { readonly keyId: number },
   waitDays: number,
 ): Promise<void> {
-  // Rounded to a day, so that the rows of one day cannot be distinguished by time.
+  // Rounded up to a day, so that the rows of one day cannot be distinguished by time.
   const expiresOn = sql<Date>`to_timestamp((floor(extract(epoch FROM clock_timestamp()) / ${secondsPerDay}::integer) + 1) * ${secondsPerDay}::integer)
     + make_interval(days => ${waitDays}::integer)`;
   const values = { key_id: claim.keyId, sealed_claim: claim.sealedClaim, expires_on: expiresOn };

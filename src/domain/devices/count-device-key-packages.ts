@@ -5,15 +5,18 @@ import type { Db } from '#storage/connection/database.ts';
 import { deviceOwner } from './device.ts';
 import { selectDevicesInUse } from './store.ts';
 
-/** The available key packages of one device. */
+/** How many key packages of a device are available, so that its owner can be told when they are few. */
 export interface DeviceKeyPackageCount {
   readonly deviceId: string;
   readonly available: number;
-  /** Below the threshold that getKeyPackageStats returns. */
+  /** Whether `available` is below the threshold that getKeyPackageStats returns. */
   readonly isLow: boolean;
 }
 
-/** The available key packages of every active device of these people, by DID, in two statements. */
+/**
+ * Counts the available key packages of every active device of these people, with two statements for all of them.
+ * @returns the counts by DID.
+ */
 export async function countDeviceKeyPackages(
   deps: { db: Db; privacy: Privacy },
   dids: readonly string[],

@@ -4,7 +4,10 @@ import type { Db } from '#storage/connection/database.ts';
 import { deviceOwner } from './device.ts';
 import { selectDevices } from './store.ts';
 
-/** Ids of the caller's own devices by the device tag (hex) of their key packages. */
+/**
+ * Lists the ids of the caller's devices.
+ * @returns the ids by device tag in hex. The key packages of a device have the same tag.
+ */
 export async function deviceIdsByTag(
   deps: { db: Db; privacy: Privacy },
   caller: Caller,

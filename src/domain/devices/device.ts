@@ -1,6 +1,6 @@
 import type { Privacy } from '#privacy/privacy.ts';
 
-/** One of the caller's own devices (lexicon `deviceInfo`). */
+/** A device as its owner sees it (lexicon `deviceInfo`). */
 export interface Device {
   readonly deviceId: string;
   readonly deviceName: string;
@@ -12,7 +12,7 @@ export interface Device {
   readonly keyPackageCount: number;
 }
 
-/** The sealed content of a device's row. */
+/** The name of a device and the id of its installation, which the row stores as one sealed value. */
 export interface DeviceDetails {
   readonly name: string;
   readonly uuid?: string;
@@ -25,11 +25,11 @@ export interface WaitingDevice {
   readonly name: string;
   readonly tag: Buffer;
   readonly waitingSince: Date;
-  /** The conversations of its owner at registration; the owner may have left some since. */
+  /** The conversations that the owner was in when the device registered. The owner may have left some of them since. */
   readonly groupIds: readonly Buffer[];
 }
 
-/** The pseudonym of a device's owner; no other table contains it. */
+/** Computes the pseudonym of a device's owner. No table except `devices` contains it. */
 export function deviceOwner(privacy: Privacy, did: string): Buffer {
   return privacy.pseudonym('device-owner', [], did);
 }
@@ -42,7 +42,10 @@ export function sealDeviceDetails(privacy: Privacy, deviceId: string, details: D
   return privacy.sealText('device', [deviceId], JSON.stringify(details));
 }
 
-/** The DID with the device id as fragment, which clients use as a label; MLS credentials contain the bare DID. */
+/**
+ * Appends the device id to the DID as fragment, for clients that use it as a label. MLS credentials contain the DID
+ * without a fragment.
+ */
 export function deviceDid(did: string, deviceId: string): string {
   return `${did}#${deviceId}`;
 }

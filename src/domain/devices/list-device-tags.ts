@@ -9,11 +9,11 @@ export async function listDeviceTags(deps: { db: Db; privacy: Privacy }, caller:
   return devices.map(({ tag }) => tag);
 }
 
-/** Without a registered device the service has no signature key to compare those of key packages with. */
+/** Tells the client that the service knows no signature key with which it could compare the key package. */
 const unregisteredWarning =
   'No device of yours is registered, so the service cannot tell whether the key package fits one. Call registerDevice.';
 
-/** A warning for a caller who publishes key packages without a registered device. */
+/** Returns a warning for a caller who publishes key packages but has no registered device. */
 export async function warnUnregistered(
   deps: { db: Db; privacy: Privacy },
   caller: Caller,

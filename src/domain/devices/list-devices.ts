@@ -6,7 +6,7 @@ import { deviceDid, deviceOwner, openDeviceDetails } from './device.ts';
 import type { Device } from './device.ts';
 import { selectDevices } from './store.ts';
 
-/** The caller's own devices, oldest first. */
+/** Lists the caller's devices, oldest first. */
 export async function listDevices(deps: { db: Db; privacy: Privacy }, caller: Caller): Promise<Device[]> {
   const rows = await selectDevices(deps.db, deviceOwner(deps.privacy, caller.did));
   const availableByTag = await countAvailableOfDevices(deps, caller.did);
@@ -18,7 +18,7 @@ export async function listDevices(deps: { db: Db; privacy: Privacy }, caller: Ca
       deviceUuid: details.uuid,
       credentialDid: deviceDid(caller.did, row.deviceId),
       registeredAt: row.registeredAt,
-      // Stored as a day, which can start before the registration.
+      // `lastSeenAt` is stored as the start of a day, which can be before the registration.
       lastSeenAt: row.lastSeenAt < row.registeredAt ? row.registeredAt : row.lastSeenAt,
       keyPackageCount: availableByTag.get(row.tag.toString('hex')) ?? 0,
     };

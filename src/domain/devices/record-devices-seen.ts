@@ -12,7 +12,7 @@ import { selectSeenDevice, updateSeen } from './store.ts';
  */
 
 /**
- * As `requireDeviceTag`, and marks the device as seen.
+ * Reads the tag of one of the caller's devices and marks the device as seen.
  * @throws AppError DeviceNotFound for ids that are unknown, malformed or belong to another account.
  */
 export async function recordDeviceSeen(
@@ -27,7 +27,7 @@ export async function recordDeviceSeen(
   return device.tag;
 }
 
-/** The same for devices identified by the signature keys of their key packages; unknown tags are ignored. */
+/** Marks the devices with these tags as seen. Unknown tags are ignored. */
 export async function recordDevicesSeenByTag(deps: { db: Db }, tags: readonly Buffer[]): Promise<void> {
   if (tags.length > 0) await updateSeen(deps.db, tags);
 }

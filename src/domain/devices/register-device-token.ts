@@ -7,15 +7,15 @@ import type { Db } from '#storage/connection/database.ts';
 import { deviceOwner, openDeviceDetails, sealDeviceDetails } from './device.ts';
 import { lockOwner, selectDevice, updatePushToken } from './store.ts';
 
-/** The push token and platform for notifications of a device. */
+/** The address to which push notifications for a device are sent. */
 export interface PushAddress {
   readonly token: string;
   readonly platform: string | undefined;
 }
 
 /**
- * Stores a sealed push token for one of the caller's devices; no method returns it. A name in the call renames the
- * device if registerDevice would accept that name.
+ * Stores a push token for one of the caller's devices, which no method returns afterwards. A name in the call renames
+ * the device, unless registerDevice would refuse the name.
  * @throws AppError DeviceNotFound for ids that are unknown, malformed or belong to another account.
  */
 export async function registerDeviceToken(

@@ -15,21 +15,20 @@ import { sealWaiting } from './waiting-devices.ts';
 
 export interface DeviceRegistration {
   readonly name: string;
-  /** The client's own id of its installation, which identifies a repeated registration. */
+  /** The id that the client gave its installation. A repeated registration has the same id. */
   readonly uuid: string | undefined;
   readonly signatureKey: Buffer;
   readonly keyPackages: readonly KeyPackageUpload[];
 }
 
 export interface RegisterDeps extends PublishDeps {
-  /** Called after the commit when conversations wait for the device's addition, to notify subscribers. */
+  /** Called after the commit to notify subscribers, if the device waits to be added to conversations. */
   readonly onNewDevice: (deviceId: string) => void;
 }
 
 /**
- * Registers a device with its first key packages, all or nothing. A registration with a known signature key or
- * installation id updates that device and keeps its id. A device with a new signature key waits in each of its owner's
- * conversations for a member to add it.
+ * Registers a device with its first key packages, or changes nothing if one of them is refused. A device with a new
+ * signature key waits in each of its owner's conversations until a member adds it.
  * @throws AppError InvalidDeviceName, InvalidSignatureKey, InvalidKeyPackages, TooManyDevices.
  */
 export async function registerDevice(
@@ -50,6 +49,7 @@ export async function registerDevice(
   const { deviceId, hasWaitingConversations } = await deps.db.transaction().execute(async (tx) => {
     await lockOwner(tx, owner);
     const devices = await selectDevices(tx, owner);
+    // A registration with a known signature key or installation id updates that device and keeps its id.
     const known =
       devices.find((device) => device.tag.equals(tag)) ??
       devices.find((device) => uuidTag !== null && device.uuidTag?.equals(uuidTag) === true);
@@ -81,8 +81,8 @@ export async function registerDevice(
 }
 
 /**
- * Whether another device has this installation id: two MLS clients of one installation have separate rows, and only one
- * row can have the id.
+ * Returns whether another device has this installation id. Two MLS clients of one installation have separate rows, and
+ * only one of the rows can have the id.
  */
 function isUuidOfOther(
   devices: readonly { deviceId: string; uuidTag: Buffer | null }[],

@@ -7,7 +7,7 @@ import { deviceOwner } from './device.ts';
 import { selectDevice } from './store.ts';
 
 /**
- * The tag of one of the caller's own devices.
+ * Reads the tag of one of the caller's devices.
  * @throws AppError DeviceNotFound for ids that are unknown, malformed or belong to another account.
  */
 export async function requireDeviceTag(

@@ -3,7 +3,7 @@ import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 const today = sql`date_trunc('day', now(), 'UTC')`;
 
-/** Devices without activity on any of the last `days` days that are not flagged yet. */
+/** Selects devices that had no activity in the last `days` days and are not flagged as inactive yet. */
 export function inactiveDevices(days: number): ExpiringRows {
   return {
     table: 'devices',
@@ -11,7 +11,10 @@ export function inactiveDevices(days: number): ExpiringRows {
   };
 }
 
-/** Devices that were flagged `days` ago and have had no activity since. */
+/**
+ * Selects devices that were flagged as inactive `days` ago. They have had no activity since, because activity clears
+ * the flag.
+ */
 export function removableDevices(days: number): ExpiringRows {
   return {
     table: 'devices',
@@ -26,7 +29,10 @@ export function removableDevices(days: number): ExpiringRows {
   };
 }
 
-/** Devices whose list of conversations to be added to expires after `waitDays`; only the list is deleted. */
+/**
+ * Selects devices that have waited for `waitDays` to be added to conversations. Only their list of conversations is
+ * deleted, not the device.
+ */
 export function expiredWaitingLists(waitDays: number): ExpiringRows {
   const keptFor = sql`make_interval(days => ${waitDays}::integer)`;
   return {

@@ -22,7 +22,10 @@ const deviceColumns = [
   'last_seen_at as lastSeenAt',
 ] as const;
 
-/** One registration of an owner at a time, so that the device limit is exact; the lock ends with the transaction. */
+/**
+ * Allows only one transaction at a time to change an owner's devices, so that the device limit is exact. The lock ends
+ * with the transaction.
+ */
 export async function lockOwner(tx: Tx, owner: Buffer): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(${owner.readBigInt64BE().toString()}::bigint)`.execute(tx);
 }
@@ -47,10 +50,10 @@ export async function selectDevice(db: Db, owner: Buffer, deviceId: string): Pro
 }
 
 const secondsPerDay = 86_400;
-/** Rounded down to a day, because a finer time would show when its owner is awake. */
+/** The current time, rounded down to a day because a more exact time would show when the owner of a device is awake. */
 const today = bucketedNow(secondsPerDay);
 
-/** Reads the device and marks it as seen, in one statement that writes at most once a day. */
+/** Selects a device and marks it as seen in one statement, which writes at most once a day. */
 export async function selectSeenDevice(db: Db, owner: Buffer, deviceId: string): Promise<DeviceRow | undefined> {
   const { rows } = await sql<DeviceRow>`
     WITH seen AS (
@@ -63,8 +66,8 @@ export async function selectSeenDevice(db: Db, owner: Buffer, deviceId: string):
 }
 
 /**
- * Marks the devices with these tags as seen, at most once a day; skips rows that another transaction has locked to mark
- * or delete them.
+ * Marks the devices with these tags as seen, at most once a day. Rows that another transaction has locked are skipped,
+ * because that transaction marks or deletes them.
  */
 export async function updateSeen(db: Db, tags: readonly Buffer[]): Promise<void> {
   await sql`
@@ -75,7 +78,10 @@ export async function updateSeen(db: Db, tags: readonly Buffer[]): Promise<void>
       FOR UPDATE SKIP LOCKED))`.execute(db);
 }
 
-/** Flags at most `rowsMax` devices without activity for `days` days. @returns how many. */
+/**
+ * Flags at most `rowsMax` devices that had no activity for `days` days as inactive.
+ * @returns how many devices were flagged.
+ */
 export async function flagUnseen(tx: Tx, days: number, rowsMax: number): Promise<number> {
   const { isExpired } = inactiveDevices(days);
   const { numAffectedRows } = await sql`
@@ -85,7 +91,10 @@ export async function flagUnseen(tx: Tx, days: number, rowsMax: number): Promise
   return Number(numAffectedRows ?? 0);
 }
 
-/** Deletes at most `rowsMax` devices that were flagged `days` ago. @returns their tags. */
+/**
+ * Deletes at most `rowsMax` devices that were flagged as inactive `days` ago.
+ * @returns the tags of the deleted devices.
+ */
 export async function deleteFlagged(tx: Tx, days: number, rowsMax: number): Promise<Buffer[]> {
   const { isExpired } = removableDevices(days);
   const { rows } = await sql<{ tag: Buffer }>`
@@ -96,7 +105,7 @@ export async function deleteFlagged(tx: Tx, days: number, rowsMax: number): Prom
   return rows.map(({ tag }) => tag);
 }
 
-/** Devices of these owners that are not flagged as inactive. */
+/** Selects the devices of these owners that are not flagged as inactive. */
 export async function selectDevicesInUse(
   db: Db,
   owners: readonly Buffer[],
@@ -122,7 +131,7 @@ export interface DeviceToStore {
   readonly sealedWaiting: Buffer | undefined;
 }
 
-/** Inserts a device, or updates the row with its id. */
+/** Inserts the row of a device, or updates the row if the device is already stored. */
 export async function upsertDevice(tx: Tx, device: DeviceToStore, bucketSeconds: number): Promise<void> {
   const registeredAt = bucketedNow(bucketSeconds);
   const values = {
@@ -144,7 +153,7 @@ export async function upsertDevice(tx: Tx, device: DeviceToStore, bucketSeconds:
     .execute();
 }
 
-/** A device that waits to be added to conversations, with its sealed values. */
+/** The row of a device that waits to be added to conversations. Its values are still sealed. */
 export interface WaitingRow {
   readonly deviceId: string;
   readonly owner: Buffer;
@@ -156,15 +165,15 @@ export interface WaitingRow {
 }
 
 /**
- * Which waiting devices: those of these owners, the one with this id, or all that have waited since `since` at the
- * earliest.
+ * Selects the waiting devices of these owners, the device with this id, or at most `rowsMax` devices that began to wait
+ * at `since` or later.
  */
 export type WaitingQuery =
   | { readonly owners: readonly Buffer[] }
   | { readonly deviceId: string }
   | { readonly since: Date; readonly rowsMax: number };
 
-/** Devices that have waited for less than `waitDays`. */
+/** Selects devices that have waited for less than `waitDays`. */
 export async function selectWaiting(db: Db, query: WaitingQuery, waitDays: number): Promise<WaitingRow[]> {
   let rows = db
     .selectFrom('devices')
@@ -183,7 +192,10 @@ export async function selectWaiting(db: Db, query: WaitingQuery, waitDays: numbe
   );
 }
 
-/** Deletes the waiting lists of devices that have waited for `waitDays`. @returns how many, at most `rowsMax`. */
+/**
+ * Deletes the waiting lists of devices that have waited for `waitDays`.
+ * @returns how many lists were deleted, at most `rowsMax`.
+ */
 export async function clearWaiting(db: Db, batch: { waitDays: number; rowsMax: number }): Promise<number> {
   const result = await db
     .updateTable('devices')

@@ -13,12 +13,12 @@ export interface WaitingDeps {
   readonly deviceWaitDays: number;
 }
 
-/** Seals the conversations that a device waits for, padded like an account's conversation list. */
+/** Seals the conversations that a device waits to be added to, padded like an account's conversation list. */
 export function sealWaiting(privacy: Privacy, deviceId: string, groupIds: readonly Buffer[]): Buffer {
   return privacy.seal('device-waiting', [deviceId], encodeConversationList(groupIds));
 }
 
-/** The device with this id, of any owner, if it waits for a conversation. */
+/** Reads the device with this id, of any owner, if it waits to be added to a conversation. */
 export async function readWaitingDevice(deps: WaitingDeps, deviceId: string): Promise<WaitingDevice | undefined> {
   if (!isUuid(deviceId)) return undefined;
   const [row] = await selectWaiting(deps.db, { deviceId }, deps.deviceWaitDays);
@@ -32,8 +32,8 @@ export async function readWaitingDevices(deps: WaitingDeps, dids: readonly strin
 }
 
 /**
- * The devices of all people that have waited since `since` at the earliest; undefined when there are more than
- * `countMax`.
+ * Reads the devices of all people that began to wait at `since` or later.
+ * @returns undefined when there are more than `countMax` devices.
  */
 export async function readDevicesWaitingSince(
   deps: WaitingDeps,
@@ -44,7 +44,7 @@ export async function readDevicesWaitingSince(
   return rows.length > countMax ? undefined : rows.map((row) => openWaiting(deps.privacy, row));
 }
 
-/** Deletes expired waiting lists. @returns of how many devices, at most `rowsMax`. */
+/** Deletes expired waiting lists. @returns how many lists were deleted, at most `rowsMax`. */
 export async function deleteExpiredWaiting(deps: { db: Db; deviceWaitDays: number }, rowsMax: number): Promise<number> {
   return clearWaiting(deps.db, { waitDays: deps.deviceWaitDays, rowsMax });
 }

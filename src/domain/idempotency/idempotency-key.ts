@@ -20,15 +20,15 @@ export type IdempotentMethod =
 export interface IdempotentCall {
   readonly caller: Caller;
   readonly method: IdempotentMethod;
-  /** As the client sent it; without a key, or with an empty one, the result is not stored. */
+  /** The key that the client sent. If it is missing or empty, the result is not stored. */
   readonly key: string | undefined;
-  /** Everything that the effect depends on: plain data of text, integers, bytes and lists. */
+  /** All values that the effect of the call depends on, as plain data of text, integers, bytes and lists. */
   readonly input: object;
 }
 
-/** An idempotency key as stored in the database. */
+/** An idempotency key and the input of its call, as the database stores them. */
 export interface KeyDigest {
-  /** Depends on caller and method, so the keys of two callers never collide. */
+  /** Pseudonym of the key. It depends on the caller and the method, so that the keys of two callers never collide. */
   readonly digest: Buffer;
   readonly inputDigest: Buffer;
 }

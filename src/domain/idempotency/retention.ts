@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
-/** Stored results that are no longer returned. */
+/** Selects expired idempotency keys with their results, which are no longer returned to repeated calls. */
 export const expiredIdempotencyKeys: ExpiringRows = {
   table: 'idempotency_keys',
   isExpired: sql<boolean>`expires_at <= now()`,

@@ -4,9 +4,9 @@ import type { Tx } from '#storage/connection/database.ts';
 import type { KeyDigest } from './idempotency-key.ts';
 
 /**
- * Inserts keys in this transaction, in digest order so that two batches cannot deadlock. Because of the primary key, a
- * concurrent duplicate waits here until the first transaction ends: after its commit the key is taken, after its
- * rollback it is free.
+ * Inserts keys in this transaction, in digest order so that two batches cannot deadlock. If a concurrent transaction
+ * has inserted the same key, the insert waits until that transaction commits (the key is taken) or is rolled back (the
+ * key is free).
  * @returns the keys that were free or had expired, in hex.
  */
 export async function takeKeys(
@@ -48,7 +48,10 @@ export interface StoredResult {
   readonly sealedResult: Buffer | null;
 }
 
-/** The rows of keys that `takeKeys` did not insert; its upsert locked them, so they exist and cannot change. */
+/**
+ * Selects the rows of keys that `takeKeys` did not insert. The upsert of `takeKeys` has locked them, so they exist and
+ * cannot change.
+ */
 export async function selectResults(tx: Tx, digests: readonly Buffer[]): Promise<StoredResult[]> {
   if (digests.length === 0) return [];
   return tx

@@ -11,15 +11,15 @@ import { selectResults, takeKeys, updateResult } from './store.ts';
 export interface IdempotencyDeps {
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
-  /** For how long a repeated call gets the first result. */
+  /** Hours for which a repeated call gets the first result. */
   readonly idempotencyTtlHours: number;
 }
 
 /**
- * Calls `run` once for each caller, method and key. A repeated call within `idempotencyTtlHours` gets the first result,
- * and a call during the first one waits for it. Call this first in `tx`, so that no transaction waits here while it has
- * another lock. If `run` throws, nothing is stored, so a retry may succeed.
- * @param run returns plain data, times and bytes.
+ * Calls `run` once for each caller, method and key, and returns its result to repeated calls within
+ * `idempotencyTtlHours`. Call this before `tx` takes another lock, because a concurrent call with the same key waits
+ * here for the first one.
+ * @param run must return plain data, times and bytes only, because its result is serialized.
  * @throws AppError IdempotencyKeyReused when an earlier call used the key with another input.
  */
 export async function withIdempotency<Result>(
@@ -34,6 +34,7 @@ export async function withIdempotency<Result>(
   const { digest, inputDigest } = keyDigest;
   const taken = await takeKeys(tx, [keyDigest], deps);
   if (taken.size === 1) {
+    // If `run` throws, the transaction is rolled back and no result is stored, so a retry may succeed.
     const result = await run();
     await updateResult(tx, digest, deps.privacy.seal('idempotency-answer', [digest], padToBucket(serialize(result))));
     return result;
@@ -43,6 +44,6 @@ export async function withIdempotency<Result>(
     throw new InvariantError('an idempotency key without a result');
   if (!stored.inputDigest.equals(inputDigest)) throw domainError('IdempotencyKeyReused');
   const sealed = deps.privacy.unseal('idempotency-answer', [digest], stored.sealedResult);
-  // Sealed to the digest, which includes the method, so this method wrote the value.
+  // The digest depends on the method, so the value was written by the same method and has its result type.
   return deserialize(unpadFromBucket(sealed)) as Result;
 }

@@ -6,15 +6,15 @@ import type { IdempotentCall, KeyDigest } from './idempotency-key.ts';
 import { deleteKeys, selectResults, takeKeys } from './store.ts';
 import type { IdempotencyDeps } from './with-idempotency.ts';
 
-/** The outcome of an item: undefined for success. */
+/** The outcome of an item, undefined for success. */
 type ItemOutcome = AppError | undefined;
 
 /**
- * As `withIdempotency`, for the items of a batch with one key each: an item that succeeded before counts as successful
- * and does not run again. The outcomes of failed items are not stored.
- * @param run gets the positions of the items to run, and returns their outcomes in the same order.
- * @returns the outcomes in the order of `calls`; IdempotencyKeyReused for an item whose key was used with another input
- * before.
+ * Runs the items of a batch, except items that already succeeded in an earlier call with the same idempotency key. The
+ * outcomes of failed items are not stored, so that they can be repeated.
+ * @param run runs the items at these positions, and returns their outcomes in the same order.
+ * @returns the outcomes in the order of `calls`, with IdempotencyKeyReused for an item whose key was used with another
+ *   input before.
  */
 export async function withIdempotentItems(
   deps: IdempotencyDeps,
@@ -49,7 +49,7 @@ interface KnownKey {
   readonly isTaken: boolean;
 }
 
-/** Every distinct key with the input of its first use. */
+/** Inserts the keys that are not stored yet. @returns every distinct key with the input of its first use. */
 async function takeAll(
   deps: IdempotencyDeps,
   tx: Tx,

@@ -17,7 +17,7 @@ import { countInvites, deleteEnded, insertInvite } from './store.ts';
 
 export interface InviteToCreate {
   readonly conversationId: string;
-  /** Hex. */
+  /** SHA-256 of the invite's secret in hex. */
   readonly pskHash: string;
   readonly targetDid: string | undefined;
   readonly expiresAtMs: number | undefined;
@@ -33,10 +33,10 @@ export interface InviteDeps {
 }
 
 /**
- * Creates an invite: a client that presents the hash of its secret may join by external commit. Allowed for admins, and
- * for every member if the policy says so.
+ * Creates an invite, so that a client that presents the hash of its secret may join by external commit. Admins may
+ * create invites, and other members only if the policy allows it.
  * @throws AppError InvalidPSKHash, ConvoNotFound, NotMember, NotAdmin, PolicyViolation, TooManyInvites,
- * IdempotencyKeyReused.
+ *   IdempotencyKeyReused.
  */
 export async function createInvite(deps: InviteDeps, caller: Caller, input: InviteToCreate): Promise<Invite> {
   const pskHash = decodePskHash(input.pskHash);

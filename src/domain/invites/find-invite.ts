@@ -5,9 +5,9 @@ import { openInviteDetails } from './open-invite.ts';
 import { selectUsable } from './store.ts';
 
 /**
- * An invite with one of these PSK hashes that this person may use: not revoked, expired or used up, and not for another
- * person.
- * @returns its id. Exact when `db` is a transaction that has the conversation's lock.
+ * Finds an invite that has one of these PSK hashes and that this person may use. The invite must not be revoked,
+ * expired, used up or reserved for another person.
+ * @returns the id of the invite. It remains usable during a transaction that has the conversation's lock.
  */
 export async function findInvite(
   deps: { db: Db; privacy: Privacy },

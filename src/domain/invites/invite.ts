@@ -11,24 +11,24 @@ export interface Invite extends InviteDetails {
   readonly revoked: { readonly at: Date; readonly byDid: string } | undefined;
 }
 
-/** The sealed content of an invite's row. */
+/** The values of an invite that the row stores sealed. */
 export interface InviteDetails {
-  /** SHA-256 of the invite's secret in lower-case hex; a client that presents it may join. */
+  /** SHA-256 of the invite's secret in lower-case hex. A client that presents this hash may join. */
   readonly pskHash: string;
   readonly createdByDid: string;
-  /** The only person who may use it. */
+  /** The only person who may use the invite; undefined if it is for everyone. */
   readonly targetDid?: string | undefined;
 }
 
 const pskHashHex = /^[0-9a-f]{64}$/;
 
-/** The 32 bytes of a PSK hash in hex of either case, or undefined for other text. */
+/** Decodes a PSK hash from hex of either case. @returns the 32 bytes, or undefined for other text. */
 export function decodePskHash(hex: string): Buffer | undefined {
   const lower = hex.toLowerCase();
   return pskHashHex.test(lower) ? Buffer.from(lower, 'hex') : undefined;
 }
 
-/** The pseudonym by which an invite is found from its PSK hash. */
+/** Computes the pseudonym by which an invite is found from its PSK hash. */
 export function inviteSecret(privacy: Privacy, groupId: Buffer, pskHash: Uint8Array): Buffer {
   return privacy.pseudonym('invite-secret', [groupId], pskHash);
 }

@@ -11,8 +11,8 @@ import { openInvite } from './open-invite.ts';
 import { selectInvites } from './store.ts';
 
 /**
- * The conversation's invites, newest first: all for admins; for members that the policy allows to create invites, their
- * own.
+ * Lists the conversation's invites, newest first. Admins get all invites, and other members get their own if the policy
+ * allows them to create invites.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin.
  */
 export async function listInvites(

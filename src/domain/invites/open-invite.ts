@@ -2,7 +2,7 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Invite, InviteDetails } from './invite.ts';
 import type { InviteRow } from './store.ts';
 
-/** A row of `invites` with its sealed values opened. */
+/** Unseals the values of a row of `invites`. */
 export function openInvite(privacy: Privacy, row: InviteRow): Invite {
   const { inviteId, groupId, createdAt, useCount, revokedAt, sealedRevokedBy } = row;
   return {

@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 /**
- * Invites that ended `ttlDays` ago, so that admins can see their outcome until then. The time when an invite was used
- * up is not stored, so its creation time counts.
+ * Selects invites that ended more than `ttlDays` ago, so that admins can see their outcome for that long. For an invite
+ * that was used up, the creation time counts, because the time of the last use is not stored.
  */
 export function endedInvites(ttlDays: number): ExpiringRows {
   const keptFor = sql`make_interval(days => ${ttlDays}::integer)`;

@@ -14,9 +14,9 @@ import { selectInvite, updateRevoked } from './store.ts';
 const unknownGroupId = Buffer.alloc(0);
 
 /**
- * Revokes an invite; members who joined with it stay. Allowed for admins and for the invite's creator.
- * @throws AppError InviteNotFound, the same for invites of conversations that the caller is not in; NotAdmin,
- * AlreadyRevoked.
+ * Revokes an invite, if the caller is an admin or created it. Members who joined with the invite stay.
+ * @throws AppError InviteNotFound, also for invites of conversations that the caller is not in; NotAdmin,
+ *   AlreadyRevoked.
  */
 export async function revokeInvite(deps: InviteDeps, caller: Caller, inviteId: string): Promise<void> {
   const { privacy, timeBucketSeconds: bucketSeconds } = deps;
@@ -37,7 +37,10 @@ export async function revokeInvite(deps: InviteDeps, caller: Caller, inviteId: s
   });
 }
 
-/** The call names no conversation, so non-members get InviteNotFound and cannot learn that the invite exists. */
+/**
+ * Locks the conversation of an invite. Non-members get InviteNotFound, so that they cannot learn that the invite
+ * exists.
+ */
 async function lockOrHide(deps: InviteDeps, tx: Tx, caller: Caller, groupId: Buffer): Promise<Membership> {
   try {
     return (await lockConversation(deps, tx, caller, groupId)).membership;

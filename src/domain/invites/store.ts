@@ -28,7 +28,7 @@ const columns = [
 
 const hasEnded = sql<boolean>`(revoked_at IS NOT NULL OR expires_at <= now() OR use_count >= max_uses)`;
 
-/** Newest first. */
+/** Selects the invites of a conversation, newest first. */
 export async function selectInvites(db: Db, groupId: Buffer, revoked: 'with-revoked' | 'live'): Promise<InviteRow[]> {
   let query = db.selectFrom('invites').select(columns).where('group_id', '=', groupId);
   if (revoked === 'live') query = query.where('revoked_at', 'is', null);
@@ -39,7 +39,7 @@ export async function selectInvite(db: Db, inviteId: string): Promise<InviteRow 
   return db.selectFrom('invites').select(columns).where('invite_id', '=', inviteId).executeTakeFirst();
 }
 
-/** Invites with one of these secrets that are not revoked, expired or used up, oldest first. */
+/** Selects the invites with one of these secrets that are not revoked, expired or used up, oldest first. */
 export async function selectUsable(
   db: Db,
   groupId: Buffer,
@@ -66,7 +66,10 @@ export interface NewInvite {
   readonly maxUses: number | null;
 }
 
-/** The conversation's lock prevents two inserts from using the same number. */
+/**
+ * Inserts an invite with the conversation's next invite number. The conversation's lock prevents two inserts from using
+ * the same number.
+ */
 export async function insertInvite(tx: Tx, row: NewInvite, bucketSeconds: number): Promise<InviteRow> {
   return tx
     .insertInto('invites')

@@ -1,7 +1,10 @@
 import type { Tx } from '#storage/connection/database.ts';
 import { updateUsed } from './store.ts';
 
-/** Counts one use of an invite that `findInvite` returned under the conversation's lock, which `tx` still has. */
+/**
+ * Counts one use of an invite. `tx` must still have the conversation's lock under which `findInvite` returned the
+ * invite.
+ */
 export async function useInvite(tx: Tx, inviteId: string): Promise<void> {
   await updateUsed(tx, inviteId);
 }

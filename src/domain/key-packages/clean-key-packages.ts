@@ -7,15 +7,15 @@ import { consumedKeyPackages } from './retention.ts';
 export interface CleanKeyPackagesDeps {
   readonly db: Db;
   readonly lease: JobLease;
-  /** Limit for one-time packages; last-resort packages are not counted. */
+  /** Maximum number of one-time packages that a device keeps. Last-resort packages are not counted. */
   readonly keyPackagesPerDeviceMax: number;
   readonly consumedTtlHours: number;
 }
 
 /**
- * Deletes expired packages, packages consumed more than `consumedTtlHours` ago, and the oldest available ones above
- * `keyPackagesPerDeviceMax` of a device. The last usable one-time package and the last-resort package of a registered
- * device stay. Safe to run twice and on several workers at once, because each DELETE checks its condition again.
+ * Deletes expired packages, packages consumed more than `consumedTtlHours` ago, and the oldest packages of a device
+ * above `keyPackagesPerDeviceMax`. The job may run twice and on several workers at once, because each DELETE checks its
+ * condition again.
  */
 export async function cleanKeyPackages(deps: CleanKeyPackagesDeps): Promise<{ removed: number }> {
   const { db, lease, keyPackagesPerDeviceMax, consumedTtlHours } = deps;
@@ -25,7 +25,7 @@ export async function cleanKeyPackages(deps: CleanKeyPackagesDeps): Promise<{ re
   return { removed: consumed.removed + expired + surplus };
 }
 
-/** Deletes `refs` in batches; a batch in which no row can be deleted does not end the run. */
+/** Deletes the packages in `refs` in batches. @returns how many packages were deleted. */
 async function removeFound(
   lease: JobLease,
   refs: Buffer[],
@@ -35,6 +35,8 @@ async function removeFound(
   await lease.inBatches(async (tx, rowsMax) => {
     const batch = refs.splice(0, rowsMax);
     removed += await removeThese(tx, batch);
+    // The size of the batch is returned, not the number of deleted rows, because a batch of locked rows must not end
+    // the run.
     return batch.length;
   });
   return removed;

@@ -3,7 +3,10 @@ import type { Db } from '#storage/connection/database.ts';
 import { keyPackageOwner } from './key-package.ts';
 import { countAvailableByTag, countUsableByTag } from './store.ts';
 
-/** Counts the available packages of each of the person's devices, by device tag in hex. */
+/**
+ * Counts the available packages of each of a person's devices, including expired ones.
+ * @returns the counts by device tag in hex.
+ */
 export async function countAvailableOfDevices(
   deps: { db: Db; privacy: Privacy },
   did: string,
@@ -12,7 +15,11 @@ export async function countAvailableOfDevices(
   return new Map(rows.map(({ tag, count }) => [tag.toString('hex'), count]));
 }
 
-/** Counts the available, unexpired packages of several people by device tag in hex; the tags of two people differ. */
+/**
+ * Counts the available, unexpired packages of each device of several people. Devices of different people never have the
+ * same tag.
+ * @returns the counts by device tag in hex.
+ */
 export async function countAvailableByDeviceTag(
   deps: { db: Db; privacy: Privacy },
   dids: readonly string[],

@@ -3,12 +3,12 @@ import { byteaArray } from '#storage/sql/bytea-array.ts';
 import type { Db, Tx } from '#storage/connection/database.ts';
 import { expiredKeyPackages } from './retention.ts';
 
-/** How many refs one run reads into memory at most; the next run continues. */
+/** Maximum number of refs that one run reads into memory. The next run continues with the rest. */
 const refsPerRunMax = 50_000;
 
 /**
- * Selects the refs of expired packages. Call it outside of a transaction that writes: it also reads the expired
- * packages that stay for a registered device, which takes time, and the transaction would keep its locks meanwhile.
+ * Selects the refs of expired packages. Do not call it in a transaction that writes, because the query is slow and the
+ * transaction would keep its locks until the query ends.
  */
 export async function selectExpired(db: Db): Promise<Buffer[]> {
   const { rows } = await sql<{ ref: Buffer }>`
@@ -17,9 +17,8 @@ export async function selectExpired(db: Db): Promise<Buffer[]> {
 }
 
 /**
- * Selects the refs of the oldest available one-time packages above `perDeviceMax` of a device, but never the newest of
- * a cipher suite. Last-resort and expired packages are not counted. The query reads all packages, so call it outside of
- * a transaction that writes.
+ * Selects the refs of one-time packages that a device has in addition to its newest `perDeviceMax`, but never the
+ * newest in a cipher suite. Do not call it in a transaction that writes, because the query reads all packages.
  */
 export async function selectSurplus(db: Db, perDeviceMax: number): Promise<Buffer[]> {
   const { rows } = await sql<{ ref: Buffer }>`
@@ -38,7 +37,8 @@ export async function selectSurplus(db: Db, perDeviceMax: number): Promise<Buffe
 }
 
 /**
- * Deletes those of `refs` that are still expired; a row that another transaction has locked stays until the next run.
+ * Deletes the packages in `refs` that are still expired. A row that another transaction has locked stays until the next
+ * run.
  */
 export async function deleteExpired(tx: Tx, refs: readonly Buffer[]): Promise<number> {
   if (refs.length === 0) return 0;
@@ -50,7 +50,8 @@ export async function deleteExpired(tx: Tx, refs: readonly Buffer[]): Promise<nu
 }
 
 /**
- * Deletes those of `refs` that are still available; a row that another transaction has locked stays until the next run.
+ * Deletes the packages in `refs` that are still available. A row that another transaction has locked stays until the
+ * next run.
  */
 export async function deleteSurplus(tx: Tx, refs: readonly Buffer[]): Promise<number> {
   if (refs.length === 0) return 0;

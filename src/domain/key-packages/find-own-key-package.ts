@@ -5,9 +5,7 @@ import { keyPackageOwner, keyPackageStates, storedRef } from './key-package.ts';
 import { selectStates } from './store.ts';
 import { readDeferredUses } from './single-use/used-key-packages-store.ts';
 
-/**
- * Finds one of the caller's own packages among `refs`, preferably an unused one; packages of other people are ignored.
- */
+/** Finds one of the caller's packages among `refs`, preferably an unused one. Packages of other people are ignored. */
 export async function findOwnKeyPackage(
   deps: { db: Db; privacy: Privacy },
   caller: Caller,

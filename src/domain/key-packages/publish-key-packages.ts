@@ -25,7 +25,7 @@ export interface PublishDeps {
   readonly timeBucketSeconds: number;
   readonly idempotencyTtlHours: number;
   readonly keyPackagesPerDeviceMax: number;
-  /** How long an unused package is kept; the last ones of a device are kept longer. */
+  /** Days for which an unused package is kept. The last packages of a device are kept longer. */
   readonly keyPackageTtlDays: number;
 }
 
@@ -33,29 +33,30 @@ const msPerDay = 86_400_000;
 
 export interface KeyPackageUpload {
   readonly bytes: Buffer;
-  /** Lexicon name of the suite. */
+  /** The lexicon's name of the cipher suite. */
   readonly cipherSuite: string;
-  /** The expiry that the owner chose; the end of the package's lifetime is its upper bound. */
+  /** The expiry that the owner chose. The package expires earlier if its lifetime ends before this time. */
   readonly expiresAtMs: number | undefined;
-  /** The tag of the device that the call names; the package must have the device's signature key. */
+  /** The tag of the device that the call names. The package must have the signature key of this device. */
   readonly deviceTag?: Buffer | undefined;
   readonly idempotencyKey?: string | undefined;
 }
 
-/** A checked package with the row to store. */
+/** A package that passed all checks, with the row to store. */
 interface PreparedPackage {
   readonly checked: CheckedKeyPackage;
   readonly row: NewKeyPackageRow;
 }
 
-/** The result of one upload: undefined when the package is stored. */
+/** The result of one upload, undefined if the package is stored. */
 export type PublishOutcome = AppError | undefined;
 
 /**
- * Checks and stores the caller's key packages one by one. A package that is stored already and available counts as
- * stored; with the same idempotency key it counts as stored in every state. `method` is the called method.
- * @returns one result for each upload, in their order. Refusals of single packages are values: InvalidKeyPackage,
- *   InvalidCipherSuite, TooManyKeyPackages, IdempotencyKeyReused.
+ * Checks the caller's key packages and stores the valid ones. A package that is already stored is accepted only while
+ * it is available, or in every state if the call repeats an idempotency key.
+ * @param method the called lexicon method.
+ * @returns one result for each upload, in the same order. A refused package has the error InvalidKeyPackage,
+ *   InvalidCipherSuite, TooManyKeyPackages or IdempotencyKeyReused.
  */
 export async function publishKeyPackages(
   deps: PublishDeps,
@@ -79,7 +80,10 @@ export async function publishKeyPackages(
   );
 }
 
-/** Stores the results of `prepareOrError`. @returns one outcome for each, in their order. */
+/**
+ * Stores the packages that `prepareOrError` accepted.
+ * @returns one result for each item of `prepared`, in the same order.
+ */
 async function storePrepared(
   deps: PublishDeps,
   prepared: readonly (PreparedPackage | AppError)[],
@@ -118,9 +122,10 @@ async function storePrepared(
 }
 
 /**
- * Checks one upload by the rules of RFC 9420 section 10.1 and compares it with the caller's identity; also used to
- * register a device.
- * @param registered tags of the devices whose packages are accepted; when empty, packages of every device are.
+ * Checks one upload by the rules of RFC 9420 section 10.1 and compares the package's identity with the caller. It
+ * returns a refusal instead of throwing it, so that the other packages of the call are still stored.
+ * @param registered tags of the devices whose packages are accepted. If it is empty, packages of every device are
+ *   accepted.
  */
 async function prepareOrError(
   deps: PublishDeps,
@@ -137,9 +142,7 @@ async function prepareOrError(
   }
 }
 
-/**
- * Refuses a package of another signature key than the device's, because only the MLS client with that key could use it.
- */
+/** Refuses a package whose signature key is not the device's key, because the device could not use that package. */
 function findDeviceMismatch(
   { deviceTag: named }: KeyPackageUpload,
   tag: Buffer,
@@ -180,7 +183,7 @@ async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUplo
       cipher_suite: cipherSuite,
       last_resort: checked.lastResort,
       sealed_did: privacy.sealText('key-package-did', [ref], caller.did),
-      // Padded, because the credential in it is a DID and DIDs differ in length.
+      // Padded because the package contains a DID, and DIDs differ in length.
       sealed_package: privacy.seal('key-package', [ref], padToBucket(checked.keyPackage)),
       expires_at: new Date(timeBucketMs(expiresAtMs, deps.timeBucketSeconds)),
       kept_until: new Date(timeBucketMs(Math.min(expiresAtMs, keptUntilMs), deps.timeBucketSeconds)),
@@ -189,8 +192,8 @@ async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUplo
 }
 
 /**
- * How many packages each device may still publish; twice `keyPackagesPerDeviceMax`, because the clean-up job deletes
- * surplus ones later.
+ * Computes how many packages each device may still publish. A device may have twice `keyPackagesPerDeviceMax`, because
+ * the clean-up job deletes the surplus later.
  */
 async function remainingPerDevice(deps: PublishDeps, ready: readonly PreparedPackage[]): Promise<Map<string, number>> {
   const remaining = new Map<string, number>();
@@ -204,7 +207,7 @@ async function remainingPerDevice(deps: PublishDeps, ready: readonly PreparedPac
 }
 
 /**
- * Publishes all packages or none, when the device with this tag is registered.
+ * Publishes the first packages of the device with this tag, either all or none of them.
  * @throws AppError InvalidKeyPackages when a package cannot be stored, InvalidSignatureKey when one has another
  *   device's key.
  */
@@ -222,7 +225,10 @@ export async function publishAllOrNothing(
   throwFirst(await storePrepared(deps, prepared));
 }
 
-/** @throws AppError InvalidKeyPackages with the index and the text of the first refusal in the list. */
+/**
+ * Requires that no package was refused.
+ * @throws AppError InvalidKeyPackages with the index and the text of the first refusal in the list.
+ */
 function throwFirst(outcomes: readonly unknown[]): void {
   for (const [index, outcome] of outcomes.entries()) {
     if (outcome instanceof AppError) {

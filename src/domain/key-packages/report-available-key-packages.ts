@@ -12,7 +12,8 @@ export const replenishThreshold = 5;
 const hourMs = 3_600_000;
 
 /**
- * The caller's available key packages and their use (lexicon `getKeyPackageStats`); consumed means handed out or used.
+ * Statistics of the caller's key packages (lexicon `getKeyPackageStats`). Consumed packages are those that were handed
+ * out or used.
  */
 export interface AvailableKeyPackages {
   readonly available: number;
@@ -28,7 +29,7 @@ export interface AvailableKeyPackages {
   readonly byCipherSuite?: readonly { cipherSuite: string; available: number; consumed: number }[];
 }
 
-/** Counts the caller's own packages, of one suite (lexicon name) or all, of one device (by its tag) or all. */
+/** Counts the caller's packages, optionally only those of one cipher suite (lexicon name) or of one device (tag). */
 export async function reportAvailableKeyPackages(
   deps: { db: Db; privacy: Privacy; clock: Clock },
   caller: Caller,
@@ -69,7 +70,7 @@ function countsOfSuite(row: AvailableCountRow): { cipherSuite: string; available
   return cipherSuite === undefined ? [] : [{ cipherSuite, available: row.available, consumed: row.used }];
 }
 
-/** Formats whole days and hours as public clients show them: "3d 4h". */
+/** Formats a duration in whole days and hours, as public clients show it, for example "3d 4h". */
 function formatDuration(durationMs: number): string {
   const hours = Math.max(0, Math.floor(durationMs / hourMs));
   return `${Math.floor(hours / 24)}d ${hours % 24}h`;

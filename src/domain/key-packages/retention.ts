@@ -2,10 +2,9 @@ import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
 /**
- * Packages past their retention, except the last ones of a registered device: in each cipher suite its newest
- * last-resort package, and its newest one-time package until the end of that package's lifetime. Packages are only
- * handed out before the end of their lifetime, because members of a group refuse them afterwards (RFC 9420 section
- * 7.3).
+ * Selects packages whose retention has ended. A registered device keeps its newest last-resort package in each cipher
+ * suite, and its newest one-time package until the lifetime of that package ends, because group members refuse a
+ * package after its lifetime (RFC 9420 section 7.3).
  */
 export const expiredKeyPackages: ExpiringRows = {
   table: 'key_packages',
@@ -20,7 +19,10 @@ export const expiredKeyPackages: ExpiringRows = {
           > (key_packages.expires_at > now(), key_packages.published_at, key_packages.ref)))`,
 };
 
-/** Packages that a Welcome used more than `ttlHours` ago; until then the same Welcome may be sent again. */
+/**
+ * Selects packages that a Welcome used more than `ttlHours` ago. They are kept until then because the same Welcome may
+ * be sent again.
+ */
 export function consumedKeyPackages(ttlHours: number): ExpiringRows {
   return {
     table: 'key_packages',
@@ -31,7 +33,10 @@ export function consumedKeyPackages(ttlHours: number): ExpiringRows {
   };
 }
 
-/** Available packages of `devices`, which are deleted with them. */
+/**
+ * Selects the available packages of the devices that `devices` selects. Both are deleted together, because nobody can
+ * join with these packages once the device is gone.
+ */
 export function keyPackagesOf(devices: ExpiringRows): ExpiringRows {
   return {
     table: 'key_packages',

@@ -9,8 +9,8 @@ import { keyPackageStates } from './key-package.ts';
 export type NewKeyPackageRow = Omit<Insertable<KeyPackagesTable>, 'state' | 'published_at'>;
 
 /**
- * Inserts packages that are not stored yet, in the order of refs, so that two uploads of the same packages cannot
- * deadlock.
+ * Inserts the packages that are not stored yet. Rows are inserted in the order of refs, so that two uploads of the same
+ * packages cannot deadlock.
  */
 export async function insertKeyPackages(
   db: Db,
@@ -52,7 +52,7 @@ export async function countAvailable(db: Db, owner: Buffer, tag: Buffer): Promis
   return Number(row.count);
 }
 
-/** A package that a claim handed out. */
+/** A package that a claim returns, whether it is newly handed out or returned again. */
 export interface ClaimedRow {
   readonly owner: Buffer;
   readonly ref: Buffer;
@@ -65,16 +65,16 @@ export interface ClaimRequest {
   readonly owners: readonly Buffer[];
   /** `claimers[i]` is the caller's claimer pseudonym for `owners[i]`. */
   readonly claimers: readonly Buffer[];
-  /** Whether one-time packages of `owners[i]` may be handed out. */
+  /** `isWithinLimit[i]` is true if one-time packages of `owners[i]` may be handed out. */
   readonly isWithinLimit: readonly boolean[];
   readonly cipherSuite: number;
   readonly devicesMax: number;
   readonly bucketSeconds: number;
-  /** Packages with a deferred use, which are not returned again. */
+  /** Stored refs of packages with a deferred use, which must not be returned again. */
   readonly used: readonly Buffer[];
 }
 
-/** Runs the SQL function claim_key_packages (migrations/0018). */
+/** Claims packages with the SQL function claim_key_packages (migrations/0018). */
 export async function claim(sql: Sql, request: ClaimRequest): Promise<ClaimedRow[]> {
   return sql<ClaimedRow[]>`
     SELECT owner, ref, sealed_package AS "sealedPackage", fresh AS "isNewClaim" FROM claim_key_packages(
@@ -83,7 +83,10 @@ export async function claim(sql: Sql, request: ClaimRequest): Promise<ClaimedRow
       ${request.devicesMax}::integer, ${request.bucketSeconds}::integer, ${byteaArray(request.used)}::bytea[])`;
 }
 
-/** Runs the SQL function claim_device_key_package (migrations/0018), without a claim limit. */
+/**
+ * Claims one package of a device with the SQL function claim_device_key_package (migrations/0018). No claim limit
+ * applies.
+ */
 export async function claimOfDevice(
   tx: Tx,
   request: {
@@ -102,7 +105,7 @@ export async function claimOfDevice(
   return rows[0];
 }
 
-/** The columns of a package that are checked when a Welcome uses it. */
+/** The columns of a package that are checked before a Welcome uses the package. */
 export interface ReadKeyPackage {
   readonly ref: Buffer;
   readonly owner: Buffer;
@@ -114,7 +117,7 @@ export interface ReadKeyPackage {
   readonly sealedDid: Buffer;
 }
 
-/** Selects packages without a lock. */
+/** Selects packages by their stored refs. The rows are not locked, because a lock would link them to a conversation. */
 export async function selectByRefs(db: Db, refs: readonly Buffer[]): Promise<ReadKeyPackage[]> {
   if (refs.length === 0) return [];
   return db
@@ -133,7 +136,10 @@ export async function selectByRefs(db: Db, refs: readonly Buffer[]): Promise<Rea
     .execute();
 }
 
-/** Selects the refs of packages whose rows are in the state handed out, to one of `claimers` if they are given. */
+/**
+ * Selects the stored refs of packages that were handed out, optionally only to `claimers` or only of one device.
+ * Packages with a deferred use are included, because their rows do not show the use yet.
+ */
 export async function selectHandedOut(
   db: Db,
   of: { owners: readonly Buffer[]; claimers?: readonly Buffer[]; deviceTag?: Buffer | undefined },
@@ -148,7 +154,7 @@ export async function selectHandedOut(
   return (await rows.execute()).map(({ ref }) => ref);
 }
 
-/** Counts of one owner's packages of a cipher suite. */
+/** Numbers of an owner's packages in one cipher suite. Used packages are those that were handed out or consumed. */
 export interface AvailableCountRow {
   readonly cipherSuite: number;
   readonly available: number;
@@ -176,7 +182,7 @@ export async function selectAvailableCounts(
   return rows.rows;
 }
 
-/** Counts one owner's available packages by device tag, expired ones included. */
+/** Counts an owner's available packages by device tag, including expired packages. */
 export async function countAvailableByTag(db: Db, owner: Buffer): Promise<{ tag: Buffer; count: number }[]> {
   const rows = await db
     .selectFrom('key_packages')
@@ -199,7 +205,7 @@ export async function countUsableByTag(db: Db, owners: readonly Buffer[]): Promi
 }
 
 /**
- * Deletes a device's available packages; packages that were handed out stay until they expire, because a Welcome may
+ * Deletes a device's available packages. Packages that were handed out stay until they expire, because a Welcome may
  * use them.
  */
 export async function deleteAvailable(db: Db, owner: Buffer, tag: Buffer): Promise<number> {
@@ -213,8 +219,8 @@ export async function deleteAvailable(db: Db, owner: Buffer, tag: Buffer): Promi
 }
 
 /**
- * Deletes the available packages of devices of different owners. A package that another transaction has locked stays,
- * because waiting for it could deadlock with a claim of several people's packages.
+ * Deletes the available packages of the devices with these tags. A package that another transaction has locked is
+ * skipped, because waiting for it could deadlock with a claim of several people's packages.
  */
 export async function deleteAvailableByTags(db: Db, tags: readonly Buffer[]): Promise<number> {
   const { numAffectedRows } = await sql`
@@ -224,7 +230,7 @@ export async function deleteAvailableByTags(db: Db, tags: readonly Buffer[]): Pr
   return Number(numAffectedRows ?? 0);
 }
 
-/** An available package of a device, last-resort ones included. */
+/** An available package of a device, either one-time or last-resort. */
 export interface AvailableRow {
   readonly ref: Buffer;
   readonly cipherSuite: number;
@@ -232,7 +238,7 @@ export interface AvailableRow {
   readonly sealedPackage: Buffer;
 }
 
-/** Selects a device's available packages in the order of refs, without a lock. */
+/** Selects a device's available packages in the order of refs, without locking their rows. */
 export async function selectAvailable(db: Db, owner: Buffer, tag: Buffer): Promise<AvailableRow[]> {
   return db
     .selectFrom('key_packages')
@@ -245,8 +251,8 @@ export async function selectAvailable(db: Db, owner: Buffer, tag: Buffer): Promi
 }
 
 /**
- * Deletes those of `refs` that are still available. Rows are locked in the order of refs; a package that another
- * transaction claims meanwhile stays.
+ * Deletes the packages in `refs` that are still available. Rows are locked in the order of refs to prevent deadlocks,
+ * and a package that another transaction claims first stays.
  * @returns the deleted refs.
  */
 export async function deleteAvailableByRefs(tx: Tx, refs: readonly Buffer[]): Promise<Buffer[]> {

@@ -7,15 +7,15 @@ import { keyPackageOwner, openKeyPackage } from './key-package.ts';
 import { deleteAvailableByRefs, selectAvailable } from './store.ts';
 
 /**
- * A device's available packages after a sync (`remaining`) and the withdrawn ones (`orphaned`), as KeyPackageRefs in
- * lower-case hex.
+ * The result of a sync, as KeyPackageRefs in lower-case hex. `remaining` are the available packages of the device, and
+ * `orphaned` are the packages that were deleted.
  */
 export interface KeyPackageSync {
   readonly remaining: readonly string[];
   readonly orphaned: readonly string[];
 }
 
-/** A package of the device, with the ref of its row and its KeyPackageRef. */
+/** An available package of the device. `storedRef` identifies its row, and `ref` is its KeyPackageRef. */
 interface OwnPackage {
   readonly storedRef: Buffer;
   readonly ref: Buffer;
@@ -24,14 +24,10 @@ interface OwnPackage {
 }
 
 /**
- * Withdraws the available packages of a device whose private keys the device no longer has. Packages that were handed
- * out stay, because a Welcome may use them. Welcomes for a withdrawn last-resort package are ended.
- *
- * Packages and Welcomes are changed in separate transactions, because one transaction would link the packages to
- * conversations. Welcomes are ended first, so that a call after a crash can repeat it, and once more afterwards, for
- * Welcomes that arrived in between.
- * @param local.hashes the packages that the device still has, in hex: KeyPackageRefs, or SHA-256 of the bytes as some
- *   clients send.
+ * Deletes the available packages whose private keys the device no longer has, and ends the Welcomes for the last-resort
+ * packages among them. Packages that were handed out stay, because a Welcome may use them.
+ * @param local.hashes the KeyPackageRefs in hex of the packages that the device still has. Some clients send the
+ *   SHA-256 of the package bytes instead.
  */
 export async function syncKeyPackages(
   deps: { db: Db; privacy: Privacy; timeBucketSeconds: number },
@@ -43,12 +39,16 @@ export async function syncKeyPackages(
   const orphans = rows.filter(({ ref, sha256 }) => !hashes.has(ref.toString('hex')) && !hashes.has(sha256));
   const reusable = orphans.filter(({ lastResort }) => lastResort).map(({ ref }) => ref);
   await endWelcomesOfPackages(deps, caller, reusable);
+  // Separate transactions end the Welcomes and delete the packages, because one transaction would link the packages to
+  // conversations. The deletion comes second, because a call after a crash can find only packages that are still
+  // stored.
   const deleted = await deps.db.transaction().execute((tx) =>
     deleteAvailableByRefs(
       tx,
       orphans.map(({ storedRef }) => storedRef),
     ),
   );
+  // Ends Welcomes that were stored between the first call and the deletion.
   await endWelcomesOfPackages(deps, caller, reusable);
   const deletedRefs = new Set(deleted.map((storedRef) => storedRef.toString('hex')));
   const orphanRefs = new Set(orphans.map(({ storedRef }) => storedRef.toString('hex')));

@@ -3,7 +3,7 @@ import type { Db } from '#storage/connection/database.ts';
 import { keyPackageOwner } from './key-package.ts';
 import { deleteAvailable, deleteAvailableByTags } from './store.ts';
 
-/** Deletes the available packages of a deleted device. @returns how many. */
+/** Deletes the available packages of a deleted device. @returns how many packages were deleted. */
 export async function withdrawKeyPackages(
   deps: { db: Db; privacy: Privacy },
   did: string,
@@ -13,8 +13,8 @@ export async function withdrawKeyPackages(
 }
 
 /**
- * Deletes the available packages of devices by their tags; a package that another transaction has locked stays until it
- * expires.
+ * Deletes the available packages of the devices with these tags. A package that another transaction has locked is
+ * skipped and stays until it expires.
  */
 export async function withdrawOfDevices(deps: { db: Db }, tags: readonly Buffer[]): Promise<number> {
   return tags.length === 0 ? 0 : deleteAvailableByTags(deps.db, tags);

@@ -14,7 +14,7 @@ export interface OptInDeps {
 }
 
 /**
- * Opts the caller in to MLS chats; a repeated call changes nothing.
+ * Opts the caller in to MLS chats. A repeated call changes nothing.
  * @returns the time of the opt-in, rounded down to the time bucket.
  * @throws AppError DeviceNotFound when the caller does not have the named device.
  */
@@ -28,8 +28,8 @@ export async function optIn(deps: OptInDeps, caller: Caller, input: { deviceId: 
 }
 
 /**
- * Opts the caller out: other people no longer get the caller's key packages and see the caller like a person without an
- * account.
+ * Opts the caller out of MLS chats. Other people then no longer get the caller's key packages, and see the caller like
+ * a person without an account.
  */
 export async function optOut(deps: OptInDeps, caller: Caller): Promise<void> {
   const sinceMs = nowMs(deps);

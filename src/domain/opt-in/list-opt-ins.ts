@@ -5,13 +5,13 @@ import type { Caller } from '#domain/caller.ts';
 export interface OptInStatus {
   readonly did: string;
   readonly optedIn: boolean;
-  /** Present only for the caller. */
+  /** Time of the opt-in, present only for the caller. */
   readonly optedInAt: Date | undefined;
 }
 
 /**
- * Which of `dids` have opted in to MLS chats. People who have opted out, who block the caller or who have no account
- * look the same; only the caller's own opt-in time is returned.
+ * Returns which of `dids` have opted in to MLS chats. People who have opted out, who block the caller or who have no
+ * account look the same.
  */
 export async function listOptIns(
   deps: VisibilityDeps,

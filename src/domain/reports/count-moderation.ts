@@ -10,13 +10,13 @@ import { categories, reportStates } from './report.ts';
 import type { Category } from './report.ts';
 import { visibleReports } from './visible-reports.ts';
 
-/** Counts over the retention time of messages; reports about the calling admin are not counted. */
+/** Numbers of reports and removals that are still stored. Reports about the calling admin are not counted. */
 export interface ModerationCounts {
   readonly reports: number;
   readonly pending: number;
   readonly removals: number;
   readonly byCategory: Readonly<Record<Category, number>>;
-  /** Full hours; undefined when no report was decided. */
+  /** Whole hours, rounded down; undefined when no report was decided. */
   readonly meanHoursToDecision: number | undefined;
 }
 
@@ -24,7 +24,7 @@ const hourMs = 3_600_000;
 
 /**
  * Counts reports and removals in one conversation, for its admins.
- * @param query `since`: counts only reports and removals from then on, removals from the start of that day (UTC).
+ * @param query.since counts only reports and removals from this time on; removals from the start of its day (UTC).
  * @throws AppError ConvoNotFound, NotMember, NotAuthorized.
  */
 export async function countModeration(

@@ -12,7 +12,7 @@ import { selectReportTexts } from './store.ts';
 import { visibleReports } from './visible-reports.ts';
 
 /**
- * The conversation's reports for its admins and moderators, newest first, without those about the caller.
+ * Lists the conversation's reports for its admins and moderators, newest first, without reports about the caller.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin.
  */
 export async function listReports(

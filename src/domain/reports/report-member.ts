@@ -24,15 +24,15 @@ export interface ReportToMake {
   readonly conversationId: string;
   readonly reportedDid: string;
   readonly category: string;
-  /** Encrypted for the admins by the client. */
+  /** The details of the report, which the client encrypted for the admins. */
   readonly encryptedContent: Uint8Array;
   readonly messageIds: readonly string[];
   readonly idempotencyKey: string | undefined;
 }
 
 /**
- * Stores a report about a member for the admins and moderators of the conversation, except the reported member.
- * Everything but the category is sealed; the report expires like the messages of its time.
+ * Stores a report about a member for REPORT_TTL_DAYS, with everything except its category sealed. Admins and moderators
+ * of the conversation can read the report, except the reported member.
  * @throws AppError ConvoNotFound, NotMember, CannotReportSelf, TargetNotMember, TooManyReports, IdempotencyKeyReused.
  */
 export async function reportMember(
@@ -80,8 +80,8 @@ async function reportInTransaction(
 }
 
 /**
- * Limits how many reports one member can have pending, so that one member cannot use the conversation's whole capacity,
- * and how many a conversation can have, to limit storage.
+ * Refuses a report if the caller has too many pending reports, or if the conversation has too many reports. The
+ * caller's limit prevents one member from using up the limit of the conversation, which bounds the storage.
  * @throws AppError TooManyReports.
  */
 function requireMemberCapacity(privacy: Privacy, caller: Caller, reports: readonly ReportFacts[]): void {

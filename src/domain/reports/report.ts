@@ -1,4 +1,7 @@
-/** The categories of reports as clients name them, with their stored numbers. Unknown names count as `other`. */
+/**
+ * Numbers that the database stores for the categories of reports. Category names that are not in this list count as
+ * `other`.
+ */
 export const categories = {
   harassment: 1,
   spam: 2,
@@ -14,16 +17,16 @@ export type Category = keyof typeof categories;
 export const reportStates = { pending: 1, resolved: 2, dismissed: 3 } as const;
 export type ReportState = keyof typeof reportStates;
 
-/** Both people of a report: sealed together, so that the row identifies neither. */
+/** The two people of a report. They are sealed together, so that the row identifies neither of them. */
 export interface ReportParties {
   readonly reporter: string;
   readonly reported: string;
 }
 
-/** The reporter's content. */
+/** What the reporter submitted, which the row stores as one sealed value. */
 export interface ReportContent {
   readonly category: string;
-  /** Encrypted for the admins by the reporter. */
+  /** The details of the report, which the reporter's client encrypted for the admins. */
   readonly encrypted: Uint8Array;
   readonly messageIds: readonly string[];
 }

@@ -14,7 +14,7 @@ import { selectReport, updateResolution } from './store.ts';
 
 export interface Resolution {
   readonly reportId: string;
-  /** `dismissed` dismisses the report; any other action resolves it. The call itself removes no member. */
+  /** `dismissed` dismisses the report, and every other action resolves it. No action removes a member. */
   readonly action: string;
   readonly notes: string | undefined;
 }
@@ -23,7 +23,8 @@ export interface Resolution {
 const unknownGroupId = Buffer.alloc(0);
 
 /**
- * Decides a report, once. For non-members and for the reported member the report does not exist.
+ * Resolves or dismisses a pending report. Non-members and the reported member get ReportNotFound, so that they do not
+ * learn that the report exists.
  * @throws AppError ReportNotFound, NotAdmin, AlreadyResolved.
  */
 export async function resolveReport(deps: ReportDeps, caller: Caller, input: Resolution): Promise<void> {
@@ -33,7 +34,7 @@ export async function resolveReport(deps: ReportDeps, caller: Caller, input: Res
     const found = await selectReport(tx, reportId);
     // Checks the membership also for an unknown report, so that both refusals take the same time.
     const membership = await lockAsMember(deps, tx, caller, found?.groupId ?? unknownGroupId);
-    // Read again under the lock: another admin may have decided the report, or it may have expired.
+    // Read again under the lock, because another admin may have decided the report, or it may have expired.
     const report = await selectReport(tx, reportId);
     if (report === undefined) throw domainError('ReportNotFound');
     const { reported } = openParties(deps.privacy, reportId, report.sealedParties);
@@ -52,7 +53,7 @@ export async function resolveReport(deps: ReportDeps, caller: Caller, input: Res
   });
 }
 
-/** @throws AppError ReportNotFound for callers who are not members now. */
+/** Locks the conversation of a report. @throws AppError ReportNotFound for callers who are not members now. */
 async function lockAsMember(deps: { privacy: Privacy }, tx: Tx, caller: Caller, groupId: Buffer): Promise<Membership> {
   try {
     return (await lockConversation(deps, tx, caller, groupId)).membership;

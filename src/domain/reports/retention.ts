@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
-/** Reports that were made `ttlDays` ago, decided or not. */
+/** Selects reports that were made more than `ttlDays` ago, whether decided or not. */
 export function oldReports(ttlDays: number): ExpiringRows {
   return {
     table: 'reports',

@@ -4,7 +4,7 @@ import { padToBucket, unpadFromBucket } from '#privacy/buckets.ts';
 import type { Privacy, SealPurpose } from '#privacy/privacy.ts';
 import type { ReportContent, ReportParties, ReportResolution } from './report.ts';
 
-/** Seals one part of a report to the report's id, padded to a size bucket. */
+/** Seals one part of a report for the row with this report id, padded to a size bucket. */
 function sealPart(privacy: Privacy, purpose: SealPurpose, reportId: string, part: LexValue): Buffer {
   return privacy.seal(purpose, [reportId], padToBucket(encode(part)));
 }
@@ -25,8 +25,8 @@ export function sealResolution(privacy: Privacy, reportId: string, resolution: R
   return sealPart(privacy, 'report-resolution', reportId, { ...resolution });
 }
 
-// A value can be unsealed only in its row and for its purpose, so it has the type that the matching seal function
-// takes.
+// A value can be unsealed only for the row and the purpose for which it was sealed, so the types below are those that
+// the seal functions took.
 
 export function openParties(privacy: Privacy, reportId: string, sealed: Buffer): ReportParties {
   return openPart(privacy, 'report-parties', reportId, sealed) as unknown as ReportParties;

@@ -2,7 +2,7 @@ import { bucketedNow } from '#storage/sql/bucketed-now.ts';
 import type { Db, Tx } from '#storage/connection/database.ts';
 import { reportStates } from './report.ts';
 
-/** A report without its sealed content. */
+/** A report without its sealed content, which is read only for the reports of a page. */
 export interface ReportFacts {
   readonly reportId: string;
   readonly reportNo: number;
@@ -13,7 +13,9 @@ export interface ReportFacts {
   readonly resolvedAt: Date | null;
 }
 
-/** All reports of a conversation, newest first; `limits.reportsPerConversationMax` limits their number. */
+/**
+ * Selects all reports of a conversation, newest first. Their number is limited by `limits.reportsPerConversationMax`.
+ */
 export async function selectReportFacts(db: Db, groupId: Buffer): Promise<ReportFacts[]> {
   return db
     .selectFrom('reports')
@@ -63,7 +65,7 @@ export interface NewReport {
   readonly sealedContent: Buffer;
 }
 
-/** @returns the stored time, rounded down to the time bucket. */
+/** Inserts a pending report. @returns the time of the report, rounded down to the time bucket. */
 export async function insertReport(tx: Tx, report: NewReport, bucketSeconds: number): Promise<Date> {
   const row = await tx
     .insertInto('reports')

@@ -7,8 +7,8 @@ import { selectReportFacts } from './store.ts';
 import type { ReportFacts } from './store.ts';
 
 /**
- * The reports of a conversation without those about the caller, newest first: a reported admin must learn neither of
- * the report nor of the reporter.
+ * Lists the reports of a conversation without those about the caller, newest first. A reported admin must learn neither
+ * of the report nor of the reporter.
  */
 export async function visibleReports(
   deps: { db: Db; privacy: Privacy },

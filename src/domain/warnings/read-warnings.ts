@@ -8,7 +8,7 @@ export interface WarningPosition {
   readonly eventNo: number;
 }
 
-/** The warnings at these positions, by `warningKey`, without expired ones. */
+/** Reads the warnings at these positions that have not expired. @returns the warnings by `warningKey`. */
 export async function readWarnings(
   deps: { sql: Sql; privacy: Privacy },
   positions: readonly WarningPosition[],
@@ -20,7 +20,7 @@ export async function readWarnings(
   return new Map(
     rows.map((row) => {
       const text = deps.privacy.unsealText('warning', [row.groupId, row.eventNo], row.sealedWarning);
-      // Sealed to its row by `warnMember`, so it has that type.
+      // `warnMember` sealed the text for this row, so it contains a `Warning`.
       return [warningKey(row), JSON.parse(text) as Warning];
     }),
   );

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 
-/** Warnings past the expiry that their admin chose. */
+/** Selects warnings whose expiry time has passed. */
 export const expiredWarnings: ExpiringRows = {
   table: 'warnings',
   isExpired: sql<boolean>`expires_at <= now()`,

@@ -19,7 +19,7 @@ export async function insertWarning(tx: Tx, row: WarningRow & { readonly expires
     .execute();
 }
 
-/** The warnings of these events that have not expired. */
+/** Selects the warnings that belong to these events and have not expired. */
 export async function selectWarnings(
   sql: Sql,
   events: { readonly groupIds: readonly Buffer[]; readonly eventNos: readonly number[] },

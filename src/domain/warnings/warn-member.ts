@@ -30,7 +30,7 @@ export interface WarningToGive {
   readonly conversationId: string;
   readonly targetDid: string;
   readonly reason: string;
-  /** The warning is not delivered after this time, nor after the retention time of events. */
+  /** Time after which the warning is no longer delivered. The retention time of events is the upper limit. */
   readonly expiresAtMs: number | undefined;
   readonly idempotencyKey: string | undefined;
 }
@@ -38,10 +38,10 @@ export interface WarningToGive {
 const dayMs = 86_400_000;
 
 /**
- * Warns a member through their own event streams; no other member gets the event, and the sender of the warning is not
- * stored. The reason is sealed, and deleted when the warning expires.
+ * Warns a member through the member's own event streams, so that no other member gets the event. The sender of the
+ * warning is not stored, and the sealed reason is deleted when the warning expires.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin (for callers who are neither admin nor moderator),
- * TargetNotMember, CannotWarnAdmin, IdempotencyKeyReused.
+ *   TargetNotMember, CannotWarnAdmin, IdempotencyKeyReused.
  */
 export async function warnMember(
   deps: WarnDeps,
@@ -85,7 +85,7 @@ async function warnInTransaction(
   return { id: warning.id, deliveredAt: new Date(timeBucketMs(nowMs, deps.timeBucketSeconds)) };
 }
 
-/** The end of the time bucket in which the warning ends. */
+/** Computes when the warning expires, rounded up to the end of a time bucket. */
 function expiryOf(
   deps: { timeBucketSeconds: number; eventTtlDays: number },
   nowMs: number,

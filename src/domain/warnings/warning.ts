@@ -1,4 +1,4 @@
-/** The warning that the member receives; the sender is not stored. */
+/** A warning as the warned member receives it. It does not name the sender, because the sender is not stored. */
 export interface Warning {
   readonly id: string;
   readonly reason: string;

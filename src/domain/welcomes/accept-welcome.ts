@@ -11,8 +11,8 @@ import { deliverWelcome } from './deliver-welcome.ts';
 
 /**
  * Consumes the key packages that the Welcome names and stores the Welcome for their owners, in the transaction of its
- * commit. A Welcome does not show its group (RFC 9420 section 12.4.3.1), so the function checks only that the packages
- * were handed out to the caller or another member, and that their owners are among `invited`.
+ * commit. The packages must have been handed out to the caller or another member, and their owners must be among
+ * `invited`.
  * @throws AppError InvalidWelcome, KeyPackageNotFound.
  */
 export async function acceptWelcome(
@@ -25,13 +25,15 @@ export async function acceptWelcome(
     bytes: Buffer;
     cipherSuite: number | undefined;
     invited: readonly string[];
-    /** DIDs of the other members, who may have fetched a package and proposed the Add. */
+    /** Loads the DIDs of the other members, who may have claimed a package and proposed the Add. */
     members: () => Promise<readonly string[]>;
   },
 ): Promise<void> {
   const header = parseWelcome(welcome.bytes);
   if (welcome.cipherSuite !== undefined && header.cipherSuite !== welcome.cipherSuite)
     throw refusalFor('InvalidWelcome', 'otherSuite');
+  // A Welcome does not show its group (RFC 9420 section 12.4.3.1), so only its key packages and their owners are
+  // checked.
   const recipients = await consumeKeyPackages(deps, tx, caller, {
     refs: header.keyPackageRefs.map((ref) => Buffer.from(ref)),
     cipherSuite: header.cipherSuite,
@@ -47,10 +49,7 @@ export async function acceptWelcome(
   });
 }
 
-/**
- * Parses a Welcome, bare or in an MLSMessage.
- * @throws AppError InvalidWelcome.
- */
+/** Parses a Welcome, which may be wrapped in an MLSMessage. @throws AppError InvalidWelcome. */
 export function parseWelcome(bytes: Buffer): Welcome {
   try {
     return readWelcome(bytes);

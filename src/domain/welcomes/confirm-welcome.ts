@@ -9,8 +9,8 @@ import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
 import { consumeOfRecipient } from './store.ts';
 
 /**
- * Confirms that the fetched Welcome worked, so that it is not returned again; with `success: false` it stays available
- * for another attempt.
+ * Marks a fetched Welcome as consumed, because the client has joined with it. With `success: false`, the Welcome stays
+ * available for another attempt.
  * @throws AppError ConvoNotFound, NotMember, DeviceNotFound.
  */
 export async function confirmWelcome(

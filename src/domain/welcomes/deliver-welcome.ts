@@ -5,8 +5,8 @@ import type { Tx } from '#storage/connection/database.ts';
 import { insertWelcomes } from './store.ts';
 
 /**
- * Stores a Welcome for the devices whose packages it uses, in the transaction of its commit, so that a Welcome exists
- * only with the accepted commit. The bytes are sealed, because their KeyPackageRefs would link conversations.
+ * Stores a Welcome for the devices whose packages it uses, in the transaction of its commit so that it exists only if
+ * the commit is accepted. The bytes are sealed, because the KeyPackageRefs in them would link conversations.
  */
 export async function deliverWelcome(
   deps: { privacy: Privacy; timeBucketSeconds: number },
@@ -32,12 +32,12 @@ export async function deliverWelcome(
   );
 }
 
-/** The pseudonym of a Welcome's recipient, scoped to the conversation. */
+/** Computes the pseudonym of a Welcome's recipient, which differs between conversations. */
 export function welcomeRecipient(privacy: Privacy, groupId: Buffer, did: string): Buffer {
   return privacy.pseudonym('welcome-recipient', [groupId], did);
 }
 
-/** The pseudonym of the recipient's device, scoped to the conversation. */
+/** Computes the pseudonym of the recipient's device, which differs between conversations. */
 export function welcomeDevice(privacy: Privacy, groupId: Buffer, deviceTag: Buffer): Buffer {
   return privacy.pseudonym('welcome-device', [groupId], deviceTag);
 }

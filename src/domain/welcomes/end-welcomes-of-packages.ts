@@ -4,7 +4,7 @@ import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { consumeByRefs } from './store.ts';
 
-/** Consumes the caller's waiting Welcomes for these key packages, which can no longer be opened. */
+/** Consumes the caller's waiting Welcomes for these key packages, because the caller can no longer open them. */
 export async function endWelcomesOfPackages(
   deps: { db: Db; privacy: Privacy; timeBucketSeconds: number },
   caller: Caller,

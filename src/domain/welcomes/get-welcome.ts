@@ -10,7 +10,8 @@ import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
 import { lockNextWelcome, markFetched } from './store.ts';
 
 /**
- * The Welcome with which the caller, or one of their devices, can join. It can be fetched again until it is confirmed.
+ * Returns the Welcome with which the caller, or one of their devices, can join. It can be fetched again until it is
+ * confirmed.
  * @throws AppError ConvoNotFound, NotMember, WelcomeNotFound, DeviceNotFound.
  */
 export async function getWelcome(

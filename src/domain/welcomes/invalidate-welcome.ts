@@ -9,8 +9,8 @@ import { welcomeDevice, welcomeRecipient } from './deliver-welcome.ts';
 import { consumeOfRecipient } from './store.ts';
 
 /**
- * Discards the Welcomes that wait for the caller, or for one of their devices, so that getWelcome no longer returns
- * them; the client then joins by external commit or asks to be added again.
+ * Discards the Welcomes that wait for the caller, or for one of their devices. The client can then join by external
+ * commit or ask to be added again.
  * @throws AppError ConvoNotFound, NotMember, DeviceNotFound, NotFound when no Welcome waits.
  */
 export async function invalidateWelcome(

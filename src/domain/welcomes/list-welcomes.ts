@@ -6,7 +6,8 @@ import { selectOfRecipient } from './store.ts';
 import type { WelcomeRow } from './store.ts';
 
 /**
- * The caller's Welcomes in these conversations, newest first, including consumed ones until their retention time ends.
+ * Lists the caller's Welcomes in these conversations, newest first. Consumed Welcomes are included until their
+ * retention time ends.
  */
 export async function listWelcomes(
   deps: { db: Db; privacy: Privacy },

@@ -9,7 +9,10 @@ export interface DeviceInConversation {
   readonly tag: Buffer;
 }
 
-/** Whether a Welcome for each of these devices is stored, in the order given. */
+/**
+ * Reads for each of these devices whether a Welcome for it is stored.
+ * @returns true or false for each device, in the same order.
+ */
 export async function readWelcomedDevices(
   deps: { db: Db; privacy: Privacy },
   devices: readonly DeviceInConversation[],

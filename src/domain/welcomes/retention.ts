@@ -3,7 +3,7 @@ import type { RawBuilder } from 'kysely';
 import type { ExpiringRows } from '#storage/expiry/expiring-rows.ts';
 import { welcomeStates } from './welcome.ts';
 
-/** Welcomes that were consumed `ttlDays` ago; no device will fetch them again. */
+/** Selects Welcomes that were consumed `ttlDays` ago, because no device will fetch them again. */
 export function consumedWelcomes(ttlDays: number): ExpiringRows {
   return {
     table: 'welcomes',
@@ -19,8 +19,9 @@ export function consumedWelcomes(ttlDays: number): ExpiringRows {
 }
 
 /**
- * Welcomes that were not fetched within the retention time of key packages. The row does not contain the expiry of its
- * own package, because that time would link the Welcome to the package, and so a conversation to a person's devices.
+ * Selects Welcomes that were not consumed within the retention time of key packages. The row does not contain the
+ * expiry of its key package, because that time would link the Welcome to the package, and so a conversation to a
+ * person's devices.
  */
 export function unclaimedWelcomes(keyPackageTtlDays: number): ExpiringRows {
   return {
@@ -37,12 +38,12 @@ export function unclaimedWelcomes(keyPackageTtlDays: number): ExpiringRows {
 }
 
 /**
- * Welcome messages without any recipient's row. Those of the last hour are skipped, because their recipients' rows may
- * not be committed yet.
+ * Selects Welcome messages that have no recipient's row. Messages of the last hour are skipped, because their
+ * recipients' rows may not be committed yet.
  */
 export const orphanedWelcomeMessages: ExpiringRows = messagesOrphanedWithout(sql`false`);
 
-/** Welcome messages that have no recipient's row once the Welcomes `leaving` are deleted too. */
+/** Selects Welcome messages that will have no recipient's row after the Welcomes in `leaving` are deleted. */
 export function messagesOrphanedAfter(leaving: readonly ExpiringRows[]): ExpiringRows {
   const reasons = leaving.map(({ isExpired }) => sql`(${isExpired})`);
   return messagesOrphanedWithout(sql`${sql.join(reasons, sql` OR `)}`);

@@ -39,7 +39,7 @@ export async function insertWelcomes(
         created_at: createdAt,
       })),
     )
-    // A last-resort package may add its owner to the same group again; the newer Welcome replaces the older one.
+    // A last-resort package may add its owner to the same group again. The newer Welcome then replaces the older one.
     .onConflict((conflict) =>
       conflict.columns(['group_id', 'ref']).doUpdateSet((eb) => ({
         epoch: eb.ref('excluded.epoch'),
@@ -60,8 +60,8 @@ export interface PendingWelcome {
 }
 
 /**
- * The recipient's next Welcome: unfetched before fetched, then the newest epoch. The row lock serializes concurrent
- * fetches.
+ * Selects the recipient's newest unfetched Welcome, or the newest fetched one if all were fetched. The row lock makes
+ * concurrent fetches wait for each other.
  */
 export async function lockNextWelcome(tx: Tx, query: RecipientQuery): Promise<PendingWelcome | undefined> {
   let pending = tx
@@ -92,7 +92,7 @@ export async function markFetched(tx: Tx, groupId: Buffer, ref: Buffer, bucketSe
     .execute();
 }
 
-/** The device pseudonyms among `devices` for which a Welcome of that conversation is stored, in any state. */
+/** Selects the device pseudonyms in `devices` for which a Welcome of the conversation is stored, in any state. */
 export async function selectWelcomedDevices(
   db: Db,
   devices: readonly { groupId: Buffer; recipient: Buffer; device: Buffer }[],
@@ -107,14 +107,20 @@ export async function selectWelcomedDevices(
   return rows.rows.map(({ device }) => device);
 }
 
-/** The Welcomes of one recipient in one conversation, of one device or of all. */
+/**
+ * Selects the Welcomes of a recipient in one conversation, for one device or (if `device` is undefined) for all
+ * devices.
+ */
 export interface RecipientQuery {
   readonly groupId: Buffer;
   readonly recipient: Buffer;
   readonly device: Buffer | undefined;
 }
 
-/** Consumes the recipient's fetched Welcomes, or all that wait, fetched or not. @returns how many. */
+/**
+ * Consumes the recipient's fetched Welcomes, or with `waiting` also the Welcomes that were not fetched yet.
+ * @returns how many Welcomes were consumed.
+ */
 export async function consumeOfRecipient(
   db: Db,
   {
@@ -138,7 +144,7 @@ export async function consumeOfRecipient(
   return Number((await update.executeTakeFirst()).numUpdatedRows);
 }
 
-/** Consumes Welcomes by conversation and key package, in any state. */
+/** Consumes the Welcomes with these conversations and key packages, whether or not they were fetched. */
 export async function consumeByRefs(
   db: Db,
   welcomes: readonly { groupId: Buffer; ref: Buffer }[],
@@ -152,7 +158,7 @@ export async function consumeByRefs(
     WHERE w.group_id = i.group_id AND w.ref = i.ref AND w.state <> ${welcomeStates.consumed}`.execute(db);
 }
 
-/** A Welcome without its bytes. */
+/** A Welcome for one device, without its bytes. */
 export interface WelcomeRow {
   readonly groupId: Buffer;
   readonly ref: Buffer;
@@ -162,7 +168,7 @@ export interface WelcomeRow {
 }
 
 /**
- * The Welcomes of one person in many conversations, newest first; `recipients[i]` is the person's pseudonym in
+ * Selects the Welcomes of one person in many conversations, newest first. `recipients[i]` is the person's pseudonym in
  * `groupIds[i]`.
  */
 export async function selectOfRecipient(

@@ -12,8 +12,8 @@ import type { WelcomeRow } from './store.ts';
 import { welcomeStates } from './welcome.ts';
 
 /**
- * Limits how many pseudonyms one call computes to find the Welcome: 20,000 take milliseconds, and a second of work
- * would allow an attack.
+ * Maximum number of pseudonyms that one call computes to find the Welcome. Computing 20,000 takes milliseconds, and
+ * without a limit one call could use a second of the server's time.
  */
 const comparisonsMax = 20_000;
 
@@ -23,20 +23,20 @@ interface ValidateDeps {
 }
 
 export interface ValidWelcome {
-  /** KeyPackageRef of the caller's package. */
+  /** The KeyPackageRef of the caller's package. */
   readonly ref: Buffer;
   /** Whether the package was handed out or is used by this Welcome. */
   readonly reserved: boolean;
 }
 
 /**
- * Whether the caller can join with these bytes. A package is consumed when its Welcome is stored, so the function first
- * searches the caller's waiting Welcomes. It shows nothing about other people's packages.
+ * Checks whether the caller can join with this Welcome. The result shows nothing about other people's packages.
  * @throws AppError InvalidWelcome, KeyPackageNotFound, KeyPackageAlreadyConsumed; KeyPackageReserved when the package
- * waits for another Welcome.
+ *   waits for another Welcome.
  */
 export async function validateWelcome(deps: ValidateDeps, caller: Caller, bytes: Buffer): Promise<ValidWelcome> {
   const refs = parseWelcome(bytes).keyPackageRefs.map((ref) => Buffer.from(ref));
+  // The waiting Welcomes of the caller are searched first, because their packages already count as consumed.
   const waiting = await findWaiting(deps, caller, refs);
   if (waiting !== undefined) {
     const stored = await loadWelcome(deps, waiting.welcome);

@@ -2,17 +2,23 @@ import type { Clock } from '#platform/clock.ts';
 import type { BlockRecord, FetchBlockRecords } from './fetch-block-records.ts';
 import { createLruMap } from '../lru-map.ts';
 
-/** The blocks of one person, by the DID that is blocked. */
+/** The block records of one person, by the DID of the blocked person. */
 export type BlockList = ReadonlyMap<string, BlockRecord>;
 
-/** Reads the block records that people publish in their repositories. Lists stay in memory for a minute and are never stored. */
+/**
+ * Reads the block records that people publish in their repositories. Lists stay in memory for a minute and are never
+ * stored.
+ */
 export interface BlockRecords {
   /**
-   * Returns the newest 1,000 blocks of `did`, or undefined when the PDS cannot be read. `refresh: 'force'` reads the PDS even if a list
-   * is in memory.
+   * Returns the newest 1,000 blocks of `did`, or undefined when the PDS cannot be read. `refresh: 'force'` reads the
+   * PDS even if a list is in memory.
    */
   blocksOf(did: string, options?: { refresh: 'force' }): Promise<BlockList | undefined>;
-  /** Reads one record from the PDS: the block, `absent` if there is none, or `unreadable` if the PDS cannot be read. */
+  /**
+   * Reads one record from the PDS. Returns `absent` if the PDS has no such record, and `unreadable` if the PDS cannot
+   * be read.
+   */
   blockAt(did: string, recordKey: string): Promise<BlockRecord | 'absent' | 'unreadable'>;
 }
 
@@ -25,7 +31,7 @@ export interface BlockRecordsDeps {
 const listsMax = 256;
 const unreadableMax = 4_096;
 const freshMs = 60_000;
-/** Time after a failed read before the same PDS is read again. */
+/** Milliseconds to wait after a failed read before the same person's blocks are read again. */
 const unreadableMs = 5_000;
 
 export function createBlockRecords({ fetchBlockRecords, clock }: BlockRecordsDeps): BlockRecords {
@@ -41,7 +47,7 @@ export function createBlockRecords({ fetchBlockRecords, clock }: BlockRecordsDep
       unreadable.delete(did);
       return list;
     } catch {
-      // Every failure (DID document, address, size, time, format) has the same result: the list is unreadable.
+      // Every failure (DID document, address, size, time, format) makes the list unreadable.
       unreadable.set(did, clock.monotonicMs() + unreadableMs);
       return undefined;
     }
@@ -67,7 +73,7 @@ export function createBlockRecords({ fetchBlockRecords, clock }: BlockRecordsDep
     async blockAt(did, recordKey) {
       try {
         const record = await fetchBlockRecords.get(did, recordKey);
-        // The list in memory may lack the record that was just read.
+        // The list in memory is deleted, because it may lack the record that was just read.
         lists.delete(did);
         return record ?? 'absent';
       } catch {
@@ -77,7 +83,7 @@ export function createBlockRecords({ fetchBlockRecords, clock }: BlockRecordsDep
   };
 }
 
-/** Used with BLOCK_CHECKS=false: no PDS is read. */
+/** Used when BLOCK_CHECKS is false, so that the service reads no PDS. */
 export const noBlockRecords: BlockRecords = {
   blocksOf: () => Promise.resolve(undefined),
   blockAt: () => Promise.resolve('unreadable'),

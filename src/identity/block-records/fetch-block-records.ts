@@ -6,11 +6,11 @@ import { createFetchLimiter, createKeyedFetchLimiter } from '../outbound/fetch-l
 import { createGuardedFetch, fetchesAtOnceMax } from '../outbound/guarded-fetch.ts';
 import { identityError } from '../identity-error.ts';
 
-/** One `app.bsky.graph.block` record of a person's repository. */
+/** A block that a person has published as an `app.bsky.graph.block` record of their repository. */
 export interface BlockRecord {
-  /** The person who is blocked. */
+  /** The DID of the blocked person. */
   readonly subjectDid: string;
-  /** The time that the blocker's client wrote, or 0 if it is not a date. */
+  /** Milliseconds since the Unix epoch as the blocker's client wrote them, or 0 if the text is not a date. */
   readonly createdAtMs: number;
   /** The key of the record in the collection. */
   readonly recordKey: string;
@@ -18,12 +18,12 @@ export interface BlockRecord {
 
 /**
  * Reads block records from the PDS of the blocker, without a cache.
- * @throws Error on every failure; the text may contain the address of the PDS.
+ * @throws Error on every failure. Its text may contain the address of the PDS.
  */
 export interface FetchBlockRecords {
   /** Returns the newest records, at most 1,000 (`pagesMax` pages of 100). */
   list(did: string): Promise<readonly BlockRecord[]>;
-  /** Returns one record, or undefined when the PDS responds that there is none. */
+  /** Returns one record, or undefined when the PDS responds that the record does not exist. */
   get(did: string, recordKey: string): Promise<BlockRecord | undefined>;
 }
 
@@ -31,22 +31,22 @@ export interface FetchBlockRecordsDeps {
   readonly documents: Pick<DidDocuments, 'pdsEndpoint'>;
   readonly clock: Clock;
   readonly network: IdentityNetwork;
-  /** Time for one page, from connect to the last byte. */
+  /** Milliseconds for one page, from the connection to the last byte. */
   readonly timeoutMs: number;
 }
 
 const collection = 'app.bsky.graph.block';
 const recordsPerPage = 100;
-/** A page of 100 ordinary records has about 30 KiB. */
+/** Twice the size of a page of 100 ordinary records, which have about 30 KiB. */
 const pageSizeBytesMax = 64 * 1024;
 const pagesMax = 10;
-/** Reading all pages of one person fails after this time. */
+/** Milliseconds after which reading all pages of one person fails. */
 const listTimeoutMs = 5_000;
 const waitingMax = 1_024;
-/** Reads of one person's repository run one after the other, and at most this many wait. */
+/** Limits the waiting reads of one person's repository, which run one at a time. */
 const waitingPerPersonMax = 64;
 const waitMsMax = 3_000;
-/** Length of `did:web:` and the longest host name. */
+/** Enough for `did:web:` and the longest host name, which has 253 characters. */
 const subjectLengthMax = 262;
 const yearTenThousandMs = 253_402_300_800_000;
 
@@ -121,7 +121,7 @@ interface PdsResponse {
   readonly body: unknown;
 }
 
-/** Returns undefined for an item that is not a block record. */
+/** Reads a block record from a response. Returns undefined if the item has another form. */
 function readRecord(item: unknown): BlockRecord | undefined {
   const parsed = record.safeParse(item);
   if (!parsed.success) return undefined;

@@ -2,24 +2,33 @@ import type { Clock } from '#platform/clock.ts';
 import { createLruMap } from '../lru-map.ts';
 import type { LruMap } from '../lru-map.ts';
 
-/** The HMAC of a client's address under a key that changes. For a while after each change, `previous` is the HMAC under the earlier key. */
+/**
+ * A client address as an HMAC under a key that changes. For a while after each change, `previous` is the HMAC under the
+ * earlier key.
+ */
 export interface AddressPseudonym {
   readonly current: string;
   readonly previous: string | undefined;
 }
 
 /**
- * How an address has authenticated. `owner`: as the DID in question within a day. `proven`: as some DID within an hour. `unproven`:
- * neither.
+ * How recently a client address has authenticated. `owner` means as the requested DID within the last day, `proven`
+ * means as any DID within the last hour, and `unproven` means neither.
  */
 export type ProofLevel = 'owner' | 'proven' | 'unproven';
 
 /** All levels, the highest first. */
 export const proofLevels: readonly ProofLevel[] = ['owner', 'proven', 'unproven'];
 
-/** Stores in memory which addresses have authenticated as which DIDs, so that forged tokens cannot use up the fetches of a DID's owner. */
+/**
+ * Stores in memory which addresses have authenticated as which DIDs, so that forged tokens cannot use up the fetches of
+ * a DID's owner.
+ */
 export interface AuthenticatedAddresses {
-  /** Returns `owner` without an address: the request is the service's own, or its client is on the operator's allow list. */
+  /**
+   * Returns the level of `address` for `did`. An undefined address gives `owner`, because then the request is from the
+   * service or from a client on the operator's allow list.
+   */
   proofLevelOf(address: AddressPseudonym | undefined, did: string): ProofLevel;
   noteProof(address: AddressPseudonym | undefined, did: string): void;
 }
@@ -27,7 +36,10 @@ export interface AuthenticatedAddresses {
 const ownerMs = 24 * 3_600_000;
 const provenMs = 3_600_000;
 
-/** Stores the `entriesMax` pairs of address and DID, and the `entriesMax` addresses, that were used last. */
+/**
+ * Stores at most `entriesMax` pairs of address and DID and as many addresses. Drops those that authenticated longest
+ * ago.
+ */
 export function createAuthenticatedAddresses(deps: {
   readonly clock: Clock;
   readonly entriesMax: number;

@@ -13,12 +13,12 @@ import type { RefreshBudget } from './refresh-budget.ts';
 import { importSigningKey, readCurvePoint } from '../signatures/signing-key.ts';
 import type { CurvePoint, SigningKey, VerificationMethod } from '../signatures/signing-key.ts';
 
-/** Signing keys and PDS addresses from DID documents, with a cache in memory. */
+/** Provides the signing keys and PDS addresses of DID documents, which are fetched and cached in memory. */
 export interface DidDocuments {
   /**
-   * Returns the key `#atproto` of `did`, or the one that `kid` names (`#fragment`, `fragment` or `did#fragment`). Returns the same object
-   * as long as the document lists the same key. `refresh: 'force'` fetches the document if the cached one is older than the request and
-   * the refresh limits allow it; else it returns the cached key.
+   * Returns the key of `did` that `kid` names (`#fragment`, `fragment` or `did#fragment`), by default `#atproto`.
+   * Returns the same object as long as the document lists the same key. `refresh: 'force'` fetches the document again
+   * if the cached one is older than the request and the refresh limits allow it.
    * @throws AppError DidUnsupported, DidNotFound, SigningKeyMissing, IdentityUnavailable.
    */
   signingKey(did: string, options?: KeyRequest): Promise<SigningKey>;
@@ -31,16 +31,19 @@ export interface DidDocuments {
   pdsEndpoint(did: string): Promise<string | undefined>;
 }
 
-/** Which key is wanted, and for which client. */
+/** Names the requested key and the client for which it is requested. */
 export interface KeyRequest extends Partial<DocumentRequest> {
   readonly kid?: string | undefined;
   readonly refresh?: 'force';
 }
 
 interface DocumentRequest {
-  /** The client's address; undefined for the service's own requests and for clients on the operator's allow list. */
+  /** The client's address, or undefined for requests of the service and for clients on the operator's allow list. */
   readonly address: AddressPseudonym | undefined;
-  /** Time of the request on the monotonic clock: a document whose fetch began later is new enough. Default: one second ago. */
+  /**
+   * Time of the request on the monotonic clock, by default one second ago. A document whose fetch began later is new
+   * enough.
+   */
   readonly sinceMs: number;
 }
 
@@ -48,38 +51,46 @@ export interface DidDocumentsDeps {
   readonly fetchDidDocument: FetchDidDocument;
   readonly clock: Clock;
   readonly network: IdentityNetwork;
-  /** Number of documents in the cache; failures are cached for a quarter as many DIDs. */
+  /** Limit of cached documents. At most a quarter as many failures are cached. */
   readonly entriesMax: number;
 }
 
 /** From this age on, a document is refreshed in the background while requests use the cached one. */
 const refreshMs = 4 * 60_000;
-/** A document older than this is used only while its fetch fails, so that a removed key is accepted for five minutes at most. */
+/**
+ * A document older than this is used only while its fetch fails, so that a removed key is accepted for five minutes at
+ * most.
+ */
 const freshMs = 5 * 60_000;
 const staleMs = 60 * 60_000;
 const absentMs = 60_000;
-/** Time after a failed fetch before the next one; doubled with each further failure, up to `absentMs`. */
+/**
+ * Milliseconds after a failed fetch before the next one. The time doubles with each further failure, up to `absentMs`.
+ */
 const unavailableMs = 5_000;
-/** A document fetched within this time counts as fresh, so that a token with a wrong signature costs one fetch, not two. */
+/**
+ * A document fetched within this time is not refreshed, so that a token with a wrong signature causes one fetch and not
+ * two.
+ */
 const justFetchedMs = 1_000;
 /**
- * Least time since the last fetch of a document before a client may force the next one. For owners only forced fetches of owners count,
- * so that other clients cannot delay theirs.
+ * Milliseconds from the last fetch of a document until a client may force the next one. For owners, only fetches forced
+ * by owners count, so that other clients cannot delay them.
  */
 const refreshAfterMs = { owner: 5_000, proven: 5_000, unproven: 15_000 } as const satisfies Record<ProofLevel, number>;
 
-/** Documents list three or four keys; keys beyond this number are ignored, so that a cache entry stays small. */
+/** Keys beyond this number are ignored, so that a cache entry stays small. Documents list three or four keys. */
 const keysPerDocumentMax = 32;
 
 interface Entry {
-  /** By full id. */
+  /** The keys of the document by full id (`did#fragment`). */
   readonly points: ReadonlyMap<string, CurvePoint>;
-  /** Keys imported so far; undefined for one that is not usable. */
+  /** The imported keys by full id. Undefined marks a key that is not usable. */
   readonly keys: Map<string, SigningKey | undefined>;
   readonly pdsEndpoint: string | undefined;
   /** When the fetch of this document began. */
   readonly fetchedAtMs: number;
-  /** When the last fetch of the document began, successful or not. */
+  /** When the last attempt to fetch the document began. */
   lastFetchAtMs: number;
   /** When an owner last forced a refresh. */
   ownerForcedAtMs: number;
@@ -114,7 +125,7 @@ export function createDidDocuments(deps: DidDocumentsDeps): DidDocuments {
 class DidDocumentCache {
   readonly #deps: DidDocumentsDeps;
   readonly #entries: LruMap<string, Entry>;
-  /** A map of its own, so that tokens with random DIDs do not push documents out of the cache. */
+  /** Separate from `#entries`, so that tokens with random DIDs do not push documents out of the cache. */
   readonly #failures: LruMap<string, CachedFailure>;
   readonly #inFlight = new Map<string, Promise<Entry>>();
   readonly #budget: RefreshBudget;
@@ -133,7 +144,7 @@ class DidDocumentCache {
     const ageMs = entry === undefined ? Number.POSITIVE_INFINITY : this.#nowMs() - entry.fetchedAtMs;
     const failure = this.#failure(did);
     if (entry !== undefined && ageMs < freshMs) {
-      // A failed background refresh does not concern this request; `#cacheFailure` records it.
+      // This request succeeds even if the background refresh fails. `#cacheFailure` records the failure.
       if (ageMs >= refreshMs && failure === undefined) this.#fetchOnce(did, address).catch(() => undefined);
       return entry;
     }
@@ -144,8 +155,8 @@ class DidDocumentCache {
   }
 
   /**
-   * Returns the document after a forced refresh. A fetch that already runs is shared, and may be older than the request: a caller that
-   * needs a newer document calls again.
+   * Returns the document after a forced refresh. Shares a fetch that already runs and that may have begun before the
+   * request, so a caller that needs a newer document calls again.
    */
   async refreshed(did: string, { address, sinceMs }: DocumentRequest): Promise<Entry> {
     const used = await this.current(did, address);
@@ -212,7 +223,7 @@ class DidDocumentCache {
   #cacheFailure(did: string, code: IdentityErrorCode): void {
     if (code !== 'DidNotFound' && code !== 'IdentityUnavailable') return;
     const failures = (this.#failures.peek(did)?.failures ?? 0) + 1;
-    // After IdentityUnavailable the stale document stays in use; after DidNotFound it does not.
+    // After DidNotFound the cached document must not be used, but after IdentityUnavailable it stays in use.
     if (code === 'DidNotFound') this.#entries.delete(did);
     const waitMs = code === 'DidNotFound' ? absentMs : Math.min(absentMs, unavailableMs * 2 ** (failures - 1));
     this.#failures.set(did, { code, untilMs: this.#nowMs() + waitMs, failures });
@@ -226,7 +237,9 @@ async function orWhileUnavailable(entry: Entry | undefined, fetching: Promise<En
   });
 }
 
-/** The imported keys that the new document lists unchanged; importing a key takes about 0.1 ms. */
+/**
+ * Returns the imported keys that the new document lists unchanged, because importing a key again takes about 0.1 ms.
+ */
 function unchangedKeys(previous: Entry | undefined, points: Entry['points']): Entry['keys'] {
   const unchanged = [...(previous?.keys ?? [])].filter(([id]) => isSamePoint(previous?.points.get(id), points.get(id)));
   return new Map(unchanged);
@@ -253,7 +266,10 @@ function keyOf(entry: Entry, id: string): SigningKey | undefined {
   return key;
 }
 
-/** The document's own keys by full id. An id that appears twice is ambiguous, so both of its keys are ignored. */
+/**
+ * Returns the keys of the document by full id, and ignores keys of other DIDs. Both keys of an id that appears twice
+ * are ignored, because the id is ambiguous.
+ */
 function pointsById(did: string, methods: readonly VerificationMethod[]): ReadonlyMap<string, CurvePoint> {
   const points = new Map<string, CurvePoint>();
   const seen = new Set<string>();

@@ -1,11 +1,14 @@
 import { DISALLOWED_TLDS } from '@atproto/syntax';
 
-/** The network that DID documents are fetched from; `private` also allows loopback and ports, for tests. */
+/** The network from which DID documents are fetched. `private` also allows loopback addresses and ports, for tests. */
 export type IdentityNetwork = 'public' | 'private';
 
 const plc = /^did:plc:[a-z2-7]{24}$/;
 const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
-/** A public host name in lower case. Its last label starts with a letter, which excludes every spelling of an IP address. */
+/**
+ * Matches `did:web:` with a public host name in lower case. The last label must start with a letter, which excludes
+ * every spelling of an IP address.
+ */
 const webHost = new RegExp(`^did:web:((?:${label}[.])+(?=[a-z])${label})$`);
 const webLoopback = /^did:web:localhost(?:%3A[1-9]\d{0,4})?$/;
 const hostLengthMax = 253;
@@ -13,8 +16,8 @@ const hostLengthMax = 253;
 const reservedNames = [...DISALLOWED_TLDS, '.test'];
 
 /**
- * Returns the method of a bare DID whose document this service fetches: did:plc, or did:web of a host name without path, port, userinfo
- * or escapes. Returns undefined for every other DID.
+ * Returns the method of a DID whose document this service can fetch, or undefined for every other DID. The service
+ * fetches documents of did:plc, and of did:web with a host name but no path, port, userinfo or escapes.
  */
 export function resolvableMethod(did: string, network: IdentityNetwork): 'plc' | 'web' | undefined {
   if (plc.test(did)) return 'plc';

@@ -12,12 +12,13 @@ import type { VerificationMethod } from '../signatures/signing-key.ts';
 /** The parts of a DID document that the service uses. */
 export interface FetchedDocument {
   readonly verificationMethods: readonly VerificationMethod[];
-  /** Origin of the person's PDS. */
+  /** Origin of the person's PDS, or undefined if the document has none. */
   readonly pdsEndpoint: string | undefined;
 }
 
 /**
- * Fetches a DID's document from the network, without a cache. Fetches that wait run in the order of `proofLevel`, the highest first.
+ * Fetches a DID's document from the network, without a cache. Fetches that wait run in the order of `proofLevel`, the
+ * highest first.
  * @throws AppError DidUnsupported, DidNotFound (a definite response), IdentityUnavailable (no usable response).
  */
 export type FetchDidDocument = (did: string, proofLevel?: ProofLevel) => Promise<FetchedDocument>;
@@ -27,7 +28,7 @@ export interface FetchDidDocumentDeps {
   /** Base URL of the did:plc directory. */
   readonly plcUrl: string;
   readonly network: IdentityNetwork;
-  /** Time for one document, from the wait for a free fetch to the last byte. */
+  /** Milliseconds for one document, from the wait for a free slot to the last byte. */
   readonly timeoutMs: number;
 }
 
@@ -36,7 +37,7 @@ const waitingPerMethodMax = 256;
 
 export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocument {
   const { network, timeoutMs } = deps;
-  // The resolver adds `redirect: 'error'`.
+  // The resolver sets `redirect: 'error'`, which `createGuardedFetch` requires of its callers.
   const fetch = createGuardedFetch({ network, timeoutMs, responseSizeBytesMax: documentSizeBytesMax });
   const resolver = new DidResolverCommon({ fetch, plcDirectoryUrl: deps.plcUrl });
   const waits = { waitingMax: waitingPerMethodMax, waitMsMax: timeoutMs };
@@ -47,7 +48,7 @@ export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocu
   return async (did, proofLevel) => {
     const method = resolvableMethod(did, deps.network);
     if (method === undefined) throw identityError('DidUnsupported');
-    // The time to load the module does not count towards the timeout.
+    // The module is loaded before the timeout starts, because the first load takes long.
     await loadFetchGuard();
     const finished = new AbortController();
     const signal = deadline(deps.clock, timeoutMs, finished.signal);
@@ -70,7 +71,7 @@ export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocu
   };
 }
 
-/** Returns a signal that aborts after `timeoutMs`, or when `finished` does. */
+/** Returns a signal that aborts after `timeoutMs`, or earlier when `finished` aborts. */
 function deadline(clock: Clock, timeoutMs: number, finished: AbortSignal): AbortSignal {
   const late = new AbortController();
   void clock.sleep(timeoutMs, finished).then(() => late.abort());
@@ -79,14 +80,16 @@ function deadline(clock: Clock, timeoutMs: number, finished: AbortSignal): Abort
 
 const tryLaterStatuses = new Set([408, 425, 429]);
 
-/** Whether a server responded and a retry would give the same result, so that the DID has no valid document. */
+/**
+ * Returns whether a server responded with an error that a retry would repeat, so that the DID has no valid document.
+ */
 async function isDefinite(error: unknown): Promise<boolean> {
   if (!(error instanceof Error) || !('code' in error)) return false;
   if (error.code === 'did-document-id-mismatch' || error.code === 'did-document-format-error') return true;
   const { cause } = error;
   const { FetchResponseError } = await loadFetchGuard();
   if (!(cause instanceof FetchResponseError)) return false;
-  // A truncated body is not a definite response; a whole body that is not JSON (SyntaxError) is.
+  // A complete body that is not JSON (SyntaxError) is a definite response, but a truncated body is not.
   if (cause.cause !== undefined && !(cause.cause instanceof SyntaxError)) return false;
   return cause.response.status < 500 && !tryLaterStatuses.has(cause.response.status);
 }

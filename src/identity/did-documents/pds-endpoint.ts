@@ -1,17 +1,17 @@
-/** One service of a DID document (W3C DID Core section 5.4), with the fields that the service uses. */
+/** An entry of the `service` list of a DID document (W3C DID Core section 5.4), with the fields that are read here. */
 export interface DocumentService {
   readonly id: string;
   readonly type: string | readonly string[];
   readonly serviceEndpoint: unknown;
 }
 
-/** Documents list one or two services; services beyond this number are ignored. */
+/** Services beyond this number are ignored, because documents list only one or two. */
 const servicesRead = 32;
 const endpointLengthMax = 512;
 
 /**
- * Returns the origin of the person's PDS, the service `#atproto_pds` of type `AtprotoPersonalDataServer`, or undefined when the
- * document has none with an http(s) URL.
+ * Returns the origin of the person's PDS, or undefined if the document has no http(s) URL for it. The PDS is the
+ * service `#atproto_pds` of type `AtprotoPersonalDataServer`.
  */
 export function readPdsEndpoint(did: string, services: readonly DocumentService[]): string | undefined {
   const pds = services

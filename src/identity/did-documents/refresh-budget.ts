@@ -4,14 +4,17 @@ import { createLruMap } from '../lru-map.ts';
 
 /** Limits the document fetches that a wrong signature causes, because any client can cause them with a forged token. */
 export interface RefreshBudget {
-  /** Takes one refresh and returns true, or returns false if a limit is reached. Without an address only the total limit counts. */
+  /**
+   * Takes one refresh and returns true, or returns false if a limit is reached. Without an address only the total limit
+   * applies.
+   */
   take(proofLevel: ProofLevel, address: AddressPseudonym | undefined): boolean;
 }
 
 const secondMs = 1_000;
 /**
- * One more refresh is allowed if fewer than this many were made within the last second, by all clients together. Of the ten, three are
- * reserved for owners, and three more for owners and proven addresses.
+ * Refreshes per second for all clients together. Three of the ten are reserved for owners, and three more for owners
+ * and proven addresses.
  */
 const perSecondMax = { owner: 10, proven: 7, unproven: 4 } as const satisfies Record<ProofLevel, number>;
 
@@ -19,7 +22,7 @@ const addressWindowMs = 10_000;
 const perAddressMax = { owner: 10, proven: 3, unproven: 3 } as const satisfies Record<ProofLevel, number>;
 const addressesMax = 20_000;
 
-/** Stores at most 20,000 addresses with up to ten times each. */
+/** Creates a budget. It stores at most 20,000 addresses, each with the times of its last refreshes, ten at most. */
 export function createRefreshBudget(clock: Clock): RefreshBudget {
   let recentMs: readonly number[] = [];
   const byAddress = createLruMap<string, readonly number[]>(addressesMax);

@@ -3,18 +3,24 @@ import { identityError } from '../identity-error.ts';
 import { proofLevels } from '../did-documents/authenticated-addresses.ts';
 import type { ProofLevel } from '../did-documents/authenticated-addresses.ts';
 
-/** Runs a limited number of tasks at once. A limited number waits for a limited time, and the highest proof level runs first. */
+/**
+ * Runs a limited number of tasks at once. Further tasks wait in a limited queue for a limited time, and those with the
+ * highest proof level run first.
+ */
 export interface FetchLimiter {
   /**
-   * Runs the task when a slot is free. Default of `proofLevel`: `owner`.
+   * Runs the task when a slot is free. `proofLevel` is `owner` by default.
    * @throws AppError IdentityUnavailable when the queue is full, or no slot became free in time.
    */
   run<T>(task: () => Promise<T>, proofLevel?: ProofLevel): Promise<T>;
 }
 
-/** One limiter for each key; it exists as long as tasks of the key run or wait. */
+/** Limits the tasks of each key separately. The limiter of a key exists only while tasks of the key run or wait. */
 export interface KeyedFetchLimiter {
-  /** @throws AppError IdentityUnavailable when the queue of the key is full, or no slot became free in time. */
+  /**
+   * Runs the task when a slot of the key is free.
+   * @throws AppError IdentityUnavailable when the queue of the key is full, or no slot became free in time.
+   */
   run<T>(key: string, task: () => Promise<T>): Promise<T>;
 }
 
@@ -22,19 +28,19 @@ export interface FetchLimiterOptions {
   readonly runningMax: number;
   readonly waitingMax: number;
   readonly waitMsMax: number;
-  /** How many of the `runningMax` slots are reserved for `owner` and `proven`; default 0. */
+  /** Number of the `runningMax` slots that are reserved for `owner` and `proven`, by default 0. */
   readonly provenOnly?: number;
 }
 
 interface Waiter {
   readonly proofLevel: ProofLevel;
-  /** Ends the wait. */
+  /** Aborted to end the wait. */
   readonly end: AbortController;
   hasSlot: boolean;
 }
 
 export function createFetchLimiter(clock: Clock, limits: FetchLimiterOptions): FetchLimiter {
-  /** In the order of arrival. */
+  /** The waiting tasks in the order of arrival. */
   const waiting = new Set<Waiter>();
   let running = 0;
 
@@ -56,7 +62,7 @@ export function createFetchLimiter(clock: Clock, limits: FetchLimiterOptions): F
     if (!waiter.hasSlot) throw identityError('IdentityUnavailable');
   }
 
-  /** Gives the slot to the next waiter in the same step, so that no task that arrives later can take it. */
+  /** Frees a slot and gives it to the next waiter at once, so that a task that arrives later cannot take it. */
   function releaseSlot(): void {
     running -= 1;
     const next = nextOf(waiting);
@@ -79,7 +85,7 @@ export function createFetchLimiter(clock: Clock, limits: FetchLimiterOptions): F
   };
 }
 
-/** The waiter of the highest proof level that has waited longest. */
+/** Returns the waiter of the highest proof level that has waited longest. */
 function nextOf(waiting: ReadonlySet<Waiter>): Waiter | undefined {
   const waiters = [...waiting];
   for (const proofLevel of proofLevels) {
@@ -89,7 +95,10 @@ function nextOf(waiting: ReadonlySet<Waiter>): Waiter | undefined {
   return undefined;
 }
 
-/** Removes the newest waiter of the lowest proof level below `proofLevel`. @returns whether there was one. */
+/**
+ * Removes the newest waiter of the lowest proof level below `proofLevel`.
+ * @returns whether a waiter was removed.
+ */
 function displaceOne(waiting: Set<Waiter>, proofLevel: ProofLevel): boolean {
   for (const lower of proofLevels.slice(proofLevels.indexOf(proofLevel) + 1).toReversed()) {
     const last = [...waiting].findLast((waiter) => waiter.proofLevel === lower);

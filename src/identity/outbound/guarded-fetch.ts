@@ -4,17 +4,20 @@ import type { IdentityNetwork } from '../did-documents/did.ts';
 export interface GuardedFetchLimits {
   readonly network: IdentityNetwork;
   readonly responseSizeBytesMax: number;
-  /** Time for one response, from connect to the last byte. */
+  /** Milliseconds for one response, from the connection to the last byte. */
   readonly timeoutMs: number;
 }
 
-/** Concurrent fetches of each kind, 32 in all. Each kind has its own limit, so that slow servers of one kind do not delay another. */
+/**
+ * Limits of concurrent fetches, 32 in all. Each kind has a separate limit, so that slow servers of one kind do not
+ * delay another kind.
+ */
 export const fetchesAtOnceMax = { plcDocuments: 16, webDocuments: 8, records: 8 } as const;
 
 /**
- * Returns a fetch with protection against server-side request forgery: https on port 443 only, to a public unicast address that is
- * checked when the connection is made, and uncompressed. Callers must set `redirect`. On the private network only the limits of size
- * and time apply.
+ * Returns a `fetch` that protects against server-side request forgery. It uses only https on port 443, connects only to
+ * public unicast addresses, which it checks when it connects, and refuses compressed responses. With `network:
+ * 'private'` it allows other schemes, ports and addresses. Callers must set `redirect`.
  */
 export function createGuardedFetch(limits: GuardedFetchLimits): typeof globalThis.fetch {
   const { network, responseSizeBytesMax: responseMaxSize, timeoutMs: timeout } = limits;
@@ -29,7 +32,7 @@ export function createGuardedFetch(limits: GuardedFetchLimits): typeof globalThi
   return async (...request) => (await (guarded ??= open()))(...request);
 }
 
-/** Loads the package after the server has started: it contains three releases of undici, a third of all modules of a server. */
+/** Loads the package on first use, because it contains three releases of undici, a third of all modules of a server. */
 export function loadFetchGuard(): Promise<typeof fetchNode> {
   return import('@atproto-labs/fetch-node');
 }

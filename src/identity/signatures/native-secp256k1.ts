@@ -1,21 +1,21 @@
 import { createRequire } from 'node:module';
 
-/** The used functions of the native `secp256k1` addon, which has no types of its own. They throw on input that cannot be parsed. */
+/** The functions of the native `secp256k1` addon that the service calls. They throw on input that cannot be parsed. */
 interface NativeSecp256k1 {
   ecdsaVerify(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean;
-  /** Changes the bytes in place. */
+  /** Changes the bytes in place, so that S is low. */
   signatureNormalize(signature: Uint8Array): Uint8Array;
 }
 
 /**
- * Checks a raw R‖S signature over a SHA-256 digest against an uncompressed public key. Accepts both parities of S. Returns false for
- * bytes that cannot be parsed.
+ * Checks a raw R‖S signature over a SHA-256 digest with an uncompressed public key. Accepts low and high S, and returns
+ * false for bytes that cannot be parsed.
  */
 export type VerifyDigest = (digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array) => boolean;
 
 /**
- * Returns the native verifier, or undefined where the addon does not load. Loads `secp256k1/bindings`, because the package's main entry
- * falls back to JavaScript (500 signatures a second) without an error.
+ * Returns the native verifier, or undefined where the addon does not load. Loads `secp256k1/bindings`, because the
+ * package's main entry falls back to JavaScript (500 signatures a second) without an error.
  */
 export function loadNativeVerifier(): VerifyDigest | undefined {
   const addon = loadAddon();

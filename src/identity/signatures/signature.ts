@@ -6,12 +6,18 @@ import { loadNativeVerifier } from './native-secp256k1.ts';
 import { createVerificationPool } from './verification-pool.ts';
 import type { VerifyLater } from './verification-pool.ts';
 
-/** The library that checks secp256k1 signatures: on one core the addon checks 16,000 a second, OpenSSL 2,000. */
+/**
+ * The library that checks secp256k1 signatures. On one core the addon checks 16,000 signatures a second, and OpenSSL
+ * checks 2,000.
+ */
 export type SignatureBackend = 'secp256k1-native' | 'node-crypto';
 
 export type Curve = 'secp256k1' | 'p256';
 
-/** Checks an ECDSA signature with SHA-256 over `data`. `signature` is 64 bytes R‖S with either parity of S. Never throws. */
+/**
+ * Checks an ECDSA signature over the SHA-256 digest of `data`, and never throws. `signature` is R‖S in 64 bytes, and S
+ * may be low or high.
+ */
 export type VerifySignature = (data: Uint8Array, signature: Uint8Array) => Promise<boolean>;
 
 const native = loadNative();
@@ -47,7 +53,7 @@ export function importVerifier(
 ): VerifySignature {
   const { opensslName, jwkName, order } = curves[curve];
   const uncompressed = ECDH.convertKey(point, opensslName, undefined, undefined, 'uncompressed');
-  // The point at infinity is encoded as one byte and is not a key.
+  // The point at infinity is encoded as one byte and is not a valid key.
   if (typeof uncompressed === 'string' || uncompressed.length !== 65) throw new TypeError('not an EC public key');
   const isInRange = (signature: Uint8Array): boolean =>
     signature.length === signatureSizeBytes &&
@@ -77,7 +83,10 @@ function verifyOpenSsl(key: KeyObject, data: Uint8Array, signature: Uint8Array):
   return verifyOnThreadPool('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature);
 }
 
-/** Verifies on a second thread, except on a machine with one core, where a second thread gains nothing. */
+/**
+ * Loads the native verifier. It runs on a second thread, except on a machine with one core, where a second thread gains
+ * nothing.
+ */
 function loadNative(): VerifyLater | undefined {
   const verify = loadNativeVerifier();
   if (verify === undefined) return undefined;

@@ -10,18 +10,18 @@ export interface VerificationMethod {
   readonly publicKeyJwk?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** A parsed public key of a DID document. */
+/** A public key of a DID document that is ready to verify tokens. */
 export interface SigningKey {
-  /** The only JWS algorithm (RFC 7518, RFC 8812) that this key's type allows. */
+  /** The only JWS algorithm (RFC 7518, RFC 8812) that the type of this key allows. */
   readonly algorithm: 'ES256K' | 'ES256';
-  /** `did#fragment` */
+  /** The full id, `did#fragment`. */
   readonly id: string;
   readonly verify: VerifySignature;
 }
 
 const algorithms = { secp256k1: 'ES256K', p256: 'ES256' } as const satisfies Record<Curve, SigningKey['algorithm']>;
 
-/** Types that are older than Multikey: the multibase text contains the bare point. */
+/** Key types that are older than Multikey. Their multibase text contains the point without a multicodec prefix. */
 const legacyCurves: ReadonlyMap<string, Curve> = new Map([
   ['EcdsaSecp256k1VerificationKey2019', 'secp256k1'],
   ['EcdsaSecp256r1VerificationKey2019', 'p256'],
@@ -34,13 +34,15 @@ const jwkCurves: ReadonlyMap<unknown, Curve> = new Map<unknown, Curve>([
   ['P-256K', 'secp256k1'],
 ]);
 
-/** An uncompressed point has 90 characters. The limit exists because base58 decoding time grows with the square of the length. */
+/**
+ * Limits the base58 decoding time, which grows with the square of the length. An uncompressed point has 90 characters.
+ */
 const multibaseLengthMax = 128;
 
-/** A parsed public key that has not been imported yet: `point` may not be on the curve. */
+/** A parsed public key whose `point` has not been checked to be on the curve. */
 export interface CurvePoint {
   readonly curve: Curve;
-  /** SEC 1 */
+  /** The point in SEC 1 encoding, compressed or uncompressed. */
   readonly point: Uint8Array;
 }
 
@@ -71,7 +73,9 @@ function pointOfMultibase(method: VerificationMethod): CurvePoint | undefined {
   return method.type === 'Multikey' ? pointOfMultikey(bytes) : undefined;
 }
 
-/** Reads a compressed point behind a multicodec prefix, which is the varint of 0xe7 (secp256k1-pub) or 0x1200 (p256-pub). */
+/**
+ * Reads a compressed point after a multicodec prefix, which is the varint of 0xe7 (secp256k1-pub) or 0x1200 (p256-pub).
+ */
 function pointOfMultikey(bytes: Uint8Array): CurvePoint | undefined {
   const point = bytes.subarray(2);
   if (point.length !== 33) return undefined;

@@ -3,7 +3,7 @@ import type { VerifyDigest } from './native-secp256k1.ts';
 import { recordSizeBytes } from './verification-record.ts';
 import type { VerificationBatch } from './verification-record.ts';
 
-/** Checks a signature on another thread. On the main thread a check takes a fifth of a request's CPU time. */
+/** Checks a signature on another thread, because a check takes a fifth of a request's CPU time. */
 export type VerifyLater = (digest: Uint8Array, signature: Uint8Array, publicKey: Uint8Array) => Promise<boolean>;
 
 interface Job {
@@ -15,8 +15,9 @@ interface Job {
 const ownThreadUrl = new URL('./verification-thread.ts', import.meta.url);
 
 /**
- * Creates a pool of one thread. The first check starts the thread, and the thread does not keep the process alive. Checks of one
- * iteration of the event loop are sent as one batch. If the thread dies, `verifyHere` does the pending and all later checks.
+ * Creates a pool of one thread, which the first check starts and which does not keep the process alive. Checks of one
+ * iteration of the event loop are sent as one batch. If the thread dies, `verifyHere` does the pending and all later
+ * checks.
  */
 export function createVerificationPool(verifyHere: VerifyDigest, threadUrl: URL = ownThreadUrl): VerifyLater {
   const sent = new Map<number, readonly Job[]>();

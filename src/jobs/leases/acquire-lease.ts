@@ -1,25 +1,28 @@
 import type { Sql } from '#storage/connection/database.ts';
 
 /**
- * Why a job is not run now. `done`: another worker has completed this run or a later one. `busy`: another worker is
- * running the job, or has died within the lease. `paused`: an operator paused the job.
+ * The reason for refusing a lease. `done` means that this run or a later one is complete, `busy` that another worker
+ * has the lease, and `paused` that an operator has paused the job.
  */
 export type LeaseRefusal = 'done' | 'busy' | 'paused';
 
-/** The fencing token of a lease, which is valid until another worker acquires the lease; or why there is none. */
+/** The fencing token of a lease, valid until another worker acquires the lease, or the reason for a refusal. */
 export type LeaseResult = { readonly fence: number } | { readonly refused: LeaseRefusal };
 
 export interface LeaseRequest {
   readonly job: string;
-  /** The scheduled time, the same in every worker for one run. Absent: now, also when paused (a run by an operator). */
+  /**
+   * The scheduled time of the run, the same in every worker. Without a time, an operator starts the run now, even if
+   * the job is paused.
+   */
   readonly runAt?: Date | undefined;
-  /** An owner without a heartbeat for this long counts as dead. */
+  /** Milliseconds without a heartbeat after which another worker may acquire the lease. */
   readonly leaseMs: number;
 }
 
 /**
- * Acquires the lease of a job. The row lock decides between workers, and changing `fence` invalidates the lease of the
- * previous owner, whose steps wait for this statement or were finished before it. Times are the database's.
+ * Acquires the lease of a job by the database's clock, or returns the reason for a refusal. The increment of `fence`
+ * ends the previous lease, so each step of the previous owner either committed earlier or changes nothing.
  */
 export async function acquireLease(sql: Sql, { job, runAt: scheduledAt, leaseMs }: LeaseRequest): Promise<LeaseResult> {
   const runAt = scheduledAt ?? null;
@@ -43,8 +46,8 @@ export async function acquireLease(sql: Sql, { job, runAt: scheduledAt, leaseMs 
 }
 
 /**
- * Releases a lease. A failed run can be acquired again, and its remaining steps can change nothing; a lost lease is not
- * changed.
+ * Releases a lease, and does nothing if another worker has it. A failed run loses its fencing token, so its remaining
+ * steps change nothing and the run can start again.
  */
 export async function releaseLease(
   sql: Sql,
@@ -59,25 +62,25 @@ export async function releaseLease(
   }
 }
 
-/** Stops the scheduled runs of a job until it is resumed; a running one ends by itself. */
+/** Stops the scheduled runs of a job until it is resumed. A run in progress continues. */
 export async function pauseJob(sql: Sql, job: string): Promise<void> {
   await sql`
     INSERT INTO job_turns (job, paused_at) VALUES (${job}, clock_timestamp())
     ON CONFLICT (job) DO UPDATE SET paused_at = coalesce(job_turns.paused_at, excluded.paused_at)`;
 }
 
-/** Resumes a job. Also resets run times in the future, which remain after the database's clock has jumped ahead. */
+/** Resumes a job, and resets times that are in the future because the database's clock was wrong. */
 export async function resumeJob(sql: Sql, job: string): Promise<void> {
   await sql`
     UPDATE job_turns SET paused_at = NULL, turn_at = least(turn_at, now()), beat_at = least(beat_at, now()) WHERE job = ${job}`;
 }
 
-/** Ensures that every job has a row, so that a job that never succeeds is detected too. */
+/** Inserts a row for every job, so that monitoring also detects a job that has never succeeded. */
 export async function registerJobs(sql: Sql, names: readonly string[]): Promise<void> {
   await sql`INSERT INTO job_turns (job) SELECT unnest(${sql.array([...names])}::text[]) ON CONFLICT DO NOTHING`;
 }
 
-/** The state of a job; a job that no worker has registered has no row. */
+/** The last success of a job, and whether it is running or paused. Only registered jobs have a state. */
 export interface JobState {
   readonly job: string;
   readonly registeredAt: Date;

@@ -2,43 +2,46 @@ import { sql } from 'kysely';
 import type { Clock } from '#platform/clock.ts';
 import type { Database, Db, SqlTx, Tx } from '#storage/connection/database.ts';
 
-/** Another worker has the lease of this job; this one was paused past its lease and must change nothing more. */
+/** Thrown when another worker has acquired the lease of this job. The present run must change nothing more. */
 export class LeaseLostError extends Error {
   override readonly name = 'LeaseLostError';
 }
 
 /**
- * One run of one job. Every change uses `step`, `inBatches` or a transaction in which `confirm` was called. Each first
- * updates the row that a later owner of the lease must update as well (UPDATE job_turns … WHERE fence = ours), so a
- * step is either finished before the next owner starts, or changes nothing.
+ * Lets a run of a job change data only while its worker has the lease. Every change must use `step`, `inBatches` or
+ * `confirm`, which first update the row that the next owner must update too, so that a transaction either commits
+ * before the next owner starts or changes nothing.
  */
 export interface JobLease {
-  /** Runs `work` in one transaction, after the fencing check. @throws LeaseLostError */
+  /** Runs `work` in one transaction, after checking the fencing token. @throws LeaseLostError */
   step<Result>(work: (tx: Tx) => Promise<Result>): Promise<Result>;
-  /** The fencing check, as the first statement of an open transaction. @throws LeaseLostError */
+  /** Checks the fencing token. Must be the first statement of an open transaction. @throws LeaseLostError */
   confirm(tx: SqlTx): Promise<void>;
   /**
-   * Calls `removeSome` (which removes at most `rowsMax` rows and returns their number) in one short transaction after
-   * another, until no row is left or the time of the run is over; the next run continues.
+   * Calls `removeSome` in short transactions until it finds no row or the time of the run is over. `removeSome` removes
+   * at most `rowsMax` rows and returns their number.
    * @returns the total number of removed rows.
    * @throws LeaseLostError
    */
   inBatches(removeSome: (tx: Tx, rowsMax: number) => Promise<number>): Promise<number>;
-  /** False when the run should end and leave the rest to the next run. */
+  /** False when the run should end and leave the remaining rows to the next run. */
   hasTime(): boolean;
 }
 
-/** Limits the duration of a transaction, because an old transaction id delays the delivery of events. */
+/**
+ * The maximum number of rows per transaction, which must be short because other workers see the heartbeat of the lease
+ * only after the commit.
+ */
 const rowsPerBatch = 1_000;
 
 export interface AcquiredLease {
   readonly job: string;
   readonly fence: number;
-  /** The time budget of the run. */
+  /** Milliseconds after which the run should end. */
   readonly budgetMs: number;
 }
 
-/** Opens the lease that `acquireLease` returned. */
+/** Creates the `JobLease` of a run from its fencing token. */
 export function openLease(
   deps: { readonly database: Database; readonly clock: Clock },
   acquired: AcquiredLease,

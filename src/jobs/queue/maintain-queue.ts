@@ -7,15 +7,15 @@ export interface QueueMaintenanceDeps {
   readonly readState: () => Promise<DatabaseState>;
   readonly clock: Clock;
   readonly intervalMs: number;
-  /** Called each time the database can be read. */
+  /** Updates the metrics of the jobs, unless the database's clock is wrong. */
   readonly observe: () => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Maintains the queue while a worker runs. While the clocks differ, the worker takes no job: BullMQ uses the worker's
- * clock, and one that is a day ahead would delay every schedule by a day. While they agree, missing schedules (lost by
- * Redis) and schedules too far ahead (written with a wrong clock) are written again.
+ * Repairs the schedules of the queue at each interval, because Redis may lose them and a wrong clock may write them too
+ * far ahead. While the clocks differ, the worker takes no job, because BullMQ schedules by the worker's clock, and a
+ * clock that is a day ahead would delay every job by a day.
  */
 export function startQueueMaintenance(deps: QueueMaintenanceDeps): { stop(): Promise<void> } {
   const { queue, clock } = deps;

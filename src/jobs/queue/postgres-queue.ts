@@ -6,15 +6,15 @@ import type { QueueBackend } from './queue-backend.ts';
 const { Queue, Worker } = withBackend(createPostgresBackend);
 
 const schema = 'bullmq';
-/** One connection listens; two let one job be fetched while another is finished. */
+/** One connection for LISTEN, one to fetch a job, and one to finish another job at the same time. */
 const connectionsMax = 3;
 
 /**
- * Opens BullMQ in a Postgres schema of its own, and migrates that schema first. `url` must point at Postgres itself,
- * because LISTEN does not work through PgBouncer.
+ * Opens BullMQ in a separate Postgres schema, after migrating that schema. `url` must point at Postgres, because LISTEN
+ * does not work through PgBouncer.
  */
 export async function openPostgresBackend(url: string, onError: (error: unknown) => void): Promise<QueueBackend> {
-  // BullMQ cannot load `pg` from an ES module, so it gets a pool, which must then set the schema.
+  // BullMQ cannot load `pg` from an ES module, so it gets a pool, whose `search_path` selects the schema.
   const pool = new Pool({
     connectionString: url,
     max: connectionsMax,
@@ -32,10 +32,10 @@ export async function openPostgresBackend(url: string, onError: (error: unknown)
     await pool.end();
     throw error;
   }
-  // The two packages declare the client's `on` in ways that TypeScript cannot match.
+  // TypeScript cannot match the `on` methods that `pg` and `bullmq` declare for a client.
   const connection = pool as unknown as PgPool;
   return {
-    // The classes of the two backends differ only in the type of `connection`.
+    // These classes differ from the classes for Redis only in the type of `connection`.
     openQueue: (name) => new Queue(name, { connection }) as unknown as AnyQueue,
     openWorker: (name, process, options) =>
       new Worker(name, process, { ...options, connection }) as unknown as AnyWorker,

@@ -1,14 +1,14 @@
 import type { Queue, Worker } from 'bullmq';
 
-/** The storage of BullMQ's queue: its two classes with their connection. */
+/** Creates BullMQ's queue and workers on the Redis or Postgres that stores the queue. */
 export interface QueueBackend {
   openQueue(name: string): Queue;
   openWorker(name: string, process: ProcessJob, options: WorkerLimits): Worker;
-  /** Call it after queue and worker are closed. */
+  /** Closes the connection. The queue and the worker must be closed first. */
   close(): Promise<void>;
 }
 
-/** The used part of a BullMQ job, which has no data. */
+/** The part of a BullMQ job that this project uses. */
 export interface QueuedJob {
   readonly name: string;
   moveToDelayed(atMs: number, token?: string): Promise<void>;
@@ -19,10 +19,10 @@ export type ProcessJob = (job: QueuedJob, token?: string) => Promise<void>;
 export interface WorkerLimits {
   readonly autorun: boolean;
   readonly concurrency: number;
-  /** A worker renews its lock on a running job twice in this time. */
+  /** Milliseconds for which a worker locks a running job. The worker renews the lock twice in this time. */
   readonly lockDuration: number;
-  /** How often stalled jobs of other workers are checked, in milliseconds. */
+  /** Milliseconds between two checks for stalled jobs of other workers. */
   readonly stalledInterval: number;
-  /** How often a job may lose its worker before it counts as failed. */
+  /** How many times a job may lose its worker before it counts as failed. */
   readonly maxStalledCount: number;
 }

@@ -3,8 +3,8 @@ import { ConfigError } from '#platform/config/config.ts';
 import type { QueueLocation } from './queue.ts';
 
 /**
- * Where the queue is stored: in Redis when REDIS_URL is set, unless QUEUE_BACKEND selects Postgres. `databaseUrl` must
- * point at Postgres itself.
+ * Decides where the queue is stored, which is Redis if REDIS_URL is set and QUEUE_BACKEND does not select Postgres.
+ * `databaseUrl` must not point at PgBouncer, because LISTEN does not work through PgBouncer.
  * @throws ConfigError when QUEUE_BACKEND is redis and REDIS_URL is unset.
  */
 export function queueLocationOf(

@@ -8,52 +8,60 @@ import type { QueueBackend } from './queue-backend.ts';
 import { openRedisBackend } from './redis-queue.ts';
 import { nextTimeMs } from '../scheduled-time.ts';
 
-/** The job queue: every worker process opens it, and each scheduled run is given to one of them. */
+/** Gives each scheduled run to one of the worker processes that have opened the queue. */
 export interface JobQueue {
   /**
-   * Starts to process jobs once `resume` is called. When `run` returns `retryAtMs`, the same run is tried again at that
+   * Registers `run`, which is called for each scheduled run after `resume`, and again at `retryAtMs` if it returns that
    * time. `run` must not reject with an error whose message contains data, because the queue stores the message.
    */
   work(run: (name: JobName) => Promise<{ readonly retryAtMs: number } | undefined>): Promise<void>;
-  /** Takes no further jobs until `resume`; running jobs continue. */
+  /** Stops taking jobs until `resume`. Running jobs continue. */
   pause(): Promise<void>;
   resume(): void;
-  /** Writes the schedules that are missing, or whose next run is not the next one after `nowMs`. */
+  /**
+   * Writes every schedule that is missing, has another pattern, or has its next run later than the pattern permits
+   * after `nowMs`.
+   */
   repairSchedules(nowMs: number): Promise<void>;
   /** Retries the failed runs of a job. @returns their number. */
   retryFailed(name: JobName): Promise<number>;
-  /** BullMQ's own object, for the jobs page. */
+  /** BullMQ's queue, which the jobs page shows. */
   readonly queue: Queue;
-  /** Takes no further job, waits for the running ones, and closes every connection. */
+  /** Stops taking jobs, waits for the running jobs, and closes every connection. */
   close(): Promise<void>;
 }
 
-/** Where the queue is stored. */
+/** The database that stores the queue. */
 export interface QueueLocation {
   readonly backend: 'postgres' | 'redis';
-  /** `postgres://` of Postgres itself, not of PgBouncer; or `redis://`. */
+  /** A `postgres://` URL, not of PgBouncer, or a `redis://` URL. */
   readonly url: string;
 }
 
 export interface JobQueueOptions {
   readonly location: QueueLocation;
   readonly clock: Clock;
-  /** A worker without a heartbeat for this long loses its jobs to others. */
+  /** Milliseconds without a heartbeat after which a worker loses its jobs to other workers. */
   readonly leaseMs: number;
-  /** Default: the schedules of the catalogue. */
+  /** Defaults to the schedules of the catalogue. */
   readonly schedules?: JobSchedules;
-  /** Called for connection errors; the queue reconnects by itself. */
+  /** Called with each connection error, after which the queue reconnects automatically. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Differs from the name in the first release, whose workers would complete jobs that they do not contain. */
+/**
+ * This name differs from the name in the first release, whose workers would mark jobs that they do not have as
+ * completed.
+ */
 const queueName = 'nightjar';
 const retryDelayMs = 60_000;
 const runsStored = 50;
-/** A run that loses its worker is run again; this limit is reached only if workers are killed all the time. */
+/**
+ * How many times a run may lose its worker and start again. Only workers that are killed repeatedly reach this limit.
+ */
 const stallsMax = 1_000;
 
-/** Opens the queue. @throws ConfigError when Redis is configured to evict keys. */
+/** Opens the queue in Postgres or Redis. @throws ConfigError when Redis is configured to evict keys. */
 export async function openJobQueue(options: JobQueueOptions): Promise<JobQueue> {
   const { location, onError } = options;
   const open = location.backend === 'redis' ? openRedisBackend : openPostgresBackend;
@@ -72,7 +80,7 @@ function serveQueue(backend: QueueBackend, queue: Queue, options: JobQueueOption
       worker = backend.openWorker(
         queueName,
         async (job, token) => {
-          // A job of a newer release waits for a worker of that release.
+          // A job that only a newer release has is delayed until a worker of that release takes it.
           const retry = isJobName(job.name) ? await run(job.name) : { retryAtMs: clock.nowMs() + leaseMs };
           if (retry === undefined) return;
           await job.moveToDelayed(retry.retryAtMs, token);
@@ -90,7 +98,7 @@ function serveQueue(backend: QueueBackend, queue: Queue, options: JobQueueOption
       await worker.waitUntilReady();
     },
     pause: async () => worker?.pause(true),
-    // `run` resolves when the worker is closed.
+    // The promise of `run` is not awaited, because it resolves only when the worker is closed.
     resume() {
       if (worker?.isRunning() === false) worker.run().catch(options.onError);
       else Promise.resolve(worker?.resume()).catch(options.onError);
@@ -109,14 +117,14 @@ function serveQueue(backend: QueueBackend, queue: Queue, options: JobQueueOption
   };
 }
 
-/** Cron patterns in UTC, optionally with seconds. */
+/** The cron pattern of each job in UTC, optionally with seconds. */
 export type JobSchedules = Readonly<Record<JobName, string>>;
 
 export const catalogueSchedules = Object.fromEntries(
   jobNames.map((name) => [name, jobs[name].schedule]),
 ) as JobSchedules;
 
-/** The tolerance of a next run: the clocks of two workers may differ. */
+/** Milliseconds by which a next run may be late, because the clocks of two workers may differ. */
 const toleranceMs = 60_000;
 
 async function repairSchedules(queue: Queue, schedules: JobSchedules, nowMs: number): Promise<void> {
@@ -128,7 +136,8 @@ async function repairSchedules(queue: Queue, schedules: JobSchedules, nowMs: num
     if (row?.pattern === pattern && row.next !== undefined && row.next <= latestMs) continue;
     await queue.upsertJobScheduler(name, { pattern, tz: 'UTC' }, { name, data: {}, opts: optionsOf(name) });
   }
-  // An unknown schedule may belong to a newer release that runs at the same time.
+  // Only these schedules are removed, because an unknown schedule may belong to a newer release that runs at the same
+  // time.
   for (const name of retiredJobs) await queue.removeJobScheduler(name);
 }
 

@@ -3,16 +3,16 @@ import { Redis } from 'ioredis';
 import { ConfigError } from '#platform/config/config.ts';
 import type { QueueBackend } from './queue-backend.ts';
 
-/** In braces, so that all keys are on one node of a Redis Cluster. */
+/** The braces keep all keys on one node of a Redis Cluster. */
 const prefix = '{nightjar}';
 
 /**
- * Opens BullMQ on Redis. Redis may lose all data: the next worker that starts writes the schedules again, and Postgres
- * stores which runs are done.
+ * Opens BullMQ on Redis. Redis may lose all data, because workers write missing schedules again and Postgres stores
+ * which runs are done.
  * @throws ConfigError when Redis may evict keys of the queue.
  */
 export async function openRedisBackend(url: string, onError: (error: unknown) => void): Promise<QueueBackend> {
-  // BullMQ waits for jobs in a blocking command, which must not time out.
+  // BullMQ waits for jobs in a blocking command, which must not fail after a fixed number of retries.
   const connection = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true });
   connection.on('error', onError);
   try {

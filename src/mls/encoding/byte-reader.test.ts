@@ -46,9 +46,9 @@ describe('variable-size vectors (RFC 9420 section 2.1.2)', () => {
   });
 
   it('refuses items that extend beyond their vector', () => {
-    // A vector of one byte whose item has two; the byte after the vector must not be read.
+    // The vector has one byte and its item reads two, so the item must not get the byte after the vector.
     expect(() => reader('01aabb').vector((item) => item.uint16())).toThrow(MlsFormatError);
-    // A vector of two bytes whose item is a vector of three.
+    // The outer vector has two bytes, and its item is a vector whose length is three bytes.
     const readNested = (item: ByteReader): void => item.vector((inner) => inner.uint8());
     expect(() => reader('0203aabbcc').vector(readNested)).toThrow(MlsFormatError);
     expect(() => reader('0403aabbcc').vector(readNested)).not.toThrow();

@@ -2,16 +2,18 @@ import { MlsFormatError } from './mls-format-error.ts';
 
 const TRUNCATED = 'The MLS data ends before one of its fields does.';
 
-/** The registered suites use SHA-256, SHA-384 or SHA-512. */
+/** Digest sizes of SHA-256 and SHA-512, the shortest and the longest digest of the registered suites. */
 const HASH_REFERENCE_SIZE_BYTES_MIN = 32;
 const HASH_REFERENCE_SIZE_BYTES_MAX = 64;
 
-/** Limit over all vectors of one input, because 10 MiB of one-byte items would block the event loop. */
+/**
+ * Limits the items of all vectors of one input together, because 10 MiB of one-byte items would block the event loop.
+ */
 const ITEMS_MAX = 500_000;
 
 /**
- * Reads the presentation language of RFC 9420 (section 2.1) from start to end. Returned byte arrays are views on the input, not copies.
- * Every method throws `MlsFormatError` on malformed input, also when the input ends too early.
+ * Reads bytes in the presentation language of RFC 9420 section 2.1, from start to end. Returned byte arrays are views
+ * on the input. Every method throws `MlsFormatError` on malformed input, also when the input ends too early.
  */
 export class ByteReader {
   readonly #bytes: Uint8Array;
@@ -56,7 +58,7 @@ export class ByteReader {
     return (BigInt(this.uint32()) << 32n) | BigInt(this.uint32());
   }
 
-  /** Reads an epoch. Refuses values above 2^53 - 1, which a JSON number cannot represent exactly. */
+  /** Reads an epoch, and refuses values above 2^53 - 1, which a JSON number cannot represent exactly. */
   epoch(): number {
     const epoch = this.uint64();
     if (epoch > BigInt(Number.MAX_SAFE_INTEGER)) throw new MlsFormatError('The MLS epoch is out of range.');
@@ -68,7 +70,7 @@ export class ByteReader {
     return this.bytes(this.#vectorLength());
   }
 
-  /** Reads `HashReference`, RFC 9420 section 5.2: a digest, which has 32 to 64 bytes in the registered suites. */
+  /** Reads a `HashReference` (RFC 9420 section 5.2), which is a digest of 32 to 64 bytes in the registered suites. */
   hashReference(): Uint8Array {
     const sizeBytes = this.#vectorLength();
     if (sizeBytes < HASH_REFERENCE_SIZE_BYTES_MIN || sizeBytes > HASH_REFERENCE_SIZE_BYTES_MAX) {
@@ -89,7 +91,7 @@ export class ByteReader {
     this.#advance(sizeBytes);
   }
 
-  /** Reads `T items<V>`: calls `readItem` until the end of the vector, which no item can read beyond. */
+  /** Reads `T items<V>` by calling `readItem` until the vector ends. No item can read beyond the end of the vector. */
   vector(readItem: (reader: ByteReader) => void): void {
     const sizeBytes = this.#vectorLength();
     const outerEnd = this.#end;
@@ -103,19 +105,25 @@ export class ByteReader {
     this.#end = outerEnd;
   }
 
-  /** Reads the presence octet of `optional<T>`; the caller reads the value if the result is true. */
+  /** Reads the presence octet of `optional<T>`. The caller reads the value if the result is true. */
   isPresent(): boolean {
     const octet = this.uint8();
     if (octet > 1) throw new MlsFormatError('An MLS presence octet is neither 0 nor 1.');
     return octet === 1;
   }
 
-  /** @throws MlsFormatError unless the end of the input is reached. */
+  /**
+   * Checks that all bytes have been read.
+   * @throws MlsFormatError if bytes are left.
+   */
   expectEnd(): void {
     if (this.#offset !== this.#end) throw new MlsFormatError('Bytes follow the end of the MLS data.');
   }
 
-  /** Reads a variable-size vector length, RFC 9420 section 2.1.2. Refuses prefix 3 and encodings that are not minimal. */
+  /**
+   * Reads the length of a variable-size vector (RFC 9420 section 2.1.2). Refuses prefix 3 and encodings that are not
+   * minimal.
+   */
   #vectorLength(): number {
     const first = this.uint8();
     const prefix = first >> 6;

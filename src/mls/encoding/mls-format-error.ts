@@ -1,8 +1,8 @@
 import { AppError } from '#platform/errors.ts';
 
 /**
- * The bytes are not the expected MLS structure. The readers of `src/mls` throw no other error. The message is a fixed text without data
- * of the input, so it can be sent to clients.
+ * The only error that the readers of `src/mls` throw when bytes are not the expected MLS structure. The message is a
+ * fixed text without data of the input, so it can be sent to clients.
  */
 export class MlsFormatError extends AppError<'InvalidMlsMessage'> {
   constructor(message: string) {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { MlsFormatError } from './mls-format-error.ts';
 import { isMessageSizeBucket, unwrapPadded } from './padding-envelope.ts';
 
-/** A PrivateMessage of exactly `sizeBytes`, 500 to 16,000 or above 17,000. */
+/** Creates a PrivateMessage of exactly `sizeBytes`, which must be between 500 and 16,000 or above 17,000. */
 function privateMessage(sizeBytes: number): Buffer {
   const head = Buffer.from('00010002' + '0467726f75' + '0000000000000001' + '01' + '00' + '00', 'hex');
   const lengthSizeBytes = sizeBytes < 16_400 ? 2 : 4;

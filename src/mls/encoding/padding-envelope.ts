@@ -10,14 +10,17 @@ const LARGE_BUCKET_STEP_BYTES = 8_192;
 const SMALL_BUCKETS_BYTES: readonly number[] = [512, 1_024, 2_048, 4_096];
 const ZEROS = Buffer.alloc(LARGE_BUCKET_STEP_BYTES);
 
-/** Whether a padded message may have this size: 512 to 8192 bytes by powers of two, then multiples of 8192 to 10 MiB. */
+/**
+ * Returns whether a padded message may have this size. The allowed sizes are the powers of two from 512 to 8192 bytes,
+ * and the multiples of 8192 bytes up to 10 MiB.
+ */
 export function isMessageSizeBucket(sizeBytes: number): boolean {
   if (SMALL_BUCKETS_BYTES.includes(sizeBytes)) return true;
   if (sizeBytes <= 0 || sizeBytes > limits.messageSizeBytesMax) return false;
   return sizeBytes % LARGE_BUCKET_STEP_BYTES === 0;
 }
 
-/** One MLSMessage and its cleartext fields; both are views on the padded input. */
+/** An MLSMessage and its cleartext fields. Both are views on the padded input. */
 export interface UnwrappedMessage {
   readonly message: Uint8Array;
   readonly header: MlsMessageHeader;
@@ -49,8 +52,8 @@ function unwrapEnvelope(padded: Uint8Array): UnwrappedMessage {
 }
 
 /**
- * Reads `message`, the bytes that the length prefix delimits. If that fails and `rest`, the bytes up to the end of the padding, begins
- * with an MLSMessage, the error says that the length is wrong.
+ * Reads `message`, which ends where the length prefix says. Reports a wrong length prefix if `message` cannot be read
+ * but the longer `rest` begins with an MLSMessage.
  */
 function readOfLength(message: Uint8Array, rest: Uint8Array): MlsMessageHeader {
   try {
@@ -63,10 +66,9 @@ function readOfLength(message: Uint8Array, rest: Uint8Array): MlsMessageHeader {
 
 /**
  * Finds the MLSMessage in a padded message and reads its header.
- *
- * `padded` is either an MLSMessage that fills it exactly, or the padding envelope: 4 bytes of big-endian length, the MLSMessage, and
- * zeros up to the end. No bytes have both forms: an MLSMessage that is also an envelope would have an empty group id and an epoch beyond
- * 2^53, which are refused.
+ * `padded` is either an MLSMessage that fills it exactly, or the padding envelope, which is 4 bytes of big-endian
+ * length, the MLSMessage, and zeros up to the end. No input has both forms, because an MLSMessage that is also an
+ * envelope would have an empty group id and an epoch beyond 2^53, which are refused.
  * @throws MlsFormatError on any other input.
  */
 export function readPaddedMessage(padded: Uint8Array): UnwrappedMessage {

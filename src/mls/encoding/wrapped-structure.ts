@@ -27,7 +27,7 @@ function readExactly<T>(bytes: Uint8Array, read: (reader: ByteReader) => T): T {
 }
 
 /**
- * Calls `first`, and `second` if `first` throws an MlsFormatError.
+ * Calls `first`, and calls `second` if `first` throws an MlsFormatError.
  * @throws MlsFormatError of `first` when both fail.
  */
 export function readEither<T>(first: () => T, second: () => T): T {
@@ -43,7 +43,10 @@ export function readEither<T>(first: () => T, second: () => T): T {
   }
 }
 
-/** Whether `bytes` begin with the header of an MLSMessage of one of `wireFormats`. Other structures may begin with the same bytes. */
+/**
+ * Returns whether `bytes` begin with the header of an MLSMessage of one of `wireFormats`. Other structures may begin
+ * with equal bytes.
+ */
 export function beginsAsMlsMessage(bytes: Uint8Array, wireFormats: readonly number[]): boolean {
   const [versionHigh, versionLow, formatHigh, formatLow] = bytes;
   if (versionHigh !== 0 || versionLow !== PROTOCOL_VERSION_MLS10 || formatHigh !== 0) return false;
@@ -53,7 +56,7 @@ export function beginsAsMlsMessage(bytes: Uint8Array, wireFormats: readonly numb
 /** A structure that was read from an MLSMessage or from its bare form. */
 export interface StructureReading<T> {
   readonly value: T;
-  /** The structure without the MLSMessage header. A view on the input. */
+  /** The structure without the MLSMessage header, as a view on the input. */
   readonly bare: Uint8Array;
 }
 
@@ -70,7 +73,7 @@ export function readWrappedOrBare<T>(bytes: Uint8Array, form: StructureForm<T>):
   );
 }
 
-/** Puts the MLSMessage header before a bare structure. Welcomes and GroupInfos are stored in this form. */
+/** Adds the MLSMessage header to a bare structure. Welcomes and GroupInfos are stored with the header. */
 export function wrapInMlsMessage(bare: Uint8Array, wireFormat: number): Buffer {
   return Buffer.concat([Buffer.of(0, PROTOCOL_VERSION_MLS10, 0, wireFormat), bare]);
 }

@@ -14,11 +14,11 @@ import { ratchetTreeHash } from './tree-hash.ts';
 /** The group that a GroupInfo must belong to. */
 export interface ExpectedGroup {
   readonly groupId: Uint8Array;
-  /** Wire number. */
+  /** Wire number of the group's suite. */
   readonly cipherSuite: number;
 }
 
-/** Why a client cannot join with a GroupInfo. */
+/** The reason why a client cannot join with a GroupInfo. */
 export type GroupInfoMismatch =
   | 'otherGroup'
   | 'otherSuite'
@@ -33,12 +33,14 @@ export type GroupInfoMismatch =
   | 'signature'
   | 'treeHash';
 
-/** Whether an extension type appears twice in a list, which RFC 9420 section 13.4 forbids. */
+/** Returns whether an extension type appears twice in a list, which RFC 9420 section 13.4 forbids. */
 function hasRepeated(extensions: readonly Extension[]): boolean {
   return new Set(extensions.map(({ type }) => type)).size < extensions.length;
 }
 
-/** Returns the `opaque<V>` that fills `data`, as RFC 9420 section 12.4.3.2 requires of the extension, or undefined. */
+/**
+ * Reads `data` as a single `opaque<V>` (RFC 9420 section 12.4.3.2), or returns undefined if `data` has another form.
+ */
 function readSingleOpaque(data: Uint8Array): Uint8Array | undefined {
   try {
     const reader = new ByteReader(data);
@@ -52,8 +54,8 @@ function readSingleOpaque(data: Uint8Array): Uint8Array | undefined {
 }
 
 /**
- * Returns the raw key of the `external_pub` extension, or undefined if its length differs from the signer's encryption key, which is of
- * the same KEM. Reads the key with and without a length prefix, because ts-mls writes none.
+ * Returns the raw key of the `external_pub` extension. Returns undefined if the key is not as long as the signer's
+ * encryption key, which is of the same KEM. The length prefix may be missing, because ts-mls writes none.
  */
 export function readExternalPub(info: GroupInfo): Uint8Array | undefined {
   const data = info.extensions.find(({ type }) => type === GROUP_INFO_EXTENSION.externalPub)?.data;
@@ -62,19 +64,28 @@ export function readExternalPub(info: GroupInfo): Uint8Array | undefined {
   return [readSingleOpaque(data), data].find((key) => key?.length === sizeBytes);
 }
 
-/** Whether the transcript hash has the right length. It is empty in epoch 0, before the first commit (RFC 9420 section 8.2). */
+/**
+ * Returns whether the transcript hash is as long as a digest, or is empty in epoch 0, before the first commit (RFC 9420
+ * section 8.2).
+ */
 function hasTranscriptHashLength(info: GroupInfo, hashSizeBytes: number): boolean {
   const sizeBytes = info.confirmedTranscriptHash.length;
   return sizeBytes === hashSizeBytes || (sizeBytes === 0 && info.epoch === 0);
 }
 
-/** The leaves below entry `index` of `parents`, as a half-open range. Half its size is the lowest set bit of `index + 1`. */
+/**
+ * Returns the leaves below entry `index` of `parents` as a range that excludes `to`. Half its size is the lowest set
+ * bit of `index + 1`.
+ */
 function leavesBelow(index: number): { from: number; to: number } {
   const half = (index + 1) & -(index + 1);
   return { from: index + 1 - half, to: index + 1 + half };
 }
 
-/** Whether the unmerged leaves of each node are ascending and non-blank leaves below it (RFC 9420 sections 7.1 and 12.4.3.1). */
+/**
+ * Returns whether the unmerged leaves of each node are ascending and are non-blank leaves below the node (RFC 9420
+ * sections 7.1 and 12.4.3.1).
+ */
 function areUnmergedLeavesValid(tree: RatchetTree): boolean {
   return tree.parents.every((parent, index) => {
     if (parent === undefined) return true;
@@ -113,10 +124,10 @@ function isSignedBy(leaf: LeafNode, info: GroupInfo, suite: CipherSuite): Promis
 }
 
 /**
- * Runs the checks of RFC 9420 section 12.4.3.1 that need no secrets: group and suite, extensions, the signer's leaf and signature,
- * lengths, and the tree hash. The joiner checks parent hashes and the signatures of the other leaves, because they cost one signature
- * check for each member and the signer has signed the tree hash. A GroupInfo of an unknown suite is a mismatch, because it cannot be
- * checked.
+ * Runs the checks of RFC 9420 section 12.4.3.1 that need no secrets. Checks group and suite, extensions, the signer's
+ * leaf and signature, lengths, and the tree hash. A GroupInfo of an unknown suite is a mismatch, because it cannot be
+ * checked. The joiner checks parent hashes and the signatures of the other leaves, because they cost one signature
+ * check for each member.
  * @returns the first mismatch, or undefined.
  */
 export async function findGroupInfoMismatch(

@@ -4,11 +4,11 @@ import { limits } from '#platform/limits.ts';
 
 import { readGroupInfo } from './group-info.ts';
 
-/** A tree of one leaf: keys of one byte, a Basic credential `ef`, source `update`. */
+/** A tree of one leaf with keys of one byte, the Basic credential `ef` and the source `update`. */
 const tree = Buffer.from([1, 1, 1, 0xaa, 1, 0xbb, 0, 1, 1, 0xef, 0, 0, 0, 0, 0, 2, 0, 1, 0xcc]);
 const treeExtension = Buffer.from([0, 2, tree.length + 1, tree.length, ...tree]);
 
-/** A bare GroupInfo of group abcd at epoch 9, with a signature of `signatureSizeBytes` (below 64). */
+/** Creates a bare GroupInfo of group abcd at epoch 9 with a signature of `signatureSizeBytes` (below 64). */
 function groupInfo(suite: number, signatureSizeBytes: number, extensions: Buffer = treeExtension): Buffer {
   const head = Buffer.from([0, 1, 0, suite, 2, 0xab, 0xcd, 0, 0, 0, 0, 0, 0, 0, 9]);
   const hashes = Buffer.concat([Buffer.of(32), Buffer.alloc(32), Buffer.of(0)]);

@@ -7,41 +7,41 @@ import { MlsFormatError } from '../encoding/mls-format-error.ts';
 import { type RatchetTree, readRatchetTree } from './ratchet-tree.ts';
 import { readWrappedOrBare, WIRE_FORMAT } from '../encoding/wrapped-structure.ts';
 
-/** ExtensionType values of RFC 9420 section 17.3 that a GroupInfo carries. */
+/** Types of the GroupInfo extensions that the service reads (RFC 9420 section 17.3). */
 export const GROUP_INFO_EXTENSION = { ratchetTree: 2, externalPub: 4 } as const;
 
-/** GroupContext, RFC 9420 section 8.1. Byte arrays are views on the input. */
+/** A parsed GroupContext (RFC 9420 section 8.1). Byte arrays are views on the input. */
 export interface GroupContext {
   readonly groupId: Uint8Array;
   readonly epoch: number;
   readonly cipherSuite: number;
-  /** The whole GroupContext. */
+  /** The bytes of the whole GroupContext. */
   readonly contextBytes: Uint8Array;
   readonly treeHash: Uint8Array;
   readonly confirmedTranscriptHash: Uint8Array;
   readonly contextExtensions: readonly Extension[];
 }
 
-/** GroupInfo, RFC 9420 section 12.4.3. Byte arrays are views on the input. */
+/** A parsed GroupInfo (RFC 9420 section 12.4.3). Byte arrays are views on the input. */
 export interface GroupInfoStructure extends GroupContext {
-  /** Of the GroupInfo itself. */
+  /** The extensions of the GroupInfo, which are not those of its GroupContext. */
   readonly extensions: readonly Extension[];
   readonly confirmationTag: Uint8Array;
   /** Leaf index of the signer. */
   readonly signer: number;
-  /** GroupInfoTBS: everything before the signature. */
+  /** The GroupInfoTBS, which is everything before the signature. */
   readonly signedBytes: Uint8Array;
   readonly signature: Uint8Array;
 }
 
-/** A GroupInfo that carries the group's tree. */
+/** A parsed GroupInfo that contains the ratchet tree of the group. */
 export interface GroupInfo extends GroupInfoStructure {
   readonly tree: RatchetTree;
   /** The GroupInfo without the MLSMessage header. */
   readonly bare: Uint8Array;
 }
 
-/** About 15 types are registered; the limit prevents lists of millions of items. */
+/** Prevents lists of millions of extensions. About 15 types are registered. */
 const EXTENSIONS_MAX = 256;
 
 function listExtensions(reader: ByteReader): Extension[] {
@@ -84,9 +84,10 @@ function treeOf(extensions: readonly Extension[]): RatchetTree {
 }
 
 /**
- * Reads a GroupInfo with its ratchet tree, in an MLSMessage or bare, that fills `bytes` exactly. Reads the structure only;
- * `findGroupInfoMismatch` checks hashes and the signature.
- * @throws MlsFormatError on any other input, also on sizes outside `limits.groupInfoSizeBytesMin` to `…Max`.
+ * Reads a GroupInfo that fills `bytes` exactly, in an MLSMessage or bare, and contains the ratchet tree. Reads only the
+ * structure, and `findGroupInfoMismatch` checks hashes and the signature.
+ * @throws MlsFormatError on any other input, also on sizes outside `limits.groupInfoSizeBytesMin` and
+ * `limits.groupInfoSizeBytesMax`.
  */
 export function readGroupInfo(bytes: Uint8Array): GroupInfo {
   if (bytes.length < limits.groupInfoSizeBytesMin || bytes.length > limits.groupInfoSizeBytesMax) {

@@ -3,7 +3,9 @@ import { expect, it } from 'vitest';
 import { MlsFormatError } from '../encoding/mls-format-error.ts';
 import { readRatchetTree } from './ratchet-tree.ts';
 
-/** optional<Node>: a leaf of `source` with a Basic credential `identity`, one-byte keys and no capabilities. */
+/**
+ * Encodes an optional<Node> with a leaf of `source`, a Basic credential `identity`, one-byte keys and no capabilities.
+ */
 function leaf(identity: number, source: number): number[] {
   const part: Record<number, number[]> = { 1: Array.from({ length: 16 }, () => 9), 2: [], 3: [1, 0xdd] };
   return [1, 1, 1, 0xaa, 1, 0xbb, 0, 1, 1, identity, 0, 0, 0, 0, 0, source, ...(part[source] ?? []), 0, 1, 0xcc];

@@ -4,24 +4,24 @@ import { ByteReader } from '../encoding/byte-reader.ts';
 import { type LeafNode, readLeafNode } from '../key-packages/leaf-node.ts';
 import { MlsFormatError } from '../encoding/mls-format-error.ts';
 
-/** NodeType, RFC 9420 section 7.8. */
+/** Values of NodeType (RFC 9420 section 7.8). */
 export const NODE_TYPE = { leaf: 1, parent: 2 } as const;
 
-/** ParentNode, RFC 9420 section 7.1. Byte arrays are views on the input. */
+/** A parsed ParentNode (RFC 9420 section 7.1). Byte arrays are views on the input. */
 export interface ParentNode {
-  /** The whole ParentNode, which the tree hash is computed over. */
+  /** The bytes of the whole ParentNode, from which the tree hash is computed. */
   readonly bytes: Uint8Array;
-  /** Leaf indices as `uint32`, four bytes each; `findGroupInfoMismatch` checks them. */
+  /** Leaf indices as `uint32` of four bytes each, which `findGroupInfoMismatch` checks. */
   readonly unmergedLeaves: Uint8Array;
 }
 
 /** A ratchet tree of full size, with the blank nodes that the extension omits at the end. */
 export interface RatchetTree {
-  /** A power of two. */
+  /** Number of leaves including blank ones, a power of two. */
   readonly leafCount: number;
-  /** `leafCount` entries by leaf index; undefined is a blank leaf. */
+  /** `leafCount` entries by leaf index, of which undefined is a blank leaf. */
   readonly leaves: readonly (LeafNode | undefined)[];
-  /** `leafCount - 1` entries; entry `i` is node `2 i + 1` of RFC 9420 appendix C. */
+  /** `leafCount - 1` entries, of which entry `i` is node `2 i + 1` of RFC 9420 appendix C. */
   readonly parents: readonly (ParentNode | undefined)[];
 }
 
@@ -38,7 +38,7 @@ function readParentNode(reader: ByteReader): ParentNode {
   return { bytes: reader.since(start), unmergedLeaves };
 }
 
-/** Reads a node of the expected type: even nodes are leaves, odd nodes are parents (RFC 9420 section 12.4.3.3). */
+/** Reads a node and checks its type. Even nodes are leaves, and odd nodes are parents (RFC 9420 section 12.4.3.3). */
 function readNode(reader: ByteReader, isLeaf: boolean): LeafNode | ParentNode {
   const expected = isLeaf ? NODE_TYPE.leaf : NODE_TYPE.parent;
   if (reader.uint8() !== expected) throw new MlsFormatError('A node of the ratchet tree has the wrong type.');
@@ -52,8 +52,8 @@ function powerOfTwoFrom(count: number): number {
 }
 
 /**
- * Reads the data of a `ratchet_tree` extension, RFC 9420 section 12.4.3.3, whose last node must not be blank. Reads the structure only;
- * the comparison with `ratchetTreeHash` shows whether it is the group's tree.
+ * Reads the data of a `ratchet_tree` extension (RFC 9420 section 12.4.3.3), whose last node must not be blank. Reads
+ * only the structure, so the caller has to compare `ratchetTreeHash` with the tree hash of the group.
  * @throws MlsFormatError on any other input, also on more than `limits.leavesPerGroupMax` leaves.
  */
 export function readRatchetTree(data: Uint8Array): RatchetTree {

@@ -7,9 +7,9 @@ import type { SuiteHash } from '../cipher-suites.ts';
 import type { LeafNode } from '../key-packages/leaf-node.ts';
 import { NODE_TYPE, type ParentNode, type RatchetTree } from './ratchet-tree.ts';
 
-/** Bytes that are hashed before the function yields to the event loop; they take about 2 ms. */
+/** Bytes that are hashed in about 2 ms, after which the function yields to the event loop. */
 const SLICE_SIZE_BYTES = 1_048_576;
-/** Fixed cost of one digest call, as the number of bytes that are hashed in the same time. */
+/** Fixed cost of one digest call, expressed as the number of bytes that are hashed in the same time. */
 const NODE_COST_BYTES = 2_560;
 
 function leafInput(index: number, leaf: LeafNode | undefined): Buffer {
@@ -18,7 +18,10 @@ function leafInput(index: number, leaf: LeafNode | undefined): Buffer {
   return leaf === undefined ? head : Buffer.concat([head, leaf.bytes]);
 }
 
-/** Encodes a digest as `opaque<V>`. Digests have at most 64 bytes, so the length has one octet below 64 and two at 64. */
+/**
+ * Encodes a digest as `opaque<V>`. The length has one octet for digests below 64 bytes, and two octets for digests of
+ * 64 bytes.
+ */
 function opaqueDigest(bytes: Buffer): Buffer[] {
   return [bytes.length < 64 ? Buffer.of(bytes.length) : Buffer.of(0x40, bytes.length), bytes];
 }
@@ -29,8 +32,8 @@ function parentInput(parent: ParentNode | undefined, left: Buffer, right: Buffer
 }
 
 /**
- * Computes the tree hash of the root, RFC 9420 section 7.8, from the leaves up. Yields to the event loop after each MiB, because the
- * tree of a large group with post-quantum keys has 10 MiB.
+ * Computes the tree hash of the root (RFC 9420 section 7.8) from the leaves up. Yields to the event loop after each
+ * MiB, because the tree of a large group with post-quantum keys has 10 MiB.
  */
 export async function ratchetTreeHash(tree: RatchetTree, hash: SuiteHash): Promise<Buffer> {
   let sliceSizeBytes = 0;
@@ -44,7 +47,7 @@ export async function ratchetTreeHash(tree: RatchetTree, hash: SuiteHash): Promi
   };
   let level: Buffer[] = [];
   for (const [index, leaf] of tree.leaves.entries()) level.push(await digestOf(leafInput(index, leaf)));
-  // Parents of one level are `2 * step` entries apart, and the first one is `step - 1`.
+  // The first parent of a level is entry `step - 1`, and the next ones follow at a distance of `2 * step`.
   for (let step = 1; level.length > 1; step *= 2) {
     const above: Buffer[] = [];
     for (let at = 0; at < level.length; at += 2) {

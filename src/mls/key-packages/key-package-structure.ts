@@ -2,15 +2,15 @@ import type { ByteReader } from '../encoding/byte-reader.ts';
 import { type Extension, LEAF_NODE_SOURCE, type LeafNode, readExtensions, readLeafNode } from './leaf-node.ts';
 import { MlsFormatError } from '../encoding/mls-format-error.ts';
 
-/** RFC 9420 section 6: the only protocol version. */
+/** The only protocol version that RFC 9420 section 6 defines. */
 export const PROTOCOL_VERSION_MLS10 = 1;
 
-/** KeyPackage, RFC 9420 section 10. Byte arrays are views on the input. */
+/** A parsed KeyPackage (RFC 9420 section 10). Byte arrays are views on the input. */
 export interface KeyPackageStructure {
   readonly cipherSuite: number;
   readonly initKey: Uint8Array;
   readonly leafNode: LeafNode;
-  /** KeyPackageTBS: everything before the signature. */
+  /** The KeyPackageTBS, which is everything before the signature. */
   readonly signedBytes: Uint8Array;
   readonly signature: Uint8Array;
 }

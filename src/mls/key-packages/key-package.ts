@@ -10,17 +10,20 @@ import { verifyLeafSignatures } from './leaf-signature.ts';
 import { MlsFormatError } from '../encoding/mls-format-error.ts';
 import { readWrappedOrBare, WIRE_FORMAT } from '../encoding/wrapped-structure.ts';
 
-/** `last_resort` KeyPackage extension, draft-ietf-mls-extensions up to 05. OpenMLS, mls-rs and Catbird's clients use it. */
+/**
+ * The `last_resort` extension of draft-ietf-mls-extensions up to version 05. OpenMLS, mls-rs and Catbird's clients use
+ * it.
+ */
 const EXTENSION_LAST_RESORT = 0x000a;
-/** `app_data_dictionary` extension, draft-ietf-mls-extensions from 06 on. */
+/** The `app_data_dictionary` extension of draft-ietf-mls-extensions from version 06 on. */
 const EXTENSION_APP_DATA_DICTIONARY = 0x0006;
-/** `last_resort_key_package` in the component registry of the same drafts. */
+/** The component `last_resort_key_package` in the registry of draft-ietf-mls-extensions. */
 const COMPONENT_LAST_RESORT_KEY_PACKAGE = 0x0004;
 
 const CLOCK_SKEW_MS_MAX = 3_600_000;
 
 export interface ExpectedKeyPackage {
-  /** Wire number of the suite that the publisher's request contains. */
+  /** Wire number of the suite that the publisher's request names. */
   readonly cipherSuite: number;
   /** The publisher's bare DID, without a device part. */
   readonly identity: string;
@@ -30,14 +33,14 @@ export interface ExpectedKeyPackage {
 }
 
 export interface CheckedKeyPackage {
-  /** The KeyPackage without the MLSMessage header, which the reference is computed over. A view on the input. */
+  /** The KeyPackage without the MLSMessage header. A view on the input. */
   readonly keyPackage: Uint8Array;
-  /** KeyPackageRef, RFC 9420 section 5.2. */
+  /** The KeyPackageRef (RFC 9420 section 5.2). */
   readonly ref: Uint8Array;
   readonly cipherSuite: number;
-  /** The leaf's raw signature key. A view on the input. */
+  /** The raw signature key of the leaf. A view on the input. */
   readonly signatureKey: Uint8Array;
-  /** Whether the client allows repeated use of this package when no other one is available. */
+  /** True if the client allows repeated use of this package when no other one is available. */
   readonly lastResort: boolean;
   /** Milliseconds since the Unix epoch, at most `nowMs + lifetimeMsMax`. */
   readonly notAfterMs: number;
@@ -47,7 +50,10 @@ function invalid(message: string): AppError {
   return new AppError('InvalidKeyPackage', message);
 }
 
-/** Reads the AppDataDictionary of draft-ietf-mls-extensions-08: `ComponentData component_data<V>`, each a uint16 id and opaque data. */
+/**
+ * Returns whether an AppDataDictionary (draft-ietf-mls-extensions-08) contains the last-resort component. The
+ * dictionary is `ComponentData component_data<V>`, and each item is a uint16 id and opaque data.
+ */
 function dictionaryHasLastResort(data: Uint8Array): boolean {
   const reader = new ByteReader(data);
   let found = false;
@@ -110,7 +116,10 @@ function checkSuite(actual: number, expected: number): CipherSuite {
   return suite;
 }
 
-/** Shortens a late end instead of refusing it, because the default lifetime of ts-mls has no end. */
+/**
+ * Returns the end of the lifetime in milliseconds. Shortens a late end instead of refusing it, because the default
+ * lifetime of ts-mls has no end.
+ */
 function clampNotAfter(lifetime: Lifetime | undefined, nowMs: number, lifetimeMsMax: number): number {
   if (lifetime === undefined)
     throw invalid('The key package has no lifetime. Make one with a lifetime (RFC 9420 section 7.2).');
@@ -148,8 +157,9 @@ async function checkSignatures(structure: KeyPackageStructure, suite: CipherSuit
 }
 
 /**
- * Runs the checks of RFC 9420 sections 7.3 and 10.1 on a KeyPackage: exact length (bare or in an MLSMessage), mls10, suite, Basic
- * credential equal to `identity`, lifetime, distinct init key, and both signatures.
+ * Checks a KeyPackage, bare or in an MLSMessage, as RFC 9420 sections 7.3 and 10.1 require. Checks the exact length,
+ * the version, the suite, the lifetime and both signatures. The Basic credential must equal `identity`, and the init
+ * key must differ from the encryption key.
  * @throws AppError `InvalidKeyPackage`, or `InvalidCipherSuite`.
  */
 export async function checkKeyPackage(bytes: Uint8Array, expected: ExpectedKeyPackage): Promise<CheckedKeyPackage> {

@@ -1,7 +1,7 @@
 import type { ByteReader } from '../encoding/byte-reader.ts';
 import { MlsFormatError } from '../encoding/mls-format-error.ts';
 
-/** LeafNodeSource, RFC 9420 section 7.2. */
+/** Values of LeafNodeSource (RFC 9420 section 7.2). */
 export const LEAF_NODE_SOURCE = { keyPackage: 1, update: 2, commit: 3 } as const;
 
 export type LeafNodeSource = (typeof LEAF_NODE_SOURCE)[keyof typeof LEAF_NODE_SOURCE];
@@ -23,14 +23,17 @@ export interface Lifetime {
 export interface LeafNode {
   readonly encryptionKey: Uint8Array;
   readonly signatureKey: Uint8Array;
-  /** Identity of a Basic credential; absent for an X.509 one. */
+  /** Identity of a Basic credential, or undefined for an X.509 credential. */
   readonly basicIdentity: Uint8Array | undefined;
-  /** Present when the source is `key_package`. */
+  /** Undefined unless the leaf_node_source is `key_package`. */
   readonly lifetime: Lifetime | undefined;
-  /** LeafNodeTBS of a `key_package` leaf. For other sources the signed bytes also contain group_id and leaf_index. */
+  /**
+   * The LeafNodeTBS of a `key_package` leaf. For other sources the signature also covers group_id and leaf_index, which
+   * are not included.
+   */
   readonly signedBytes: Uint8Array;
   readonly signature: Uint8Array;
-  /** The whole LeafNode, which the tree hash is computed over. */
+  /** The bytes of the whole LeafNode, from which the tree hash is computed. */
   readonly bytes: Uint8Array;
 }
 
@@ -43,7 +46,10 @@ export function readExtensions(reader: ByteReader, onExtension?: (extension: Ext
   });
 }
 
-/** Reads a Credential, section 5.3. Refuses types that RFC 9420 does not define, because their length is unknown. */
+/**
+ * Reads a Credential (RFC 9420 section 5.3) and returns the identity of a Basic one. Refuses types that RFC 9420 does
+ * not define, because their length is unknown.
+ */
 function readCredential(reader: ByteReader): Uint8Array | undefined {
   const type = reader.uint16();
   if (type === CREDENTIAL_BASIC) return reader.opaque();
@@ -52,14 +58,17 @@ function readCredential(reader: ByteReader): Uint8Array | undefined {
   return undefined;
 }
 
-/** Skips Capabilities, section 7.2: versions, cipher suites, extensions, proposals, credentials. */
+/**
+ * Skips Capabilities (RFC 9420 section 7.2), which are the lists of versions, cipher suites, extensions, proposals and
+ * credentials.
+ */
 function skipCapabilities(reader: ByteReader): void {
   for (let list = 0; list < 5; list += 1) reader.skipUint16Vector();
 }
 
 /**
  * Reads the fields that depend on leaf_node_source.
- * @returns the lifetime of a `key_package` leaf, else undefined.
+ * @returns the lifetime of a `key_package` leaf, or undefined for other leaves.
  */
 function readSourcePart(reader: ByteReader, source: number): Lifetime | undefined {
   switch (source) {
@@ -76,8 +85,8 @@ function readSourcePart(reader: ByteReader, source: number): Lifetime | undefine
 }
 
 /**
- * Reads a LeafNode, section 7.2.
- * @param allowed the leaf_node_source that the leaf must have; the leaves of a ratchet tree may have any.
+ * Reads a LeafNode (RFC 9420 section 7.2).
+ * @param allowed the leaf_node_source that the leaf must have, or `any` for a leaf of a ratchet tree.
  */
 export function readLeafNode(reader: ByteReader, allowed: LeafNodeSource | 'any'): LeafNode {
   const start = reader.offset;

@@ -11,7 +11,7 @@ interface EcCurve {
   readonly hash: SuiteHash;
 }
 
-/** Each ECDSA curve has its own hash function (RFC 9420 section 17.1). */
+/** Each ECDSA curve is used with one hash function (RFC 9420 section 17.1). */
 const EC_CURVES: Readonly<Record<'p256' | 'p384' | 'p521', EcCurve>> = {
   p256: { jwkName: 'P-256', opensslName: 'prime256v1', hash: 'sha256' },
   p384: { jwkName: 'P-384', opensslName: 'secp384r1', hash: 'sha384' },
@@ -61,8 +61,8 @@ export interface LeafSignature {
 }
 
 /**
- * Whether `publicKey` (raw bytes as in a leaf node) made all `signatures`. Returns false for bytes that are not a key of the algorithm.
- * Uses node:crypto on the thread pool, which is ten times as fast as JavaScript.
+ * Returns whether `publicKey`, in the raw form of a leaf node, made all `signatures`. Returns false for bytes that are
+ * not a key of the algorithm. Uses node:crypto on the thread pool, which is ten times as fast as JavaScript.
  */
 export async function verifyLeafSignatures(
   algorithm: SuiteSignature,

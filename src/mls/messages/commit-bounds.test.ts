@@ -11,7 +11,7 @@ function vector(bytes: Buffer): Buffer {
   return Buffer.concat([bytes.length < 16_384 ? length.subarray(2) : length, bytes]);
 }
 
-/** A member's commit without a path, as a PublicMessage (RFC 9420 section 6.2). */
+/** Encodes a member's commit without a path as a PublicMessage (RFC 9420 section 6.2). */
 function commitOf(proposals: Buffer): Buffer {
   const head = [Buffer.of(0, 1, 0, 1), vector(Buffer.alloc(16)), Buffer.alloc(8), Buffer.of(1, 0, 0, 0, 0, 0, 3)];
   const tail = [Buffer.of(0), ...[64, 32, 32].map((sizeBytes) => vector(Buffer.alloc(sizeBytes)))];

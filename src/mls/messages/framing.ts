@@ -5,7 +5,7 @@ import { MlsFormatError } from '../encoding/mls-format-error.ts';
 import { type PrivateMessageHeader, type PublicMessageHeader, readMlsMessage, type SenderType } from './mls-message.ts';
 import { readPaddedMessage } from '../encoding/padding-envelope.ts';
 
-/** The conversation and epoch in a request, which its message must belong to. */
+/** The group and epoch that a request names, and that the message in the request must belong to. */
 export interface ExpectedFraming {
   readonly groupId: Uint8Array;
   readonly epoch: number;
@@ -13,62 +13,65 @@ export interface ExpectedFraming {
 
 /** The content of a member's cleartext commit. Byte arrays are views on the input. */
 export interface CommitContent {
-  /** The leaf of the committer. */
+  /** Leaf index of the committer. */
   readonly senderLeafIndex: number;
-  /** The committer's new leaf; absent in a commit without a path. */
+  /** The new leaf of the committer, or undefined in a commit without a path. */
   readonly path: { readonly identity: Uint8Array | undefined } | undefined;
   readonly proposals: readonly CommittedProposal[];
 }
 
 /** The fields of a Commit that the service can read. */
 export interface CommitFraming {
-  /** A view on the input. */
+  /** The group id as a view on the input. */
   readonly groupId: Uint8Array;
-  /** The epoch that the commit ends; the next epoch is one higher. */
+  /** The epoch in which the commit was made. The commit starts the next epoch. */
   readonly epoch: number;
-  /** Whether a new member made the commit to join, RFC 9420 section 12.4.3.2. */
+  /** True if a new member made the commit in order to join (RFC 9420 section 12.4.3.2). */
   readonly external: boolean;
-  /** Whether it is a PrivateMessage, whose committer and proposals the service cannot read. */
+  /** True if the commit is a PrivateMessage, whose committer and proposals the service cannot read. */
   readonly encrypted: boolean;
-  /** Present exactly when `external`. */
+  /** Undefined unless `external` is true. */
   readonly joiner: Joiner | undefined;
-  /** Present exactly when neither `external` nor `encrypted`. */
+  /** Undefined if `external` or `encrypted` is true. */
   readonly content: CommitContent | undefined;
 }
 
 /** The new member of an external commit. Byte arrays are views on the input. */
 export interface Joiner {
-  /** Identity of a Basic credential. */
+  /** Identity of a Basic credential, or undefined for another credential. */
   readonly identity: Uint8Array | undefined;
-  /** The leaf that the commit removes, if any; members accept only an older leaf of the same person. */
+  /**
+   * Index of the leaf that the commit removes, if any. Members accept only the removal of an older leaf of the joiner.
+   */
   readonly removedLeafIndex: number | undefined;
   /** Ids of the external PSKs of the commit, at most `EXTERNAL_PSK_IDS_MAX`. */
   readonly externalPskIds: readonly Uint8Array[];
 }
 
-/** A proposal that was sent as a PublicMessage. Byte arrays are views on the input. */
+/** A proposal that was sent in cleartext as a PublicMessage. Byte arrays are views on the input. */
 export interface ClearProposal {
   readonly groupId: Uint8Array;
   readonly epoch: number;
   readonly senderType: SenderType;
-  /** Present when `senderType` is `member`. */
+  /** Undefined unless `senderType` is `member`. */
   readonly senderLeafIndex: number | undefined;
   readonly proposal: ProposalShape;
-  /** AuthenticatedContent, which the ProposalRef is computed over. */
+  /** The AuthenticatedContent, from which the ProposalRef is computed. */
   readonly authenticatedContent: Uint8Array;
 }
 
-/** The content of a padded message: a PrivateMessage, or a cleartext proposal. */
+/** The content of a padded message, which is either a PrivateMessage or a cleartext proposal. */
 export type GroupMessage =
   | { readonly kind: 'encrypted'; readonly header: PrivateMessageHeader }
   | { readonly kind: 'clearProposal'; readonly proposal: ClearProposal };
 
-/** Ids beyond this number are ignored; an external commit needs one, for its invite. */
+/** Ids beyond this number are ignored, because an external commit needs only the one of its invite. */
 const EXTERNAL_PSK_IDS_MAX = 8;
 
 /**
- * Reads a padded message of this group and epoch: a PrivateMessage with application data or a proposal, or a PublicMessage with a
- * proposal. Refuses commits, because a commit sent as a message would fork the group. Does not check that the size is a bucket.
+ * Reads a padded message of the expected group and epoch. The message is a PrivateMessage with application data or a
+ * proposal, or a PublicMessage with a proposal. Refuses commits, because a commit sent as a message would fork the
+ * group. Does not check that the size is allowed for padded messages.
  * @throws MlsFormatError on any other input.
  */
 export function readGroupMessage(padded: Uint8Array, expected: ExpectedFraming): GroupMessage {
@@ -109,7 +112,7 @@ function clearProposalOf(header: PublicMessageHeader): ClearProposal {
 }
 
 /**
- * Reads a stored cleartext proposal.
+ * Reads a cleartext proposal from a stored padded message.
  * @throws MlsFormatError on any other input.
  */
 export function readClearProposal(padded: Uint8Array): ClearProposal {
@@ -118,13 +121,14 @@ export function readClearProposal(padded: Uint8Array): ClearProposal {
   return clearProposalOf(header);
 }
 
-/** Computes the ProposalRef, RFC 9420 section 5.2, with the hash function of the group's suite. */
+/** Computes the ProposalRef (RFC 9420 section 5.2) with the hash function of the group's suite. */
 export function proposalRef(proposal: ClearProposal, hash: SuiteHash): Uint8Array {
   return refHash('MLS 1.0 Proposal Reference', proposal.authenticatedContent, hash);
 }
 
 /**
- * Reads a Commit that fills `bytes` exactly: a PublicMessage from a member or from a new member, or a PrivateMessage.
+ * Reads a Commit that fills `bytes` exactly. The commit is a PublicMessage of a member or of a new member, or a
+ * PrivateMessage.
  * @throws MlsFormatError on any other input.
  */
 export function readCommit(bytes: Uint8Array): CommitFraming {
@@ -150,8 +154,8 @@ export function readCommit(bytes: Uint8Array): CommitFraming {
 }
 
 /**
- * Reads the joiner of an external commit, which has a path, exactly one ExternalInit, at most one Remove, any number of PreSharedKeys,
- * and no other proposals (RFC 9420 section 12.4.3.2).
+ * Reads the joiner of an external commit. The commit must have a path, exactly one ExternalInit and at most one Remove,
+ * may have PreSharedKeys, and must have no other proposals (RFC 9420 section 12.4.3.2).
  */
 function readJoiner({ pathLeaf, proposals }: CommitShape): Joiner {
   const removed = proposals.flatMap((proposal) => (proposal.type === 'remove' ? [proposal.leafIndex] : []));

@@ -6,7 +6,7 @@ import { LEAF_NODE_SOURCE, readExtensions, readLeafNode } from '../key-packages/
 import type { LeafNode } from '../key-packages/leaf-node.ts';
 import { MlsFormatError } from '../encoding/mls-format-error.ts';
 
-/** ProposalType, RFC 9420 section 12.1 and the registry of section 17.4. */
+/** Values of ProposalType (RFC 9420 sections 12.1 and 17.4). */
 const PROPOSAL_TYPE = {
   add: 1,
   update: 2,
@@ -24,24 +24,27 @@ const PSK_RESUMPTION = 2;
 
 /** The fields of a cleartext Proposal that the service uses. Byte arrays are views on the input. */
 export type ProposalShape =
-  /** `identity`: of a Basic credential; undefined for other credentials. */
+  /** `identity` is that of a Basic credential, and undefined for other credentials. */
   | { readonly type: 'add' | 'update'; readonly identity: Uint8Array | undefined }
   | { readonly type: 'remove'; readonly leafIndex: number }
-  /** `externalId`: undefined for a resumption PSK. */
+  /** `externalId` is undefined for a resumption PSK. */
   | { readonly type: 'psk'; readonly externalId: Uint8Array | undefined }
   | { readonly type: 'reinit' | 'externalInit' | 'groupContextExtensions' };
 
-/** A proposal in a Commit, by value or by the ProposalRef of a proposal that was sent before. */
+/** A proposal of a Commit, either by value or by the ProposalRef of a proposal that was sent earlier. */
 export type CommittedProposal = ProposalShape | { readonly type: 'reference'; readonly ref: Uint8Array };
 
 /** The fields of a cleartext Commit that the service uses. */
 export interface CommitShape {
-  /** The committer's new leaf; absent in a commit without a path. */
+  /** The new leaf of the committer, or undefined in a commit without a path. */
   readonly pathLeaf: LeafNode | undefined;
   readonly proposals: readonly CommittedProposal[];
 }
 
-/** Reads a PreSharedKeyID, section 8.4. @returns the id of an external PSK, else undefined. */
+/**
+ * Reads a PreSharedKeyID (RFC 9420 section 8.4).
+ * @returns the id of an external PSK, or undefined for a resumption PSK.
+ */
 function readPskId(reader: ByteReader): Uint8Array | undefined {
   const type = reader.uint8();
   if (type !== PSK_EXTERNAL && type !== PSK_RESUMPTION) throw new MlsFormatError('The MLS PSK type is not known.');
@@ -55,7 +58,7 @@ function readPskId(reader: ByteReader): Uint8Array | undefined {
   return type === PSK_EXTERNAL ? id : undefined;
 }
 
-/** Skips a ReInit, section 12.1.5. */
+/** Skips a ReInit (RFC 9420 section 12.1.5). */
 function skipReinit(reader: ByteReader): void {
   reader.skipOpaque();
   reader.uint16();
@@ -64,7 +67,8 @@ function skipReinit(reader: ByteReader): void {
 }
 
 /**
- * Reads a Proposal, section 12.1. Refuses unknown types, because their length is unknown; clients can send them in a PrivateMessage.
+ * Reads a Proposal (RFC 9420 section 12.1). Refuses unknown types, because their length is unknown. Clients can send
+ * them in a PrivateMessage.
  */
 export function readProposal(reader: ByteReader): ProposalShape {
   switch (reader.uint16()) {
@@ -90,7 +94,7 @@ export function readProposal(reader: ByteReader): ProposalShape {
   }
 }
 
-/** Reads an UpdatePath, section 7.6, and returns its leaf. */
+/** Reads an UpdatePath (RFC 9420 section 7.6) and returns its leaf. */
 function readUpdatePath(reader: ByteReader): LeafNode {
   const leaf = readLeafNode(reader, LEAF_NODE_SOURCE.commit);
   reader.vector(() => {
@@ -110,7 +114,7 @@ function readCommittedProposal(reader: ByteReader): CommittedProposal {
   throw new MlsFormatError('An MLS commit holds neither a proposal nor a reference.');
 }
 
-/** Reads a Commit, section 12.4, to its end. */
+/** Reads a Commit (RFC 9420 section 12.4). */
 export function readCommitShape(reader: ByteReader): CommitShape {
   const proposals: CommittedProposal[] = [];
   reader.vector(() => {

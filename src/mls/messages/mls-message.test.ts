@@ -26,7 +26,7 @@ const SOURCE_PART = {
   keyPackage: Buffer.concat([u8(1), LIFETIME]),
   update: u8(2),
   commit: Buffer.concat([u8(3), opaque(Buffer.alloc(32, 9))]),
-  /** The fields of a key package leaf with another source. */
+  /** The fields of a `key_package` leaf after the source `update`. */
   mismatched: Buffer.concat([u8(2), LIFETIME]),
 };
 
@@ -110,7 +110,7 @@ describe('PublicMessage', () => {
   it('returns group, epoch, content and the sender of a member message', () => {
     const bytes = publicMessage({ contentType: 2, content: PROPOSALS.remove });
     const { authenticatedContent, ...header } = readMlsMessage(bytes) as PublicMessageHeader;
-    // From the wire format to the membership tag.
+    // AuthenticatedContent begins with the wire format and ends before the membership tag.
     expect(bytes.subarray(2, 2 + authenticatedContent.length)).toEqual(authenticatedContent);
     expect(bytes.length - authenticatedContent.length, 'version and tag').toBeLessThan(2 + 64);
     expect(header).toEqual({

@@ -9,24 +9,24 @@ import { WIRE_FORMAT } from '../encoding/wrapped-structure.ts';
 export type ContentType = 'application' | 'proposal' | 'commit';
 export type SenderType = 'member' | 'external' | 'new_member_proposal' | 'new_member_commit';
 
-/** The used fields of a PublicMessage, RFC 9420 section 6.2. */
+/** The fields of a PublicMessage (RFC 9420 section 6.2) that the service uses. */
 export interface PublicMessageHeader {
   readonly wireFormat: 'publicMessage';
   readonly groupId: Uint8Array;
   readonly epoch: number;
   readonly contentType: ContentType;
   readonly senderType: SenderType;
-  /** Present when `senderType` is `member`. */
+  /** Undefined unless `senderType` is `member`. */
   readonly senderLeafIndex: number | undefined;
-  /** Present when `contentType` is `commit`. */
+  /** Undefined unless `contentType` is `commit`. */
   readonly commit: CommitShape | undefined;
-  /** Present when `contentType` is `proposal`. */
+  /** Undefined unless `contentType` is `proposal`. */
   readonly proposal: ProposalShape | undefined;
-  /** AuthenticatedContent, section 6.1, which a ProposalRef is computed over. A view on the input. */
+  /** The AuthenticatedContent (RFC 9420 section 6.1), from which a ProposalRef is computed. A view on the input. */
   readonly authenticatedContent: Uint8Array;
 }
 
-/** The cleartext fields of a PrivateMessage, RFC 9420 section 6.3. The delivery service can read no others. */
+/** The cleartext fields of a PrivateMessage (RFC 9420 section 6.3) that the service uses. */
 export interface PrivateMessageHeader {
   readonly wireFormat: 'privateMessage';
   readonly groupId: Uint8Array;
@@ -68,7 +68,7 @@ const SENDER_TYPES = new Map<number, SenderType>([
   [4, 'new_member_commit'],
 ]);
 
-/** The content type that each non-member sender type may send, RFC 9420 sections 6 and 12.1.8; members may send all types. */
+/** The only content type that each non-member sender type may send (RFC 9420 sections 6 and 12.1.8). */
 const NON_MEMBER_CONTENT: Readonly<Record<Exclude<SenderType, 'member'>, ContentType>> = {
   external: 'proposal',
   new_member_proposal: 'proposal',
@@ -140,8 +140,8 @@ function readBody(reader: ByteReader): MlsMessageHeader {
 }
 
 /**
- * Reads one MLSMessage (RFC 9420 section 6) that fills `bytes` exactly. Reads the structure only, for any cipher suite, and checks no
- * signature.
+ * Reads one MLSMessage (RFC 9420 section 6) of any cipher suite that fills `bytes` exactly. Reads only the structure,
+ * and checks no signature.
  * @throws MlsFormatError on any other input, and no other error.
  */
 export function readMlsMessage(bytes: Uint8Array): MlsMessageHeader {

@@ -12,7 +12,7 @@ function opaque(bytes: Uint8Array): Buffer {
   return Buffer.concat([length, bytes]);
 }
 
-/** A bare Welcome of suite 1 with `count` joiners and the smallest secrets that the structure allows. */
+/** Creates a bare Welcome of suite 1 with `count` joiners and the smallest secrets that the structure allows. */
 function welcome(count: number, refSizeBytes = 32): Buffer {
   const joiner = Buffer.concat([opaque(Buffer.alloc(refSizeBytes, 5)), Buffer.of(0, 0)]);
   const secrets = Buffer.concat(Array.from({ length: count }, () => joiner));

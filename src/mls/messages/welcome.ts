@@ -4,15 +4,15 @@ import type { ByteReader } from '../encoding/byte-reader.ts';
 import { MlsFormatError } from '../encoding/mls-format-error.ts';
 import { readWrappedOrBare, WIRE_FORMAT } from '../encoding/wrapped-structure.ts';
 
-/** The cleartext fields of a Welcome, RFC 9420 section 12.4.3.1. Group and epoch are encrypted. */
+/** The cleartext fields of a Welcome (RFC 9420 section 12.4.3.1). Group and epoch are encrypted. */
 export interface WelcomeHeader {
   readonly cipherSuite: number;
-  /** KeyPackageRef of every joiner, in the order of the Welcome. Views on the input. */
+  /** The KeyPackageRef of every joiner, in the order of the Welcome. Views on the input. */
   readonly keyPackageRefs: readonly Uint8Array[];
 }
 
 export interface Welcome extends WelcomeHeader {
-  /** The Welcome without the MLSMessage header. A view on the input. */
+  /** The Welcome without the MLSMessage header, as a view on the input. */
   readonly bare: Uint8Array;
 }
 
@@ -34,7 +34,7 @@ export function readWelcomeBody(reader: ByteReader): WelcomeHeader {
 }
 
 /**
- * Reads a Welcome, in an MLSMessage or bare, that fills `bytes` exactly.
+ * Reads a Welcome that fills `bytes` exactly, in an MLSMessage or bare.
  * @throws MlsFormatError on any other input.
  */
 export function readWelcome(bytes: Uint8Array): Welcome {

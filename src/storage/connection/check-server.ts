@@ -2,7 +2,6 @@ import { ConfigError } from '#platform/config/config.ts';
 import { isTransientError } from '#platform/transient-error.ts';
 import type { Database } from './database.ts';
 
-/** Facts about the connected Postgres server. */
 export interface ServerFacts {
   readonly versionMajor: number;
 }
@@ -23,8 +22,9 @@ interface SettingsRow {
 }
 
 /**
- * Checks the connected Postgres, and refuses a server that is too old or read-only, and in production one that may lose
- * acknowledged writes or that allows idle transactions to block delivery.
+ * Checks that Postgres is version 15 or newer, accepts writes, and has session defaults with which the statements work.
+ * In production, also refuses settings that may lose acknowledged writes or let an idle transaction block the delivery
+ * of events.
  * @throws ConfigError that names every problem and its remedy, also when the server does not respond.
  */
 export async function checkServer(database: Database, options: { readonly production: boolean }): Promise<ServerFacts> {
@@ -38,7 +38,7 @@ export async function checkServer(database: Database, options: { readonly produc
   if (row.isStandby) problems.push('Postgres is a read-only standby. Point DATABASE_URL at the primary.');
   problems.push(...sessionProblems(row));
   if (options.production) problems.push(...productionProblems(row));
-  // A standby may become the primary.
+  // The error of a standby is temporary, because the standby may become the primary.
   const isTemporary = row.isStandby && problems.length === 1;
   if (problems.length > 0)
     throw new ConfigError(
@@ -48,7 +48,7 @@ export async function checkServer(database: Database, options: { readonly produc
   return { versionMajor: Math.floor(row.version / 10_000) };
 }
 
-/** Problems of session defaults that the role, database or server sets and with which our statements do not work. */
+/** Lists session defaults of the role, database or server with which the project's statements do not work. */
 function sessionProblems(row: SettingsRow): string[] {
   const problems: string[] = [];
   if (row.readOnly === 'on' && !row.isStandby)

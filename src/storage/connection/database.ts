@@ -8,15 +8,15 @@ import { postgres } from './postgres-driver.ts';
 import { requestBound } from './request-bound.ts';
 import type { Tables } from '../schema/tables.ts';
 
-/** The postgres.js pool. `int8` is read as a number (a safe integer), `bytea` as Buffer, `timestamptz` as Date. */
+/** The postgres.js pool. It reads `int8` as a safe integer, `bytea` as a Buffer and `timestamptz` as a Date. */
 export type Sql = postgresJs.Sql<{ bigint: number }>;
 
-/** An open transaction of `Sql.begin`. */
+/** The transaction that `Sql.begin` passes to its callback. */
 export type SqlTx = postgresJs.TransactionSql<{ bigint: number }>;
 
 /**
- * One pool with two interfaces: `sql` for the hot statements, `db` (kysely) for all others. Both use prepared
- * statements.
+ * A connection pool with two interfaces. Statements of the hot paths use `sql`, all other statements use `db` (kysely),
+ * and both use prepared statements.
  */
 export interface Database {
   readonly sql: Sql;
@@ -26,42 +26,57 @@ export interface Database {
 }
 
 export interface DatabaseOptions {
-  /** A `postgres://` URL. With `?prepare=false` it may point at a PgBouncer, which refuses timeouts at connect. */
+  /**
+   * A `postgres://` URL. A URL of PgBouncer needs `?prepare=false`, which also omits the timeouts that PgBouncer
+   * refuses at connect.
+   */
   readonly url: string;
   readonly poolSize: number;
-  /** Shown in `pg_stat_activity`. */
+  /** The name of this process in `pg_stat_activity`. */
   readonly applicationName: string;
-  /** `requests` (the default) sets short timeouts for every statement; `maintenance` is for migrations. */
+  /**
+   * `requests` (the default) sets short timeouts for every statement. `maintenance` permits the long statements of
+   * migrations.
+   */
   readonly purpose?: 'requests' | 'maintenance';
 }
 
 /**
- * Session settings. An open transaction that has written events delays later events, so transactions have a short
- * timeout. A prepared statement keeps the plan of its first executions: for a new partition that is a sequential scan,
- * and page reads got slower with every message until the next ANALYZE (0.2 to 2.4 ms with 20,000 messages). Every
- * request reads by key, so sequential scans are off.
+ * Settings of each connection. The timeouts are short for requests, because an open transaction that has written events
+ * delays the delivery of later events.
  */
 const sessionSettings = {
   requests: {
     statement_timeout: 5_000,
     lock_timeout: 3_000,
     idle_in_transaction_session_timeout: 5_000,
+    // A prepared statement keeps the plan for a nearly empty partition, which is a sequential scan. After 20,000
+    // messages, reading a page then took 2.4 ms instead of 0.2 ms, until the next ANALYZE.
     enable_seqscan: 'off',
   },
   maintenance: { statement_timeout: 0, lock_timeout: 10_000, idle_in_transaction_session_timeout: 60_000 },
 } as const;
 
-/** For requests: Postgres ends statements after five seconds, so a connection without a response for longer is lost. */
+/**
+ * Seconds without a response after which a connection for requests counts as lost. Postgres ends each statement after
+ * five seconds.
+ */
 const answerTimeoutSeconds = 6;
 const connectTimeoutSeconds = { requests: 3, maintenance: 10 } as const;
 const int8TypeId = 20;
 
-/** Seconds before the next connection attempt: short, to limit the wait, and with jitter, to spread the attempts. */
+/**
+ * Returns the delay before the next connection attempt in seconds. The delay is short to limit the wait, and random to
+ * spread the attempts.
+ */
 function reconnectAfterSeconds(failures: number): number {
   return jitter() * Math.min(0.02 * 2 ** failures, 1);
 }
 
-/** Opens a lazy pool: the first statement connects. postgres.js does not include parameters in its errors. */
+/**
+ * Opens a pool that connects at the first statement. Printed errors of postgres.js show no parameters, because `debug`
+ * is false.
+ */
 export function openDatabase(options: DatabaseOptions): Database {
   const pooled = new URL(options.url).searchParams.get('prepare') === 'false';
   const purpose = options.purpose ?? 'requests';
@@ -91,15 +106,15 @@ export function openDatabase(options: DatabaseOptions): Database {
   };
 }
 
-/** @throws InvariantError when the value is not a safe integer. */
+/** Parses an int8 value. @throws InvariantError when the value is not a safe integer. */
 function safeInteger(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value)) throw new InvariantError('an int8 value is above 2^53');
   return value;
 }
 
-/** A pool or an open transaction. */
+/** Kysely on a pool or on an open transaction. */
 export type Db = Kysely<Tables>;
 
-/** An open transaction, for statements that must be atomic with others. */
+/** Kysely on an open transaction, for statements that must take effect together. */
 export type Tx = Transaction<Tables>;

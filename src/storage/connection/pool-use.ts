@@ -1,6 +1,6 @@
 import type { Sql } from './database.ts';
 
-/** How many connections of a pool are in which state, according to Postgres. */
+/** The number of connections of a pool in each state, as Postgres reports them. */
 export interface PoolUse {
   readonly open: number;
   readonly busy: number;
@@ -8,7 +8,7 @@ export interface PoolUse {
   readonly waiting: number;
 }
 
-/** Counts the connections of every process with the application name `applicationName` to this database. */
+/** Counts the connections to this database from all processes with the name `applicationName`. */
 export async function readPoolUse(sql: Sql, applicationName: string): Promise<PoolUse> {
   const rows = await sql<PoolUse[]>`
     SELECT count(*)::integer AS open,

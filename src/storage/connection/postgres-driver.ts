@@ -3,16 +3,16 @@ import type postgresJs from 'postgres';
 import { InvariantError, required } from '#platform/errors.ts';
 
 /**
- * Corrections of postgres.js 3.4.9, its newest release, for errors when a connection ends (its issues 1066, 1154 and
- * 1208, without a release since 2025). Each correction replaces a text that must occur exactly once, so that another
- * release must be reviewed first.
+ * Replacements in the source text of postgres.js 3.4.9 that correct its handling of closed connections (its issues
+ * 1066, 1154 and 1208, which no release corrects). Each text must occur exactly once, so that no other release runs
+ * without a review.
  */
 type Corrections = readonly (readonly [string, string])[];
 
 const corrections: Readonly<Record<string, Corrections>> = {
   '/postgres/cjs/src/connection.js': [
-    // A write that was pending when the socket closed threw an uncaught error, or blocked all later writes of its
-    // connection.
+    // Discards a pending write when the socket closes, because the write would throw an uncaught error or block all
+    // later writes.
     [
       'const x = socket.write(chunk, fn)',
       'if (!socket) return (chunk = nextWriteTimer = null, true)\n    const x = socket.write(chunk, fn)',
@@ -25,20 +25,20 @@ const corrections: Readonly<Record<string, Corrections>> = {
       'clearImmediate(nextWriteTimer)\n    socket.removeListener',
       'clearImmediate(nextWriteTimer)\n    chunk = nextWriteTimer = null\n    answerTimer.cancel()\n    socket.removeListener',
     ],
-    // A statement of a caller that had not yet been notified of the closed connection waited forever.
+    // Rejects a statement that is sent on a closed connection, because the statement would wait forever.
     [
       'if (q.cancelled)\n      return\n',
       "if (q.cancelled)\n      return\n\n    if (!socket)\n      return (queryError(q, Errors.connection('CONNECTION_CLOSED', options)), true)\n",
     ],
-    // A server that accepts a connection and closes it at once was called again without a pause and without a limit.
+    // Delays and limits the attempts to reconnect to a server that accepts a connection and closes it at once.
     [
       'if (initial)\n      return reconnect()',
       'if (initial && options.host[retries + 1])\n      return reconnect()\n\n    initial && (hadError = false, options.shared.retries++)',
     ],
     ['!hadError && (query || sent.length) && error(', '!hadError && (query || sent.length || initial) && error('],
-    // A failure of the driver's own first query on a new connection was an unhandled rejection.
+    // Prevents an unhandled rejection when the driver's own first query on a new connection fails.
     ['return fetchArrayTypes()', 'return fetchArrayTypes().catch(noop)'],
-    // A connection without a response within `answer_timeout` is closed.
+    // Closes a connection that has not responded within `answer_timeout` seconds.
     [
       'connectTimer = timer(connectTimedOut, options.connect_timeout)',
       'connectTimer = timer(connectTimedOut, options.connect_timeout)\n      , answerTimer = timer(connectTimedOut, options.answer_timeout)',
@@ -52,12 +52,14 @@ const corrections: Readonly<Record<string, Corrections>> = {
   ],
   '/postgres/cjs/src/index.js': [
     ['socket          : o.socket,', 'socket          : o.socket,\n    answer_timeout  : o.answer_timeout,'],
-    // A caller whose connection attempt had failed received, and kept, a connection that was opened later.
+    // Removes a caller from the queue when its connection attempt fails, because the caller would receive a later
+    // connection and never release it.
     [
       'const query = { reserve: resolve, reject }',
       'const query = { reserve: resolve, reject: e => (queries.remove(query), reject(e)) }',
     ],
-    // A connection that was closed and reopened belongs to another caller.
+    // Rejects the statements of a caller whose connection was closed, because the reopened connection belongs to
+    // another caller.
     [
       'c.reserved.release = true\n',
       'c.reserved.release = true\n    let lost\n    c.onclose = e => {\n      lost = e\n      while (queue.length) queue.shift().reject(e)\n    }\n',
@@ -82,7 +84,7 @@ const corrections: Readonly<Record<string, Corrections>> = {
   ],
 };
 
-/** @throws InvariantError when the source is not that of the corrected release. */
+/** Applies the corrections to a source text. @throws InvariantError when the text is of another release. */
 function corrected(source: string, changes: Corrections): string {
   let text = source;
   for (const [from, to] of changes) {
@@ -106,7 +108,7 @@ function loadCorrected(): typeof postgresJs {
     },
   });
   try {
-    // The CommonJS build: a test that imports the ES build does not share it.
+    // This is the CommonJS build, so a test that imports the ES build gets a separate driver without corrections.
     return createRequire(import.meta.url)('postgres') as typeof postgresJs;
   } finally {
     hooks.deregister();

@@ -1,13 +1,13 @@
 import { currentRequest, outcomeUnknown, waitForDatabase } from '#platform/request-deadline.ts';
 import type { RequestDeadline } from '#platform/request-deadline.ts';
 
-/** The part of a postgres.js statement that is used here. The driver sends a statement when it is awaited. */
+/** The part of a postgres.js statement that this file uses. The driver sends a statement when the caller awaits it. */
 interface Statement {
   handle: () => Promise<unknown>;
   resolve: (value: unknown) => void;
   reject: (error: unknown) => void;
   readonly executed: boolean;
-  /** The connection on which the statement was sent; null before. */
+  /** The connection on which the statement was sent, or null while the statement waits for a connection. */
   readonly state: unknown;
   strings: readonly string[] & { raw?: readonly string[] };
   args: readonly unknown[];
@@ -18,9 +18,8 @@ type Callable = (...args: unknown[]) => unknown;
 const noOperation = Object.assign(['SELECT 1'], { raw: ['SELECT 1'] });
 
 /**
- * Wraps a pool or transaction so that its statements end with the request that they belong to: after the request is
- * abandoned, no statement of it is sent, and its open transaction is rolled back. A statement that has already been
- * sent may still take effect.
+ * Wraps a pool or transaction, so that an abandoned request sends no further statement and its open transaction is
+ * rolled back. A statement that was already sent may still take effect.
  */
 export function requestBound<Sql extends object>(sql: Sql): Sql {
   return new Proxy(sql, {
@@ -55,7 +54,7 @@ function isRollback(text: unknown): boolean {
   return typeof text === 'string' && /^rollback\b/i.test(text);
 }
 
-/** Rolls back a transaction whose request was abandoned. */
+/** Wraps the callback of a transaction, so that the transaction is rolled back if its request was abandoned. */
 function boundCallback(argument: unknown): unknown {
   if (typeof argument !== 'function') return argument;
   const deadline = currentRequest();
@@ -71,7 +70,7 @@ function assertNotExpired(deadline: RequestDeadline | undefined): void {
   if (deadline?.isExpired === true) throw outcomeUnknown();
 }
 
-/** Reserves a connection, and releases one that arrives after the request was abandoned. */
+/** Reserves a connection, and releases it if the request was abandoned in the meantime. */
 async function reserve(take: () => Promise<Reserved>): Promise<Reserved> {
   const deadline = currentRequest();
   return waitForDatabase(async () => {
@@ -117,8 +116,8 @@ function bound(value: unknown, isExempt = false): unknown {
 }
 
 /**
- * Expires a statement. One that waits for a connection cannot be removed from the driver's queue, so it becomes a
- * no-op.
+ * Rejects a statement of an abandoned request. A statement that still waits for a connection becomes `SELECT 1`,
+ * because the driver cannot remove a statement from its queue.
  */
 function expire(statement: Statement): void {
   if (statement.state === null) {

@@ -11,7 +11,7 @@ export interface DataDirLock {
   release(): Promise<void>;
 }
 
-/** Another live process owns the data folder. */
+/** Thrown when another live process has locked the data folder. */
 export class DataDirBusyError extends EmbeddedPostgresError {
   constructor(dataDir: string, pid: number) {
     super(
@@ -24,7 +24,7 @@ const lockFile = 'nightjar.pid.json';
 const recordShape = z.object({ pid: z.int(), startMark: z.string(), token: z.string() });
 
 /**
- * Locks `dataDir` for this process until release or exit; the lock file of a process that has ended is ignored.
+ * Locks `dataDir` until `release` or until the process exits. Ignores the lock file of a process that has ended.
  * @throws DataDirBusyError when another live process, or this one, owns the lock.
  */
 export async function lockDataDir(dataDir: string, clock: Clock): Promise<DataDirLock> {
@@ -38,7 +38,7 @@ export async function lockDataDir(dataDir: string, clock: Clock): Promise<DataDi
     }
     const owner = await readRecord(path);
     if (owner !== undefined && (await isOwnerAlive(owner))) throw new DataDirBusyError(dataDir, owner.pid);
-    // An unreadable file may be one that is being written; only a second read makes it invalid.
+    // An unreadable file may be in the middle of a write, so it is invalid only if a second read fails too.
     if (owner === undefined) await clock.sleep(50);
     const again = await readRecord(path);
     if (again?.token === owner?.token) await deleteRecord(path, owner?.token);
@@ -46,7 +46,7 @@ export async function lockDataDir(dataDir: string, clock: Clock): Promise<DataDi
   throw new EmbeddedPostgresError(`The file ${path} cannot be written. Check who owns ${dataDir}, or set DATA_DIR.`);
 }
 
-/** Whether a live process owns `dataDir`. */
+/** Returns whether a live process has locked `dataDir`. */
 export async function isDataDirLocked(dataDir: string): Promise<boolean> {
   const owner = await readRecord(join(dataDir, lockFile));
   return owner !== undefined && isOwnerAlive(owner);
@@ -80,7 +80,7 @@ async function isOwnerAlive(owner: z.output<typeof recordShape>): Promise<boolea
   return found !== undefined && found.startMark === owner.startMark;
 }
 
-/** Deletes an invalid lock file. If another process has replaced it meanwhile, the new file is moved back. */
+/** Deletes an invalid lock file. If another process has written a new lock file meanwhile, the new file stays. */
 async function deleteRecord(path: string, token: string | undefined): Promise<void> {
   const movedPath = `${path}.${newUuid()}`;
   try {
@@ -98,7 +98,10 @@ async function releaseLock(path: string, token: string): Promise<void> {
   if (owner?.token === token) await rm(path, { force: true });
 }
 
-/** As root, gives a file to the owner of the data folder, who must be able to read it. */
+/**
+ * Gives a file that root created to the owner of the data folder, who must be able to read it. Does nothing for other
+ * users.
+ */
 export async function giveToOwnerOf(dataDir: string, path: string): Promise<void> {
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = await stat(dataDir);

@@ -1,2 +1,2 @@
-/** The embedded Postgres cannot run on this machine; the message contains the reason and the remedy. */
+/** Thrown when the embedded Postgres cannot run on this machine. The message contains the reason and the remedy. */
 export class EmbeddedPostgresError extends Error {}

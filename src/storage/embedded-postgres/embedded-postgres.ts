@@ -16,17 +16,17 @@ import { planLaunch } from './privileges.ts';
 import type { LaunchPlan } from './privileges.ts';
 
 export interface EmbeddedPostgresOptions {
-  /** The folder of the database, its password and its log; created when missing. */
+  /** The folder of the database, its password and its log, which is created if it is missing. */
   readonly dataDir: string;
   readonly clock: Clock;
-  /** `crash-safe` (the default), or `fast` for tests that do not simulate a power failure. */
+  /** `crash-safe` is the default. `fast` is for tests that do not simulate a power failure. */
   readonly durability?: 'crash-safe' | 'fast';
   /**
-   * `own`: refuse a folder that is in use. `borrow`: use the Postgres of the Nightjar that runs there, and leave it
-   * running.
+   * `own` refuses a folder that is in use. `borrow` uses the Postgres of the process that has locked the folder, and
+   * does not stop it.
    */
   readonly access?: 'own' | 'borrow';
-  /** Called before the one step that takes seconds, the creation of the database. */
+  /** Called before the database is created, which takes seconds. */
   readonly onCreate?: () => void;
 }
 
@@ -35,7 +35,7 @@ export interface EmbeddedPostgres {
   readonly url: string;
   readonly port: number;
   readonly mode: 'created' | 'started' | 'adopted' | 'borrowed';
-  /** Stops Postgres (unless borrowed) and releases the folder; resolves when the process has ended. */
+  /** Stops Postgres unless it is borrowed, releases the folder, and resolves when Postgres has ended. */
   stop(): Promise<void>;
 }
 
@@ -50,10 +50,10 @@ const portAttempts = 5;
 const borrowTimeoutMs = 60_000;
 
 /**
- * Runs a real Postgres on `dataDir`: creates it once, adopts one that a killed Nightjar left running, starts it
- * otherwise. As root, Postgres runs under another account.
- * @throws DataDirBusyError when another live Nightjar owns the folder.
- * @throws EmbeddedPostgresError with the remedy when this machine cannot run it.
+ * Starts the Postgres of `dataDir`, creates it the first time, or adopts it if a killed process left it running. When
+ * the current user is root, Postgres runs as another user.
+ * @throws DataDirBusyError when another live process has locked the folder.
+ * @throws EmbeddedPostgresError with the remedy when this machine cannot run Postgres.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const dataDir = await makeDataDir(resolve(options.dataDir));
@@ -68,14 +68,14 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     }
     const borrowed = await borrowRunning(dataDir, options.clock);
     if (borrowed !== undefined) return borrowed;
-    // The owner of the folder is creating or stopping the database, or has ended.
+    // The owner of the folder may still be creating or stopping the database.
     await options.clock.sleep(100);
   }
 }
 
 /**
- * Creates the folder. As root, new folders get the owner of the parent folder, who can then run the service without
- * root.
+ * Creates the folder. Folders that root creates get the owner of their parent folder, who can then run the service
+ * without root.
  */
 async function makeDataDir(path: string): Promise<string> {
   const outermostMade = await mkdir(path, { recursive: true, mode: 0o700 });
@@ -119,7 +119,7 @@ async function describeRunning(
   running: PostgresProcess,
   context: { readonly mode: EmbeddedPostgres['mode']; readonly lock: DataDirLock; readonly clock: Clock },
 ): Promise<EmbeddedPostgres> {
-  // When the process ends without stop(), for example by an uncaught error, Postgres must stop too.
+  // If the process ends without `stop`, for example by an uncaught error, Postgres must stop too.
   const stopOnExit = (): void => requestFastShutdown(running);
   process.once('exit', stopOnExit);
   let stopped: Promise<void> | undefined;

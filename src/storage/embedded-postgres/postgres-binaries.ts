@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
 
-/** Absolute paths of the programs, and of their folder. */
+/** Absolute paths of the Postgres programs and of their folder. */
 export interface PostgresBinaries {
   readonly folder: string;
   readonly initdb: string;
@@ -19,8 +19,8 @@ const require = createRequire(import.meta.url);
 const supportedPlatforms: readonly string[] = ['linux', 'darwin'];
 
 /**
- * Finds the Postgres that `embedded-postgres` installs as an optional dependency for this platform.
- * @throws EmbeddedPostgresError that recommends DATABASE_URL when there is none.
+ * Finds the Postgres programs in the optional dependency of `embedded-postgres` for this platform.
+ * @throws EmbeddedPostgresError that recommends DATABASE_URL when there are none.
  */
 export async function findPostgresBinaries(): Promise<PostgresBinaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;

@@ -8,7 +8,7 @@ import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
 import type { PostgresBinaries } from './postgres-binaries.ts';
 import type { LaunchPlan } from './privileges.ts';
 
-/** The files of one embedded database. All paths are absolute. */
+/** The absolute paths and the password of one embedded database. */
 export interface Cluster {
   readonly dataDir: string;
   readonly clusterDir: string;
@@ -24,7 +24,7 @@ interface Creation {
 
 const run = promisify(execFile);
 
-/** Reads the files of the cluster, and creates its password when there is none. */
+/** Returns the paths and the password of the database, and creates a password if there is none. */
 export async function openCluster(dataDir: string): Promise<Cluster> {
   const cluster = await readCluster(dataDir);
   if (cluster.password !== '') return cluster;
@@ -34,7 +34,7 @@ export async function openCluster(dataDir: string): Promise<Cluster> {
   return readCluster(dataDir);
 }
 
-/** Reads the files of the cluster. The password is empty when none exists. */
+/** Returns the paths and the password of the database. The password is empty if none was created. */
 export async function readCluster(dataDir: string): Promise<Cluster> {
   const text = await readFile(passwordPath(dataDir), 'utf8').catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
@@ -53,8 +53,8 @@ function passwordPath(dataDir: string): string {
 }
 
 /**
- * Whether `clusterDir` contains no database.
- * @throws EmbeddedPostgresError when it contains one of another major version, or cannot be read.
+ * Returns whether `clusterDir` contains no database.
+ * @throws EmbeddedPostgresError when it contains a database of another major version, or cannot be read.
  */
 export async function hasNoDatabase(clusterDir: string, binaries: PostgresBinaries): Promise<boolean> {
   let written: string;
@@ -120,7 +120,7 @@ function errorText(error: unknown): string {
   return `${stderr}\nSet DATABASE_URL to use a Postgres of your own.`;
 }
 
-/** The URL of `database` in `cluster`, with the password. */
+/** Returns the URL of `database`, with the password. */
 export function databaseUrl(cluster: Cluster, port: number, database: string): string {
   return `postgres://nightjar:${cluster.password}@127.0.0.1:${port}/${database}`;
 }

@@ -8,14 +8,14 @@ import { postgres } from '../connection/postgres-driver.ts';
 import type { Launch } from './privileges.ts';
 import { identifyProcess } from './process-identity.ts';
 
-/** A running Postgres, started by this process or found running. */
+/** Identifies a running Postgres. `startMark` distinguishes it from a later process with the same id. */
 export interface PostgresProcess {
   readonly pid: number;
   readonly port: number;
   readonly startMark: string;
 }
 
-/** The lines of `postmaster.pid` that are used. */
+/** The fields of `postmaster.pid` that this file uses. */
 interface PidFile {
   readonly pid: number;
   readonly port: number;
@@ -28,8 +28,8 @@ const fastStopTimeoutMs = 10_000;
 const hardStopTimeoutMs = 5_000;
 
 /**
- * Finds the Postgres that runs on `clusterDir`, and waits while it starts, recovers or stops.
- * @throws EmbeddedPostgresError when it is running but does not respond.
+ * Finds the Postgres that runs on `clusterDir`, and waits while it is starting, recovering or stopping.
+ * @throws EmbeddedPostgresError when Postgres is running but does not respond.
  */
 export async function findRunning(
   clusterDir: string,
@@ -55,8 +55,9 @@ export async function findRunning(
 }
 
 /**
- * Starts `launch` detached from the terminal, so that Ctrl-C does not reach it, and waits until it accepts connections.
- * @returns undefined when the port was taken in the meantime.
+ * Starts `launch` and waits until Postgres is ready. The process is detached from the terminal, so that Ctrl-C does not
+ * stop it.
+ * @returns undefined when another process has taken the port in the meantime.
  * @throws EmbeddedPostgresError with the end of the log when Postgres does not start.
  */
 export async function startProcess(
@@ -99,8 +100,8 @@ export async function startProcess(
 }
 
 /**
- * Stops Postgres by a fast shutdown: sessions are closed, data is flushed. Stronger signals follow only after a
- * timeout.
+ * Stops Postgres by a fast shutdown, which closes sessions and flushes data. A stronger signal follows if the process
+ * has not ended within a timeout.
  */
 export async function stopProcess(running: PostgresProcess, clock: Clock): Promise<void> {
   const steps = [
@@ -120,7 +121,7 @@ export async function stopProcess(running: PostgresProcess, clock: Clock): Promi
   throw new EmbeddedPostgresError(`The embedded Postgres (process ${running.pid}) cannot be stopped.`);
 }
 
-/** Requests a fast shutdown without waiting, for the exit of this process. */
+/** Requests a fast shutdown without waiting, because this process is ending. */
 export function requestFastShutdown(running: PostgresProcess): void {
   try {
     process.kill(running.pid, 'SIGINT');
@@ -129,7 +130,7 @@ export function requestFastShutdown(running: PostgresProcess): void {
   }
 }
 
-/** A TCP port of the loopback interface that was free when it was checked. */
+/** Returns a TCP port of the loopback interface that was free when it was checked. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -161,15 +162,15 @@ async function readPidFile(clusterDir: string): Promise<PidFile | undefined> {
 }
 
 /**
- * Replaces the process id in a stale `postmaster.pid` by our own. After a reboot another process may have the stored
- * id, and Postgres would refuse to start. Postgres treats the id of its parent as stale, and still checks for a running
- * Postgres by the shared memory key on the other lines; deleting the file would skip this check.
+ * Replaces the process id in an old `postmaster.pid`, because Postgres does not start if another process got that id
+ * after a reboot. The new id is that of this process, which Postgres ignores because it is the parent.
  */
 async function replaceStalePid(clusterDir: string): Promise<void> {
   const stale = await readPidFile(clusterDir);
   if (stale === undefined) return;
   const path = join(clusterDir, 'postmaster.pid');
   const text = await readFile(path, 'latin1');
+  // Without the file, Postgres would not check for another server that still uses the same shared memory.
   await writeFile(path, text.replace(/^\s*\d+/, String(process.pid)), 'latin1');
 }
 

@@ -1,6 +1,6 @@
 /**
- * Settings of the embedded Postgres, as `name=value`. Its log must contain no statement, parameter or row: errors are
- * logged without detail, and otherwise only server events.
+ * Returns the settings of the embedded Postgres as `name=value`. Its log contains server events, and errors without any
+ * statement, parameter or row.
  */
 export function postgresSettings(port: number, durability: 'crash-safe' | 'fast'): readonly string[] {
   return [
@@ -10,7 +10,7 @@ export function postgresSettings(port: number, durability: 'crash-safe' | 'fast'
     'max_connections=200',
     'shared_buffers=128MB',
     'wal_level=minimal',
-    // A recycled WAL segment would keep expired data after its new end.
+    // Postgres would reuse old WAL segments, in which expired data remains.
     'wal_recycle=off',
     'max_wal_senders=0',
     'max_logical_replication_workers=0',

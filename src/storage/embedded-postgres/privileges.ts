@@ -8,14 +8,17 @@ export interface Account {
   readonly gid: number;
 }
 
-/** How to run a Postgres program: `file` with `args`; as root also under `account`. */
+/** Describes how to run a Postgres program. `account` is set when root runs the program directly as another user. */
 export interface Launch {
   readonly file: string;
   readonly args: readonly string[];
   readonly account: Account | undefined;
 }
 
-/** Postgres refuses to run as root; as root its programs run as `account`, otherwise as the current user. */
+/**
+ * Describes how to run all Postgres programs, which refuse to run as root. `account` is undefined when the current user
+ * is not root.
+ */
 export interface LaunchPlan {
   readonly account: Account | undefined;
   launch(program: string, args: readonly string[]): Launch;
@@ -28,13 +31,13 @@ interface LaunchPaths {
   readonly clusterDir: string;
 }
 
-/** Bit numbers from capabilities(7). */
+/** Bit numbers of Linux capabilities, from capabilities(7). */
 const capabilityBits = { dac_override: 1, dac_read_search: 2, setpcap: 8 } as const;
 
 /**
- * Decides the account under which Postgres runs. An account that cannot enter a private parent folder (a clone in
- * root's home) gets the one capability that permits it, and no other.
- * @throws EmbeddedPostgresError with the remedy when this root may not grant that capability.
+ * Chooses the user that runs Postgres. A user that cannot enter the folder, for example in root's home, gets only the
+ * capability that permits it.
+ * @throws EmbeddedPostgresError with the remedy when root may not grant the capability.
  */
 export async function planLaunch(places: LaunchPaths): Promise<LaunchPlan> {
   if (process.getuid?.() !== 0)
@@ -51,7 +54,8 @@ export async function planLaunch(places: LaunchPaths): Promise<LaunchPlan> {
     String(account.gid),
     '--clear-groups',
     ...['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=-all,+${capability}`),
-    // initdb checks its files with access(2), which ignores capabilities of other users without this securebit.
+    // initdb checks files with access(2), which without this securebit ignores the capabilities of users other than
+    // root.
     '--securebits',
     '+no_setuid_fixup',
     '--no-new-privs',
@@ -62,13 +66,15 @@ export async function planLaunch(places: LaunchPaths): Promise<LaunchPlan> {
   };
 }
 
-/** Chooses the owner of the database, else the owner of the folder, else `postgres`, else `nobody`; never root. */
+/**
+ * Chooses the owner of the database, the owner of the folder, `postgres` or `nobody`, in this order, but never root.
+ */
 async function chooseAccount(places: LaunchPaths): Promise<Account> {
   const accounts = await namedAccounts();
   const clusterOwner = await ownerOf(places.clusterDir);
   if (clusterOwner !== undefined && clusterOwner.uid !== 0) return clusterOwner;
   const folderOwner = await ownerOf(places.dataDir);
-  // initdb requires an account with a name.
+  // initdb requires a user that has a name.
   const named = [...accounts.values()].find((account) => account.uid !== 0 && account.uid === folderOwner?.uid);
   const chosen = named ?? accounts.get('postgres') ?? accounts.get('nobody');
   if (chosen === undefined) {
@@ -116,7 +122,10 @@ interface Grant {
   readonly setprivPath: string;
 }
 
-/** `dac_read_search` suffices where every user may execute the programs; Docker grants root only `dac_override`. */
+/**
+ * Returns `dac_read_search` if it suffices and root has it, otherwise `dac_override`, the only one of the two that
+ * Docker grants to root.
+ */
 async function grantFor(executable: boolean): Promise<Grant> {
   const permitted = await permittedCapabilities();
   const has = (bit: number): boolean => ((permitted >> BigInt(bit)) & 1n) === 1n;

@@ -2,14 +2,14 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
-/** A running process. Process ids are reused; an id together with `startMark` is unique. */
+/** Identifies a running process. Process ids are reused, but an id together with `startMark` is unique. */
 export interface ProcessIdentity {
   readonly startMark: string;
   /** The program and its arguments. */
   readonly command: readonly string[];
 }
 
-/** Identifies process `pid`; undefined when it has ended (a zombie has ended). */
+/** Identifies the process `pid`. @returns undefined when the process has ended or is a zombie. */
 export function identifyProcess(pid: number): Promise<ProcessIdentity | undefined> {
   return process.platform === 'linux' ? fromProc(pid) : fromPs(pid);
 }
@@ -21,7 +21,7 @@ async function fromProc(pid: number): Promise<ProcessIdentity | undefined> {
       readFile(`/proc/${pid}/cmdline`, 'utf8'),
       readFile('/proc/sys/kernel/random/boot_id', 'latin1'),
     ]);
-    // The program's name is in parentheses and may contain any character, so fields are counted from the last
+    // The program's name is in parentheses and may contain any character, so fields are counted after the last
     // parenthesis.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state, startTicks] = [fields[0], fields[19]];

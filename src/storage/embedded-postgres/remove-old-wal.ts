@@ -2,9 +2,8 @@ import { sql } from 'kysely';
 import type { Db } from '../connection/database.ts';
 
 /**
- * Makes Postgres remove older WAL: starts a new segment and runs a checkpoint, which removes earlier segments. The
- * embedded Postgres does not recycle them (`wal_recycle=off`). Segments that an archive or a standby still needs
- * remain. Requires a superuser role, as in the embedded Postgres.
+ * Starts a new WAL segment and runs a checkpoint, so that Postgres removes older segments, which contain deleted data.
+ * Requires a superuser and `wal_recycle=off`, and keeps segments that an archive or a standby still needs.
  */
 export async function removeOldWal(db: Db): Promise<void> {
   await sql`SELECT pg_switch_wal()`.execute(db);

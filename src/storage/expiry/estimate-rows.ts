@@ -1,6 +1,9 @@
 import type { Sql } from '../connection/database.ts';
 
-/** The number of rows per table, as last estimated by Postgres; a table that was never analyzed is missing. */
+/**
+ * Returns the last estimate of Postgres for the number of rows of each table. Tables that were never analyzed are
+ * missing.
+ */
 export async function estimateRows(sql: Sql): Promise<ReadonlyMap<string, number>> {
   const rows = await sql<{ name: string; rows: number }[]>`
     SELECT coalesce(parent.relname, c.relname) AS name, sum(greatest(c.reltuples, 0))::bigint AS rows

@@ -3,40 +3,44 @@ import type { RawBuilder } from 'kysely';
 import type { Db, Tx } from '../connection/database.ts';
 import type { Tables } from '../schema/tables.ts';
 
-/** Rows of one table that are stored for a limited time. */
+/** Describes which rows of a table have expired, and how to find the oldest row. */
 export interface ExpiringRows {
   readonly table: keyof Tables;
-  /** True for rows that may be removed, by the database's clock; must be covered by an index. */
+  /** True for rows that may be removed now, by the database's clock. An index must cover the condition. */
   readonly isExpired: RawBuilder<boolean>;
   /**
-   * How to read the first row to remove, one entry per reason; absent where the time of the row alone does not decide.
+   * One query for each reason to remove rows, which finds the oldest row. Absent when the times in a row alone do not
+   * decide.
    */
   readonly first?: readonly FirstRow[];
 }
 
-/** The minimum of an indexed time, which is read from the index alone. */
+/** Finds the oldest row by the minimum of an indexed time, which Postgres reads from the index alone. */
 export interface FirstRow {
   /** For example `min(created_at)`. */
   readonly at: RawBuilder<Date | null>;
-  /** The condition of a partial index. */
+  /** The condition of the index, if the index is partial. */
   readonly among?: RawBuilder<boolean>;
   /**
-   * The interval after `at` at which the row may be removed. Absent: the row may be removed at `at` itself, and its age
-   * is unknown.
+   * The interval from `at` until the row may be removed. Without an interval, `at` is the time of removal and the age
+   * of the row is unknown.
    */
   readonly keptFor?: RawBuilder<unknown>;
 }
 
-/** The age of a first row, and how long ago it could have been removed; null without a row or with an unknown age. */
+/**
+ * The age of the oldest row and the time since it could be removed. Both are null without a row, and an unknown age is
+ * null.
+ */
 export interface FirstRowAge {
   readonly ageMs: number | null;
-  /** Negative while the row is within its retention. */
+  /** Milliseconds since the row could be removed, negative before that time. */
   readonly overdueMs: number | null;
 }
 
 /**
- * Removes at most `rowsMax` of the expired rows. A row that is locked by another transaction is skipped, and a row that
- * was changed in the meantime is checked again under its lock.
+ * Removes at most `rowsMax` expired rows, and skips rows that another transaction has locked. The condition is checked
+ * again after a row is locked.
  * @returns the number of removed rows.
  */
 export async function removeExpiredRows(tx: Tx, { table, isExpired }: ExpiringRows, rowsMax: number): Promise<number> {
@@ -46,19 +50,19 @@ export async function removeExpiredRows(tx: Tx, { table, isExpired }: ExpiringRo
   return Number(numAffectedRows ?? 0);
 }
 
-/** The number of rows that may be removed now; reads all of them. */
+/** Counts the rows that may be removed now, which reads all of them. */
 export async function countExpiredRows(db: Db, { table, isExpired }: ExpiringRows): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     SELECT count(*) FROM ${sql.table(table)} WHERE ${isExpired}`.execute(db);
   return Number(rows[0]?.count ?? 0);
 }
 
-/** The same rows except those that also expire for another reason. */
+/** Returns `rows` without the rows that have also expired by the condition of `other`. */
 export function excluding(rows: ExpiringRows, other: ExpiringRows): ExpiringRows {
   return { table: rows.table, isExpired: sql<boolean>`(${rows.isExpired}) AND NOT (${other.isExpired})` };
 }
 
-/** The statement that reads the ages of all `firstRows`, in their order. */
+/** Builds one statement that reads the ages of all `firstRows`. `place` is the index in `firstRows`. */
 export function firstRowAges(
   firstRows: readonly (FirstRow & Pick<ExpiringRows, 'table'>)[],
 ): RawBuilder<FirstRowAge & { readonly place: number }> {

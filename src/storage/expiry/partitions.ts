@@ -1,7 +1,7 @@
 import type { Clock } from '#platform/clock.ts';
 import type { Sql, SqlTx } from '../connection/database.ts';
 
-/** A table partitioned by `received_at`. */
+/** A table that is partitioned by `received_at`. */
 export type PartitionedTable = 'messages' | 'events';
 
 export interface Partition {
@@ -17,16 +17,16 @@ const retryDelayMs = 250;
 const dropAttemptsMax = 40;
 
 /**
- * The width of one partition: an eighth of the retention in whole days, so that about eight exist. A keyed read is 25 %
- * slower with 8 partitions and 43 % slower with 31; bytes are removed at most one width after the retention ends.
+ * Returns the width of a partition in days, an eighth of the retention. More partitions slow down a read by key (by 25
+ * % with 8 partitions, by 43 % with 31), and wider partitions delay the removal of expired rows by up to one width.
  */
 export function partitionWidthDays(retentionDays: number): number {
   return Math.ceil(retentionDays / livePartitions);
 }
 
 /**
- * Creates partitions until at least one whole width after the current one exists. Any number of servers and workers may
- * call it at once: an advisory lock admits one, and the others find the partitions created.
+ * Creates partitions until one whole width after the present one exists. Any number of servers and workers may call it
+ * at once, because an advisory lock serializes them.
  * @returns the number of created partitions.
  */
 export async function createPartitionsAhead(sql: Sql, table: PartitionedTable, retentionDays: number): Promise<number> {
@@ -35,7 +35,7 @@ export async function createPartitionsAhead(sql: Sql, table: PartitionedTable, r
     await tx`SELECT pg_advisory_xact_lock(hashtext(${`partitions/${table}`}))`;
     const [row] = await tx<{ nowMs: number }[]>`SELECT (extract(epoch FROM now()) * 1000)::bigint AS "nowMs"`;
     const nowMs = row?.nowMs ?? 0;
-    // A time bucket may be as long as a day, so a row written today may have yesterday's date.
+    // A time bucket may be as long as a day, so a row that is written now may have yesterday's date.
     const yesterdayMs = Math.floor(nowMs / dayMs) * dayMs - dayMs;
     const partitions = await listPartitions(tx, table);
     let fromMs = Math.max(yesterdayMs, ...partitions.map((partition) => partition.toMs));
@@ -49,7 +49,8 @@ export async function createPartitionsAhead(sql: Sql, table: PartitionedTable, r
 }
 
 /**
- * ATTACH takes a weaker lock on the parent than CREATE … PARTITION OF, so running inserts and reads are not blocked.
+ * Creates a table and attaches it as a partition, because ATTACH, unlike CREATE … PARTITION OF, does not block inserts
+ * and reads.
  */
 async function createPartition(tx: SqlTx, table: PartitionedTable, fromMs: number, toMs: number): Promise<void> {
   const name = partitionName(table, fromMs, toMs);
@@ -61,7 +62,8 @@ async function createPartition(tx: SqlTx, table: PartitionedTable, fromMs: numbe
 }
 
 /**
- * The result of dropping partitions; rows are the last estimate of Postgres, because counting would read all of them.
+ * The number and size of the dropped partitions. `rows` is an estimate of Postgres, because counting would read all
+ * rows.
  */
 export interface DroppedPartitions {
   readonly partitions: number;
@@ -72,13 +74,13 @@ export interface DroppedPartitions {
 export interface DropDeps {
   readonly sql: Sql;
   readonly clock: Clock;
-  /** Called first in each transaction; an error stops the whole operation. */
+  /** Runs first in each transaction. If it throws, no further partition is dropped. */
   readonly confirm: (tx: SqlTx) => Promise<void>;
 }
 
 /**
- * Drops every partition whose newest possible row is older than the retention, by the database's clock. A drop waits at
- * most 200 ms for its lock and is retried later, because writers queue behind a waiting DROP.
+ * Drops every partition that contains only rows older than the retention, by the database's clock. Each attempt waits
+ * at most 200 ms for its lock, because writers queue behind a waiting DROP.
  */
 export async function dropExpiredPartitions(
   deps: DropDeps,
@@ -96,7 +98,7 @@ export async function dropExpiredPartitions(
   return dropped;
 }
 
-/** The partitions without a row within the retention, oldest first. */
+/** Lists the partitions that contain only rows older than the retention, oldest first. */
 export async function listExpiredPartitions(
   sql: Sql,
   table: PartitionedTable,
@@ -107,7 +109,10 @@ export async function listExpiredPartitions(
   return (await listPartitions(sql, table)).filter(({ toMs }) => toMs <= floorMs);
 }
 
-/** The maximum age of rows in the oldest partition, and how long ago it could have been dropped. */
+/**
+ * Returns the maximum age of a row in the oldest partition, and how long ago the partition could have been dropped, in
+ * milliseconds.
+ */
 export async function oldestPartitionAge(
   sql: Sql,
   table: PartitionedTable,
@@ -123,7 +128,10 @@ export async function oldestPartitionAge(
   };
 }
 
-/** The size on disk, with indexes and TOAST; undefined when the partition does not exist. */
+/**
+ * Reads the size of a partition on disk, with indexes and TOAST, and its estimated number of rows.
+ * @returns undefined when the partition does not exist.
+ */
 export async function partitionSize(sql: Sql, name: string): Promise<{ rows: number; sizeBytes: number } | undefined> {
   const [size] = await sql<{ rows: number; sizeBytes: number }[]>`
     SELECT greatest(reltuples, 0)::bigint AS rows, pg_total_relation_size(oid) AS "sizeBytes"
@@ -148,7 +156,7 @@ async function dropPartition(deps: DropDeps, name: string): Promise<boolean> {
   return false;
 }
 
-/** The partitions of `table`, oldest first; their names contain their bounds. */
+/** Lists the partitions of `table`, oldest first, with the bounds that their names contain. */
 export async function listPartitions(sql: Sql | SqlTx, table: PartitionedTable): Promise<Partition[]> {
   const rows = await sql<{ name: string }[]>`
     SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import type { Sql, Tx } from '../connection/database.ts';
 
 /**
- * A worker notifies this channel and every server listens. The notification has no payload; the next one makes up for a
- * lost one.
+ * A worker notifies all servers on this channel, without a payload. A lost notification delays the check until the next
+ * notification.
  */
 const channel = 'nightjar_stock';
 
@@ -12,7 +12,9 @@ export async function notifyKeyPackageChecks(tx: Tx): Promise<void> {
   await sql`SELECT pg_notify(${channel}, '')`.execute(tx);
 }
 
-/** Calls `onNotify` for every notification until it is closed. `direct` must not use PgBouncer, which drops LISTEN. */
+/**
+ * Calls `onNotify` for every notification until `close`. `direct` must not go through PgBouncer, which drops LISTEN.
+ */
 export async function listenForKeyPackageChecks(
   direct: Sql,
   onNotify: () => void,

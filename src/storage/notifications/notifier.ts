@@ -3,13 +3,13 @@ import { newSecret } from '#platform/ids.ts';
 import type { Sql } from '../connection/database.ts';
 
 /**
- * Wakes readers of the event log on this and other servers, and transports what is never stored (ephemeral frames). A
- * lost notification costs latency, never data, because readers also poll.
+ * Notifies readers of the event log on all servers, and sends them frames that are never stored. A lost notification
+ * delays a reader but loses no event, because readers also poll.
  */
 export interface Notifier {
-  /** Reports that the event log has grown. Notifications within a few milliseconds are sent as one. */
+  /** Reports that the event log has grown. Reports within 5 ms are sent to other servers as one notification. */
   notify(): void;
-  /** Sends `payload` to every listener on every server; a server that is not connected misses it. */
+  /** Sends `payload` to every listener on every server. A server that is not connected misses the payload. */
   broadcast(payload: Buffer): void;
   onNotify(listener: () => void): void;
   onBroadcast(listener: (payload: Buffer) => void): void;
@@ -18,12 +18,12 @@ export interface Notifier {
 
 const channel = 'nightjar';
 const notifyIntervalMs = 5;
-/** A NOTIFY payload is below 8,000 bytes: base64 of this many bytes and the header fit. */
+/** This many bytes in base64 and the header fit into a NOTIFY payload, which must be shorter than 8,000 bytes. */
 const chunkSizeBytes = 5_400;
-/** The maximum number of partly received broadcastListeners; the oldest is dropped. */
+/** The maximum number of payloads of which some chunks are missing. The oldest is dropped when there are more. */
 const assembliesMax = 256;
 
-/** The notifier of the only server of a database. */
+/** Creates the notifier of the only server of a database, without Postgres NOTIFY. */
 export function createLocalNotifier(): Notifier {
   const listeners: (() => void)[] = [];
   const broadcastListeners: ((payload: Buffer) => void)[] = [];
@@ -37,8 +37,9 @@ export function createLocalNotifier(): Notifier {
 }
 
 /**
- * The notifier of several servers on one database. NOTIFY is sent outside the write transaction, where it would cost 16
- * to 57 % of the writes, and one NOTIFY covers several writes. `direct` must not use PgBouncer, which drops LISTEN.
+ * Creates the notifier of several servers on one database. NOTIFY is sent after the write transaction and once for
+ * several writes, because NOTIFY inside the transaction cost 16 to 57 % of the write throughput.
+ * @param deps.direct must not go through PgBouncer, which drops LISTEN.
  */
 export async function createPostgresNotifier(deps: {
   direct: Sql;

@@ -2,24 +2,27 @@ import { sql } from 'kysely';
 import type { Db, Sql } from '../connection/database.ts';
 import type { ExpiringRows } from '../expiry/expiring-rows.ts';
 
-/** How often an event occurred; `kind` and `subject` are from closed lists (`src/ops/audit-subjects.ts`). */
+/** How many times an event occurred. `kind` and `subject` are from the closed lists in `src/ops/audit-subjects.ts`. */
 export interface AuditCount {
   readonly kind: string;
   readonly subject: string;
   readonly count: number;
 }
 
-/** A count within the time bucket that begins at `bucket`. */
+/** The count of an event in the time bucket that begins at `bucket`. */
 export interface AuditEvent extends AuditCount {
   readonly bucket: Date;
 }
 
 const readMax = 100_000;
 
-/** Adds to the counts of the present bucket, in one statement; `counts` must be distinct. */
+/**
+ * Adds to the counts of the present time bucket in one statement. No two entries of `counts` may have the same kind and
+ * subject.
+ */
 export async function addAuditCounts(db: Sql, counts: readonly AuditCount[], bucketSeconds: number): Promise<void> {
   if (counts.length === 0) return;
-  // Sorted, so that servers that add to the same rows wait for each other and do not deadlock.
+  // The order prevents a deadlock of servers that add to the same rows.
   const sorted = counts.toSorted((a, b) => compareWords(a, b));
   await db`
     INSERT INTO audit_events (bucket, kind, subject, count)
@@ -34,7 +37,7 @@ function compareWords(a: AuditCount, b: AuditCount): number {
   return left < right ? -1 : Number(left > right);
 }
 
-/** The counts of the last `sinceSeconds`, oldest first. */
+/** Reads the counts of the last `sinceSeconds` seconds, oldest first. Reads only the newest 100,000 rows. */
 export async function readAuditEvents(db: Db, sinceSeconds: number): Promise<AuditEvent[]> {
   const rows = await db
     .selectFrom('audit_events')
@@ -48,7 +51,7 @@ export async function readAuditEvents(db: Db, sinceSeconds: number): Promise<Aud
   return rows.toReversed();
 }
 
-/** Counts older than `ttlDays`. */
+/** Selects the counts that are older than `ttlDays` days. */
 export function oldAuditEvents(ttlDays: number): ExpiringRows {
   return {
     table: 'audit_events',

@@ -6,13 +6,16 @@ import { bucketedNow } from '../sql/bucketed-now.ts';
 import type { Db } from '../connection/database.ts';
 import type { ExpiringRows } from '../expiry/expiring-rows.ts';
 
-/** An action of an operator, in terms of a closed list: the command, and its object unless that is a person. */
+/**
+ * A command of an operator and its object, both from closed lists (`src/ops/operator-actions.ts`). A person is never
+ * stored as the object.
+ */
 export interface OperatorAction {
   readonly action: string;
   readonly subject: string;
 }
 
-/** One entry of the hash chain. */
+/** An operator action with its number and time in the hash chain. */
 export interface RecordedAction extends OperatorAction {
   readonly actionNo: number;
   readonly takenAt: Date;
@@ -24,15 +27,18 @@ interface Link extends RecordedAction {
   readonly digest: Buffer;
 }
 
-/** The result of verifying the chain. */
+/** Reports whether the hash chain of operator actions is intact. */
 export interface ChainReport {
   readonly count: number;
-  /** Numbers of the first and last action. An operator who notes the last number can later detect a truncated end. */
+  /**
+   * Numbers of the first and last action. An operator who notes the last number can later detect that the newest
+   * actions were removed.
+   */
   readonly firstNo: number | undefined;
   readonly lastNo: number | undefined;
-  /** Actions that were changed, or that do not follow the previous one. */
+  /** Numbers of actions that were changed, or that do not follow the previous action. */
   readonly broken: readonly number[];
-  /** Actions written with a key that is not in the ring, which cannot be verified. */
+  /** Numbers of actions that cannot be verified, because their key is not in the ring. */
   readonly uncheckable: readonly number[];
 }
 
@@ -42,11 +48,11 @@ const pageRows = 1_000;
 const keyUse = 'audit/operator-actions';
 const noDigest = Buffer.alloc(0);
 
-/** Appends an action to the chain; concurrent calls are serialized. */
+/** Appends an action to the hash chain. Concurrent calls run one after another. */
 export async function appendOperatorAction(deps: { db: Db; ring: KeyRing }, action: OperatorAction): Promise<void> {
   const { db, ring } = deps;
   await db.transaction().execute(async (tx) => {
-    // The lock makes the reader of the last entry the only one that can append to it.
+    // The lock prevents two callers from appending to the same last entry.
     await sql`LOCK TABLE operator_actions IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
     const last = await tx
       .selectFrom('operator_actions')
@@ -77,7 +83,7 @@ export async function appendOperatorAction(deps: { db: Db; ring: KeyRing }, acti
   });
 }
 
-/** The actions of the last `sinceSeconds`, oldest first. */
+/** Reads the actions of the last `sinceSeconds` seconds, oldest first. Reads only the newest 10,000 actions. */
 export async function readOperatorActions(db: Db, sinceSeconds: number): Promise<RecordedAction[]> {
   const rows = await db
     .selectFrom('operator_actions')
@@ -90,8 +96,8 @@ export async function readOperatorActions(db: Db, sinceSeconds: number): Promise
 }
 
 /**
- * Verifies every action against its digest and against the previous action. Actions removed from the front by retention
- * are not an error.
+ * Verifies the digest of every action, and that each action follows the previous one. The chain may begin after action
+ * 1, because retention removes old actions.
  */
 export async function verifyOperatorActions(deps: { db: Db; ring: KeyRing }): Promise<ChainReport> {
   const broken: number[] = [];
@@ -110,7 +116,10 @@ export async function verifyOperatorActions(deps: { db: Db; ring: KeyRing }): Pr
   return { count, firstNo, lastNo: last?.actionNo, broken, uncheckable };
 }
 
-/** Actions older than `ttlDays`; the newest always remains, so that the numbers continue. */
+/**
+ * Selects the actions that are older than `ttlDays` days. The newest action always remains, so that the numbers
+ * continue.
+ */
 export function oldOperatorActions(ttlDays: number): ExpiringRows {
   const keptFor = sql`make_interval(days => ${ttlDays}::integer)`;
   const isFollowed = sql<boolean>`action_no < (SELECT max(newest.action_no) FROM operator_actions newest)`;
@@ -151,7 +160,7 @@ async function* linksOf(db: Db): AsyncGenerator<Link> {
   }
 }
 
-/** JSON separates the fields unambiguously. */
+/** Computes the digest of an entry as JSON, which separates the fields unambiguously. */
 function digestOf(key: KeyObject, link: Omit<Link, 'digest'>): Buffer {
   const { actionNo, takenAt, action, subject, keyId, previousDigest } = link;
   const text = JSON.stringify([

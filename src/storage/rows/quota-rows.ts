@@ -2,10 +2,10 @@ import { sql as kyselySql } from 'kysely';
 import type { Sql } from '../connection/database.ts';
 import type { ExpiringRows } from '../expiry/expiring-rows.ts';
 
-/** One operation on one row; migrations/0009 contains the arithmetic. */
+/** An operation on the row of a quota bucket. The SQL function in migrations/0009 computes the result. */
 export interface QuotaRowCall {
   readonly act: 'charge' | 'peek' | 'refund';
-  /** Names in hex. A row may also have the previous or the next name while the day of the names changes. */
+  /** Names in hex. While the day of the names changes, the row may have the previous or the next name. */
   readonly current: string;
   readonly previous: string | undefined;
   readonly next: string | undefined;
@@ -13,9 +13,12 @@ export interface QuotaRowCall {
   readonly burst: number;
   readonly windowMs: number;
   readonly cost: number;
-  /** Undefined means now, on the database's clock. For a refund: when the charge was made. */
+  /**
+   * The time of the operation in milliseconds, or of the charge that a refund returns. Undefined means now, on the
+   * database's clock.
+   */
   readonly atMs: number | undefined;
-  /** For a refund without `atMs`: how many milliseconds ago the charge was made. */
+  /** Milliseconds since the charge that a refund without `atMs` returns. */
   readonly agoMs: number;
 }
 
@@ -28,12 +31,14 @@ export interface QuotaRowResult {
 
 const acts = { charge: 1, peek: 2, refund: 3 } as const;
 
-/** Does all operations in one round trip. Each result has the index of its call; a refund has none. */
+/**
+ * Carries out all operations in one round trip. The results are in the order of `calls`, and a refund has no result.
+ */
 export async function callQuotaRows(
   sql: Sql,
   calls: readonly QuotaRowCall[],
 ): Promise<readonly (QuotaRowResult | undefined)[]> {
-  // Passed as text, because postgres.js learns array types only with the first statement of a pool.
+  // Arrays are passed as text, because postgres.js learns array types only with the first statement of a pool.
   const list = (valueOf: (call: QuotaRowCall) => number | string | undefined): string =>
     `{${calls.map((call) => valueOf(call) ?? 'NULL').join()}}`;
   const names = (nameOf: (call: QuotaRowCall) => string | undefined): string =>
@@ -53,7 +58,7 @@ export async function callQuotaRows(
   return results;
 }
 
-/** Rows that have the same effect as a name without a row. */
+/** Selects rows that no longer change the result of an operation. */
 export const expiredQuotaRows: ExpiringRows = {
   table: 'quota_rows',
   isExpired: kyselySql<boolean>`expires_at < now()`,

@@ -2,14 +2,15 @@ import { sql as kyselySql } from 'kysely';
 import type { Sql } from '../connection/database.ts';
 import type { ExpiringRows } from '../expiry/expiring-rows.ts';
 
-/** A used token: a keyed digest that reveals nothing without the key, and the time until which it must be stored. */
+/** Records the use of a token until `expiresAtSeconds`. The keyed digest reveals nothing without the key. */
 export interface ReplayEntry {
   readonly digest: Buffer;
   readonly expiresAtSeconds: number;
 }
 
 /**
- * The data for checking whether a token is revoked: a pseudonym of purpose 'token-not-before', and the time of issue.
+ * The account and the time of issue, which decide whether a token is revoked. `account` is a pseudonym of purpose
+ * 'token-not-before'.
  */
 export interface TokenAge {
   readonly account: Buffer;
@@ -17,25 +18,25 @@ export interface TokenAge {
 }
 
 export interface ClaimedReplayEntries {
-  /** Hex digests that had not been claimed before. */
+  /** Hex digests of tokens that were not used before. */
   readonly first: ReadonlySet<string>;
-  /** Indexes of the tokens in `ages` that are too old for their account. */
+  /** Indexes in `ages` of the tokens that are revoked. */
   readonly revoked: ReadonlySet<number>;
-  /** When the record began; undefined after Postgres crashed, which empties unlogged tables. */
+  /** The start of the record, or undefined after a crash of Postgres, which empties unlogged tables. */
   readonly bornAt: Date | undefined;
 }
 
 /**
- * Claims digests in one round trip; the primary key decides between servers. The start of the record is read in the
- * same snapshot: if it exists, nothing claimed since then has been lost. `entries` must be distinct and in digest
- * order, so that two servers that claim the same digests wait for each other and do not deadlock.
+ * Records uses of tokens in one round trip, and returns which uses are new and which tokens are revoked. Reads the
+ * start of the record in the same snapshot, so that no use after that start is missing.
+ * @param entries must be distinct and in digest order, so that two servers with the same digests do not deadlock.
  */
 export async function claimReplayEntries(
   sql: Sql,
   entries: readonly ReplayEntry[],
   ages: readonly TokenAge[],
 ): Promise<ClaimedReplayEntries> {
-  // Passed as text, because postgres.js learns array types only with the first statement of a pool.
+  // Arrays are passed as text, because postgres.js learns array types only with the first statement of a pool.
   const digests = entries.map(({ digest }) => digest.toString('hex'));
   const expiries = entries.map(({ expiresAtSeconds }) => expiresAtSeconds);
   const accounts = ages.map(({ account }) => account.toString('hex'));
@@ -66,7 +67,7 @@ export async function claimReplayEntries(
   };
 }
 
-/** Stores the start of the record if there is none. */
+/** Stores the present time as the start of the record, unless there is a start already. */
 export async function createReplayRecord(sql: Sql): Promise<{ readonly bornAt: Date; readonly isNew: boolean }> {
   const [born] = await sql<{ born_at: Date }[]>`
     INSERT INTO replay_birth (born_at) VALUES (now()) ON CONFLICT DO NOTHING RETURNING born_at`;
@@ -75,7 +76,7 @@ export async function createReplayRecord(sql: Sql): Promise<{ readonly bornAt: D
   return known === undefined ? createReplayRecord(sql) : { bornAt: known.born_at, isNew: false };
 }
 
-/** Entries of expired tokens and tickets, which are refused anyway. */
+/** Selects the entries of expired tokens and tickets, which are refused even without an entry. */
 export const expiredReplayEntries: ExpiringRows = {
   table: 'replay_entries',
   isExpired: kyselySql<boolean>`expires_at < now()`,

@@ -2,9 +2,8 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../connection/database.ts';
 
 /**
- * Tables about people across conversations. The transaction id and the physical position of a row reveal when it was
- * written, and so which conversation was written just before or after. A trigger marks written rows (`mixed = false`),
- * see migrations/0018.
+ * Tables about people, in which the transaction id and physical position of a row reveal which conversation was written
+ * at about the same time. A trigger sets `mixed = false` in written rows, which are then shuffled (migrations/0018).
  */
 export const shuffledTables = [
   'accounts',
@@ -18,17 +17,17 @@ export const shuffledTables = [
 export type ShuffledTable = (typeof shuffledTables)[number];
 
 const rowsPerBatchMax = 2_000;
-/** At least this many rows are rewritten at once, if the table has as many. */
+/** The minimum number of rows that a batch rewrites, if the table has as many. */
 const rowsPerBatchMin = 256;
-/** More than the number of rows on one page. */
+/** More than the number of rows on one page, so that every row can be chosen. */
 const placesPerPage = 64;
 
-/** From here to the end of the transaction, rewritten rows with `mixed = true` keep that value. */
+/** Lets the rest of the transaction write `mixed = true`, which a trigger otherwise changes to false. */
 export async function beginShuffle(tx: Tx): Promise<void> {
   await sql`SELECT set_config('nightjar.mixing', 'on', true)`.execute(tx);
 }
 
-/** Whether a row was written since the last shuffle. */
+/** Returns whether a row was written after the last shuffle. */
 export async function hasUnshuffledRows(db: Db): Promise<boolean> {
   const selects = shuffledTables.map((table) => sql`EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE NOT mixed)`);
   const { rows } = await sql<{ found: boolean }>`SELECT ${sql.join(selects, sql` OR `)} AS found`.execute(db);
@@ -36,15 +35,14 @@ export async function hasUnshuffledRows(db: Db): Promise<boolean> {
 }
 
 /**
- * Rewrites recently written rows and random other rows, in one transaction and in random order. The cost is
- * proportional to the written rows, plus a fixed number of other rows. A row that is locked by another transaction
- * remains for the next time.
- * @returns the number of rows that had been written; fewer than a full batch means that none are left.
+ * Rewrites recently written rows and random other rows in random order, in one transaction whose cost depends only on
+ * the number of written rows. Skips rows that another transaction has locked.
+ * @returns the number of rows that had been written, and whether this was the last batch.
  */
 export async function shuffleRows(db: Db, table: ShuffledTable): Promise<{ written: number; isLast: boolean }> {
   return db.transaction().execute(async (tx) => {
     await beginShuffle(tx);
-    // A merge or hash join would write the rows in the order of their previous positions.
+    // A merge or hash join would write the rows in the order of their present positions.
     await sql`SELECT set_config('enable_mergejoin', 'off', true), set_config('enable_hashjoin', 'off', true)`.execute(
       tx,
     );
@@ -75,8 +73,7 @@ export async function shuffleRows(db: Db, table: ShuffledTable): Promise<{ writt
 }
 
 /**
- * Removes previous versions of rows, which contain earlier transaction ids and positions. Tables that are being
- * vacuumed are skipped.
+ * Removes old row versions, which contain earlier transaction ids and positions. Skips tables that are being vacuumed.
  */
 export async function vacuumShuffledTables(db: Db): Promise<void> {
   const tables = [...shuffledTables, 'used_key_packages', 'conversation_list_changes'];

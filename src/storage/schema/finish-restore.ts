@@ -1,46 +1,47 @@
 import { ConfigError } from '#platform/config/config.ts';
 import type { Sql, SqlTx } from '../connection/database.ts';
 
-/** Servers or workers are connected; the message names them. */
+/** Thrown while servers or workers are connected. The message names them. */
 export class DatabaseInUseError extends Error {
   override readonly name = 'DatabaseInUseError';
 }
 
-/** What finishing a restore changed. */
+/** The number of rows that finishing a restore changed. */
 export interface FinishedRestore {
-  /** Conversations whose numbers continue after a gap. */
+  /** Conversations whose message and event numbers were raised. */
   readonly conversations: number;
-  /** One-time key packages that may have been claimed after the backup, and that are withdrawn. */
+  /** Withdrawn one-time key packages, which may have been claimed after the backup. */
   readonly keyPackagesWithdrawn: number;
 }
 
 /**
- * The gap added to every number of a conversation when what was stored after the backup is lost, so that no number is
- * used for two messages. It is more than a conversation uses between two backups, and leaves clients with 32-bit
- * numbers 2,000 restores.
+ * The gap that is added to the message and event numbers of each conversation, so that no number of the lost data is
+ * used again. A conversation uses fewer numbers between two backups, and a client with 32-bit numbers can follow 2,000
+ * restores.
  */
 const numberGap = 1_000_000;
 
 /**
- * Makes a restored database safe to use, in one transaction (docs/decisions/0011). `isComplete`: nothing was stored
- * after the backup, for example when a stopped service is moved.
+ * Makes a restored database safe to use, in one transaction (docs/decisions/0011).
+ * @param options.isComplete true when nothing was stored after the backup, for example when a stopped service is moved.
  * @throws DatabaseInUseError while servers or workers are connected.
  */
 export async function finishRestore(sql: Sql, options: { isComplete: boolean }): Promise<FinishedRestore> {
   return sql.begin(async (tx) => {
-    // Servers read the generation when they start, so a server that starts now waits for the new one.
+    // A server that starts now waits for the new generation, which servers read when they start.
     await tx`LOCK TABLE cursor_generation IN ACCESS EXCLUSIVE MODE`;
     await assertNotInUse(tx);
     await tx`
       UPDATE cursor_generation
       SET generation = decode(replace(gen_random_uuid()::text, '-', ''), 'hex'),
           cluster = (SELECT system_identifier::text FROM pg_control_system())`;
-    // No cursor points to these events any more. Their positions came from a sequence that is in the dump too.
+    // No cursor of the new generation points to these events. New positions continue, because the dump contains their
+    // sequence.
     await tx`TRUNCATE events`;
-    // Without its start, the record of used tokens refuses every token that was issued before a server starts.
+    // The record of used tokens gets a new start, so that all tokens issued before that start are refused.
     await tx`TRUNCATE replay_entries, replay_birth, quota_rows`;
     await tx`UPDATE job_turns SET fence = fence + ${numberGap}, is_running = false`;
-    // Workers create the schema again.
+    // Workers create the schema of the job queue again.
     await tx`DROP SCHEMA IF EXISTS bullmq CASCADE`;
     const gap = options.isComplete ? 0 : numberGap;
     const counters = await tx`
@@ -54,8 +55,8 @@ export async function finishRestore(sql: Sql, options: { isComplete: boolean }):
 }
 
 /**
- * Withdraws the available key packages. Like those of used packages, the rows remain for over a day, so that the same
- * packages cannot be published again.
+ * Withdraws the available one-time key packages. The rows remain for over a day, as rows of used packages do, so that
+ * the same packages cannot be published again.
  */
 async function withdrawKeyPackages(tx: SqlTx): Promise<number> {
   const withdrawn = await tx`
@@ -77,8 +78,8 @@ async function assertNotInUse(tx: SqlTx): Promise<void> {
 }
 
 /**
- * Refuses a dump that was restored into another Postgres than the one it was made in. Cursors of clients may be ahead
- * of its log, and numbers and key packages that were used after the dump would be used again.
+ * Refuses a database that was restored into another Postgres cluster, until the restore is finished. Otherwise cursors
+ * of clients could be ahead of the log, and numbers and key packages could be used twice.
  * @throws ConfigError that names the command that finishes the restore.
  */
 export async function assertRestoreFinished(sql: Sql): Promise<void> {

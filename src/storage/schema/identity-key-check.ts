@@ -2,7 +2,7 @@ import { ConfigError } from '#platform/config/config.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Sql } from '../connection/database.ts';
 
-/** A key by its id and a fingerprint that can be computed only with the key. */
+/** The id of the identity key, and a fingerprint that can be computed only with the key. */
 export interface IdentityKey {
   readonly id: number;
   readonly fingerprint: Buffer;
@@ -13,12 +13,12 @@ export function identityKeyOf(privacy: Privacy): IdentityKey {
 }
 
 /**
- * Checks that the names in the database were written with the key of this process: with another key no member would be
- * found in a conversation. The first server to start stores the fingerprint.
+ * Checks that the pseudonyms in the database were made with the key of this process, because no member could be found
+ * with another key. The first server that starts stores the fingerprint.
  * @throws ConfigError when the database has the fingerprint of another key.
  */
 export async function checkIdentityKey(sql: Sql, key: IdentityKey): Promise<void> {
-  // Two servers that start at once agree on the row of the first.
+  // When two servers start at once, only one inserts a row, and both compare their key with that row.
   await sql`
     INSERT INTO identity_keys (key_id, fingerprint)
     SELECT ${key.id}::smallint, ${key.fingerprint} WHERE NOT EXISTS (SELECT 1 FROM identity_keys)
@@ -27,7 +27,7 @@ export async function checkIdentityKey(sql: Sql, key: IdentityKey): Promise<void
 }
 
 /**
- * The same check for a command, which stores nothing.
+ * Checks the key as `checkIdentityKey` does, but stores nothing.
  * @throws ConfigError when the database has the fingerprint of another key.
  */
 export async function assertIdentityKey(sql: Sql, key: IdentityKey): Promise<void> {

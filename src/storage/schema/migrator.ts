@@ -9,12 +9,12 @@ import { ConfigError } from '#platform/config/config.ts';
 import type { Database } from '../connection/database.ts';
 
 /**
- * What a migration means for a server of the previous release. `expands`: that server continues to work. `contracts`:
- * it does not, so it must be stopped before, and refuses to start after (docs/decisions/0010).
+ * Whether servers of the previous release work with the migrated schema (`expands`), or must be stopped before the
+ * migration and refuse to start after it (`contracts`). See docs/decisions/0010.
  */
 export type MigrationEffect = 'expands' | 'contracts';
 
-/** One migration file, and when it was applied. */
+/** A migration file, and the time at which the migration was applied. */
 export interface MigrationState {
   readonly name: string;
   readonly effect: MigrationEffect;
@@ -23,28 +23,28 @@ export interface MigrationState {
 
 export const migrationFolder = fileURLToPath(new URL('../../../migrations', import.meta.url));
 
-/** Every migration that was applied. */
+/** Lists every migration that was applied. */
 const appliedTable = 'kysely_migration_applied';
 /**
- * The migrations that a release must contain to run. The first releases read only this table, and it contains all of
- * theirs.
+ * Lists the migrations that a release must contain to run. The first releases read only this table, so it contains all
+ * of their migrations.
  */
 const requiredTable = 'kysely_migration';
-/** The id of Kysely's own lock, so that the migrators of all releases wait for each other. */
+/** The id of Kysely's lock, which makes the migrators of all releases wait for each other. */
 const lockId = '3853314791062309107';
 
 /**
- * Applies every pending migration in one transaction. Kysely's lock makes concurrent callers wait for the first.
+ * Applies every pending migration in one transaction. Concurrent callers wait for the first.
  * @returns the names of the applied migrations.
- * @throws the error of the migration that failed, and then none was applied; ConfigError when another release has
- * applied a migration after a pending one.
+ * @throws the error of a failed migration, after which none is applied.
+ * @throws ConfigError when another release has applied a migration after a pending one.
  */
 export async function migrateUp(database: Database, folder: string = migrationFolder): Promise<readonly string[]> {
   await prepareTables(database);
   const applied = await readApplied(database);
   const known = Object.keys(await migrationsOf(folder));
   const pending = known.filter((name) => !applied.has(name));
-  // A newer release may have applied migrations that this one does not contain, which Kysely would report as an error.
+  // Kysely would report an error when a newer release has applied migrations that this release does not contain.
   if (pending.length === 0) return [];
   const unknown = [...applied.keys()].filter((name) => !known.includes(name));
   if (unknown.length > 0) {
@@ -57,15 +57,15 @@ export async function migrateUp(database: Database, folder: string = migrationFo
 
 /**
  * Reverts the newest migration.
- * @returns its name, or an empty list when none is applied.
- * @throws the error of the migration that failed, and then nothing was changed.
+ * @returns a list with its name, or an empty list when no migration is applied.
+ * @throws the error of the failed migration, after which nothing has changed.
  */
 export async function migrateDown(database: Database, folder: string = migrationFolder): Promise<readonly string[]> {
   await prepareTables(database);
   return namesOf(await migratorOf(database, folder).migrateDown());
 }
 
-/** Every migration of `folder`, oldest first. */
+/** Lists every migration of `folder`, oldest first, with the time at which it was applied. */
 export async function migrationStatus(
   database: Database,
   folder: string = migrationFolder,
@@ -76,7 +76,7 @@ export async function migrationStatus(
 }
 
 /**
- * Checks that the schema is the one this release was written for, or one that newer releases have only added to.
+ * Checks that the schema is the one that this release requires. Newer releases may have added to the schema.
  * @throws ConfigError when migrations are missing, or when a newer release has removed something.
  */
 export async function assertMigrated(database: Database, folder: string = migrationFolder): Promise<void> {
@@ -115,8 +115,8 @@ async function readTimes(database: Database, table: string): Promise<ReadonlyMap
 }
 
 /**
- * Creates both tables as Kysely would. Rows of a release that has only one of the tables are copied, and remain for
- * that release.
+ * Creates both tables as Kysely would. Copies the rows of a release that has only one of the tables, and leaves the
+ * originals for that release.
  */
 async function prepareTables(database: Database): Promise<void> {
   await database.sql.begin(async (tx) => {
@@ -143,7 +143,7 @@ function migratorOf({ db }: Database, folder: string): Migrator {
   return new Migrator({ db, provider, migrationTableName: appliedTable });
 }
 
-/** Adds the migration's name to the list of those that a release must contain, in the migration's own transaction. */
+/** Extends a migration, so that its transaction also adds its name to the migrations that a release must contain. */
 function withRequiredEntry(name: string, migration: Migration): Migration {
   return {
     async up(db: Kysely<unknown>) {
@@ -169,7 +169,7 @@ async function databaseNowMs(db: Kysely<unknown>): Promise<number> {
   return rows[0]?.nowMs ?? 0;
 }
 
-/** A migration without an effect counts as one that contracts. */
+/** Returns the declared effect of a migration, or `contracts` if the migration declares none. */
 function effectOf(migration: Migration): MigrationEffect {
   return 'effect' in migration && migration.effect === 'expands' ? 'expands' : 'contracts';
 }

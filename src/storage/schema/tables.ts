@@ -1,8 +1,8 @@
 import type { ColumnType, Generated } from 'kysely';
 
 /**
- * Row types of every table; a test in `test/conventions` compares them with the migrated database. int8 columns are
- * safe integers.
+ * Row types of every table, in which int8 columns are safe integers. A test in `test/conventions` compares the types
+ * with the migrated database.
  */
 export interface Tables {
   cursor_generation: CursorGenerationTable;
@@ -64,7 +64,7 @@ export interface ConversationCountersTable {
   epoch: number;
   last_seq: Generated<number>;
   last_event: Generated<number>;
-  /** The highest event position so far; see migrations/0002. */
+  /** The log position of the conversation's last event. */
   last_position: Generated<number>;
 }
 
@@ -90,11 +90,11 @@ export interface MembersTable {
   joined_seq: number;
   joined_event: number;
   left_event: number | null;
-  /** When the present role was granted; null for members who joined with it. */
+  /** When the present role was granted; null for ordinary members and for members who joined with their role. */
   promoted_at: Date | null;
-  /** No longer a member, but no commit has removed their leaves from the MLS group yet. */
+  /** True when the person has left or was removed, but no commit has removed their leaves from the MLS group. */
   removal_pending: Generated<boolean>;
-  /** Has lost the group's state and requested to be added again. */
+  /** True when the member has lost the group's state and requested to be added again. */
   needs_rejoin: Generated<boolean>;
   readdition_asked_at: Date | null;
   group_info_asked_at: Date | null;
@@ -116,12 +116,12 @@ interface PoliciesTable {
 interface InvitesTable {
   invite_id: string;
   group_id: Buffer;
-  /** Counts a conversation's invites from 1; times are too coarse to order them. */
+  /** Numbers the invites of a conversation from 1, because times are too coarse to order them. */
   invite_no: number;
   /** Pseudonym of the PSK hash, scoped to the conversation. */
   secret: Buffer;
   key_id: number;
-  /** See `InviteDetails` in src/domain/invites/invite.ts. */
+  /** Contains `InviteDetails` (src/domain/invites/invite.ts). */
   sealed_invite: Buffer;
   created_at: Date;
   expires_at: Date | null;
@@ -139,7 +139,7 @@ interface RemovalCountsTable {
 
 interface WarningsTable {
   group_id: Buffer;
-  /** The event that delivers the warning. */
+  /** The number of the event that delivers the warning. */
   event_no: number;
   sealed_warning: Buffer;
   expires_at: Date;
@@ -148,9 +148,9 @@ interface WarningsTable {
 interface ReportsTable {
   report_id: string;
   group_id: Buffer;
-  /** Counts a conversation's reports from 1; times are too coarse to order them. */
+  /** Numbers the reports of a conversation from 1, because times are too coarse to order them. */
   report_no: number;
-  /** See `categories` in src/domain/reports/report.ts. */
+  /** A number from `categories` in src/domain/reports/report.ts. */
   category: number;
   /** 1 pending, 2 resolved, 3 dismissed. */
   state: number;
@@ -169,7 +169,7 @@ interface AccountsTable {
   sealed_list: Buffer;
   /** Null in rows written before migrations/0007. */
   sealed_settings: Buffer | null;
-  /** See rows/shuffled-rows.ts. */
+  /** False from each write until the row is shuffled (rows/shuffled-rows.ts). */
   mixed: Generated<boolean>;
 }
 
@@ -186,12 +186,12 @@ interface ChatRequestsTable {
   sealed_request: Buffer;
   message_count: number;
   created_at: Date;
-  /** The expiry that the recipient sees. */
+  /** When the request expires for the recipient. */
   expires_at: Date;
   answered_at: Date | null;
   /** When the row is removed. */
   kept_until: Date;
-  /** See rows/shuffled-rows.ts. */
+  /** False from each write until the row is shuffled (rows/shuffled-rows.ts). */
   mixed: Generated<boolean>;
 }
 
@@ -199,7 +199,7 @@ interface ChatRequestMessagesTable {
   request_id: string;
   sequence: number;
   sealed_message: Buffer;
-  /** See rows/shuffled-rows.ts. */
+  /** False from each write until the row is shuffled (rows/shuffled-rows.ts). */
   mixed: Generated<boolean>;
 }
 
@@ -208,7 +208,7 @@ interface ChatSenderBlocksTable {
   pair: Buffer;
   key_id: number;
   sealed_people: Buffer;
-  /** See rows/shuffled-rows.ts. */
+  /** False from each write until the row is shuffled (rows/shuffled-rows.ts). */
   mixed: Generated<boolean>;
 }
 
@@ -217,32 +217,32 @@ export interface DevicesTable {
   /** Pseudonym of purpose 'device-owner'. */
   owner: Buffer;
   key_id: number;
-  /** Pseudonym of the signature key, scoped to the owner; the same as in key packages. */
+  /** Pseudonym of the signature key, scoped to the owner; equal to `key_packages.device_tag`. */
   tag: Buffer;
-  /** Pseudonym of the client's own UUID, scoped to the owner. */
+  /** Pseudonym of the UUID that the client chose, scoped to the owner. */
   uuid_tag: Buffer | null;
   sealed_device: Buffer;
   registered_at: Date;
-  /** A day. */
+  /** Rounded down to a day. */
   last_seen_at: Date;
   sealed_did: Buffer | null;
   sealed_push_token: Buffer | null;
-  /** The conversations to which the device must still be added since it registered; null after that period. */
+  /** The conversations to which the new device must still be added; null after DEVICE_WAIT_DAYS. */
   sealed_waiting: Buffer | null;
   waiting_since: Date | null;
-  /** The day on which the device had been unseen for DEVICE_INACTIVE_DAYS. */
+  /** The day on which the device was flagged as inactive, after DEVICE_INACTIVE_DAYS without activity. */
   inactive_since: Date | null;
-  /** See rows/shuffled-rows.ts. */
+  /** False from each write until the row is shuffled (rows/shuffled-rows.ts). */
   mixed: Generated<boolean>;
 }
 
 interface DeviceAdditionsTable {
-  /** Pseudonym of purpose 'device-addition': a conversation and a client of a device. */
+  /** Pseudonym of a conversation and a client of a device, of purpose 'device-addition'. */
   addition: Buffer;
   key_id: number;
-  /** Who claimed the addition and until when, or that it is complete. */
+  /** Contains who claimed the addition and until when, or that the addition is complete. */
   sealed_claim: Buffer;
-  /** A day. */
+  /** The day from which the row may be removed. */
   expires_on: Date;
 }
 
@@ -260,17 +260,17 @@ export interface KeyPackagesTable {
   sealed_did: Buffer;
   sealed_package: Buffer;
   published_at: Date;
-  /** The end of the key package's own lifetime. */
+  /** The end of the lifetime in the key package (RFC 9420 section 7.2). */
   expires_at: Date;
   claimer: Buffer | null;
   claimed_at: Date | null;
   consumed_at: Date | null;
   /**
-   * When the row is removed, unless it is the last key package of an active device; null in rows written before
+   * When the row is removed, unless it is the last key package of an active device. Null in rows written before
    * migrations/0015.
    */
   kept_until: Date | null;
-  /** See rows/shuffled-rows.ts. */
+  /** False from each write until the row is shuffled (rows/shuffled-rows.ts). */
   mixed: Generated<boolean>;
 }
 
@@ -278,15 +278,15 @@ interface UsedKeyPackagesTable {
   /** Pseudonym of `key_packages.ref`, of purpose 'key-package-use'. */
   use: Buffer;
   sealed_ref: Buffer;
-  /** A day. */
+  /** The day on which the key package was used. */
   used_on: Date;
 }
 
 interface ConversationListChangesTable {
-  /** Random, so that it does not reveal the order. */
+  /** A random id, so that it does not reveal the order of the changes. */
   change_id: string;
   group_id: Buffer;
-  /** As in `members`. */
+  /** The pseudonym in `members.member`. */
   member: Buffer;
 }
 
@@ -297,7 +297,7 @@ interface LastDeferredWritesTable {
 
 interface WelcomeMessagesTable {
   group_id: Buffer;
-  /** The epoch that the Welcome's commit created; an epoch has one commit and therefore one Welcome. */
+  /** The epoch that the Welcome's commit created. An epoch has one commit, and therefore at most one Welcome. */
   epoch: number;
   sealed_welcome: Buffer;
   created_at: Date;
@@ -323,7 +323,7 @@ export interface MessagesTable {
   group_id: Buffer;
   seq: number;
   epoch: number;
-  /** 1 application message as sent, 2 commit (sealed: a PublicMessage shows leaves). */
+  /** 1 application message (stored as sent), 2 commit (sealed, because a PublicMessage shows leaves). */
   kind: number;
   msg_id: string;
   received_at: Date;
@@ -333,16 +333,16 @@ export interface MessagesTable {
 export interface EventsTable {
   group_id: Buffer;
   position: number;
-  /** Counts a conversation's events from 1; orders those of one position. */
+  /** Numbers the events of a conversation from 1, and orders events that have one position. */
   event_no: number;
   received_at: Date;
-  /** See `eventKinds` in src/domain/events/event.ts. */
+  /** A number from `eventKinds` in src/domain/events/event.ts. */
   kind: number;
   seq: number | null;
   epoch: number | null;
-  /** The person whom a membership event is about, so that servers know whose streams to attach. */
+  /** The person who joined, left or was removed. Servers use the DID to find the streams to update. */
   sealed_did: Buffer | null;
-  /** The object of the event, unless it is `seq`. */
+  /** Identifies the object of the event, unless the object is the message `seq`. */
   reference: string | null;
 }
 
@@ -350,7 +350,9 @@ interface IdempotencyKeysTable {
   /** Pseudonym of purpose 'idempotency-key', scoped to method and caller. */
   digest: Buffer;
   input_digest: Buffer;
-  /** Null until the end of the transaction that inserted the key, and for items of batches. */
+  /**
+   * The response; null until the end of the transaction that inserted the key, and always null for items of batches.
+   */
   sealed_answer: Buffer | null;
   expires_at: Date;
 }
@@ -385,9 +387,9 @@ interface QuotaRowsTable {
 
 interface JobLeasesTable {
   job: string;
-  /** When the job was first seen; used instead of `succeeded_at` until the job succeeds. */
+  /** When a worker first registered the job. Used instead of `succeeded_at` until the job succeeds. */
   registered_at: Generated<Date>;
-  /** The fencing token; increases with every lease of the job. */
+  /** The fencing token, which increases with every lease of the job. */
   fence: Generated<number>;
   /** The scheduled time of the last acquired lease. */
   turn_at: Generated<Date>;

@@ -1,7 +1,10 @@
 import { sql } from 'kysely';
 import type { RawBuilder } from 'kysely';
 
-/** The database's clock, rounded down to the time bucket: the only time that ordinary rows may store. */
+/**
+ * Builds the SQL for the database's time, rounded down to the time bucket. Ordinary rows must not store a more exact
+ * time.
+ */
 export function bucketedNow(bucketSeconds: number): RawBuilder<Date> {
   return sql<Date>`to_timestamp(floor(extract(epoch FROM clock_timestamp()) / ${bucketSeconds}::integer) * ${bucketSeconds}::integer)`;
 }

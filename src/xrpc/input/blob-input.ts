@@ -6,29 +6,35 @@ import { inputTimeMs } from './time-input.ts';
 /** Errors that have a text for input that is not base64. */
 type BlobRefusal = 'InvalidCommit' | 'InvalidGroupInfo' | 'InvalidKeyPackage' | 'InvalidWelcome';
 
-/** @throws AppError `refusal` when the text is not base64. */
+/**
+ * Decodes a base64 text.
+ * @throws AppError `refusal` when the text is not base64.
+ */
 export function blob(text: string, refusal: BlobRefusal): Buffer {
   const bytes = decodeBase64(text);
   if (bytes === undefined) throw refusalFor(refusal, 'notBase64');
   return bytes;
 }
 
-/** The same as `blob`, for optional fields. */
+/** Decodes an optional base64 text like `blob`. */
 export function optionalBlob(text: string | undefined, refusal: BlobRefusal): Buffer | undefined {
   return text === undefined ? undefined : blob(text, refusal);
 }
 
-/** The total size in bytes; absent fields count nothing. */
+/** Returns the total size in bytes, in which an absent field counts as 0. */
 export function sizeOf(blobs: Readonly<Record<string, Buffer | undefined>>): number {
   return Object.values(blobs).reduce((total, bytes) => total + (bytes?.length ?? 0), 0);
 }
 
-/** A Buffer that shares the memory of `bytes`. */
+/** Returns a Buffer that shares the memory of `bytes`. */
 export function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** A key package as clients upload it. Text that is not base64 becomes empty bytes, so that only this package of a batch is refused. */
+/**
+ * Converts a key package of a request to the form in which it is published. Text that is not base64 becomes empty
+ * bytes, so that only this package of a batch is refused.
+ */
 export function keyPackageUpload(
   item: {
     readonly keyPackage: string;

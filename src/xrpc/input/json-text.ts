@@ -1,10 +1,10 @@
 import { decodeBase64 } from '#platform/base64.ts';
 
-/** Limits of a JSON body, most of them checked before it is parsed. */
+/** Limits of a JSON body, most of which are checked before the body is parsed. */
 export interface JsonBounds {
   /** Levels of nested objects and arrays. */
   readonly depthMax: number;
-  /** Values in total, counted by their brackets and commas. */
+  /** Number of values in the whole body, counted by brackets and commas. */
   readonly valuesMax: number;
   readonly keyLengthMax: number;
 }
@@ -41,10 +41,10 @@ const opening: ReadonlySet<number> = new Set([0x5b, 0x7b]);
 const closing: ReadonlySet<number> = new Set([0x5d, 0x7d]);
 
 /**
- * Parses a request body. `{"$bytes": base64}` in any alphabet and padding becomes a Buffer; one that cannot be decoded stays an object,
- * so that the check of the lexicon can name its field.
- * @returns a problem when `body` is not strict UTF-8, not JSON, exceeds `bounds`, or holds NUL, half a surrogate pair, a number that
- * JavaScript would round, a repeated key, or a key that could reach a prototype.
+ * Parses a request body. `{"$bytes": base64}` in any alphabet and padding becomes a Buffer. If the text is not base64,
+ * the object stays as it is, so that the check of the lexicon can name its field.
+ * @returns a problem when `body` is not strict UTF-8, not JSON, exceeds `bounds`, or holds NUL, half a surrogate pair,
+ * a number that JavaScript would round, a repeated key, or a key that could reach a prototype.
  */
 export function parseJson(
   body: Buffer,
@@ -54,7 +54,7 @@ export function parseJson(
     const memberCount = countMembers(body, bounds);
     const rules = { hasEscapes: body.includes('\\u'), keyLengthMax: bounds.keyLengthMax, memberCount: 0 };
     const value = convert(parseText(decode(body)), rules);
-    // `JSON.parse` keeps only the last of two members with the same key, so that a difference in number shows a repeated key.
+    // `JSON.parse` keeps only the last of two members with one key, so a lower number of members shows a repeated key.
     return rules.memberCount === memberCount ? { value } : { problem: 'repeatedKey' };
   } catch (error) {
     if (error instanceof RefusedJson) return { problem: error.problem };
@@ -79,7 +79,7 @@ function parseText(text: string): unknown {
 }
 
 /**
- * Scans the bytes outside of strings in linear time, because deep input must not reach the recursive parser.
+ * Counts the object members and checks `bounds` in linear time, because deep input must not reach the recursive parser.
  * @returns the number of members of all objects together.
  * @throws RefusedJson when the body exceeds `bounds`.
  */
@@ -119,15 +119,15 @@ function isEscaped(body: Buffer, at: number): boolean {
   return backslashes % 2 === 1;
 }
 
-/** Rules for parsed values, and the number of members counted so far. */
+/** The rules for parsed values, and the number of object members that `convert` has counted. */
 interface Rules {
-  /** Only a body with escapes can hold text that Postgres cannot store. */
+  /** True if the body has `\u` escapes, because only they can produce text that Postgres cannot store. */
   readonly hasEscapes: boolean;
   readonly keyLengthMax: number;
   memberCount: number;
 }
 
-/** Checks and converts a value of `JSON.parse`. */
+/** Checks a value of `JSON.parse` and converts its `$bytes` objects. */
 function convert(value: unknown, rules: Rules): unknown {
   if (typeof value === 'string') return convertText(value, rules);
   if (typeof value === 'number') return convertNumber(value);

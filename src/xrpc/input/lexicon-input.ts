@@ -12,8 +12,9 @@ import type { InferOutput, Issue, ParamsSchema, Schema } from '@atproto/lex-sche
 import { AppError } from '#platform/errors.ts';
 
 /**
- * Parses the query parameters that the lexicon declares, and ignores others. A list may be repeated or comma-separated.
- * @throws AppError InvalidRequest naming the parameter and the rule, never the value.
+ * Parses the query parameters that the lexicon declares, and ignores others. The values of a list may be repeated
+ * parameters or separated by commas.
+ * @throws AppError InvalidRequest with the name of the parameter and the rule, but never the value.
  */
 export function parseParams<Params extends ParamsSchema>(schema: Params, search: URLSearchParams): InferOutput<Params> {
   const entries: [string, string][] = [];
@@ -32,8 +33,8 @@ export function parseParams<Params extends ParamsSchema>(schema: Params, search:
 }
 
 /**
- * Checks a body against the lexicon and adds default values; unknown fields are kept and ignored.
- * @throws AppError InvalidRequest naming the field and the rule, never the value.
+ * Checks a body against the lexicon and adds default values. Unknown fields stay in the result and are ignored.
+ * @throws AppError InvalidRequest with the name of the field and the rule, but never the value.
  */
 export function parseInput<Input extends Schema>(schema: Input, body: unknown): InferOutput<Input> {
   const result = withoutStacks(() => schema.safeParse(body, { strict: false }));
@@ -41,7 +42,10 @@ export function parseInput<Input extends Schema>(schema: Input, body: unknown): 
   return result.value;
 }
 
-/** Runs `validate` without stack traces: the validator makes an error for each absent optional field, and stack traces are slow. */
+/**
+ * Runs `validate` without stack traces, because they are slow and the validator creates an error for each absent
+ * optional field.
+ */
 function withoutStacks<Result>(validate: () => Result): Result {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
@@ -63,7 +67,9 @@ function invalid(message: string): AppError {
   return new AppError('InvalidRequest', message);
 }
 
-/** The text holds names of the lexicon and list indexes only, and no input of the caller. */
+/**
+ * Describes an issue by names of the lexicon and list indexes only, so that the text contains no input of the caller.
+ */
 function describeIssue(root: 'params' | 'input', issue: Issue | undefined): string {
   if (issue === undefined) return `${root} is not valid.`;
   const path =

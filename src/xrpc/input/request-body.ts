@@ -10,13 +10,13 @@ const bounds = {
   keyLengthMax: limits.jsonKeyLengthMax,
 };
 
-/** JSON is always UTF-8 and has no parameters (RFC 8259 section 8.1), but clients send a charset. */
+/** Accepts a charset, because clients send one although JSON is always UTF-8 (RFC 8259 section 8.1). */
 const mediaType = /^application\/json\s*(?:;\s*charset=(?:utf-8|"utf-8")\s*)?;?\s*$/i;
 
 /**
- * Reads the JSON body of a request, and stops after `sizeBytesMax`.
- * @throws AppError UnsupportedMediaType for another content type or an encoding, PayloadTooLarge for a body over `sizeBytesMax`,
- * InvalidRequest for a body that is not JSON, is too deep or ends early.
+ * Reads the JSON body of a request, and stops reading after `sizeBytesMax`.
+ * @throws AppError UnsupportedMediaType for another content type or an encoding, PayloadTooLarge for a body over
+ * `sizeBytesMax`, InvalidRequest for a body that is not JSON, is too deep or ends early.
  */
 export async function readJsonBody(request: IncomingMessage, sizeBytesMax: number): Promise<unknown> {
   const encoding = request.headers['content-encoding'];
@@ -28,12 +28,15 @@ export async function readJsonBody(request: IncomingMessage, sizeBytesMax: numbe
   return parsed.value;
 }
 
-/** @throws AppError PayloadTooLarge when Content-Length is larger than `sizeBytesMax`. */
+/**
+ * Checks the size in the request headers before the body is read.
+ * @throws AppError PayloadTooLarge when Content-Length is larger than `sizeBytesMax`.
+ */
 export function refuseLargeBody(request: IncomingMessage, sizeBytesMax: number): void {
   if (Number(request.headers['content-length'] ?? 0) > sizeBytesMax) throw generalError('PayloadTooLarge');
 }
 
-/** Uses events, because iterating over a request costs more than all other work on a small body. */
+/** Reads the body by events, because iterating over a request costs more than all other work on a small body. */
 async function readAll(request: IncomingMessage, sizeBytesMax: number): Promise<Buffer> {
   refuseLargeBody(request, sizeBytesMax);
   if (request.destroyed) throw requestError('bodyEndsEarly');

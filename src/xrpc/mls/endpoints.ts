@@ -69,7 +69,7 @@ import { validateDeviceState } from './validateDeviceState.ts';
 import { validateWelcome } from './validateWelcome.ts';
 import { warnMember } from './warnMember.ts';
 
-/** Every method of the service; `test/conventions` checks that the list is complete. */
+/** The factories of all methods of the service. `test/conventions` checks that the list is complete. */
 const factories = {
   acceptChatRequest,
   addMembers,

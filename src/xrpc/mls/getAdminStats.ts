@@ -15,7 +15,7 @@ export const getAdminStats = (deps: Deps): MethodEndpoint =>
     auth: 'service-token',
     quota: 'callerDefault',
     handler: async ({ caller, params }) => {
-      // There is no admin of the whole service.
+      // Statistics of the whole service are refused to everyone, because the service has no admin.
       if (params.convoId === undefined) throw domainError('NotAuthorized');
       const since = params.since === undefined ? undefined : new Date(inputTimeMs(params.since));
       const counts = await countModeration(deps, caller, { conversationId: params.convoId, since });
@@ -26,7 +26,7 @@ export const getAdminStats = (deps: Deps): MethodEndpoint =>
           pendingReports: counts.pending,
           resolvedReports: counts.reports - counts.pending,
           totalRemovals: counts.removals,
-          // Members resolve block conflicts themselves; the service resolves none.
+          // Always 0, because members resolve block conflicts without the service.
           blockConflictsResolved: 0,
           reportsByCategory: {
             harassment: byCategory.harassment,

@@ -11,7 +11,8 @@ export const getKeyPackageStats = (deps: Parameters<typeof reportAvailableKeyPac
     auth: 'service-token',
     quota: 'callerDefault',
     handler: async ({ caller, params }) => {
-      // The number of another person's available key packages would show when they are active.
+      // Other DIDs are refused, because the number of a person's available key packages would show when the person is
+      // active.
       if (params.did !== undefined && params.did !== caller.did) throw domainError('InvalidDid');
       const { cipherSuite, deviceId } = params;
       const deviceTag = deviceId === undefined ? undefined : await recordDeviceSeen(deps, caller, deviceId);

@@ -37,7 +37,7 @@ export const publishKeyPackages = (deps: PublishDeps): MethodEndpoint =>
     },
   });
 
-/** The tags of the devices that the items name, each read once. */
+/** Returns the tags of the devices that the items name, by device id. */
 async function tagsOf(
   deps: PublishDeps,
   caller: Caller,

@@ -6,7 +6,7 @@ import { commitDigest } from '#domain/messages/commit-digest.ts';
 import type { Message } from '#domain/messages/message.ts';
 import type { Policy, PolicyInForce } from '#domain/policies/policy.ts';
 
-/** The lexicon's `checkBlocks#blockRelationship`. */
+/** A block in the form of `checkBlocks#blockRelationship` in the lexicon. */
 export interface BlockView {
   readonly blockerDid: string;
   readonly blockedDid: string;
@@ -18,7 +18,7 @@ export function blockView({ createdAt, ...block }: BlockRelationship): BlockView
   return { ...block, createdAt: createdAt.toISOString() };
 }
 
-/** The lexicon's `defs#messageView`. */
+/** A message in the form of `defs#messageView` in the lexicon. */
 export interface MessageView {
   readonly id: string;
   readonly convoId: string;
@@ -43,7 +43,7 @@ export function messageView(message: Message): MessageView {
   };
 }
 
-/** The lexicon's `defs#convoView`. */
+/** A conversation in the form of `defs#convoView` in the lexicon. */
 export interface ConversationView {
   readonly groupId: string;
   readonly creator: string;
@@ -84,7 +84,7 @@ export function conversationView(conversation: Conversation): ConversationView {
   };
 }
 
-/** The lexicon's `updatePolicy#policyView`. */
+/** A policy in the form of `updatePolicy#policyView` in the lexicon. */
 export interface PolicyView extends Policy {
   readonly convoId: string;
   readonly updatedAt: string;
@@ -95,7 +95,7 @@ export function policyView(convoId: string, policy: PolicyInForce): PolicyView {
   return { ...policy, convoId: convoId.toLowerCase(), updatedAt: policy.updatedAt.toISOString() };
 }
 
-/** The lexicon's `createInvite#inviteView`. */
+/** An invite in the form of `createInvite#inviteView` in the lexicon. */
 export interface InviteView {
   readonly inviteId: string;
   readonly convoId: string;

@@ -12,7 +12,7 @@ export const warnMember = (deps: Parameters<typeof warnInConversation>[0]): Meth
     quota: 'callerDefault',
     handler: async ({ caller, input }) => {
       const expiresAtMs = inputTimeMs(input.expiresAt);
-      // An expired warning could not be delivered.
+      // An expiry in the past is refused, because the warning could not be delivered.
       if (expiresAtMs !== undefined && expiresAtMs <= deps.clock.nowMs()) throw requestError('warningEnded');
       const { id, deliveredAt } = await warnInConversation(deps, caller, {
         conversationId: input.convoId,

@@ -1,24 +1,33 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 /**
- * Limits the requests in progress. A request over the limit is refused at once and does not wait: a queue would make all requests late,
- * and the clients at its end would have given up before their turn.
+ * Limits the requests in progress. A request over the limit is refused at once, because a queue would delay all
+ * requests, and the clients at its end would give up before they are served.
  */
 export interface Admission {
-  /** Runs a request in a slot of its own; runs nothing and returns undefined when no slot is free. */
+  /** Runs a request in a free slot. Returns undefined without running it when no slot is free. */
   admit<T>(request: () => Promise<T>): Promise<T> | undefined;
   /**
-   * Runs a task that waits for another machine: for the body of the request, or for a DID document. The request has no slot meanwhile,
-   * because a few slow clients could take all slots; limits on connections and on outbound fetches bound the number of such tasks.
+   * Runs a task that waits for another machine, which sends the request body or a DID document. The request has no slot
+   * during the task, because a few slow clients could otherwise take all slots. Limits on connections and on outbound
+   * fetches bound the number of these tasks.
    */
   withoutSlot<T>(task: () => Promise<T>): Promise<T>;
-  /** Reports how late the event loop was. While it stays late there are fewer slots: an eighth at least, and not below 16. */
+  /**
+   * Reports how late the event loop was. Repeated delays reduce the slots, but not below an eighth of them and not
+   * below 16.
+   */
   noteLoopDelay(delayMs: number): void;
-  /** Differs between refused requests, so that their clients do not all repeat them in the same second. */
+  /**
+   * Returns a value that differs between refused requests, so that their clients do not all retry in the same second.
+   */
   nextRetryAfterSeconds(): number;
 }
 
-/** Why a request was refused: all slots are taken, or all that are left while the event loop is late. */
+/**
+ * The reason why a request was refused. `full` means that all slots are taken. `late` means that the slots were reduced
+ * because the event loop is late, and that all remaining slots are taken.
+ */
 export type ShedReason = 'full' | 'late';
 
 export interface AdmissionDeps {
@@ -28,7 +37,7 @@ export interface AdmissionDeps {
   readonly onShed?: (reason: ShedReason) => void;
 }
 
-/** The slot of one request. Its tasks without a slot may run in parallel, and longer than the request. */
+/** The slot of one request. Tasks of the request that have no slot may run in parallel, and longer than the request. */
 interface Slot {
   tasksWithoutSlot: number;
   isReleased: boolean;
@@ -36,15 +45,17 @@ interface Slot {
 
 /** Half of the 100 ms within which a refusal should be sent. */
 const loopDelayMsMax = 50;
-/** One long garbage collection is no overload. */
+/** Late samples in a row that count as overload. A single late sample may be one long garbage collection. */
 const lateSamplesMin = 3;
 const decreaseFactor = 0.75;
 const slotsMinShare = 1 / 8;
-/** Fewer requests than this do not make an event loop late. */
+/** The slots are not reduced below this number, because fewer requests do not delay the event loop. */
 const slotsMin = 16;
 const retryAfterSecondsMax = 5;
 
-/** Counts slots, and has fewer of them while the event loop is late (additive increase, multiplicative decrease). */
+/**
+ * Creates an admission limit that is reduced while the event loop is late (additive increase, multiplicative decrease).
+ */
 export function createAdmission({ inProgressMax, onChange, onShed }: AdmissionDeps): Admission {
   const limitMin = Math.min(inProgressMax, Math.max(slotsMin, Math.ceil(inProgressMax * slotsMinShare)));
   const increase = Math.max(1, Math.ceil(inProgressMax / 16));

@@ -8,10 +8,13 @@ import type { Admission } from './admission.ts';
 
 const body = JSON.stringify({ error: 'ServiceUnavailable', message: generalErrors.ServiceUnavailable });
 
-/** A body of this size costs less to read than a new connection costs to open. */
+/** Up to this size, reading a body costs less than opening a new connection. */
 const discardedSizeBytesMax = 65_536;
 
-/** The response to a request without a free slot. Closes the connection of a long body or one of unknown length. */
+/**
+ * Returns the response to a request for which no slot is free. The response closes the connection if the body is long
+ * or of unknown length.
+ */
 export function overloadResponse(admission: Admission, { headers: sent }: IncomingMessage): HttpResponse {
   const isLong = sent['transfer-encoding'] !== undefined || Number(sent['content-length'] ?? 0) > discardedSizeBytesMax;
   const headers = {

@@ -9,7 +9,7 @@ import { responseHeaders, verbOf } from './response-headers.ts';
 import { statuses } from './statuses.ts';
 import { wwwAuthenticate } from './www-authenticate.ts';
 
-/** Errors that a lexicon need not declare: those of the steps before the handler. */
+/** Errors of the steps before the handler, which a lexicon need not declare. */
 const undeclared: ReadonlySet<string> = new Set([
   ...Object.keys(generalErrors),
   ...Object.keys(authErrors),
@@ -18,24 +18,25 @@ const undeclared: ReadonlySet<string> = new Set([
 
 const statusByName: ReadonlyMap<string, number> = new Map(Object.entries(statuses));
 
-/** An error for the caller: a fixed text, and no data except facts about the caller's own request. */
+/** An error as the caller gets it. The text is fixed, and the only data are facts about the caller's request. */
 export interface XrpcError {
   readonly status: number;
   readonly name: string;
   readonly body: string;
   readonly retryAfterSeconds?: number;
-  /** For the log: the error behind InternalServerError or behind an unavailable database. */
+  /** The error to log when a defect or an unavailable database caused the response. */
   readonly unexpected?: unknown;
 }
 
 const noErrors: ReadonlySet<string> = new Set();
 
-/** `Retry-After` of an error without a time of its own. */
+/** Seconds in `Retry-After` for an error that does not set them. */
 const defaultRetryAfterSeconds = 5;
 
 /**
- * Turns a thrown value into an error for the caller. `declared` are the error names in the lexicon of the method. A transient error
- * becomes ServiceUnavailable; any other value that is no AppError, and an AppError that is not declared, becomes InternalServerError.
+ * Turns a thrown value into an error for the caller. `declared` are the error names in the lexicon of the method. A
+ * transient error becomes ServiceUnavailable. Any other value that is not an AppError, and an AppError that is not
+ * declared, becomes InternalServerError.
  */
 export function toXrpcError(thrown: unknown, declared: ReadonlySet<string> = noErrors): XrpcError {
   if (!isAppError(thrown)) return isTransientError(thrown) ? unavailable(thrown) : internalError(thrown);
@@ -61,7 +62,7 @@ function internalError(unexpected: unknown): XrpcError {
   return { status: statuses[code], name: code, body: JSON.stringify({ error: code, message }), unexpected };
 }
 
-/** The response to `request` that carries `error`. */
+/** Returns the response to `request` that contains `error`. */
 export function errorResponse(request: XrpcRequest, error: XrpcError): HttpResponse {
   const { status, name, body, retryAfterSeconds } = error;
   const { endpoint } = request;

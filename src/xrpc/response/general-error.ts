@@ -19,7 +19,7 @@ export const generalErrors = {
 
 export type GeneralErrorCode = keyof typeof generalErrors;
 
-/** The error `code` with its fixed text. */
+/** Creates the error `code` with its fixed text. */
 export function generalError(code: GeneralErrorCode, detail?: ErrorDetail): AppError<GeneralErrorCode> {
   return new AppError(code, generalErrors[code], detail);
 }

@@ -1,7 +1,7 @@
 import { AppError } from '#platform/errors.ts';
 import type { Decision } from '#quota/table/decision.ts';
 
-/** The rate limit headers of atproto services. */
+/** Returns the rate limit headers of atproto services. */
 export function rateLimitHeaders(decision: Decision | undefined): Record<string, string> {
   if (decision === undefined) return {};
   return {
@@ -12,7 +12,7 @@ export function rateLimitHeaders(decision: Decision | undefined): Record<string,
   };
 }
 
-/** RateLimitExceeded; the response has the rate limit headers of `decision`. */
+/** The error RateLimitExceeded with the decision from which the rate limit headers of the response are made. */
 export class LimitReached extends AppError<'RateLimitExceeded'> {
   readonly decision: Decision;
 
@@ -22,7 +22,7 @@ export class LimitReached extends AppError<'RateLimitExceeded'> {
   }
 }
 
-/** The error of a request that `decision` refuses. */
+/** Creates the error of a request that `decision` refuses. */
 export function rateLimitExceeded(decision: Decision): LimitReached {
   const { name, limit, unit, windowSeconds } = decision;
   const message = `The limit ${name} allows ${limit} ${unit} in ${windowSeconds} seconds. Wait as long as Retry-After says.`;

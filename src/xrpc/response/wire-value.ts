@@ -1,6 +1,6 @@
 /**
- * The type that a handler may return where the lexicon has `T`: formats such as DIDs and datetimes are plain strings, and optional
- * fields may be `undefined`. Every output is checked against its lexicon before it is sent.
+ * The type that a handler may return where the lexicon has `T`. Formats, for example DIDs and datetimes, are plain
+ * strings, and optional fields may be `undefined`. Every output is checked against its lexicon before it is sent.
  */
 export type WireValue<T> = T extends string
   ? LooseString<T>
@@ -14,5 +14,7 @@ export type WireValue<T> = T extends string
           ? { readonly [Field in keyof T]: WireValue<T[Field]> }
           : T;
 
-/** Closed lists of strings stay as they are; patterns such as `did:${string}:${string}` become `string`. */
+/**
+ * Turns patterns, for example `did:${string}:${string}`, into `string`, and leaves closed lists of strings unchanged.
+ */
 type LooseString<T extends string> = Record<never, never> extends Record<T, true> ? string : T;

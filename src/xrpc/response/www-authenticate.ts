@@ -5,9 +5,9 @@ const realm = 'Bearer realm="nightjar"';
 const descriptions: ReadonlyMap<string, string> = new Map(Object.entries(authErrors));
 
 /**
- * `WWW-Authenticate` of an error (RFC 6750 section 3), which status 401 requires; undefined for other statuses. Every text is fixed.
- * A request without a token gets no error code (RFC 6750 section 3.1); `name` is the atproto error, because the RFC has one code for
- * all of them.
+ * Returns the `WWW-Authenticate` header of an error, which status 401 requires (RFC 6750 section 3), or undefined for
+ * other statuses. A request without a token gets no error code (RFC 6750 section 3.1). `name` is the atproto error,
+ * because the RFC has one code for all of them. Every text is fixed.
  */
 export function wwwAuthenticate(status: number, name: string): string | undefined {
   if (status !== statuses.AuthMissing) return undefined;

@@ -7,8 +7,8 @@ import { claimOfDevice, selectHandedOut } from '../store.ts';
 import { readDeferredUses } from '../single-use/used-key-packages-store.ts';
 
 /**
- * Hands out one package of one device, by the rules of `claimKeyPackages`: to this caller only, and the same one again
- * within ten minutes.
+ * Hands out one package of one device to the caller. A repeated call within ten minutes returns the same package, as in
+ * `claimKeyPackages`.
  * @returns undefined when the device has no available package.
  */
 export async function claimDeviceKeyPackage(

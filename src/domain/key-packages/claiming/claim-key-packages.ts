@@ -19,15 +19,15 @@ type ClaimDeps = VisibilityDeps & {
   readonly sql: Sql;
   readonly timeBucketSeconds: number;
   readonly claimLimit: ClaimLimit;
-  /** Called with the people who have fewer available one-time packages after the call. */
+  /** Called with the people who have fewer available one-time packages because of the claim. */
   readonly onClaims: (ownerDids: ReadonlySet<string>) => void;
 };
 
 /**
- * Hands out one package per device of each person, each to this caller only. A repeated call within ten minutes gets
- * the same packages. When a person's claim limit is exhausted, their last-resort packages are handed out. `missing`
- * lists people without an available package; people who have opted out or block the caller are in it too, so that the
- * caller cannot distinguish them.
+ * Hands out one package for each device of each person. A one-time package goes to one caller only, who gets the same
+ * package again from a repeated call within ten minutes.
+ * @returns the packages, and in `missing` the people without an available package. People who have opted out or block
+ *   the caller are also in `missing`, so that the caller cannot distinguish them.
  * @throws AppError InvalidCipherSuite.
  */
 export async function claimKeyPackages(
@@ -42,6 +42,7 @@ export async function claimKeyPackages(
   const visible = dids.filter((did) => !hidden.has(did));
   // Only DIDs with an account are charged, so that invented DIDs cannot fill the table of claim limits.
   const accounts = visible.filter((did) => settings.has(did));
+  // For a person whose claim limit is exhausted, only last-resort packages are handed out.
   const { packages, charged } = await claimWithinLimit(deps.claimLimit, caller, accounts, (exhausted) =>
     claimForPeople(deps, caller, { dids: visible, exhausted, cipherSuite }),
   );
@@ -78,9 +79,9 @@ async function claimForPeople(
 }
 
 /**
- * Claims packages. A package that the caller got within the last ten minutes is returned again, unless it has been
- * used. The row of a package does not show a deferred use, so if there is one, the claim is repeated without used
- * packages.
+ * Claims packages, and returns a package again if the caller got it within the last ten minutes and it is still unused.
+ * If a returned package has a deferred use, the claim is repeated without the used packages, because package rows do
+ * not show deferred uses.
  */
 async function claimUnused(deps: ClaimDeps, request: Omit<ClaimRequest, 'used'>): Promise<ClaimedRow[]> {
   const rows = await claim(deps.sql, { ...request, used: [] });

@@ -1,17 +1,16 @@
 import type { Caller } from '#domain/caller.ts';
 
-/** Limits how fast one person's one-time key packages are handed out, to each caller and to all callers together. */
+/** Limits how fast a person's one-time key packages are handed out, both to each caller and to all callers together. */
 export interface ClaimLimit {
-  /** Charges one claim. @returns false, and charges nothing, when the limit is exhausted. */
+  /** Charges one claim, unless the limit is exhausted. @returns false when the limit is exhausted. */
   take(caller: Caller, ownerDid: string): Promise<boolean> | boolean;
   /** Refunds the charge of a claim that handed out no one-time package. */
   refund(caller: Caller, ownerDid: string): Promise<void> | void;
 }
 
 /**
- * Charges one claim for each of `ownerDids` and runs `claim` with the owners whose limit is exhausted. Charges are
- * refunded for owners who are not in `charged` of the result, which lists the owners of newly handed out one-time
- * packages. Packages of the caller's own devices are not charged.
+ * Charges one claim for each owner except the caller, and passes the owners whose limit is exhausted to `claim`. Owners
+ * who are not in `charged` of the result get a refund, because none of their one-time packages was handed out.
  */
 export async function claimWithinLimit<Claimed extends { readonly charged: ReadonlySet<string> }>(
   limit: ClaimLimit,

@@ -23,18 +23,21 @@ export interface PackagePage {
   readonly deviceTag: Buffer | undefined;
 }
 
-/** One of the caller's packages; the conversation that used it is not stored. */
+/**
+ * A package in the caller's history. It names no conversation, because the server does not store which conversation
+ * used a package.
+ */
 export interface PackageHistoryEntry {
-  /** KeyPackageRef. */
+  /** The KeyPackageRef (RFC 9420 section 5.2). */
   readonly ref: Buffer;
   readonly deviceTag: Buffer;
   readonly cipherSuite: string;
   readonly publishedAt: Date;
-  /** The day (UTC) on which a Welcome used it. */
+  /** The day (UTC) on which a Welcome used the package. */
   readonly consumedAt: Date | undefined;
 }
 
-/** Counts of the caller's stored packages by state. */
+/** Numbers of the caller's stored packages by state. A package with a deferred use counts as consumed. */
 export interface PackageCounts {
   readonly total: number;
   readonly available: number;
@@ -42,7 +45,7 @@ export interface PackageCounts {
   readonly consumed: number;
 }
 
-/** Counts the caller's stored packages, of one device (by its tag) or all; deferred uses count as consumed. */
+/** Counts the caller's stored packages by state, for all devices or for the device with `deviceTag`. */
 export async function countPackages(
   deps: UsesDeps,
   caller: Caller,
@@ -51,12 +54,12 @@ export async function countPackages(
   const owner = keyPackageOwner(deps.privacy, caller.did);
   const uses = await readOwnDeferredUses(deps, owner, deviceTag);
   const counts = await countByState(deps.db, owner, deviceTag);
-  // Some deferred uses may have been written into package rows between the two reads.
+  // Limited to `handedOut`, because some deferred uses may have been written into package rows between the two reads.
   const moved = Math.min(uses.length, counts.handedOut);
   return { ...counts, handedOut: counts.handedOut - moved, consumed: counts.consumed + moved };
 }
 
-/** Lists the caller's consumed packages, the latest day first. @throws AppError InvalidCursor. */
+/** Lists the caller's consumed packages, the latest day of use first. @throws AppError InvalidCursor. */
 export async function listConsumedPackages(
   deps: UsesDeps,
   caller: Caller,
@@ -65,7 +68,7 @@ export async function listConsumedPackages(
   return listPage(deps, caller, page, 'consumed');
 }
 
-/** Lists all stored packages of the caller, the latest first. @throws AppError InvalidCursor. */
+/** Lists all stored packages of the caller, the latest published first. @throws AppError InvalidCursor. */
 export async function listPackageHistory(
   deps: UsesDeps,
   caller: Caller,
@@ -88,7 +91,7 @@ async function listPage(
     order,
     uses: await readOwnDeferredUses(deps, owner, page.deviceTag),
     after: page.cursor === undefined ? undefined : openPackageCursor(privacy, caller, order, page.cursor),
-    // One more row than the page shows whether there is another page.
+    // Reads one extra row to find out whether there is another page.
     limit: page.limit + 1,
   });
   const shown = rows.slice(0, page.limit);

@@ -3,7 +3,10 @@ import { byteaArray } from '#storage/sql/bytea-array.ts';
 import type { Db } from '#storage/connection/database.ts';
 import type { DeferredUse } from '../single-use/used-key-packages-store.ts';
 
-/** Counts one owner's packages by the state in their rows; a package with a deferred use is counted as handed out. */
+/**
+ * Counts an owner's packages by state. A package with a deferred use is counted as handed out, because its row does not
+ * show the use yet.
+ */
 export async function countByState(
   db: Db,
   owner: Buffer,
@@ -22,15 +25,16 @@ export interface PackagePageRow {
   readonly cipherSuite: number;
   readonly sealedPackage: Buffer;
   readonly publishedAt: Date;
-  /** The day (UTC) on which a Welcome used it, else null. */
+  /** The day (UTC) on which a Welcome used the package; null if no Welcome used it. */
   readonly usedOn: Date | null;
   /** The time by which the list is ordered. */
   readonly at: Date;
 }
 
 /**
- * Selects a page after `after`, the latest first. Packages with the same time are ordered by ref, so that none is left
- * out between pages. `uses` are the owner's deferred uses.
+ * Selects the page that follows `after`, latest packages first. Packages with the same time are ordered by ref, so that
+ * no package is left out between two pages.
+ * @param page.uses the deferred uses of the owner's packages.
  */
 export async function selectPackagePage(
   db: Db,

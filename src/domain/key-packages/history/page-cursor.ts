@@ -3,13 +3,16 @@ import { domainError } from '#domain/domain-error.ts';
 import { SealError } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 
-/** The last package of a page: its time, which other packages may share, and its unique stored ref. */
+/** Identifies the last package of a page. The ref is part of it because several packages can have the same time. */
 export interface PackagePagePosition {
   readonly at: Date;
   readonly ref: Buffer;
 }
 
-/** Seals a cursor to the caller and the list, because its time shows when a package was used. */
+/**
+ * Seals the position of a page, because its time shows when a package was used. Only the same caller can open the
+ * cursor, and only for the same list.
+ */
 export function sealPackageCursor(
   privacy: Privacy,
   caller: Caller,
@@ -20,7 +23,7 @@ export function sealPackageCursor(
   return privacy.sealText('page-cursor', [list, caller.did], text).toString('base64url');
 }
 
-/** Opens a cursor of `sealPackageCursor`. @throws AppError InvalidCursor. */
+/** Opens a cursor that `sealPackageCursor` made. @throws AppError InvalidCursor. */
 export function openPackageCursor(privacy: Privacy, caller: Caller, list: string, cursor: string): PackagePagePosition {
   try {
     const text = privacy.unsealText('page-cursor', [list, caller.did], Buffer.from(cursor, 'base64url'));

@@ -7,15 +7,12 @@ import { deleteUses, selectUses } from './used-key-packages-store.ts';
 import type { DeferredUse } from './used-key-packages-store.ts';
 
 const usesPerBatchMax = 512;
-/** A batch rewrites at least this many rows, if the table has enough rows that were used on the same days. */
+/** Minimum number of rows that a batch rewrites, if the table has enough rows that were used on the same days. */
 const rowsPerBatchMin = 512;
 
 /**
- * Writes deferred uses into the rows of their packages. Rows that were used on the same days are rewritten unchanged in
- * the same transaction, so that transaction ids in the data folder show no more than the day. Only the day of a use is
- * stored: `consumed_at` is its end, so that the row stays for at least the hours of CONSUMED_KEY_PACKAGE_TTL_HOURS. The
- * rows of `used_key_packages` are deleted in a later transaction; after a crash between the two, the next batch repeats
- * the writes, which changes nothing.
+ * Writes deferred uses into the rows of their packages. Other rows that were used on the same days are rewritten
+ * unchanged in the same transaction, so that the transaction ids on disk show only the day of a use.
  * @returns how many uses were written.
  */
 export async function applyKeyPackageUses(deps: { readonly db: Db; readonly privacy: Privacy }): Promise<number> {
@@ -27,6 +24,8 @@ export async function applyKeyPackageUses(deps: { readonly db: Db; readonly priv
     await beginShuffle(tx);
     await rewriteUsed(tx, uses, others);
   });
+  // A separate transaction deletes the uses, because one transaction would link the rows of both tables. After a crash
+  // in between, the next batch repeats the writes, which changes nothing.
   await deleteUses(
     db,
     uses.map(({ use }) => use),
@@ -34,10 +33,7 @@ export async function applyKeyPackageUses(deps: { readonly db: Db; readonly priv
   return uses.length;
 }
 
-/**
- * Selects random packages whose use on one of the same days is written already, `max` at most. A full batch of uses
- * needs none of them.
- */
+/** Selects at most `max` random packages whose use on one of the same days is already written into their rows. */
 async function selectAppliedOnDaysOf(tx: Tx, uses: readonly DeferredUse[], max: number): Promise<Buffer[]> {
   const days = [...new Set(uses.map(({ usedOn }) => usedOn.toISOString()))];
   const { rows } = await sql<{ ref: Buffer }>`
@@ -48,8 +44,8 @@ async function selectAppliedOnDaysOf(tx: Tx, uses: readonly DeferredUse[], max: 
 }
 
 /**
- * Writes both groups of rows in one statement, which locks them in the order of refs, so that it cannot deadlock with
- * others.
+ * Writes both groups of rows in one statement, which locks them in the order of refs to prevent deadlocks.
+ * `consumed_at` is the end of the day of use, so that the row stays for at least CONSUMED_KEY_PACKAGE_TTL_HOURS.
  */
 async function rewriteUsed(tx: Tx, uses: readonly DeferredUse[], others: readonly Buffer[]): Promise<void> {
   const refs = [...uses.map(({ ref }) => ref), ...others];
@@ -67,8 +63,8 @@ async function rewriteUsed(tx: Tx, uses: readonly DeferredUse[], others: readonl
 }
 
 /**
- * Rounds the claim time of unused packages down to the day (UTC), once a repeated claim cannot return them any more.
- * The exact minute would link the package to a conversation that was created in it.
+ * Rounds the claim time of handed-out packages down to the day (UTC), once a repeated claim can no longer return them.
+ * An exact time would link a package to a conversation that was created in the same minute.
  * @returns how many rows were rewritten, `max` at most.
  */
 export async function coarsenClaimTimes(db: Db, max: number): Promise<number> {
@@ -78,11 +74,11 @@ export async function coarsenClaimTimes(db: Db, max: number): Promise<number> {
   return Number(numAffectedRows ?? 0);
 }
 
-/** The condition of the partial index in migrations/0018. */
+/** Contains the condition of the partial index in migrations/0018, so that the query can use the index. */
 const isExactClaimTime = sql<boolean>`state = 2 AND (claimed_at AT TIME ZONE 'UTC')::time <> '00:00'
   AND claimed_at < now() - interval '20 minutes'`;
 
-/** Whether `coarsenClaimTimes` has rows to rewrite. */
+/** Returns whether `coarsenClaimTimes` has rows to rewrite. */
 export async function hasExactClaimTimes(db: Db): Promise<boolean> {
   const { rows } = await sql<{ found: boolean }>`
     SELECT EXISTS (SELECT 1 FROM key_packages WHERE ${isExactClaimTime}) AS found`.execute(db);

@@ -7,19 +7,19 @@ import type { Db, Tx } from '#storage/connection/database.ts';
 const secondsPerDay = 86_400;
 
 /*
- * The use of a package is written twice: by the Welcome's transaction into `used_key_packages`, under a pseudonym that
- * no other table has, and later by `applyKeyPackageUses` into the package's own row, together with many others. One
- * transaction that writes or locks both rows would link them for a reader of the data folder.
+ * A Welcome must not write or lock the row of a package, because the transaction ids on disk would then link the
+ * package to the conversation. It inserts the use into `used_key_packages` under a pseudonym that no other table has,
+ * and `applyKeyPackageUses` later writes many uses together into package rows.
  */
 
-/** The primary key of a package's row in `used_key_packages`. */
+/** Computes the primary key of a package's row in `used_key_packages`. */
 function usePseudonym(privacy: Privacy, ref: Buffer): Buffer {
   return privacy.pseudonym('key-package-use', [], ref);
 }
 
 /**
- * Marks packages as used. The primary key makes a package single-use: a second transaction waits for the first and then
- * inserts nothing. Rows are inserted in key order, so that two transactions cannot deadlock.
+ * Marks packages as used. The primary key makes each package single-use, because a second transaction waits for the
+ * first one and then inserts nothing.
  * @param refs stored refs, each once.
  * @returns how many packages were not marked before.
  */
@@ -27,6 +27,7 @@ export async function insertUses(tx: Tx, privacy: Privacy, refs: readonly Buffer
   if (refs.length === 0) return 0;
   const uses = refs.map((ref) => usePseudonym(privacy, ref));
   const sealedRefs = refs.map((ref, index) => privacy.seal('used-key-package', [uses[index] ?? ''], ref));
+  // Rows are inserted in key order, so that two transactions cannot deadlock.
   const { numAffectedRows } = await sql`
     INSERT INTO used_key_packages (use, sealed_ref, used_on)
     SELECT i.use, i.sealed_ref, ${bucketedNow(secondsPerDay)}
@@ -35,15 +36,15 @@ export async function insertUses(tx: Tx, privacy: Privacy, refs: readonly Buffer
   return Number(numAffectedRows ?? 0);
 }
 
-/** A use that is not written into the package's row yet. */
+/** The use of a package by a Welcome, which is not written into the package's row yet. */
 export interface DeferredUse {
-  /** Stored ref. */
+  /** The primary key of the package's row (`storedRef`). */
   readonly ref: Buffer;
-  /** The start of the day (UTC). */
+  /** The start of the day of use (UTC). */
   readonly usedOn: Date;
 }
 
-/** Reads the deferred uses of `refs` (stored refs). */
+/** Reads the deferred uses of the packages whose stored refs are in `refs`. */
 export async function readDeferredUses(
   deps: { readonly db: Db; readonly privacy: Privacy },
   refs: readonly Buffer[],
@@ -59,7 +60,7 @@ export async function readDeferredUses(
   });
 }
 
-/** Selects deferred uses, `max` at most. */
+/** Selects at most `max` deferred uses. */
 export async function selectUses(db: Db, privacy: Privacy, max: number): Promise<(DeferredUse & { use: Buffer })[]> {
   const { rows } = await sql<{ use: Buffer; sealedRef: Buffer; usedOn: Date }>`
     SELECT use, sealed_ref AS "sealedRef", used_on AS "usedOn" FROM used_key_packages LIMIT ${max}`.execute(db);
