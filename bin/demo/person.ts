@@ -109,7 +109,7 @@ export class Person {
     for (;;) {
       const { message } = await this.stream.next('messageEvent');
       if (this.#sent.has(message.id)) continue;
-      // A commit of an earlier epoch is skipped, because the client has already applied it or joined after it.
+      // A commit up to the current epoch is skipped, because the client has applied it or joined with its Welcome.
       if (message.messageType === 'commit' && message.epoch <= this.mls.epoch) continue;
       const received = await this.mls.receive(message.ciphertext);
       if (received.kind === 'application') return received.text;
