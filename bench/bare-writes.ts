@@ -14,9 +14,9 @@ export interface BareWrites {
 }
 
 /**
- * Measures the same write without the service: one message row, one event row and the counter in one transaction, with
- * 16 clients. Uses pgbench if it is installed (Debian's postgresql-contrib), and otherwise this process, which lowers
- * the rate.
+ * Measures how many sends per second Postgres can store without the service for 16 clients, with a message, an event
+ * and a counter in one transaction. Uses pgbench if it is installed (Debian's postgresql-contrib), and otherwise this
+ * process, which lowers the rate.
  */
 export async function measureBareWrites(server: BenchServer, seed: Seed, seconds: number): Promise<BareWrites> {
   const groups = seed.conversations.map(({ groupId }) => groupId);
@@ -27,7 +27,7 @@ export async function measureBareWrites(server: BenchServer, seed: Seed, seconds
     : { perSecond: await runHere(server.databaseUrl, groups.length, seconds), tool: 'postgres.js' };
 }
 
-/** Numbers the groups, because pgbench can generate only integers. */
+/** Creates a table that numbers the groups, because pgbench can generate only integers. */
 async function prepare(server: BenchServer, groups: readonly Buffer[]): Promise<void> {
   const { sql } = server.database;
   await sql`CREATE TABLE bench_groups (number integer PRIMARY KEY, group_id bytea NOT NULL)`;

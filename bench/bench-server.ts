@@ -16,7 +16,7 @@ import { freePort } from '#storage/embedded-postgres/postgres-process.ts';
 import { startLoopbackPlc } from '../test/support/network/loopback-plc.ts';
 import type { LoopbackPlc } from '../test/support/network/loopback-plc.ts';
 
-/** A server in a separate process on a durable Postgres, and what a measurement needs to use both. */
+/** A server in a separate process on a durable Postgres, with the connections and keys that a measurement needs. */
 export interface BenchServer {
   readonly serverPort: number;
   readonly serviceDid: string;
@@ -29,7 +29,7 @@ export interface BenchServer {
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const startTimeoutMs = 30_000;
-/** High enough that no quota limits a measurement. */
+/** A rate limit so high that no quota limits a measurement. */
 const noLimit = '1000000';
 
 export async function startBenchServer(): Promise<BenchServer> {

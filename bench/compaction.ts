@@ -10,7 +10,7 @@ import type { BenchServer } from './bench-server.ts';
 export interface CompactionPlan {
   readonly expiredRows: number;
   readonly unexpiredRows: number;
-  /** How many rows to delete by DELETE as a comparison; absent: no comparison. */
+  /** The number of rows to delete by DELETE for comparison; undefined for no comparison. */
   readonly deletedRows?: number;
 }
 
@@ -34,7 +34,10 @@ const sendsPerSecond = 500;
 const windowMs = 1_000;
 const baselineWindows = 8;
 
-/** Drops `expiredRows` expired messages of 1 KiB next to unexpired ones while other clients send. */
+/**
+ * Measures the removal of `expiredRows` expired messages of 1 KiB from a table with unexpired messages, while clients
+ * send.
+ */
 export async function measureCompaction(
   server: BenchServer,
   seed: Seed,
@@ -95,7 +98,7 @@ async function measureRemoval(
   };
 }
 
-/** Sends at a constant rate until it is stopped. */
+/** Starts to send at a constant rate, until `stop` is called. */
 function startSends(server: BenchServer, seed: Seed): { stop(): Promise<{ sentMs: number; tookMs: number }[]> } {
   const responses: { sentMs: number; tookMs: number }[] = [];
   let isStopped = false;
@@ -121,12 +124,15 @@ function startSends(server: BenchServer, seed: Seed): { stop(): Promise<{ sentMs
   };
 }
 
-/** Inserts messages of today in separate conversations. */
+/** Inserts messages of today into conversations to which no client sends. */
 async function insertUnexpired(server: BenchServer, rows: number): Promise<void> {
   await insertRows(server, 'messages', { rows, at: new Date() });
 }
 
-/** Creates a partition as the service does, expired a day ago and filled with messages. @returns its name. */
+/**
+ * Creates a partition as the service does, whose retention ended a day ago, and fills it with messages.
+ * @returns the name of the partition.
+ */
 async function insertExpired(server: BenchServer, rows: number): Promise<string> {
   const todayMs = Math.floor(Date.now() / dayMs) * dayMs;
   const toMs = todayMs - (ttlDays + 1) * dayMs;
@@ -155,7 +161,7 @@ async function insertRows(server: BenchServer, table: string, inserted: { rows: 
   await server.database.sql`CHECKPOINT`;
 }
 
-/** Deletes the rows as the service would without partitions. */
+/** Deletes the rows of a partition with DELETE, as the service would if it had no partitions. */
 async function deleteAll(server: BenchServer, partition: string): Promise<void> {
   for (;;) {
     const { count } = await server.database.sql.unsafe(

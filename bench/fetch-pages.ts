@@ -9,7 +9,7 @@ const pageMessages = 50;
 const bodySizeBytes = 1_024;
 const filledConversations = 50;
 
-/** Measures pages of 50 messages of 1 KiB, with 16 concurrent requests. */
+/** Measures the time to fetch pages of 50 messages of 1 KiB, with 16 concurrent requests. */
 export async function measureFetches(server: BenchServer, seed: Seed, pages: number): Promise<LoadResult> {
   const conversations = seed.conversations.slice(0, filledConversations);
   for (const { groupId } of conversations) await fill(server, groupId);

@@ -1,9 +1,12 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 
-/** A keep-alive connection that sends one request after the other, with less CPU time than fetch. */
+/** A keep-alive connection that sends one request after the other, because fetch would need more CPU time. */
 export interface LoadConnection {
-  /** Sends the bytes of a whole request. @returns status and body of the response. */
+  /**
+   * Sends the bytes of a whole request.
+   * @returns the status and the body of the response.
+   */
   send(request: Buffer): Promise<LoadResponse>;
   close(): void;
 }
@@ -92,7 +95,10 @@ export async function runLoad(port: number, connections: number, requests: reado
   return { perSecond: requests.length / tookSeconds, ...percentiles(latenciesMs) };
 }
 
-/** @throws Error with the body when the status is not 200. */
+/**
+ * Checks that a request succeeded.
+ * @throws Error with the body when the status is not 200.
+ */
 export function expectOk(response: LoadResponse): void {
   if (response.status !== 200)
     throw new Error(`the server responded with ${response.status}: ${response.body.toString('utf8')}`);

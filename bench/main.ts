@@ -13,7 +13,7 @@ import { readySends } from './send-requests.ts';
 import { startBenchServer } from './bench-server.ts';
 import type { BenchServer } from './bench-server.ts';
 
-/** The size of each measurement; all figures of a run come from the same minutes on the same machine. */
+/** The size of each measurement in a quick and in a full run. */
 const plans = {
   quick: {
     people: 64,

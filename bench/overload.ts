@@ -5,7 +5,7 @@ import type { Seed } from './seed.ts';
 import { readySends } from './send-requests.ts';
 import type { BenchServer } from './bench-server.ts';
 
-/** The server's behaviour at three times its peak rate. */
+/** Describes how the server behaves at three times its peak rate. */
 export interface Overload {
   readonly peakPerSecond: number;
   /** The share of three times the peak that the load generator could send. */
@@ -15,7 +15,7 @@ export interface Overload {
   readonly refusedShare: number;
   readonly refusalP50Ms: number;
   readonly refusalP99Ms: number;
-  /** Until all responses of one slot are 200 within `recoveredMs`. */
+  /** Seconds after the overload until all responses of one slot of 500 ms are 200 and take at most 100 ms. */
   readonly recoverySeconds: number;
 }
 
@@ -25,7 +25,7 @@ export interface OverloadPlan {
 }
 
 const peakConnections = [64, 192] as const;
-/** More than the server's admission limit, so that refusals are the only limit. */
+/** More connections than the server's admission limit, so that only refusals limit the load. */
 const overloadConnections = 1_024;
 const factor = 3;
 const rampMs = 1_000;
@@ -43,7 +43,7 @@ interface ResponseTime {
 
 /**
  * Sends at the server's peak rate, then for some seconds at three times that rate regardless of responses, then at half
- * of it. Measures the peak again at the end, because other programs may have slowed the first measurement.
+ * of it. The peak is measured again at the end, because other programs may have slowed the first measurement.
  */
 export async function measureOverload(server: BenchServer, seed: Seed, plan: OverloadPlan): Promise<Overload> {
   const peakBefore = await measurePeak(server, seed, plan);
@@ -73,7 +73,10 @@ export async function measureOverload(server: BenchServer, seed: Seed, plan: Ove
   };
 }
 
-/** The better rate of the connection counts, because more concurrent requests fill a group commit better. */
+/**
+ * Returns the best rate of several connection counts, because Postgres commits more transactions at once when more
+ * requests are concurrent.
+ */
 async function measurePeak(server: BenchServer, seed: Seed, plan: OverloadPlan): Promise<number> {
   const rates: number[] = [];
   for (const count of peakConnections) rates.push(await successRate(server, count, requestsOf(seed, plan.peakSends)));
@@ -81,8 +84,8 @@ async function measurePeak(server: BenchServer, seed: Seed, plan: OverloadPlan):
 }
 
 /**
- * The rate of 200 responses on `connectionCount` connections; on a busy machine the server may refuse some of these
- * requests too.
+ * Returns the rate of 200 responses on `connectionCount` connections. Refusals are ignored, because a server on a busy
+ * machine may refuse some of these requests too.
  */
 async function successRate(server: BenchServer, connectionCount: number, requests: Buffer[]): Promise<number> {
   const connections = await openConnections(server, connectionCount);

@@ -13,7 +13,7 @@ interface Secp256k1 {
 /** An account whose tokens are signed by native code, because the load generator needs its CPU time for requests. */
 export interface Person {
   readonly did: string;
-  /** A service token for `method` with the longest lifetime. */
+  /** Signs a service token for `method` that is valid for 290 seconds. */
   mintToken(method: string): string;
 }
 

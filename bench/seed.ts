@@ -6,7 +6,7 @@ import { createPerson } from './people.ts';
 import type { Person } from './people.ts';
 import type { BenchServer } from './bench-server.ts';
 
-/** Conversations with two members each, created by the real operation. */
+/** Conversations with two members each, which the service has created, and the people in them. */
 export interface Seed {
   readonly people: readonly Person[];
   readonly conversations: readonly SeededConversation[];

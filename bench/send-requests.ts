@@ -11,7 +11,10 @@ export interface ReadySend {
 
 const bodySizeBytes = 1_024;
 
-/** Prepares sends of 1 KiB to random conversations, each with its own token, so that only the server is measured. */
+/**
+ * Prepares sends of 1 KiB to random conversations, each with a signed token, so that a measurement does not include
+ * this work.
+ */
 export function readySends(seed: Seed, count: number): ReadySend[] {
   return Array.from({ length: count }, () => {
     const conversation = seed.conversations[Math.floor(Math.random() * seed.conversations.length)];

@@ -15,7 +15,7 @@ interface Step {
 
 const format: Step = { name: 'format', command: 'oxfmt', args: ['--check'], remedy: 'Run: npx oxfmt' };
 
-/** They only read the files, so that they run at the same time. */
+/** Steps that can run at the same time, because they only read the files. */
 const readers: readonly Step[] = [
   {
     name: 'lint',
@@ -36,7 +36,11 @@ const tests: Step = {
 
 const environment = { ...process.env, PATH: [join(root, 'node_modules', '.bin'), process.env['PATH']].join(delimiter) };
 
-/** Runs one step and prints how it went, with its output unless that was shown already. @returns whether it passed. */
+/**
+ * Runs one step and prints whether it passed. The output of a failed step is printed too, if the step did not write to
+ * the terminal.
+ * @returns whether the step passed.
+ */
 async function passes({ name, command, args, remedy }: Step, options: SpawnOptions): Promise<boolean> {
   const startedMs = performance.now();
   console.log(`check: ${name} ...`);
@@ -55,13 +59,16 @@ async function passes({ name, command, args, remedy }: Step, options: SpawnOptio
   return false;
 }
 
-/** Runs all steps and stops after those that fail; the exit code is that of one of them. */
+/**
+ * Checks the format, then runs the steps that only read, then the tests, and stops after a failure. The exit code is
+ * that of a failed step.
+ */
 async function main(): Promise<void> {
   const startedMs = performance.now();
   const piped: SpawnOptions = { stdio: 'pipe', env: environment };
   if (!(await passes(format, piped))) return;
   if ((await Promise.all(readers.map((step) => passes(step, piped)))).includes(false)) return;
-  // test/conventions/checkers.test.ts need not run the same programs on the same files again.
+  // The variable lets test/conventions/checkers.test.ts skip the programs that have just run on the same files.
   if (!(await passes(tests, { stdio: 'inherit', env: { ...environment, STATIC_CHECKS: 'passed' } }))) return;
   console.log(`check: all passed in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
 }

@@ -54,7 +54,7 @@ async function generatedFiles(): Promise<Map<string, string>> {
   return generated;
 }
 
-/** Paths whose content differs or is missing, and files that do not belong in a fully generated folder. */
+/** Returns the paths whose content differs or is missing, and files that do not belong in a fully generated folder. */
 async function staleFiles(generated: ReadonlyMap<string, string>): Promise<string[]> {
   const leftovers: string[] = [];
   for (const folder of fullyGenerated) {

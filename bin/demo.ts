@@ -13,7 +13,7 @@ import { startLoopbackPlc } from '../test/support/network/loopback-plc.ts';
 import { createDemoOutput } from './demo/output.ts';
 import { createPeople, runScenario } from './demo/scenario.ts';
 
-/** For the whole demo, including the creation of the database. */
+/** The time limit of the whole demo in milliseconds, with the creation of the database. */
 const timeoutMs = 27_000;
 const stopTimeoutMs = 5_000;
 const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
@@ -61,7 +61,7 @@ async function main(): Promise<void> {
   process.exit(exitCode);
 }
 
-/** A running start must end first, because everything that it opens has to be closed. */
+/** Stops the demo. A start that is in progress must end first, because everything that it opens has to be closed. */
 async function stop(running: Promise<void>, steps: readonly StopStep[]): Promise<void> {
   const ended = running.catch(() => undefined);
   const isStarting = steps.every(({ name }) => name !== 'listener');
@@ -84,7 +84,7 @@ class Overdue extends Error {
   }
 }
 
-/** The demo has only its own data, so the whole error may be printed. */
+/** Returns the text of an error. The whole text may be printed, because the demo has no data of real people. */
 function reason(error: unknown): string {
   if (error instanceof Interruption || error instanceof Overdue) return error.message;
   const known = operatorMessage(error);

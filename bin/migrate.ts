@@ -8,7 +8,7 @@ import { exitCodeOf, operatorMessage } from '#ops/operator-message.ts';
 import { recordAction } from './record-action.ts';
 import { withDatabase } from './with-database.ts';
 
-/** One line: `text` for a terminal, the other fields as JSON for programs. */
+/** One line of output, as `text` on a terminal and otherwise as JSON of all further fields. */
 type Line = Readonly<Record<string, string | number | null>> & { readonly text: string };
 
 function print({ text, ...fields }: Line): void {
@@ -25,7 +25,7 @@ async function command(task: (database: Database, config: Config) => Promise<voi
   }
 }
 
-/** False before the migration that creates the table. */
+/** Returns whether the table of operator actions exists, which its migration creates. */
 async function hasOperatorActions({ sql }: Database): Promise<boolean> {
   const [table] = await sql<{ name: string | null }[]>`SELECT to_regclass('operator_actions')::text AS name`;
   return (table?.name ?? null) !== null;

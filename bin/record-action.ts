@@ -4,7 +4,10 @@ import type { Config } from '#platform/config/config.ts';
 import { loadKeyRing } from '#privacy/load-key-ring.ts';
 import type { Database } from '#storage/connection/database.ts';
 
-/** Records an operator's action before it is done. @throws ConfigError when the key is not the database's. */
+/**
+ * Records an operator's action before it is done.
+ * @throws ConfigError when the identity key does not belong to the database.
+ */
 export async function recordAction<Command extends OperatorCommand>(
   deps: { config: Config; database: Database },
   action: Command,

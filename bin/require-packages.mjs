@@ -1,7 +1,8 @@
-// Runs before every npm script. It is plain JavaScript because the Node of the machine, perhaps Node 20, runs it before npm ci.
+// Runs before every npm script. The file is plain JavaScript, because before `npm ci` it is run by the machine's Node,
+// which may be Node 20.
 import { existsSync } from 'node:fs';
 
-// npm writes this file last, so it is missing after an interrupted install too.
+// npm writes this file last, so a missing file means that no install was completed.
 const installed = new URL('../node_modules/.package-lock.json', import.meta.url);
 // An install without its scripts lacks the Node that runs TypeScript.
 if (!existsSync(installed) || !process.features.typescript) {

@@ -6,8 +6,8 @@ import type { Database } from '#storage/connection/database.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
 
 /**
- * Runs one operator command on the database of the URLs, or on the embedded one: that of a running Nightjar, or one
- * that is started for this command. Closes everything afterwards, also after Ctrl-C.
+ * Runs one operator command on the database of DATABASE_DIRECT_URL or DATABASE_URL, or otherwise on the embedded
+ * Postgres, which is started if it does not run. Closes everything afterwards, also after Ctrl-C.
  * @throws ConfigError when the database cannot be used, EmbeddedPostgresError when an embedded one cannot start.
  */
 export async function withDatabase<T>(

@@ -1,4 +1,5 @@
-// `main.ts` and `run.ts` are at the top of `src` because they are the process's entry point, and no folder may import them.
+// `main.ts` and `run.ts` are outside the folders of `src`, because they are the entry point of the process and no
+// folder may import them.
 import { enableCompileCacheIn } from './platform/process/compile-cache.ts';
 
 enableCompileCacheIn(process.env['DATA_DIR'] ?? '.data');

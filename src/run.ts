@@ -13,14 +13,15 @@ import { startupSummary } from '#ops/startup-summary.ts';
 import { startServer } from '#server/start-server.ts';
 import type { RunningServer } from '#server/start-server.ts';
 
-/** `all`: server, workers and, without DATABASE_URL, Postgres in one process. `server`: the server alone. */
+/** `all` runs the server and the workers in one process, and `server` runs the server alone. */
 type Role = 'all' | 'server';
 
 async function start(role: Role, config: Config, logger: Logger, steps: StopStep[]): Promise<RunningServer> {
   const clock = systemClock;
   const server = await startServer({ config, clock, logger, steps });
   if (role === 'all') {
-    // Loaded after the server has started, so that the packages of the jobs do not delay the first requests.
+    // The workers are loaded after the server has started, so that the packages of the jobs do not delay the first
+    // requests.
     const { startWorkers } = await import('../workers/main.ts');
     const { databaseUrl, database, metrics } = server;
     const workers = await startWorkers({ databaseUrl, database, config, clock, logger, metrics });
@@ -33,8 +34,8 @@ async function start(role: Role, config: Config, logger: Logger, steps: StopStep
 }
 
 /**
- * Runs a server until SIGTERM or SIGINT, then stops it in order. `argument`: `all` also runs workers; anything else
- * runs the server alone.
+ * Runs a server until SIGTERM or SIGINT, and then stops its parts in order. With the argument `all` the process also
+ * runs the workers.
  */
 export async function run(argument: string | undefined): Promise<void> {
   try {
@@ -66,16 +67,18 @@ async function main(role: Role): Promise<void> {
     process.exit(result === 'clean' ? exitCode : 1);
   };
   process.once('SIGTERM', () => void stop(0, 'SIGTERM')).once('SIGINT', () => void stop(0, 'SIGINT'));
-  // Node would print the error's text, which may contain data; only its place in the code may be logged.
+  // Node would print the text of the error, which may contain data, so only the place in the code is logged.
   process.on('uncaughtException', (error) => {
     logger.log('background_failed', { part: 'process', ...describeError(error) });
-    // postgres.js does not handle the rejection of its own first query on a new connection (fetchArrayTypes).
+    // A transient error does not stop the server, because postgres.js does not handle the rejection of its first query
+    // on a new connection (fetchArrayTypes).
     if (!isTransientError(error)) void stop(1, 'other');
   });
   try {
     const { url, adminPort } = await start(role, config, logger, steps);
     if (format === 'text') console.info(startupSummary({ role, config, url, adminPort }).join('\n'));
-    // Node writes the cache only at a regular exit, and a supervisor may kill the process.
+    // The compile cache is written now, because Node writes it only at a regular exit and a supervisor may kill the
+    // process.
     flushCompileCache();
   } catch (error) {
     report(error);
@@ -83,7 +86,10 @@ async function main(role: Role): Promise<void> {
   }
 }
 
-/** Prints the message of an operator's error; for a defect only its place in the code. */
+/**
+ * Prints the message of an error that the operator can fix, or for a defect only the error class and the place in the
+ * code.
+ */
 function report(error: unknown): void {
   console.error(operatorMessage(error) ?? describeError(error));
 }

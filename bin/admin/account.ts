@@ -12,7 +12,7 @@ import { command, UsageError } from './command.ts';
 type AccountCommand = Extract<OperatorCommand, `account.${string}`>;
 type Deps = Parameters<typeof refuseTokens>[0];
 
-/** Records the action, runs it, and prints the result without naming the account. */
+/** Records the action of the operator, runs `task`, and prints its result, which must not name the account. */
 async function onAccount(action: AccountCommand, task: (deps: Deps) => Promise<string>): Promise<void> {
   const config = readConfig(process.env);
   const { ring } = await loadKeyRing({ identityKey: config.IDENTITY_KEY, dataDir: config.DATA_DIR });

@@ -2,14 +2,14 @@ import { describeError } from '#platform/logging/logger.ts';
 import { exitCodeOf, operatorMessage } from '#ops/operator-message.ts';
 import { JobFailedError, JobNotRunError } from '../../workers/start-worker.ts';
 
-/** An error that the operator can fix; the message says how. */
+/** An error that the operator can fix, with a message that says how. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
 /**
- * Runs one admin command. On failure it prints what to do, or for a defect the place in the code, and sets the exit
- * code.
+ * Runs one admin command. After a failure it prints what to do, or for a defect the place in the code, and sets the
+ * exit code.
  */
 export async function command(task: () => Promise<void> | void): Promise<void> {
   try {

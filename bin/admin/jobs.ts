@@ -24,7 +24,10 @@ type JobCommand = Extract<OperatorCommand, `jobs.${string}`>;
 interface JobTask {
   readonly action: JobCommand;
   readonly description: string;
-  /** @returns the result, as JSON fields and as a sentence. */
+  /**
+   * Runs the task on one job.
+   * @returns the result as JSON fields and as a sentence.
+   */
   run(name: JobName, deps: { config: Config; database: Database; databaseUrl: string }): Promise<JobReport>;
 }
 

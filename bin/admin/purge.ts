@@ -66,7 +66,7 @@ function countingSteps(database: Database, config: Config): Step[] {
   }));
 }
 
-/** Runs a job. A job that fails or does not run is reported and does not stop the next one. */
+/** Creates the step that runs one job. A job that fails or does not run is reported, and the next step still runs. */
 function runningStep(name: JobName, deps: { database: Database; config: Config }, failed: JobName[]): Step {
   const reports = {
     logger: createLogger('error'),

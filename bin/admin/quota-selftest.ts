@@ -14,7 +14,7 @@ interface ProbeResponse {
   readonly status: number;
   readonly limit: number;
   readonly remaining: number;
-  /** Until the whole limit is available again, by the server's clock. */
+  /** Seconds until the whole limit is available again, by the server's clock. */
   readonly restoredInSeconds: number;
   readonly policy: string;
   readonly retryAfterSeconds: number;
@@ -26,10 +26,13 @@ interface Probe {
   readonly clock: Clock;
 }
 
-/** A method that does not exist: it needs no token, and charges only the address quota. */
+/** The path of a method that does not exist, so that a request needs no token and charges only the address quota. */
 const path = '/xrpc/blue.catbird.mls.quotaSelftest';
 const timeoutMs = 10_000;
-/** Below every connection limit, but admittedMax to send requests faster than the limit refills on a slow network. */
+/**
+ * Fewer than every connection limit allows, but enough to send requests faster than the limit refills on a slow
+ * network.
+ */
 const connections = 4;
 const burstMax = 5_000;
 const waitSecondsMax = 120;
@@ -101,8 +104,8 @@ function checkFirstResponse({ status, body }: ProbeResponse): Finding {
 }
 
 /**
- * A server that requires X-Forwarded-For from every client also refuses this probe, so the check adds the header to
- * distinguish the two.
+ * Repeats a refused probe with an X-Forwarded-For header. If the server then accepts the probe, it trusts this header
+ * from every client.
  */
 async function* checkTrust(probe: Probe): AsyncGenerator<Finding> {
   const { status } = await sendRequest(probe, { 'X-Forwarded-For': spoofedAddress(0) });
@@ -115,7 +118,7 @@ function checkHeaders(first: ProbeResponse): Finding {
   const problems = [
     ...(Number.isInteger(limit) && limit > 0 ? [] : ['RateLimit-Limit is not a positive number']),
     ...(remaining >= 0 && remaining < limit ? [] : ['RateLimit-Remaining is not below the limit']),
-    // Both clocks round by up to a second.
+    // The server's and this machine's clock each round by up to a second.
     ...(restoredInSeconds >= -2 && restoredInSeconds <= window * 2 + 2
       ? []
       : ['RateLimit-Reset is not within two windows']),
@@ -132,14 +135,17 @@ function windowSecondsOf({ policy }: ProbeResponse): number {
   return Number(/;w=(\d+)$/.exec(policy)?.[1] ?? 'absent');
 }
 
-/** How many requests were admitted before the first refusal, without the first request, which returned the limit. */
+/**
+ * The number of requests that were admitted before the first refusal. The first probe, which returned the limit, does
+ * not count.
+ */
 interface BurstResult {
   readonly admitted: number;
   readonly refusal: ProbeResponse | undefined;
   readonly tookMs: number;
 }
 
-/** Sends requests until one is refused, or until many more than announced were admitted. */
+/** Sends requests until one is refused, or until many more were admitted than the limit allows. */
 async function runBurst(probe: Probe, first: ProbeResponse): Promise<BurstResult> {
   const startedMs = probe.clock.monotonicMs();
   const admittedMax = Math.min(burstMax, 2 * first.remaining + 100);
@@ -220,7 +226,10 @@ async function checkRetryAfter(probe: Probe): Promise<Finding> {
 const refillRemedy =
   'The limit refills faster than this test can send requests. Lower RATE_LIMIT_IP_PER_MINUTE, or run this closer to the server.';
 
-/** The first refusal, or undefined when requests are still admitted. */
+/**
+ * Sends requests until one is refused.
+ * @returns the refusal, or undefined when 20 requests were admitted.
+ */
 async function exhaust(probe: Probe): Promise<ProbeResponse | undefined> {
   for (let tries = 0; tries < triesToExhaust; tries++) {
     const response = await sendRequest(probe);
@@ -230,8 +239,8 @@ async function exhaust(probe: Probe): Promise<ProbeResponse | undefined> {
 }
 
 /**
- * Sends requests with spoofed addresses when the limit is used up. A request that gets a separate limit has as much
- * left as the first request had; one that is admitted because the limit refilled has almost nothing left.
+ * Checks that no request with a spoofed address gets a separate limit while the limit of this client is used up. A
+ * separate limit shows in the response, which has as many requests left as that of the first probe.
  */
 async function checkClientAddress(probe: Probe, first: ProbeResponse): Promise<Finding> {
   const check = 'client-address';

@@ -15,7 +15,7 @@ interface ClassReport {
   readonly keptFor: string;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly job: string;
-  /** Rows of the whole table, as last estimated by Postgres. */
+  /** The number of rows of the whole table, as last estimated by Postgres. */
   readonly tableRowsEstimate: number | null;
   readonly oldest: string | null;
   readonly overdueSince: string | null;
@@ -61,7 +61,7 @@ function textOf(row: ClassReport): string {
   ].join('\n');
 }
 
-/** Rounded to a minute, the precision of stored times. */
+/** Formats a time rounded to a minute, which is the precision of stored times. */
 function toMinute(timeMs: number): string {
   return new Date(Math.round(timeMs / 60_000) * 60_000).toISOString();
 }

@@ -25,7 +25,7 @@ const singleAddressHeaders = [
   'Forwarded-For',
 ] as const;
 
-/** Request headers that claim another client address. */
+/** The headers with which a request can claim a false client address. */
 export const spoofedForms: readonly Form[] = [
   ...singleAddressHeaders.map((name): Form => (address) => ({ [name]: address })),
   (address) => ({ 'X-Forwarded-For': `${address}, ${address}` }),
@@ -41,7 +41,7 @@ export const spoofedForms: readonly Form[] = [
   (address) => ({ 'X-Forwarded-For': address, 'X-Real-IP': address, Forwarded: `for=${address}` }),
 ];
 
-/** A different address for each `index` below 250, from a documentation network (RFC 5737). */
+/** Returns a different address of a documentation network (RFC 5737) for each `index` below 250. */
 export function spoofedAddress(index: number): string {
   return `198.51.100.${index + 1}`;
 }

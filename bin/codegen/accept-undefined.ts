@@ -1,6 +1,6 @@
 /**
- * Allows `undefined` in optional fields of generated lexicon types: the generator's validators accept it but its types
- * do not, which conflicts with `exactOptionalPropertyTypes`.
+ * Allows `undefined` in optional fields of generated lexicon types. The generator's validators accept `undefined`, but
+ * its types do not under `exactOptionalPropertyTypes`.
  */
 export function acceptUndefined(source: string): string {
   return source

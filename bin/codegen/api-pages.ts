@@ -41,7 +41,7 @@ const notice =
 const statusByName: Readonly<Record<string, number>> = statuses;
 const textByName: Readonly<Record<string, string>> = { ...authErrors, ...generalErrors, ...domainErrors };
 
-/** The pages of `docs/api`: one for each lexicon and an overview; file name → text. */
+/** Returns the pages of `docs/api` by file name, with one page for each lexicon and an overview. */
 export async function apiPages(projectRoot: string): Promise<Map<string, string>> {
   const folder = join(projectRoot, 'lexicons/blue/catbird/mls');
   const pages = new Map<string, string>();
@@ -62,7 +62,7 @@ export async function apiPages(projectRoot: string): Promise<Map<string, string>
   return pages;
 }
 
-/** The quota that the endpoint names, or the default quota without an endpoint. */
+/** Returns the quota that the endpoint names, or the default quota when it names none. */
 async function quotaOf(projectRoot: string, name: string): Promise<Quota> {
   const source = await readFile(join(projectRoot, `src/xrpc/mls/${name}.ts`), 'utf8').catch(() => '');
   const row = /quota: '(\w+)'/.exec(source)?.[1] ?? 'callerDefault';
@@ -112,7 +112,7 @@ function methodPart(id: string, method: Method, quota: Quota): string[] {
   ];
 }
 
-/** A call from `test/contract/examples.test.ts`. */
+/** Writes the example of a method from a call that `test/contract/examples.test.ts` recorded. */
 function examplePart(id: string, method: Method, { request, answer }: Example): string[] {
   const isPost = method.type === 'procedure';
   const search = isPost ? '' : searchOf(request ?? {});

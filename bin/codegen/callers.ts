@@ -7,7 +7,7 @@ const ownPackages = 'Every person with an account, for their own key packages.';
 const recipient = 'The recipient of the request.';
 const addingMember = 'Other members of the conversation that the device waits for.';
 
-/** Who may call each method; other callers get the refusal for something that does not exist. */
+/** The people who may call each method. Other callers get the error that a missing conversation or object causes. */
 export const callers: Readonly<Record<string, string>> = {
   acceptChatRequest: recipient,
   addMembers: 'Members if the policy lets them add others; otherwise admins.',

@@ -17,7 +17,7 @@ const phrasesByName: Readonly<Record<string, { readonly lead: string; readonly r
 const literal = /^(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/;
 const template = /^`[^`]*`/;
 
-/** The text of docs/errors.md: every error name with its texts. */
+/** Returns the text of docs/errors.md, with every error name and its texts. */
 export async function errorPage(projectRoot: string): Promise<string> {
   const readers = await readerTexts(join(projectRoot, 'src/mls'));
   const places = await placeTexts(projectRoot);
@@ -60,7 +60,7 @@ export async function errorPage(projectRoot: string): Promise<string> {
     .join('\n')}\n`;
 }
 
-/** One list entry for each name; a name with several texts has one line for each. */
+/** Returns one list entry for each name, with one line for each text of a name that has several. */
 function named(texts: Texts): string[] {
   const lines = Object.entries(texts)
     .toSorted(([left], [right]) => (left < right ? -1 : 1))
@@ -76,8 +76,8 @@ function named(texts: Texts): string[] {
 }
 
 /**
- * The texts that the files of `folder` pass to MlsFormatError and AppError: literals, constants, and arguments of
- * functions that pass them on.
+ * Returns the texts that the files of `folder` pass to MlsFormatError and AppError as literals, as constants, or
+ * through the arguments of a function.
  * @throws Error for any other expression, because the page would miss its text.
  */
 export async function readerTexts(folder: string): Promise<string[]> {
@@ -92,7 +92,10 @@ export async function readerTexts(folder: string): Promise<string[]> {
   return [...found].toSorted();
 }
 
-/** Texts that are in no table: literals of AppError outside of the readers of MLS structures. */
+/**
+ * Returns the texts of AppErrors that are literals outside the readers of MLS structures, because no table contains
+ * them.
+ */
 export async function placeTexts(projectRoot: string): Promise<{ name: string; text: string }[]> {
   const found: { name: string; text: string }[] = [];
   for await (const path of glob('src/**/*.ts', { cwd: projectRoot })) {
@@ -117,7 +120,7 @@ function textsOf(file: string, source: string): string[] {
   });
 }
 
-/** The arguments of every call of the function that contains the position `at`. */
+/** Returns the arguments of every call of the function that contains the position `at`. */
 function argumentsOfCalls(file: string, source: string, at: number): string[] {
   const [, name] = [...source.slice(0, at).matchAll(/function (\w+)\(/g)].at(-1) ?? [];
   const calls = [...source.matchAll(new RegExp(`(?<!function )\\b${name ?? ''}\\(\\s*`, 'g'))];

@@ -3,12 +3,12 @@ const end = '<!-- … to here. -->';
 /** The generated part of a page that is otherwise written by hand. */
 export interface GeneratedPart {
   readonly path: string;
-  /** What the part is generated from, as the marker names it. */
+  /** The source of the generated part, as the marker names it. */
   readonly source: string;
 }
 
 /**
- * The page with the part between its markers replaced by `text`.
+ * Returns the page with the part between its markers replaced by `text`.
  * @throws Error when a marker is missing or repeated.
  */
 export function replaceGeneratedPart(current: string, { path, source }: GeneratedPart, text: string): string {

@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 import { acceptUndefined } from './accept-undefined.ts';
 
 /**
- * The TypeScript modules that `lex build` generates from `lexiconsFolder`: path relative to the output folder → text;
- * empty without lexicons. Imports end in `.ts`, because Node runs the sources directly.
+ * Returns the TypeScript modules that `lex build` generates from `lexiconsFolder`, by path relative to the output
+ * folder. Imports end in `.ts`, because Node runs the sources directly.
  * @throws Error with the output of `lex` when a lexicon is invalid.
  */
 export async function lexiconModules(projectRoot: string, lexiconsFolder: string): Promise<Map<string, string>> {
@@ -30,7 +30,7 @@ async function hasLexicons(folder: string): Promise<boolean> {
   return entries.some((entry) => entry.endsWith('.json'));
 }
 
-/** Every file below `folder`: relative path → text; empty when the folder does not exist. */
+/** Returns the text of every file below `folder` by relative path, and none when the folder does not exist. */
 export async function readFolder(folder: string): Promise<Map<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   const files = new Map<string, string>();

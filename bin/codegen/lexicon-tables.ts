@@ -20,7 +20,10 @@ const described = z.object({
   knownValues: z.array(z.string()).optional(),
 });
 
-/** The fields of an object, or the parameters of a query, as a Markdown table, or `Nothing.` */
+/**
+ * Returns the fields of an object, or the parameters of a query, as a Markdown table, or `Nothing.` when there are
+ * none.
+ */
 export function fieldTable(of: unknown): string[] {
   const { required, properties } = shape.parse(of);
   const rows = Object.entries(properties).map(([name, node]) => {
@@ -32,7 +35,7 @@ export function fieldTable(of: unknown): string[] {
     : ['| Field | Type | Required | Meaning |', '| --- | --- | --- | --- |', ...rows];
 }
 
-/** A value's type with its limits, and a link when another page describes the type. */
+/** Returns the type of a value with its limits, and with a link when another page describes the type. */
 export function typeText(node: z.infer<typeof schema>): string {
   const facts = described.parse(node);
   const name = typeName(node.type, facts);
@@ -46,7 +49,10 @@ function typeName(type: string, { format, ref, refs, items }: z.infer<typeof des
   return format === undefined ? type : `${type} (${format})`;
 }
 
-/** `blue.catbird.mls.defs#convoView` is a heading of the page `defs.md`. */
+/**
+ * Returns the link to a referenced type. For example, `blue.catbird.mls.defs#convoView` is a heading of the page
+ * `defs.md`.
+ */
 function linkTo(ref: string): string {
   const [nsid = '', name = ''] = ref.split('#');
   const page = nsid === '' ? '' : `${nsid.replace('blue.catbird.mls.', '')}.md`;

@@ -16,7 +16,7 @@ const scopeTexts: Readonly<Record<Quota['scope'], string>> = {
 };
 
 /**
- * The page with its generated part replaced: every quota, in the order of the table.
+ * Returns the page with its generated part replaced by every quota, in the order of the table.
  * @throws Error when a marker is missing.
  */
 export function quotaPage(current: string): string {

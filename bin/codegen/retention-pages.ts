@@ -10,7 +10,7 @@ const part = { path: 'docs/retention.md', source: 'src/domain/retention' };
 const allSettings: Readonly<Record<string, Setting>> = settings;
 
 /**
- * The page with its generated part replaced: every retention class, then every table without expiry.
+ * Returns the page with its generated part replaced by every retention class, then every table without expiry.
  * @throws Error when a marker is missing.
  */
 export function retentionPage(current: string): string {
@@ -34,14 +34,14 @@ function classLine(name: string, row: RetentionClass): string {
   return `| \`${name}\` | ${row.what} | ${withDefaults(row)} | ${deletedWith} | ${job} |`;
 }
 
-/** Adds its default to each setting name in the text. */
+/** Returns the retention time of a class as text, with the default after each setting name. */
 function withDefaults({ keptFor, settings: names }: RetentionClass): string {
   let text = keptFor;
   for (const name of names) text = text.replace(name, `\`${name}\` (${allSettings[name]?.fallback ?? 'unset'})`);
   return text;
 }
 
-/** The schedules of the job catalogue: every few minutes, hourly or daily. */
+/** Describes a cron pattern of the job catalogue, which is every few minutes, hourly or daily. */
 export function scheduleInWords(pattern: string): string {
   const [minute = '', hour = ''] = pattern.split(' ');
   if (minute.startsWith('*/')) return `every ${minute.slice(2)} minutes`;

@@ -3,7 +3,7 @@ import type { Setting } from '#platform/config/settings.ts';
 
 const rows = Object.entries<Setting>(settings);
 
-/** The text of `.env.example`: every setting, commented out, with its default or an example. */
+/** Returns the text of `.env.example`, with every setting commented out and its default or an example. */
 export function envExample(): string {
   const lines = [
     '# Every setting of Nightjar. Nothing here is required to try it: `npm start` works without this file.',
@@ -20,7 +20,7 @@ export function envExample(): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** The text of `docs/settings.md`: one table for each group. */
+/** Returns the text of `docs/settings.md`, with one table for each group. */
 export function settingsPage(): string {
   const lines = [
     '# Settings',

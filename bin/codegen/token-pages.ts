@@ -9,7 +9,7 @@ const part = { path: 'docs/tokens.md', source: 'the cases in test/auth' };
 const names: Readonly<Record<Oracle, string>> = { atproto: '`@atproto/xrpc-server`', atcute: '`@atcute/xrpc-server`' };
 
 /**
- * The page with its generated part replaced: where the service and the reference verifiers differ.
+ * Returns the page with its generated part replaced by the differences between the service and the reference verifiers.
  * @throws Error when a marker is missing.
  */
 export function tokenPage(current: string): string {

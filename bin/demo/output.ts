@@ -10,7 +10,7 @@ const rightColumns = 51;
 const gutter = ' │ ';
 const widthColumns = leftColumns + gutter.length + rightColumns;
 
-/** Writes plain text in two columns, together at most 98 characters wide. */
+/** Creates an output of plain text in two columns, which are together at most 98 characters wide. */
 export function createDemoOutput(write: (line: string) => void): DemoOutput {
   let chapters = 0;
   return {
@@ -30,7 +30,7 @@ export function createDemoOutput(write: (line: string) => void): DemoOutput {
   };
 }
 
-/** Breaks at spaces and indents every line but the first. */
+/** Breaks a text at spaces into lines of at most `columns` characters, and indents every line but the first. */
 function wrap(text: string, columns: number): string[] {
   const lines: string[] = [];
   const [first = '', ...words] = text.split(/(?<=\S) /);

@@ -13,7 +13,7 @@ export const demoSuite = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519';
 const dayMs = 86_400_000;
 const ordinaryPackages = 3;
 
-/** A person with one device: an account, an MLS client and an event stream. */
+/** A person of the demo with an account, one device, an MLS client and an event stream. */
 export class Person {
   readonly name: string;
   readonly deviceName: string;
@@ -47,7 +47,7 @@ export class Person {
     return this.#stream;
   }
 
-  /** Opens the event stream, after `cursor` or from now. */
+  /** Opens the event stream after `cursor`, or without a cursor for new events only. */
   async listen(cursor?: string): Promise<void> {
     this.#stream = await openEventStream(this.client, { cursor });
   }
@@ -77,7 +77,7 @@ export class Person {
     return groupId.toString('hex');
   }
 
-  /** One key package of each device of `other`. */
+  /** Claims one key package of each device of `other`. */
   async fetchKeyPackages(other: Person): Promise<Uint8Array[]> {
     const { keyPackages } = await this.client.call('getKeyPackages', { dids: [other.did], cipherSuite: demoSuite });
     return keyPackages.map(({ keyPackage }) => Buffer.from(keyPackage, 'base64'));
@@ -91,7 +91,10 @@ export class Person {
     await this.client.call('confirmWelcome', { convoId, success: true });
   }
 
-  /** Encrypts and sends a text; @returns the ciphertext. */
+  /**
+   * Encrypts and sends a text.
+   * @returns the ciphertext.
+   */
   async send(convoId: string, text: string): Promise<Uint8Array> {
     const ciphertext = await this.mls.encrypt(text);
     const msgId = newUuid();
@@ -101,19 +104,22 @@ export class Person {
     return ciphertext;
   }
 
-  /** The next text by another member; applies the commits before it. */
+  /** Waits for the next text of another member, and applies the commits before it. */
   async receiveText(): Promise<string> {
     for (;;) {
       const { message } = await this.stream.next('messageEvent');
       if (this.#sent.has(message.id)) continue;
-      // Skips the client's own commit and the commit of the Welcome that it joined with.
+      // A commit up to the current epoch is skipped, because the client has applied it or joined with its Welcome.
       if (message.messageType === 'commit' && message.epoch <= this.mls.epoch) continue;
       const received = await this.mls.receive(message.ciphertext);
       if (received.kind === 'application') return received.text;
     }
   }
 
-  /** Applies the next commit by another member. @returns whether it removed this person. */
+  /**
+   * Applies the next commit of another member.
+   * @returns whether the commit removed this person.
+   */
   async applyNextCommit(): Promise<{ removed: boolean }> {
     const { message } = await this.stream.next(
       'messageEvent',

@@ -20,7 +20,7 @@ export interface ScenarioParts {
   readonly output: DemoOutput;
 }
 
-/** Names for a test that searches for them in the database. */
+/** The names that a test searches for in the database after the demo. */
 export interface ScenarioFacts {
   readonly convoId: string;
   readonly groupName: string;
@@ -32,7 +32,7 @@ interface DemoState extends People {
   readonly convoId: string;
 }
 
-/** A step of the demo had an unexpected result. */
+/** The error of a demo step that had an unexpected result. */
 class DemoFailure extends Error {
   override readonly name = 'DemoFailure';
 }
@@ -40,7 +40,9 @@ class DemoFailure extends Error {
 const groupName = 'Thursday reading circle';
 const silenceMs = 400;
 
-/** Alice and Bob sign with secp256k1, like most accounts, and Carol with P-256. */
+/**
+ * Creates the people of the demo. Alice and Bob sign with secp256k1, like most accounts, and Carol signs with P-256.
+ */
 export async function createPeople(server: ServerAddress, plc: LoopbackPlc): Promise<People> {
   const [alice, bob, carol] = await Promise.all([
     Person.create('Alice', { server, plc }),
@@ -50,7 +52,10 @@ export async function createPeople(server: ServerAddress, plc: LoopbackPlc): Pro
   return { alice, bob, carol };
 }
 
-/** Runs the whole demo against a running server; throws when a step has an unexpected result. */
+/**
+ * Runs the whole demo against a running server.
+ * @throws DemoFailure when a step has an unexpected result.
+ */
 export async function runScenario({ server, people, output }: ScenarioParts): Promise<ScenarioFacts> {
   const stored = readStoredRows(server.database.sql);
   await register(people, output, stored);

@@ -1,15 +1,15 @@
 import type { Sql } from '#storage/connection/database.ts';
 
-/** The demo's stored rows as lines to read: pseudonyms shortened, sealed values by their size. */
+/** Reads the demo's stored rows as lines of text, with shortened pseudonyms and only the size of sealed values. */
 export interface StoredRows {
   devices(): Promise<string[]>;
   keyPackages(): Promise<string[]>;
   conversation(): Promise<string[]>;
   members(): Promise<string[]>;
   welcomes(): Promise<string[]>;
-  /** Messages and commits after `seq`. */
+  /** Returns the messages and commits after `seq`. */
   messages(seq: number): Promise<string[]>;
-  /** The number of rows of every table about conversations. */
+  /** Returns the number of rows of every table about conversations. */
   totals(): Promise<string[]>;
 }
 

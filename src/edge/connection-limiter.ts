@@ -3,30 +3,36 @@ import { canonicalAddress, hostPrefixOf } from '#quota/client-address/ip-address
 import { createBucketNames } from '#quota/stores/keyed-bucket-names.ts';
 
 export interface ConnectionLimits {
-  /** Open connections of one IPv4 address or IPv6 /64; as many may be opened at once. */
+  /** The maximum number of open connections of one IPv4 address or IPv6 /64, which may all be opened at once. */
   readonly perAddressMax: number;
-  /** New connections of one IPv4 address or IPv6 /64 in a second. */
+  /** New connections per second of one IPv4 address or IPv6 /64, after an initial burst of `perAddressMax`. */
   readonly perSecondMax: number;
-  /** Prefixes in memory at once. */
+  /** The maximum number of address prefixes in memory. */
   readonly prefixesMax: number;
 }
 
 export interface ConnectionLimiterDeps {
   readonly clock: Clock;
   readonly limits: ConnectionLimits;
-  /** Whether the connections of a canonical address are not limited, because it carries many clients. */
+  /**
+   * Returns whether the connections of a canonical address are not limited, for example because a proxy for many
+   * clients has this address.
+   */
   readonly isExempt: (address: string) => boolean;
 }
 
 export interface ConnectionLimiter {
-  /** @returns what to call when the connection closes; undefined when the connection is over the limit. */
+  /**
+   * Counts a new connection.
+   * @returns a function to call when the connection closes, or undefined when the connection is over the limit.
+   */
   open(remoteAddress: string | undefined): (() => void) | undefined;
   prefixCount(): number;
 }
 
 interface PrefixState {
   openCount: number;
-  /** When the next connection is due at an even rate (GCRA's theoretical arrival time). */
+  /** GCRA's theoretical arrival time of the next connection, on the monotonic clock. */
   dueAtMs: number;
 }
 
@@ -35,8 +41,8 @@ const refused = undefined;
 const notCounted = (): void => undefined;
 
 /**
- * Limits connections by client address when they arrive, before TLS or HTTP. Memory holds prefixes as HMACs under a salt that is never
- * stored, and drops a prefix that has no open connection and its full rate. A new prefix is refused while memory is full.
+ * Creates a limiter that checks connections when they arrive, before TLS or HTTP. Address prefixes are in memory only,
+ * as HMACs, and a new prefix is refused while `prefixesMax` prefixes are in use.
  */
 export function createConnectionLimiter(deps: ConnectionLimiterDeps): ConnectionLimiter {
   const { clock, limits } = deps;
@@ -61,6 +67,7 @@ export function createConnectionLimiter(deps: ConnectionLimiterDeps): Connection
     return state;
   }
 
+  /** Removes the prefixes that have no open connection and could open the whole burst again. */
   function sweep(): void {
     const nowMs = clock.monotonicMs();
     if (nowMs - sweptAtMs < sweepIntervalMs) return;

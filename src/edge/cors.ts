@@ -2,9 +2,11 @@ import type { Exchange, HttpResponse } from './exchange.ts';
 
 type CorsHeader = readonly [name: string, value: string];
 
-/** Which origins may read responses from a browser. Without origins, no response has a CORS header. */
+/**
+ * Decides which web origins may read responses in a browser. Without allowed origins, no response has a CORS header.
+ */
 export interface CorsPolicy {
-  /** Headers of every response to a request with this `Origin`. */
+  /** Returns the CORS headers of every response to a request with this `Origin`. */
   headersFor(origin: string | undefined): readonly CorsHeader[];
   isAllowed(origin: string): boolean;
 }
@@ -31,8 +33,9 @@ export const preflightResponse: HttpResponse = {
 };
 
 /**
- * A policy of exact origins. `*` is never sent, and credentials are never allowed because there are no cookies. Hono's middleware is
- * not used, because its headers do not reach event streams and it sends the exposed headers to every origin.
+ * Creates a policy that allows exactly the listed origins, never `*`, and no credentials, because the service has no
+ * cookies. Hono's middleware is not used, because its headers do not reach event streams and it sends the exposed
+ * headers to every origin.
  */
 export function createCorsPolicy(origins: readonly string[]): CorsPolicy {
   const allowed = new Set(origins);
@@ -46,7 +49,7 @@ export function createCorsPolicy(origins: readonly string[]): CorsPolicy {
   };
 }
 
-/** Whether the request is a preflight from an allowed origin. */
+/** Returns whether the request is a preflight from an allowed origin. */
 export function isPreflight({ incoming, outgoing }: Exchange): boolean {
   const { method, headers } = incoming;
   const isPreflightMethod = method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;

@@ -4,14 +4,14 @@ import type { Clock } from '#platform/clock.ts';
 import { yieldToEventLoop } from '#platform/process/yield-to-event-loop.ts';
 
 /**
- * How long the server reads from a client that already has its response. Closing while the client still sends would reset the
- * connection, and many clients send their whole request before they read (RFC 9112 section 9.6).
+ * Limits how long the server still reads from a client that already has its response. Closing the connection at once
+ * would reset it before a client that is still sending has read the response (RFC 9112 section 9.6).
  */
 export interface LingerDeps {
   readonly clock: Clock;
-  /** Longest time without a byte from the client. */
+  /** The longest time without a byte from the client, in milliseconds. */
   readonly lingerMs: number;
-  /** Longest time in all. */
+  /** The longest time for which the rest of a request is read, in milliseconds. */
   readonly lingerTotalMs: number;
 }
 
@@ -26,7 +26,8 @@ export async function discardBody(deps: LingerDeps, incoming: IncomingMessage): 
   if (incoming.readableEnded || incoming.destroyed) return incoming.complete;
   const { socket } = incoming;
   incoming.resume();
-  // Most bodies are small and arrive with the head; the timers below would cost more than the response.
+  // Most bodies are small and arrive with the head, so the timers below, which cost more than the response, are rarely
+  // started.
   await yieldToEventLoop();
   if (incoming.complete || incoming.destroyed) return incoming.complete;
   const ended = new AbortController();
@@ -36,7 +37,10 @@ export async function discardBody(deps: LingerDeps, incoming: IncomingMessage): 
   return incoming.complete;
 }
 
-/** Resolves when nothing has arrived for `lingerMs`, after `lingerTotalMs`, after 64 MiB, or when `ended` is aborted. */
+/**
+ * Resolves when the client has sent nothing for `lingerMs`, after `lingerTotalMs`, after 64 MiB, or when `ended`
+ * aborts.
+ */
 export async function waitUntilQuiet(deps: LingerDeps, socket: Socket, ended: AbortSignal): Promise<void> {
   const endMs = deps.clock.monotonicMs() + deps.lingerTotalMs;
   const firstSizeBytes = socket.bytesRead;

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { HttpResponse } from './exchange.ts';
 import { securityHeaders } from './security-headers.ts';
 
-/** Errors of requests that reach no method, so that no lexicon declares them. */
+/** Errors of requests that reach no XRPC method, so no lexicon declares these errors. */
 export const edgeErrors = {
   ExpectationFailed: [417, 'The only expectation that can be met is 100-continue.'],
   HeadersTooLarge: [431, 'The headers are too many or too long.'],
@@ -18,7 +18,7 @@ export const edgeErrors = {
 
 export type EdgeErrorCode = keyof typeof edgeErrors;
 
-/** The response with the error `code`; the connection closes after it. */
+/** Returns the response for the error `code`, after which the connection closes. */
 export function edgeErrorResponse(code: EdgeErrorCode): HttpResponse {
   const [status, message] = edgeErrors[code];
   const body = JSON.stringify({ error: code, message });
@@ -32,7 +32,7 @@ export function edgeErrorResponse(code: EdgeErrorCode): HttpResponse {
   return { status, headers, body };
 }
 
-/** The same response as HTTP/1.1 text, for a connection whose request Node's parser rejects. */
+/** Returns the response for the error `code` as HTTP/1.1 text, for a connection whose request Node's parser rejects. */
 export function edgeErrorText(code: EdgeErrorCode): string {
   const { status, headers, body } = edgeErrorResponse(code);
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);

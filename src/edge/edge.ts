@@ -23,9 +23,12 @@ export interface EdgeDeps {
   readonly timeouts: EdgeTimeouts;
   readonly connectionLimiter: ConnectionLimiter;
   readonly cors: CorsPolicy;
-  /** Lower-case name of the header in which a proxy names the client. */
+  /** The name, in lower case, of the header in which a proxy sends the client address. */
   readonly forwardedHeader: string;
-  /** Receives errors that arise while a response is written; their text may hold data and must not be logged. */
+  /**
+   * Called with each error that occurs while a response is written. The error text may contain data, so it must not be
+   * logged.
+   */
   readonly onError: (error: unknown) => void;
 }
 
@@ -33,22 +36,22 @@ export interface EdgeDeps {
 interface OpenExchange extends Exchange {
   readonly socket: Socket;
   readonly startedAtMs: number;
-  /** Bytes that the connection had read before. */
+  /** Bytes that the connection had read when the exchange began. */
   readonly readBeforeSizeBytes: number;
 }
 
 interface ConnectionState {
-  /** The last response is decided: further requests are not served. */
+  /** Whether further requests are not served, because the connection closes after a response. */
   isClosing: boolean;
-  /** The connection got an error of its own: bytes that still arrive are thrown away. */
+  /** Whether an error was written directly to the socket, so that bytes that still arrive are discarded. */
   isRefused: boolean;
   requestCount: number;
   readonly exchanges: Set<OpenExchange>;
 }
 
 /**
- * Property of a socket, and of its requests because Node takes the socket off a request that is no longer read. A WeakMap would cost
- * more, because every garbage collection scans all of its entries.
+ * The name of a property that stores the state on a socket, and on its requests because Node removes the socket from a
+ * request that is no longer read. A WeakMap would cost more, because every garbage collection scans all of its entries.
  */
 const connectionState = Symbol('connectionState');
 
@@ -109,7 +112,7 @@ export class Edge {
     server.on('connect', (_request, socket: Socket) => this.#refuseConnection(socket, 'MethodNotAllowed'));
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
       if (error.code === 'ECONNRESET') socket.destroy();
-      // The parser reports each further piece of a request that was refused already.
+      // The parser reports one more error for each further part of a request that was already refused.
       else if (this.#stateOf(socket).isRefused) return;
       else if (!socket.writable) socket.destroy();
       else this.#refuseConnection(socket, parserErrors[error.code ?? ''] ?? 'InvalidRequest');
@@ -119,7 +122,10 @@ export class Edge {
     this.#watchBodies(ended.signal).catch(this.#deps.onError);
   }
 
-  /** Whether a request may leave HTTP: a valid one, the only one of its connection, that the routes accept. */
+  /**
+   * Returns whether a request may change to another protocol. The request must be valid, be the only open request of
+   * its connection, and be accepted by the routes.
+   */
   mayUpgrade(incoming: IncomingMessage): boolean {
     const { isClosing, exchanges } = this.#stateOf(incoming.socket);
     if (isClosing || exchanges.size > 0 || this.#routes?.mayUpgrade(incoming) !== true) return false;
@@ -127,7 +133,7 @@ export class Edge {
   }
 
   #respond(exchange: Exchange, pending: Promise<HttpResponse | undefined>): void {
-    // Node takes the socket off the request when the client leaves.
+    // Node sets the socket of a request to null when the client disconnects.
     const socket: Socket | null = exchange.incoming.socket;
     this.#write(exchange, socket, pending).catch((error: unknown) => {
       this.#deps.onError(error);
@@ -142,7 +148,8 @@ export class Edge {
     if (closesConnection(response)) this.#willClose(exchange);
     await writeResponse(this.#linger, exchange, response);
     const { incoming } = exchange;
-    // The connection carries another request only when this one, refused before it was read, has arrived whole.
+    // A response may be sent before its request was read. The connection can carry another request only after the rest
+    // of the earlier request has arrived.
     if (!incoming.complete && !(await discardBody(this.#linger, incoming))) socket?.destroySoon();
   }
 
@@ -157,12 +164,16 @@ export class Edge {
     if (holder[connectionState] !== undefined) return holder[connectionState];
     const state = { isClosing: false, isRefused: false, requestCount: 0, exchanges: new Set<OpenExchange>() };
     holder[connectionState] = state;
-    // A response that waits behind another one on the connection emits no event when the connection closes.
+    // The exchanges are removed here, because a response that waits for an earlier response emits no event when the
+    // connection closes.
     socket.once('close', () => state.exchanges.forEach((exchange) => this.#open.delete(exchange)));
     return state;
   }
 
-  /** The exchange of a request that may be served; undefined when the request was refused. */
+  /**
+   * Returns the exchange of a request that may be served, or undefined when the request was refused or the connection
+   * is closing.
+   */
   #admit(incoming: IncomingMessage, outgoing: ServerResponse): Exchange | undefined {
     const state = this.#stateOf(incoming.socket);
     if (state.isClosing) return undefined;
@@ -174,7 +185,7 @@ export class Edge {
     }
     state.requestCount += 1;
     if (state.requestCount >= requestsPerConnectionMax) {
-      // Node's own limit announces that the connection closes, and leaves it open.
+      // Node's `maxRequestsPerSocket` is not used, because it announces that the connection closes but leaves it open.
       outgoing.setHeader('Connection', 'close');
       state.isClosing = true;
     }
@@ -212,7 +223,10 @@ export class Edge {
     });
   }
 
-  /** Earlier requests get their responses first, because a client would take the error for the response to one of them. */
+  /**
+   * Writes an error to a connection and closes it. If earlier requests still wait for their responses, the connection
+   * closes after them without the error, because the client would take the error for one of those responses.
+   */
   #refuseConnection(socket: Socket, code: EdgeErrorCode): void {
     const state = this.#stateOf(socket);
     if (state.isClosing) return;

@@ -3,19 +3,21 @@ import { limits } from '#platform/limits.ts';
 import type { EdgeErrorCode } from './edge-error.ts';
 
 export interface InspectOptions {
-  /** Lower-case name of the header in which a proxy names the client. */
+  /** The name, in lower case, of the header in which a proxy sends the client address. */
   readonly forwardedHeader: string;
-  /** Whether pages of this origin may open streams. */
+  /** Returns whether pages of this origin may open streams. */
   readonly isAllowedOrigin: (origin: string) => boolean;
 }
 
-/** The head of a request as it was sent, because Node joins some repeated headers and drops others. */
+/**
+ * The head of a request with every header as it was sent, because Node joins some repeated headers and drops the rest.
+ */
 interface Sent {
   readonly method: string;
   readonly target: string;
   readonly path: string;
   readonly httpVersion: string;
-  /** Values in the order of the request, by lower-case name. */
+  /** The values of each header in the order of the request, by lower-case name. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
   readonly headerCount: number;
   readonly headersSizeBytes: number;
@@ -23,7 +25,10 @@ interface Sent {
   readonly options: InspectOptions;
 }
 
-/** Headers that may stand once only, because a proxy and this server could read different ones of two (request smuggling). */
+/**
+ * Headers that may occur only once, because a proxy and this server could each use a different one of two values
+ * (request smuggling).
+ */
 const singletons = [
   'host',
   'content-length',
@@ -41,7 +46,10 @@ const singletons = [
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'OPTIONS', 'PUT', 'PATCH', 'DELETE']);
 const withoutBody: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const hostForm = /^(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
-/** No escapes, empty segments or dot segments: a proxy and this server could read them as different paths. */
+/**
+ * Paths without escapes, empty segments and dot segments, because a proxy and this server could resolve those to
+ * different paths.
+ */
 const pathForm = /^(?:\/(?![.]{1,2}(?:\/|$))[A-Za-z0-9._~-]+)*\/?$/;
 const tokenPrefixLength = 'Bearer '.length;
 const lineOverheadSizeBytes = ': \r\n'.length;
@@ -66,7 +74,7 @@ const rules: readonly (readonly [EdgeErrorCode, (sent: Sent) => boolean])[] = [
   ['OriginNotAllowed', isUpgradeFromOtherOrigin],
 ];
 
-/** The error of the first rule that the head of `request` breaks; undefined for a valid request. */
+/** Returns the error of the first rule that the head of `request` breaks, or undefined for a valid request. */
 export function inspectRequest(request: IncomingMessage, options: InspectOptions): EdgeErrorCode | undefined {
   const sent = sentBy(request, options);
   return rules.find(([, breaks]) => breaks(sent))?.[0];
@@ -100,7 +108,10 @@ function hasLongValue({ headers }: Sent): boolean {
   return false;
 }
 
-/** RFC 9112 section 6.1: one transfer coding or one length, never both, and no transfer coding in HTTP/1.0. */
+/**
+ * Returns whether the length of the body is ambiguous. A valid request has at most one of a transfer coding and a
+ * length, and no transfer coding in HTTP/1.0 (RFC 9112 section 6.1).
+ */
 function isFramedAmbiguously({ headers, httpVersion }: Sent): boolean {
   const [coding] = headers.get('transfer-encoding') ?? [];
   if (coding === undefined) return !/^\d{0,15}$/.test(headers.get('content-length')?.[0] ?? '');
@@ -111,7 +122,10 @@ function announcesBody(headers: Sent['headers']): boolean {
   return headers.has('transfer-encoding') || Number(headers.get('content-length')?.[0] ?? 0) > 0;
 }
 
-/** Browsers send no preflight before an upgrade, so the origin is checked here; native apps send none. */
+/**
+ * Returns whether a web page of an origin that is not allowed requests an upgrade. Browsers send no preflight before an
+ * upgrade, and native apps send no origin.
+ */
 function isUpgradeFromOtherOrigin({ headers, options }: Sent): boolean {
   const [origin] = headers.get('origin') ?? [];
   return origin !== undefined && headers.has('upgrade') && !options.isAllowedOrigin(origin);

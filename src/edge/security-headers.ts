@@ -1,13 +1,13 @@
 import { ServerResponse } from 'node:http';
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http';
 
-/** Headers of every response; a response may set a value of its own for each of them. */
+/** Headers of every response, unless a response sets a different value for one of them. */
 export const securityHeaders = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Referrer-Policy': 'no-referrer',
-  // Browsers ignore this header without TLS, which the proxy in front adds.
+  // Browsers ignore this header unless a proxy adds TLS.
   'Strict-Transport-Security': 'max-age=31536000',
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
@@ -23,7 +23,8 @@ const namesInLowerCase: ReadonlyMap<string, string> = new Map(
 /** Adds the security headers when the head is written, so that responses which Node itself writes have them too. */
 export class SecuredResponse<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
   override writeHead(status: number, message?: string | Given, given?: Given): this {
-    // One call for all headers: `setHeader` for each of them costs more CPU time than the rest of the edge.
+    // All headers are written in one call, because `setHeader` for each of them would cost more CPU time than the rest
+    // of the edge.
     if (typeof message === 'string') return super.writeHead(status, message, this.#secure(given));
     return super.writeHead(status, this.#secure(message));
   }
@@ -42,7 +43,9 @@ export class SecuredResponse<Request extends IncomingMessage = IncomingMessage> 
   }
 }
 
-/** Node passes the headers of its own responses as a list of alternating names and values. */
+/**
+ * Converts a list of alternating names and values, which is the form of headers in responses that Node itself creates.
+ */
 function fromList(list: readonly OutgoingHttpHeader[]): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};
   for (let at = 0; at + 1 < list.length; at += 2) headers[String(list[at])] = list[at + 1];

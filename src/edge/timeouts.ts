@@ -1,20 +1,26 @@
-/** Time limits for a client, in milliseconds. */
+/** The time limits that the edge sets for clients, in milliseconds. */
 export interface EdgeTimeouts {
-  /** From the start of a request to the end of its head. */
+  /** The time from the start of a request to the end of its head. */
   readonly headersMs: number;
-  /** From the start of a request to the end of its body. */
+  /** The time from the start of a request to the end of its body. */
   readonly requestMs: number;
   /** How often the two limits above and the rate of bodies are checked. */
   readonly checkEveryMs: number;
-  /** Longer than a proxy keeps an idle connection open, so that it sends no request into a connection that closes. */
+  /**
+   * How long an idle connection stays open. The time must be longer than in the proxy, so that the proxy sends no
+   * request into a connection that closes.
+   */
   readonly keepAliveMs: number;
-  /** Without a byte in either direction while a request is open, for clients that do not read their response. */
+  /**
+   * How long a connection with an open request may be without a byte in either direction, which limits clients that do
+   * not read their response.
+   */
   readonly drainMs: number;
   /** How long a body may arrive slower than 1 KiB a second. */
   readonly bodyGraceMs: number;
-  /** How long a client that has its response may send nothing before its request is complete. */
+  /** How long the server waits for the next byte of an incomplete request after the response is sent. */
   readonly lingerMs: number;
-  /** How long such a client may go on sending in all. */
+  /** The total time for which the server reads the rest of a request after the response is sent. */
   readonly lingerTotalMs: number;
 }
 

@@ -20,12 +20,12 @@ export function writeResponse(deps: LingerDeps, exchange: Exchange, response: Ht
   outgoing.writeHead(status, mayHaveBody ? { ...headers, 'Content-Length': Buffer.byteLength(body) } : headers);
   const sent = mayHaveBody && incoming.method !== 'HEAD' ? body : '';
   if (closesConnection(response)) return closeAfter(deps, exchange, sent);
-  // One call, so that head and body leave in one packet.
+  // A single call sends the head and the body in one packet.
   outgoing.end(sent);
   return undefined;
 }
 
-/** Whether the connection closes after `response`. */
+/** Returns whether the connection closes after `response`. */
 export function closesConnection({ headers }: HttpResponse): boolean {
   return headers['Connection'] === 'close' || headers['connection'] === 'close';
 }
@@ -49,7 +49,10 @@ export async function writeError(
   outgoing.end();
 }
 
-/** Writes the error `code` to a connection whose request Node's parser cannot read any further, and closes the connection. */
+/**
+ * Writes the error `code` directly to the socket of a connection whose request cannot be read any further, and closes
+ * the connection.
+ */
 export async function writeErrorToSocket(deps: LingerDeps, socket: Socket, code: EdgeErrorCode): Promise<void> {
   if (socket.destroyed) return;
   const closed = new AbortController();
@@ -60,8 +63,8 @@ export async function writeErrorToSocket(deps: LingerDeps, socket: Socket, code:
 }
 
 /**
- * A response to an upgrade request, for which Node makes none; its connection closes after it. Call `detachSocket` before the
- * socket is used for another protocol.
+ * Creates a response to an upgrade request, because Node creates none. The connection closes after the response; call
+ * `detachSocket` before the socket is used for another protocol.
  */
 export function createUpgradeResponse(incoming: IncomingMessage, socket: Socket): SecuredResponse {
   const outgoing = new SecuredResponse(incoming);

@@ -4,9 +4,9 @@ import type { RequestDeadline } from './request-deadline.ts';
 const callsPerBatchMax = 1_000;
 
 /**
- * Creates a function that batches calls: one batch runs at a time, and calls made meanwhile go into the next batch.
- * Waiting counts as waiting for the database; calls of abandoned requests are dropped from the batch. `runBatch`
- * returns one result per call, in the order of the calls; when it throws, every call of the batch gets the error.
+ * Creates a function that collects concurrent calls into batches of up to 1,000, and runs one batch at a time.
+ * `runBatch` must return one result for each call, in the order of the calls; when it throws, every call of the batch
+ * rejects with that error.
  */
 export function createBatcher<Call, Result>(
   runBatch: (calls: readonly Call[]) => Promise<readonly Result[]>,
@@ -23,6 +23,7 @@ export function createBatcher<Call, Result>(
   async function drain(): Promise<void> {
     isRunning = true;
     while (waiting.length > 0) {
+      // The calls of expired requests are dropped, because the requests have already been refused.
       const batch = waiting.splice(0, callsPerBatchMax).filter(({ request }) => request?.isExpired !== true);
       if (batch.length === 0) continue;
       try {
@@ -40,6 +41,7 @@ export function createBatcher<Call, Result>(
 
   return (call) => {
     const request = currentRequest();
+    // The time until a call's batch has run counts towards the database timeout of its request.
     return waitForDatabase(
       () =>
         new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-/** The only source of time outside the database, so that tests can control it. */
+/** The source of time for all code outside the database, so that tests can control the time. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   nowMs(): number;

@@ -1,6 +1,9 @@
 import { encodeBase64 } from './base64.ts';
 
-/** Encodes a response or event: bytes become `{"$bytes": …}` in padded standard base64, absent fields are omitted. */
+/**
+ * Encodes a response or an event as JSON. Bytes become `{"$bytes": …}` in padded standard base64, and fields with the
+ * value undefined are omitted.
+ */
 export function encodeJson(value: unknown): string {
   return JSON.stringify(plain(value));
 }

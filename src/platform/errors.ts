@@ -1,16 +1,19 @@
-/** Details of a refusal besides its error name; every field concerns the caller's own request. */
+/** The facts that a refusal returns in addition to its error name. Every field concerns only the caller's request. */
 export interface ErrorDetail {
-  /** The conversation's current epoch, so that a client that lost an epoch race can recover from the response alone. */
+  /**
+   * The current epoch of the conversation, so that a client whose commit lost an epoch race can recover without another
+   * request.
+   */
   readonly currentEpoch?: number;
-  /** Whole seconds until the same request may succeed. */
+  /** Whole seconds until a repetition of the request may succeed. */
   readonly retryAfterSeconds?: number;
-  /** Name of the quota that refused the request. */
+  /** The name of the quota that refused the request. */
   readonly limit?: string;
 }
 
 /**
- * An expected failure. `code` identifies it; `src/xrpc/response/statuses.ts` maps it to an HTTP status. `message` is sent to the
- * caller: a fixed text that says what to do next and never contains request data.
+ * An expected failure, whose `code` is mapped to an HTTP status in `src/xrpc/response/statuses.ts`. The `message` is
+ * sent to the caller, so it must be a fixed text that says what to do next and never contains request data.
  */
 export class AppError<Code extends string = string> extends Error {
   override readonly name = 'AppError';
@@ -24,17 +27,22 @@ export class AppError<Code extends string = string> extends Error {
   }
 }
 
-/** Whether `error` is an expected failure; narrows to an error whose code is a string. */
+/** Returns whether `error` is an expected failure. */
 export function isAppError(error: unknown): error is AppError {
   return error instanceof AppError;
 }
 
-/** A broken invariant: never caused by the caller, sent as a 500 without a message of ours. */
+/**
+ * The error for a defect of the service, which no caller can cause. The caller gets status 500 without this message.
+ */
 export class InvariantError extends Error {
   override readonly name = 'InvariantError';
 }
 
-/** Returns `value`. @throws InvariantError when `value` is null or undefined. */
+/**
+ * Returns `value`, which must be present.
+ * @throws InvariantError when `value` is null or undefined.
+ */
 export function required<T>(value: T | null | undefined, what: string): T {
   if (value === null || value === undefined) throw new InvariantError(`missing ${what}`);
   return value;

@@ -3,15 +3,16 @@ import type { Clock } from './clock.ts';
 export interface ExpiryTimerOptions {
   readonly clock: Clock;
   readonly intervalMs: number;
-  /** The timer stops when this returns false. */
+  /** Returns whether a deadline is pending; otherwise the timer stops. */
   readonly isNeeded: () => boolean;
-  /** Expires everything whose deadline is at or before `nowMs` of the monotonic clock. */
+  /** Expires every entry whose deadline on the monotonic clock is at or before `nowMs`. */
   readonly expire: (nowMs: number) => void;
 }
 
 /**
- * One timer for many deadlines, because a timer for each costs more than the work. A deadline expires up to `intervalMs` late.
- * @returns a function that starts the timer unless it runs.
+ * Creates one timer for many deadlines, because a timer for each deadline would cost more than the work that it limits.
+ * A deadline may expire up to `intervalMs` late.
+ * @returns a function that starts the timer if it is not running.
  */
 export function createExpiryTimer({ clock, intervalMs, isNeeded, expire }: ExpiryTimerOptions): () => void {
   let isRunning = false;
@@ -21,7 +22,8 @@ export function createExpiryTimer({ clock, intervalMs, isNeeded, expire }: Expir
     while (isNeeded()) {
       await clock.sleep(intervalMs);
       const nowMs = clock.monotonicMs();
-      // After a delay of the event loop, timers run before responses that have already arrived are read.
+      // After a delay of the event loop, timers run before arrived responses are read, so this sleep lets the responses
+      // be read before their deadlines expire.
       await clock.sleep(1);
       expire(nowMs);
     }

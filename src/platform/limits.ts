@@ -2,87 +2,107 @@
 export const limits = {
   /** The largest message or commit (lexicon `ciphertext`). */
   messageSizeBytesMax: 10_485_760,
-  /** The largest message in base64 and JSON. */
+  /** Enough for the largest message as base64 in JSON. */
   requestBodySizeBytesMax: 14_680_064,
   /** The body limit of methods without MLS data. */
   smallBodySizeBytesMax: 65_536,
-  /** One key package of the largest size in base64, with its fields. */
+  /** Enough for one key package of the largest size as base64 in JSON. */
   keyPackageBodySizeBytesMax: 131_072,
-  /** A device's first 200 key packages, or a batch of 100 large ones. */
+  /** Enough for the 200 key packages of a registration, or for a batch of 100 large key packages. */
   keyPackagesBodySizeBytesMax: 8_388_608,
-  /** ML-DSA-87 key packages have 14 kB; the lexicon limits the base64 text to 65,536 characters. */
+  /**
+   * The decoded size of the 65,536 base64 characters that the lexicon allows. A key package with ML-DSA-87 keys has 14
+   * kB.
+   */
   keyPackageSizeBytesMax: 49_152,
   /**
-   * A tree of 1,000 leaves with ML-KEM-1024 and ML-DSA-87 keys has 10.6 MB; in base64 and JSON it fits into the request
-   * body.
+   * Enough for the 10.6 MB of a tree with 1,000 leaves that have ML-KEM-1024 and ML-DSA-87 keys. The largest GroupInfo
+   * fits into a request body as base64 in JSON.
    */
   groupInfoSizeBytesMax: 11_000_000,
   groupInfoSizeBytesMin: 100,
-  /** A full conversation with the maximum number of devices per member, rounded up to a power of two. */
+  /** The 20,000 leaves of a full conversation (1,000 members with 20 devices each), rounded up to a power of two. */
   leavesPerGroupMax: 32_768,
-  /** Six for each member of a full conversation; bounds the time for which a plaintext commit blocks the event loop. */
+  /**
+   * Six proposals for each member of a full conversation. The limit bounds the time for which a plaintext commit blocks
+   * the event loop.
+   */
   proposalsPerCommitMax: 6_000,
-  /** Plaintext proposals that may be pending in one epoch; a commit that references them reads all of them. */
+  /**
+   * Plaintext proposals that may be pending in one epoch. A limit is needed because a commit that references proposals
+   * reads all of them.
+   */
   clearProposalsPerEpochMax: 1_000,
-  /** The limit of the same proposals in bytes. */
+  /** The total size of the plaintext proposals that may be pending in one epoch. */
   clearProposalsSizeBytesMax: 16_777_216,
   welcomeSizeBytesMax: 10_485_760,
-  /** Leaves that one Welcome may add: every device of a full conversation would be 20 times its members. */
+  /**
+   * Leaves that one Welcome may add, enough for every device of a full conversation (1,000 members with 20 devices
+   * each).
+   */
   joinersPerWelcomeMax: 20_000,
-  /** Hex characters of a group id: the `maxLength` of the lexicon. */
+  /** The maximum number of hex characters of a group id, as in the lexicon (`maxLength`). */
   groupIdHexLengthMax: 128,
   keyPackagesPerBatchMax: 100,
   keyPackagesPerRegistrationMax: 200,
-  /** A longer key package lifetime is stored as this value; the default of ts-mls has no end. */
+  /**
+   * Ten years. A longer lifetime is shortened to this limit when it is stored, because ts-mls creates key packages
+   * without an end by default.
+   */
   keyPackageLifetimeMsMax: 3_650 * 86_400_000,
   devicesPerAccountMax: 20,
-  /** A claimed addition can be claimed again after this time (lexicon claimPendingDeviceAddition). */
+  /** Milliseconds after which a claimed device addition can be claimed again (lexicon claimPendingDeviceAddition). */
   deviceClaimMs: 60_000,
-  /** Memberships read by one getPendingDeviceAdditions when too many devices wait to read all. */
+  /** Memberships that one call of getPendingDeviceAdditions searches when more devices wait than one query reads. */
   membersPerAdditionsPageMax: 10_000,
-  /** Waiting devices read at once; a subscriber with more must call getPendingDeviceAdditions. */
+  /**
+   * Waiting devices that one query reads. A subscriber for whom more devices wait must call getPendingDeviceAdditions.
+   */
   devicesPerCatchUpMax: 500,
   /** The longest device name, as in the lexicon of registerDevice. */
   deviceNameSizeBytesMax: 128,
-  /** Ed25519 keys are the shortest of the supported cipher suites. */
+  /** The size of Ed25519 keys, which are the shortest signature keys of the supported cipher suites. */
   signatureKeySizeBytesMin: 32,
   devicesPerClaimMax: 50,
   /** Chat requests that one account may send on one day (UTC). */
   chatRequestsPerDayMax: 50,
   conversationsPerAccountMax: 4_000,
   membersPerConversationMax: 1_000,
-  /** Ended invites do not count. */
+  /** Invites of one conversation that have not ended. */
   invitesPerConversationMax: 200,
-  /** Stored reports, decided ones included. */
+  /** Pending and decided reports of one conversation that are stored. */
   reportsPerConversationMax: 1_000,
   /** Pending reports of one reporter in one conversation. */
   openReportsPerReporterMax: 20,
-  /** A report's 51,200 bytes in base64, with 20 message ids. */
+  /** Enough for a report of 51,200 bytes in base64 with 20 message ids. */
   reportBodySizeBytesMax: 98_304,
   messagesPerPageMax: 100,
   commitsPerPageMax: 100,
   missingSeqsListedMax: 1_000,
   jsonDepthMax: 32,
   jsonKeyLengthMax: 256,
-  /** Values in one JSON body; the largest valid one, a conversation of 1,000 people, has about 5,000. */
+  /** Values in one JSON body. The largest valid body, for a conversation of 1,000 people, has about 5,000 values. */
   jsonValuesMax: 20_000,
   urlLengthMax: 16_384,
   headersMax: 64,
-  /** Names, values and separators, without the URL. */
+  /** The total size of header names, values and separators, without the URL. */
   headersSizeBytesMax: 8_192,
   headerNameLengthMax: 256,
   headerValueLengthMax: 4_096,
   /** The maximum payload of one WebSocket frame from a client. */
   clientFrameSizeBytesMax: 4_096,
-  /** The maximum length of the header in which a proxy names the client. */
+  /** The maximum length of the header in which a proxy sends the client address. */
   proxyHeaderLengthMax: 2_048,
   tokenLengthMax: 4_096,
   tokenLifetimeSecondsMax: 300,
   clockLeewaySeconds: 30,
   didLengthMax: 2_048,
-  /** Live subscriptions of one account on one server. */
+  /** Open subscriptions of one account on one server. */
   subscriptionsPerAccountMax: 10,
-  /** Frames that may wait for one subscriber before it is closed or must read from the log. */
+  /**
+   * Frames that are buffered for a subscription while it reads the log. After more frames the subscription must read
+   * them from the log too.
+   */
   bufferedFramesMax: 500,
   bufferedSizeBytesMax: 1_048_576,
   subscriberBacklogSizeBytesMax: 1_048_576,

@@ -4,31 +4,43 @@ import { AppError } from './errors.ts';
 import { createExpiryTimer } from './expiry-timer.ts';
 
 /**
- * The time that one request may wait for the database. Code that runs for the request reads it from the async context.
+ * Limits the time that one request waits for the database. Code that runs for the request gets the deadline from the
+ * async context with `currentRequest`.
  */
 export interface RequestDeadline {
   readonly isExpired: boolean;
-  /** Calls `listener` once when the request is abandoned. @returns a function that removes the listener. */
+  /**
+   * Calls `listener` once when the request has waited too long.
+   * @returns a function that removes the listener.
+   */
   onExpired(listener: () => void): () => void;
-  /** Starts a wait; concurrent waits count once. @returns a function to call when the wait ends. */
+  /**
+   * Starts a wait for the database. The time of concurrent waits counts once.
+   * @returns a function to call when the wait ends.
+   */
   beginWait(): () => void;
 }
 
 const deadlines = new AsyncLocalStorage<RequestDeadline | undefined>();
 
-/** The request for which this code runs; undefined for code that runs for no request or for several. */
+/**
+ * Returns the deadline of the request, or of several requests, for which this code runs; undefined for code without a
+ * deadline.
+ */
 export function currentRequest(): RequestDeadline | undefined {
   return deadlines.getStore();
 }
 
-/** Runs code that serves several requests, so that it does not end with the request that started it. */
+/**
+ * Runs `task` without a deadline, so that work for several requests does not expire with the request that started it.
+ */
 export function runOutsideRequest<T>(task: () => T): T {
   return deadlines.run(undefined, task);
 }
 
 /**
- * Runs code that serves all of `requests`: it is abandoned when the last of them is, and never if one of them is
- * undefined.
+ * Runs a task that serves all of `requests`, with a deadline that expires when the last of their deadlines has expired.
+ * The task has no deadline when one of `requests` is undefined.
  */
 export function runForRequests<T>(
   requests: readonly (RequestDeadline | undefined)[],
@@ -47,7 +59,10 @@ export function runForRequests<T>(
   return deadlines.run(shared, task).finally(() => removeListeners.forEach((each) => each()));
 }
 
-/** Counts `task` as a wait for the database, and rejects when the request is abandoned; `task` itself continues. */
+/**
+ * Runs `task` and counts its time as a wait for the database. When the deadline of the request expires, the returned
+ * promise rejects with ServiceUnavailable, and `task` itself continues.
+ */
 export function waitForDatabase<T>(task: () => Promise<T>): Promise<T> {
   const deadline = currentRequest();
   if (deadline === undefined) return task();
@@ -64,7 +79,7 @@ export function waitForDatabase<T>(task: () => Promise<T>): Promise<T> {
   });
 }
 
-/** The refusal of a request to which the database did not respond in time. */
+/** Creates the error for a request to which the database did not respond in time. */
 export function outcomeUnknown(): AppError<'ServiceUnavailable'> {
   return new AppError(
     'ServiceUnavailable',
@@ -74,17 +89,20 @@ export function outcomeUnknown(): AppError<'ServiceUnavailable'> {
 }
 
 export interface RequestDeadlines {
-  /** Runs `task` as one request. @throws AppError ServiceUnavailable when it has waited too long for the database. */
+  /**
+   * Runs `task` as one request.
+   * @throws AppError ServiceUnavailable when the request has waited too long for the database.
+   */
   run<T>(task: () => Promise<T>): Promise<T>;
 }
 
 const checksPerTimeout = 20;
-/** Below five seconds, so that every response is sent within five seconds of waiting. */
+/** Milliseconds, so that even a timeout that is late by a twentieth ends within five seconds. */
 const timeoutMsDefault = 4_750;
 
 /**
- * Gives every request `timeoutMs` (default 4,750) of waiting for the database, all its waits together. One timer checks
- * all requests, so a timeout may be a twentieth late.
+ * Limits the total time that each request waits for the database to `timeoutMs` (default 4,750). One timer checks all
+ * requests, so a timeout may be late by a twentieth of `timeoutMs`.
  */
 export function createRequestDeadlines(clock: Clock, timeoutMs: number = timeoutMsDefault): RequestDeadlines {
   const waiting = new Set<ActiveDeadline>();

@@ -1,10 +1,10 @@
 /**
- * SQLSTATE classes and codes (Postgres, appendix A) of temporary failures: connection lost, transaction to be repeated,
- * out of connections, memory or disk, timeout, statement cancelled, restart, storage failure.
+ * The SQLSTATE classes and codes (Postgres, appendix A) of temporary failures, for example a lost connection, a
+ * deadlock, a full disk, a timeout or a restart.
  */
 const transientStates = /^(08|40|53|58)...$|^(55P03|57014|57P0[1-5])$/;
 
-/** Codes of Node and postgres.js for a connection that could not be opened or was lost. */
+/** The error codes with which Node and postgres.js report a connection that could not be opened or was lost. */
 const transientCodes: ReadonlySet<string> = new Set([
   'CONNECT_TIMEOUT',
   'CONNECTION_CLOSED',
@@ -20,13 +20,15 @@ const transientCodes: ReadonlySet<string> = new Set([
   'ETIMEDOUT',
 ]);
 
-/** A standby refuses writes; after a failover, servers may be connected to one until they find the new primary. */
+/**
+ * The SQLSTATE with which a standby refuses writes. After a failover, a server may be connected to a standby until it
+ * finds the new primary.
+ */
 const readOnlyState = '25006';
 
 /**
- * Whether the same request may succeed shortly: the database is unavailable, overloaded, or timed out on a lock. The
- * effects of the failed request are either not stored or, if the connection was lost after the commit, stored once;
- * requests may be repeated.
+ * Returns whether `error` is a temporary failure of the database, after which the request may be repeated. The effects
+ * of the failed request are not stored, unless the connection was lost after the commit.
  */
 export function isTransientError(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {

@@ -55,7 +55,7 @@ import { createXrpcResponder } from '#xrpc/respond-to-xrpc.ts';
 import type { RequestObservation, RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
 import type { Served } from './routes.ts';
 
-/** What an app is composed of. */
+/** The started parts from which an app is composed. */
 export interface AppParts {
   readonly config: Config;
   readonly clock: Clock;
@@ -71,7 +71,7 @@ export interface AppParts {
   readonly audit: AuditLog;
   readonly version: string;
   readonly serviceDid: string;
-  /** The URL of the service for clients, without a path. */
+  /** The URL under which clients reach the service, without a path. */
   readonly publicUrl: string;
 }
 
@@ -85,7 +85,7 @@ export interface App extends Served {
 
 const subscriptionNsid = 'blue.catbird.mls.subscribeConvoEvents';
 
-/** Composes the domain, the streams and HTTP; opens no port. */
+/** Composes the domain, the streams and HTTP into one app, without opening a port. */
 export function createApp(parts: AppParts): App {
   const { config, clock, logger, metrics, database, privacy, notifier } = parts;
   const failed = (part: 'tail' | 'stream') => (error: unknown) =>
@@ -142,7 +142,7 @@ export function createApp(parts: AppParts): App {
   return { respondToXrpc, http: httpOf(parts), endpoints, hub, tail, openStreams, keyPackageWatch, admission };
 }
 
-/** The settings for retention and for counts of stored rows. */
+/** Selects the settings for retention times and for limits of stored rows. */
 function retentionOf(config: Config) {
   return {
     timeBucketSeconds: config.TIME_BUCKET_SECONDS,
@@ -258,7 +258,10 @@ function addressLimiterOf({ config, clock, audit }: AppParts, quota: QuotaCharge
   });
 }
 
-/** A request that waits for a DID document has no slot, because every client can name a host that does not respond. */
+/**
+ * Creates the source of DID documents. A request releases its slot while it waits for a document, because every client
+ * can name a host that does not respond.
+ */
 function documentsOf({ config, clock }: AppParts, admission: Admission): DidDocuments {
   const network = config.IDENTITY_ALLOW_PRIVATE_NETWORK ? 'private' : 'public';
   const timeoutMs = config.DID_RESOLUTION_TIMEOUT_MS;

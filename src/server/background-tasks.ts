@@ -35,8 +35,8 @@ const partitionsIntervalMs = 3_600_000;
 const horizonWarningMs = 5_000;
 
 /**
- * Tasks that every server repeats: gauges, closing the streams of revoked accounts, deferred writes, and partitions for
- * the next days.
+ * Starts the tasks that every server repeats. They update gauges, close the streams of revoked accounts, apply deferred
+ * writes, and create partitions for the next days.
  */
 export function startBackgroundTasks(deps: BackgroundTasksDeps): { stop(): Promise<void> } {
   const stopping = new AbortController();
@@ -85,8 +85,8 @@ async function every(deps: BackgroundTasksDeps, signal: AbortSignal, task: Backg
 }
 
 /**
- * Removes old WAL after applying deferred writes, because older WAL still shows which rows were written one after the
- * other.
+ * Applies deferred writes when they are due, and then removes old WAL, because old WAL still shows the order in which
+ * the rows were written.
  */
 async function applyWrites({
   database,

@@ -24,8 +24,8 @@ import type { Served } from './routes.ts';
 export interface Listener {
   readonly port: number;
   /**
-   * Refuses new connections, closes streams with code 1012, and resolves when the requests in progress are done. A stream whose
-   * client does not close it within two seconds is closed without waiting.
+   * Refuses new connections, closes streams with code 1012, and resolves when the requests in progress are done. A
+   * stream that its client does not close within two seconds is terminated.
    */
   stop(): Promise<void>;
 }
@@ -45,18 +45,18 @@ export interface ListenOptions {
     | 'TRUSTED_PROXY_HEADER'
     | 'CORS_ALLOW_ORIGINS'
   >;
-  /** Default: the documented ones. */
+  /** The default is `edgeTimeouts`. */
   readonly timeouts?: EdgeTimeouts;
 }
 
-/** The request line without its target; Node counts the line as part of the headers. */
+/** The size of the request line without its target, because Node counts the request line as part of the headers. */
 const requestLineSizeBytes = 64;
 const closeTimeoutMs = 2_000;
 const stopCheckEveryMs = 50;
 
 /**
- * Opens the port and then composes the app, because a free port is known only then. No request can arrive in between, because
- * `compose` runs before the event loop reads connections.
+ * Opens the port and then composes the app, because the number of a free port is known only after it is open. No
+ * request can arrive before the app is ready, because `compose` runs before the event loop reads connections.
  * @throws Error with code EADDRINUSE when the port is taken.
  */
 export async function listen<Composed extends Served & Pick<App, 'openStreams'>>(
@@ -78,7 +78,10 @@ export async function listen<Composed extends Served & Pick<App, 'openStreams'>>
   return { listener: { port, stop: () => stop(server, app.openStreams, clock) }, app };
 }
 
-/** Connections of trusted proxies are not limited by address, nor are those of this machine outside production. */
+/**
+ * Returns the policy of the edge. Connections from trusted proxies, and outside production from this machine, are not
+ * limited by address.
+ */
 function edgePolicy({
   config,
   clock,
@@ -103,7 +106,7 @@ function serverOptions(timeouts: EdgeTimeouts, edge: Edge): ServerOptions {
     shouldUpgradeCallback: (incoming) => edge.mayUpgrade(incoming),
     insecureHTTPParser: false,
     maxHeaderSize: limits.urlLengthMax + limits.headersSizeBytesMax + requestLineSizeBytes,
-    // The edge refuses a request without Host, with an error body.
+    // The edge itself refuses a request without Host, so that the response has an error body.
     requireHostHeader: false,
     headersTimeout: timeouts.headersMs,
     requestTimeout: timeouts.requestMs,
@@ -112,7 +115,10 @@ function serverOptions(timeouts: EdgeTimeouts, edge: Edge): ServerOptions {
   };
 }
 
-/** Closes streams again and again, because requests in progress may open more, and ends those of clients that do not close them. */
+/**
+ * Stops the server. Streams are closed repeatedly, because requests in progress may open more, and are terminated if
+ * their clients do not close them within two seconds.
+ */
 async function stop(server: Server, openStreams: ReadonlySet<OpenStream>, clock: Clock): Promise<void> {
   const ended = new AbortController();
   server.once('close', () => ended.abort());

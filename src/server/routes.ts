@@ -15,7 +15,7 @@ export interface Served {
   readonly endpoints: readonly Endpoint[];
 }
 
-/** Passes requests for XRPC to `src/xrpc` and all others to Hono. */
+/** Creates the routes, which pass requests for XRPC to `src/xrpc` and all others to Hono. */
 export function createRoutes({ respondToXrpc, http, endpoints }: Served, onError: (error: unknown) => void): Routes {
   const respondWithHono = honoResponder(http, onError);
   const webSockets = createWebSocketServer();
@@ -27,7 +27,7 @@ export function createRoutes({ respondToXrpc, http, endpoints }: Served, onError
   };
 }
 
-/** Responds with Hono, without the body of the request: no route of Hono reads one. */
+/** Creates a responder that passes requests to Hono without their body, because no route of Hono reads a body. */
 function honoResponder(http: Hono, onError: (error: unknown) => void): (exchange: Exchange) => Promise<HttpResponse> {
   http.notFound(() => errorPage('NotFound'));
   http.onError((error) => {
@@ -40,9 +40,10 @@ function honoResponder(http: Hono, onError: (error: unknown) => void): (exchange
       name,
       values.join(', '),
     ]);
-    // A HEAD request gets the length of the GET response (RFC 9110 section 9.3.2); the edge leaves out the body.
+    // A HEAD request is routed as GET, so that it gets the length of the GET response (RFC 9110 section 9.3.2); the
+    // edge leaves out the body.
     const routedMethod = method === 'HEAD' ? 'GET' : method;
-    // No route depends on the host of the request.
+    // The host of the URL is fixed, because no route depends on the host of the request.
     const response = await http.fetch(new Request(`http://localhost${url}`, { method: routedMethod, headers }));
     const { 'content-length': _edgeAddsIt, ...kept } = Object.fromEntries(response.headers);
     return { status: response.status, headers: kept, body: Buffer.from(await response.arrayBuffer()) };

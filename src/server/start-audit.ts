@@ -39,7 +39,10 @@ export function startAudit(deps: StartAuditDeps, migrationsApplied: number): Aud
   return audit;
 }
 
-/** Awaits the check of the identity key and counts a mismatch. @throws what the check throws. */
+/**
+ * Awaits the check of the identity key, and records a mismatch in the audit log.
+ * @throws the error of the check.
+ */
 export async function auditKeyCheck(audit: AuditLog, check: Promise<void>): Promise<void> {
   try {
     await check;

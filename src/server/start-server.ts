@@ -41,14 +41,14 @@ import { auditKeyCheck, startAudit } from './start-audit.ts';
 import { version } from '#platform/process/version.ts';
 
 export interface RunningServer {
-  /** The URL under which clients reach it, without a path. */
+  /** The URL under which clients reach the server, without a path. */
   readonly url: string;
   readonly port: number;
   readonly adminPort: number;
-  /** Mounts the job page once the workers of this process have their queue. */
+  /** Mounts the job page, when the workers of this process have their queue. */
   readonly showJobs: AdminListener['showJobs'];
   readonly serviceDid: string;
-  /** The URL of Postgres itself, not of PgBouncer; for the workers of this process. */
+  /** The direct URL of Postgres, without PgBouncer, for the workers of this process. */
   readonly databaseUrl: string;
   readonly database: Database;
   readonly metrics: Metrics;
@@ -58,14 +58,17 @@ export interface ServerDeps {
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Gets a stop step for each started part, the last started first; run them in order, also after a failed start. */
+  /**
+   * Receives a stop step for each started part. The caller must run the steps in the order of the array, even after a
+   * failed start.
+   */
   readonly steps: StopStep[];
 }
 
 const applicationName = 'nightjar-server';
 
 /**
- * Starts every part of a server, listens, and returns when the server responds.
+ * Starts every part of a server, and resolves when the server can respond to requests.
  * @throws ConfigError, EmbeddedPostgresError, KeyRingError with a message for the operator.
  */
 export async function startServer(deps: ServerDeps): Promise<RunningServer> {
@@ -121,8 +124,8 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   logger.log('signature_backend', { backend: signatureBackend });
   const adminPort = admin.port;
   logger.log('server_listening', { port: listener.port, adminPort, startupMs: clock.monotonicMs() - startedMs });
-  // Loaded in the background so that the first fetch of a DID document does not wait; that fetch reports a failure
-  // again.
+  // The guard is loaded in the background so that the first fetch of a DID document does not wait for it. A failure is
+  // ignored here, because the first fetch reports it again.
   loadFetchGuard().catch(() => undefined);
   const { serviceDid, publicUrl: url } = identityOf(config, host, listener.port);
   const showJobs: AdminListener['showJobs'] = (board) => admin.showJobs(board);
@@ -149,7 +152,7 @@ async function openReplayGuard(deps: ServerDeps, database: Database, privacy: Pr
   return replayGuard;
 }
 
-/** In production the host of a did:web is the public name of the proxy. */
+/** Returns the public URL that the did:web gives in production, where its host is the public name of the proxy. */
 function hostOfDid({ NODE_ENV, SERVICE_DID }: Config): string | undefined {
   const [, host] = /^did:web:([^:]+)$/.exec(SERVICE_DID ?? '') ?? [];
   return NODE_ENV === 'production' && host !== undefined ? `https://${decodeURIComponent(host)}` : undefined;
@@ -200,7 +203,7 @@ async function openStorage(deps: ServerDeps): Promise<OpenStorage> {
     const embedded = await startEmbeddedPostgres({
       dataDir: config.DATA_DIR,
       clock,
-      // The creation takes seconds, so it is logged beforehand.
+      // Creating the database takes seconds, so the event is logged before the creation begins.
       onCreate: () => logger.log('postgres_starting', { mode: 'created' }),
     });
     steps.unshift({ name: 'postgres', run: () => embedded.stop() });
@@ -247,7 +250,7 @@ async function applyMigrations(
   return count;
 }
 
-/** A server with an embedded Postgres is the only server, so local notifications are enough. */
+/** Opens the notifier. A server with an embedded Postgres is the only server, so local notifications are enough. */
 async function openNotifier(
   deps: ServerDeps,
   options: { database: Database; databaseUrl: string; isEmbedded: boolean },

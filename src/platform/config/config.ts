@@ -6,10 +6,10 @@ import { unknownVariables } from './setting-names.ts';
 import { settings } from './settings.ts';
 import type { ParsedSettings, Setting } from './settings.ts';
 
-/** The parsed settings under their environment names. */
+/** The parsed value of every setting, by the name of its environment variable. */
 export type Config = ParsedSettings;
 
-/** The configuration is invalid; `problems` contains every reason, one line each. */
+/** The error for a configuration with which the process cannot start. `problems` contains one line for each reason. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly string[];
@@ -26,8 +26,8 @@ export class ConfigError extends Error {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads every setting from `env`, secrets also from the file that `<NAME>_FILE` names. With `facts` of a process that
- * will serve requests, the process is checked too.
+ * Reads every setting from `env`, and a secret also from the file that `<NAME>_FILE` names. In production, `facts` of
+ * the process are checked too if they are given.
  * @throws ConfigError that names all problems and their remedies, and never contains a value.
  */
 export function readConfig(env: Environment, facts?: ProcessFacts): Config {
@@ -40,9 +40,9 @@ export function readConfig(env: Environment, facts?: ProcessFacts): Config {
     if ('problem' in read) problems.push(read.problem);
     else config[name] = read.value;
   }
-  // A setting that could not be read counts as unset: it is already among the problems, or has a fallback.
+  // The production checks skip settings that have a problem already, because such a setting is missing from `config`.
   const unreadable = new Set(problems.map((problem) => problem.slice(0, problem.search(/(_FILE)?:/))));
-  // Every name in `settings` was parsed by its schema above, or is among the problems.
+  // The cast is correct when there are no problems, because every setting was then parsed by its schema.
   const parsed = config as Config;
   problems.push(
     ...productionProblems(parsed).filter((problem) => !unreadable.has(problem.slice(0, problem.indexOf(':')))),

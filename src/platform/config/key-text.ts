@@ -11,8 +11,8 @@ const keySizeBytes = 32;
 const distinctBytesMin = 16;
 
 /**
- * Reads `<id>:<base64 of 32 bytes>` entries, separated by commas or white space. Returns a problem and its remedy,
- * without any of the text, when an entry is invalid.
+ * Parses entries of the form `<id>:<base64 of 32 bytes>`, which are separated by commas or white space.
+ * @returns the keys, or a problem with its remedy in a text that contains no part of a key.
  */
 export function readKeyText(text: string): readonly KeyEntry[] | string {
   const entries: KeyEntry[] = [];
@@ -36,7 +36,10 @@ function readEntry(part: string): KeyEntry | string {
   return isNotRandom(secret) ? `a key is not random; ${remedy}` : { id, secret };
 }
 
-/** Detects repetitions, counting sequences and typed text, which no random generator produces. */
+/**
+ * Returns whether the key is a repetition, a counting sequence or typed text, none of which a random generator
+ * produces.
+ */
 function isNotRandom(secret: Buffer): boolean {
   if (new Set(secret).size < distinctBytesMin) return true;
   const steps = new Set(secret.subarray(1).map((byte, index) => byte - (secret[index] ?? 0)));

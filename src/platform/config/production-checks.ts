@@ -9,7 +9,9 @@ const commonPasswords: ReadonlySet<string> = new Set(
   ),
 );
 
-/** The problems of these settings in production, each with its remedy; never contains a part of a secret. */
+/**
+ * Returns the problems that these settings have in production, each with its remedy and without any part of a secret.
+ */
 export function productionProblems(config: Partial<ParsedSettings>): string[] {
   if (config.NODE_ENV !== 'production') return [];
   return [...missing(config), ...switchedOff(config), ...Object.entries(config).flatMap(placeholders)];
@@ -41,7 +43,7 @@ function switchedOff(config: Partial<ParsedSettings>): string[] {
   return problems;
 }
 
-/** Finds values copied from an example, and common passwords. */
+/** Returns the problems of values that were copied from an example, and of passwords that are easy to guess. */
 function placeholders([name, value]: [string, unknown]): string[] {
   const setting: Setting | undefined = (settings as Readonly<Record<string, Setting>>)[name];
   const texts = [value].flat().filter((each) => typeof each === 'string');
@@ -53,7 +55,10 @@ function placeholders([name, value]: [string, unknown]): string[] {
   });
 }
 
-/** A URL without a password is valid: the server then authenticates its client by socket or certificate. */
+/**
+ * Returns why the password of `url` is weak. A URL without a password is valid, because a database can also
+ * authenticate its clients by socket or certificate.
+ */
 function weakPassword(url: URL): string | undefined {
   if (url.password === '') return undefined;
   if (/%(?![0-9a-f]{2})/i.test(url.password)) return 'the password has a bare percent sign. Write %25 for it.';
@@ -67,7 +72,7 @@ function weakPassword(url: URL): string | undefined {
   return `the password is one that others would guess. Make one with: openssl rand -hex 24`;
 }
 
-/** Leaves escapes that are not UTF-8 unchanged. */
+/** Decodes percent escapes, and returns the text unchanged when they are not UTF-8. */
 function unescapeText(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -18,7 +18,10 @@ function quota(perMinute: number, about: string): QuotaSetting<z.ZodType<number>
   return row({ schema: whole(1, 1_000_000), fallback: String(perMinute), about: `${about}, per minute.` });
 }
 
-/** The decoded size of the largest request: a smaller limit would always refuse it. */
+/**
+ * The size of the largest request in KiB after base64 decoding. A quota with a lower limit would refuse this request
+ * every time.
+ */
 const largestRequestKib = Math.ceil((limits.requestBodySizeBytesMax * 3) / 4 / 1024);
 
 /** The settings of the quotas in `src/quota/table/quotas.ts`. */

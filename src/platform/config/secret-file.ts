@@ -2,18 +2,21 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 export interface SecretFile {
-  /** The name of the variable with the path. */
+  /** The environment variable that contains the path. */
   readonly variable: string;
   readonly path: string;
   /** The folder of systemd credentials. Only the service can enter it, so file modes in it are not checked. */
   readonly credentialsFolder: string | undefined;
-  /** Whether other users of this machine may be able to read the file. */
+  /** Whether the file is accepted although other users of this machine can read it. */
   readonly mayBeShared: boolean;
 }
 
 const sizeBytesMax = 65_536;
 
-/** Reads a secret from a file and trims it, or returns the problem with the file and its remedy. */
+/**
+ * Reads a secret from a file and removes white space around it.
+ * @returns the secret, or the problem with the file and its remedy.
+ */
 export function readSecretFile(file: SecretFile): { readonly text: string } | { readonly problem: string } {
   const { variable, path } = file;
   try {

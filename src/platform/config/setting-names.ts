@@ -9,14 +9,17 @@ const known: ReadonlySet<string> = new Set(
   names.flatMap((name) => (rows[name]?.secret ? [name, `${name}_FILE`] : [name])),
 );
 
-/** First words of our settings that other programs use as well; no other program uses the other first words. */
+/** First words of setting names with which environment variables of unrelated programs begin too. */
 const sharedWords: ReadonlySet<string> = new Set(
   'ADMIN ALLOW AUTH BLOCK CLIENT DATA DATABASE DENY EVENT HTTP IDENTITY LOG MAX MESSAGE NODE PUBLIC REDIS REQUEST SERVER SERVICE SHUTDOWN TIME WORKER'.split(
     ' ',
   ),
 );
 
-/** The prefixes of our names: `RATE_`, and with a shared first word two words, such as `MAX_KEY_`. */
+/**
+ * The prefixes by which an unknown variable is taken for a misspelled setting. A prefix is the first word of a setting
+ * (`RATE_`), or its first two words if unrelated programs use the first word too (`MAX_KEY_`).
+ */
 const ownPrefixes: ReadonlySet<string> = new Set([
   'NIGHTJAR_',
   ...names.flatMap((name) => {
@@ -48,12 +51,15 @@ export function unknownVariables(env: Environment): string[] {
 function nearestTo(name: string): [name: string, edits: number] | [] {
   const byDistance = [...known].map((each): [string, number] => [each, distance(each, name)]);
   const [nearest] = byDistance.toSorted(([, a], [, b]) => a - b);
-  // For a truncated name, a setting that begins with it is a better match.
+  // For a name that was cut off, the setting that begins with the name is a better match than the nearest setting.
   const completed = byDistance.find(([each]) => each.startsWith(name));
   return nearest !== undefined && nearest[1] > 2 ? (completed ?? nearest) : (nearest ?? []);
 }
 
-/** The edit distance with insertions, deletions, changes and swaps of neighbours (optimal string alignment). */
+/**
+ * Returns the number of insertions, deletions, changes and swaps of neighbours that turn `a` into `b` (optimal string
+ * alignment).
+ */
 function distance(a: string, b: string): number {
   let [earlier, previous]: [number[], number[]] = [[], Array.from({ length: b.length + 1 }, (_, index) => index)];
   for (let i = 1; i <= a.length; i++) {

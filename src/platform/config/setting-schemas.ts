@@ -2,12 +2,12 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { readKeyText } from './key-text.ts';
 
-/** A boolean, in the spellings that operators use. */
+/** Parses a boolean that is written as 1, true, yes, 0, false or no. */
 export const flag = z
   .enum(['1', 'true', 'yes', '0', 'false', 'no'], 'must be true or false')
   .transform((value) => value === '1' || value === 'true' || value === 'yes');
 
-/** A whole number in decimal digits. */
+/** Parses a whole number from `min` to `max` in decimal digits. */
 export const whole = (min: number, max: number): z.ZodType<number> =>
   z
     .string()
@@ -15,7 +15,7 @@ export const whole = (min: number, max: number): z.ZodType<number> =>
     .transform(Number)
     .refine((value) => value >= min && value <= max, `must be from ${min} to ${max}`);
 
-/** Items separated by commas. */
+/** Splits a text at commas and drops empty items. */
 const list = z.string().transform((value) =>
   value
     .split(',')
@@ -32,7 +32,7 @@ export const networks = list.pipe(
   ),
 );
 
-/** Origins of web pages, as browsers write them. */
+/** Parses a list of web origins, in the spelling of the Origin header that browsers send. */
 export const origins = list.refine(
   (values) => values.every((value) => URL.canParse(value) && new URL(value).origin === value),
   'must list origins such as https://app.example.com, without a path, separated by commas',
@@ -46,7 +46,7 @@ export const url = (...protocols: readonly string[]): z.ZodType<string> =>
 const didPattern = /^did:(plc:[a-z2-7]{24}|web:[a-zA-Z0-9.%:-]+)$/;
 export const did = z.string().regex(didPattern, 'must be a did:plc or did:web');
 
-/** The values that a token may have in `aud`: a DID, or a DID with a service fragment. */
+/** Parses a list of values that a token may have in `aud`, each a DID with or without a service fragment. */
 export const audiences = list.pipe(
   z.array(
     z
@@ -58,7 +58,7 @@ export const audiences = list.pipe(
   ),
 );
 
-/** An address or host name to listen on. */
+/** Accepts an IP address or a host name to listen on, without a port. */
 export const host = z
   .string()
   .refine((value) => isIP(value) !== 0 || /^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?$/.test(value), {

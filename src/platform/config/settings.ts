@@ -3,17 +3,19 @@ import { logLevels } from '../logging/log-events.ts';
 import { rateLimitSettings } from './rate-limit-settings.ts';
 import { audiences, did, flag, folder, host, keyRing, networks, origins, url, whole } from './setting-schemas.ts';
 
-/** One environment variable: its text form, its default, and its description for operators. */
+/** Describes one environment variable, with its parser, its default and its description for operators. */
 export interface Setting<Schema extends z.ZodType = z.ZodType> {
   readonly group: SettingGroup;
   /** Parses the variable's text. */
   readonly schema: Schema;
-  /** The text used when the variable is unset; without a fallback the value is undefined. */
+  /**
+   * The text that is parsed when the variable is unset. An unset variable without a fallback has the value undefined.
+   */
   readonly fallback?: string;
   readonly about: string;
-  /** A value for `.env.example` when there is no fallback. */
+  /** A sample value for `docs/settings.md`, and for `.env.example` when the fallback is absent or empty. */
   readonly example?: string;
-  /** May be read from `<NAME>_FILE`, and is never printed. */
+  /** Marks a secret, which may be read from the file in `<NAME>_FILE` and is never printed. */
   readonly secret?: true;
 }
 
@@ -403,5 +405,5 @@ export const settings = {
 
 export type SettingName = keyof typeof settings;
 
-/** The parsed settings under their environment names. */
+/** The parsed value of every setting, by the name of its environment variable. */
 export type ParsedSettings = Readonly<{ [Name in SettingName]: z.output<(typeof settings)[Name]['schema']> }>;

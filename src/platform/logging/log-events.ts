@@ -1,6 +1,6 @@
 /**
- * Every event that the service can log: a line contains one event with its declared fields and nothing else. A field is
- * a number, a boolean, a value of a closed list, a SQLSTATE, an id that the server generated, or code positions.
+ * The kind of a field of a log line. `sqlstate` is a SQLSTATE, `requestId` is an id that the server generated, `frames`
+ * is a list of code positions, and an array lists the only allowed values.
  */
 export type FieldKind = 'integer' | 'boolean' | 'sqlstate' | 'requestId' | 'frames' | readonly string[];
 
@@ -9,7 +9,10 @@ export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as
 
 interface LogEvent {
   readonly level: LogLevel;
-  /** The event as text: a value replaces `{field}`, and a part in `[ ]` is omitted if one of its fields is absent. */
+  /**
+   * The text for terminals, in which the value of a field replaces `{field}`, and a part in `[ ]` is omitted if one of
+   * its fields is absent.
+   */
   readonly text: string;
   readonly fields: Readonly<Record<string, FieldKind>>;
 }
@@ -44,6 +47,7 @@ const jobWords = [
   'clean-audit-events',
 ] as const;
 
+/** Every event that the service can log. A log line contains one event with its declared fields and no further data. */
 export const logEvents = {
   server_listening: {
     level: 'info',

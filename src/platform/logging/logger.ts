@@ -5,7 +5,7 @@ import { logEvents } from './log-events.ts';
 import type { FieldKind, LogEventName, LogFields, LogLevel } from './log-events.ts';
 import { textDestination } from './text-format.ts';
 
-/** Writes declared events only; free text cannot be logged. */
+/** Logs declared events only, so that no free text can bring data of people into the log. */
 export interface Logger {
   log<Name extends LogEventName>(event: Name, fields: LogFields<Name>): void;
 }
@@ -18,7 +18,7 @@ const patterns = {
 
 export type LogFormat = 'json' | 'text';
 
-/** The logger of a process: JSON lines for programs or text for people, on standard output. */
+/** Creates the logger of a process, which writes JSON lines for programs or text for people to standard output. */
 export function createProcessLogger(
   format: LogFormat,
   { LOG_LEVEL, NODE_ENV }: Pick<Config, 'LOG_LEVEL' | 'NODE_ENV'>,
@@ -28,7 +28,10 @@ export function createProcessLogger(
   return createLogger(level, format === 'text' ? textDestination(output) : output);
 }
 
-/** Creates a JSON-lines logger at `level`; a value that does not match its declared kind is written as `"invalid"`. */
+/**
+ * Creates a logger that writes events of `level` and above as JSON lines. A value that does not match the declared kind
+ * of its field is written as `"invalid"`.
+ */
 export function createLogger(level: LogLevel | 'silent', destination?: DestinationStream): Logger {
   const sink = pino(
     {
@@ -65,7 +68,8 @@ type ErrorClass = NonNullable<LogFields<'request_failed'>['errorClass']>;
 const knownClasses: ReadonlySet<string> = new Set(logEvents.request_failed.fields.errorClass);
 
 /**
- * Describes an unexpected error for the log: its class, its SQLSTATE, and its position in the code; never its message.
+ * Returns the class, the SQLSTATE and the code positions of an unexpected error for the log. The message is left out
+ * because it may contain data.
  */
 export function describeError(error: unknown): { errorClass: ErrorClass; sqlstate?: string; at?: string } {
   if (!(error instanceof Error)) return { errorClass: 'other' };

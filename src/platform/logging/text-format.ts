@@ -2,7 +2,7 @@ import type { DestinationStream } from 'pino';
 import { logEvents } from './log-events.ts';
 import type { LogEventName } from './log-events.ts';
 
-/** A line of the logger, before it is written as text. */
+/** A parsed JSON line of pino. */
 interface LogLine {
   readonly level: string;
   readonly time: string;
@@ -10,7 +10,9 @@ interface LogLine {
   readonly [field: string]: string | number | boolean;
 }
 
-/** Turns the JSON lines of pino into one line of text each, made of the declared text and fields of the event. */
+/**
+ * Creates a destination that writes each JSON line of pino as one line of text, with the declared text of the event.
+ */
 export function textDestination(output: DestinationStream): DestinationStream {
   return { write: (line) => output.write(`${textOf(JSON.parse(line) as LogLine)}\n`) };
 }
@@ -25,7 +27,7 @@ function textOf(line: LogLine): string {
   return `${line.time.slice(0, 19)}Z ${label}${filled}`;
 }
 
-/** The fields that a text or a part of it names. */
+/** Returns the names of the fields that `text` contains as `{field}`. */
 export function fieldsIn(text: string): readonly string[] {
   return [...text.matchAll(/\{(\w+)\}/g)].map(([, field = '']) => field);
 }

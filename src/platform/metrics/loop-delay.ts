@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 const sampleEveryMs = 50;
 
 /**
- * Measures about twenty times a second how late a timer fires, which is how long incoming work waits for this thread.
+ * Measures about twenty times a second how late a timer fires, because arrived requests wait as long as timers do.
  * `stop` ends the measurement.
  */
 export function watchLoopDelay(clock: Clock, onSample: (delayMs: number) => void): { stop(): Promise<void> } {

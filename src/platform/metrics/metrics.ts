@@ -2,56 +2,67 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import { retentionMetrics } from './retention-metrics.ts';
 import type { RetentionMetrics } from './retention-metrics.ts';
 
-/** The allowed label values that are not in this file; any other value is counted as `unknown`. */
+/**
+ * The allowed values of the labels for methods, quotas, jobs and retention classes. A metric counts every further value
+ * as `unknown`.
+ */
 export interface MetricLabels {
   /** Method names without their namespace. */
   readonly methods: readonly string[];
   readonly quotas: readonly string[];
   readonly jobs: readonly string[];
-  /** Absent in a process without a worker. */
+  /** Absent in a process that runs no jobs. */
   readonly retentionClasses?: readonly string[];
 }
 
 export type StatusClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx';
 
-/** Connections of the database pool, and the number of those that wait for a lock. */
+/** The number of database connections that are open, that are not idle, and that wait for a lock. */
 export interface PoolUse {
   readonly open: number;
   readonly busy: number;
   readonly waiting: number;
 }
 
-/** The metrics, with one function per event. No label can contain a name, an address or an id. */
+/**
+ * Updates the Prometheus metrics, with one function for each kind of event. No label can contain a name, an address or
+ * an id.
+ */
 export interface Metrics extends RetentionMetrics {
   requestFinished(method: string, statusClass: StatusClass, durationMs: number): void;
   quotaRefused(quota: string): void;
   requestsInProgress(count: number): void;
   /**
-   * A request was refused without being read: all slots were in use, or the slots left by a delayed event loop were.
+   * Counts a request that was refused unread, because all slots were in use (`full`) or because a delayed event loop
+   * had reduced the number of slots (`late`).
    */
   requestShed(reason: 'full' | 'late'): void;
   sendFinished(result: 'stored' | 'duplicate' | 'refused'): void;
-  /** The number of sends that one statement stored together. */
+  /** Records how many sends one statement stored together. */
   batchStored(sendCount: number): void;
-  /** How long the oldest open transaction has delayed delivery of events. */
+  /** Records for how many milliseconds the oldest open transaction has delayed the delivery of events. */
   eventHorizonLag(lagMs: number): void;
   subscribers(transport: 'websocket' | 'sse', count: number): void;
   databasePool(use: PoolUse): void;
   /**
-   * `local`: the shared store is unavailable, and each server counts on its own. `memory`: there is no shared store.
+   * Records where quotas are counted. `memory` means that there is no shared store, and `local` means that the shared
+   * store is unavailable, so that each server counts separately.
    */
   quotaStore(state: 'memory' | 'shared' | 'local'): void;
   signatureBackend(backend: 'secp256k1-native' | 'node-crypto'): void;
-  /** `not_run`: the job was paused, run by another worker, or the database was not ready for it. */
+  /**
+   * Counts a run of a job. `not_run` means that the job was paused, that another worker ran it, or that the database
+   * was not ready.
+   */
   jobFinished(job: string, result: 'succeeded' | 'failed' | 'not_run', durationMs: number): void;
   jobRemoved(job: string, removed: { readonly rows: number; readonly sizeBytes: number }): void;
-  /** The time between the scheduled time of a run and its start. */
+  /** Records the time from the scheduled time of a run to its start. */
   jobStarted(job: string, lagMs: number): void;
-  /** The time between two scheduled runs. */
+  /** Records the time between two scheduled runs of a job. */
   jobInterval(job: string, intervalMs: number): void;
-  /** When a job last succeeded, in any process; before its first success, when it was first registered. */
+  /** Records when a job last succeeded in any process, or when it was first registered if it never succeeded. */
   jobLastSucceeded(job: string, atMs: number): void;
-  /** All metrics in the text format of Prometheus. */
+  /** Returns all metrics in the text format of Prometheus. */
   read(): Promise<string>;
   /** The HTTP content type of the result of `read`. */
   readonly contentType: string;
@@ -62,7 +73,7 @@ const requestBucketsSeconds = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
 const jobBucketsSeconds = [0.01, 0.1, 1, 10, 60, 300];
 const batchBuckets = [1, 2, 4, 8, 16, 32, 64, 128];
 
-/** Creates metrics in a registry of their own, including those of the process (event loop lag, memory, CPU). */
+/** Creates the metrics in a new registry, with the default metrics of the process (event loop lag, memory, CPU). */
 export function createMetrics(labels: MetricLabels): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -78,7 +89,7 @@ export function createMetrics(labels: MetricLabels): Metrics {
   };
 }
 
-/** Maps a value that is not in the list to `unknown`. */
+/** Returns a function that maps every value outside the list to `unknown`. */
 function closed(words: readonly string[]): (word: string) => string {
   const known = new Set(words);
   return (word) => (known.has(word) ? word : 'unknown');

@@ -1,11 +1,14 @@
 import { Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 
-/** The age of the oldest row of a retention class, and the job that removes its rows; see `src/domain/retention`. */
+/**
+ * The age of the oldest row of one retention class, with the job that removes the rows of the class (see
+ * `src/domain/retention`).
+ */
 interface RetentionAge {
   readonly name: string;
   readonly job: string;
-  /** Undefined when it is unknown. */
+  /** Milliseconds since the retention of the oldest row began; undefined when this time is unknown. */
   readonly oldestMs: number | undefined;
   readonly overdueMs: number;
 }
@@ -14,7 +17,10 @@ export interface RetentionMetrics {
   retentionAge(age: RetentionAge): void;
 }
 
-/** `classOf` and `jobOf` map unknown values to `unknown`. */
+/**
+ * Registers the metrics about retention. `classOf` and `jobOf` must map every value outside the allowed lists to
+ * `unknown`.
+ */
 export function retentionMetrics(
   registry: Registry,
   { classOf, jobOf }: { classOf: (label: string) => string; jobOf: (label: string) => string },

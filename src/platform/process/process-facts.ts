@@ -1,4 +1,4 @@
-/** Facts about the process that are not settings. */
+/** Facts about the process that are checked in production and are not settings. */
 export interface ProcessFacts {
   /** Undefined on systems without user ids. */
   readonly uid: number | undefined;
@@ -6,12 +6,11 @@ export interface ProcessFacts {
   readonly nodeOptions: readonly string[];
 }
 
-/** The facts of this process. */
 export function factsOfThisProcess(): ProcessFacts {
   return { uid: process.getuid?.(), nodeOptions: process.execArgv };
 }
 
-/** Node options that weaken security, by the start of their text. */
+/** Node options that weaken security, each with the start of its text and its effect. */
 const dangerousOptions: readonly (readonly [start: string, effect: string])[] = [
   ['--insecure-http-parser', 'makes Node accept requests that proxies read differently'],
   ['--inspect', 'lets every user of this machine run code in the service'],
@@ -20,7 +19,7 @@ const dangerousOptions: readonly (readonly [start: string, effect: string])[] = 
   ['--tls-min-v1.1', 'allows broken versions of TLS'],
 ];
 
-/** The problems of this process in production, each with its remedy. */
+/** Returns the problems of a process in production, each with its remedy. */
 export function processProblems(
   facts: ProcessFacts,
   env: Readonly<Record<string, string | undefined>>,

@@ -1,6 +1,9 @@
 import type { Clock } from '../clock.ts';
 
-/** One step of a shutdown. `signal` aborts when the time of the step is over; a step that continues is not awaited. */
+/**
+ * Stops one part of the process during a shutdown. `signal` aborts when the time of the step is over, and the shutdown
+ * then continues with the next step.
+ */
 export interface StopStep {
   readonly name: string;
   run(signal: AbortSignal): Promise<unknown>;
@@ -8,22 +11,22 @@ export interface StopStep {
 
 export interface StopOptions {
   readonly clock: Clock;
-  /** The time for all steps together. */
+  /** The time for all steps together, in milliseconds. */
   readonly timeoutMs: number;
   readonly onFailure: (step: string, error: unknown) => void;
 }
 
-/** The minimum time of every step, so that storage is closed even when earlier steps used up all the time. */
+/** The minimum time of each step, so that the database is closed even when earlier steps have used up all the time. */
 const stepTimeoutMsMin = 500;
 
-/** A step did not end in time. */
+/** The error of a step that did not end in time. */
 class StopTimeoutError extends Error {
   override readonly name = 'StopTimeoutError';
 }
 
 /**
- * Runs the steps in order; a step that fails or times out does not prevent later ones. Takes at most `timeoutMs`, and
- * half a second more for each step that begins after that.
+ * Runs the steps one after the other, and continues after a step that fails or times out. The steps take at most
+ * `timeoutMs` together, plus half a second for each step that begins after this time.
  * @returns `clean` when every step succeeded in time.
  */
 export async function stopInOrder(steps: readonly StopStep[], options: StopOptions): Promise<'clean' | 'unclean'> {

@@ -7,12 +7,12 @@ export type AddressList = (address: string) => boolean;
 const mappedPrefixBits = 96;
 
 /**
- * Parses networks written as `address/bits`, and single addresses. IPv4 and IPv6 have separate lists, so that `::/0`
- * covers all of IPv6 and no IPv4 address. A network of IPv4-mapped IPv6 addresses counts as its IPv4 network, as
- * canonical addresses do.
+ * Parses a list of single addresses and of networks written as `address/bits`. A network of IPv4-mapped IPv6 addresses
+ * counts as the IPv4 network, because canonical addresses are IPv4 in that case.
  * @throws TypeError that names `setting` when an entry is malformed.
  */
 export function createAddressList(cidrs: readonly string[], setting: string): AddressList {
+  // The two lists are separate, so that `::/0` contains every IPv6 address and no IPv4 address.
   const ipv4 = new BlockList();
   const ipv6 = new BlockList();
   for (const cidr of cidrs) {
@@ -21,7 +21,7 @@ export function createAddressList(cidrs: readonly string[], setting: string): Ad
     if (isIPv6(network.address)) ipv6.addSubnet(network.address, network.bits, 'ipv6');
     else ipv4.addSubnet(network.address, network.bits, 'ipv4');
   }
-  // A lookup in an empty list costs as much as one in a short list.
+  // An empty list is not queried, because a lookup in it costs as much as one in a short list.
   if (cidrs.length === 0) return () => false;
   return (address) => (isIPv6(address) ? ipv6.check(address, 'ipv6') : ipv4.check(address, 'ipv4'));
 }

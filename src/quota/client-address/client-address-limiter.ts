@@ -7,18 +7,18 @@ import type { FailedAuth } from '../failed-authentication/failed-auth.ts';
 import { defaultWindowSeconds } from '../table/quotas.ts';
 import type { BucketNames } from '../stores/quota-store.ts';
 
-/** The charge of a request that is not authenticated yet. */
+/** The charge of a request before its authentication, which is refunded once the request is authenticated. */
 export interface AddressCharge {
   readonly client: ClientAddress;
-  /** On the monotonic clock. */
+  /** Milliseconds on the monotonic clock. */
   readonly chargedAtMs: number;
   /**
-   * The name of the counted bucket. Undefined for an address on the allow list, which is neither counted nor banned.
+   * The names of the charged bucket; undefined for an address on the allow list, which is neither counted nor banned.
    */
   readonly bucket: BucketNames | undefined;
 }
 
-/** The result of admitting a request by its client address. */
+/** States whether a request is admitted by its client address, or why it is refused. */
 export type AdmissionResult =
   | { readonly outcome: 'admitted'; readonly addressCharge: AddressCharge; readonly decision: Decision | undefined }
   /** A quota is exhausted, or the address is banned. */
@@ -34,8 +34,8 @@ export interface ClientAddressLimiter {
   /** Refunds the charges of the address and of its network, because the request is authenticated. */
   refund(addressCharge: AddressCharge): Awaitable<void>;
   /**
-   * Counts a failed authentication (a forged or guessed credential). Returns undefined if the address is not counted; a
-   * refusal replaces the 401 response.
+   * Counts a failed authentication (a forged or guessed credential), unless the address is on the allow list. If the
+   * result is a refusal, the caller sends the refusal instead of the 401 response.
    */
   countFailure(addressCharge: AddressCharge): Awaitable<Decision | undefined>;
 }
@@ -45,16 +45,16 @@ export interface ClientAddressLimiterDeps {
   readonly quota: Pick<QuotaCharger, 'take' | 'refund' | 'limitOf' | 'nameOf'>;
   readonly failedAuth: FailedAuth;
   readonly clientOf: FindClient;
-  /** Addresses that are not counted before authentication. */
+  /** Addresses whose requests are neither counted nor banned. */
   readonly isAllowed: AddressList;
-  /** Addresses that are always refused; takes precedence over `isAllowed`. */
+  /** Addresses whose requests are always refused, even if `isAllowed` contains them too. */
   readonly isDenied: AddressList;
 }
 
 /**
- * Checks a request in the order of cost: address lists, bans, quotas. A failure is counted after it happened and not
- * before the next attempt, so that users who share an address with an attacker are not refused for it. The quotas of
- * the address limit what the attacker costs.
+ * Creates a limiter that checks address lists first, then bans, then quotas, because this is the order of their cost. A
+ * failed authentication is charged only after it happened, so that users who share an address with an attacker can
+ * still authenticate.
  */
 export function createClientAddressLimiter(deps: ClientAddressLimiterDeps): ClientAddressLimiter {
   const { quota, failedAuth } = deps;

@@ -2,11 +2,14 @@ import { limits } from '#platform/limits.ts';
 import { createAddressList } from './address-lists.ts';
 import { canonicalAddress, hostPrefixOf, networkOf } from './ip-address.ts';
 
-/** Where a request comes from, according to the connection and the trusted proxies. */
+/** The facts from which the client address of a request is determined. */
 export interface AddressEvidence {
   /** The remote address of the connection. */
   readonly peer: string | undefined;
-  /** All values of a header (name in lower case), one for each time it was sent; undefined when it was not sent. */
+  /**
+   * Returns all values of a header (name in lower case), one for each time the header was sent, or undefined when it
+   * was not sent.
+   */
   readonly header: (name: string) => readonly string[] | undefined;
 }
 
@@ -15,13 +18,15 @@ export interface TrustedProxies {
   readonly cidrs: readonly string[];
   /** The maximum number of trusted proxies in a chain. */
   readonly hops: number;
-  /** The only header that is read. Every header except X-Forwarded-For must contain exactly one address. */
+  /**
+   * The name of the only header that is read. A header that is not X-Forwarded-For must contain exactly one address.
+   */
   readonly header: string;
 }
 
-/** The names under which a client is clientAddressOf. */
+/** The forms of a client address that address lists, quotas and bans use. */
 export interface ClientAddress {
-  /** Canonical; used only for comparison with lists of networks. */
+  /** The canonical address, which is only compared with address lists. */
   readonly address: string;
   /** The IPv4 address, or the /64 of the IPv6 address, because one subscriber owns a whole /64. */
   readonly prefix: string;
@@ -29,17 +34,19 @@ export interface ClientAddress {
   readonly network: string | undefined;
 }
 
+/**
+ * Returns the client address, or undefined when the connection is closed or when a trusted proxy did not send exactly
+ * one header of valid length with valid addresses. The caller must then refuse the request, and must not charge it to
+ * the address of the proxy.
+ */
 export type FindClient = (evidence: AddressEvidence) => ClientAddress | undefined;
 
 const listHeader = 'x-forwarded-for';
 
 /**
- * Creates the function that finds the client of a request. X-Forwarded-For is read from the right, one entry per
- * trusted proxy, so that entries written by a client are never reached. Any other header is one address, written by the
- * nearest proxy. Only a header from a trusted peer is read.
- * The function returns undefined when the client cannot be determined: the connection is closed, or a trusted proxy
- * sent no header, more than one, one that is too long, or one whose entry is not an address. The caller must refuse
- * this request and must not charge it to the proxy's address.
+ * Creates the function that determines the client address of a request. It reads the header of trusted peers only, and
+ * reads X-Forwarded-For from the right with one entry for each trusted proxy, so that entries written by a client are
+ * never used.
  * @throws TypeError when a CIDR is malformed.
  */
 export function createClientAddress(trusted: TrustedProxies): FindClient {
@@ -47,8 +54,7 @@ export function createClientAddress(trusted: TrustedProxies): FindClient {
   const headerName = trusted.header.toLowerCase();
 
   return ({ peer, header }) => {
-    // The system adds a zone to link-local peers; every connection over that link has the same address without the
-    // zone.
+    // The system adds a zone to the address of a link-local peer, and `canonicalAddress` accepts no zone.
     const nearest = canonicalAddress(peer?.replace(/%.*$/, '') ?? '');
     if (nearest === undefined) return undefined;
     if (!isTrusted(nearest)) return clientAddressOf(nearest);
@@ -75,7 +81,7 @@ function clientFromForwardedFor(
   let address: string | undefined = nearest;
   for (let hop = 1; hop <= trust.hops && address !== undefined && trust.isTrusted(address); hop++) {
     const entry = entries.pop();
-    // Past the first hop, the end of the list means that a machine inside the trusted networks is the client.
+    // After the first hop, the end of the list means that the client is a machine inside the trusted networks.
     if (entry === undefined) break;
     address = canonicalAddress(withoutSpace(entry));
   }

@@ -6,19 +6,19 @@ import { countNow, countOne } from './recent-count.ts';
 import type { RecentCount } from './recent-count.ts';
 import type { BucketNames } from '../stores/quota-store.ts';
 
-/** A ban that begins; it contains no address. */
+/** Describes a ban that begins, without the banned address. */
 export interface Ban {
   readonly of: 'address' | 'network';
   readonly minutes: number;
 }
 
-/** Counts failed authentications that no honest client produces, and bans client addresses. */
+/** Counts forged and malformed credentials, and bans the client addresses that send too many of them. */
 export interface FailedAuth {
-  /** Milliseconds until the client's ban ends; 0 without a ban. */
+  /** Returns the milliseconds until the client's ban ends, or 0 without a ban. */
   bannedForMs(client: ClientAddress): number;
   recordSuccess(client: ClientAddress): void;
   recordFailure(client: ClientAddress): void;
-  /** The number of stored address prefixes. */
+  /** Returns the number of stored address prefixes by state. */
   prefixCounts(): { readonly failing: number; readonly succeeding: number; readonly banned: number };
 }
 
@@ -36,7 +36,7 @@ interface BanState {
   readonly minutes: number;
 }
 
-/** An address or a network that a failure counts against. */
+/** An address or a network for which failures are counted. */
 interface FailureSource {
   readonly of: Ban['of'];
   readonly names: BucketNames;
@@ -45,22 +45,20 @@ interface FailureSource {
 
 const minuteMs = 60_000;
 const banMinutesMax = 60;
-/** A ban that begins this long after the end of the last one is short again. */
+/** A ban lasts one minute again if it begins at least this many milliseconds after the end of the last ban. */
 const escalationResetMs = banMinutesMax * minuteMs;
-/** A /48 may have the failures of this many addresses, as in the quota `network`. */
+/** A /48 is banned only after this many times the failures of one address, as in the quota `network`. */
 const addressesPerNetwork = 8;
 const prefixesMaxDefault = 20_000;
 
 /**
- * Bans an address, or the /48 of an IPv6 address, for 1, 2, 4 … 60 minutes after too many failures within a minute, but
- * only when they outnumber the successful authentications from there. All users of a PDS, a company or a mobile network
- * may share an address, and one bad client must not block the others; its failures still cost the quotas `address` and
- * `failedAuth`.
- *
- * All counts are in memory only, under names that are HMACs, in maps of bounded size that evict the oldest entry first.
+ * Creates the counter, which bans an address, or the /48 of an IPv6 address, for 1, 2, 4 … 60 minutes after too many
+ * failures within a minute. No ban begins unless the failures outnumber the successful authentications, because many
+ * users may share an address.
  */
 export function createFailedAuth(deps: FailedAuthDeps): FailedAuth {
   const { clock, banAfterFailures, prefixesMax = prefixesMaxDefault } = deps;
+  // The maps are in memory only, contain HMACs instead of addresses, and evict the oldest entry when they are full.
   const failures = createLruMap<string, RecentCount>(prefixesMax);
   const successes = createLruMap<string, RecentCount>(prefixesMax);
   const bans = createLruMap<string, BanState>(prefixesMax);
@@ -84,7 +82,7 @@ export function createFailedAuth(deps: FailedAuthDeps): FailedAuth {
 
   return {
     bannedForMs(client) {
-      // Computing the names is the most expensive step, and usually no client is banned.
+      // Computing the names is expensive, so it is skipped while no client is banned.
       if (bans.size === 0) return 0;
       const nowMs = clock.monotonicMs();
       return sourcesOf(client).reduce(
@@ -117,7 +115,7 @@ export function createFailedAuth(deps: FailedAuthDeps): FailedAuth {
   };
 }
 
-/** Finds an entry, and moves an entry under the name of yesterday's salt to today's name. */
+/** Finds an entry under either name, and moves an entry from the name of the previous salt to the current name. */
 function find<Value>(
   map: ReturnType<typeof createLruMap<string, Value>>,
   { current, previous }: BucketNames,

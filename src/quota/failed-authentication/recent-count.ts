@@ -1,4 +1,4 @@
-/** The number of events in the last minute, in slots of two seconds; the newest slot is first. */
+/** Counts the events of the last minute in slots of two seconds, with the newest slot first. */
 export interface RecentCount {
   readonly slot: number;
   readonly counts: readonly number[];
@@ -6,17 +6,18 @@ export interface RecentCount {
 
 const slotMs = 2_000;
 const slotsPerMinute = 60_000 / slotMs;
-/** A whole minute and the slot that has not ended. */
+/** The slots of a whole minute and the slot that has not ended. */
 const slotsMax = slotsPerMinute + 1;
 
-/** Adds one event at `nowMs`. */
+/** Returns the count with one more event at `nowMs`. */
 export function countOne(recent: RecentCount | undefined, nowMs: number): RecentCount {
   const { slot, counts } = shifted(recent, nowMs);
   return { slot, counts: [(counts[0] ?? 0) + 1, ...counts.slice(1)] };
 }
 
 /**
- * The number of events in the last 58 to 60 seconds (`atMost` a minute) or in the last 60 to 62 seconds (`atLeast`).
+ * Returns the number of events in the last 58 to 60 seconds (`atMost`) or in the last 60 to 62 seconds (`atLeast`). The
+ * span is inexact because a slot is two seconds wide.
  */
 export function countNow(recent: RecentCount | undefined, nowMs: number, minute: 'atMost' | 'atLeast'): number {
   const slots = minute === 'atMost' ? slotsPerMinute : slotsMax;

@@ -5,15 +5,15 @@ import { createNameTable } from './memory/name-table.ts';
 import { createCompactStates } from './memory/compact-states.ts';
 import type { BucketNames } from './quota-store.ts';
 
-/** A bounded number of quota states, by bucket name. */
+/** Stores a bounded number of quota states by bucket name. */
 export interface Buckets {
   /**
-   * Returns the state of a bucket. When the table is full, a new name gets the state that all new names of its rule
-   * share.
+   * Returns the state of a bucket, or undefined for a bucket without one. While the table is full, all names that have
+   * no bucket share one state for each rule.
    */
   find(names: BucketNames, rule: QuotaRule): QuotaState | undefined;
   store(names: BucketNames, rule: QuotaRule, state: QuotaState): void;
-  /** Removes buckets without a charge that still counts. */
+  /** Removes the buckets in which no charge counts any more. */
   sweep(nowMs: number): void;
   count(): number;
 }

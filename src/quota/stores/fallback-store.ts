@@ -13,21 +13,23 @@ import type { QuotaStore } from './quota-store.ts';
 import { createTimeLimit } from './time-limit.ts';
 
 export interface FallbackDeps {
-  /** Counts for all servers; may fail, or may not respond. */
+  /** The store that counts for all servers. Its calls may fail or never return. */
   readonly shared: QuotaStore;
   /**
-   * The local store of a rule, which also counts what the shared store admitted, so that it has the last window during
-   * an outage.
+   * Returns the local store of a rule. This store also counts the charges that the shared store admitted, so that it
+   * has the charges of the last window when an outage begins.
    */
   readonly localOf: (rule: QuotaRule) => MemoryStore;
   readonly clock: Clock;
-  /** The number of servers that share the store; each admits its share of a limit, rounded up, during an outage. */
+  /**
+   * The number of servers that share the store. During an outage each server admits its share of a limit, rounded up.
+   */
   readonly serverCount: number;
-  /** Called once per change. */
+  /** Called each time the shared store becomes unavailable or available again. */
   readonly onChange: (state: StoreState) => void;
 }
 
-/** After this time the store counts as unavailable, for this request and for the next second. */
+/** Milliseconds after which a call fails and the shared store counts as unavailable. */
 const storeTimeoutMs = 1_000;
 const refusedBucketsMax = 10_000;
 
@@ -40,10 +42,9 @@ interface SharedParts extends Pick<FallbackDeps, 'shared' | 'clock'> {
 }
 
 /**
- * A quota store that never fails open: while the shared store is unavailable, each server charges its own count,
- * against its share of the limit; for one window after recovery both counts must have room. A refused bucket is not
- * requested again before its wait ends. The result never admits more than two healthy servers would, apart from charges
- * that they could not have exchanged.
+ * Creates a quota store that enforces limits even while the shared store is unavailable, because each server then
+ * counts its charges against its share of each limit. For one window after recovery a charge needs room in both counts,
+ * because the shared store lacks the charges of the outage.
  */
 export function createFallbackStore(deps: FallbackDeps): QuotaStore {
   const { shared, clock } = deps;
@@ -54,7 +55,7 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
   const callShared = (act: Act, mode: 'call' | 'probe', charge: Charge): Promise<Outcome> =>
     callInTime(parts, { act, mode, charge });
 
-  /** Charges the shared count alone, and records the result in the local one. */
+  /** Charges the shared store only, and records the result in the local store for a later outage. */
   async function chargeShared(act: Act, charge: Charge): Promise<Outcome> {
     try {
       const outcome = await callShared(act, 'call', charge);
@@ -65,7 +66,7 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
     }
   }
 
-  /** Both counts must have room. A probe always calls the shared store, but only peeks when the local count refuses. */
+  /** Admits a charge if both stores have room. When the local store refuses, a probe only peeks at the shared store. */
   async function chargeBoth(act: Act, mode: 'call' | 'probe', charge: Charge): Promise<Outcome> {
     const own = local.decide(act, charge);
     if (!own.allowed && mode === 'call') return own;
@@ -107,7 +108,7 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
 }
 
 /**
- * Calls the shared store and reports the result to the breaker.
+ * Calls the shared store and reports to the circuit breaker whether the call succeeded.
  * @throws the error of the store, or RangeError when the call takes too long.
  */
 async function callInTime(

@@ -1,13 +1,6 @@
 /**
- * Two rules on one state, both pure functions of the time.
- *
- * GCRA (ITU-T I.371) shapes the traffic: requests are `windowMs / limit` apart, with up to `burst` at once after a
- * pause. Alone it admits `limit + burst` in one window (a full burst, then the refill). No choice of its two numbers
- * admits the whole limit at once, admits an even client at the full rate, and keeps every window within the limit.
- *
- * A count of the last window therefore caps it: charges are counted in slots of a sixtieth of the window, and a slot
- * counts until a whole window after its end. No window, wherever it begins, admits more than `limit`; the price is that
- * an even client gets 60/61 of its rate. The state has at most 61 numbers, for any limit.
+ * The numbers of one limit. A charge is admitted if both GCRA (`shapeWaitMs`) and the count of the last window
+ * (`capWaitMs`) have room.
  */
 export interface QuotaRule {
   readonly name: string;
@@ -17,7 +10,7 @@ export interface QuotaRule {
   readonly windowMs: number;
 }
 
-/** The state of one bucket; undefined stands for a bucket without a charge in the last window. */
+/** The state of one bucket. A bucket without a charge in the last window has the state undefined. */
 export interface QuotaState {
   /** GCRA's theoretical arrival time of the next request. */
   readonly dueAtMs: number;
@@ -28,23 +21,22 @@ export interface QuotaState {
 
 export interface Outcome {
   readonly allowed: boolean;
-  /** In charges of cost 1. */
+  /** The number of charges of cost 1 that would be admitted now. */
   readonly remaining: number;
-  /** Milliseconds until the same charge passes; 0 when allowed. */
+  /** Milliseconds until a charge of the same cost would be admitted; 0 when allowed. */
   readonly waitMs: number;
   /** Milliseconds until no charge counts any more. */
   readonly restoredInMs: number;
 }
 
+/** Charges are counted in slots of a sixtieth of the window, so that a state has at most 61 numbers for any limit. */
 const slotsPerWindow = 60;
-/**
- * A microsecond: more than the rounding error of fractions of a millisecond over months, less than a client can use.
- */
+/** One microsecond, which is more than the rounding error of times over months and too short to help a client. */
 const roundingMs = 1e-3;
 
 /**
- * Charges `cost` (1 for a request, or the size of a request) at `nowMs` if both rules allow it; a refused charge does
- * not change the state. A cost above the burst passes alone, after a pause.
+ * Charges `cost` (1 for a request, or its size) at `nowMs` if both rules allow it; a refused charge does not change the
+ * state. A cost above the burst is admitted only after a pause without charges.
  * @throws RangeError unless `cost` is a whole number from 1 to the limit.
  */
 export function charge(
@@ -62,8 +54,8 @@ export function charge(
 }
 
 /**
- * Counts `cost` that was admitted elsewhere, even without room, and adds more until at least `usedMin` is counted. The
- * resulting wait is at most one window.
+ * Counts a `cost` that another store admitted, even without room, and counts more until the total is at least
+ * `usedMin`. The next charge then waits at most one window.
  */
 export function record(
   rule: QuotaRule,
@@ -79,9 +71,8 @@ export function record(
 }
 
 /**
- * Refunds a charge of `cost` made at `chargedAtMs`. The charge is removed from the slot in which it was counted: if
- * refunds removed the oldest charges, a stream of refunded charges would keep the remaining ones in the window forever.
- * What is no longer in its slot is removed from the oldest slots; the cap holds in both cases.
+ * Refunds a charge of `cost` made at `chargedAtMs`, first from the slot of that time and then from the oldest slots.
+ * Refunds from the oldest slots first would leave the newest charges, which count longest.
  */
 export function refund(rule: QuotaRule, state: QuotaState, chargedAtMs: number, cost = 1): QuotaState {
   const own = slotOf(rule, chargedAtMs) - state.firstSlot;
@@ -97,14 +88,17 @@ export function refund(rule: QuotaRule, state: QuotaState, chargedAtMs: number, 
   return { ...state, dueAtMs: state.dueAtMs - (cost - left) * intervalMs(rule), counts };
 }
 
-/** @throws RangeError unless `cost` is a whole number from 1 to the limit. */
+/**
+ * Checks the cost of a charge.
+ * @throws RangeError unless `cost` is a whole number from 1 to the limit.
+ */
 export function assertCost(rule: QuotaRule, cost: number): void {
   if (!Number.isInteger(cost) || cost < 1 || cost > rule.limit) {
     throw new RangeError(`a charge of ${rule.name} must be a whole number from 1 to its limit`);
   }
 }
 
-/** Whether `state` has the same effect as an undefined state. */
+/** Returns whether no charge of `state` counts any more, so that the state can be deleted. */
 export function isExpired(rule: Pick<QuotaRule, 'windowMs'>, state: QuotaState, nowMs: number): boolean {
   return slotEndMs(rule, state.firstSlot + state.counts.length - 1) + rule.windowMs <= nowMs && state.dueAtMs <= nowMs;
 }
@@ -124,8 +118,8 @@ function slotEndMs(rule: Pick<QuotaRule, 'windowMs'>, slot: number): number {
 function dropOldSlots(rule: QuotaRule, state: QuotaState | undefined, nowMs: number): QuotaState {
   const slot = slotOf(rule, nowMs);
   if (state === undefined) return { dueAtMs: nowMs, firstSlot: slot, counts: [] };
-  // The clock was set back by more than a window; without this reset clients would wait for the old time to be reached
-  // again.
+  // The clock was set back by more than a window, and without this reset clients would wait until the earlier time is
+  // reached again.
   if (state.firstSlot > slot + slotsPerWindow) return { dueAtMs: nowMs, firstSlot: slot, counts: [] };
   const oldest = slot - slotsPerWindow;
   if (state.firstSlot >= oldest) return state;
@@ -147,12 +141,20 @@ function toleranceMs(rule: QuotaRule, cost: number): number {
   return Math.max(0, Math.min(rule.burst, rule.limit) - cost) * intervalMs(rule);
 }
 
+/**
+ * Returns the wait in milliseconds by GCRA (ITU-T I.371), which spaces charges `windowMs / limit` apart and admits up
+ * to `burst` at once after a pause. GCRA alone would admit `limit + burst` in one window.
+ */
 function shapeWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): number {
   const waitMs = state.dueAtMs - toleranceMs(rule, cost) - nowMs;
   return waitMs > roundingMs ? waitMs : 0;
 }
 
-/** Milliseconds until enough of the oldest slots have left the window for a charge of `cost`. */
+/**
+ * Returns the milliseconds until enough of the oldest slots have left the window for a charge of `cost`. A slot counts
+ * until a whole window after its end, so that no window admits more than `limit`; an evenly spaced client therefore
+ * gets 60/61 of its rate.
+ */
 function capWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): number {
   let excess = total(state) + cost - rule.limit;
   if (excess <= 0) return 0;

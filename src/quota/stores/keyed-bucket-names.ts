@@ -6,18 +6,18 @@ import type { Quota, QuotaName } from '../table/quotas.ts';
 import { quotas, windowSecondsOf } from '../table/quotas.ts';
 import type { BucketNames } from './quota-store.ts';
 
-/** Names the bucket of one row of the quota table for one address, account or conversation. */
+/** Computes the names of the bucket in which a quota counts one address, account or conversation. */
 export type NameBucket = (quota: QuotaName, subject: string) => BucketNames;
 
 const saltLifetimeMs = 86_400_000;
-/** Twice the widest window: after this time no charge under the old salt counts. */
+/** Twice the widest window, after which no charge under the old salt counts. */
 const windowsOverlapMs = 2000 * Math.max(...Object.values<Quota>(quotas).map(windowSecondsOf));
 const saltSizeBytes = 32;
 
 /**
- * Names buckets after an address or a DID without storing either: an HMAC under a random salt that is in memory only,
- * for one day. For twice the widest window (or `overlapMs`) after a change of salt the previous name is returned too,
- * so that the change refills no quota.
+ * Creates a function that names buckets by an HMAC under a random salt, so that no address or DID is stored. The salt
+ * is in memory only and changes every day; the previous name is returned too for `overlapMs` after a change (by default
+ * twice the widest window), so that the change refills no quota.
  */
 export function createBucketNames(
   clock: Clock,

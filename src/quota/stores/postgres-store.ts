@@ -12,14 +12,15 @@ export interface PostgresStoreDeps {
   readonly sql: Sql;
   readonly clock: Clock;
   /**
-   * Whose clock counts. Clocks of servers differ, so several servers need `database`; `caller` uses the times passed by
-   * tests.
+   * The clock that times the charges. Several servers need `database`, because their clocks differ; `caller` lets tests
+   * pass the times.
    */
   readonly timeOf: 'database' | 'caller';
 }
 
 /**
- * Charges counted in Postgres for all servers together. Names are hex. Every method rejects when the database fails.
+ * Counts charges in Postgres for all servers together. Bucket names are hex, and every method rejects when the database
+ * fails.
  */
 export interface PostgresStore extends QuotaStore {
   charge(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Promise<Outcome>;
@@ -27,7 +28,7 @@ export interface PostgresStore extends QuotaStore {
   refund(bucket: BucketNames, rule: QuotaRule, chargedAtMs: number, cost?: number): Promise<void>;
 }
 
-/** Creates the store. Calls made while a statement runs are sent together in the next statement. */
+/** Creates a store that collects the calls made while a statement runs and sends them in the next statement. */
 export function createPostgresStore(deps: PostgresStoreDeps): PostgresStore {
   const call = createBatcher((calls: readonly QuotaRowCall[]) => callQuotaRows(deps.sql, calls));
 

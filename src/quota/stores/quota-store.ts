@@ -1,26 +1,26 @@
 import type { Awaitable } from '../table/decision.ts';
 import type { Outcome, QuotaRule } from './gcra.ts';
 
-/** Names of one bucket, 16 bytes in hex each. After a change of salt a bucket has two names for a while. */
+/** The names of one bucket, each 16 bytes in hex. A bucket has more than one name for a while when names change. */
 export interface BucketNames {
   readonly current: string;
-  /** Charges under this name count, and move to `current`. */
+  /** The name before the last change. Charges under this name still count, and move to `current`. */
   readonly previous: string | undefined;
-  /** In shared stores: the name that servers whose clocks are ahead already use. It counts as soon as it exists. */
+  /**
+   * The name that servers with a faster clock may already use, in shared stores only. Charges under this name count
+   * too.
+   */
   readonly next?: string;
 }
 
-/**
- * Counts charges. A store gets names that are HMACs, so it cannot identify accounts or addresses. Rules may have
- * different windows.
- */
+/** Counts the charges of buckets. Bucket names are HMACs, so a store cannot identify accounts or addresses. */
 export interface QuotaStore {
   /**
    * Charges `cost` (default 1) if there is room.
    * @throws RangeError unless `cost` is a whole number from 1 to the limit.
    */
   charge(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Awaitable<Outcome>;
-  /** Returns what `charge` would return, and charges nothing. */
+  /** Returns the outcome that `charge` would have, and charges nothing. */
   peek(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Awaitable<Outcome>;
   /** Refunds a charge made at `chargedAtMs`. */
   refund(bucket: BucketNames, rule: QuotaRule, chargedAtMs: number, cost?: number): Awaitable<void>;

@@ -1,17 +1,17 @@
 import type { Outcome } from './gcra.ts';
 
 /**
- * Buckets that the shared store refused. Until the wait ends another call would return the same result and cost a round
- * trip.
+ * Stores the refusals of the shared store until their wait ends, because another call would cost a round trip and be
+ * refused again.
  */
 export interface RefusedBuckets {
-  /** Returns the refusal that still applies to a charge of `cost`. */
+  /** Returns the refusal that still applies to a charge of `cost`, or undefined without one. */
   find(name: string, cost: number, nowMs: number): Outcome | undefined;
   add(name: string, cost: number, nowMs: number, refusal: Outcome): void;
   remove(name: string): void;
 }
 
-/** Below what a client can wait, above the rounding error of sums of times. */
+/** One microsecond, which is more than the rounding error of sums of times and too short to matter to a client. */
 const roundingMs = 1e-3;
 
 interface Refused {
@@ -20,7 +20,10 @@ interface Refused {
   readonly refusal: Outcome;
 }
 
-/** Stores the `bucketsMax` latest refusals; an evicted one costs a round trip. */
+/**
+ * Creates a store of the latest `bucketsMax` refusals. After a refusal is evicted, the next charge of the bucket costs
+ * a round trip.
+ */
 export function createRefusedBuckets(bucketsMax: number): RefusedBuckets {
   const buckets = new Map<string, Refused>();
   return {

@@ -10,25 +10,31 @@ export interface Charge {
   readonly cost: number;
 }
 
-/** The count of one server, compared with its share of each limit. */
+/**
+ * Counts the charges of one server against its share of each limit, for the time in which the shared store is
+ * unavailable.
+ */
 export interface ServerShare {
   decide(act: 'charge' | 'peek', charge: Charge): Outcome;
   /**
-   * Counts a charge that the shared store decided, and at least this server's share of the total use that the store
-   * reported.
+   * Counts a charge on which the shared store has decided. The count becomes at least this server's share of the total
+   * use that the shared store reported.
    */
   record(charge: Charge, outcome: Outcome): void;
   refund(charge: Charge): void;
 }
 
-/** Gives each of `serverCount` servers its share of a limit, rounded up. */
+/**
+ * Creates the count of one of `serverCount` servers. The share of a server is the limit divided by the number of
+ * servers, rounded up.
+ */
 export function createServerShare(localOf: (rule: QuotaRule) => MemoryStore, serverCount: number): ServerShare {
   const shareOf = (rule: QuotaRule): QuotaRule => ({
     ...rule,
     limit: Math.ceil(rule.limit / serverCount),
     burst: Math.ceil(rule.burst / serverCount),
   });
-  /** A cost above the share must pass at some time; it then takes the whole share. */
+  /** Reduces a cost above the share to the share, because a larger cost would never be admitted. */
   const costOf = ({ rule, cost }: Charge): number => Math.min(cost, shareOf(rule).limit);
   return {
     decide(act, charge) {

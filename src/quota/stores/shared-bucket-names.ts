@@ -5,24 +5,26 @@ import { quotas, windowSecondsOf } from '../table/quotas.ts';
 import type { QuotaName } from '../table/quotas.ts';
 
 const dayMs = 86_400_000;
-/** Servers whose clocks differ by more than this may count a caller twice around midnight (UTC). */
+/**
+ * The largest difference of server clocks, in milliseconds, at which all servers count a caller in one bucket around
+ * midnight (UTC).
+ */
 const clockDifferenceMsMax = 60_000;
 
 /**
- * Names buckets so that every server with the same key ring computes the same names: an HMAC that differs for each UTC
- * day. Servers do not change the day at the same moment. Shortly before midnight the next day's name is returned too,
- * and counts if a server with a faster clock has created it. After midnight the previous day's name is returned until
- * no charge under it counts.
+ * Creates a function that names buckets by a keyed HMAC for each UTC day, so that all servers with the same key ring
+ * compute the same names. Around midnight it also returns the name of the next or the previous day, because server
+ * clocks differ and earlier charges still count.
  */
 export function createSharedBucketNames(privacy: Privacy, clock: Clock): NameBucket {
   const nameOn = (day: number, quota: QuotaName, subject: string): string =>
-    // A changed window width changes the slots, so a row of the old width would be misread.
+    // The name includes the width of the window, because a row with slots of another width would be misread.
     privacy.pseudonym('quota', [day, quota, windowSecondsOf(quotas[quota])], subject).toString('hex');
   return (quota, subject) => {
     const nowMs = clock.nowMs();
     const day = Math.floor(nowMs / dayMs);
     const sinceMs = nowMs - day * dayMs;
-    // A slot counts for up to a sixtieth longer than its window.
+    // A charge counts for up to a sixtieth longer than its window, because charges are counted in slots.
     const overlapMs = clockDifferenceMsMax + (windowSecondsOf(quotas[quota]) * 1000 * 61) / 60;
     const current = nameOn(day, quota, subject);
     const previous = sinceMs < overlapMs ? nameOn(day - 1, quota, subject) : undefined;

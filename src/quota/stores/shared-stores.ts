@@ -17,14 +17,13 @@ export interface SharedStoresDeps {
   readonly privacy: Privacy;
   readonly clock: Clock;
   readonly serverCount: number;
-  /** Called once per change. */
+  /** Called each time the shared store becomes unavailable or available again. */
   readonly onChange: (state: StoreState) => void;
 }
 
 /**
  * Creates the stores that count accounts, targets and conversations for all servers together, and the function that
- * names their buckets. Client addresses stay in the memory of the server that receives them: each server counts them on
- * its own.
+ * names their buckets. Each server counts client addresses separately, in its memory.
  */
 export function createSharedStores(deps: SharedStoresDeps): {
   readonly stores: QuotaStores;

@@ -8,11 +8,11 @@ interface Waiter {
 }
 
 /**
- * Limits each call to `timeoutMs`, with one timer for all calls, because one timer per call costs more than the call. A
- * timeout comes up to a fifth of `timeoutMs` late.
+ * Creates a function that rejects with RangeError when a call takes longer than `timeoutMs`. All calls share one timer,
+ * because a timer for each would cost more than the call, so a timeout may be late by a fifth of `timeoutMs`.
  */
 export function createTimeLimit(clock: Clock, timeoutMs: number): <T>(work: Awaitable<T>) => Promise<T> {
-  // In the order of their deadlines.
+  // The set is in the order of the deadlines, because every call has the same timeout.
   const waiting = new Set<Waiter>();
   const startTimer = createExpiryTimer({
     clock,

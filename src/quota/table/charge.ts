@@ -18,20 +18,23 @@ export interface QuotaCharger {
    * @throws RangeError unless `cost` is a whole number from 1 to the limit of the row.
    */
   take(quota: QuotaName, subject: string | BucketNames, cost?: number): Awaitable<Decision>;
-  /** Returns what `take` would return, and charges nothing. */
+  /** Returns the decision that `take` would return, and charges nothing. */
   peek(quota: QuotaName, subject: string | BucketNames, cost?: number): Awaitable<Decision>;
-  /** Refunds a charge of `cost` (default 1) made `agoMs` (default 0) ago. */
+  /** Refunds a charge of `cost` (default 1) that was made `agoMs` (default 0) milliseconds ago. */
   refund(quota: QuotaName, subject: string | BucketNames, cost?: number, agoMs?: number): Awaitable<void>;
   /**
-   * Computes the bucket names of `subject`, which the functions above accept for the duration of a request: computing
-   * the names costs more than a charge.
+   * Computes the bucket names of `subject`. For the duration of a request, the functions above accept these names
+   * instead of `subject`, because computing them costs more than a charge.
    */
   nameOf(quota: QuotaName, subject: string): BucketNames;
-  /** The limit of a row in its window. */
+  /** Returns the maximum of a row in its window. */
   limitOf(quota: QuotaName): number;
-  /** Charges a request that is not authenticated. `address` comes from `client-address.ts`. */
+  /** Charges a request that is not authenticated yet to an address from `client-address.ts`. */
   takeAddress(address: string): Awaitable<Decision>;
-  /** Refunds that charge once the token is verified: users behind one PDS or NAT share an address. */
+  /**
+   * Refunds the charge of `takeAddress` once the token is verified, because users behind one PDS or NAT share an
+   * address.
+   */
   refundAddress(address: string): Awaitable<void>;
   /** Charges a request of the account `did` to a row of the table. */
   takeCaller(did: string, quota: CallerQuotaName): Awaitable<Decision>;
@@ -40,15 +43,15 @@ export interface QuotaCharger {
 export interface QuotaDeps {
   readonly config: Pick<Config, Quota['setting']>;
   readonly clock: Clock;
-  /** Separate for each scope, so that a flood of addresses takes no room from accounts. Default: in memory. */
+  /** One store for each scope, so that a flood of addresses takes no room from accounts; in memory by default. */
   readonly stores?: QuotaStores;
-  /** Default: under a salt of this process, for stores that are not shared. */
+  /** Names buckets. The default uses a salt of this process, so it is only for stores that are not shared. */
   readonly nameOf?: NameBucket;
 }
 
 export type QuotaStores = Readonly<Record<QuotaScope, QuotaStore>>;
 
-/** The maximum number of buckets of one server. */
+/** The maximum number of buckets that one server has in memory for each scope. */
 const bucketsMax = { address: 100_000, caller: 100_000, target: 50_000, conversation: 50_000 } as const;
 
 /** Creates a separate in-memory store for each scope. */

@@ -3,18 +3,19 @@ import type { QuotaCharger } from './charge.ts';
 
 type ClaimQuota = 'keyPackageTargetByCaller' | 'keyPackageTarget';
 
-/** Charges claims of key packages. */
+/** Charges claims of key packages. `take` returns whether the caller may claim a one-time key package. */
 interface ClaimCharger {
   take(caller: Caller, ownerDid: string): Promise<boolean>;
   refund(caller: Caller, ownerDid: string): Promise<void>;
 }
 
 /**
- * Limits claims of key packages by two rows of the table: one for each pair of caller and owner, one for each owner.
+ * Creates a limit on claims of key packages by two quotas, one for each pair of caller and owner, and one for each
+ * owner.
  */
 export function createClaimLimit(deps: {
   readonly quota: Pick<QuotaCharger, 'take' | 'refund'>;
-  /** Called when a claim has no room in a quota and gets the last-resort key package. */
+  /** Called when a quota has no room for a claim, so that the caller gets the last-resort key package. */
   readonly onExhausted: (quota: ClaimQuota) => void;
 }): ClaimCharger {
   const { quota, onExhausted } = deps;

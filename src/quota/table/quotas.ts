@@ -3,21 +3,22 @@ import type { Config } from '#platform/config/config.ts';
 type RateSetting = Extract<keyof Config, `RATE_LIMIT_${string}`>;
 
 /**
- * Whose requests a limit counts. `address`: a client address before authentication. `caller`: the authenticated
- * account. `target`: the account that is acted on. `conversation`: all members of a conversation together.
+ * The kind of subject that a limit counts. `address` is a client address before authentication, `caller` is the
+ * authenticated account, `target` is the account that is acted on, and `conversation` is all members of a conversation
+ * together.
  */
 export type QuotaScope = 'address' | 'caller' | 'target' | 'conversation';
 
-/** One limit: whose requests it counts, which setting gives its rate, and what it protects. */
+/** Describes one limit, with the subject that it counts, the setting of its rate, and what it protects. */
 export interface Quota {
   readonly scope: QuotaScope;
-  /** The setting with the maximum in any window. */
+  /** The setting with the maximum number of units in any window. */
   readonly setting: RateSetting;
-  /** The unit that is counted, as refusals name it; default: requests. */
+  /** The counted unit as refusals name it; the default is requests. */
   readonly unit?: string;
-  /** The width of the window; default `defaultWindowSeconds`. */
+  /** The width of the window; the default is `defaultWindowSeconds`. */
   readonly windowSeconds?: number;
-  /** The maximum at once: the whole limit, or the value of another setting. */
+  /** The maximum at once, which is the whole limit or the value of another setting. */
   readonly burst: 'limit' | RateSetting;
   readonly protects: string;
 }
@@ -182,17 +183,17 @@ export const quotas = {
 
 export type QuotaName = keyof typeof quotas;
 
-/** The unit that a row counts, in the plural. */
+/** Returns the unit that a row counts, in the plural. */
 export function unitOf(quota: Quota): string {
   return quota.unit ?? 'requests';
 }
 
-/** The width of a row's window. */
+/** Returns the width of a row's window in seconds. */
 export function windowSecondsOf(quota: Quota): number {
   return quota.windowSeconds ?? defaultWindowSeconds;
 }
 
-/** Rows that an endpoint may name. */
+/** The rows that an endpoint may declare as its quota. */
 export type CallerQuotaName = {
   [Name in QuotaName]: (typeof quotas)[Name]['scope'] extends 'caller' ? Name : never;
 }[QuotaName];

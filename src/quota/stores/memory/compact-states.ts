@@ -1,6 +1,6 @@
 import type { QuotaState } from '../gcra.ts';
 
-/** Quota states by index. */
+/** Stores quota states by index. */
 export interface CompactStates {
   read(index: number): QuotaState;
   write(index: number, state: QuotaState): void;
@@ -8,8 +8,9 @@ export interface CompactStates {
 }
 
 /**
- * A state with all charges in one slot (a client with a single request) takes 20 bytes in typed arrays; only states
- * with more slots are objects. So a flood of new keys leaves no long-lived garbage.
+ * Creates a store that needs only 20 bytes in typed arrays for a state with charges in one slot, and creates objects
+ * only for states with more slots. A flood of new keys therefore leaves no long-lived objects for the garbage
+ * collector.
  */
 export function createCompactStates(statesMax: number): CompactStates {
   const dueAtMs = new Float64Array(statesMax);
@@ -38,7 +39,10 @@ export function createCompactStates(statesMax: number): CompactStates {
   };
 }
 
-/** The index of the only count that is not zero; the last index when all are zero; -1 when several are not zero. */
+/**
+ * Returns the index of the only count that is not zero, the last index when all counts are zero, or -1 when several are
+ * not zero.
+ */
 function onlySlot(counts: readonly number[]): number {
   const newest = counts.findLastIndex((count) => count > 0);
   if (newest === -1) return Math.max(0, counts.length - 1);

@@ -1,26 +1,29 @@
 /**
- * Indexes grouped by the width of their window, in the order of their last change, so that the first of a queue expires
- * first.
+ * Orders indexes by expiry, with one queue for each width of a window. A queue is in the order of the last changes, so
+ * that its first index expires first.
  */
 export interface ExpiryQueues {
   append(index: number, windowMs: number): void;
-  /** Removes an appended index. */
+  /** Removes an index from its queue. */
   unlink(index: number): void;
   /**
-   * Passes the first index of every queue to `expire` until it returns false; `expire` must unlink the index when it
-   * returns true.
+   * Calls `expire` with the first index of each queue until `expire` returns false. `expire` must unlink the index when
+   * it returns true.
    */
   sweep(expire: (index: number, windowMs: number) => boolean): void;
 }
 
 interface ExpiryQueue {
   readonly windowMs: number;
-  /** An index plus one; 0 means none. */
+  /** The first index plus one, or 0 for an empty queue. */
   first: number;
   last: number;
 }
 
-/** Linked lists in typed arrays, because a Map keeps the memory of deleted entries until it is rehashed. */
+/**
+ * Creates queues for indexes below `indexesMax`. They are linked lists in typed arrays, because a Map keeps the memory
+ * of deleted entries until it is rehashed.
+ */
 export function createExpiryQueues(indexesMax: number): ExpiryQueues {
   const queues: ExpiryQueue[] = [];
   const queueOf = new Uint8Array(indexesMax);

@@ -3,12 +3,12 @@ import { charge, refund, record } from '../gcra.ts';
 import type { Outcome, QuotaRule } from '../gcra.ts';
 import type { BucketNames, QuotaStore } from '../quota-store.ts';
 
-/** A quota store that counts in this process only. */
+/** A quota store that counts in the memory of one process, so that its methods return without a promise. */
 export interface MemoryStore extends QuotaStore {
   charge(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Outcome;
   peek(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Outcome;
   refund(bucket: BucketNames, rule: QuotaRule, chargedAtMs: number, cost?: number): void;
-  /** Counts what was admitted elsewhere, even without room; see `record` in gcra.ts. */
+  /** Counts a charge that another store admitted, even without room; see `record` in gcra.ts. */
   record(
     bucket: BucketNames,
     rule: QuotaRule,
@@ -19,9 +19,8 @@ export interface MemoryStore extends QuotaStore {
 }
 
 /**
- * Stores at most `bucketsMax` buckets. When all are in use, each new name is charged to one bucket that all new names
- * of its rule share: a flood of new keys uses up the quota of new keys, never the quota of stored ones, and no
- * additional memory.
+ * Creates a store of at most `bucketsMax` buckets. While all are in use, new names share one bucket for each rule, so
+ * that a flood of new keys takes neither memory nor the quota of stored keys.
  */
 export function createMemoryStore(bucketsMax: number): MemoryStore {
   const buckets = createBuckets(bucketsMax);
@@ -29,7 +28,7 @@ export function createMemoryStore(bucketsMax: number): MemoryStore {
     charge(names, rule, nowMs, cost) {
       buckets.sweep(nowMs);
       const { state, outcome } = charge(rule, buckets.find(names, rule), nowMs, cost);
-      // A refusal too must move the state from the previous name to the current one.
+      // After a refusal the state is stored only to move it from the previous name to the current name.
       if (outcome.allowed || names.previous !== undefined) buckets.store(names, rule, state);
       return outcome;
     },

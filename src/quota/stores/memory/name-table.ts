@@ -1,10 +1,13 @@
 import { InvariantError } from '#platform/errors.ts';
 
-/** Assigns indexes to names, starting at 0. */
+/** Assigns indexes from 0 to bucket names, so that states can be stored in arrays. */
 export interface NameTable {
-  /** Returns -1 for an unknown name. @throws InvariantError unless the name is 16 bytes in hex. */
+  /**
+   * Returns the index of a name, or -1 for a name without an index.
+   * @throws InvariantError unless the name is 16 bytes in hex.
+   */
   find(name: string): number;
-  /** Assigns an index to a name that has none; returns -1 when all are in use. */
+  /** Assigns an index to a name that has none. Returns the index, or -1 when all indexes are in use. */
   add(name: string): number;
   remove(index: number): void;
   count(): number;
@@ -13,12 +16,12 @@ export interface NameTable {
 const wordsPerName = 4;
 
 /**
- * A hash table with chains, in typed arrays: a Map of as many strings takes seven times the memory, and its garbage
- * twice that. Names are HMACs, so their first word is the hash. Links contain an index plus one, so that zeroed memory
- * is an empty table.
+ * Creates a hash table with chains in typed arrays, because a Map with as many strings takes seven times the memory and
+ * creates garbage of twice its size.
  */
 export function createNameTable(namesMax: number): NameTable {
   const mask = 2 ** Math.ceil(Math.log2(Math.max(2, namesMax))) - 1;
+  // A link is an index plus one, so that zeroed memory is an empty table.
   const heads = new Int32Array(mask + 1);
   const links = new Int32Array(namesMax);
   const words = new Uint32Array(namesMax * wordsPerName);
@@ -31,6 +34,7 @@ export function createNameTable(namesMax: number): NameTable {
   function read(name: string): number {
     if (targetBytes.write(name, 'hex') !== targetBytes.length)
       throw new InvariantError('a bucket name is not 16 bytes in hex');
+    // The first word of a name serves as its hash, because names are HMACs.
     return (target[0] ?? 0) & mask;
   }
 
