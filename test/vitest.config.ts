@@ -1,10 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './support/longest-first.ts';
+import { temporaryFolder } from './support/temporary-folder.ts';
 import { compileCacheFolder } from './support/processes/child-environment.ts';
 
 // The workers of vitest load the packages anew for each test file.
 process.env['NODE_COMPILE_CACHE'] ??= compileCacheFolder;
+process.env['TMPDIR'] = temporaryFolder();
 
 export default defineConfig({
   root: fileURLToPath(new URL('..', import.meta.url)),

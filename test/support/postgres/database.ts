@@ -39,7 +39,8 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
 async function clone(sql: Sql, name: string, template: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await sql`create database ${sql(name)} template ${sql(template)}`;
+      // To copy the files costs less than to write each page to the WAL.
+      await sql`create database ${sql(name)} template ${sql(template)} strategy file_copy`;
       return;
     } catch (error) {
       const isInUse = error instanceof Error && 'code' in error && error.code === '55006';
