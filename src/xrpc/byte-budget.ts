@@ -72,9 +72,9 @@ function kibOf(sizeBytes: number): number {
 }
 
 /**
- * Returns whether the caller is a member, who may learn that the conversation has no budget left. Returns false for a
- * joiner, because the call checks joiners.
- * @throws AppError ConvoNotFound, NotMember.
+ * Returns true for a member, who may be told that the conversation has no budget left. Returns false for a non-member
+ * who may join by this call, because `write` checks their permission.
+ * @throws AppError ConvoNotFound, NotMember, for other non-members.
  */
 async function isMember(
   deps: MemberDeps,

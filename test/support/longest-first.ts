@@ -8,7 +8,7 @@ const longest = [
   'test/workers/intervals.test.ts',
   'test/fuzz/hostile-fields.test.ts',
   'test/privacy/data-folder.test.ts',
-  'test/end-to-end/database-faults.test.ts',
+  'test/end-to-end/faults/database-faults.test.ts',
   'test/fuzz/methods.test.ts',
   'test/end-to-end/normal-day.test.ts',
   'test/workers/schedules.test.ts',

@@ -323,7 +323,7 @@ export interface MessagesTable {
   group_id: Buffer;
   seq: number;
   epoch: number;
-  /** 1 application message (stored as sent), 2 commit (sealed, because a PublicMessage shows leaves). */
+  /** A number from `messageKinds` in src/domain/messages/message.ts. */
   kind: number;
   msg_id: string;
   received_at: Date;

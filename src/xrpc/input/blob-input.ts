@@ -16,7 +16,10 @@ export function blob(text: string, refusal: BlobRefusal): Buffer {
   return bytes;
 }
 
-/** Decodes an optional base64 text like `blob`. */
+/**
+ * Decodes a base64 text as `blob` does, or returns undefined for an absent text.
+ * @throws AppError `refusal` when the text is not base64.
+ */
 export function optionalBlob(text: string | undefined, refusal: BlobRefusal): Buffer | undefined {
   return text === undefined ? undefined : blob(text, refusal);
 }

@@ -9,13 +9,13 @@ import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
 import { newUuid } from '#platform/ids.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
-import { createAccount } from '../support/clients/account.ts';
-import { craftMessage, createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
-import { startLoopbackPlc } from '../support/network/loopback-plc.ts';
-import { startTestBed, startTestServer } from '../support/test-server.ts';
-import type { TestServer } from '../support/test-server.ts';
-import { createXrpcClient } from '../support/clients/xrpc-client.ts';
-import type { XrpcFailure } from '../support/clients/xrpc-client.ts';
+import { createAccount } from '../../support/clients/account.ts';
+import { craftMessage, createCraftedConversation, sendCrafted } from '../../support/mls/crafted-conversation.ts';
+import { startLoopbackPlc } from '../../support/network/loopback-plc.ts';
+import { startTestBed, startTestServer } from '../../support/test-server.ts';
+import type { TestServer } from '../../support/test-server.ts';
+import { createXrpcClient } from '../../support/clients/xrpc-client.ts';
+import type { XrpcFailure } from '../../support/clients/xrpc-client.ts';
 
 const cleanUps: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

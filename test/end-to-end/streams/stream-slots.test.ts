@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { limits } from '#platform/limits.ts';
-import { openEventStream } from '../support/clients/event-stream.ts';
-import { openServerSentEvents } from '../support/clients/server-sent-events.ts';
-import { startTestBed } from '../support/test-server.ts';
-import type { TestBed } from '../support/test-server.ts';
+import { openEventStream } from '../../support/clients/event-stream.ts';
+import { openServerSentEvents } from '../../support/clients/server-sent-events.ts';
+import { startTestBed } from '../../support/test-server.ts';
+import type { TestBed } from '../../support/test-server.ts';
 
 let bed: TestBed;
 beforeAll(async () => void (bed = await startTestBed()));

@@ -2,24 +2,24 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
 import { migrateUp } from '#storage/schema/migrator.ts';
-import { createAccount } from '../support/clients/account.ts';
-import { startChildServer } from '../support/processes/child-server.ts';
-import type { ChildServer } from '../support/processes/child-server.ts';
-import { createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
-import { createTestDatabase } from '../support/postgres/database.ts';
-import type { TestDatabase } from '../support/postgres/database.ts';
-import { startLoopbackPlc } from '../support/network/loopback-plc.ts';
-import type { LoopbackPlc } from '../support/network/loopback-plc.ts';
+import { createAccount } from '../../support/clients/account.ts';
+import { startChildServer } from '../../support/processes/child-server.ts';
+import type { ChildServer } from '../../support/processes/child-server.ts';
+import { createCraftedConversation, sendCrafted } from '../../support/mls/crafted-conversation.ts';
+import { createTestDatabase } from '../../support/postgres/database.ts';
+import type { TestDatabase } from '../../support/postgres/database.ts';
+import { startLoopbackPlc } from '../../support/network/loopback-plc.ts';
+import type { LoopbackPlc } from '../../support/network/loopback-plc.ts';
 import {
   contractedCommit,
   hasContractedRelease,
   unpackPreviousRelease,
-} from '../support/processes/previous-release.ts';
-import type { PreviousRelease } from '../support/processes/previous-release.ts';
-import { registerTestDevice } from '../support/clients/register-device.ts';
-import { readShape } from '../support/postgres/schema-shape.ts';
-import { startTestServer, testEnvironment } from '../support/test-server.ts';
-import { createXrpcClient } from '../support/clients/xrpc-client.ts';
+} from '../../support/processes/previous-release.ts';
+import type { PreviousRelease } from '../../support/processes/previous-release.ts';
+import { registerTestDevice } from '../../support/clients/register-device.ts';
+import { readShape } from '../../support/postgres/schema-shape.ts';
+import { startTestServer, testEnvironment } from '../../support/test-server.ts';
+import { createXrpcClient } from '../../support/clients/xrpc-client.ts';
 
 const identityKey = newKeyRingText();
 let release: PreviousRelease;

@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
 import { newSecret } from '#platform/ids.ts';
-import type { Account } from '../support/clients/account.ts';
-import { startChildServer } from '../support/processes/child-server.ts';
-import { createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
-import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
-import { openEventStream } from '../support/clients/event-stream.ts';
-import type { StreamMessage } from '../support/clients/event-stream.ts';
-import { openServerSentEvents } from '../support/clients/server-sent-events.ts';
-import { startTestBed, testEnvironment } from '../support/test-server.ts';
-import type { TestBed } from '../support/test-server.ts';
-import { createXrpcClient } from '../support/clients/xrpc-client.ts';
-import type { XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { Account } from '../../support/clients/account.ts';
+import { startChildServer } from '../../support/processes/child-server.ts';
+import { createCraftedConversation, sendCrafted } from '../../support/mls/crafted-conversation.ts';
+import type { CraftedConversation } from '../../support/mls/crafted-conversation.ts';
+import { openEventStream } from '../../support/clients/event-stream.ts';
+import type { StreamMessage } from '../../support/clients/event-stream.ts';
+import { openServerSentEvents } from '../../support/clients/server-sent-events.ts';
+import { startTestBed, testEnvironment } from '../../support/test-server.ts';
+import type { TestBed } from '../../support/test-server.ts';
+import { createXrpcClient } from '../../support/clients/xrpc-client.ts';
+import type { XrpcClient } from '../../support/clients/xrpc-client.ts';
 
 const conversationCount = 4;
 const peopleCount = 12;

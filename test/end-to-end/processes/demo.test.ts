@@ -4,13 +4,13 @@ import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createDemoOutput } from '../../bin/demo/output.ts';
-import { createPeople, runScenario } from '../../bin/demo/scenario.ts';
-import type { People, ScenarioFacts } from '../../bin/demo/scenario.ts';
-import { createLeakScanner, dumpTables } from '../support/privacy/leak-scanner.ts';
-import { startTestBed } from '../support/test-server.ts';
-import type { TestBed } from '../support/test-server.ts';
-import { projectRoot } from '../conventions/source-tree.ts';
+import { createDemoOutput } from '../../../bin/demo/output.ts';
+import { createPeople, runScenario } from '../../../bin/demo/scenario.ts';
+import type { People, ScenarioFacts } from '../../../bin/demo/scenario.ts';
+import { createLeakScanner, dumpTables } from '../../support/privacy/leak-scanner.ts';
+import { startTestBed } from '../../support/test-server.ts';
+import type { TestBed } from '../../support/test-server.ts';
+import { projectRoot } from '../../conventions/source-tree.ts';
 
 const lines: string[] = [];
 /** The tokens of all requests in the demo, searched for afterwards. */

@@ -1,12 +1,12 @@
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { craftMessage, createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
-import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
-import { openEventStream } from '../support/clients/event-stream.ts';
-import { startTestBed } from '../support/test-server.ts';
-import type { TestBed } from '../support/test-server.ts';
-import type { RawResponse, XrpcClient } from '../support/clients/xrpc-client.ts';
+import { craftMessage, createCraftedConversation, sendCrafted } from '../../support/mls/crafted-conversation.ts';
+import type { CraftedConversation } from '../../support/mls/crafted-conversation.ts';
+import { openEventStream } from '../../support/clients/event-stream.ts';
+import { startTestBed } from '../../support/test-server.ts';
+import type { TestBed } from '../../support/test-server.ts';
+import type { RawResponse, XrpcClient } from '../../support/clients/xrpc-client.ts';
 
 const slotCount = 4;
 

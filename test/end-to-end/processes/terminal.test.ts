@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
 import { version } from '#platform/process/version.ts';
-import { projectRoot } from '../conventions/source-tree.ts';
-import { createTestDatabase } from '../support/postgres/database.ts';
-import type { TestDatabase } from '../support/postgres/database.ts';
-import { createNpmFolder, pathOfMachine } from '../support/processes/npm-folder.ts';
-import { hasTerminals, startOnTerminal } from '../support/processes/terminal.ts';
-import type { OnTerminal } from '../support/processes/terminal.ts';
+import { projectRoot } from '../../conventions/source-tree.ts';
+import { createTestDatabase } from '../../support/postgres/database.ts';
+import type { TestDatabase } from '../../support/postgres/database.ts';
+import { createNpmFolder, pathOfMachine } from '../../support/processes/npm-folder.ts';
+import { hasTerminals, startOnTerminal } from '../../support/processes/terminal.ts';
+import type { OnTerminal } from '../../support/processes/terminal.ts';
 
 const adminKey = 'an admin key of 24 letters';
 const identityKey = newKeyRingText();

@@ -6,22 +6,22 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
 import type { EmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
-import { createAccount } from '../support/clients/account.ts';
+import { createAccount } from '../../support/clients/account.ts';
 import {
   craftMessage,
   craftedSuite,
   createCraftedConversation,
   sendCrafted,
-} from '../support/mls/crafted-conversation.ts';
-import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
-import { startFaultyProxy } from '../support/network/faulty-proxy.ts';
-import type { FaultyProxy } from '../support/network/faulty-proxy.ts';
-import { startLoopbackPlc } from '../support/network/loopback-plc.ts';
-import type { LoopbackPlc } from '../support/network/loopback-plc.ts';
-import { startTestServer } from '../support/test-server.ts';
-import type { TestServer } from '../support/test-server.ts';
-import { createXrpcClient, rawRequest } from '../support/clients/xrpc-client.ts';
-import type { RawResponse, XrpcClient } from '../support/clients/xrpc-client.ts';
+} from '../../support/mls/crafted-conversation.ts';
+import type { CraftedConversation } from '../../support/mls/crafted-conversation.ts';
+import { startFaultyProxy } from '../../support/network/faulty-proxy.ts';
+import type { FaultyProxy } from '../../support/network/faulty-proxy.ts';
+import { startLoopbackPlc } from '../../support/network/loopback-plc.ts';
+import type { LoopbackPlc } from '../../support/network/loopback-plc.ts';
+import { startTestServer } from '../../support/test-server.ts';
+import type { TestServer } from '../../support/test-server.ts';
+import { createXrpcClient, rawRequest } from '../../support/clients/xrpc-client.ts';
+import type { RawResponse, XrpcClient } from '../../support/clients/xrpc-client.ts';
 
 const answerMsMax = 6_000;
 const faultMs = 7_000;
