@@ -399,7 +399,10 @@ export class ScriptedClient {
       });
       return newEpoch;
     });
-    await this.updateGroupInfo(convoId);
+    // Another member may have committed since; that member stores the GroupInfo of the later epoch.
+    await this.updateGroupInfo(convoId).catch((error: unknown) => {
+      if (!(error instanceof CallFailed) || error.status !== 409) throw error;
+    });
     return attempts;
   }
 
