@@ -1,6 +1,7 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { apiPages } from './codegen/api-pages.ts';
+import { clientTypes } from './codegen/client-types.ts';
 import { errorPage } from './codegen/error-pages.ts';
 import { lexiconModules, readFolder } from './codegen/lexicon-modules.ts';
 import { quotaPage } from './codegen/quota-pages.ts';
@@ -14,6 +15,7 @@ const apiFolder = 'docs/api';
 const quotaPath = 'docs/quotas.md';
 const retentionPath = 'docs/retention.md';
 const tokenPath = 'docs/tokens.md';
+const clientTypesPath = 'packages/client/src/api/methods.ts';
 const fullyGenerated = [lexiconFolder, apiFolder];
 
 /** Writes all generated files; with `--check` it only lists outdated files and exits with 1. */
@@ -41,6 +43,7 @@ async function main(): Promise<void> {
 async function generatedFiles(): Promise<Map<string, string>> {
   const generated = new Map([
     ['.env.example', envExample()],
+    [clientTypesPath, await clientTypes(join(root, 'lexicons/blue/catbird/mls'), await methodNames())],
     ['docs/settings.md', settingsPage()],
     ['docs/errors.md', await errorPage(root)],
     [quotaPath, quotaPage(await readFile(join(root, quotaPath), 'utf8'))],
@@ -52,6 +55,15 @@ async function generatedFiles(): Promise<Map<string, string>> {
   }
   for (const [path, text] of await apiPages(root)) generated.set(`${apiFolder}/${path}`, text);
   return generated;
+}
+
+/** Returns the names of all lexicons with a method or a subscription. */
+async function methodNames(): Promise<string[]> {
+  const files = await readdir(join(root, 'lexicons/blue/catbird/mls'));
+  return files
+    .filter((file) => file.endsWith('.json') && file !== 'defs.json')
+    .map((file) => file.replace('.json', ''))
+    .toSorted();
 }
 
 /** Returns the paths whose content differs or is missing, and files that do not belong in a fully generated folder. */

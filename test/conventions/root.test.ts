@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { projectRoot } from './source-tree.ts';
 
 const pages = 'README.md CONTRIBUTING.md CHANGELOG.md LICENSE package.json package-lock.json tsconfig.json';
-const folders = 'src workers bin migrations lexicons test bench docs .ci';
+const folders = 'src workers bin migrations lexicons test bench docs packages .ci';
 const dotfiles = '.env.example .gitignore .npmrc .oxlintrc.json .oxfmtrc.json .dependency-cruiser.mjs';
 const presentButNeverInGit = '.git .env .data node_modules';
 const allowed = new Set([pages, folders, dotfiles, presentButNeverInGit].flatMap((names) => names.split(' ')));

@@ -9,7 +9,7 @@ export interface SourceFile {
   readonly text: string;
 }
 
-const notOurs = new Set(['node_modules', '.git', '.data', '.env', 'coverage']);
+const notOurs = new Set(['node_modules', '.git', '.data', '.env', 'coverage', 'dist']);
 
 /** Every file of the project that a person or a generator of ours wrote. */
 export function readTree(): SourceFile[] {

@@ -34,6 +34,8 @@ export interface Account {
   document(): DidDocumentJson;
   /** The signing key, 32 bytes in base64url, for clients in other languages. */
   signingKey(): string;
+  /** The signing key as PKCS #8 in PEM. */
+  privateKeyPem(): string;
 }
 
 export interface AccountOptions {
@@ -81,6 +83,7 @@ export function createAccount(plc: Pick<LoopbackPlc, 'register'>, options: Accou
   return {
     did,
     document,
+    privateKeyPem: () => privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
     signingKey: () => privateKey.export({ format: 'jwk' }).d ?? '',
     rotateKey,
     signToken,

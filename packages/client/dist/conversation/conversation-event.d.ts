@@ -1,0 +1,44 @@
+/** What happens in the conversations of a device, in the order of each conversation. */
+export type ConversationEvent = 
+/** An application message. An event that the app has seen comes again after a crash, with the same `convoId` and `seq`. */
+{
+    readonly kind: 'message';
+    readonly convoId: string;
+    readonly seq: number;
+    readonly messageId: string;
+    /** DID of the sender, from the sender's MLS credential. */
+    readonly senderDid: string;
+    readonly content: Uint8Array;
+    /** Time at which the service received the message, rounded. */
+    readonly receivedAt: string;
+}
+/** This device is in the group now. */
+ | {
+    readonly kind: 'joined';
+    readonly convoId: string;
+}
+/** The members of the MLS group are now `members`. */
+ | {
+    readonly kind: 'epoch';
+    readonly convoId: string;
+    readonly epoch: number;
+    readonly members: readonly string[];
+}
+/** This person is not a member any more; the device has deleted the group's keys. */
+ | {
+    readonly kind: 'removed';
+    readonly convoId: string;
+}
+/** A stored message that this device cannot decrypt, for example from before it joined anew. */
+ | {
+    readonly kind: 'unreadable';
+    readonly convoId: string;
+    readonly seq: number;
+}
+/** A person is typing or has stopped. */
+ | {
+    readonly kind: 'typing';
+    readonly convoId: string;
+    readonly did: string;
+    readonly isTyping: boolean;
+};

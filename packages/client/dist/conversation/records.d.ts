@@ -1,0 +1,75 @@
+import type { MethodName, Methods } from '../api/methods.ts';
+import type { DeviceIdentity, GroupState, OwnKeyPackage } from '../mls/mls-engine.ts';
+import type { Storage, StorageChange } from '../storage/storage.ts';
+/** This device, stored under `device`. */
+export interface DeviceRecord {
+    readonly identity: DeviceIdentity;
+    /** Id that the device keeps, with which a repeated registration is identified. */
+    readonly deviceUuid: string;
+    /** Id that the service gave; absent until the registration has succeeded. */
+    readonly deviceId?: string | undefined;
+    /** Cursor of the last event of the stream whose effects are stored. */
+    readonly cursor?: string | undefined;
+}
+/** A call that sends a commit. */
+export type CommitCall = {
+    readonly [Name in MethodName]: {
+        readonly name: Name;
+        readonly request: Methods[Name]['request'];
+    };
+}['addMembers' | 'commit' | 'createConvo' | 'processExternalCommit' | 'removeMember'];
+/** A commit that was sent, or is about to be, and whose result is not known. */
+export interface PendingRecord {
+    /** The epoch in which it was made. */
+    readonly epoch: number;
+    /** SHA-256 of the commit, by which the device identifies it in the log. */
+    readonly digest: Uint8Array;
+    readonly nextState: GroupState;
+    readonly call: CommitCall;
+}
+/** A message that was sent, or is about to be, and that has not come back from the log. */
+export interface OutgoingMessage {
+    readonly messageId: string;
+    readonly content: Uint8Array;
+    readonly epoch: number;
+    /** Padded MLSMessage. */
+    readonly ciphertext: Uint8Array;
+}
+/** One conversation, stored under `group/<convoId>`. */
+export interface GroupRecord {
+    readonly state: GroupState;
+    /** Sequence number of the last processed message. */
+    readonly lastSeq: number;
+    readonly pending?: PendingRecord | undefined;
+    readonly outgoing: readonly OutgoingMessage[];
+    /** SHA-256 of the external commit with which this device joined; messages up to it are not for this device. */
+    readonly joinedBy?: Uint8Array | undefined;
+}
+/** A message that the app has not processed yet, stored under `inbox/<convoId>/<seq>`. */
+export interface InboxRecord {
+    readonly messageId: string;
+    readonly senderDid: string;
+    readonly content: Uint8Array;
+    readonly receivedAt: string;
+}
+export declare const keys: {
+    device: string;
+    group: (convoId: string) => string;
+    keyPackage: (ref: string) => string;
+    /** Sorts as the numbers do. */
+    inbox: (convoId: string, seq: number) => string;
+};
+/** A change that stores `value`, or deletes the key. */
+export declare function change(key: string, value: object | undefined): StorageChange;
+export declare const readDevice: (storage: Storage) => Promise<DeviceRecord | undefined>;
+export declare const readGroup: (storage: Storage, convoId: string) => Promise<GroupRecord | undefined>;
+export declare const readKeyPackage: (storage: Storage, ref: string) => Promise<OwnKeyPackage | undefined>;
+/** Messages of all conversations that the app has not processed, in order within each. */
+export declare function readInbox(storage: Storage): Promise<{
+    readonly key: string;
+    readonly convoId: string;
+    readonly seq: number;
+    readonly record: InboxRecord;
+}[]>;
+/** Ids of all conversations of which this device has the keys. */
+export declare function readConvoIds(storage: Storage): Promise<string[]>;

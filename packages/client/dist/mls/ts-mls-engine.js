@@ -1,0 +1,188 @@
+import { acceptAll, ciphersuites, createApplicationMessage, createCommit, createGroup, createGroupInfoWithExternalPubAndRatchetTree, decodeGroupState, decodeMlsMessage, emptyPskIndex, encodeGroupState, encodeMlsMessage, generateKeyPackageWithKey, getCiphersuiteFromName, getCiphersuiteImpl, joinGroup, joinGroupExternal, processMessage, } from 'ts-mls';
+import { defaultClientConfig } from 'ts-mls/clientConfig.js';
+import { ratchetTreeFromExtension } from 'ts-mls/groupInfo.js';
+import { decodeKeyPackage, encodeKeyPackage, makeKeyPackageRef } from 'ts-mls/keyPackage.js';
+import { decryptSenderData } from 'ts-mls/privateMessage.js';
+import { areEqual, encodeHex, parseJson, stringifyJson } from '../api/bytes.js';
+/** Marks a last-resort key package (draft-ietf-mls-extensions). */
+const lastResortExtension = 0x000a;
+const secondsPerDay = 86400n;
+/** Clocks of clients differ. */
+const clockSkewSeconds = 3600n;
+/**
+ * An engine on ts-mls 1.6.
+ * @throws TypeError when ts-mls does not have the cipher suite.
+ */
+export async function createTsMlsEngine(options = {}) {
+    const cipherSuite = options.cipherSuite ?? 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519';
+    if (!Object.hasOwn(ciphersuites, cipherSuite))
+        throw new TypeError(`ts-mls has no cipher suite ${cipherSuite}`);
+    const suite = await getCiphersuiteImpl(getCiphersuiteFromName(cipherSuite));
+    return new TsMlsEngine(suite, BigInt(options.keyPackageLifetimeDays ?? 30));
+}
+class TsMlsEngine {
+    #suite;
+    #lifetimeDays;
+    /** The client pads messages itself, to the size buckets of the service. */
+    #config = {
+        ...defaultClientConfig,
+        paddingConfig: { kind: 'padUntilLength', padUntilLength: 0 },
+    };
+    constructor(suite, lifetimeDays) {
+        this.#suite = suite;
+        this.#lifetimeDays = lifetimeDays;
+    }
+    get cipherSuite() {
+        return this.#suite.name;
+    }
+    async createIdentity(did) {
+        const { signKey, publicKey } = await this.#suite.signature.keygen();
+        return { did, signaturePublicKey: publicKey, secret: toBytes({ signKey, publicKey }) };
+    }
+    async createKeyPackage(identity, { isLastResort }) {
+        const { publicPackage, privatePackage } = await this.#newKeyPackage(identity, isLastResort);
+        const ref = await makeKeyPackageRef(publicPackage, this.#suite.hash);
+        const keyPackage = encodeKeyPackage(publicPackage);
+        return { ref: encodeHex(ref), keyPackage, secret: toBytes(privatePackage), isLastResort };
+    }
+    async createGroup(identity, groupId) {
+        const { publicPackage, privatePackage } = await this.#newKeyPackage(identity, false);
+        return encodeGroupState(await createGroup(groupId, publicPackage, privatePackage, [], this.#suite, this.#config));
+    }
+    keyPackageRefsOf(welcome) {
+        return welcomeIn(welcome).secrets.map(({ newMember }) => encodeHex(newMember));
+    }
+    async joinByWelcome(welcome, own) {
+        const { keyPackage, secret } = own;
+        const state = await joinGroup(welcomeIn(welcome), keyPackageIn(keyPackage), fromBytes(secret), emptyPskIndex, this.#suite, undefined, undefined, this.#config);
+        return encodeGroupState(state);
+    }
+    async joinExternally(groupInfo, identity) {
+        const message = messageIn(groupInfo);
+        if (message.wireformat !== 'mls_group_info')
+            throw new TypeError('the bytes are not a GroupInfo');
+        const { publicPackage, privatePackage } = await this.#newKeyPackage(identity, false);
+        const isInTree = ratchetTreeFromExtension(message.groupInfo)?.some((node) => node?.nodeType === 'leaf' && areEqual(node.leaf.signaturePublicKey, identity.signaturePublicKey));
+        const { publicMessage, newState } = await joinGroupExternal(message.groupInfo, publicPackage, privatePackage, isInTree === true, this.#suite, undefined, this.#config);
+        return {
+            commit: encodeMlsMessage({ version: 'mls10', wireformat: 'mls_public_message', publicMessage }),
+            welcome: undefined,
+            groupInfo: await this.#groupInfoOf(newState),
+            epoch: Number(message.groupInfo.groupContext.epoch),
+            nextState: encodeGroupState(newState),
+        };
+    }
+    async commit(bytes, changes) {
+        const state = this.#stateIn(bytes);
+        const { commit, welcome, newState } = await createCommit({ state, cipherSuite: this.#suite }, { wireAsPublicMessage: true, extraProposals: changes.map(proposalOf), ratchetTreeExtension: true });
+        return {
+            commit: encodeMlsMessage(commit),
+            welcome: welcome === undefined ? undefined : encodeMlsMessage({ version: 'mls10', wireformat: 'mls_welcome', welcome }),
+            groupInfo: await this.#groupInfoOf(newState),
+            epoch: Number(state.groupContext.epoch),
+            nextState: encodeGroupState(newState),
+        };
+    }
+    async encrypt(bytes, content) {
+        const { newState, privateMessage } = await createApplicationMessage(this.#stateIn(bytes), content, this.#suite);
+        const message = encodeMlsMessage({ version: 'mls10', wireformat: 'mls_private_message', privateMessage });
+        return { message, nextState: encodeGroupState(newState) };
+    }
+    async process(bytes, message) {
+        const state = this.#stateIn(bytes);
+        const decoded = messageIn(message);
+        if (decoded.wireformat !== 'mls_private_message' && decoded.wireformat !== 'mls_public_message') {
+            throw new TypeError('the bytes are not a message of a group');
+        }
+        const result = await processMessage(decoded, state, emptyPskIndex, acceptAll, this.#suite);
+        const nextState = encodeGroupState(result.newState);
+        if (result.kind === 'applicationMessage') {
+            if (decoded.wireformat !== 'mls_private_message')
+                throw new TypeError('an application message is not encrypted');
+            const senderDid = await this.#senderOf(state, decoded.privateMessage);
+            return { kind: 'application', nextState, content: result.message, senderDid };
+        }
+        const isRemoved = result.newState.groupActiveState.kind === 'removedFromGroup';
+        const isSameEpoch = result.newState.groupContext.epoch === state.groupContext.epoch;
+        return isSameEpoch && !isRemoved ? { kind: 'proposal', nextState } : { kind: 'commit', nextState, isRemoved };
+    }
+    exportGroupInfo(bytes) {
+        return this.#groupInfoOf(this.#stateIn(bytes));
+    }
+    describe(bytes) {
+        const state = this.#stateIn(bytes);
+        const { groupId, epoch } = state.groupContext;
+        const members = leavesOf(state).map(({ leafIndex, leaf }) => ({ leafIndex, did: didOf(leaf) }));
+        return { groupId, epoch: Number(epoch), members, ownLeafIndex: state.privatePath.leafIndex };
+    }
+    #stateIn(bytes) {
+        const decoded = decodeGroupState(bytes, 0);
+        if (decoded === undefined)
+            throw new TypeError('the bytes are not the state of a group');
+        return { ...decoded[0], clientConfig: this.#config };
+    }
+    #newKeyPackage(identity, isLastResort) {
+        const nowSeconds = BigInt(Math.floor(Date.now() / 1_000));
+        const extensions = isLastResort
+            ? [{ extensionType: lastResortExtension, extensionData: new Uint8Array() }]
+            : [];
+        return generateKeyPackageWithKey({ credentialType: 'basic', identity: new TextEncoder().encode(identity.did) }, {
+            versions: ['mls10'],
+            ciphersuites: [this.#suite.name],
+            extensions: [lastResortExtension],
+            proposals: [],
+            credentials: ['basic'],
+        }, { notBefore: nowSeconds - clockSkewSeconds, notAfter: nowSeconds + this.#lifetimeDays * secondsPerDay }, extensions, fromBytes(identity.secret), this.#suite);
+    }
+    async #groupInfoOf(state) {
+        const groupInfo = await createGroupInfoWithExternalPubAndRatchetTree(state, [], this.#suite);
+        return encodeMlsMessage({ version: 'mls10', wireformat: 'mls_group_info', groupInfo });
+    }
+    /** The DID of the leaf that sent a message of this epoch, or of a retained earlier one. */
+    async #senderOf(state, message) {
+        const earlier = state.historicalReceiverData.get(message.epoch);
+        const secret = message.epoch === state.groupContext.epoch ? state.keySchedule.senderDataSecret : earlier?.senderDataSecret;
+        const sender = secret && (await decryptSenderData(message, secret, this.#suite));
+        const tree = message.epoch === state.groupContext.epoch ? state.ratchetTree : earlier?.ratchetTree;
+        const node = sender && tree?.[sender.leafIndex * 2];
+        if (node?.nodeType !== 'leaf')
+            throw new TypeError('the message has no sender in the group');
+        return didOf(node.leaf);
+    }
+}
+function leavesOf(state) {
+    return state.ratchetTree.flatMap((node, nodeIndex) => node?.nodeType === 'leaf' ? [{ leafIndex: nodeIndex / 2, leaf: node.leaf }] : []);
+}
+function didOf({ credential }) {
+    return credential.credentialType === 'basic' ? new TextDecoder().decode(credential.identity) : '';
+}
+function proposalOf(change) {
+    if (change.kind === 'remove')
+        return { proposalType: 'remove', remove: { removed: change.leafIndex } };
+    return { proposalType: 'add', add: { keyPackage: keyPackageIn(change.keyPackage) } };
+}
+function keyPackageIn(bytes) {
+    const decoded = decodeKeyPackage(bytes, 0);
+    if (decoded === undefined)
+        throw new TypeError('the bytes are not a KeyPackage');
+    return decoded[0];
+}
+function messageIn(bytes) {
+    const decoded = decodeMlsMessage(bytes, 0);
+    if (decoded === undefined)
+        throw new TypeError('the bytes are not an MLSMessage');
+    return decoded[0];
+}
+function welcomeIn(bytes) {
+    const message = messageIn(bytes);
+    if (message.wireformat !== 'mls_welcome')
+        throw new TypeError('the bytes are not a Welcome');
+    return message.welcome;
+}
+function toBytes(keys) {
+    return new TextEncoder().encode(stringifyJson(keys));
+}
+/** Reads what `toBytes` wrote. */
+function fromBytes(bytes) {
+    return parseJson(new TextDecoder().decode(bytes));
+}

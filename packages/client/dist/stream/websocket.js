@@ -1,0 +1,78 @@
+import { createEventQueue } from './event-queue.js';
+import { readFrame } from './frame.js';
+import { StreamError } from './stream-event.js';
+/** Errors after which the next connection resumes with the last cursor. */
+const resumableErrors = new Set(['ConsumerTooSlow', 'InternalError']);
+/** The socket did not open: a proxy may block WebSockets, or the service refused the request. */
+export class SocketNotOpenedError extends Error {
+    name = 'SocketNotOpenedError';
+}
+/**
+ * Opens subscribeConvoEvents with a ticket.
+ * @throws ApiError when the service gives no ticket.
+ * @throws SocketNotOpenedError; browsers do not show the reason.
+ */
+export async function openWebSocket(api, request) {
+    const { convoId, cursor, signal } = request;
+    const { ticket } = await api.call('getSubscriptionTicket', convoId === undefined ? {} : { convoId }, { signal });
+    const search = new URLSearchParams({ ticket });
+    if (cursor !== undefined)
+        search.set('cursor', cursor);
+    if (convoId !== undefined)
+        search.set('convoId', convoId);
+    const origin = api.serviceUrl.replace(/^http/, 'ws');
+    const socket = new WebSocket(`${origin}/xrpc/blue.catbird.mls.subscribeConvoEvents?${search.toString()}`);
+    socket.binaryType = 'arraybuffer';
+    const queue = createEventQueue();
+    readInto(queue, socket, request);
+    await opened(socket);
+    return {
+        events: queue,
+        sendTyping(convo, isTyping) {
+            const $type = 'blue.catbird.mls.subscribeConvoEvents#typing';
+            if (socket.readyState === WebSocket.OPEN)
+                socket.send(JSON.stringify({ $type, convoId: convo, isTyping }));
+        },
+    };
+}
+function opened(socket) {
+    return new Promise((resolve, reject) => {
+        socket.addEventListener('open', () => resolve(), { once: true });
+        socket.addEventListener('close', () => reject(new SocketNotOpenedError('the WebSocket did not open')), {
+            once: true,
+        });
+    });
+}
+/** Reads frames until the socket closes, too many events wait, or nothing arrives for the idle time. */
+function readInto(queue, socket, request) {
+    const { signal, idleTimeoutMs, queueMax } = request;
+    const close = (error) => {
+        clearTimeout(idle);
+        signal.removeEventListener('abort', onAbort);
+        queue.end(error);
+        socket.close();
+    };
+    const onAbort = () => close();
+    let idle = setTimeout(close, idleTimeoutMs);
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.addEventListener('close', () => close());
+    socket.addEventListener('message', ({ data }) => {
+        clearTimeout(idle);
+        idle = setTimeout(close, idleTimeoutMs);
+        if (!(data instanceof ArrayBuffer))
+            return;
+        try {
+            const frame = readFrame(new Uint8Array(data));
+            if ('$type' in frame)
+                queue.push(frame);
+            else
+                close(resumableErrors.has(frame.error) ? undefined : new StreamError(frame.error, frame.message));
+        }
+        catch (error) {
+            close(error);
+        }
+        // The reader takes what waits, and then the stream resumes behind the last event.
+        if (queue.length >= queueMax)
+            close();
+    });
+}

@@ -1,0 +1,97 @@
+/** The MLS identity of one device: serialized private and public parts. Only the engine reads the bytes. */
+export interface DeviceIdentity {
+  /** DID in the credential. */
+  readonly did: string;
+  /** Raw signature public key, as `registerDevice` takes it. */
+  readonly signaturePublicKey: Uint8Array;
+  /** Everything that the engine needs; secret. */
+  readonly secret: Uint8Array;
+}
+
+/** A key package of this device. */
+export interface OwnKeyPackage {
+  /** KeyPackageRef in lower-case hex. */
+  readonly ref: string;
+  /** Bare KeyPackage. */
+  readonly keyPackage: Uint8Array;
+  /** Private part; secret, and used once unless the package is a last-resort package. */
+  readonly secret: Uint8Array;
+  readonly isLastResort: boolean;
+}
+
+/** The state of one group, serialized; secret. Each value is used once: every operation returns the next one. */
+export type GroupState = Uint8Array;
+
+export interface GroupMember {
+  readonly leafIndex: number;
+  readonly did: string;
+}
+
+export interface GroupDescription {
+  readonly groupId: Uint8Array;
+  readonly epoch: number;
+  readonly members: readonly GroupMember[];
+  /** Leaf of this device. */
+  readonly ownLeafIndex: number;
+}
+
+/** A change that a commit makes. */
+export type GroupChange =
+  | { readonly kind: 'add'; readonly keyPackage: Uint8Array }
+  | { readonly kind: 'remove'; readonly leafIndex: number };
+
+/** A commit that takes effect when the service has accepted it. */
+export interface PendingCommit {
+  /** MLSMessage. */
+  readonly commit: Uint8Array;
+  /** MLSMessage with one Welcome for all added devices. */
+  readonly welcome: Uint8Array | undefined;
+  /** MLSMessage with the GroupInfo of the next epoch, its ratchet tree and external public key. */
+  readonly groupInfo: Uint8Array;
+  /** The epoch in which the commit was made. */
+  readonly epoch: number;
+  /** State after the commit. */
+  readonly nextState: GroupState;
+}
+
+export type ProcessedMessage =
+  | {
+      readonly kind: 'application';
+      readonly nextState: GroupState;
+      readonly content: Uint8Array;
+      readonly senderDid: string;
+    }
+  | { readonly kind: 'proposal'; readonly nextState: GroupState }
+  /** `isRemoved`: the commit removed this device. */
+  | { readonly kind: 'commit'; readonly nextState: GroupState; readonly isRemoved: boolean };
+
+/** The MLS library behind the conversations. Operations never change a state that they were given. */
+export interface MlsEngine {
+  /** Name of the cipher suite, as the service writes it. */
+  readonly cipherSuite: string;
+  createIdentity(did: string): Promise<DeviceIdentity>;
+  createKeyPackage(identity: DeviceIdentity, options: { readonly isLastResort: boolean }): Promise<OwnKeyPackage>;
+  /** Starts a group with this device alone, in epoch 0. */
+  createGroup(identity: DeviceIdentity, groupId: Uint8Array): Promise<GroupState>;
+  /** KeyPackageRefs in lower-case hex for which the Welcome (MLSMessage) has secrets. */
+  keyPackageRefsOf(welcome: Uint8Array): readonly string[];
+  /** @throws Error when the Welcome cannot be used with this key package. */
+  joinByWelcome(welcome: Uint8Array, keyPackage: OwnKeyPackage): Promise<GroupState>;
+  /**
+   * Makes an external commit, which replaces the leaf with the signature key of this device if the group has one.
+   * @throws Error when the GroupInfo (MLSMessage) cannot be used.
+   */
+  joinExternally(groupInfo: Uint8Array, identity: DeviceIdentity): Promise<PendingCommit>;
+  /** Commits `changes` and all proposals of the epoch; without changes it renews the keys of this device. */
+  commit(state: GroupState, changes: readonly GroupChange[]): Promise<PendingCommit>;
+  /** @returns an MLSMessage without padding. */
+  encrypt(
+    state: GroupState,
+    content: Uint8Array,
+  ): Promise<{ readonly message: Uint8Array; readonly nextState: GroupState }>;
+  /** @throws Error when the message (MLSMessage) is not valid in this state. */
+  process(state: GroupState, message: Uint8Array): Promise<ProcessedMessage>;
+  /** GroupInfo of the current epoch as an MLSMessage, with ratchet tree and external public key. */
+  exportGroupInfo(state: GroupState): Promise<Uint8Array>;
+  describe(state: GroupState): GroupDescription;
+}
