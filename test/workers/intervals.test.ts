@@ -35,6 +35,8 @@ afterEach(async () => {
 
 /** Observes the workers for a while: every job must run once in every interval, and no run twice. */
 async function expectOneRunPerInterval(): Promise<void> {
+  // Eight processes that start on a busy machine take longer than the observation.
+  await expect.poll(async () => (await recordedRuns(database.sql)).length, { timeout: 30_000 }).toBeGreaterThan(0);
   await database.sql`TRUNCATE turns_done`;
   await systemClock.sleep(watchedSeconds * 1_000);
   const turns = await recordedRuns(database.sql);
