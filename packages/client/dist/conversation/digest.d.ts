@@ -1,2 +1,0 @@
-/** SHA-256. */
-export declare function sha256(bytes: Uint8Array): Promise<Uint8Array>;

@@ -1,4 +1,0 @@
-/** SHA-256. */
-export async function sha256(bytes) {
-    return new Uint8Array(await crypto.subtle.digest('SHA-256', Uint8Array.from(bytes)));
-}
