@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Account } from '../support/clients/account.ts';
+import { NoResponseError } from '#client/api/api-error.ts';
+import { startFaultyProxy } from '../support/network/faulty-proxy.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { openPerson } from './person.ts';
@@ -120,6 +122,28 @@ describe('conversations', () => {
     await expect.poll(() => bob.texts(convoId)).toEqual(['alice: again']);
     expect(alice.messenger.group(convoId)?.members).toHaveLength(2);
   });
+});
+
+test('a device that joins anew sends what it could not send before, and names the messages that it misses', async () => {
+  const proxy = await startFaultyProxy(Number(new URL(bed.server().url).port));
+  const server = { url: `http://127.0.0.1:${proxy.port}`, serviceDid: bed.server().serviceDid };
+  const [alice] = (await people('alice')) as [TestPerson];
+  const bob = await person(accountOf('bob'), { server, timeoutMs: 300 });
+  const convoId = await alice.messenger.createConversation([bob.messenger.did]);
+  await inGroup([alice, bob], convoId);
+  await alice.say(convoId, 'read');
+  await expect.poll(() => bob.texts(convoId)).toEqual(['alice: read']);
+  await proxy.setMode('refuse');
+  await expect(bob.say(convoId, 'not sent yet')).rejects.toBeInstanceOf(NoResponseError);
+  await alice.say(convoId, 'missed');
+  await proxy.setMode('pass');
+  await bob.messenger.rejoin(convoId);
+  await expect.poll(() => alice.texts(convoId)).toEqual(['alice: read', 'alice: missed', 'bob: not sent yet']);
+  await expect.poll(() => bob.texts(convoId).at(-1)).toBe('bob: not sent yet');
+  const isMissed = bob.events.some(({ kind }) => kind === 'unreadable');
+  expect(isMissed || bob.texts(convoId).includes('alice: missed')).toBe(true);
+  await bob.messenger.close();
+  await proxy.close();
 });
 
 describe('restarts', () => {

@@ -1,8 +1,14 @@
 import { decodeBase64, encodeBase64 } from '../api/bytes.ts';
-import type { GroupChange, GroupMember } from '../mls/mls-engine.ts';
+import type { GroupChange, GroupDescription, GroupMember, PendingCommit } from '../mls/mls-engine.ts';
 import type { Context } from './context.ts';
-import type { CommitMaker } from './conversation.ts';
 import { NoKeyPackageError } from './conversation-error.ts';
+import type { CommitCall, GroupRecord } from './records.ts';
+
+/** Makes a commit for the present state; undefined when there is nothing to change any more. */
+export type CommitMaker = (
+  record: GroupRecord,
+  group: GroupDescription,
+) => Promise<{ readonly pending: PendingCommit; readonly call: CommitCall } | undefined>;
 
 /** A key package that this device has claimed. */
 export interface ClaimedKeyPackage {

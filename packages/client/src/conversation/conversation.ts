@@ -3,20 +3,15 @@ import { areEqual } from '../api/bytes.ts';
 import type { MessageView } from '../api/methods.ts';
 import { messagesAfter } from '../api/pages.ts';
 import { sleep } from '../api/retry.ts';
-import type { GroupDescription, PendingCommit, ProcessedMessage } from '../mls/mls-engine.ts';
+import type { GroupDescription, ProcessedMessage } from '../mls/mls-engine.ts';
 import type { StorageChange } from '../storage/storage.ts';
+import type { CommitMaker } from './commit-makers.ts';
 import type { Context } from './context.ts';
 import { sha256 } from './digest.ts';
 import { pad, unpad } from './padding.ts';
 import { LostGroupError, NotInGroupError, TooManyEpochRacesError } from './conversation-error.ts';
-import { change, keys, readGroup } from './records.ts';
-import type { CommitCall, GroupRecord, InboxRecord, OutgoingMessage } from './records.ts';
-
-/** Makes a commit for the present state; undefined when there is nothing to change any more. */
-export type CommitMaker = (
-  record: GroupRecord,
-  group: GroupDescription,
-) => Promise<{ readonly pending: PendingCommit; readonly call: CommitCall } | undefined>;
+import { change, isEntry, keys, readGroup } from './records.ts';
+import type { GroupRecord, InboxRecord, JoinRecord, OutgoingMessage } from './records.ts';
 
 const attemptsMax = 30;
 
@@ -39,6 +34,11 @@ export class Conversation {
   /** The conversation as stored. */
   static async open(context: Context, convoId: string): Promise<Conversation> {
     return new Conversation(context, convoId, await readGroup(context.storage, convoId));
+  }
+
+  /** What a record keeps when the device joins the group anew: how far it has read, and what it has not sent. */
+  get progress(): Pick<GroupRecord, 'lastSeq' | 'outgoing'> {
+    return { lastSeq: this.#record?.lastSeq ?? 0, outgoing: this.#record?.outgoing ?? [] };
   }
 
   get isInGroup(): boolean {
@@ -215,17 +215,17 @@ export class Conversation {
     const record = this.#require();
     const { seq } = message;
     const own = record.outgoing.find(({ messageId }) => messageId === message.id);
-    if (record.joinedBy !== undefined) return this.#skipToJoin(message, record.joinedBy);
     if (own !== undefined) {
       const outgoing = record.outgoing.filter((each) => each !== own);
       return this.#deliver(message, { ...record, lastSeq: seq, outgoing }, own.content, this.#context.identity.did);
     }
+    if (record.joinedBy !== undefined) return this.#skipToJoin(message, record.joinedBy);
     const { epoch } = this.#context.engine.describe(record.state);
     if (message.messageType === 'commit') return this.#processCommit(message, epoch);
     const processed = await this.#decrypt(message);
     if (processed === undefined || processed.kind === 'commit') {
       await this.#store({ ...record, lastSeq: seq });
-      await this.#context.emit({ kind: 'unreadable', convoId: this.convoId, seq });
+      await this.#emitUnreadable(seq);
     } else if (processed.kind === 'proposal') {
       await this.#store({ ...record, lastSeq: seq, state: processed.nextState });
     } else {
@@ -235,9 +235,14 @@ export class Conversation {
   }
 
   /** Messages up to the own external commit were encrypted before this device joined. */
-  async #skipToJoin({ seq, digest }: MessageView, joinedBy: Uint8Array): Promise<void> {
-    const isJoin = areEqual(digest, joinedBy);
+  async #skipToJoin({ seq, digest, messageType }: MessageView, joinedBy: JoinRecord): Promise<void> {
+    const isJoin = areEqual(digest, joinedBy.digest);
     await this.#store({ ...this.#require(), lastSeq: seq, ...(isJoin ? { joinedBy: undefined } : {}) });
+    if (joinedBy.isRejoin && messageType === 'app') await this.#emitUnreadable(seq);
+  }
+
+  #emitUnreadable(seq: number): Promise<void> {
+    return this.#context.emit({ kind: 'unreadable', convoId: this.convoId, seq });
   }
 
   /** Applies the commit of another member, or adopts the own one that has won its epoch. */
@@ -292,9 +297,4 @@ export class Conversation {
     if (this.#record === undefined) throw new NotInGroupError(`this device is not in the group ${this.convoId}`);
     return this.#record;
   }
-}
-
-/** Whether the call creates or joins the group, so that the stored state is already that after the commit. */
-function isEntry(call: CommitCall | undefined): boolean {
-  return call?.name === 'createConvo' || call?.name === 'processExternalCommit';
 }

@@ -56,7 +56,8 @@ export async function joinExternally(
   { pskHash }: ExternalJoinOptions,
 ): Promise<boolean> {
   const { api, engine, identity, signal } = context;
-  const { convoId } = conversation;
+  // Read once: a refused attempt deletes the record.
+  const { convoId, progress, isInGroup: isRejoin } = conversation;
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
     try {
       const { groupInfo } = await api.call('getGroupInfo', pskHash === undefined ? { convoId } : { convoId, pskHash }, {
@@ -65,10 +66,9 @@ export async function joinExternally(
       const pending = await engine.joinExternally(decodeBase64(groupInfo), identity);
       const digest = await sha256(pending.commit);
       await conversation.enter({
+        ...progress,
         state: pending.nextState,
-        lastSeq: 0,
-        outgoing: [],
-        joinedBy: digest,
+        joinedBy: { digest, isRejoin },
         pending: {
           epoch: pending.epoch,
           digest,

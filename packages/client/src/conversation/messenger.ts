@@ -31,7 +31,7 @@ export interface MessengerOptions {
   readonly deviceName: string;
   /**
    * Called for each event, one after the other within a conversation. The next message is processed when it resolves. A message whose call did
-   * not resolve comes again at the next start.
+   * not resolve comes again at the next start. It must not wait for an operation of the same conversation.
    */
   readonly onEvent: (event: ConversationEvent) => Promise<void> | void;
   /** Called when the live connection changes. */

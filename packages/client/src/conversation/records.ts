@@ -19,6 +19,11 @@ export type CommitCall = {
   readonly [Name in MethodName]: { readonly name: Name; readonly request: Methods[Name]['request'] };
 }['addMembers' | 'commit' | 'createConvo' | 'processExternalCommit' | 'removeMember'];
 
+/** Whether the call creates or joins the group, so that the stored state is already that after the commit. */
+export function isEntry(call: CommitCall | undefined): boolean {
+  return call?.name === 'createConvo' || call?.name === 'processExternalCommit';
+}
+
 /** A commit that was sent, or is about to be, and whose result is not known. */
 export interface PendingRecord {
   /** The epoch in which it was made. */
@@ -45,8 +50,16 @@ export interface GroupRecord {
   readonly lastSeq: number;
   readonly pending?: PendingRecord | undefined;
   readonly outgoing: readonly OutgoingMessage[];
-  /** SHA-256 of the external commit with which this device joined; messages up to it are not for this device. */
-  readonly joinedBy?: Uint8Array | undefined;
+  /** The external commit with which this device joined, until the device has read up to it. */
+  readonly joinedBy?: JoinRecord | undefined;
+}
+
+/** An external commit of this device; it cannot decrypt what others sent before. */
+export interface JoinRecord {
+  /** SHA-256 of the commit. */
+  readonly digest: Uint8Array;
+  /** Whether the device was in the group before, so that the app learns which messages it misses. */
+  readonly isRejoin: boolean;
 }
 
 /** A message that the app has not processed yet, stored under `inbox/<convoId>/<seq>`. */
