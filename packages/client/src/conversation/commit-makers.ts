@@ -103,7 +103,9 @@ export function updateKeys({ engine }: Context, convoId: string): CommitMaker {
 /** Adds another device of a member. */
 export function addDevice({ engine }: Context, convoId: string, keyPackage: Uint8Array): CommitMaker {
   return async ({ state }) => {
-    const pending = await engine.commit(state, [{ kind: 'add', keyPackage }]);
+    // The library refuses a device that is in the group already: it may have joined by itself in the meantime.
+    const pending = await engine.commit(state, [{ kind: 'add', keyPackage }]).catch(() => undefined);
+    if (pending === undefined) return undefined;
     const { commit, groupInfo, welcome } = pending;
     const idempotencyKey = crypto.randomUUID();
     return { pending, call: { name: 'commit', request: { convoId, idempotencyKey, commit, groupInfo, welcome } } };
