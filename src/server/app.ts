@@ -1,4 +1,3 @@
-import { Hono } from 'hono';
 import { createAuthenticator } from '#auth/authenticate.ts';
 import { isFirstUse } from '#auth/refuse-replayed-tokens.ts';
 import type { ReplayGuard } from '#auth/replay-guard.ts';
@@ -11,11 +10,8 @@ import type { BlockRecords } from '#identity/block-records/block-records.ts';
 import type { DidDocuments } from '#identity/did-documents/did-documents.ts';
 import { createFetchBlockRecords } from '#identity/block-records/fetch-block-records.ts';
 import { createFetchDidDocument } from '#identity/did-documents/fetch-did-document.ts';
-import { mountDidDocument } from '#ops/did-document.ts';
 import type { AuditLog } from '#ops/audit-log.ts';
-import { mountHealth } from '#ops/health.ts';
 import type { Readiness } from '#ops/readiness.ts';
-import { mountRootPage } from '#ops/root-page.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config/config.ts';
 import { limits } from '#platform/limits.ts';
@@ -53,6 +49,7 @@ import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createEndpoints } from '#xrpc/mls/endpoints.ts';
 import { createXrpcResponder } from '#xrpc/respond-to-xrpc.ts';
 import type { RequestObservation, RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
+import { mountHttpPages } from './http-pages.ts';
 import type { Served } from './routes.ts';
 
 /** The started parts from which an app is composed. */
@@ -139,7 +136,7 @@ export function createApp(parts: AppParts): App {
     },
   });
   const respondToXrpc = xrpcOf(parts, { documents, endpoints, admission, quota });
-  return { respondToXrpc, http: httpOf(parts), endpoints, hub, tail, openStreams, keyPackageWatch, admission };
+  return { respondToXrpc, http: mountHttpPages(parts), endpoints, hub, tail, openStreams, keyPackageWatch, admission };
 }
 
 /** Selects the settings for retention times and for limits of stored rows. */
@@ -173,14 +170,6 @@ function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
       firstUse: async (ticketId, ticket) => isFirstUse(await parts.replayGuard.firstUse('ticket', ticketId, ticket)),
     },
   });
-}
-
-function httpOf({ version, readiness, serviceDid, publicUrl }: AppParts): Hono {
-  const http = new Hono();
-  mountHealth(http, { version, readiness });
-  mountDidDocument(http, { serviceDid, publicUrl });
-  mountRootPage(http, version);
-  return http;
 }
 
 function xrpcOf(
