@@ -19,7 +19,19 @@ const below = {
   development: ['platform', 'storage', 'privacy'],
   ops: ['platform', ...facts, 'domain', 'auth', 'quota', 'stream'],
   xrpc: ['platform', 'jobs', 'identity', 'mls', 'privacy', 'domain', 'auth', 'quota', 'stream', 'edge'],
-  server: ['platform', ...facts, 'domain', 'auth', 'quota', 'stream', 'edge', 'ops', 'xrpc', 'documentation', 'development'],
+  server: [
+    'platform',
+    ...facts,
+    'domain',
+    'auth',
+    'quota',
+    'stream',
+    'edge',
+    'ops',
+    'xrpc',
+    'documentation',
+    'development',
+  ],
 };
 
 const downward = Object.entries(below).map(([folder, allowed]) => ({
