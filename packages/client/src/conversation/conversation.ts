@@ -149,8 +149,7 @@ export class Conversation {
       await this.#processNew();
       return false;
     }
-    if (isEntry(call)) await this.#store({ ...this.#require(), pending: undefined });
-    else await this.#processNew();
+    await (isEntry(call) ? this.#store({ ...this.#require(), pending: undefined }) : this.#processNew());
     return true;
   }
 
@@ -222,6 +221,7 @@ export class Conversation {
     if (record.joinedBy !== undefined) return this.#skipToJoin(message, record.joinedBy);
     const { epoch } = this.#context.engine.describe(record.state);
     if (message.messageType === 'commit') return this.#processCommit(message, epoch);
+    if (message.epoch > epoch) throw new LostGroupError(this.convoId);
     const processed = await this.#decrypt(message);
     if (processed === undefined || processed.kind === 'commit') {
       await this.#store({ ...record, lastSeq: seq });

@@ -38,11 +38,17 @@ export async function openDevice(
       deviceUUID: deviceUuid,
       signaturePublicKey: identity.signaturePublicKey,
       keyPackages: [
-        { keyPackage: encodeBase64(first.keyPackage), cipherSuite: engine.cipherSuite, expires: expiryOf() },
+        { keyPackage: encodeBase64(first.keyPackage), cipherSuite: engine.cipherSuite, expires: expiryOf(first) },
       ],
     },
     { signal },
   );
   await storage.write([change(keys.device, { ...device, deviceId })]);
   return { identity, deviceId };
+}
+
+/** Makes `openDevice` register this device again. */
+export async function forgetRegistration(storage: Storage): Promise<void> {
+  const stored = await readDevice(storage);
+  if (stored !== undefined) await storage.write([change(keys.device, { ...stored, deviceId: undefined })]);
 }

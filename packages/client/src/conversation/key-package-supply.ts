@@ -35,14 +35,13 @@ export function createKeyPackageSupply(context: Context, target: number): KeyPac
       // The private parts are stored first: others may use a package as soon as the service has it.
       await storage.write(fresh.map((each) => change(keys.keyPackage(each.ref), each)));
       const cipherSuite = engine.cipherSuite;
-      const expires = expiryOf();
       await api.call(
         'publishKeyPackages',
         {
-          keyPackages: fresh.map(({ keyPackage }) => ({
-            keyPackage: encodeBase64(keyPackage),
+          keyPackages: fresh.map((each) => ({
+            keyPackage: encodeBase64(each.keyPackage),
             cipherSuite,
-            expires,
+            expires: expiryOf(each),
             deviceId,
           })),
         },
@@ -63,10 +62,11 @@ async function makeKeyPackages(
   return made;
 }
 
-const publishedDays = 29;
+const publishedDays = { oneTime: 29.9, lastResort: 3_649 };
 const dayMs = 86_400_000;
 
 /** Before the end of the key package's own lifetime. */
-export function expiryOf(): string {
-  return new Date(Date.now() + publishedDays * dayMs).toISOString();
+export function expiryOf({ isLastResort }: Pick<OwnKeyPackage, 'isLastResort'>): string {
+  const days = isLastResort ? publishedDays.lastResort : publishedDays.oneTime;
+  return new Date(Date.now() + days * dayMs).toISOString();
 }

@@ -11,7 +11,7 @@ import type { Context } from './context.ts';
 import type { ConversationEvent } from './conversation-event.ts';
 import { LostGroupError } from './conversation-error.ts';
 import { Conversation } from './conversation.ts';
-import { openDevice } from './device.ts';
+import { forgetRegistration, openDevice } from './device.ts';
 import { sha256 } from './digest.ts';
 import { handleStreamEvent } from './handle-stream-event.ts';
 import type { StreamHandlerDeps } from './handle-stream-event.ts';
@@ -91,7 +91,14 @@ export async function openMessenger(options: MessengerOptions): Promise<Messenge
   const { api, engine, storage } = options;
   const emit = async (event: ConversationEvent): Promise<void> => options.onEvent(event);
   const messenger = new DeviceMessenger(options, { api, engine, storage, identity, deviceId, signal, emit }, closing);
-  await messenger.start();
+  try {
+    await messenger.start();
+  } catch (error) {
+    if (!isApiError(error, 'DeviceNotFound')) throw error;
+    // The service has deleted the device, because it was not used for long or the person has removed it.
+    await forgetRegistration(storage);
+    return openMessenger(options);
+  }
   return messenger;
 }
 

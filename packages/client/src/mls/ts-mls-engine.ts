@@ -47,13 +47,15 @@ import type {
 /** Marks a last-resort key package (draft-ietf-mls-extensions). */
 const lastResortExtension = 0x000a;
 const secondsPerDay = 86_400n;
+/** With a last-resort package others add people who are away for long. */
+const lastResortLifetimeDays = 3_650n;
 /** Clocks of clients differ. */
 const clockSkewSeconds = 3_600n;
 
 export interface TsMlsEngineOptions {
   /** Default: `MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519`. */
   readonly cipherSuite?: CiphersuiteName;
-  /** Default: 30. */
+  /** Lifetime of one-time key packages; default: 30. */
   readonly keyPackageLifetimeDays?: number;
 }
 
@@ -161,8 +163,7 @@ class TsMlsEngine implements MlsEngine {
     );
     return {
       commit: encodeMlsMessage(commit),
-      welcome:
-        welcome === undefined ? undefined : encodeMlsMessage({ version: 'mls10', wireformat: 'mls_welcome', welcome }),
+      welcome: welcome && encodeMlsMessage({ version: 'mls10', wireformat: 'mls_welcome', welcome }),
       groupInfo: await this.#groupInfoOf(newState),
       epoch: Number(state.groupContext.epoch),
       nextState: encodeGroupState(newState),
@@ -218,6 +219,7 @@ class TsMlsEngine implements MlsEngine {
     isLastResort: boolean,
   ): Promise<{ publicPackage: KeyPackage; privatePackage: PrivateKeyPackage }> {
     const nowSeconds = BigInt(Math.floor(Date.now() / 1_000));
+    const lifetimeDays = isLastResort ? lastResortLifetimeDays : this.#lifetimeDays;
     const extensions: Extension[] = isLastResort
       ? [{ extensionType: lastResortExtension, extensionData: new Uint8Array() }]
       : [];
@@ -230,7 +232,7 @@ class TsMlsEngine implements MlsEngine {
         proposals: [],
         credentials: ['basic'],
       },
-      { notBefore: nowSeconds - clockSkewSeconds, notAfter: nowSeconds + this.#lifetimeDays * secondsPerDay },
+      { notBefore: nowSeconds - clockSkewSeconds, notAfter: nowSeconds + lifetimeDays * secondsPerDay },
       extensions,
       fromBytes<IdentityKeys>(identity.secret),
       this.#suite,
