@@ -93,7 +93,8 @@ export const methodCalls = {
   optIn: ({ deviceId }) => rawRequest('optIn', { deviceId }),
   optOut: () => ({ verb: 'POST' }),
   processExternalCommit: async (fixture, role) => {
-    const join = await fixture.participants.mls[role].inAnotherGroup().externalJoin(await fixture.groupInfo());
+    const newDevice = await MlsMember.create({ did: fixture.participants.mls[role].did, cipherSuite });
+    const join = await newDevice.externalJoin(await fixture.groupInfo());
     const externalCommit = base64(join.commit);
     const shown = await pskHashOf(role, fixture);
     return rawRequest('processExternalCommit', { convoId: fixture.convoId, externalCommit, ...shown });
