@@ -1,3 +1,4 @@
+import { EventEmitter, on } from 'node:events';
 import { createApiClient } from '#client/api/api-client.ts';
 import type { ApiClient } from '#client/api/api-client.ts';
 import type { ConversationEvent } from '#client/conversation/conversation-event.ts';
@@ -7,7 +8,6 @@ import { createTsMlsEngine } from '#client/mls/ts-mls-engine.ts';
 import { createMemoryStorage } from '#client/storage/memory-storage.ts';
 import type { StreamEvent } from '#client/api/methods.ts';
 import { openEventStream } from '#client/stream/event-stream.ts';
-import { createEventQueue } from '#client/stream/event-queue.ts';
 import type { Account } from '../../test/support/clients/account.ts';
 import type { ServerAddress } from '../../test/support/clients/xrpc-client.ts';
 
@@ -23,8 +23,8 @@ export class Person {
   readonly account: Account;
   readonly api: ApiClient;
   readonly storage = createMemoryStorage();
-  readonly #events = createEventQueue<ConversationEvent>();
-  readonly #unread = this.#events[Symbol.asyncIterator]();
+  readonly #events = new EventEmitter();
+  readonly #unread = on(this.#events, 'event');
   #messenger: Messenger | undefined;
 
   constructor(name: string, account: Account, server: ServerAddress) {
@@ -55,8 +55,8 @@ export class Person {
       storage: this.storage,
       deviceName: this.deviceName,
       keyPackageTarget,
-      onEvent: (event) => this.#events.push(event),
-      onError: (error) => this.#events.end(error),
+      onEvent: (event) => void this.#events.emit('event', event),
+      onError: (error) => void this.#events.emit('error', error),
     });
   }
 
@@ -84,9 +84,10 @@ export class Person {
   /** Waits for the next event of a kind; earlier events of other kinds are skipped. */
   async next<Kind extends EventKind>(kind: Kind): Promise<EventOf<Kind>> {
     for (;;) {
-      const next = await this.#unread.next();
-      if (next.done === true) throw new Error(`${this.name} gets no more events`);
-      if (next.value.kind === kind) return next.value as EventOf<Kind>;
+      const { value, done } = (await this.#unread.next()) as IteratorResult<[ConversationEvent], undefined>;
+      if (done === true) throw new Error(`${this.name} gets no more events`);
+      const [event] = value;
+      if (event.kind === kind) return event as EventOf<Kind>;
     }
   }
 
