@@ -7,10 +7,10 @@ import { newSecret, newUuid } from '#platform/ids.ts';
 import { craftCommit, craftWelcome } from '../support/mls/crafted-mls.ts';
 import { craftedSuite as cipherSuite, craftMessage } from '../support/mls/crafted-conversation.ts';
 import { openEventStream } from '../support/clients/event-stream.ts';
+import { openRawSocket } from '../support/clients/raw-streams.ts';
 import { startLoopbackPds } from '../support/network/loopback-pds.ts';
 import type { LoopbackPds } from '../support/network/loopback-pds.ts';
 import { MlsMember } from '../support/mls/mls-member.ts';
-import { openServerSentEvents } from '../support/clients/server-sent-events.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { XrpcClient } from '../support/clients/xrpc-client.ts';
@@ -122,15 +122,18 @@ test('a conversation is created', async () => {
 
 test('messages and events', async () => {
   const { ticket } = await record.call('getSubscriptionTicket', bob, { convoId });
-  const stream = await openEventStream(bob, { convoId, ticket });
-  const sse = await openServerSentEvents(bob, { convoId });
+  const stream = await openRawSocket(bob, { convoId, ticket });
+  const sse = await openEventStream(bob, { transport: 'server-sent-events', convoId });
   await record.call('sendMessage', alice, craftMessage({ convoId, groupId }, { epoch: 1 }));
   const event = await stream.next('messageEvent');
   await stream.close();
   const sent = await sse.next('messageEvent');
-  sse.close();
-  record.keep('streamConvoEvents', { request: { convoId }, answer: lexToJson(sent as LexValue) });
-  record.keep('subscribeConvoEvents', { request: { convoId, ticket }, answer: lexToJson(event as LexValue) });
+  await sse.close();
+  record.keep('streamConvoEvents', { request: { convoId }, answer: lexToJson(sent as unknown as LexValue) });
+  record.keep('subscribeConvoEvents', {
+    request: { convoId, ticket },
+    answer: lexToJson(event as unknown as LexValue),
+  });
   await record.call('getMessages', bob, { convoId, sinceSeq: 0 });
   await record.call('updateCursor', bob, { convoId, cursor: event.cursor });
 });

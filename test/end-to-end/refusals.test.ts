@@ -12,7 +12,7 @@ import {
 } from '../support/mls/crafted-conversation.ts';
 import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
 import { MlsMember } from '../support/mls/mls-member.ts';
-import { openEventStream, StreamRefused } from '../support/clients/event-stream.ts';
+import { openRawSocket, StreamRefused } from '../support/clients/raw-streams.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { errorNameOf, rawRequest } from '../support/clients/xrpc-client.ts';
@@ -92,7 +92,7 @@ function comparable({ status, headers, text }: RawResponse): unknown {
 async function streamRefusal(client: XrpcClient, convoId: string): Promise<[number, string] | 'opened'> {
   const { ticket } = await client.call('getSubscriptionTicket', {});
   try {
-    await (await openEventStream(client, { convoId, ticket })).close();
+    await (await openRawSocket(client, { convoId, ticket })).close();
     return 'opened';
   } catch (error) {
     if (error instanceof StreamRefused) return [error.status, error.error];

@@ -20,6 +20,7 @@ import { createCraftedConversation, sendCrafted } from '../../support/mls/crafte
 import { createTestDatabase } from '../../support/postgres/database.ts';
 import type { TestDatabase } from '../../support/postgres/database.ts';
 import { openEventStream } from '../../support/clients/event-stream.ts';
+import { openRawSocket } from '../../support/clients/raw-streams.ts';
 import { startLoopbackPlc } from '../../support/network/loopback-plc.ts';
 import type { LoopbackPlc } from '../../support/network/loopback-plc.ts';
 import { hasPreviousRelease, unpackPreviousRelease } from '../../support/processes/previous-release.ts';
@@ -204,7 +205,7 @@ describe.skipIf(!hasPreviousRelease)('next to the previous release (git history 
       [there, today.url],
       [here, previousAgain.url],
     ] as const) {
-      const resumed = await openEventStream(mint, { url, cursor: first.cursor });
+      const resumed = await openRawSocket(mint, { url, cursor: first.cursor });
       await resumed.next('messageEvent', ({ message }) => message.seq === missed);
       expect(resumed.events.length).toBe(1);
       await resumed.close();
@@ -231,7 +232,7 @@ describe.skipIf(!hasPreviousRelease)('next to the previous release (git history 
   test('its streams continue after unknown events', async () => {
     const [account, other] = [createAccount(plc), createAccount(plc)];
     const conversation = await createCraftedConversation(clientOf('today', account), [clientOf('today', other)]);
-    const stream = await openEventStream(clientOf('previous', other));
+    const stream = await openRawSocket(clientOf('previous', other));
     const { convoId } = conversation;
     await clientOf('today', account).call('warnMember', { convoId, memberDid: other.did, reason: 'Be kind.' });
     await clientOf('today', account).call('readdition', { convoId });
