@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { MethodName } from '#client/api/methods.ts';
 import { accountPseudonym } from '#domain/accounts/account.ts';
 import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import { encodeConversationList } from '#domain/accounts/conversation-list.ts';
@@ -16,7 +17,7 @@ import { MlsMember } from '../support/mls/mls-member.ts';
 import { publishPackages } from '../support/mls/published-packages.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { MethodName, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 let alice: XrpcClient;

@@ -1,6 +1,7 @@
+import type { MethodName } from '#client/api/methods.ts';
 import { lexToJson } from '@atproto/lex-json';
 import type { LexValue } from '@atproto/lex-schema';
-import type { ResponseOf, MethodName, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { ResponseOf, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 import { createPlaceholders } from './placeholders.ts';
 
 /** One call of a test, with fixed values in place of those that differ between runs. */

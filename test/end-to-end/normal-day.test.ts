@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { MethodName } from '#client/api/methods.ts';
 import { systemClock } from '#platform/clock.ts';
 import type { Clock } from '#platform/clock.ts';
 import { newSecret } from '#platform/ids.ts';
@@ -18,7 +19,7 @@ import { MlsDevice } from '../support/mls/mls-device.ts';
 import { startTestServer } from '../support/test-server.ts';
 import type { TestServer } from '../support/test-server.ts';
 import { createXrpcClient, errorNameOf, rawRequest } from '../support/clients/xrpc-client.ts';
-import type { MethodName, RawResponse, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { RawResponse, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let database: TestDatabase;
 let plc: LoopbackPlc;
