@@ -1,7 +1,9 @@
 import type { StreamEvent } from '#client/api/methods.ts';
+import { messagesAfter } from '#client/api/pages.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
 import { newSecret } from '#platform/ids.ts';
+import { clientApi } from '../../client/client-api.ts';
 import type { Account } from '../../support/clients/account.ts';
 import { startChildServer } from '../../support/processes/child-server.ts';
 import { createCraftedConversation, sendCrafted } from '../../support/mls/crafted-conversation.ts';
@@ -66,14 +68,9 @@ const keysOf = (events: readonly StreamEvent[]): string[] =>
 /** All stored messages, as a member gets them. */
 async function storedKeys(): Promise<{ convoId: string; seq: number }[]> {
   const stored: { convoId: string; seq: number }[] = [];
+  const api = clientApi(alice.account, alice.server);
   for (const { convoId } of conversations) {
-    for (let sinceSeq = 0; ;) {
-      const { messages } = await alice.call('getMessages', { convoId, sinceSeq, limit: 100 });
-      stored.push(...messages.map(({ seq }) => ({ convoId, seq })));
-      const last = messages.at(-1);
-      if (last === undefined) break;
-      sinceSeq = last.seq;
-    }
+    for await (const { seq } of messagesAfter(api, convoId, 0)) stored.push({ convoId, seq });
   }
   return stored;
 }

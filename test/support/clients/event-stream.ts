@@ -1,4 +1,5 @@
 import { openServerSentEvents } from '#client/stream/server-sent-events.ts';
+import { FrameError } from '#client/stream/stream-event.ts';
 import { openWebSocket } from '#client/stream/websocket.ts';
 import { clientApi } from '../../client/client-api.ts';
 import { ReceivedEvents } from './received-events.ts';
@@ -37,7 +38,7 @@ export async function openEventStream(client: XrpcClient, options: EventStreamOp
   })();
   const ended = reading.then(
     () => received.end('closed'),
-    (error: unknown) => received.end(error),
+    (error: unknown) => (error instanceof FrameError ? received.fail(error) : received.end(error)),
   );
   return {
     events: received.events,

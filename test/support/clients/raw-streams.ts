@@ -95,7 +95,7 @@ function readSocket(socket: WebSocket, received: ReceivedEvents): RawSocket {
         error = frame;
       }
     } catch (thrown) {
-      received.end(thrown);
+      received.fail(thrown);
     }
   });
   return {
@@ -191,7 +191,7 @@ function readServerSentEvents(response: IncomingMessage, received: ReceivedEvent
     try {
       for (const block of blocks) takeBlock(block);
     } catch (thrown) {
-      received.end(thrown);
+      received.fail(thrown);
     }
   });
   return {

@@ -13,6 +13,7 @@ export class ReceivedEvents {
   #cursor: string | undefined;
   #position = 0;
   #end: { readonly reason: unknown } | undefined;
+  #violation: { readonly error: unknown } | undefined;
   #wake: () => void = () => undefined;
 
   /** @param cursor the one that the stream was opened with. */
@@ -38,8 +39,14 @@ export class ReceivedEvents {
       else if (this.events.length === 0) this.#opening.resolve(event.cursor);
       else throw new TypeError('a frame before the one that opens the stream');
     } catch (error) {
-      this.end(error);
+      this.fail(error);
     }
+    this.#wake();
+  }
+
+  /** Makes every later `next` throw, because the server does not follow the contract. */
+  fail(error: unknown): void {
+    this.#violation ??= { error };
     this.#wake();
   }
 
@@ -57,6 +64,7 @@ export class ReceivedEvents {
   ): Promise<EventOf<Name>> {
     const deadlineMs = performance.now() + timeoutMs;
     for (;;) {
+      if (this.#violation !== undefined) throw this.#violation.error;
       while (this.#position < this.events.length) {
         const event = this.events[this.#position++];
         if (event !== undefined && isEvent(event, kind) && fits(event)) return event;
