@@ -307,7 +307,7 @@ describe('a ticket', () => {
 
 test('a burst of large messages reaches a fast reader completely and in order', { timeout: 60_000 }, async () => {
   const conversation = await createCraftedConversation(alice, [bob]);
-  const reader = await openEventStream(bob);
+  const reader = await openRawSocket(bob);
   const count = 12;
   await Promise.all(Array.from({ length: count }, () => sendCrafted(alice, conversation, { sizeBytes: 2_097_152 })));
   await reader.next('messageEvent', ({ message }) => message.seq === count);
