@@ -18,7 +18,7 @@ type Role = 'all' | 'server';
 
 async function start(role: Role, config: Config, logger: Logger, steps: StopStep[]): Promise<RunningServer> {
   const clock = systemClock;
-  const server = await startServer({ config, clock, logger, steps });
+  const server = await startServer({ config, clock, logger, role, steps });
   if (role === 'all') {
     // The workers are loaded after the server has started, so that the packages of the jobs do not delay the first
     // requests.
