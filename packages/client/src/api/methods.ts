@@ -663,7 +663,7 @@ export interface ReadditionRequestedEvent {
   readonly requestedAt: string;
 }
 
-/** A person has joined, left or been removed. */
+/** A person has joined, left, been removed, or got another role. */
 export interface MembershipChangeEvent {
   /** Cursor with which to resume after this event. */
   readonly cursor: string;
@@ -671,14 +671,16 @@ export interface MembershipChangeEvent {
   readonly convoId: string;
   /** DID of the person. */
   readonly did: string;
-  /** Whether the person joined, left or was removed. */
-  readonly action: 'joined' | 'left' | 'removed' | 'kicked' | (string & {});
+  /** Whether the person joined, left, was removed, or got another role. Clients skip values that they do not know. */
+  readonly action: 'joined' | 'left' | 'removed' | 'kicked' | 'roleChanged' | (string & {});
   /** Never sent. */
   readonly actor?: string | undefined;
   /** Never sent. */
   readonly reason?: string | undefined;
   /** The epoch after the change. */
   readonly epoch: number;
+  /** Only for roleChanged: the role that the person has from now on. */
+  readonly role?: 'member' | 'moderator' | 'admin' | (string & {}) | undefined;
 }
 
 /** Reserved for a read receipt that the service can see. Clients send receipts encrypted. */
