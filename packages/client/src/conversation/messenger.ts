@@ -16,11 +16,11 @@ import { openDevice } from './device.ts';
 import { sha256 } from './digest.ts';
 import { handleStreamEvent, shareRemoval } from './handle-stream-event.ts';
 import type { StreamHandlerDeps } from './handle-stream-event.ts';
-import { joinExternally } from './join.ts';
+import { joinExternally, rejoin } from './join.ts';
 import { createKeyPackageSupply } from './key-package-supply.ts';
 import type { KeyPackageSupply } from './key-package-supply.ts';
 import { newConversation } from './new-conversation.ts';
-import { createRetrier, isRetryable } from './retrier.ts';
+import { createRetrier } from './retrier.ts';
 import type { Retrier } from './retrier.ts';
 import { change, deliverInbox, keys, readDevice } from './records.ts';
 
@@ -73,7 +73,7 @@ export interface Messenger {
   leave(convoId: string, options?: OperationOptions): Promise<void>;
   /** Joins with the secret of an invite. @throws JoinPendingError, ApiError. */
   joinWithInvite(convoId: string, secret: Uint8Array, options?: OperationOptions): Promise<void>;
-  /** Joins anew by an external commit, for a group whose state is lost. @throws JoinPendingError, ApiError. */
+  /** Joins anew by an external commit, for a group whose state may be wrong. @throws JoinPendingError, ApiError. */
   rejoin(convoId: string, options?: OperationOptions): Promise<void>;
   /** Renews this device's keys in a group. @throws TooManyEpochRacesError, ApiError. */
   updateKeys(convoId: string, options?: OperationOptions): Promise<void>;
@@ -162,8 +162,8 @@ class DeviceMessenger implements Messenger {
       },
     });
     this.#following = this.#follow(this.#stream).catch((error: unknown) => this.#report(error));
-    await this.#nowOrLater('key packages', () => this.#supply.replenish());
-    await this.#nowOrLater('all conversations', () => this.#catchUpAll());
+    await this.#retrier.nowOrLater('key packages', () => this.#supply.replenish());
+    await this.#retrier.nowOrLater('all conversations', () => this.#catchUpAll());
   }
 
   convoIds(): string[] {
@@ -228,11 +228,19 @@ class DeviceMessenger implements Messenger {
   }
 
   rejoin(convoId: string, options?: OperationOptions): Promise<void> {
-    return this.#operation(convoId, options, (found) => joinExternally(this.#context, found, {}));
+    return this.#operation(convoId, options, (found) => rejoin(this.#context, found));
   }
 
   send(convoId: string, content: Uint8Array, options?: OperationOptions): Promise<string> {
-    return this.#operation(convoId, options, (found) => found.send(content));
+    const messageId = crypto.randomUUID();
+    let isStored = false;
+    // A device that loses the group on the way and joins it anew sends what it has stored, not a second message.
+    return this.#operation(convoId, options, async (found) => {
+      if (!isStored) await found.store({ messageId, content });
+      isStored = true;
+      await found.sendStored(messageId);
+      return messageId;
+    });
   }
 
   catchUp(convoId: string, options?: OperationOptions): Promise<void> {
@@ -266,16 +274,6 @@ class DeviceMessenger implements Messenger {
     task: (of: Conversation) => Promise<Result>,
   ): Promise<Result> {
     return this.#within(options, (signal) => this.#conversations.inOrder(convoId, task, signal));
-  }
-
-  /** Runs `task`; what the network has prevented is done later. @throws what a repetition cannot help with. */
-  async #nowOrLater(name: string, task: () => Promise<void>): Promise<void> {
-    try {
-      await task();
-    } catch (error) {
-      if (!isRetryable(error)) throw error;
-      this.#retrier.start(name, task);
-    }
   }
 
   async #catchUpAll(): Promise<void> {
