@@ -122,8 +122,11 @@ async function problemsOf(convoId: string): Promise<string[]> {
     const members = group?.members.toSorted() ?? dids;
     return JSON.stringify(members) === JSON.stringify(dids) ? [] : [`device ${index} has other members`];
   });
+  const lagging = groups.map(
+    (group, index) => `${index} in ${group?.epoch}: ${devices[index]?.person.errors.slice(-3).map(String).join(' | ')}`,
+  );
   const waiting = pending.map((did) => `${did} is still in the group`);
-  return [...problems, ...waiting, ...(epochs.size > 1 ? [`epochs ${[...epochs].join()}`] : [])];
+  return [...problems, ...waiting, ...(epochs.size > 1 ? [`epochs ${[...epochs].join()}`, ...lagging] : [])];
 }
 
 test(

@@ -98,8 +98,8 @@ export interface Messenger {
 export async function openMessenger(options: MessengerOptions): Promise<Messenger> {
   const closing = new AbortController();
   const { signal } = closing;
-  const { identity, deviceId } = await openDevice(options, signal);
   const { api, engine, storage } = options;
+  const { identity, deviceId } = await openDevice(options, signal);
   const emit = async (event: ConversationEvent): Promise<void> => options.onEvent(event);
   const messenger = new DeviceMessenger(options, { api, engine, storage, identity, deviceId, signal, emit }, closing);
   try {
@@ -112,6 +112,8 @@ export async function openMessenger(options: MessengerOptions): Promise<Messenge
 }
 
 class DeviceMessenger implements Messenger {
+  readonly did: string;
+  readonly deviceId: string;
   readonly #options: MessengerOptions;
   readonly #context: Context;
   readonly #closing: AbortController;
@@ -121,8 +123,11 @@ class DeviceMessenger implements Messenger {
   readonly #conversations: ConversationSet;
   #stream: EventStream | undefined;
   #following: Promise<void> = Promise.resolve();
+  #wasOpen = false;
 
   constructor(options: MessengerOptions, context: Context, closing: AbortController) {
+    this.did = context.identity.did;
+    this.deviceId = context.deviceId;
     this.#options = options;
     this.#context = context;
     this.#closing = closing;
@@ -135,17 +140,9 @@ class DeviceMessenger implements Messenger {
       supply: this.#supply,
       retrier: this.#retrier,
       conversations: this.#conversations,
-      catchUpAll: () => this.#catchUpAll(),
+      catchUpAll: () => this.#catchUpAll('all'),
       sharedTaskWaitMaxMs: options.sharedTaskWaitMaxMs ?? 3_000,
     };
-  }
-
-  get did(): string {
-    return this.#context.identity.did;
-  }
-
-  get deviceId(): string {
-    return this.#context.deviceId;
   }
 
   async start(): Promise<void> {
@@ -157,13 +154,13 @@ class DeviceMessenger implements Messenger {
       signal,
       cursor: (await readDevice(storage))?.cursor,
       onStateChange: (state) => {
-        if (state === 'open') this.#retrier.wake();
+        if (state === 'open') this.#onStreamOpen();
         this.#options.onStateChange?.(state);
       },
     });
     this.#following = this.#follow(this.#stream).catch((error: unknown) => this.#report(error));
     await this.#retrier.nowOrLater('key packages', () => this.#supply.replenish());
-    await this.#retrier.nowOrLater('all conversations', () => this.#catchUpAll());
+    await this.#retrier.nowOrLater('all conversations', () => this.#catchUpAll('all'));
   }
 
   convoIds(): string[] {
@@ -171,7 +168,7 @@ class DeviceMessenger implements Messenger {
   }
 
   group(convoId: string): { readonly epoch: number; readonly members: readonly string[] } | undefined {
-    const group = this.#conversations.opened.find((each) => each.convoId === convoId)?.group;
+    const group = this.#conversations.groupOf(convoId);
     return group && { epoch: group.epoch, members: [...new Set(group.members.map(({ did }) => did))] };
   }
 
@@ -223,8 +220,8 @@ class DeviceMessenger implements Messenger {
   }
 
   async joinWithInvite(convoId: string, secret: Uint8Array, options?: OperationOptions): Promise<void> {
-    const pskHash = encodeHex(await sha256(secret));
-    return this.#operation(convoId, options, (found) => joinExternally(this.#context, found, { pskHash }));
+    const invite = { pskHash: encodeHex(await sha256(secret)) };
+    return this.#operation(convoId, options, (found) => joinExternally(this.#context, found, invite));
   }
 
   rejoin(convoId: string, options?: OperationOptions): Promise<void> {
@@ -276,8 +273,15 @@ class DeviceMessenger implements Messenger {
     return this.#within(options, (signal) => this.#conversations.inOrder(convoId, task, signal));
   }
 
-  async #catchUpAll(): Promise<void> {
-    const removals = await this.#conversations.catchUpAll();
+  #onStreamOpen(): void {
+    this.#retrier.wake();
+    const waitMs = Math.random() * this.#handlerDeps.sharedTaskWaitMaxMs;
+    if (this.#wasOpen) this.#retrier.start('changed conversations', () => this.#catchUpAll('changed'), waitMs);
+    this.#wasOpen = true;
+  }
+
+  async #catchUpAll(which: 'all' | 'changed'): Promise<void> {
+    const removals = await this.#conversations.catchUpAll(which);
     for (const { convoId, did } of removals) shareRemoval(this.#handlerDeps, convoId, did);
   }
 
