@@ -154,7 +154,8 @@ export class MlsDevice {
     const own = this.keyPackage(ref);
     if (own === undefined) return undefined;
     const keyPackage = encodeKeyPackage(own.publicPackage);
-    return { ref, keyPackage, secret: secretOf(own.privatePackage), isLastResort: false };
+    const expiresAtMs = Number(own.publicPackage.leafNode.lifetime.notAfter) * 1_000;
+    return { ref, keyPackage, secret: secretOf(own.privatePackage), isLastResort: false, expiresAtMs };
   }
 }
 
