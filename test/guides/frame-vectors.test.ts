@@ -33,7 +33,8 @@ async function readServerSentEvents(text: string): Promise<unknown[]> {
     call: () => Promise.reject(new Error('the stream makes no call')),
   };
   const signal = new AbortController().signal;
-  const request = { cursor: undefined, convoId: undefined, signal, idleTimeoutMs: 10_000, queueMax: 10 };
+  const limits = { queueMax: 10, queueSizeBytesMax: 1_000_000 };
+  const request = { cursor: undefined, convoId: undefined, signal, idleTimeoutMs: 10_000, ...limits };
   const { events } = await openServerSentEvents(api, request);
   const read: unknown[] = [];
   for await (const event of events) read.push(event);

@@ -91,6 +91,7 @@ function events(): FrameVector[] {
         epoch: 1,
       }),
     ),
+    event('a member who is an admin from now on', { kind: 'role', did: bob, role: 'admin', epoch: 1 }),
     event('a request for a GroupInfo', { kind: 'groupInfoRefreshRequested', did: bob }),
     event('a request to be added again', { kind: 'readditionRequested', did: bob }),
     event('a warning', { kind: 'warning', did: bob, warning: { id: messageId, reason: 'Please stop.' } }),
