@@ -26,14 +26,20 @@ async function serverOf({ people, nowSeconds, service }: TokenVectorFile): Promi
   for (const person of people) bed.plc.register(documentOf(person));
   // Tokens that are older than the record of used tokens are refused.
   await bed.database.sql`UPDATE replay_birth SET born_at = to_timestamp(${nowSeconds - 3_600})`;
+  const clock = createManualClock(nowSeconds * 1_000);
   const server = await startTestServer({
     databaseUrl: bed.database.url,
     plcUrl: bed.plc.url,
     identityKey: bed.identityKey,
-    clock: createManualClock(nowSeconds * 1_000),
+    clock,
     env: { SERVICE_DID: service },
   });
-  stops.push(() => server.stop());
+  stops.push(() => {
+    const stopping = server.stop();
+    // The server waits for its clock while it stops.
+    setTimeout(() => clock.advance(60_000), 100);
+    return stopping;
+  });
   return server;
 }
 
