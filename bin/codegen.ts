@@ -6,6 +6,7 @@ import { errorPage } from './codegen/error-pages.ts';
 import { lexiconModules, readFolder } from './codegen/lexicon-modules.ts';
 import { quotaPage } from './codegen/quota-pages.ts';
 import { retentionPage } from './codegen/retention-pages.ts';
+import { testVectors } from './codegen/test-vectors/all-vectors.ts';
 import { tokenPage } from './codegen/token-pages.ts';
 import { envExample, settingsPage } from './codegen/settings-pages.ts';
 
@@ -15,6 +16,7 @@ const apiFolder = 'docs/api';
 const quotaPath = 'docs/quotas.md';
 const retentionPath = 'docs/retention.md';
 const tokenPath = 'docs/tokens.md';
+const vectorFolder = 'docs/test-vectors';
 const clientTypesPath = 'packages/client/src/api/methods.ts';
 const fullyGenerated = [lexiconFolder, apiFolder];
 
@@ -54,6 +56,7 @@ async function generatedFiles(): Promise<Map<string, string>> {
     generated.set(`${lexiconFolder}/${path}`, text);
   }
   for (const [path, text] of await apiPages(root)) generated.set(`${apiFolder}/${path}`, text);
+  for (const [path, text] of testVectors()) generated.set(`${vectorFolder}/${path}`, text);
   return generated;
 }
 

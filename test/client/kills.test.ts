@@ -11,6 +11,7 @@ import type { Account } from '../support/clients/account.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { ChildLine, MessengerChildOptions } from './messenger-child.ts';
+import { eventually } from './eventually.ts';
 import { openPerson } from './person.ts';
 import type { TestPerson } from './person.ts';
 
@@ -79,7 +80,7 @@ test(
     let child = startBob(lines);
     await child.opened;
     const convoId = await alice.messenger.createConversation([bob.did]);
-    await expect.poll(() => alice.messenger.group(convoId)?.members.length).toBe(2);
+    await eventually(() => alice.messenger.group(convoId)?.members.length).toBe(2);
     const sentByBob: string[] = [];
     for (let round = 0; round < killCount; round++) {
       for (let count = 0; count < 4; count++) {
@@ -97,7 +98,7 @@ test(
     }
     const last = await alice.say(convoId, 'the end');
     expect(last).toBeDefined();
-    await expect.poll(() => transcriptOf(lines, convoId).at(-1), { timeout: 30_000 }).toBe('the end');
+    await eventually(() => transcriptOf(lines, convoId).at(-1)).toBe('the end');
     const texts = alice.texts(convoId).map((text) => text.slice(text.lastIndexOf(' ') + 1));
     expect(new Set(texts).size, 'no message is there twice').toBe(texts.length);
     expect(transcriptOf(lines, convoId).map((text) => text.slice(text.lastIndexOf(' ') + 1))).toEqual(texts);

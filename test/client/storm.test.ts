@@ -5,6 +5,7 @@ import { startFaultyProxy } from '../support/network/faulty-proxy.ts';
 import type { FaultyProxy } from '../support/network/faulty-proxy.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
+import { eventually } from './eventually.ts';
 import { openPerson } from './person.ts';
 import type { TestPerson } from './person.ts';
 
@@ -63,9 +64,9 @@ test(
     for (let count = 0; count < conversationCount; count++) {
       convoIds.push(await first.messenger.createConversation(dids));
     }
-    await expect
-      .poll(() => people.map(({ messenger }) => messenger.convoIds().length), { timeout: 30_000 })
-      .toEqual(people.map(() => conversationCount));
+    await eventually(() => people.map(({ messenger }) => messenger.convoIds().length)).toEqual(
+      people.map(() => conversationCount),
+    );
     const ending = new AbortController();
     const disturbing = disturb(ending.signal);
     const sent = new Map<string, string[]>(convoIds.map((convoId) => [convoId, []]));
@@ -94,9 +95,9 @@ test(
     }
     for (const convoId of convoIds) {
       const wanted = sent.get(convoId)?.toSorted();
-      await expect
-        .poll(() => people.map((person) => textsOf(person, convoId).toSorted()), { timeout: 60_000, interval: 500 })
-        .toEqual(people.map(() => wanted));
+      await eventually(() => people.map((person) => textsOf(person, convoId).toSorted())).toEqual(
+        people.map(() => wanted),
+      );
       const [transcript] = people.map((person) => textsOf(person, convoId));
       expect(people.map((person) => textsOf(person, convoId))).toEqual(people.map(() => transcript));
       expect(new Set(people.map(({ messenger }) => messenger.group(convoId)?.epoch)).size).toBe(1);

@@ -37,6 +37,7 @@ import { areEqual, encodeHex, parseJson, stringifyJson } from '../api/bytes.ts';
 import type {
   DeviceIdentity,
   GroupChange,
+  GroupMember,
   GroupState,
   MlsEngine,
   OwnKeyPackage,
@@ -101,7 +102,8 @@ class TsMlsEngine implements MlsEngine {
     const { publicPackage, privatePackage } = await this.#newKeyPackage(identity, isLastResort);
     const ref = await makeKeyPackageRef(publicPackage, this.#suite.hash);
     const keyPackage = encodeKeyPackage(publicPackage);
-    return { ref: encodeHex(ref), keyPackage, secret: toBytes(privatePackage), isLastResort };
+    const expiresAtMs = Date.now() + Number(this.#lifetimeDays * secondsPerDay) * 1_000;
+    return { ref: encodeHex(ref), keyPackage, secret: toBytes(privatePackage), isLastResort, expiresAtMs };
   }
 
   async createGroup(identity: DeviceIdentity, groupId: Uint8Array): Promise<GroupState> {
@@ -161,8 +163,7 @@ class TsMlsEngine implements MlsEngine {
     );
     return {
       commit: encodeMlsMessage(commit),
-      welcome:
-        welcome === undefined ? undefined : encodeMlsMessage({ version: 'mls10', wireformat: 'mls_welcome', welcome }),
+      welcome: welcome && encodeMlsMessage({ version: 'mls10', wireformat: 'mls_welcome', welcome }),
       groupInfo: await this.#groupInfoOf(newState),
       epoch: Number(state.groupContext.epoch),
       nextState: encodeGroupState(newState),
@@ -203,8 +204,8 @@ class TsMlsEngine implements MlsEngine {
   describe(bytes: GroupState): ReturnType<MlsEngine['describe']> {
     const state = this.#stateIn(bytes);
     const { groupId, epoch } = state.groupContext;
-    const members = leavesOf(state).map(({ leafIndex, leaf }) => ({ leafIndex, did: didOf(leaf) }));
-    return { groupId, epoch: Number(epoch), members, ownLeafIndex: state.privatePath.leafIndex };
+    const { leafIndex: ownLeafIndex } = state.privatePath;
+    return { groupId, epoch: Number(epoch), members: membersOf(state), ownLeafIndex };
   }
 
   #stateIn(bytes: GroupState): ClientState {
@@ -255,10 +256,11 @@ class TsMlsEngine implements MlsEngine {
   }
 }
 
-function leavesOf(state: ClientState): { leafIndex: number; leaf: LeafNode }[] {
-  return state.ratchetTree.flatMap((node, nodeIndex) =>
-    node?.nodeType === 'leaf' ? [{ leafIndex: nodeIndex / 2, leaf: node.leaf }] : [],
-  );
+function membersOf({ ratchetTree }: ClientState): GroupMember[] {
+  return ratchetTree.flatMap((node, nodeIndex) => {
+    if (node?.nodeType !== 'leaf') return [];
+    return [{ leafIndex: nodeIndex / 2, did: didOf(node.leaf), leafKey: encodeHex(node.leaf.hpkePublicKey) }];
+  });
 }
 
 function didOf({ credential }: LeafNode): string {
