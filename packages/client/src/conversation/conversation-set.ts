@@ -1,4 +1,5 @@
 import { entriesOf } from '../api/pages.ts';
+import type { GroupDescription } from '../mls/mls-engine.ts';
 import type { Context } from './context.ts';
 import { isNotMember, LostGroupError } from './conversation-error.ts';
 import { Conversation } from './conversation.ts';
@@ -32,6 +33,11 @@ export class ConversationSet {
   /** Those that were opened so far; after `load` all that are stored. */
   get opened(): Conversation[] {
     return [...this.#opened.values()];
+  }
+
+  /** The group of a conversation that was opened; undefined when this device is not in it. */
+  groupOf(convoId: string): GroupDescription | undefined {
+    return this.#opened.get(convoId)?.group;
   }
 
   async load(): Promise<void> {
@@ -89,17 +95,23 @@ export class ConversationSet {
 
   /**
    * Brings every conversation up to date, and joins those that have no keys here.
+   * @param which `changed`: only those in which membership or epoch differ from the service's list. A stream that was interrupted does not
+   *   report the removal of its own reader.
    * @returns removals that a member has to commit. @throws ApiError, NoResponseError when the list of conversations cannot be read.
    */
-  async catchUpAll(): Promise<NeededRemoval[]> {
+  async catchUpAll(which: 'all' | 'changed'): Promise<NeededRemoval[]> {
     const { api, signal } = this.#deps.context;
     const removals: NeededRemoval[] = [];
-    const convoIds = new Set(this.opened.filter(({ record }) => record !== undefined).map(({ convoId }) => convoId));
-    for await (const { groupId, needsRemovalCommit = [] } of entriesOf(api, 'getConvos', { limit: 100 }, { signal })) {
-      convoIds.add(groupId);
-      removals.push(...needsRemovalCommit.map((did) => ({ convoId: groupId, did })));
+    const epochs = new Map<string, number>();
+    for await (const convo of entriesOf(api, 'getConvos', { limit: 100 }, { signal })) {
+      epochs.set(convo.groupId, convo.epoch);
+      removals.push(...(convo.needsRemovalCommit ?? []).map((did) => ({ convoId: convo.groupId, did })));
     }
-    for (const convoId of convoIds) {
+    const stored = this.opened.filter(({ record }) => record !== undefined).map(({ convoId }) => convoId);
+    for (const convoId of new Set([...stored, ...epochs.keys()])) {
+      const epoch = epochs.get(convoId);
+      const isUnchanged = epoch !== undefined && this.groupOf(convoId)?.epoch === epoch;
+      if (which === 'changed' && isUnchanged) continue;
       await this.inOrder(convoId, (found) => this.bringUpToDate(found)).catch(this.#deps.onError);
     }
     return removals;

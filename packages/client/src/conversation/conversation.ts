@@ -11,8 +11,8 @@ import { sha256 } from './digest.ts';
 import { encryptOutgoing, transmit, transmitLater } from './outgoing.ts';
 import type { OutgoingTarget } from './outgoing.ts';
 import { processMessage } from './process-message.ts';
-import { change, isEntry, keys, readGroup } from './records.ts';
-import type { GroupRecord } from './records.ts';
+import { change, keys, readGroup } from './records.ts';
+import type { GroupRecord, OutgoingMessage } from './records.ts';
 
 const attemptsMax = 30;
 
@@ -60,12 +60,12 @@ export class Conversation {
   }
 
   get isInGroup(): boolean {
-    return this.#record !== undefined && this.#record.needsJoin !== true;
+    return this.#record !== undefined && this.#record.needsJoin === undefined;
   }
 
   /** Epoch and members of the MLS group; undefined when the device has no keys of it. */
   get group(): GroupDescription | undefined {
-    return this.#record?.needsJoin === true
+    return this.#record?.needsJoin !== undefined
       ? undefined
       : this.#record && this.#context.engine.describe(this.#record.state);
   }
@@ -134,15 +134,18 @@ export class Conversation {
   }
 
   /**
-   * Encrypts and sends a message. It is stored on this device before it is sent, and sent again after a crash until the service has it.
-   * @returns its id.
-   * @throws NotInGroupError, MessageTooLargeError, ApiError, NoResponseError; after the last the message stays to be sent.
+   * Encrypts a message and stores it. From then on each `catchUp` sends it, until the log has it.
+   * @throws NotInGroupError, MessageTooLargeError, LostGroupError.
    */
-  async send(content: Uint8Array): Promise<string> {
+  async store(message: Pick<OutgoingMessage, 'messageId' | 'content'>): Promise<void> {
     await this.#resumeEntry();
-    const outgoing = await encryptOutgoing(this.#target, { messageId: crypto.randomUUID(), content });
-    await transmit(this.#target, outgoing);
-    return outgoing.messageId;
+    await encryptOutgoing(this.#target, message);
+  }
+
+  /** Sends a stored message, unless the log has it. @throws LostGroupError, ApiError, NoResponseError. */
+  async sendStored(id: string): Promise<void> {
+    const stored = this.#record?.outgoing.find(({ messageId }) => messageId === id);
+    if (stored !== undefined) await transmit(this.#target, stored);
   }
 
   /**
@@ -173,12 +176,12 @@ export class Conversation {
   async #sendPending(): Promise<boolean> {
     const pending = this.#require().pending;
     if (pending === undefined) return true;
-    const { call } = pending;
+    const { call, isEntry } = pending;
     try {
       await this.#context.api.call(call.name, call.request as never, { signal: this.#signal });
     } catch (error) {
       if (!(error instanceof ApiError) || isTransient(error)) throw error;
-      if (isEntry(call)) {
+      if (isEntry) {
         await this.#endEntry(error);
         throw error;
       }
@@ -187,7 +190,7 @@ export class Conversation {
       await this.#processNew();
       return false;
     }
-    if (isEntry(call)) await this.#store({ ...this.#require(), pending: undefined });
+    if (isEntry) await this.#store({ ...this.#require(), pending: undefined });
     else await this.#processNew();
     return true;
   }
@@ -197,18 +200,22 @@ export class Conversation {
     const record = this.#require();
     const mayTryAgain = error.error === 'EpochMismatch' || (record.joined?.isRejoin === true && !isNotMember(error));
     if (record.pending?.call.name !== 'processExternalCommit' || !mayTryAgain) return this.#forget();
-    return this.#store({ ...record, pending: undefined, needsJoin: true });
+    return this.#store({
+      ...record,
+      pending: undefined,
+      needsJoin: record.joined?.isRejoin === true ? 'anew' : 'first',
+    });
   }
 
   /** Creates or joins the group if a crash or a lost connection has hidden whether the service did it. */
   async #resumeEntry(): Promise<void> {
-    if (this.#record?.needsJoin === true) throw new LostGroupError(this.convoId);
-    if (!isEntry(this.#record?.pending?.call)) return;
+    if (this.#record?.needsJoin !== undefined) throw new LostGroupError(this.convoId);
+    if (this.#record?.pending?.isEntry !== true) return;
     try {
       await this.#completeEntry();
     } catch (error) {
       const { record }: { record: GroupRecord | undefined } = this;
-      throw record?.needsJoin === true ? new LostGroupError(this.convoId) : error;
+      throw record?.needsJoin !== undefined ? new LostGroupError(this.convoId) : error;
     }
   }
 

@@ -8,7 +8,7 @@ import { JoinPendingError } from './conversation-error.ts';
 import type { Conversation } from './conversation.ts';
 import { sha256 } from './digest.ts';
 import { change, keys, readKeyPackage } from './records.ts';
-import type { GroupRecord } from './records.ts';
+import type { CommitCall, GroupRecord } from './records.ts';
 
 const attemptsMax = 30;
 
@@ -68,7 +68,8 @@ async function openWelcome(
     const { groupId, epoch } = engine.describe(state);
     if (encodeHex(groupId) !== convoId) return undefined;
     // An earlier state could use a message key for a second time.
-    if (record !== undefined && epoch <= engine.describe(record.state).epoch) return undefined;
+    const wasInGroup = record !== undefined && record.needsJoin !== 'first';
+    if (wasInGroup && epoch <= engine.describe(record.state).epoch) return undefined;
     const used = own.isLastResort ? [] : [change(keys.keyPackage(ref), undefined)];
     return [recordAfter({ state, epoch, record }), used];
   }
@@ -86,7 +87,12 @@ function recordAfter({
   readonly record: GroupRecord | undefined;
 }): GroupRecord {
   const { lastSeq = 0, outgoing = [] } = record ?? {};
-  return { state, lastSeq, outgoing, joined: { epoch, isRejoin: record !== undefined } };
+  return {
+    state,
+    lastSeq,
+    outgoing,
+    joined: { epoch, isRejoin: record !== undefined && record.needsJoin !== 'first' },
+  };
 }
 
 export interface ExternalJoinOptions {
@@ -101,51 +107,62 @@ export interface ExternalJoinOptions {
 export async function joinExternally(
   context: Context,
   conversation: Conversation,
-  { pskHash }: ExternalJoinOptions,
+  invite: ExternalJoinOptions,
 ): Promise<void> {
-  const { api, engine, identity } = context;
-  const { convoId, signal } = conversation;
-  const invite = pskHash === undefined ? {} : { pskHash };
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+    const { pending, call } = await makeExternalCommit(context, conversation, invite);
+    const { epoch, nextState } = pending;
+    const digest = await sha256(pending.commit);
     try {
-      const { groupInfo } = await api.call('getGroupInfo', { convoId, ...invite }, { signal });
-      const pending = await engine.joinExternally(decodeBase64(groupInfo), identity).catch(() => undefined);
-      if (pending === undefined || encodeHex(engine.describe(pending.nextState).groupId) !== convoId) {
-        // The stored GroupInfo is of no use, and the service replaces it with the next commit only.
-        await api.call('readdition', { convoId }, { signal });
-        throw new JoinPendingError(convoId);
-      }
-      await conversation.enter(await externalEntry(conversation, pending, invite));
+      await conversation.enter({
+        ...recordAfter({ state: nextState, epoch: epoch + 1, record: conversation.record }),
+        pending: { epoch, digest, nextState, call, isEntry: true },
+      });
       await conversation.catchUp();
       return;
     } catch (error) {
-      if (isApiError(error, 'GroupInfoUnavailable')) {
-        await api.call('groupInfoRefresh', { convoId }, { signal });
-        throw new JoinPendingError(convoId);
-      }
       if (!isApiError(error, 'EpochMismatch')) throw error;
-      await sleep(Math.random() * 40 * attempt, signal);
+      await sleep(Math.random() * 40 * attempt, conversation.signal);
     }
   }
-  throw new JoinPendingError(convoId);
+  throw new JoinPendingError(conversation.convoId);
 }
 
-async function externalEntry(
-  { convoId, record }: Conversation,
-  { commit, groupInfo, epoch, nextState }: PendingCommit,
+/**
+ * Replaces this device's leaf by an external commit. The device reads on with its present state until it finds that commit in the log, so
+ * that it misses no message.
+ * @throws as `joinExternally`.
+ */
+export async function rejoin(context: Context, conversation: Conversation): Promise<void> {
+  if (conversation.isInGroup) await conversation.commit(() => makeExternalCommit(context, conversation, {}));
+  else await join(context, conversation);
+}
+
+async function makeExternalCommit(
+  { api, engine, identity }: Context,
+  { convoId, signal }: Conversation,
   invite: ExternalJoinOptions,
-): Promise<GroupRecord> {
+): Promise<{ readonly pending: PendingCommit; readonly call: CommitCall }> {
+  let groupInfo: string;
+  try {
+    ({ groupInfo } = await api.call('getGroupInfo', { convoId, ...invite }, { signal }));
+  } catch (error) {
+    if (!isApiError(error, 'GroupInfoUnavailable')) throw error;
+    await api.call('groupInfoRefresh', { convoId }, { signal });
+    throw new JoinPendingError(convoId);
+  }
+  const pending = await engine.joinExternally(decodeBase64(groupInfo), identity).catch(() => undefined);
+  if (pending === undefined || encodeHex(engine.describe(pending.nextState).groupId) !== convoId) {
+    // The stored GroupInfo is of no use, and the service replaces it with the next commit only.
+    await api.call('readdition', { convoId }, { signal });
+    throw new JoinPendingError(convoId);
+  }
   const request = {
     convoId,
-    externalCommit: encodeBase64(commit),
-    groupInfo: encodeBase64(groupInfo),
+    externalCommit: encodeBase64(pending.commit),
+    groupInfo: encodeBase64(pending.groupInfo),
     idempotencyKey: crypto.randomUUID(),
     ...invite,
   };
-  const digest = await sha256(commit);
-  const call = { name: 'processExternalCommit', request } as const;
-  return {
-    ...recordAfter({ state: nextState, epoch: epoch + 1, record }),
-    pending: { epoch, digest, nextState, call },
-  };
+  return { pending, call: { name: 'processExternalCommit', request } };
 }

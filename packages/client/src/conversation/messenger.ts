@@ -16,11 +16,11 @@ import { openDevice } from './device.ts';
 import { sha256 } from './digest.ts';
 import { handleStreamEvent, shareRemoval } from './handle-stream-event.ts';
 import type { StreamHandlerDeps } from './handle-stream-event.ts';
-import { joinExternally } from './join.ts';
+import { joinExternally, rejoin } from './join.ts';
 import { createKeyPackageSupply } from './key-package-supply.ts';
 import type { KeyPackageSupply } from './key-package-supply.ts';
 import { newConversation } from './new-conversation.ts';
-import { createRetrier, isRetryable } from './retrier.ts';
+import { createRetrier } from './retrier.ts';
 import type { Retrier } from './retrier.ts';
 import { change, deliverInbox, keys, readDevice } from './records.ts';
 
@@ -73,7 +73,7 @@ export interface Messenger {
   leave(convoId: string, options?: OperationOptions): Promise<void>;
   /** Joins with the secret of an invite. @throws JoinPendingError, ApiError. */
   joinWithInvite(convoId: string, secret: Uint8Array, options?: OperationOptions): Promise<void>;
-  /** Joins anew by an external commit, for a group whose state is lost. @throws JoinPendingError, ApiError. */
+  /** Joins anew by an external commit, for a group whose state may be wrong. @throws JoinPendingError, ApiError. */
   rejoin(convoId: string, options?: OperationOptions): Promise<void>;
   /** Renews this device's keys in a group. @throws TooManyEpochRacesError, ApiError. */
   updateKeys(convoId: string, options?: OperationOptions): Promise<void>;
@@ -98,8 +98,8 @@ export interface Messenger {
 export async function openMessenger(options: MessengerOptions): Promise<Messenger> {
   const closing = new AbortController();
   const { signal } = closing;
-  const { identity, deviceId } = await openDevice(options, signal);
   const { api, engine, storage } = options;
+  const { identity, deviceId } = await openDevice(options, signal);
   const emit = async (event: ConversationEvent): Promise<void> => options.onEvent(event);
   const messenger = new DeviceMessenger(options, { api, engine, storage, identity, deviceId, signal, emit }, closing);
   try {
@@ -112,6 +112,8 @@ export async function openMessenger(options: MessengerOptions): Promise<Messenge
 }
 
 class DeviceMessenger implements Messenger {
+  readonly did: string;
+  readonly deviceId: string;
   readonly #options: MessengerOptions;
   readonly #context: Context;
   readonly #closing: AbortController;
@@ -121,8 +123,11 @@ class DeviceMessenger implements Messenger {
   readonly #conversations: ConversationSet;
   #stream: EventStream | undefined;
   #following: Promise<void> = Promise.resolve();
+  #wasOpen = false;
 
   constructor(options: MessengerOptions, context: Context, closing: AbortController) {
+    this.did = context.identity.did;
+    this.deviceId = context.deviceId;
     this.#options = options;
     this.#context = context;
     this.#closing = closing;
@@ -135,17 +140,9 @@ class DeviceMessenger implements Messenger {
       supply: this.#supply,
       retrier: this.#retrier,
       conversations: this.#conversations,
-      catchUpAll: () => this.#catchUpAll(),
+      catchUpAll: () => this.#catchUpAll('all'),
       sharedTaskWaitMaxMs: options.sharedTaskWaitMaxMs ?? 3_000,
     };
-  }
-
-  get did(): string {
-    return this.#context.identity.did;
-  }
-
-  get deviceId(): string {
-    return this.#context.deviceId;
   }
 
   async start(): Promise<void> {
@@ -157,13 +154,13 @@ class DeviceMessenger implements Messenger {
       signal,
       cursor: (await readDevice(storage))?.cursor,
       onStateChange: (state) => {
-        if (state === 'open') this.#retrier.wake();
+        if (state === 'open') this.#onStreamOpen();
         this.#options.onStateChange?.(state);
       },
     });
     this.#following = this.#follow(this.#stream).catch((error: unknown) => this.#report(error));
-    await this.#nowOrLater('key packages', () => this.#supply.replenish());
-    await this.#nowOrLater('all conversations', () => this.#catchUpAll());
+    await this.#retrier.nowOrLater('key packages', () => this.#supply.replenish());
+    await this.#retrier.nowOrLater('all conversations', () => this.#catchUpAll('all'));
   }
 
   convoIds(): string[] {
@@ -171,7 +168,7 @@ class DeviceMessenger implements Messenger {
   }
 
   group(convoId: string): { readonly epoch: number; readonly members: readonly string[] } | undefined {
-    const group = this.#conversations.opened.find((each) => each.convoId === convoId)?.group;
+    const group = this.#conversations.groupOf(convoId);
     return group && { epoch: group.epoch, members: [...new Set(group.members.map(({ did }) => did))] };
   }
 
@@ -223,16 +220,24 @@ class DeviceMessenger implements Messenger {
   }
 
   async joinWithInvite(convoId: string, secret: Uint8Array, options?: OperationOptions): Promise<void> {
-    const pskHash = encodeHex(await sha256(secret));
-    return this.#operation(convoId, options, (found) => joinExternally(this.#context, found, { pskHash }));
+    const invite = { pskHash: encodeHex(await sha256(secret)) };
+    return this.#operation(convoId, options, (found) => joinExternally(this.#context, found, invite));
   }
 
   rejoin(convoId: string, options?: OperationOptions): Promise<void> {
-    return this.#operation(convoId, options, (found) => joinExternally(this.#context, found, {}));
+    return this.#operation(convoId, options, (found) => rejoin(this.#context, found));
   }
 
   send(convoId: string, content: Uint8Array, options?: OperationOptions): Promise<string> {
-    return this.#operation(convoId, options, (found) => found.send(content));
+    const messageId = crypto.randomUUID();
+    let isStored = false;
+    // A device that loses the group on the way and joins it anew sends what it has stored, not a second message.
+    return this.#operation(convoId, options, async (found) => {
+      if (!isStored) await found.store({ messageId, content });
+      isStored = true;
+      await found.sendStored(messageId);
+      return messageId;
+    });
   }
 
   catchUp(convoId: string, options?: OperationOptions): Promise<void> {
@@ -268,18 +273,15 @@ class DeviceMessenger implements Messenger {
     return this.#within(options, (signal) => this.#conversations.inOrder(convoId, task, signal));
   }
 
-  /** Runs `task`; what the network has prevented is done later. @throws what a repetition cannot help with. */
-  async #nowOrLater(name: string, task: () => Promise<void>): Promise<void> {
-    try {
-      await task();
-    } catch (error) {
-      if (!isRetryable(error)) throw error;
-      this.#retrier.start(name, task);
-    }
+  #onStreamOpen(): void {
+    this.#retrier.wake();
+    const waitMs = Math.random() * this.#handlerDeps.sharedTaskWaitMaxMs;
+    if (this.#wasOpen) this.#retrier.start('changed conversations', () => this.#catchUpAll('changed'), waitMs);
+    this.#wasOpen = true;
   }
 
-  async #catchUpAll(): Promise<void> {
-    const removals = await this.#conversations.catchUpAll();
+  async #catchUpAll(which: 'all' | 'changed'): Promise<void> {
+    const removals = await this.#conversations.catchUpAll(which);
     for (const { convoId, did } of removals) shareRemoval(this.#handlerDeps, convoId, did);
   }
 

@@ -32,7 +32,7 @@ export async function newConversation(
         }),
   };
   const call = { name: 'createConvo', request } as const;
-  const pending = { epoch: 0, digest: new Uint8Array(), nextState: state, call };
+  const pending = { epoch: 0, digest: new Uint8Array(), nextState: state, call, isEntry: true } as const;
   return { convoId, record: { state, lastSeq: 0, outgoing: [], pending } };
 }
 

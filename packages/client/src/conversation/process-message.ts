@@ -67,10 +67,12 @@ async function processCommit(target: MessageTarget, message: MessageView): Promi
   const processed = message.epoch === epoch + 1 ? await decrypt(target, message) : undefined;
   if (processed?.kind !== 'commit' || processed.isRemoved) {
     // A member whose leaf was removed may have been added again; the service says whether the person is a member.
-    await target.store({ ...record, pending: undefined, needsJoin: true });
+    await target.store({ ...record, pending: undefined, needsJoin: 'anew' });
     throw new LostGroupError(convoId);
   }
-  await target.store({ ...record, lastSeq, state: processed.nextState, pending: undefined });
+  // An external commit can be for a later epoch than that of the present state, and then this commit does not end it.
+  const pending = record.pending !== undefined && record.pending.epoch >= message.epoch ? record.pending : undefined;
+  await target.store({ ...record, lastSeq, state: processed.nextState, pending });
   return target.emitEpoch();
 }
 

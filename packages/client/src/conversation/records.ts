@@ -20,11 +20,6 @@ export type CommitCall = {
   readonly [Name in MethodName]: { readonly name: Name; readonly request: Methods[Name]['request'] };
 }['addMembers' | 'commit' | 'createConvo' | 'processExternalCommit' | 'removeMember'];
 
-/** Whether the call creates or joins the group, so that the stored state is already that after the commit. */
-export function isEntry(call: CommitCall | undefined): boolean {
-  return call?.name === 'createConvo' || call?.name === 'processExternalCommit';
-}
-
 /** A commit that was sent, or is about to be, and whose result is not known. */
 export interface PendingRecord {
   /** The epoch in which it was made. */
@@ -33,6 +28,8 @@ export interface PendingRecord {
   readonly digest: Uint8Array;
   readonly nextState: GroupState;
   readonly call: CommitCall;
+  /** The call creates or joins the group, so that the state of the record is already the one after it. */
+  readonly isEntry?: true | undefined;
 }
 
 /** A message that was sent, or is about to be, and that has not come back from the log. */
@@ -53,8 +50,10 @@ export interface GroupRecord {
   readonly outgoing: readonly OutgoingMessage[];
   /** How this device came into the group; absent for its creator. */
   readonly joined?: JoinRecord | undefined;
-  /** `state` is of no use any more: the device has to join anew, and keeps what it has not sent and how far it has read. */
-  readonly needsJoin?: true | undefined;
+  /**
+   * `state` is of no use: the device has to join, and keeps what it has not sent and how far it has read. `anew`: it was in the group before.
+   */
+  readonly needsJoin?: 'first' | 'anew' | undefined;
 }
 
 /** A Welcome or an external commit; the device cannot decrypt what others sent before. */

@@ -6,6 +6,8 @@ import { JoinPendingError, LostGroupError, TooManyEpochRacesError } from './conv
 export interface Retrier {
   /** Runs `task` after `firstWaitMs`. A task whose name waits or runs already is run once more after that. */
   start(name: string, task: () => Promise<unknown>, firstWaitMs?: number): void;
+  /** Runs `task`, and `start`s it if an error shows that it may succeed later. @throws other errors. */
+  nowOrLater(name: string, task: () => Promise<unknown>): Promise<void>;
   /** Ends the present waits, because the network is back. */
   wake(): void;
 }
@@ -42,16 +44,26 @@ export function createRetrier(deps: {
     }
   }
 
+  function start(name: string, task: () => Promise<unknown>, firstWaitMs = firstWaitDefaultMs): void {
+    if (running.has(name)) {
+      running.set(name, true);
+      return;
+    }
+    running.set(name, false);
+    run(name, task, firstWaitMs)
+      .catch(onError)
+      .finally(() => running.delete(name));
+  }
+
   return {
-    start(name, task, firstWaitMs = firstWaitDefaultMs) {
-      if (running.has(name)) {
-        running.set(name, true);
-        return;
+    start,
+    async nowOrLater(name, task) {
+      try {
+        await task();
+      } catch (error) {
+        if (!isRetryable(error)) throw error;
+        start(name, task);
       }
-      running.set(name, false);
-      run(name, task, firstWaitMs)
-        .catch(onError)
-        .finally(() => running.delete(name));
     },
     wake() {
       waking.abort();
