@@ -8,7 +8,7 @@ import { readLexicons } from './method-facts.ts';
 import type { LexiconFacts, MethodBody, MethodFacts } from './method-facts.ts';
 
 const notice =
-  'Written by `npm run codegen` from the lexicon, the quota table, the list of errors and `test/contract/examples.json`; do not edit.';
+  '<!-- Written by `npm run codegen` from the lexicon, the quota table, the list of errors and test/contract/examples.json; do not edit. -->';
 
 /** Returns the pages of `docs/api` by file name, with one page for each lexicon and an overview. */
 export async function apiPages(projectRoot: string): Promise<Map<string, string>> {

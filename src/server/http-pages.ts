@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { mountDocumentation } from '#documentation/mount-documentation.ts';
 import { mountDidDocument } from '#ops/did-document.ts';
 import { mountHealth } from '#ops/health.ts';
 import type { Readiness } from '#ops/readiness.ts';
@@ -18,5 +19,6 @@ export function mountHttpPages({ version, readiness, serviceDid, publicUrl }: Ht
   mountHealth(http, { version, readiness });
   mountDidDocument(http, { serviceDid, publicUrl });
   mountRootPage(http, version);
+  mountDocumentation(http);
   return http;
 }

@@ -1,0 +1,109 @@
+import { html, raw } from 'hono/html';
+import type { HtmlEscapedString } from 'hono/utils/html';
+import type { Page } from './documents.ts';
+
+type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
+
+// Addresses that belong to no file of `docs`.
+export const styleUrl = '/docs/style.css';
+export const iconUrl = '/docs/icon.svg';
+export const searchUrl = '/docs/search';
+/** The longest text that can be searched for. */
+export const searchLengthMax = 100;
+
+/** Allows the style sheet, the images and the search of the same origin, and no script. */
+export const pagePolicy =
+  "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+interface FramedPage {
+  readonly title: string;
+  /** The address of the page, which the list of pages marks. */
+  readonly url: string;
+  /** HTML that was made from Markdown, or escaped. */
+  readonly content: Html;
+  readonly pages: readonly Page[];
+  /** The text that was searched for. */
+  readonly query?: string;
+}
+
+/** Returns a whole HTML page: a head with a search, the content, and a list of all pages. */
+export async function framePage({ title, url, content, pages, query = '' }: FramedPage): Promise<string> {
+  const name = title === 'Nightjar' ? title : `${title} · Nightjar`;
+  return String(
+    await html`<!doctype html>
+      <html lang="en">
+        <head>
+          <meta charset="utf-8" />
+          <meta name="viewport" content="width=device-width, initial-scale=1" />
+          <title>${name}</title>
+          <link rel="stylesheet" href="${styleUrl}" />
+        </head>
+        <body>
+          <a class="skip" href="#content">To the text</a>
+          <header>
+            <a class="name" href="/docs">Nightjar</a>
+            <a class="to-pages" href="#pages">Pages</a>
+            <form action="${searchUrl}" role="search">
+              <label for="q">Search the pages</label>
+              <input
+                id="q"
+                name="q"
+                type="search"
+                maxlength="${searchLengthMax}"
+                value="${query}"
+                placeholder="sendMessage"
+              />
+              <button>Search</button>
+            </form>
+          </header>
+          <main id="content" tabindex="-1">${content}</main>
+          <nav id="pages" aria-label="Pages">
+            ${groupsOf(pages).map((group) => groupList(group, url))}
+            <p><a href="/openapi.json">OpenAPI document</a><br /><a href="/lexicons">Lexicons</a></p>
+          </nav>
+        </body>
+      </html> `,
+  );
+}
+
+interface PageGroup {
+  readonly name: string;
+  readonly pages: readonly Page[];
+}
+
+/** Groups the pages by folder: the pages of `docs` first, then one group for each folder below it. */
+function groupsOf(pages: readonly Page[]): PageGroup[] {
+  const folderOf = ({ path }: Page): string => /^docs\/([^/]+)\//.exec(path)?.[1] ?? '';
+  const byFolder = Map.groupBy(pages, folderOf);
+  return [...byFolder]
+    .toSorted(([left], [right]) => left.localeCompare(right, 'en'))
+    .map(([folder, inFolder]) => {
+      const overview = inFolder.find(({ url }) => url === `/docs/${folder}`);
+      const name = folder === '' ? 'Guides and reference' : (overview?.title ?? capitalized(folder));
+      return { name, pages: [...inFolder].toSorted((left, right) => rank(left, overview) - rank(right, overview)) };
+    });
+}
+
+/** The overview of a folder and the README come first. */
+function rank(page: Page, overview: Page | undefined): number {
+  return page === overview || page.url === '/docs' ? 0 : 1;
+}
+
+function groupList({ name, pages }: PageGroup, currentUrl: string): Html {
+  const isOpen = pages.some(({ url }) => url === currentUrl);
+  return html`<details${raw(isOpen ? ' open' : '')}>
+<summary>${name}</summary>
+<ul>
+${pages.map(
+  (page) =>
+    html`<li>
+      <a href="${page.url}" ${raw(page.url === currentUrl ? ' aria-current="page"' : '')}>${page.title}</a>
+    </li> `,
+)}</ul>
+</details>
+`;
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
