@@ -63,6 +63,7 @@ async function openLibrary(projectFolder: string): Promise<Library> {
 function mountPages(app: Hono, library: () => Promise<Library>): void {
   app.get(searchUrl, async (c) => {
     const { documents, search } = await library();
+    if (documents.pages.length === 0) return c.notFound();
     const query = (c.req.query('q') ?? '').slice(0, searchLengthMax);
     const content = searchResults(query, search(query));
     return sendPage(c, await framePage({ title: 'Search', url: searchUrl, content, pages: documents.pages, query }));

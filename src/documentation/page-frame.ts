@@ -37,6 +37,7 @@ export async function framePage({ title, url, content, pages, query = '' }: Fram
           <meta name="viewport" content="width=device-width, initial-scale=1" />
           <title>${name}</title>
           <link rel="stylesheet" href="${styleUrl}" />
+          <link rel="icon" href="${iconUrl}" type="image/svg+xml" />
         </head>
         <body>
           <a class="skip" href="#content">To the text</a>
@@ -97,7 +98,7 @@ function groupList({ name, pages }: PageGroup, currentUrl: string): Html {
 ${pages.map(
   (page) =>
     html`<li>
-      <a href="${page.url}" ${raw(page.url === currentUrl ? ' aria-current="page"' : '')}>${page.title}</a>
+      <a href="${page.url}" ${raw(page.url === currentUrl ? 'aria-current="page"' : '')}>${page.title}</a>
     </li> `,
 )}</ul>
 </details>

@@ -30,8 +30,14 @@ export function searchResults(query: string, found: readonly Page[]): HtmlEscape
   return html`<h1>Search</h1>
     <p>${summaryOf(query, found.length)}</p>
     <ul class="results">
-      ${found.map((page) => html`<li><a href="${page.url}">${page.title}</a><br />${page.summary}</li> `)}
-    </ul> `;
+      ${found.map(
+        ({ url, title, summary }) =>
+          html`<li>
+            <a href="${url}">${title}</a>
+            <p>${summary}</p>
+          </li>`,
+      )}
+    </ul>`;
 }
 
 function summaryOf(query: string, count: number): string {

@@ -24,7 +24,7 @@ afterAll(async () => {
   await pds.close();
 });
 
-describe('the example on the page of every method', () => {
+describe('the example on the page of every method', { timeout: 120_000 }, () => {
   test('in TypeScript has the types of the client', () => modules.checkTypes());
 
   test('in TypeScript runs as printed, and the response fits the lexicon', async () => {
