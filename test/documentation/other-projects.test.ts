@@ -120,7 +120,7 @@ describe('hostile files', () => {
     expect(page).toContain('&lt;script&gt;');
   });
 
-  test('a page is rendered once', async () => {
+  test('changes of a file show after a restart', async () => {
     const app = await project('cache', { 'docs/a.md': '# First' });
     expect(await pageOf(app, '/docs/a')).toContain('First');
     await writeFile(join(folder, 'cache/docs/a.md'), '# Second');

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join, posix } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
@@ -73,6 +73,20 @@ describe('the pages', { timeout: 120_000 }, () => {
     }
     expect(count).toBeGreaterThan(1_000);
     expect(broken).toEqual([]);
+  });
+
+  test('every link of a file to another page is a link of its page', async () => {
+    const lost: string[] = [];
+    for (const path of pagePaths) {
+      const markdown = readFileSync(join(projectRoot, path), 'utf8').replaceAll(/^```[\s\S]*?^```/gm, '');
+      const targets = targetsIn(await (await get(addressOf(path))).text());
+      for (const [, target = '', fragment = ''] of markdown.matchAll(/\]\(([^)#:\s]+)(#[^)\s]+)?\)/g)) {
+        const file = posix.join(dirname(path), target);
+        if (pagePaths.includes(file) && !targets.includes(`${addressOf(file)}${fragment}`))
+          lost.push(`${path}: ${target}`);
+      }
+    }
+    expect(lost).toEqual([]);
   });
 
   test('a page and its list of pages name the current page once', async () => {
