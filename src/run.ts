@@ -1,4 +1,5 @@
 import { flushCompileCache } from 'node:module';
+import { usesDevelopmentIdentities } from '#development/development-setting.ts';
 import { systemClock } from '#platform/clock.ts';
 import { removeSecrets, readConfig } from '#platform/config/config.ts';
 import type { Config } from '#platform/config/config.ts';
@@ -18,7 +19,7 @@ type Role = 'all' | 'server';
 
 async function start(role: Role, config: Config, logger: Logger, steps: StopStep[]): Promise<RunningServer> {
   const clock = systemClock;
-  const server = await startServer({ config, clock, logger, steps });
+  const server = await startServer({ config, clock, logger, role, steps });
   if (role === 'all') {
     // The workers are loaded after the server has started, so that the packages of the jobs do not delay the first
     // requests.
@@ -76,7 +77,9 @@ async function main(role: Role): Promise<void> {
   });
   try {
     const { url, adminPort } = await start(role, config, logger, steps);
-    if (format === 'text') console.info(startupSummary({ role, config, url, adminPort }).join('\n'));
+    const hasDevelopmentIdentities = usesDevelopmentIdentities(config, role);
+    if (format === 'text')
+      console.info(startupSummary({ role, config, url, adminPort, hasDevelopmentIdentities }).join('\n'));
     // The compile cache is written now, because Node writes it only at a regular exit and a supervisor may kill the
     // process.
     flushCompileCache();

@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { mountDocumentation } from '#documentation/mount-documentation.ts';
+import type { Development } from '#development/open-development.ts';
 import { mountDidDocument } from '#ops/did-document.ts';
 import { mountHealth } from '#ops/health.ts';
 import type { Readiness } from '#ops/readiness.ts';
@@ -11,14 +12,18 @@ interface HttpPageParts {
   readonly serviceDid: string;
   /** The URL under which clients reach the service, without a path. */
   readonly publicUrl: string;
+  /** Undefined when there are no development identities, as in production. */
+  readonly development: Development | undefined;
 }
 
 /** Mounts every page that is not an XRPC method. */
-export function mountHttpPages({ version, readiness, serviceDid, publicUrl }: HttpPageParts): Hono {
+export function mountHttpPages(parts: HttpPageParts): Hono {
+  const { version, readiness, serviceDid, publicUrl, development } = parts;
   const http = new Hono();
   mountHealth(http, { version, readiness });
   mountDidDocument(http, { serviceDid, publicUrl });
   mountRootPage(http, version);
   mountDocumentation(http);
+  development?.mountPages(http, { serviceDid });
   return http;
 }
