@@ -64,6 +64,16 @@ export function eventFrame(codec: CursorCodec, event: StreamEvent): Frame {
         action: event.action,
         epoch: event.epoch,
       });
+    case 'role':
+      // A new type of frame would end the streams of public clients, but they skip an action that they do not know.
+      return frame('membershipChangeEvent', {
+        cursor,
+        convoId,
+        did: event.did,
+        action: 'roleChanged',
+        role: event.role,
+        epoch: event.epoch,
+      });
     case 'groupInfoRefreshRequested':
       return frame('groupInfoRefreshRequestedEvent', {
         cursor,

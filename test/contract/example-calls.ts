@@ -109,7 +109,6 @@ export async function makeExampleCalls(record: ExampleCalls, people: People, pds
     const { welcome } = await record.call('getWelcome', bob, { convoId });
     await record.call('validateWelcome', bob, { welcomeMessage: Buffer.from(welcome, 'base64') });
     await record.call('confirmWelcome', bob, { convoId, success: true });
-    await record.call('getConvos', bob, { limit: 50 });
     await record.call('getEpoch', bob, { convoId });
   });
 
@@ -123,6 +122,7 @@ export async function makeExampleCalls(record: ExampleCalls, people: People, pds
     await record.firstMessage('streamConvoEvents', bob, { cursor, convoId });
     await record.call('getMessages', bob, { convoId, sinceSeq: 0 });
     await record.call('updateCursor', bob, { convoId, cursor: event.cursor });
+    await record.call('getConvos', bob, { limit: 50 });
   });
 
   step('a second device is added, and devices are managed', async () => {
@@ -149,13 +149,10 @@ export async function makeExampleCalls(record: ExampleCalls, people: People, pds
     await record.call('promoteModerator', alice, { convoId, targetDid: bob.did });
     await record.call('demoteModerator', alice, { convoId, targetDid: bob.did });
     await record.call('warnMember', alice, { convoId, memberDid: carol.did, reason: 'Please keep to the topic.' });
-    const { reportId } = await record.call('reportMember', bob, {
-      convoId,
-      reportedDid: carol.did,
-      category: 'spam',
-      encryptedContent: newSecret(64),
-    });
-    await record.call('getReports', alice, { convoId, status: 'pending' });
+    const report = { convoId, reportedDid: carol.did, category: 'spam', encryptedContent: newSecret(64) };
+    await bob.call('reportMember', report);
+    const { reportId } = await record.call('reportMember', bob, report);
+    await record.call('getReports', alice, { convoId, status: 'pending', limit: 1 });
     await record.call('resolveReport', alice, { reportId, action: 'removed_member' });
     await record.call('removeMember', alice, {
       convoId,

@@ -41,16 +41,21 @@ export async function handleStreamEvent(deps: StreamHandlerDeps, event: StreamEv
   }
 }
 
+/** A later server may send further actions, which are skipped. */
+const departures: ReadonlySet<string> = new Set(['left', 'removed', 'kicked']);
+
 async function handleMembership(deps: StreamHandlerDeps, event: EventOf<'membershipChangeEvent'>): Promise<void> {
   const { context, inOrder } = deps;
-  const { convoId, did, action } = event;
+  const { convoId, did, action, role } = event;
   const isOwn = did === context.identity.did;
   if (action === 'joined') {
     if (isOwn) await inOrder(convoId, (found) => join(context, found));
-    return;
+  } else if (action === 'roleChanged') {
+    if (role !== undefined) await context.emit({ kind: 'role', convoId, did, role });
+  } else if (departures.has(action)) {
+    if (isOwn) await inOrder(convoId, (found) => found.exit());
+    else later(deps, () => commitRemoval(deps, convoId, did));
   }
-  if (isOwn) await inOrder(convoId, (found) => found.exit());
-  else later(deps, () => commitRemoval(deps, convoId, did));
 }
 
 async function handleInfo(deps: StreamHandlerDeps, { code, deviceId }: EventOf<'infoEvent'>): Promise<void> {

@@ -54,7 +54,7 @@ type ConvoView = {
   createdAt: l.DatetimeString
 
   /**
-   * Time of the last message, rounded to a time bucket.
+   * Time of the newest message or commit that getMessages returns to the caller, rounded to a time bucket. Absent if there is none.
    */
   lastMessageAt?: undefined | l.DatetimeString
 
