@@ -134,8 +134,9 @@ function readme(lexicons: readonly LexiconFacts[], ticketText: string): string[]
 const howToRun = [
   '## How do I run the examples?',
   '',
-  'Start a service with `npm start`: it makes identities for development, such as alice and bob. Each page names the person who calls,',
-  'and the values that replace the variables. A token is for one call of one method. With curl:',
+  'Start a service with `npm start`: it makes [identities for development](../development.md), such as alice and bob. Each page names the',
+  'person who calls, and what to put in place of each variable; `npm run -s admin -- dev people` prints the DIDs. A token is for one call of',
+  'one method. With curl:',
   '',
   '```sh',
   'SERVICE_URL=http://127.0.0.1:8080',

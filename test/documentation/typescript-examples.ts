@@ -22,18 +22,20 @@ export interface ExampleModules {
   /** Checks the types of every example. @throws Error with the output of the compiler. */
   checkTypes(): Promise<void>;
   load(method: string): Promise<RunExample>;
+  /** The client that the overview of the API defines. */
+  preamble(): Promise<{ readonly api: ApiClient }>;
 }
 
 /**
  * Writes the examples as printed into functions. Only the names of the client's modules are replaced, by the source files
- * that they are built from.
+ * that they are built from, and what `change` replaces in the overview.
  */
-export async function writeExampleModules(): Promise<ExampleModules> {
+export async function writeExampleModules(change = (code: string): string => code): Promise<ExampleModules> {
   const folder = await mkdtemp(join(tmpdir(), 'nightjar-examples-'));
   const sources = await clientSources();
   const readme = await readFile(join(projectRoot, 'docs/api/README.md'), 'utf8');
   const preamble = codeBelow(readme, { heading: '## How do I run the examples?', language: 'ts' });
-  await writeFile(join(folder, 'preamble.mts'), `${withSources(preamble, sources)}\nexport { api };\n`);
+  await writeFile(join(folder, 'preamble.mts'), `${change(withSources(preamble, sources))}\nexport { api };\n`);
   for (const method of methodNames) await writeFile(join(folder, `${method}.mts`), moduleOf(method, sources));
   await writeFile(
     join(folder, 'tsconfig.json'),
@@ -58,6 +60,7 @@ export async function writeExampleModules(): Promise<ExampleModules> {
         throw new Error(`the examples have type errors:\n${stdout}`);
       });
     },
+    preamble: () => import(pathToFileURL(join(folder, 'preamble.mts')).href) as Promise<{ readonly api: ApiClient }>,
     async load(method) {
       const { run } = (await import(pathToFileURL(join(folder, `${method}.mts`)).href)) as { run: RunExample };
       return run;
