@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Context, Hono } from 'hono';
@@ -28,7 +29,12 @@ interface Library {
   readonly documents: Documents;
   readonly search: (query: string) => readonly Page[];
   /** HTML by address; at most one for each page. */
-  readonly rendered: Map<string, string>;
+  readonly rendered: Map<string, RenderedPage>;
+}
+
+interface RenderedPage {
+  readonly html: string;
+  readonly tag: string;
 }
 
 /**
@@ -66,7 +72,8 @@ function mountPages(app: Hono, library: () => Promise<Library>): void {
     if (documents.pages.length === 0) return c.notFound();
     const query = (c.req.query('q') ?? '').slice(0, searchLengthMax);
     const content = searchResults(query, search(query));
-    return sendPage(c, await framePage({ title: 'Search', url: searchUrl, content, pages: documents.pages, query }));
+    const frame = { title: 'Search', url: searchUrl, content, pages: documents.pages, query };
+    return c.html(await framePage(frame), 200, { 'Content-Security-Policy': pagePolicy });
   });
   app.on('GET', ['/docs', '/docs/*'], async (c) => {
     const { documents, rendered } = await library();
@@ -76,7 +83,7 @@ function mountPages(app: Hono, library: () => Promise<Library>): void {
     if (!isPage(document)) return sendFile(c, document);
     const page = rendered.get(url) ?? (await renderPage(document, documents));
     rendered.set(url, page);
-    return sendPage(c, page, cached);
+    return c.html(page.html, 200, { ...cached, 'Content-Security-Policy': pagePolicy, ETag: page.tag });
   });
 }
 
@@ -84,9 +91,15 @@ function isPage(document: ServedFile): document is Page {
   return 'markdown' in document;
 }
 
-async function renderPage(page: Page, documents: Documents): Promise<string> {
+async function renderPage(page: Page, documents: Documents): Promise<RenderedPage> {
   const content = raw(renderMarkdown(page, documents));
-  return framePage({ title: page.title, url: page.url, content, pages: documents.pages });
+  const html = await framePage({ title: page.title, url: page.url, content, pages: documents.pages });
+  return { html, tag: tagOf(html) };
+}
+
+/** An ETag of our own, because that of the middleware would read each response once more. */
+function tagOf(content: string | Uint8Array): string {
+  return `"${createHash('sha256').update(content).digest('base64url').slice(0, 27)}"`;
 }
 
 /** Lists the lexicons by their id, which is their path below `lexicons`. */
@@ -114,11 +127,7 @@ async function sendFile(c: Context, file: ServedFile): Promise<Response> {
   const content = await contentOf(file);
   if (content === undefined) return c.notFound();
   const type = types[extname(file.path)] ?? 'text/plain; charset=utf-8';
-  return c.body(new Uint8Array(content), 200, { ...cached, 'Content-Type': type });
-}
-
-function sendPage(c: Context, page: string, headers: Readonly<Record<string, string>> = {}): Response {
-  return c.html(page, 200, { ...headers, 'Content-Security-Policy': pagePolicy });
+  return c.body(new Uint8Array(content), 200, { ...cached, 'Content-Type': type, ETag: tagOf(content) });
 }
 
 /** Calls `read` once, and again only if it failed. */
