@@ -16,8 +16,9 @@ export function createSearch(pages: readonly Page[]): (query: string) => readonl
     const words = query.slice(0, searchLengthMax).toLowerCase().split(/\s+/).filter(Boolean);
     if (words.length === 0) return [];
     const found = entries.filter(({ text }) => words.every((word) => text.includes(word)));
+    const isTitled = (title: string): boolean => words.some((word) => title.includes(word));
     const rank = ({ title, page }: (typeof entries)[number]): number =>
-      words.some((word) => title.includes(word)) ? 0 : page.path.startsWith('docs/decisions/') ? 2 : 1;
+      (page.path.startsWith('docs/decisions/') ? 2 : 0) + (isTitled(title) ? 0 : 1);
     return found
       .toSorted((left, right) => rank(left) - rank(right))
       .slice(0, resultsMax)
