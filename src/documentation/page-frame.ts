@@ -1,6 +1,8 @@
 import { html, raw } from 'hono/html';
 import type { HtmlEscapedString } from 'hono/utils/html';
 import type { Page } from './documents.ts';
+import { groupPages } from './page-groups.ts';
+import type { PageGroup } from './page-groups.ts';
 
 type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
 
@@ -28,6 +30,8 @@ interface FramedPage {
 
 /** Returns a whole HTML page: a head with a search, the content, and a list of all pages. */
 export async function framePage({ title, url, content, pages, query = '' }: FramedPage): Promise<string> {
+  const groups = groupPages(pages);
+  const current = groups.find((group) => group.pages.some((page) => page.url === url)) ?? groups[0];
   const name = title === 'Nightjar' ? title : `${title} · Nightjar`;
   return String(
     await html`<!doctype html>
@@ -59,7 +63,11 @@ export async function framePage({ title, url, content, pages, query = '' }: Fram
           </header>
           <main id="content" tabindex="-1">${content}</main>
           <nav id="pages" aria-label="Pages">
-            ${groupsOf(pages).map((group) => groupList(group, url))}
+            ${linkList(
+              pages.filter((page) => page.url === '/docs'),
+              url,
+            )}
+            ${groups.map((group) => groupList(group, { isOpen: group === current, url }))}
             <p><a href="/openapi.json">OpenAPI document</a><br /><a href="/lexicons">Lexicons</a></p>
           </nav>
         </body>
@@ -67,44 +75,18 @@ export async function framePage({ title, url, content, pages, query = '' }: Fram
   );
 }
 
-interface PageGroup {
-  readonly name: string;
-  readonly pages: readonly Page[];
+function groupList({ name, pages }: PageGroup, { isOpen, url }: { isOpen: boolean; url: string }): Html {
+  return html`<details ${raw(isOpen ? 'open' : '')}>
+    <summary>${name}</summary>
+    ${linkList(pages, url)}
+  </details>`;
 }
 
-/** Groups the pages by folder: the pages of `docs` first, then one group for each folder below it. */
-function groupsOf(pages: readonly Page[]): PageGroup[] {
-  const folderOf = ({ path }: Page): string => /^docs\/([^/]+)\//.exec(path)?.[1] ?? '';
-  const byFolder = Map.groupBy(pages, folderOf);
-  return [...byFolder]
-    .toSorted(([left], [right]) => left.localeCompare(right, 'en'))
-    .map(([folder, inFolder]) => {
-      const overview = inFolder.find(({ url }) => url === `/docs/${folder}`);
-      const name = folder === '' ? 'Guides and reference' : (overview?.title ?? capitalized(folder));
-      return { name, pages: [...inFolder].toSorted((left, right) => rank(left, overview) - rank(right, overview)) };
-    });
-}
-
-/** The overview of a folder and the README come first. */
-function rank(page: Page, overview: Page | undefined): number {
-  return page === overview || page.url === '/docs' ? 0 : 1;
-}
-
-function groupList({ name, pages }: PageGroup, currentUrl: string): Html {
-  const isOpen = pages.some(({ url }) => url === currentUrl);
-  return html`<details${raw(isOpen ? ' open' : '')}>
-<summary>${name}</summary>
-<ul>
-${pages.map(
-  (page) =>
-    html`<li>
-      <a href="${page.url}" ${raw(page.url === currentUrl ? 'aria-current="page"' : '')}>${page.title}</a>
-    </li> `,
-)}</ul>
-</details>
-`;
-}
-
-function capitalized(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+function linkList(pages: readonly Page[], currentUrl: string): Html {
+  return html`<ul>
+    ${pages.map(
+      ({ url, title }) =>
+        html`<li><a href="${url}" ${raw(url === currentUrl ? 'aria-current="page"' : '')}>${title}</a></li>`,
+    )}
+  </ul>`;
 }

@@ -82,25 +82,31 @@ describe('the linter', { timeout: 120_000 }, () => {
   });
 });
 
+type OpenApi = z.infer<typeof document>;
+
+/** Returns the names of the errors that the document lacks in the response of their status, or that have no action there. */
+function missingErrors({ paths, components }: OpenApi, { id, method }: LexiconFacts): string[] {
+  const responses = Object.values(paths[`/xrpc/${id}`] ?? {})[0]?.responses ?? {};
+  const sent = method?.errors.filter(({ isSent, status }) => isSent && status !== undefined) ?? [];
+  const lost = sent.filter(({ name, status, action }) => {
+    const response = responses[String(status)];
+    const shared = components.responses[response?.$ref?.split('/').at(-1) ?? ''];
+    const { description, content } = shared ?? refusal.parse(response);
+    const [, { properties }] = content['application/json'].schema.allOf;
+    return !properties.error.enum.includes(name) || !description.includes(action);
+  });
+  const ofEveryMethod = ['400', '401', '429', '500', '503'].filter((status) => !(status in responses));
+  return [...lost.map(({ name }) => name), ...ofEveryMethod];
+}
+
 test('every error of every method is a response of its status, with what to do', () => {
-  const { paths, components } = document.parse(JSON.parse(text));
-  const missing: string[] = [];
-  for (const { id, name, method } of lexicons) {
-    if (method === undefined) continue;
-    const responses = Object.values(paths[`/xrpc/${id}`] ?? {})[0]?.responses ?? {};
-    for (const { name: error, status, isSent, action } of method.errors) {
-      if (!isSent || status === undefined) continue;
-      const response = responses[String(status)];
-      const { description, content } = refusal.parse(
-        response?.$ref === undefined ? response : components.responses[response.$ref.split('/').at(-1) ?? ''],
-      );
-      const names = content['application/json'].schema.allOf[1].properties.error.enum;
-      if (!names.includes(error) || !description.includes(action)) missing.push(`${name}: ${error}`);
-    }
-    for (const status of ['400', '401', '429', '500', '503'])
-      if (!(status in responses)) missing.push(`${name}: ${status}`);
-  }
-  expect(missing).toEqual([]);
+  const openApi = document.parse(JSON.parse(text));
+  const methods = lexicons.filter(({ method }) => method !== undefined);
+  expect(
+    methods.flatMap((lexicon) => missingErrors(openApi, lexicon).map((name) => `${lexicon.name}: ${name}`)),
+  ).toEqual([]);
+  const planted = document.parse(JSON.parse(text.replaceAll('"EpochMismatch"', '"Mismatch"')));
+  expect(methods.flatMap((lexicon) => missingErrors(planted, lexicon))).toContain('EpochMismatch');
 });
 
 test('operations have the parameters, bodies and quotas of their methods', () => {

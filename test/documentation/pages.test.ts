@@ -98,6 +98,15 @@ describe('the pages', { timeout: 120_000 }, () => {
     expect((await get('/docs/api/')).status).toBe(200);
   });
 
+  test('the list of pages has every page once, those for clients first', async () => {
+    const [, nav = ''] = /<nav[^>]*>([\s\S]*)<\/nav>/.exec(await (await get('/docs')).text()) ?? [];
+    const listed = targetsIn(nav).filter((target) => /^\/docs(?:\/|$)/.test(target));
+    expect(listed.toSorted()).toEqual(pagePaths.map(addressOf).toSorted());
+    const groups = [...nav.matchAll(/<summary>([^<]*)<\/summary>/g)].map(([, name]) => name);
+    expect(groups.slice(0, 2)).toEqual(['How do I write a client?', 'The API']);
+    expect([...nav.matchAll(/<details\s+open/g)]).toHaveLength(1);
+  });
+
   test('a repeated request with the ETag gets 304, also for HEAD', async () => {
     for (const path of ['/docs', '/docs/api/sendMessage', '/docs/style.css', '/openapi.json', '/lexicons']) {
       const first = await get(path);
