@@ -113,15 +113,13 @@ test('operations have the parameters, bodies and quotas of their methods', () =>
   const { paths } = document.parse(JSON.parse(text));
   for (const { id, name, method } of lexicons) {
     if (method === undefined) continue;
-    const [[verb, found] = []] = Object.entries(paths[`/xrpc/${id}`] ?? {});
-    expect([name, verb]).toEqual([name, method.type === 'procedure' ? 'post' : 'get']);
-    const fields = Object.keys((method.parameters?.['properties'] ?? {}) as object).filter(
-      (field) => field !== 'ticket',
-    );
-    expect(found?.parameters.map((parameter) => parameter.name)).toEqual(fields);
-    expect([name, found?.requestBody !== undefined]).toEqual([name, method.input !== undefined]);
-    expect(found?.description).toContain(method.quota);
-    expect(found?.operationId).toBe(name);
+    const verb = method.type === 'procedure' ? 'post' : 'get';
+    const { parameters, requestBody, description, operationId } = operation.parse(paths[`/xrpc/${id}`]?.[verb]);
+    const fields = Object.keys(z.looseObject({}).parse(method.parameters?.['properties'] ?? {}));
+    expect(parameters.map((parameter) => parameter.name)).toEqual(fields.filter((field) => field !== 'ticket'));
+    expect([name, requestBody !== undefined]).toEqual([name, method.input !== undefined]);
+    expect(description).toContain(method.quota);
+    expect(operationId).toBe(name);
   }
 });
 
