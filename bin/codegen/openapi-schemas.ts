@@ -88,18 +88,7 @@ export class SchemaWriter {
       case 'object':
         return this.#object(of);
       case 'array':
-        return {
-          type: 'array',
-          ...described,
-          ...(of.items === undefined ? {} : { items: this.#schema(of.items) }),
-          ...limits({ minItems: of.minLength, maxItems: of.maxLength }),
-        };
-      case 'string':
-        return { type: 'string', ...described, ...stringFacts(of) };
-      case 'integer':
-        return { type: 'integer', ...described, ...limits(pick(of)) };
-      case 'boolean':
-        return { type: 'boolean', ...described, ...limits({ const: of.const, default: of.default }) };
+        return { type: 'array', ...described, ...this.#itemsOf(of) };
       case 'bytes':
         return { ...this.#ref(bytesRef), ...described };
       case 'ref':
@@ -107,10 +96,13 @@ export class SchemaWriter {
       case 'union':
         return { ...described, oneOf: (of.refs ?? []).map((ref) => this.#member(this.#absolute(ref))) };
       default:
-        throw new Error(
-          `${this.#id} has a field of the type ${of.type}, which bin/codegen/openapi-schemas.ts cannot write`,
-        );
+        return { type: of.type, ...described, ...plainFacts(of) };
     }
+  }
+
+  #itemsOf({ items, minLength, maxLength }: Node): Schema {
+    const limited = limits({ minItems: minLength, maxItems: maxLength });
+    return items === undefined ? limited : { items: this.#schema(items), ...limited };
   }
 
   #object({ description, properties = {}, required = [] }: Node): Schema {
@@ -165,8 +157,19 @@ function stringFacts(of: Node): Schema {
   };
 }
 
-function pick({ minimum, maximum, default: initial, const: only }: Node): Schema {
-  return { minimum, maximum, default: initial, const: only };
+/** @throws Error for a type that the lexicons did not use when this was written. */
+function plainFacts(of: Node): Schema {
+  const { minimum, maximum, default: initial, const: only } = of;
+  switch (of.type) {
+    case 'string':
+      return stringFacts(of);
+    case 'integer':
+      return limits({ minimum, maximum, default: initial, const: only });
+    case 'boolean':
+      return limits({ default: initial, const: only });
+    default:
+      throw new Error(`bin/codegen/openapi-schemas.ts does not know the type ${of.type}`);
+  }
 }
 
 /** Leaves out what is not set. */
