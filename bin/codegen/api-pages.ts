@@ -136,7 +136,7 @@ const howToRun = [
   '',
   'Start a service with `npm start`: it makes [identities for development](../development.md), such as alice and bob. Each page names the',
   'person who calls, and what to put in place of each variable; `npm run -s admin -- dev people` prints the DIDs. A token is for one call of',
-  'one method. With curl:',
+  'one method: put the caller and the method of the example in place of `alice` and `getConvos`. With curl:',
   '',
   '```sh',
   'SERVICE_URL=http://127.0.0.1:8080',

@@ -29,6 +29,7 @@ const ownActions: Readonly<Record<string, string>> = {
   BadTicket: 'Get a new ticket with getSubscriptionTicket, and open one stream with it.',
   ConsumerTooSlow: 'Open the stream again with the cursor of the last event that was processed, and read faster.',
   'getReports.NotAdmin': 'Ask an admin or a moderator of the conversation.',
+  InvalidRequest: 'Correct the field that the message names.',
   JwtRevoked: 'Get a new token; if that does not help, ask the operator.',
   'updateCursor.InvalidCursor': 'Send the cursor of an event that the caller has received from this service.',
   'validateWelcome.KeyPackageNotFound': 'Ask the sender to add you with a key package that getKeyPackages returns.',
@@ -65,7 +66,7 @@ export function generalErrorFacts(): ErrorFacts[] {
     status: statusByName[name],
     isSent: true,
     when: sentencesOf(text).find((sentence) => !action.test(sentence)) ?? whenOnly[name] ?? '',
-    action: actionIn(name),
+    action: ownActions[name] ?? actionIn(name),
   }));
 }
 
