@@ -88,6 +88,13 @@ test('the program of README sends a message that the other person reads', { time
   await expect.poll(printed, { timeout: 45_000 }).toContain('bob message Hello, Bob.\n');
 });
 
+test('the program of README has no type error, with the types that npm ci has built', async () => {
+  await writeFile(join(folder.path, 'first-message.ts'), block('ts'));
+  const extended = { extends: join(projectRoot, 'tsconfig.json'), include: ['first-message.ts'] };
+  await writeFile(join(folder.path, 'tsconfig.json'), JSON.stringify(extended));
+  expect(await folder.run('npx tsc -p .')).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+});
+
 test.skipIf(!hasCurl)('the commands of README call a method with curl', { timeout: 60_000 }, async () => {
   const commands = block('sh');
   expect(commands).toContain('curl ');

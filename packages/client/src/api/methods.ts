@@ -36,9 +36,9 @@ export interface MemberView {
   readonly did: string;
   /** DID of the person, without a device id. */
   readonly userDid: string;
-  /** UUID of the device. */
+  /** Never sent: a member is a person, and the service does not store which devices are in a group. */
   readonly deviceId?: string | undefined;
-  /** Name of the device. */
+  /** Never sent, as deviceId. */
   readonly deviceName?: string | undefined;
   /** Time of joining, rounded to a time bucket. */
   readonly joinedAt: string;
@@ -50,9 +50,9 @@ export interface MemberView {
   readonly promotedAt?: string | undefined;
   /** Never sent: the service does not store who gave the role. */
   readonly promotedBy?: string | undefined;
-  /** Index of the member's leaf in the ratchet tree. */
+  /** Never sent, as deviceId. The ratchet tree has it. */
   readonly leafIndex?: number | undefined;
-  /** MLS credential of the member. */
+  /** Never sent, as deviceId. The ratchet tree has it. */
   readonly credential?: Uint8Array | undefined;
 }
 
@@ -613,8 +613,8 @@ export interface InfoEvent {
   readonly warningId?: string | undefined;
   /** Only for a warning: the reason that the moderator wrote. */
   readonly reason?: string | undefined;
-  /** Kind of the notice, for programs. Every stream begins with streamOpened or cursorUnknown, and the cursor of this notice is the start of the stream. */
-  readonly code?: 'streamOpened' | 'cursorUnknown' | 'keyPackagesLow' | (string & {}) | undefined;
+  /** Kind of the notice, for programs. Every stream begins with streamOpened or cursorUnknown, and the cursor of this notice is the start of the stream. After cursorUnknown and eventsExpired, fetch missing messages with getMessages. */
+  readonly code?: 'streamOpened' | 'cursorUnknown' | 'eventsExpired' | 'keyPackagesLow' | (string & {}) | undefined;
   /** Only for keyPackagesLow: the device that should publish key packages. */
   readonly deviceId?: string | undefined;
   /** Only for keyPackagesLow: the number of available key packages of the device. */
@@ -1619,7 +1619,7 @@ export interface Methods {
   readonly mlsDid: string;
   /** Always empty: a member must add the device to each conversation. */
   readonly autoJoinedConvos: readonly string[];
-  /** Welcomes for those conversations. */
+  /** Never sent: members add the device. */
   readonly welcomeMessages?: readonly RegisterDeviceWelcomeMessage[] | undefined;
 };
     readonly errors: 'InvalidDeviceName' | 'InvalidKeyPackages' | 'InvalidSignatureKey' | 'DeviceAlreadyRegistered' | 'TooManyDevices';

@@ -59,7 +59,7 @@ async function handleMembership(deps: StreamHandlerDeps, event: EventOf<'members
 }
 
 async function handleInfo(deps: StreamHandlerDeps, { code, deviceId }: EventOf<'infoEvent'>): Promise<void> {
-  if (code === 'cursorUnknown') await deps.catchUpAll();
+  if (code === 'cursorUnknown' || code === 'eventsExpired') await deps.catchUpAll();
   if (code === 'keyPackagesLow' && deviceId === deps.context.deviceId) await deps.supply.replenish();
 }
 

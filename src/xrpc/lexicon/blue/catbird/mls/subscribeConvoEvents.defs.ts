@@ -269,9 +269,15 @@ type InfoEvent = {
   reason?: undefined | string
 
   /**
-   * Kind of the notice, for programs. Every stream begins with streamOpened or cursorUnknown, and the cursor of this notice is the start of the stream.
+   * Kind of the notice, for programs. Every stream begins with streamOpened or cursorUnknown, and the cursor of this notice is the start of the stream. After cursorUnknown and eventsExpired, fetch missing messages with getMessages.
    */
-  code?: undefined | 'streamOpened' | 'cursorUnknown' | 'keyPackagesLow' | l.UnknownString
+  code?:
+    | undefined
+    | 'streamOpened'
+    | 'cursorUnknown'
+    | 'eventsExpired'
+    | 'keyPackagesLow'
+    | l.UnknownString
 
   /**
    * Only for keyPackagesLow: the device that should publish key packages.
@@ -298,7 +304,12 @@ const infoEvent = /*#__PURE__*/ l.typedObject<InfoEvent>(
     reason: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
     code: /*#__PURE__*/ l.optional(
       /*#__PURE__*/ l.string<{
-        knownValues: ['streamOpened', 'cursorUnknown', 'keyPackagesLow']
+        knownValues: [
+          'streamOpened',
+          'cursorUnknown',
+          'eventsExpired',
+          'keyPackagesLow',
+        ]
       }>(),
     ),
     deviceId: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
