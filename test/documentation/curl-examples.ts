@@ -1,10 +1,13 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 type Find<Found> = (output: Buffer) => Found | undefined;
 type Environment = Readonly<Record<string, string>>;
+
+/** Whether this machine has curl. */
+export const hasCurl = spawnSync('curl', ['--version']).status === 0;
 
 /** Runs examples for the shell as printed. */
 export interface CurlExamples {
