@@ -48,6 +48,7 @@ const packageHomes = [
   ['bullmq|ioredis|pg', '^(src/(jobs|quota)/|workers/)'],
   ['hono|@hono/node-server', '^src/(ops|server|documentation|development)/'],
   ['pino|prom-client', '^src/platform/'],
+  ['marked', '^src/documentation/'],
 ].map(([packages, home]) => ({
   name: `only-at-home-${packages.split('|')[0]}`,
   comment: `${packages.split('|').join(', ')} may be imported only from ${home}. Use what that folder exports.`,

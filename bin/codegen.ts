@@ -4,6 +4,7 @@ import { apiPages } from './codegen/api-pages.ts';
 import { clientTypes } from './codegen/client-types.ts';
 import { errorPage } from './codegen/error-pages.ts';
 import { lexiconModules, readFolder } from './codegen/lexicon-modules.ts';
+import { openApiDocument } from './codegen/openapi.ts';
 import { quotaPage } from './codegen/quota-pages.ts';
 import { retentionPage } from './codegen/retention-pages.ts';
 import { testVectors } from './codegen/test-vectors/all-vectors.ts';
@@ -46,6 +47,7 @@ async function generatedFiles(): Promise<Map<string, string>> {
   const generated = new Map([
     ['.env.example', envExample()],
     [clientTypesPath, await clientTypes(join(root, 'lexicons/blue/catbird/mls'), await methodNames())],
+    ['docs/openapi.json', await openApiDocument(root)],
     ['docs/settings.md', settingsPage()],
     ['docs/errors.md', await errorPage(root)],
     [quotaPath, quotaPage(await readFile(join(root, quotaPath), 'utf8'))],
