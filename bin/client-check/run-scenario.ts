@@ -1,0 +1,135 @@
+import { createXrpcClient } from '../../test/support/clients/xrpc-client.ts';
+import { createAccount } from '../../test/support/clients/account.ts';
+import type { LoopbackPlc } from '../../test/support/network/loopback-plc.ts';
+import { checkCalls } from './checks/check-calls.ts';
+import { checkKeyPackages } from './checks/check-key-packages.ts';
+import { checkMembership } from './checks/check-membership.ts';
+import { checkStreams } from './checks/check-streams.ts';
+import { checkTokens } from './checks/check-tokens.ts';
+import type { ServiceAddress } from './front/front-server.ts';
+import { Partner } from './partner.ts';
+import type { ClientRecord } from './record.ts';
+import type { Finding } from './rules.ts';
+import type { Scenario, Stage } from './scenario.ts';
+import type { Session } from './session.ts';
+import { NoAnswerError } from './talk.ts';
+import { seededRandom, until } from './waiting.ts';
+
+export interface ScenarioDeps {
+  /** The service itself, without the check in front. */
+  readonly service: ServiceAddress;
+  readonly plc: LoopbackPlc;
+  readonly seed: number;
+  /** Time that the client has for an answer. */
+  readonly answerMs: number;
+}
+
+export interface ScenarioResult {
+  readonly name: string;
+  readonly findings: readonly Finding[];
+  /** Methods for whose next call a fault was planned, and that the client did not call: it did not meet the whole scenario. */
+  readonly unmetFaults: readonly string[];
+  readonly seconds: number;
+}
+
+/** Time in which a wrong second answer would come. */
+const quietMs = 400;
+/** Time that a client has for what it may do a little later, such as to confirm a Welcome. */
+const patienceMs = 3_000;
+
+/** Runs one scenario with the client of `session`. @returns what the client did wrong in it. */
+export async function runScenario(scenario: Scenario, session: Session, deps: ScenarioDeps): Promise<ScenarioResult> {
+  const startedMs = performance.now();
+  const { client } = session;
+  const result = (findings: readonly Finding[], unmetFaults: readonly string[] = []): ScenarioResult => ({
+    name: scenario.name,
+    findings: session.unreported(findings),
+    unmetFaults,
+    seconds: (performance.now() - startedMs) / 1_000,
+  });
+  if (!(await session.whenStarted(deps.answerMs)))
+    return result([{ rule: 'starts', seen: startProblem(client.record) }, ...(await checkRecord(client.record))]);
+  const { service, answerMs, plc } = deps;
+  const partner = await Partner.open({ account: createAccount(plc), service, client, answerMs });
+  try {
+    const problem = await play(scenario, stageOf(session, partner, deps, scenario.name));
+    const unmet = client.faults.unmet();
+    client.faults.clear();
+    await until(() => false, quietMs);
+    const transcript = checkTranscript(scenario, partner, problem);
+    return result([...transcript, ...(await checkRecord(client.record))], unmet);
+  } finally {
+    client.faults.clear();
+    await partner.close();
+  }
+}
+
+/** @returns what the client did not do in time. */
+async function play(scenario: Scenario, stage: Stage): Promise<string | undefined> {
+  try {
+    await scenario.run(stage);
+    return undefined;
+  } catch (error) {
+    if (error instanceof NoAnswerError) return error.message;
+    throw error;
+  }
+}
+
+function stageOf(session: Session, partner: Partner, deps: ScenarioDeps, name: string): Stage {
+  const { service, plc, answerMs } = deps;
+  const { client } = session;
+  const salt = [...name].reduce((sum, character) => sum * 31 + (character.codePointAt(0) ?? 0), 7);
+  return {
+    client,
+    partner,
+    random: seededRandom(deps.seed + salt),
+    answerMs,
+    async whenCalled(planned) {
+      const late = until(() => false, answerMs).then(() => {
+        throw new NoAnswerError('the client did not make the call');
+      });
+      return Promise.race([planned, late]);
+    },
+    async claimKeyPackage() {
+      const claimer = createXrpcClient({ server: service, account: createAccount(plc) });
+      const { keyPackages } = await claimer.call('getKeyPackages', { dids: [client.did] });
+      return keyPackages.length > 0;
+    },
+    async changeKey() {
+      await session.changeKey();
+      // A token that the cached document does not verify makes the service fetch the document again.
+      await createXrpcClient({ server: service, account: session.account }).call('listDevices', {});
+    },
+  };
+}
+
+function startProblem({ calls, streams }: ClientRecord): string {
+  if (calls.length === 0) return 'No call of the client has arrived.';
+  if (!calls.some(({ method, outcome }) => method === 'registerDevice' && outcome?.status === 200))
+    return 'No device is registered.';
+  return streams.length === 0 ? 'No stream was opened.' : 'No stream is open.';
+}
+
+function checkTranscript(scenario: Scenario, partner: Partner, problem: string | undefined): Finding[] {
+  const { missing = 'answers', doubled = 'send-once' } = scenario;
+  return [
+    ...(problem === undefined ? [] : [{ rule: missing, seen: `In ${scenario.name}: ${problem}.` }]),
+    ...partner.talks.flatMap((talk, index): Finding[] => [
+      ...talk.doubled().map((text) => ({ rule: doubled, seen: `In ${scenario.name}: "${text}" was sent twice.` })),
+      ...(talk.isInOrder()
+        ? []
+        : [{ rule: 'in-order' as const, seen: `In ${scenario.name}: answers of conversation ${index + 1}.` }]),
+    ]),
+  ];
+}
+
+/** Checks everything that the client has sent; what it may still do soon is waited for. */
+async function checkRecord(record: ClientRecord): Promise<Finding[]> {
+  const deadlineMs = performance.now() + patienceMs;
+  for (;;) {
+    const expected = [...(await checkKeyPackages(record)), ...checkMembership(record)];
+    if (expected.length === 0 || performance.now() > deadlineMs)
+      return [...checkTokens(record), ...checkCalls(record), ...checkStreams(record, performance.now()), ...expected];
+    await until(() => false, 250);
+  }
+}
