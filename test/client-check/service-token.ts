@@ -8,7 +8,12 @@ export type TokenClaims = Readonly<Partial<Record<'aud' | 'lxm' | 'jti', string>
 const base64Url = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** Signs a service token for one call with a key in PEM, as a PDS does. */
-export function signToken({ did, serviceDid }: ClientIdentity, pem: string, nsid: string, claims?: TokenClaims): string {
+export function signToken(
+  { did, serviceDid }: ClientIdentity,
+  pem: string,
+  nsid: string,
+  claims?: TokenClaims,
+): string {
   const nowSeconds = Math.floor(Date.now() / 1_000);
   const own = { iss: did, aud: serviceDid, lxm: nsid, jti: randomUUID(), iat: nowSeconds, exp: nowSeconds + 60 };
   const input = `${base64Url({ typ: 'JWT', alg: 'ES256' })}.${base64Url({ ...own, ...claims })}`;

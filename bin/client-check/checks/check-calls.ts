@@ -23,6 +23,7 @@ export function checkCalls({ calls }: ClientRecord): Finding[] {
       ...early(call, later, name),
       ...epochOver(call, earlier, name),
       ...unchanged(call, earlier, name),
+      ...sentAgain(call, earlier, name),
       ...backOff(call, earlier, name),
     ];
   });
@@ -104,6 +105,21 @@ function unchanged(call: CallRecord, earlier: readonly CallRecord[], name: strin
   );
   return isChanged
     ? [{ rule: 'message-unchanged', seen: `${name}, has the msgId of other bytes in the same epoch.` }]
+    : [];
+}
+
+function sentAgain(call: CallRecord, earlier: readonly CallRecord[], name: string): Finding[] {
+  const { method, request } = call;
+  if (method !== 'sendMessage') return [];
+  const isAgain = earlier.some(
+    (each) =>
+      each.method === method &&
+      each.outcome?.status !== 400 &&
+      textOf(each, 'msgId') !== textOf(call, 'msgId') &&
+      areEqual(each.request['ciphertext'], request['ciphertext']),
+  );
+  return isAgain
+    ? [{ rule: 'send-once', seen: `${name}, has the bytes of an earlier message and another msgId.` }]
     : [];
 }
 
