@@ -5,8 +5,9 @@ import type { ClientIdentity } from '../../bin/client-check/session.ts';
 import { signToken } from './service-token.ts';
 import type { TokenClaims } from './service-token.ts';
 
-/** One thing that a careless client does wrong. */
+/** One thing that a careless client does wrong; `nothing` shows that it is otherwise correct. */
 export type Carelessness =
+  | 'nothing'
   | 'stays-away'
   | 'uses-a-token-twice'
   | 'names-another-method'

@@ -3,14 +3,17 @@ import { createApiClient } from '#client/api/api-client.ts';
 import { NoResponseError } from '#client/api/api-error.ts';
 import { NotInGroupError } from '#client/conversation/conversation-error.ts';
 import { openMessenger } from '#client/conversation/messenger.ts';
-import type { Messenger } from '#client/conversation/messenger.ts';
+import type { Messenger, MessengerOptions } from '#client/conversation/messenger.ts';
 import { createTsMlsEngine } from '#client/mls/ts-mls-engine.ts';
 import { createMemoryStorage } from '#client/storage/memory-storage.ts';
 import type { ClientIdentity, RunningClient } from '../../bin/client-check/session.ts';
 import { currentToken } from './service-token.ts';
 
 /** The client of this project in the echo protocol: `ping <n>` gets `pong <n>`, `update <n>` new keys and `updated <n>`. */
-export async function startEchoClient(identity: ClientIdentity): Promise<RunningClient> {
+export async function startEchoClient(
+  identity: ClientIdentity,
+  stream: MessengerOptions['stream'] = {},
+): Promise<RunningClient> {
   const closing = new AbortController();
   const tasks = new Map<string, Promise<void>>();
   const messenger = await openMessenger({
@@ -24,6 +27,7 @@ export async function startEchoClient(identity: ClientIdentity): Promise<Running
     storage: createMemoryStorage(),
     deviceName: 'Echo',
     keyPackageTarget: 6,
+    stream,
     onEvent(event) {
       if (event.kind !== 'message' || event.senderDid === identity.did) return;
       const { convoId, content } = event;

@@ -6,7 +6,7 @@ import type { CallRecord, ClientRecord } from '../record.ts';
 import type { Finding } from '../rules.ts';
 
 /** A call that started this soon after a response may have been sent before the client had read the response. */
-const inFlightMs = 30;
+const inFlightMs = 100;
 /** Timers may fire a little early. */
 const timerInaccuracyMs = 20;
 const attemptsPerSecondMax = 5;
