@@ -48,7 +48,10 @@ export async function runScenario(scenario: Scenario, session: Session, deps: Sc
     seconds: (performance.now() - startedMs) / 1_000,
   });
   if (!(await session.whenStarted(deps.answerMs)))
-    return result([{ rule: 'starts', seen: startProblem(client.record) }, ...(await checkRecord(client.record))]);
+    return result([
+      { rule: 'starts', seen: startProblem(client.record, session.problem) },
+      ...(await checkRecord(client.record)),
+    ]);
   const { service, answerMs, plc } = deps;
   const partner = await Partner.open({ account: createAccount(plc), service, client, answerMs });
   try {
@@ -56,7 +59,7 @@ export async function runScenario(scenario: Scenario, session: Session, deps: Sc
     const unmet = client.faults.unmet();
     client.faults.clear();
     await until(() => false, quietMs);
-    const transcript = checkTranscript(scenario, partner, problem);
+    const transcript = checkTranscript(scenario, partner, session.problem ?? problem);
     return result([...transcript, ...(await checkRecord(client.record))], unmet);
   } finally {
     client.faults.clear();
@@ -103,7 +106,8 @@ function stageOf(session: Session, partner: Partner, deps: ScenarioDeps, name: s
   };
 }
 
-function startProblem({ calls, streams }: ClientRecord): string {
+function startProblem({ calls, streams }: ClientRecord, problem: string | undefined): string {
+  if (problem !== undefined) return `Before it could begin, ${problem}.`;
   if (calls.length === 0) return 'No call of the client has arrived.';
   if (!calls.some(({ method, outcome }) => method === 'registerDevice' && outcome?.status === 200))
     return 'No device is registered.';

@@ -18,6 +18,8 @@ export interface ClientIdentity {
 }
 
 export interface RunningClient {
+  /** Why the client does not run any more, if it has ended by itself. */
+  problem?(): string | undefined;
   stop(): Promise<void>;
 }
 
@@ -60,10 +62,16 @@ export class Session {
     const { calls, deliveries } = this.client.record;
     return until(
       () =>
-        deliveries.length > 0 &&
-        calls.some(({ method, outcome }) => method === 'registerDevice' && outcome?.status === 200),
+        this.problem !== undefined ||
+        (deliveries.length > 0 &&
+          calls.some(({ method, outcome }) => method === 'registerDevice' && outcome?.status === 200)),
       timeoutMs,
-    );
+    ).then((isOver) => isOver && this.problem === undefined);
+  }
+
+  /** Why the client does not run any more, if it has ended by itself. */
+  get problem(): string | undefined {
+    return this.#running?.problem?.();
   }
 
   async changeKey(): Promise<void> {

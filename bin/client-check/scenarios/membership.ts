@@ -76,8 +76,11 @@ export const membershipScenarios: readonly Scenario[] = [
     async run({ client, partner, claimKeyPackage, answerMs }) {
       const talk = await partner.talk();
       await talk.pingAndWait();
+      const before = client.record.deliveries.length;
       const isNoticed = (): boolean =>
-        client.record.deliveries.some(({ event }) => isEvent(event, 'infoEvent') && event.code === 'keyPackagesLow');
+        client.record.deliveries
+          .slice(before)
+          .some(({ event }) => isEvent(event, 'infoEvent') && event.code === 'keyPackagesLow');
       for (let count = 0; count < claimsMax && !isNoticed(); count += 1) {
         if (!(await claimKeyPackage())) break;
       }
