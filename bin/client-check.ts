@@ -13,9 +13,9 @@ import { runCheck } from './client-check/run-check.ts';
 import type { CheckOptions } from './client-check/run-check.ts';
 import type { Scenario } from './client-check/scenario.ts';
 import { scenarios } from './client-check/scenarios/all-scenarios.ts';
-import { startServers } from './client-check/start-service.ts';
+import { startServers } from './client-check/start-servers.ts';
 
-const stopTimeoutMs = 5_000;
+const stopTimeoutMs = 10_000;
 const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 class UsageError extends Error {
@@ -43,6 +43,7 @@ async function check(options: Omit<CheckOptions, 'folder'>, port: number, report
   const folder = mkdtempSync(join(tmpdir(), 'nightjar-client-check-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
   const steps: StopStep[] = [];
+  report.starts();
   const running = startServers(join(folder, 'data'), port, steps).then((servers) =>
     runCheck(servers, { ...options, folder }, report),
   );

@@ -7,6 +7,7 @@ import type { ClientIdentity } from './session.ts';
 
 /** Prints the progress and the result of a check. */
 export interface Report {
+  starts(): void;
   waitsFor(identity: ClientIdentity): void;
   list(scenarios: readonly Scenario[]): void;
   scenario(result: ScenarioResult): void;
@@ -38,9 +39,13 @@ const isPassed = ({ findings }: ScenarioResult): boolean => findings.length === 
 export function createJsonReport(write: (line: string) => void): Report {
   const print = (event: string, fields: object): void => write(JSON.stringify({ event, ...fields }));
   return {
+    starts: () => print('starting', {}),
     waitsFor: (identity) => print('waiting', environmentOf(identity)),
     list: (scenarios) => scenarios.forEach(({ name, summary }) => print('listed', { name, summary })),
-    scenario: (result) => print('scenario', { ...result, passed: isPassed(result) }),
+    scenario(result) {
+      const seconds = Math.round(result.seconds * 10) / 10;
+      print('scenario', { ...result, seconds, passed: isPassed(result) });
+    },
     end(results) {
       for (const { id, seen } of brokenRules(results)) {
         const { says, page } = ruleOf(id);
@@ -55,6 +60,7 @@ export function createJsonReport(write: (line: string) => void): Report {
 /** A report for people. */
 export function createTextReport(write: (line: string) => void): Report {
   return {
+    starts: () => write('Starting a separate Nightjar with its own Postgres in a temporary folder ...'),
     waitsFor(identity) {
       write('Start your client with these variables; the check begins when it has registered and listens.\n');
       for (const [name, value] of Object.entries(environmentOf(identity))) write(`${name}=${value}`);
@@ -68,7 +74,9 @@ export function createTextReport(write: (line: string) => void): Report {
       const { name, findings, unmetFaults, seconds } = result;
       const ids = [...new Set(findings.map(({ rule }) => rule))].join(', ');
       const unmet = unmetFaults.length === 0 ? '' : `  (the client did not call ${unmetFaults.join(', ')})`;
-      write(`${isPassed(result) ? '✓' : '✗'} ${name.padEnd(18)} ${seconds.toFixed(1).padStart(5)} s  ${ids}${unmet}`);
+      write(
+        `${isPassed(result) ? '✓' : '✗'} ${name.padEnd(18)} ${seconds.toFixed(1).padStart(5)} s  ${ids}${unmet}`.trimEnd(),
+      );
     },
     end(results) {
       for (const { id, seen } of brokenRules(results)) {

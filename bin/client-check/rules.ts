@@ -95,11 +95,11 @@ export const rules = [
     id: 'send-once',
     says: 'A repeated send has the same `msgId`, so that the service stores the message once.',
     page: 'api/sendMessage.md',
-    seenBy: 'Two stored messages have the same answer although the ping arrived once.',
+    seenBy: 'The check gets an answer twice, or two calls have the same ciphertext and different `msgId`s.',
   },
   {
     id: 'message-unchanged',
-    says: 'A repeated send in the same epoch has the same bytes as the first.',
+    says: 'The service stores the bytes of the first send of a `msgId`; a repeated send in the same epoch has the same bytes.',
     page: 'api/sendMessage.md',
     seenBy: 'Two calls of sendMessage with one `msgId` and one epoch have different ciphertexts.',
   },

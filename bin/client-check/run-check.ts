@@ -4,7 +4,7 @@ import { runScenario } from './run-scenario.ts';
 import type { ScenarioResult } from './run-scenario.ts';
 import type { Scenario } from './scenario.ts';
 import { Session } from './session.ts';
-import type { CheckServers } from './start-service.ts';
+import type { CheckServers } from './start-servers.ts';
 
 export interface CheckOptions {
   readonly scenarios: readonly Scenario[];

@@ -81,7 +81,7 @@ async function play(scenario: Scenario, stage: Stage): Promise<string | undefine
 function stageOf(session: Session, partner: Partner, deps: ScenarioDeps, name: string): Stage {
   const { service, plc, answerMs } = deps;
   const { client } = session;
-  const salt = [...name].reduce((sum, character) => sum * 31 + (character.codePointAt(0) ?? 0), 7);
+  const salt = Buffer.from(name).reduce((sum, byte) => sum * 31 + byte, 7);
   return {
     client,
     partner,

@@ -12,11 +12,11 @@ export interface Stage {
   /** Time that the client has for an answer. */
   readonly answerMs: number;
   /** Resolves with the call for which a fault was planned. @throws NoAnswerError when it does not come in time. */
-  whenCalled(planned: Promise<CallRecord>): Promise<CallRecord>;
+  readonly whenCalled: (planned: Promise<CallRecord>) => Promise<CallRecord>;
   /** Claims one key package of the client as another account. @returns whether there was one. */
-  claimKeyPackage(): Promise<boolean>;
+  readonly claimKeyPackage: () => Promise<boolean>;
   /** Replaces the key in the client's DID document and in its key file, and makes the service fetch the document. */
-  changeKey(): Promise<void>;
+  readonly changeKey: () => Promise<void>;
 }
 
 /** One situation that the client under test has to manage. */

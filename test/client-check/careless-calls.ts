@@ -86,16 +86,21 @@ export class CarelessCalls {
       this.signal.throwIfAborted();
       if (response === undefined) {
         await sleep(this.carelessness === 'repeats-without-a-wait' ? 30 : 150 * 2 ** (attempt - 1));
-        if (body !== undefined && afterLoss !== undefined) body = await afterLoss(body);
-        continue;
+        body &&= (await afterLoss?.(body)) ?? body;
+      } else if (!(await this.#isToRepeat(response, attempt))) {
+        return { status: response.status, body: parseJson(await response.text()) as Fields };
       }
-      const { status } = response;
-      if (status === 401 && attempt === 1) continue;
-      if (status !== 429 && status !== 503) return { status, body: parseJson(await response.text()) as Fields };
-      if (status === 503 && this.carelessness === 'stops-at-503') return new Promise(() => undefined);
-      const waitMs = Number(response.headers.get('retry-after')) * 1_000 + 50;
-      await sleep(this.carelessness === 'ignores-retry-after' ? 300 : waitMs);
     }
+  }
+
+  /** Waits as long as the response says, or not. */
+  async #isToRepeat({ status, headers }: Response, attempt: number): Promise<boolean> {
+    if (status === 401) return attempt === 1;
+    if (status !== 429 && status !== 503) return false;
+    if (status === 503 && this.carelessness === 'stops-at-503') return new Promise(() => undefined);
+    const waitMs = Number(headers.get('retry-after')) * 1_000 + 50;
+    await sleep(this.carelessness === 'ignores-retry-after' ? 300 : waitMs);
+    return true;
   }
 
   #attempt(

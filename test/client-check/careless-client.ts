@@ -10,6 +10,7 @@ import { CarelessCalls } from './careless-calls.ts';
 import type { Carelessness, Fields } from './careless-calls.ts';
 import { CarelessGroup } from './careless-group.ts';
 import { CarelessStream } from './careless-stream.ts';
+import { identityFrom } from './identity-from.ts';
 
 const packageCount = 6;
 const dayMs = 86_400_000;
@@ -121,3 +122,5 @@ class CarelessClient {
     });
   }
 }
+
+if (import.meta.main) await startCarelessClient(process.argv[2] as Carelessness)(identityFrom(process.env));

@@ -7,6 +7,7 @@ import type { Messenger, MessengerOptions } from '#client/conversation/messenger
 import { createTsMlsEngine } from '#client/mls/ts-mls-engine.ts';
 import { createMemoryStorage } from '#client/storage/memory-storage.ts';
 import type { ClientIdentity, RunningClient } from '../../bin/client-check/session.ts';
+import { identityFrom } from './identity-from.ts';
 import { currentToken } from './service-token.ts';
 
 /** The client of this project in the echo protocol: `ping <n>` gets `pong <n>`, `update <n>` new keys and `updated <n>`. */
@@ -72,12 +73,4 @@ async function again(task: () => Promise<unknown>, signal: AbortSignal): Promise
   }
 }
 
-if (import.meta.main) {
-  const { env } = process;
-  await startEchoClient({
-    serviceUrl: env['NIGHTJAR_URL'] ?? '',
-    serviceDid: env['NIGHTJAR_SERVICE_DID'] ?? '',
-    did: env['NIGHTJAR_CLIENT_DID'] ?? '',
-    keyFile: env['NIGHTJAR_CLIENT_KEY_FILE'] ?? '',
-  });
-}
+if (import.meta.main) await startEchoClient(identityFrom(process.env));

@@ -61,8 +61,7 @@ export async function forwardCall(
   const fault = client.faults.take(call);
   if (fault?.kind === 'cut') return cut(call, incoming);
   if (fault?.kind === 'respond') return respond(call, response, fault);
-  if (fault?.kind === 'hold') await fault.until;
-  const received = await forward(toForward, fault?.kind === 'limit' ? withLimit(incoming, fault.limit) : undefined);
+  const received = await receive(fault, toForward);
   const isTicket = call.method === 'getSubscriptionTicket' && received.ok;
   const text = isTicket ? ticketOfCheck(await received.text(), incoming) : await received.text();
   if (isTicket) noteTicket(text, client, clients);
@@ -70,6 +69,12 @@ export async function forwardCall(
   if (fault?.kind === 'hold-response') await fault.until;
   call.outcome = outcomeOf(received, text, false);
   response.writeHead(received.status, headersOf(received)).end(text);
+}
+
+/** The response of the service to a call that it gets. */
+async function receive(fault: CallFault | undefined, toForward: CallToForward): Promise<Response> {
+  if (fault?.kind === 'hold') await fault.until;
+  return forward(toForward, fault?.kind === 'limit' ? withLimit(toForward.incoming, fault.limit) : undefined);
 }
 
 function cut(call: CallRecord, incoming: IncomingMessage): void {

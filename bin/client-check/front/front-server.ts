@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { CheckedClients } from '../checked-client.ts';
 import type { CheckedClient } from '../checked-client.ts';
 import { forward, forwardCall, headersOf } from './forward-call.ts';
@@ -31,15 +32,22 @@ export async function startFrontServer(service: ServiceAddress, port = 0): Promi
     serve(clients, { incoming, response, serviceUrl }).catch(() => response.destroy());
   });
   server.on('upgrade', (incoming, socket, head) => forwardSocket(clients, { incoming, socket, head, serviceUrl }));
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${portOf(server)}`,
     addClient: (did) => clients.add(did),
     async close() {
-      server.closeAllConnections();
+      const closed = once(server, 'close');
       server.close();
-      await once(server, 'close');
+      // With those that became WebSockets, which the server does not close.
+      for (const socket of sockets) socket.destroy();
+      await closed;
     },
   };
 }

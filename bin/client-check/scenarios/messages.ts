@@ -48,7 +48,7 @@ export const messageScenarios: readonly Scenario[] = [
   },
   {
     name: 'rate-limits',
-    summary: 'Messages get 429 and 503 with Retry-After.',
+    summary: 'Messages and the ticket for a new stream get 429 and 503 with Retry-After.',
     async run({ client, partner, random }) {
       const talk = await partner.talk();
       await talk.pingAndWait();
@@ -59,6 +59,9 @@ export const messageScenarios: readonly Scenario[] = [
         void client.faults.next('sendMessage', { ...fault, retryAfterSeconds: 1 });
         await talk.pingAndWait();
       }
+      void client.faults.next('getSubscriptionTicket', { ...limited, retryAfterSeconds: 1 });
+      client.faults.cutStreams();
+      await talk.pingAndWait();
     },
   },
   {
