@@ -30,7 +30,7 @@ const cases: readonly (readonly [Carelessness, scenario: string, RuleId])[] = [
   ['commits-in-an-epoch-that-is-over', 'commit-race', 'epoch-over'],
   ['ignores-retry-after', 'rate-limits', 'retry-after'],
   ['repeats-without-a-wait', 'no-responses', 'back-off'],
-  ['opens-two-streams', 'cut-streams', 'one-stream'],
+  ['opens-two-streams', 'removal', 'one-stream'],
   ['uses-a-ticket-twice', 'cut-streams', 'ticket-once'],
   ['forgets-the-cursor', 'cut-streams', 'stream-cursor'],
   ['keeps-the-first-cursor', 'cut-streams', 'stream-cursor'],

@@ -34,6 +34,16 @@ export const membershipScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'lost-joining',
+    summary: 'While the client joins, the first responses of getWelcome and confirmWelcome are lost.',
+    async run({ client, partner }) {
+      for (const method of ['getWelcome', 'confirmWelcome']) void client.faults.next(method, { kind: 'lose-response' });
+      const talk = await partner.talk();
+      await talk.pingAndWait();
+      await talk.pingAndWait();
+    },
+  },
+  {
     name: 'missing-welcome',
     summary: 'The conversation has no Welcome for the client.',
     missing: 'welcome-missing',
@@ -46,6 +56,16 @@ export const membershipScenarios: readonly Scenario[] = [
         return (partner.messenger.group(talk.convoId)?.epoch ?? 0) > 1;
       };
       if (!(await until(hasJoined, answerMs))) throw new NoAnswerError('the client did not join');
+      await talk.pingAndWait();
+    },
+  },
+  {
+    name: 'external-commit',
+    summary: 'Another member loses its keys and joins anew by external commit.',
+    async run({ partner }) {
+      const talk = await partner.talk();
+      await talk.pingAndWait();
+      await partner.messenger.rejoin(talk.convoId);
       await talk.pingAndWait();
     },
   },

@@ -8,10 +8,13 @@ import { createGate } from '../waiting.ts';
 export const messageScenarios: readonly Scenario[] = [
   {
     name: 'no-faults',
-    summary: 'The client is added to a conversation and answers three pings.',
+    summary: 'The client is added to a conversation and answers three pings; a member types in between.',
     async run({ partner }) {
       const talk = await partner.talk();
-      for (let count = 0; count < 3; count += 1) await talk.ping();
+      for (let count = 0; count < 3; count += 1) {
+        partner.messenger.sendTyping(talk.convoId, true);
+        await talk.ping();
+      }
       await talk.whenAnswered();
     },
   },
