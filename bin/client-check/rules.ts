@@ -70,7 +70,7 @@ export const rules = [
     id: 'key-packages-low',
     says: 'After the notice `keyPackagesLow` the device publishes more key packages.',
     page: 'api/subscribeConvoEvents.md#infoevent',
-    seenBy: 'No key packages are published after the notice.',
+    seenBy: 'No key packages are published after the notice, and the service still counts too few.',
   },
   {
     id: 'welcome-confirmed',
@@ -150,7 +150,7 @@ export const rules = [
     id: 'stream-back-off',
     says: 'A client waits before it connects again, longer after each failure.',
     page: 'client-check.md#what-counts-as-back-off',
-    seenBy: 'More than ten refused connections within two seconds.',
+    seenBy: 'More than eight refused connections within three seconds.',
   },
   {
     id: 'cursor-unknown',

@@ -47,12 +47,16 @@ export async function runScenario(scenario: Scenario, session: Session, deps: Sc
     unmetFaults,
     seconds: (performance.now() - startedMs) / 1_000,
   });
+  const { service, answerMs, plc } = deps;
+  const isLow = async (): Promise<boolean> => {
+    const own = createXrpcClient({ server: service, account: session.account });
+    return (await own.call('getKeyPackageStats', {})).needsReplenish;
+  };
   if (!(await session.whenStarted(deps.answerMs)))
     return result([
       { rule: 'starts', seen: startProblem(client.record, session.problem) },
       ...(await checkRecord(client.record)),
     ]);
-  const { service, answerMs, plc } = deps;
   const partner = await Partner.open({ account: createAccount(plc), service, client, answerMs });
   try {
     const problem = await play(scenario, stageOf(session, partner, deps, scenario.name));
@@ -60,7 +64,7 @@ export async function runScenario(scenario: Scenario, session: Session, deps: Sc
     client.faults.clear();
     await until(() => false, quietMs);
     const transcript = checkTranscript(scenario, partner, session.problem ?? problem);
-    return result([...transcript, ...(await checkRecord(client.record))], unmet);
+    return result([...transcript, ...(await checkRecord(client.record, isLow))], unmet);
   } finally {
     client.faults.clear();
     await partner.close();
@@ -128,10 +132,10 @@ function checkTranscript(scenario: Scenario, partner: Partner, problem: string |
 }
 
 /** Checks everything that the client has sent; what it may still do soon is waited for. */
-async function checkRecord(record: ClientRecord): Promise<Finding[]> {
+async function checkRecord(record: ClientRecord, isLow: () => Promise<boolean>): Promise<Finding[]> {
   const deadlineMs = performance.now() + patienceMs;
   for (;;) {
-    const expected = [...(await checkKeyPackages(record)), ...checkMembership(record)];
+    const expected = [...(await checkKeyPackages(record, isLow)), ...checkMembership(record)];
     if (expected.length === 0 || performance.now() > deadlineMs)
       return [...checkTokens(record), ...checkCalls(record), ...checkStreams(record, performance.now()), ...expected];
     await until(() => false, 250);

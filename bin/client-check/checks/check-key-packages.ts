@@ -15,8 +15,11 @@ interface Upload {
   readonly isLastResort: boolean;
 }
 
-/** Checks which key packages the client publishes, and when. */
-export async function checkKeyPackages(record: ClientRecord): Promise<Finding[]> {
+/**
+ * Checks which key packages the client publishes, and when. A notice may have been made before the client's last publication arrived, so
+ * `isLow` asks the service for the present state.
+ */
+export async function checkKeyPackages(record: ClientRecord, isLow: () => Promise<boolean>): Promise<Finding[]> {
   const uploads = await uploadsOf(record);
   const published = uploads.filter(({ call }) => call.outcome?.status === 200);
   return [
@@ -24,7 +27,7 @@ export async function checkKeyPackages(record: ClientRecord): Promise<Finding[]>
     ...(published.length > 0 && !published.some(({ isLastResort }) => isLastResort)
       ? [{ rule: 'last-resort' as const, seen: `None of the ${published.length} published key packages is one.` }]
       : []),
-    ...notRefilled(record),
+    ...(isNotRefilled(record) && (await isLow()) ? [notRefilled] : []),
   ];
 }
 
@@ -72,12 +75,13 @@ function publishedTwice(uploads: readonly Upload[]): Finding[] {
   });
 }
 
-function notRefilled({ deliveries, calls }: ClientRecord): Finding[] {
+const notRefilled: Finding = { rule: 'key-packages-low', seen: 'The client published none after the notice.' };
+
+function isNotRefilled({ deliveries, calls }: ClientRecord): boolean {
   const notice = deliveries.findLast(({ event }) => isEvent(event, 'infoEvent') && event.code === 'keyPackagesLow');
-  if (notice === undefined) return [];
-  const isRefilled = calls.some(
+  if (notice === undefined) return false;
+  return !calls.some(
     ({ method, startedMs, outcome }) =>
       publishing.includes(method) && startedMs > notice.atMs && outcome?.status === 200,
   );
-  return isRefilled ? [] : [{ rule: 'key-packages-low', seen: 'The client published none after the notice.' }];
 }

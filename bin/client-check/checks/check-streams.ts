@@ -3,8 +3,8 @@ import type { Finding } from '../rules.ts';
 
 /** The end of the earlier connection may reach the check a little later than the beginning of the next one. */
 const overlapMsMax = 1_000;
-const refusedMax = 10;
-const refusedWindowMs = 2_000;
+const refusedMax = 8;
+const refusedWindowMs = 3_000;
 
 /** Checks how the client opens streams. */
 export function checkStreams(record: ClientRecord, nowMs: number): Finding[] {
@@ -60,5 +60,5 @@ function oneAtATime(
 function backOff(stream: StreamRecord, earlier: readonly StreamRecord[], name: string): Finding[] {
   const refused = earlier.filter((each) => each.isRefused && each.startedMs > stream.startedMs - refusedWindowMs);
   if (refused.length !== refusedMax) return [];
-  return [{ rule: 'stream-back-off', seen: `${name} follows ${refused.length} refused ones within two seconds.` }];
+  return [{ rule: 'stream-back-off', seen: `${name} follows ${refused.length} refused ones within three seconds.` }];
 }

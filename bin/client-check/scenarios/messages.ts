@@ -36,7 +36,7 @@ export const messageScenarios: readonly Scenario[] = [
   },
   {
     name: 'no-responses',
-    summary: 'For most of a second, every message is cut off.',
+    summary: 'For about a second, every message is cut off.',
     async run({ client, partner, random, whenCalled }) {
       const talk = await partner.talk();
       await talk.pingAndWait();
@@ -44,7 +44,7 @@ export const messageScenarios: readonly Scenario[] = [
       await talk.ping();
       await whenCalled(first);
       const end = client.faults.always('sendMessage', { kind: 'cut' });
-      await sleep(500 + random() * 300);
+      await sleep(800 + random() * 400);
       end();
       await talk.whenAnswered();
     },

@@ -25,14 +25,14 @@ export const streamScenarios: readonly Scenario[] = [
   },
   {
     name: 'refused-streams',
-    summary: 'The stream is cut, and new connections are refused for two seconds.',
+    summary: 'The stream is cut, and new connections are refused for three seconds.',
     async run({ client, partner }) {
       const talk = await partner.talk();
       await talk.pingAndWait();
       client.faults.streams.isRefusing = true;
       client.faults.cutStreams();
       await talk.ping();
-      await sleep(2_000);
+      await sleep(3_000);
       client.faults.streams.isRefusing = false;
       await talk.whenAnswered();
     },
