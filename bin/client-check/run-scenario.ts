@@ -55,7 +55,7 @@ export async function runScenario(scenario: Scenario, session: Session, deps: Sc
   if (!(await session.whenStarted(deps.answerMs)))
     return result([
       { rule: 'starts', seen: startProblem(client.record, session.problem) },
-      ...(await checkRecord(client.record)),
+      ...(await checkRecord(client.record, isLow)),
     ]);
   const partner = await Partner.open({ account: createAccount(plc), service, client, answerMs });
   try {
