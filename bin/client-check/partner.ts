@@ -48,6 +48,8 @@ export class Partner {
       storage: createMemoryStorage(),
       deviceName: 'Partner of the client check',
       keyPackageTarget: 2,
+      // A task that waits could undo what the scenario does next.
+      sharedTaskWaitMaxMs: 50,
       stream: { waitMaxMs: 500 },
       onEvent: (event) => receive(talks.get('convoId' in event ? event.convoId : ''), event, client),
     });
