@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { mountDocumentation } from '#documentation/mount-documentation.ts';
 import type { Development } from '#development/open-development.ts';
 import { mountDidDocument } from '#ops/did-document.ts';
 import { mountHealth } from '#ops/health.ts';
@@ -22,6 +23,7 @@ export function mountHttpPages(parts: HttpPageParts): Hono {
   mountHealth(http, { version, readiness });
   mountDidDocument(http, { serviceDid, publicUrl });
   mountRootPage(http, version);
+  mountDocumentation(http);
   development?.mountPages(http, { serviceDid });
   return http;
 }
