@@ -39,16 +39,15 @@ async function add(devices: Device[], by: Device, did: string): Promise<Device> 
   return joined;
 }
 
-/** A group of four in which one node lists an unmerged leaf that the root does not list any more. */
+/** A group of eight in which the node above the last four leaves lists an unmerged leaf that the root does not list any more. */
 async function groupWithUnmergedLeaf(): Promise<Device[]> {
   const identity = await engine.createIdentity('did:plc:a');
   const first = { identity, state: await engine.createGroup(identity, Uint8Array.of(1, 2, 3)) };
   const devices: Device[] = [first];
-  const second = await add(devices, first, 'did:plc:b');
-  const third = await add(devices, first, 'did:plc:c');
-  await commit(devices, third, []);
-  await add(devices, first, 'did:plc:d');
-  await commit(devices, second, []);
+  for (let count = 1; count < 7; count++) await add(devices, first, `did:plc:${count}`);
+  await commit(devices, devices[4] as Device, []);
+  await add(devices, first, 'did:plc:7');
+  await commit(devices, devices[1] as Device, []);
   return devices;
 }
 
@@ -74,7 +73,7 @@ test('a device joins by an external commit where the lists of unmerged leaves of
   for (const device of devices) device.state = (await engine.process(device.state, joining.commit)).nextState;
   devices.push({ identity, state: joining.nextState });
   await expectOneGroup(devices);
-  await commit(devices, devices[4] as Device, []);
+  await commit(devices, devices[8] as Device, []);
   await expectOneGroup(devices);
 });
 
