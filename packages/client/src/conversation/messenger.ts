@@ -78,7 +78,8 @@ export interface Messenger {
   /** Renews this device's keys in a group. @throws TooManyEpochRacesError, ApiError. */
   updateKeys(convoId: string, options?: OperationOptions): Promise<void>;
   /**
-   * Encrypts and sends. The message is stored first: after NoResponseError, TokenError, the end of the time or a crash it is sent later.
+   * Encrypts and sends. The message is stored first: after NoResponseError, TokenError or a crash it is sent later. After `signal` or
+   * `timeoutMs` too, unless the operation still waited for others of the conversation.
    * @returns the message's id.
    * @throws NotInGroupError, MessageTooLargeError, ApiError, NoResponseError, TokenError.
    */
