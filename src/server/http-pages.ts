@@ -1,22 +1,23 @@
 import { Hono } from 'hono';
+import { mountChatPage } from '#ops/chat-page.ts';
+import type { ChatPageParts } from '#ops/chat-page.ts';
 import { mountDidDocument } from '#ops/did-document.ts';
 import { mountHealth } from '#ops/health.ts';
 import type { Readiness } from '#ops/readiness.ts';
 import { mountRootPage } from '#ops/root-page.ts';
 
-interface HttpPageParts {
+interface HttpPageParts extends ChatPageParts {
   readonly version: string;
   readonly readiness: Readiness;
-  readonly serviceDid: string;
-  /** The URL under which clients reach the service, without a path. */
-  readonly publicUrl: string;
 }
 
 /** Mounts every page that is not an XRPC method. */
-export function mountHttpPages({ version, readiness, serviceDid, publicUrl }: HttpPageParts): Hono {
+export function mountHttpPages(parts: HttpPageParts): Hono {
+  const { version, readiness, serviceDid, publicUrl } = parts;
   const http = new Hono();
   mountHealth(http, { version, readiness });
   mountDidDocument(http, { serviceDid, publicUrl });
   mountRootPage(http, version);
+  mountChatPage(http, parts);
   return http;
 }

@@ -1,0 +1,134 @@
+import { createTsMlsEngine } from '#client/mls/ts-mls-engine.ts';
+import type { MlsEngine } from '#client/mls/mls-engine.ts';
+import { adviceFor, AdvisedError } from './person/advice.ts';
+import { shortDid } from './person/directory.ts';
+import type { Directory } from './person/directory.ts';
+import { databaseNameOf, openPerson } from './person/open-person.ts';
+import type { Person } from './person/person.ts';
+import { getDevelopmentToken, readDevelopmentPeople, readStoredRows } from './sign-in/development-people.ts';
+import type { DevelopmentPeople, DevelopmentPerson } from './sign-in/development-people.ts';
+import { button, element } from './view/element.ts';
+import { Panes } from './view/panes.ts';
+import { pageFrame, requireSecureContext } from './view/page-frame.ts';
+import { PersonPanel } from './view/person-panel.ts';
+import { StoredRowsPanel } from './view/stored-rows-panel.ts';
+
+const displayName = (name: string): string => name.slice(0, 1).toUpperCase() + name.slice(1);
+
+/** The page with people of the development server side by side. */
+class PeoplePage {
+  readonly #known: DevelopmentPeople;
+  readonly #engine: MlsEngine;
+  readonly #directory: Directory;
+  readonly #stored = new StoredRowsPanel(readStoredRows);
+  readonly #panes = new Panes(() => this.#refresh());
+  readonly #openers = element('div', { class: 'openers' });
+  readonly #panels = new Map<string, { readonly person: Person; readonly panel: PersonPanel }>();
+  #shown: { readonly name: string; readonly convoId: string | undefined } | undefined;
+
+  constructor(known: DevelopmentPeople, engine: MlsEngine) {
+    this.#known = known;
+    this.#engine = engine;
+    const names = new Map(known.people.map(({ did, name }) => [did, displayName(name)]));
+    this.#directory = {
+      nameOf: (did) => names.get(did) ?? shortDid(did),
+      contacts: known.people.map(({ did, name }) => ({ did, name: displayName(name) })),
+      findDid: (did) => Promise.resolve(did),
+    };
+  }
+
+  async show(names: readonly string[]): Promise<void> {
+    const account = element('a', { href: '/chat/account' }, 'Use your own account');
+    document.body.append(...pageFrame([this.#openers, account], [this.#panes.navigation, this.#panes.element]));
+    await Promise.all(names.map((name) => this.#open(name)));
+  }
+
+  async #open(name: string): Promise<void> {
+    const found = this.#known.people.find((each) => each.name === name);
+    if (found === undefined) throw new AdvisedError(`The server has no person ${name}. Open /chat without names.`);
+    const { did, handle } = found;
+    const person = await openPerson({
+      did,
+      handle,
+      name: displayName(name),
+      serviceDid: this.#known.serviceDid,
+      engine: this.#engine,
+      getToken: (nsid, signal) => getDevelopmentToken(name, nsid, signal),
+    });
+    const panel = new PersonPanel({
+      person,
+      directory: this.#directory,
+      colour: this.#known.people.indexOf(found) % 5,
+      onShow: (convoId) => this.#onShow(name, convoId),
+      startOver: () => this.#startOver(did),
+    });
+    this.#panels.set(name, { person, panel });
+    this.#arrange();
+    await person.goOnline();
+  }
+
+  #arrange(): void {
+    const open = this.#known.people.flatMap(({ name }) => {
+      const entry = this.#panels.get(name);
+      return entry === undefined ? [] : [{ label: entry.person.name, element: entry.panel.element }];
+    });
+    this.#panes.show([...open, { label: 'Server', element: this.#stored.element }]);
+    const others = this.#known.people.filter(({ name }) => !this.#panels.has(name));
+    this.#openers.replaceChildren(...others.map((other) => this.#opener(other)));
+  }
+
+  #opener({ name }: DevelopmentPerson): HTMLElement {
+    return button(`Open ${displayName(name)}`, () => {
+      this.#open(name).then(
+        () => {
+          const names = [...this.#panels.keys()].join(',');
+          history.replaceState(null, '', `?people=${names}`);
+        },
+        (error: unknown) => showProblem(error),
+      );
+    });
+  }
+
+  /** Shows the stored rows of the conversation in which something has happened last. */
+  #onShow(name: string, convoId: string | undefined): void {
+    if (convoId !== undefined || this.#shown === undefined || this.#shown.name === name)
+      this.#shown = { name, convoId };
+    this.#refresh();
+  }
+
+  #refresh(): void {
+    const { name = '', convoId } = this.#shown ?? {};
+    const person = this.#panels.get(name)?.person;
+    const members = convoId === undefined ? [] : (person?.conversation(convoId)?.facts.members ?? []);
+    this.#stored.show(convoId, `The conversation of ${members.map((did) => this.#directory.nameOf(did)).join(', ')}`);
+    for (const { person: each, panel } of this.#panels.values()) {
+      const hasNews = each.conversations.some(({ facts }) => facts.unreadCount > 0);
+      this.#panes.mark(panel.element, hasNews && !panel.element.checkVisibility());
+    }
+  }
+
+  #startOver(did: string): void {
+    const name = databaseNameOf(this.#known.serviceDid, did);
+    // The open connection of this page would block the deletion, so it happens after the reload has closed it.
+    indexedDB.deleteDatabase(name);
+    location.reload();
+  }
+}
+
+function showProblem(error: unknown): void {
+  document.body.append(element('p', { class: 'page-problem', role: 'alert' }, adviceFor(error)));
+}
+
+async function main(): Promise<void> {
+  requireSecureContext();
+  const known = await readDevelopmentPeople();
+  if (known === undefined) {
+    location.replace('/chat/account');
+    return;
+  }
+  const asked = new URLSearchParams(location.search).get('people');
+  const page = new PeoplePage(known, await createTsMlsEngine());
+  await page.show(asked === null ? ['alice', 'bob'] : asked.split(',').slice(0, 6));
+}
+
+main().catch(showProblem);

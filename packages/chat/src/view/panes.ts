@@ -1,0 +1,48 @@
+import { button, element } from './element.ts';
+
+export interface Pane {
+  readonly label: string;
+  readonly element: HTMLElement;
+}
+
+/** Panes side by side; on a narrow screen one of them, chosen by buttons. */
+export class Panes {
+  readonly navigation = element('nav', { class: 'pane-navigation', 'aria-label': 'Panes' });
+  readonly element = element('main', { class: 'panes' });
+  readonly #onChange: () => void;
+  #panes: readonly Pane[] = [];
+  #active: HTMLElement | undefined;
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange;
+  }
+
+  show(panes: readonly Pane[]): void {
+    this.#panes = panes;
+    for (const pane of panes) if (!this.element.contains(pane.element)) this.element.append(pane.element);
+    // In the order of `panes`, without moving an element that has the focus.
+    panes.forEach(({ element: pane }, index) => pane.style.setProperty('order', String(index)));
+    this.navigation.replaceChildren(...panes.map((pane) => button(pane.label, () => this.activate(pane.element))));
+    this.activate(this.#active ?? panes[0]?.element);
+  }
+
+  /** Chooses the pane that a narrow screen shows. */
+  activate(chosen: HTMLElement | undefined): void {
+    this.#active = chosen;
+    this.#panes.forEach(({ element: pane }, index) => {
+      pane.classList.toggle('active', pane === chosen);
+      this.navigation.children[index]?.setAttribute('aria-current', String(pane === chosen));
+    });
+    this.#onChange();
+  }
+
+  /** Marks panes in which something new has happened while another one is shown. */
+  mark(pane: HTMLElement, hasNews: boolean): void {
+    const index = this.#panes.findIndex((each) => each.element === pane);
+    const choose = this.navigation.children[index];
+    if (choose === undefined) return;
+    choose.querySelector('.unread')?.remove();
+    if (hasNews)
+      choose.append(element('span', { class: 'unread' }, ' •', element('span', { class: 'hidden' }, ' new')));
+  }
+}
