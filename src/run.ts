@@ -20,7 +20,7 @@ type Role = 'all' | 'server';
 
 async function start(role: Role, config: Config, logger: Logger, steps: StopStep[]): Promise<RunningServer> {
   const clock = systemClock;
-  const server = await startServer({ config, clock, logger, steps });
+  const server = await startServer({ config, clock, logger, role, steps });
   if (role === 'all') {
     // The first request for the chat page finds it built, or waits for less.
     if (hasChatPage(config) && config.NODE_ENV !== 'production') buildChatPage().catch(() => undefined);

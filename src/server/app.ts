@@ -4,12 +4,8 @@ import type { ReplayGuard } from '#auth/replay-guard.ts';
 import { createCursorCodec } from '#domain/events/cursor.ts';
 import type { ClaimLimit } from '#domain/key-packages/claiming/claim-limit.ts';
 import { createMessageAppender } from '#domain/messages/message-appender.ts';
-import { createDidDocuments } from '#identity/did-documents/did-documents.ts';
-import { createBlockRecords, noBlockRecords } from '#identity/block-records/block-records.ts';
-import type { BlockRecords } from '#identity/block-records/block-records.ts';
 import type { DidDocuments } from '#identity/did-documents/did-documents.ts';
-import { createFetchBlockRecords } from '#identity/block-records/fetch-block-records.ts';
-import { createFetchDidDocument } from '#identity/did-documents/fetch-did-document.ts';
+import type { Development } from '#development/open-development.ts';
 import type { AuditLog } from '#ops/audit-log.ts';
 import type { Readiness } from '#ops/readiness.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -50,6 +46,7 @@ import { createEndpoints } from '#xrpc/mls/endpoints.ts';
 import { createXrpcResponder } from '#xrpc/respond-to-xrpc.ts';
 import type { RequestObservation, RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
 import { mountHttpPages } from './http-pages.ts';
+import { blocksOf, documentsOf } from './identity-sources.ts';
 import type { Served } from './routes.ts';
 
 /** The started parts from which an app is composed. */
@@ -70,6 +67,8 @@ export interface AppParts {
   readonly serviceDid: string;
   /** The URL under which clients reach the service, without a path. */
   readonly publicUrl: string;
+  /** Undefined when there are no development identities, as in production. */
+  readonly development: Development | undefined;
 }
 
 export interface App extends Served {
@@ -245,39 +244,6 @@ function addressLimiterOf({ config, clock, audit }: AppParts, quota: QuotaCharge
     isAllowed: createAddressList(config.CLIENT_ALLOW_CIDRS, 'CLIENT_ALLOW_CIDRS'),
     isDenied: createAddressList(config.CLIENT_DENY_CIDRS, 'CLIENT_DENY_CIDRS'),
   });
-}
-
-/**
- * Creates the source of DID documents. A request releases its slot while it waits for a document, because every client
- * can name a host that does not respond.
- */
-function documentsOf({ config, clock }: AppParts, admission: Admission): DidDocuments {
-  const network = config.IDENTITY_ALLOW_PRIVATE_NETWORK ? 'private' : 'public';
-  const timeoutMs = config.DID_RESOLUTION_TIMEOUT_MS;
-  const fetchDidDocument = createFetchDidDocument({ clock, plcUrl: config.PLC_URL, network, timeoutMs });
-  const documents = createDidDocuments({ fetchDidDocument, clock, network, entriesMax: config.DID_CACHE_ENTRIES });
-  return {
-    signingKey: (did, options) => admission.withoutSlot(() => documents.signingKey(did, options)),
-    pdsEndpoint: (did) => admission.withoutSlot(() => documents.pdsEndpoint(did)),
-    noteProof: (address, did) => documents.noteProof(address, did),
-  };
-}
-
-function blocksOf(
-  { config, clock }: AppParts,
-  { documents, admission }: { documents: DidDocuments; admission: Admission },
-): BlockRecords {
-  if (!config.BLOCK_CHECKS) return noBlockRecords;
-  const network = config.IDENTITY_ALLOW_PRIVATE_NETWORK ? 'private' : 'public';
-  const timeoutMs = config.DID_RESOLUTION_TIMEOUT_MS;
-  const records = createBlockRecords({
-    fetchBlockRecords: createFetchBlockRecords({ documents, clock, network, timeoutMs }),
-    clock,
-  });
-  return {
-    blocksOf: (did, options) => admission.withoutSlot(() => records.blocksOf(did, options)),
-    blockAt: (did, recordKey) => admission.withoutSlot(() => records.blockAt(did, recordKey)),
-  };
 }
 
 function observe(metrics: Metrics, { method, status, quota, durationMs }: RequestObservation): void {

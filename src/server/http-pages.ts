@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import type { Development } from '#development/open-development.ts';
 import { mountChatPage } from '#ops/chat-page.ts';
 import type { ChatPageParts } from '#ops/chat-page.ts';
 import { mountDidDocument } from '#ops/did-document.ts';
@@ -9,15 +10,18 @@ import { mountRootPage } from '#ops/root-page.ts';
 interface HttpPageParts extends ChatPageParts {
   readonly version: string;
   readonly readiness: Readiness;
+  /** Undefined when there are no development identities, as in production. */
+  readonly development: Development | undefined;
 }
 
 /** Mounts every page that is not an XRPC method. */
 export function mountHttpPages(parts: HttpPageParts): Hono {
-  const { version, readiness, serviceDid, publicUrl } = parts;
+  const { version, readiness, serviceDid, publicUrl, development } = parts;
   const http = new Hono();
   mountHealth(http, { version, readiness });
   mountDidDocument(http, { serviceDid, publicUrl });
   mountRootPage(http, version);
   mountChatPage(http, parts);
+  development?.mountPages(http, { serviceDid });
   return http;
 }

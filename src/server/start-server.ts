@@ -36,6 +36,7 @@ import { methodNames } from '#xrpc/mls/endpoints.ts';
 import { createApp } from './app.ts';
 import type { App } from './app.ts';
 import { startBackgroundTasks } from './background-tasks.ts';
+import { openDevelopmentIdentities } from './development-identities.ts';
 import { listen } from './listen.ts';
 import { auditKeyCheck, startAudit } from './start-audit.ts';
 import { version } from '#platform/process/version.ts';
@@ -58,6 +59,8 @@ export interface ServerDeps {
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** `all` if the process runs the workers too; default: `server`. */
+  readonly role?: 'all' | 'server';
   /**
    * Receives a stop step for each started part. The caller must run the steps in the order of the array, even after a
    * failed start.
@@ -76,18 +79,14 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const startedMs = clock.monotonicMs();
   const { database, databaseUrl, isEmbedded, migrationsApplied } = await openStorage(deps);
   const audit = startAudit({ ...deps, sql: database.sql }, migrationsApplied);
-  const metrics = createMetrics({
-    methods: methodNames,
-    quotas: Object.keys(quotas),
-    jobs: jobNames,
-    retentionClasses: retentionClassNames,
-  });
+  const metrics = openMetrics();
   const { ring, created } = await loadKeyRing({ identityKey: config.IDENTITY_KEY, dataDir: config.DATA_DIR });
   if (created) logger.log('development_keys_created', {});
   const privacy = createPrivacy(ring);
   await auditKeyCheck(audit, checkIdentityKey(database.sql, identityKeyOf(privacy)));
   const { notifier, direct } = await openNotifier(deps, { database, databaseUrl, isEmbedded });
   const replayGuard = await openReplayGuard(deps, database, privacy);
+  const development = await openDevelopmentIdentities(deps, database.sql);
   const cursorGeneration = await readCursorGeneration(database);
   const readiness = createReadiness({
     clock,
@@ -111,6 +110,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
       cursorGeneration,
       audit,
       version,
+      development,
       ...identityOf(config, host, port),
     }),
   );
@@ -128,8 +128,18 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   // ignored here, because the first fetch reports it again.
   loadFetchGuard().catch(() => undefined);
   const { serviceDid, publicUrl: url } = identityOf(config, host, listener.port);
+  await development?.noteServiceDid(serviceDid);
   const showJobs: AdminListener['showJobs'] = (board) => admin.showJobs(board);
   return { url, port: listener.port, adminPort, showJobs, serviceDid, databaseUrl, database, metrics };
+}
+
+function openMetrics(): Metrics {
+  return createMetrics({
+    methods: methodNames,
+    quotas: Object.keys(quotas),
+    jobs: jobNames,
+    retentionClasses: retentionClassNames,
+  });
 }
 
 function identityOf(config: Config, host: string, port: number): { serviceDid: string; publicUrl: string } {

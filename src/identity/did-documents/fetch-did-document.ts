@@ -30,6 +30,8 @@ export interface FetchDidDocumentDeps {
   readonly network: IdentityNetwork;
   /** Milliseconds for one document, from the wait for a free slot to the last byte. */
   readonly timeoutMs: number;
+  /** Returns the document of a development identity, or undefined for a DID that must be fetched. */
+  readonly findDevelopmentDocument?: (did: string) => Promise<FetchedDocument | undefined>;
 }
 
 const documentSizeBytesMax = 64 * 1024;
@@ -48,6 +50,8 @@ export function createFetchDidDocument(deps: FetchDidDocumentDeps): FetchDidDocu
   return async (did, proofLevel) => {
     const method = resolvableMethod(did, deps.network);
     if (method === undefined) throw identityError('DidUnsupported');
+    const ofDevelopment = await deps.findDevelopmentDocument?.(did);
+    if (ofDevelopment !== undefined) return ofDevelopment;
     // The module is loaded before the timeout starts, because the first load takes long.
     await loadFetchGuard();
     const finished = new AbortController();

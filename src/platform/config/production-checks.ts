@@ -34,6 +34,7 @@ function switchedOff(config: Partial<ParsedSettings>): string[] {
   const problems: string[] = [];
   if (config.ENFORCE_LXM === false) problems.push('ENFORCE_LXM: may not be false in production. Remove it.');
   if (config.ENFORCE_JTI === false) problems.push('ENFORCE_JTI: may not be false in production. Remove it.');
+  if (config.DEVELOPMENT_IDENTITIES) problems.push('DEVELOPMENT_IDENTITIES: may not be true in production. Remove it.');
   if (config.IDENTITY_ALLOW_PRIVATE_NETWORK)
     problems.push('IDENTITY_ALLOW_PRIVATE_NETWORK: may not be true in production. Remove it.');
   if (config.PLC_URL?.startsWith('http:'))

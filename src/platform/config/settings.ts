@@ -146,6 +146,13 @@ export const settings = {
     fallback: 'https://plc.directory',
     about: 'The did:plc directory.',
   }),
+  DEVELOPMENT_IDENTITIES: setting({
+    group: 'Identity and tokens',
+    schema: flag.optional(),
+    example: 'false',
+    about:
+      'People for development (alice, bob, carol and more), whose tokens this machine can request without a PDS. Unset: only for npm start in development, on the embedded Postgres, a loopback address and the public PLC_URL. Refused in production.',
+  }),
   IDENTITY_ALLOW_PRIVATE_NETWORK: setting({
     group: 'Identity and tokens',
     schema: flag,

@@ -64,6 +64,11 @@ export const logEvents = {
     text: 'The server has stopped[ after {tookMs} ms][; {openStreams} streams were open]',
     fields: { openStreams: 'integer', tookMs: 'integer' },
   },
+  development_identities_on: {
+    level: 'info',
+    text: 'This machine can request tokens of development identities (docs/development.md)',
+    fields: {},
+  },
   development_keys_created: {
     level: 'warn',
     text: 'A development key was created in the data folder; without it the names in the database cannot be read',
