@@ -1,6 +1,6 @@
 import { createTsMlsEngine } from '#client/mls/ts-mls-engine.ts';
 import type { MlsEngine } from '#client/mls/mls-engine.ts';
-import { adviceFor, AdvisedError } from './person/advice.ts';
+import { AdvisedError } from './person/advice.ts';
 import { shortDid } from './person/directory.ts';
 import type { Directory } from './person/directory.ts';
 import { databaseNameOf, openPerson } from './person/open-person.ts';
@@ -9,7 +9,7 @@ import { getDevelopmentToken, readDevelopmentPeople, readStoredRows } from './si
 import type { DevelopmentPeople, DevelopmentPerson } from './sign-in/development-people.ts';
 import { button, element } from './view/element.ts';
 import { Panes } from './view/panes.ts';
-import { pageFrame, requireSecureContext } from './view/page-frame.ts';
+import { pageFrame, requireSecureContext, showPageProblem } from './view/page-frame.ts';
 import { PersonPanel } from './view/person-panel.ts';
 import { StoredRowsPanel } from './view/stored-rows-panel.ts';
 
@@ -84,7 +84,7 @@ class PeoplePage {
           const names = [...this.#panels.keys()].join(',');
           history.replaceState(null, '', `?people=${names}`);
         },
-        (error: unknown) => showProblem(error),
+        (error: unknown) => showPageProblem(error),
       );
     });
   }
@@ -115,10 +115,6 @@ class PeoplePage {
   }
 }
 
-function showProblem(error: unknown): void {
-  document.body.append(element('p', { class: 'page-problem', role: 'alert' }, adviceFor(error)));
-}
-
 async function main(): Promise<void> {
   requireSecureContext();
   const known = await readDevelopmentPeople();
@@ -131,4 +127,4 @@ async function main(): Promise<void> {
   await page.show(asked === null ? ['alice', 'bob'] : asked.split(',').slice(0, 6));
 }
 
-main().catch(showProblem);
+main().catch(showPageProblem);

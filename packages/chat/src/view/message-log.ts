@@ -18,7 +18,8 @@ export class MessageLog {
   readonly #list = element('ol', { class: 'lines' });
   readonly #unsent = element('ol', { class: 'lines unsent' });
   #shown: { readonly convoId: string; readonly lineCount: number } | undefined;
-  #shownUnsent = '';
+  /** Elements of the unsent messages by the message that they show, so that only changed ones are made anew. */
+  #shownUnsent = new Map<Unsent, HTMLElement>();
 
   constructor(options: MessageLogOptions) {
     this.#options = options;
@@ -39,11 +40,19 @@ export class MessageLog {
     const first = isNew ? 0 : (this.#shown?.lineCount ?? 0);
     this.#list.append(...lines.slice(first).map((line) => this.#lineElement(line)));
     this.#shown = { convoId, lineCount: lines.length };
-    const unsentState = JSON.stringify(unsent);
-    if (unsentState !== this.#shownUnsent)
-      this.#unsent.replaceChildren(...unsent.map((each) => this.#unsentElement(each)));
-    this.#shownUnsent = unsentState;
+    this.#showUnsent(unsent);
     if (isAtEnd) log.scrollTop = log.scrollHeight;
+  }
+
+  #showUnsent(unsent: readonly Unsent[]): void {
+    const shown = this.#shownUnsent;
+    this.#shownUnsent = new Map(unsent.map((each) => [each, shown.get(each) ?? this.#unsentElement(each)]));
+    const elements = [...this.#shownUnsent.values()];
+    for (const [each, old] of shown) if (!this.#shownUnsent.has(each)) old.remove();
+    elements.forEach((each, index) => {
+      const present = this.#unsent.children[index];
+      if (present !== each) this.#unsent.insertBefore(each, present ?? null);
+    });
   }
 
   #lineElement(line: Line): HTMLElement {

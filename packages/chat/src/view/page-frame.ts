@@ -1,4 +1,4 @@
-import { AdvisedError } from '../person/advice.ts';
+import { AdvisedError, adviceFor } from '../person/advice.ts';
 import { element } from './element.ts';
 
 /** The parts that all pages have. */
@@ -21,4 +21,10 @@ export function requireSecureContext(): void {
   throw new AdvisedError(
     'Browsers encrypt only on secure pages. Open this page by https, or by http://127.0.0.1 on this machine.',
   );
+}
+
+/** Shows an error that stops the page, or a part of it. */
+export function showPageProblem(error: unknown): void {
+  const main = document.querySelector('main') ?? document.body.appendChild(element('main'));
+  main.before(element('p', { class: 'page-problem', role: 'alert' }, adviceFor(error)));
 }

@@ -2,7 +2,7 @@ import { adviceFor } from '../person/advice.ts';
 import type { StoredRows } from '../sign-in/development-people.ts';
 import { element, setText, uniqueId } from './element.ts';
 
-const cellLengthMax = 18;
+const cellLengthMax = 16;
 
 /** The pane that shows what the server stores of one conversation. */
 export class StoredRowsPanel {
@@ -40,7 +40,7 @@ export class StoredRowsPanel {
       this.#shown = '';
       return;
     }
-    setText(this.#subject, `${title}, as the operator of the server sees it`);
+    setText(this.#subject, `${title}, as the operator of the server sees it: ${convoId}`);
     this.#timer = setTimeout(() => this.#refresh(convoId), 150);
   }
 
@@ -62,16 +62,34 @@ export class StoredRowsPanel {
     if (text === this.#shown) return;
     this.#shown = text;
     const scrolled = [...this.#tables.querySelectorAll('.rows')].map(({ scrollLeft }) => scrollLeft);
-    this.#tables.replaceChildren(...stored.tables.map(tableElement));
+    this.#tables.replaceChildren(...tablesOf(stored));
     this.#tables.querySelectorAll('.rows').forEach((each, index) => (each.scrollLeft = scrolled[index] ?? 0));
   }
 }
 
+/** Tables with rows, and the names of the others. */
+function tablesOf({ tables }: StoredRows): HTMLElement[] {
+  const empty = tables.filter(({ rowCount }) => rowCount === 0).map(({ table }) => table);
+  const filled = tables.filter(({ rowCount }) => rowCount > 0).toSorted((a, b) => rankOf(a.table) - rankOf(b.table));
+  return [
+    ...filled.map(tableElement),
+    ...(empty.length === 0 ? [] : [element('p', { class: 'count' }, `Without rows: ${empty.join(', ')}.`)]),
+  ];
+}
+
+/** The tables that change with each message come first. */
+const firstTables = ['messages', 'members'];
+
+function rankOf(table: string): number {
+  const index = firstTables.indexOf(table);
+  return index === -1 ? firstTables.length : index;
+}
+
 function tableElement({ table, rowCount, rows }: StoredRows['tables'][number]): HTMLElement {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  // Every row has the same id of the conversation, which is above the tables.
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((column) => column !== 'group_id');
   const count = `${rowCount} ${rowCount === 1 ? 'row' : 'rows'}${rowCount > rows.length ? `, the newest ${rows.length} are shown` : ''}`;
   const heading = element('h3', {}, table, element('span', { class: 'count' }, ` ${count}`));
-  if (rows.length === 0) return element('div', { class: 'table' }, heading);
   const head = element('tr', {}, ...columns.map((column) => element('th', { scope: 'col' }, column)));
   const body = rows.map((row) => element('tr', {}, ...columns.map((column) => cell(row[column] ?? ''))));
   const content = element('table', {}, element('thead', {}, head), element('tbody', {}, ...body));
@@ -79,7 +97,10 @@ function tableElement({ table, rowCount, rows }: StoredRows['tables'][number]): 
   return element('div', { class: 'table' }, heading, element('div', attributes, content));
 }
 
+/** Long values are shortened; the server has shortened bytes already, and says how many there are. */
 function cell(text: string): HTMLElement {
-  if (text.length <= cellLengthMax + 8) return element('td', {}, text);
-  return element('td', { title: text.slice(0, 400) }, `${text.slice(0, cellLengthMax)}… (${text.length})`);
+  const [, start = text, sizeBytes] = /^(.*)… \((\d+) bytes\)$/.exec(text) ?? [];
+  if (sizeBytes === undefined && text.length <= cellLengthMax + 6) return element('td', {}, text);
+  const length = sizeBytes === undefined ? '' : ` ${sizeBytes} bytes`;
+  return element('td', { title: text }, `${start.slice(0, cellLengthMax)}…${length}`);
 }
