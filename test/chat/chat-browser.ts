@@ -75,6 +75,12 @@ function launch(): Promise<Browser> {
   return chromium.launch({ executablePath, args });
 }
 
+/** The field in which a person writes; the tests are compiled without the types of browsers. */
+interface MessageInput {
+  value: string;
+  readonly form: { requestSubmit(): void };
+}
+
 /** The pane of one person. */
 export class PersonPane {
   readonly title: string;
@@ -90,8 +96,12 @@ export class PersonPane {
     return this;
   }
 
-  state(text: string): Promise<void> {
-    return this.pane.getByRole('status').getByText(text, { exact: true }).waitFor();
+  async state(text: string): Promise<void> {
+    try {
+      await this.pane.getByRole('status').getByText(text, { exact: true }).waitFor();
+    } catch (error) {
+      throw new Error(`${this.title} is not "${text}": ${await this.pane.innerText()}`, { cause: error });
+    }
   }
 
   async press(name: string): Promise<void> {
@@ -100,14 +110,14 @@ export class PersonPane {
 
   async start(...names: string[]): Promise<void> {
     await this.press('New conversation');
-    await this.#choose(names);
+    await this.choose(names);
     await this.press('Start');
     await this.pane.getByRole('button', { name: 'Start', exact: true }).waitFor({ state: 'hidden' });
   }
 
   async add(name: string): Promise<void> {
     await this.press('Add person');
-    await this.#choose([name]);
+    await this.choose([name]);
     await this.press('Add');
     await this.note(`${titleOf(name)} joined`);
   }
@@ -135,15 +145,17 @@ export class PersonPane {
 
   /** Sends messages as fast as the page takes them. */
   async sayAll(texts: readonly string[]): Promise<void> {
-    await this.pane.getByLabel(`Message from ${this.title}`).evaluate((input: HTMLInputElement, all) => {
+    await this.pane.getByLabel(`Message from ${this.title}`).evaluate((element: unknown, all) => {
+      const input = element as MessageInput;
       for (const text of all) {
         input.value = text;
-        input.form?.requestSubmit();
+        input.form.requestSubmit();
       }
     }, texts);
   }
 
-  async #choose(names: readonly string[]): Promise<void> {
+  /** Chooses these people in the form that is open. */
+  async choose(names: readonly string[]): Promise<void> {
     const form = this.pane.locator('form:visible').first();
     for (const box of await form.getByRole('checkbox').all()) await box.uncheck();
     for (const name of names) await form.getByRole('checkbox', { name: titleOf(name), exact: true }).check();

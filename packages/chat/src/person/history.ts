@@ -35,7 +35,7 @@ export class History {
       if (line.kind === 'message' || line.kind === 'unreadable') entry.seqs.add(line.seq);
     }
     for (const [key, unsent] of await readAll<Unsent>(storage, prefixes.unsent)) {
-      history.#entry(key).unsent.push({ ...unsent, state: 'waiting' });
+      history.#entry(key).unsent.push({ ...unsent, state: 'unknown' });
     }
     return history;
   }

@@ -30,8 +30,11 @@ export interface ConversationFacts {
 export interface Unsent {
   readonly order: number;
   readonly text: string;
-  /** `waiting`: for the connection. `sending`: the messenger has it. `failed`: the person decides. */
-  readonly state: 'waiting' | 'sending' | 'failed';
+  /**
+   * `waiting`: for the connection. `sending`: the messenger has it. `unknown`: the messenger may have it. `failed`: the server has refused
+   * it, and the person decides.
+   */
+  readonly state: 'waiting' | 'sending' | 'unknown' | 'failed';
   readonly problem?: string | undefined;
   /** Known once the service has the message. */
   readonly messageId?: string | undefined;

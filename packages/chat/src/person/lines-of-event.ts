@@ -24,6 +24,8 @@ export function linesOf(
       return { lines: [{ kind: 'ended' }], facts: { isMember: false } };
     case 'unreadable':
       return { lines: [{ kind: 'unreadable', seq: event.seq }], facts: {} };
+    default:
+      return { lines: [], facts: {} };
   }
 }
 

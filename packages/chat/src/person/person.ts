@@ -1,7 +1,6 @@
 import { createApiClient } from '#client/api/api-client.ts';
-import { NoResponseError } from '#client/api/api-error.ts';
 import type { ConversationEvent } from '#client/conversation/conversation-event.ts';
-import { ClosedError, openMessenger } from '#client/conversation/messenger.ts';
+import { openMessenger } from '#client/conversation/messenger.ts';
 import type { Messenger } from '#client/conversation/messenger.ts';
 import type { MlsEngine } from '#client/mls/mls-engine.ts';
 import type { Storage } from '#client/storage/storage.ts';
@@ -10,6 +9,7 @@ import { AdvisedError, adviceFor } from './advice.ts';
 import type { History } from './history.ts';
 import { linesOf } from './lines-of-event.ts';
 import type { ConversationHistory } from './line.ts';
+import { SendQueue } from './send-queue.ts';
 
 export interface PersonOptions {
   readonly did: string;
@@ -27,6 +27,8 @@ export type PersonState = 'offline' | 'opening' | 'online' | 'reconnecting' | 'f
 
 /** How long a person counts as typing after the last report. */
 const typingMs = 6_000;
+/** Messages that are being sent get this long before the messenger is closed. */
+const closeWaitMs = 2_000;
 
 /** One person with one device in this page: what they see, and what they can do. */
 export class Person {
@@ -36,8 +38,7 @@ export class Person {
   readonly #options: PersonOptions;
   readonly #listeners = new Set<() => void>();
   readonly #typing = new Map<string, Map<string, ReturnType<typeof setTimeout>>>();
-  /** The last transmission of each conversation, so that messages are sent in order. */
-  readonly #sending = new Map<string, Promise<void>>();
+  readonly #queue: SendQueue;
   #state: PersonState = 'offline';
   #problem = '';
   #messenger: Messenger | undefined;
@@ -47,6 +48,12 @@ export class Person {
     this.did = options.did;
     this.name = options.name;
     this.handle = options.handle;
+    this.#queue = new SendQueue({
+      history: options.history,
+      messenger: () => this.#messenger,
+      onChange: () => this.#changed(),
+      onError: (error) => this.#report(error),
+    });
   }
 
   get state(): PersonState {
@@ -97,7 +104,7 @@ export class Person {
       });
       this.#messenger = messenger;
       this.#enter('online');
-      for (const { convoId } of this.conversations) this.#flush(convoId);
+      this.#queue.resumeAll();
     } catch (error) {
       this.#enter('failed', adviceFor(error));
     }
@@ -110,6 +117,7 @@ export class Person {
     this.#messenger = undefined;
     this.#typing.clear();
     this.#enter('offline');
+    await Promise.race([this.#queue.idle(), new Promise((resolve) => setTimeout(resolve, closeWaitMs))]);
     await messenger.close();
   }
 
@@ -134,14 +142,14 @@ export class Person {
   async send(convoId: string, text: string): Promise<void> {
     await this.#options.history.addUnsent(convoId, text);
     this.#changed();
-    this.#flush(convoId);
+    this.#queue.flush(convoId);
   }
 
   /** Sends a message again that the server has refused. */
   sendAgain(convoId: string, order: number): void {
     this.#options.history.changeUnsent(convoId, order, { state: 'waiting', problem: undefined });
     this.#changed();
-    this.#flush(convoId);
+    this.#queue.flush(convoId);
   }
 
   async deleteUnsent(convoId: string, order: number): Promise<void> {
@@ -178,18 +186,10 @@ export class Person {
       const { history } = this.#options;
       const { lines, facts } = linesOf(event, { did: this.did, facts: history.conversation(convoId)?.facts });
       await history.append(convoId, lines, facts);
-      if (event.kind === 'message') this.#onDelivered(event);
+      if (event.kind === 'message' && event.senderDid === this.did) await this.#queue.onDelivered(event);
+      else if (event.kind === 'message') this.#noteTyping(convoId, event.senderDid, false);
     }
     this.#changed();
-  }
-
-  /** Hides the unsent message that has come back from the service. */
-  #onDelivered({ convoId, messageId, senderDid, content }: Extract<ConversationEvent, { kind: 'message' }>): void {
-    if (senderDid !== this.did) return this.#noteTyping(convoId, senderDid, false);
-    const unsent = this.conversation(convoId)?.unsent.filter(({ state }) => state === 'sending') ?? [];
-    const text = new TextDecoder().decode(content);
-    const own = unsent.find((each) => each.messageId === messageId) ?? unsent.find((each) => each.text === text);
-    if (own !== undefined) this.#options.history.hideUnsent(convoId, own.order);
   }
 
   #noteTyping(convoId: string, did: string, isTyping: boolean): void {
@@ -206,54 +206,26 @@ export class Person {
   }
 
   #onStreamState(state: StreamState): void {
-    if (this.#messenger === undefined || state === 'closed') return;
-    if (state !== 'open') this.#enter('reconnecting');
+    const messenger = this.#messenger;
+    if (messenger === undefined) return;
+    if (state === 'closed') {
+      // No other connection can help, for example because the sign-in is over.
+      this.#messenger = undefined;
+      this.#enter(
+        'failed',
+        this.#problem === '' ? 'The server has ended the connection. Go online again.' : this.#problem,
+      );
+      messenger.close().catch((error: unknown) => this.#report(error));
+    } else if (state !== 'open') this.#enter('reconnecting');
     else if (this.#state === 'reconnecting') {
       this.#enter('online');
-      for (const { convoId } of this.conversations) this.#resume(convoId);
-    }
-  }
-
-  /** Sends what the messenger could not send while the connection was interrupted, and then what has waited here. */
-  #resume(convoId: string): void {
-    if (this.#messenger?.group(convoId) === undefined) return;
-    this.#messenger
-      .catchUp(convoId)
-      .then(() => this.#flush(convoId))
-      .catch((error: unknown) => this.#report(error));
-  }
-
-  /** Sends the waiting messages of a conversation, one after the other. */
-  #flush(convoId: string): void {
-    const earlier = this.#sending.get(convoId) ?? Promise.resolve();
-    const later = earlier.then(() => this.#sendWaiting(convoId)).catch((error: unknown) => this.#report(error));
-    this.#sending.set(convoId, later);
-  }
-
-  async #sendWaiting(convoId: string): Promise<void> {
-    const { history } = this.#options;
-    for (const { order, text, state } of this.conversation(convoId)?.unsent ?? []) {
-      const messenger = this.#messenger;
-      if (messenger === undefined) return;
-      if (state !== 'waiting') continue;
-      history.changeUnsent(convoId, order, { state: 'sending' });
-      try {
-        const messageId = await messenger.send(convoId, new TextEncoder().encode(text));
-        history.changeUnsent(convoId, order, { messageId });
-        await history.forgetUnsent(convoId, order);
-      } catch (error) {
-        if (error instanceof NoResponseError) await history.forgetUnsent(convoId, order);
-        else if (messenger !== this.#messenger || error instanceof ClosedError) {
-          history.changeUnsent(convoId, order, { state: 'waiting' });
-        } else history.changeUnsent(convoId, order, { state: 'failed', problem: adviceFor(error) });
-      }
-      this.#changed();
+      this.#queue.resumeAll();
     }
   }
 
   /** Shows an error of work that nobody waits for. */
   #report(error: unknown): void {
-    if (error instanceof ClosedError) return;
+    if (this.#messenger === undefined) return;
     this.#problem = adviceFor(error);
     this.#changed();
   }

@@ -95,7 +95,7 @@ export class MessageLog {
 
   #unsentElement({ order, text, state, problem }: Unsent): HTMLElement {
     const { onSendAgain, onDelete } = this.#options;
-    const status = state === 'waiting' ? 'Waits until you are online' : 'Sending …';
+    const status = state === 'sending' ? 'Sending …' : 'Waits until you are online';
     return element(
       'li',
       { class: `message own ${state}` },

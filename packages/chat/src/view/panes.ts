@@ -11,7 +11,8 @@ export class Panes {
   readonly element = element('main', { class: 'panes' });
   readonly #onChange: () => void;
   #panes: readonly Pane[] = [];
-  #active: HTMLElement | undefined;
+  /** The pane that the person has chosen; until then the first one is shown. */
+  #chosen: HTMLElement | undefined;
 
   constructor(onChange: () => void) {
     this.#onChange = onChange;
@@ -22,13 +23,16 @@ export class Panes {
     for (const pane of panes) if (!this.element.contains(pane.element)) this.element.append(pane.element);
     // In the order of `panes`, without moving an element that has the focus.
     panes.forEach(({ element: pane }, index) => pane.style.setProperty('order', String(index)));
-    this.navigation.replaceChildren(...panes.map((pane) => button(pane.label, () => this.activate(pane.element))));
-    this.activate(this.#active ?? panes[0]?.element);
+    this.navigation.replaceChildren(...panes.map((pane) => button(pane.label, () => this.#choose(pane.element))));
+    this.#activate(this.#chosen ?? panes[0]?.element);
   }
 
-  /** Chooses the pane that a narrow screen shows. */
-  activate(chosen: HTMLElement | undefined): void {
-    this.#active = chosen;
+  #choose(pane: HTMLElement): void {
+    this.#chosen = pane;
+    this.#activate(pane);
+  }
+
+  #activate(chosen: HTMLElement | undefined): void {
     this.#panes.forEach(({ element: pane }, index) => {
       pane.classList.toggle('active', pane === chosen);
       this.navigation.children[index]?.setAttribute('aria-current', String(pane === chosen));
