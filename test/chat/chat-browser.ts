@@ -28,8 +28,6 @@ export interface ChatBrowser {
   close(): Promise<void>;
 }
 
-let nextNumber = 1;
-
 export async function startChatBrowser(env: Readonly<Record<string, string>> = {}): Promise<ChatBrowser> {
   const dataDir = await mkdtemp(join(tmpdir(), 'nightjar-chat-'));
   const bed = await startTestBed({
@@ -38,12 +36,18 @@ export async function startChatBrowser(env: Readonly<Record<string, string>> = {
   const browser = await launch();
   const url = `http://127.0.0.1:${bed.server().port}`;
   const problems: string[] = [];
+  const used = new Set<string>();
   return {
     url,
     bed,
     problems,
     async open(path, options = {}) {
-      const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+      const context = await browser.newContext({
+        viewport: { width: 1440, height: 900 },
+        // axe reads colours, which are not final while a message appears.
+        reducedMotion: 'reduce',
+        ...options,
+      });
       context.setDefaultTimeout(patienceMs);
       const page = await context.newPage();
       page.on('pageerror', ({ message }) => problems.push(message));
@@ -55,7 +59,8 @@ export async function startChatBrowser(env: Readonly<Record<string, string>> = {
       return page;
     },
     async people(...names) {
-      const made = names.map((name) => `${name}${nextNumber++}`);
+      const made = names.map((name) => (used.has(name) ? `${name}${used.size}` : name));
+      for (const name of made) used.add(name);
       for (const name of made) await fetch(`${url}/dev/people?name=${name}`, { method: 'POST' });
       return made;
     },

@@ -3,7 +3,7 @@ import { adviceFor, AdvisedError } from './person/advice.ts';
 import { shortDid } from './person/directory.ts';
 import type { Directory } from './person/directory.ts';
 import { databaseNameOf, openPerson } from './person/open-person.ts';
-import { findDid } from './sign-in/account-client.ts';
+import { findDid } from './sign-in/find-did.ts';
 import type { AccountSession, AccountSessions } from './sign-in/account-session.ts';
 import { button, element } from './view/element.ts';
 import { pageFrame, requireSecureContext, showPageProblem } from './view/page-frame.ts';

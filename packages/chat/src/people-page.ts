@@ -7,7 +7,7 @@ import { databaseNameOf, openPerson } from './person/open-person.ts';
 import type { Person } from './person/person.ts';
 import { getDevelopmentToken, readDevelopmentPeople, readStoredRows } from './sign-in/development-people.ts';
 import type { DevelopmentPeople, DevelopmentPerson } from './sign-in/development-people.ts';
-import { button, element } from './view/element.ts';
+import { element } from './view/element.ts';
 import { Panes } from './view/panes.ts';
 import { pageFrame, requireSecureContext, showPageProblem } from './view/page-frame.ts';
 import { PersonPanel } from './view/person-panel.ts';
@@ -58,7 +58,7 @@ class PeoplePage {
     const panel = new PersonPanel({
       person,
       directory: this.#directory,
-      colour: this.#known.people.indexOf(found) % 5,
+      colour: this.#panels.size % 5,
       onShow: (convoId) => this.#onShow(name, convoId),
       startOver: () => this.#startOver(did),
     });
@@ -74,19 +74,21 @@ class PeoplePage {
     });
     this.#panes.show([...open, { label: 'Server', element: this.#stored.element }]);
     const others = this.#known.people.filter(({ name }) => !this.#panels.has(name));
-    this.#openers.replaceChildren(...others.map((other) => this.#opener(other)));
+    this.#openers.replaceChildren(...(others.length === 0 ? [] : [this.#opener(others)]));
   }
 
-  #opener({ name }: DevelopmentPerson): HTMLElement {
-    return button(`Open ${displayName(name)}`, () => {
-      this.#open(name).then(
-        () => {
-          const names = [...this.#panels.keys()].join(',');
-          history.replaceState(null, '', `?people=${names}`);
-        },
-        (error: unknown) => showPageProblem(error),
-      );
+  /** A form that opens one more person. */
+  #opener(others: readonly DevelopmentPerson[]): HTMLElement {
+    const options = others.map(({ name }) => element('option', { value: name }, displayName(name)));
+    const choice = element('select', { 'aria-label': 'Person to open' }, ...options);
+    const form = element('form', { class: 'opener' }, choice, element('button', { type: 'submit' }, 'Open'));
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#open(choice.value)
+        .then(() => history.replaceState(null, '', `?people=${[...this.#panels.keys()].join(',')}`))
+        .catch(showPageProblem);
     });
+    return form;
   }
 
   /** Shows the stored rows of the conversation in which something has happened last. */

@@ -1,6 +1,7 @@
 import { BrowserOAuthClient } from '@atproto/oauth-client-browser';
 import { AdvisedError } from '../person/advice.ts';
-import { accountClientId, handleResolverUrl } from './account-client.ts';
+import { accountClientId } from './client-id.ts';
+import { handleResolverUrl } from './find-did.ts';
 
 /** A person who has signed in with an account of a PDS. */
 export interface AccountSession {

@@ -110,8 +110,8 @@ export class ConversationPanel {
     if (state === this.#shownMembers) return;
     this.#shownMembers = state;
     const { person, directory, run } = this.#options;
-    const items = facts.members.map((did) => {
-      if (did === person.did) return element('li', {}, 'You');
+    const others = facts.members.filter((did) => did !== person.did);
+    const items = others.map((did) => {
       const name = directory.nameOf(did);
       const remove = button('×', () => run(() => person.remove(convoId, did)), {
         class: 'remove',
@@ -121,7 +121,7 @@ export class ConversationPanel {
       return element('li', {}, name, facts.isMember ? remove : undefined);
     });
     const hadFocus = this.#members.contains(document.activeElement);
-    this.#members.replaceChildren(...items);
+    this.#members.replaceChildren(...(facts.isMember ? [element('li', {}, 'You')] : []), ...items);
     // The button that was used is gone, and the focus would be lost with it.
     if (hadFocus) this.#input.focus();
   }
