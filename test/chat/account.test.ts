@@ -1,58 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Page, Route } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { hasChatPage } from '#ops/chat-page.ts';
 import { accountClientId } from '../../packages/chat/src/sign-in/client-id.ts';
 import { startTestBed } from '../support/test-server.ts';
 import { findViolations } from './accessibility.ts';
-import { hasChromium, screenshot, startChatBrowser } from './chat-browser.ts';
+import { pds, playAccountServers } from './account-servers.ts';
+import type { DevelopmentPerson } from './account-servers.ts';
+import { hasChromium, PersonPane, screenshot, startChatBrowser } from './chat-browser.ts';
 import type { ChatBrowser } from './chat-browser.ts';
-
-const pds = 'https://pds.test';
-const server = 'https://authorization.test';
-
-/** Plays the PDS and the authorization server up to the page on which a person would type the password. */
-async function answerSignIn(page: Page): Promise<{ pushed: URLSearchParams[]; authorized: URL[] }> {
-  const pushed: URLSearchParams[] = [];
-  const authorized: URL[] = [];
-  const json = (route: Route, body: object, status = 200): Promise<void> =>
-    route.fulfill({
-      status,
-      json: body,
-      headers: { 'access-control-allow-origin': '*', 'access-control-allow-headers': '*' },
-    });
-  await page.route(`${pds}/.well-known/oauth-protected-resource`, (route) =>
-    json(route, { resource: pds, authorization_servers: [server] }),
-  );
-  await page.route(`${server}/.well-known/oauth-authorization-server`, (route) =>
-    json(route, {
-      issuer: server,
-      authorization_endpoint: `${server}/oauth/authorize`,
-      token_endpoint: `${server}/oauth/token`,
-      pushed_authorization_request_endpoint: `${server}/oauth/par`,
-      require_pushed_authorization_requests: true,
-      scopes_supported: ['atproto', 'transition:generic'],
-      response_types_supported: ['code'],
-      response_modes_supported: ['query', 'fragment'],
-      grant_types_supported: ['authorization_code', 'refresh_token'],
-      code_challenge_methods_supported: ['S256'],
-      token_endpoint_auth_methods_supported: ['none', 'private_key_jwt'],
-      token_endpoint_auth_signing_alg_values_supported: ['ES256'],
-      dpop_signing_alg_values_supported: ['ES256'],
-      authorization_response_iss_parameter_supported: true,
-      client_id_metadata_document_supported: true,
-    }),
-  );
-  await page.route(`${server}/oauth/par`, (route) => {
-    if (route.request().method() === 'OPTIONS') return json(route, {});
-    pushed.push(new URLSearchParams(route.request().postData() ?? ''));
-    return json(route, { request_uri: 'urn:ietf:params:oauth:request_uri:req-1', expires_in: 300 }, 201);
-  });
-  await page.route(`${server}/oauth/authorize?*`, (route) => {
-    authorized.push(new URL(route.request().url()));
-    return route.fulfill({ contentType: 'text/html', body: 'the page of the authorization server' });
-  });
-  return { pushed, authorized };
-}
 
 describe.skipIf(!hasChromium)('signing in with an account (Chromium needed)', { timeout: 120_000 }, () => {
   let chat: ChatBrowser;
@@ -72,9 +27,8 @@ describe.skipIf(!hasChromium)('signing in with an account (Chromium needed)', { 
 
   test('the page pushes an authorization request for this service, and leaves for the authorization server', async () => {
     const page = await chat.open('/chat/account');
-    const { pushed, authorized } = await answerSignIn(page);
-    await page.getByLabel('Handle, DID, or address of your PDS').fill(pds);
-    await page.getByRole('button', { name: 'Sign in' }).click();
+    const { pushed, authorized } = await playAccountServers(page);
+    await signIn(page, pds);
     await page.getByText('the page of the authorization server').waitFor();
     const clientId = accountClientId(new URL(chat.url));
     const port = new URL(chat.url).port;
@@ -91,15 +45,54 @@ describe.skipIf(!hasChromium)('signing in with an account (Chromium needed)', { 
     expect(chat.problems).toEqual([]);
   });
 
+  test('two people who sign in by OAuth exchange messages, stay signed in, and sign out', async () => {
+    const { people } = (await (await fetch(`${chat.url}/dev/people`)).json()) as { people: DevelopmentPerson[] };
+    const [alice, bob] = people as [DevelopmentPerson, DevelopmentPerson];
+    const [first, second] = [await chat.open('/chat/account'), await chat.open('/chat/account')];
+    const calls = await playAccountServers(first, { account: alice, all: people, url: chat.url });
+    await playAccountServers(second, { account: bob, all: people, url: chat.url });
+    await signIn(first, pds);
+    await signIn(second, bob.did);
+    const [own, other] = [
+      new PersonPane(first, 'alice.test', 'alice.test'),
+      new PersonPane(second, 'bob.test', 'bob.test'),
+    ];
+    await Promise.all([own.online(), other.online()]);
+    await own.press('New conversation');
+    await own.pane.getByLabel('Handles or DIDs, separated by spaces').fill('@bob.test');
+    await own.press('Start');
+    await own.say('Hello from my own account');
+    await other.reads('Hello from my own account');
+    await other.say('Hello back');
+    await own.reads('Hello back');
+    await first.reload();
+    await own.online();
+    await own.reads('Hello back');
+    expect(await findViolations(first)).toEqual([]);
+    await screenshot(first, 'account');
+    // The PDS gave every token for the DID of the service and for one method.
+    const audiences = new Set(calls.tokens.map(({ aud }) => aud));
+    expect([...audiences]).toEqual([chat.bed.server().serviceDid]);
+    expect(calls.tokens.every(({ lxm }) => lxm?.startsWith('blue.catbird.mls.'))).toBe(true);
+    await first.getByRole('button', { name: 'Sign out' }).click();
+    await first.getByRole('button', { name: 'Sign in' }).waitFor();
+    expect(chat.problems).toEqual([]);
+  });
+
   test('a sign-in that cannot start says what to do', async () => {
     const page = await chat.open('/chat/account');
     await page.route(`${pds}/**`, (route) => route.abort());
-    await page.getByLabel('Handle, DID, or address of your PDS').fill(pds);
-    await page.getByRole('button', { name: 'Sign in' }).click();
+    await signIn(page, pds);
     await page.getByRole('alert').getByText('Check the handle, or type the address of your PDS.').waitFor();
     chat.problems.splice(0);
   });
 });
+
+/** Types the account, and leaves the page. */
+async function signIn(page: Page, account: string): Promise<void> {
+  await page.getByLabel('Handle, DID, or address of your PDS').fill(account);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+}
 
 describe('where the chat page is served', () => {
   test('it is off in production, unless CHAT_PAGE is true', () => {

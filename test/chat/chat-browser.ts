@@ -91,8 +91,8 @@ export class PersonPane {
   readonly title: string;
   readonly pane: Locator;
 
-  constructor(page: Page, name: string) {
-    this.title = titleOf(name);
+  constructor(page: Page, name: string, title = titleOf(name)) {
+    this.title = title;
     this.pane = page.getByRole('region', { name: this.title, exact: true });
   }
 
