@@ -2,6 +2,7 @@ import { defineCommand, runMain } from 'citty';
 import { accountCommand } from './admin/account.ts';
 import { auditCommand } from './admin/audit.ts';
 import { configCommand } from './admin/config.ts';
+import { devCommand } from './admin/dev.ts';
 import { jobsCommand } from './admin/jobs.ts';
 import { keyCommand } from './admin/key.ts';
 import { purgeCommand } from './admin/purge.ts';
@@ -16,6 +17,7 @@ await runMain(
       account: accountCommand,
       audit: auditCommand,
       config: configCommand,
+      dev: devCommand,
       jobs: jobsCommand,
       key: keyCommand,
       purge: purgeCommand,

@@ -1,4 +1,5 @@
 import { flushCompileCache } from 'node:module';
+import { usesDevelopmentIdentities } from '#development/development-setting.ts';
 import { systemClock } from '#platform/clock.ts';
 import { removeSecrets, readConfig } from '#platform/config/config.ts';
 import type { Config } from '#platform/config/config.ts';
@@ -80,7 +81,9 @@ async function main(role: Role): Promise<void> {
   });
   try {
     const { url, adminPort } = await start(role, config, logger, steps);
-    if (format === 'text') console.info(startupSummary({ role, config, url, adminPort }).join('\n'));
+    const hasDevelopmentIdentities = usesDevelopmentIdentities(config, role);
+    if (format === 'text')
+      console.info(startupSummary({ role, config, url, adminPort, hasDevelopmentIdentities }).join('\n'));
     // The compile cache is written now, because Node writes it only at a regular exit and a supervisor may kill the
     // process.
     flushCompileCache();

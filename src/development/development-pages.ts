@@ -4,7 +4,7 @@ import type { Clock } from '#platform/clock.ts';
 import { limits } from '#platform/limits.ts';
 import type { Sql } from '#storage/connection/database.ts';
 import { handleOf, signServiceToken } from './identity.ts';
-import type { DevelopmentIdentity } from './identity.ts';
+import type { DevelopmentDocument, DevelopmentIdentity } from './identity.ts';
 import { IdentityFileError } from './identity-files.ts';
 import type { IdentityFiles } from './identity-files.ts';
 import { isLocalRequest } from './local-request.ts';
@@ -12,6 +12,7 @@ import { readStoredRows } from './stored-rows.ts';
 
 export interface DevelopmentPageParts {
   readonly files: IdentityFiles;
+  readonly findDocument: (did: string) => Promise<DevelopmentDocument | undefined>;
   readonly sql: Sql;
   readonly clock: Clock;
   readonly serviceDid: string;
@@ -40,6 +41,11 @@ export function mountDevelopmentPages(http: Hono, parts: DevelopmentPageParts): 
   http.post('/dev/people', (c) =>
     withErrors(c, async () => c.json(entryOf(await parts.files.findOrCreate(c.req.query('name') ?? '')))),
   );
+  http.get('/dev/did-document', async (c) => {
+    const document = await parts.findDocument(c.req.query('did') ?? '');
+    if (document === undefined) return c.json({ error: 'NotFound', message: 'This is no development identity.' }, 404);
+    return c.json(document);
+  });
   http.get('/dev/token', (c) => withErrors(c, () => tokenResponse(c, parts)));
   http.get('/dev/stored-rows', async (c) => {
     const convoId = c.req.query('convoId') ?? '';

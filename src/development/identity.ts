@@ -27,15 +27,18 @@ export const identitySchema = z.object({
 /** A person who exists only on this development server. */
 export type DevelopmentIdentity = z.infer<typeof identitySchema>;
 
-/** The fields of a DID document that the service reads. */
+/** A DID document (W3C DID Core) as a did:plc directory returns it. A development identity has no PDS. */
 export interface DevelopmentDocument {
-  readonly verificationMethods: readonly {
+  readonly '@context': readonly string[];
+  readonly id: string;
+  readonly alsoKnownAs: readonly string[];
+  readonly verificationMethod: readonly {
     readonly id: string;
-    readonly type: string;
+    readonly type: 'Multikey';
+    readonly controller: string;
     readonly publicKeyMultibase: string;
   }[];
-  /** A development identity has no PDS. */
-  readonly pdsEndpoint: undefined;
+  readonly service: readonly [];
 }
 
 export function isIdentityName(name: string): boolean {
@@ -55,14 +58,18 @@ export function handleOf({ name }: DevelopmentIdentity): string {
 }
 
 /** Returns the DID document, with the public key as Multikey (multicodec p256-pub). */
-export function documentOf({ did, privateKey }: DevelopmentIdentity): DevelopmentDocument {
+export function documentOf(identity: DevelopmentIdentity): DevelopmentDocument {
+  const { did, privateKey } = identity;
   const point = Buffer.concat([Buffer.from([4]), ...[privateKey.x, privateKey.y].map(fromBase64Url)]);
   const compressed = ECDH.convertKey(point, 'prime256v1', undefined, undefined, 'compressed') as Buffer;
   const prefix = varint.encodeTo(0x12_00, new Uint8Array(2));
   const publicKeyMultibase = base58btc.encode(Buffer.concat([prefix, compressed]));
   return {
-    verificationMethods: [{ id: `${did}#atproto`, type: 'Multikey', publicKeyMultibase }],
-    pdsEndpoint: undefined,
+    '@context': ['https://www.w3.org/ns/did/v1', 'https://w3id.org/security/multikey/v1'],
+    id: did,
+    alsoKnownAs: [`at://${handleOf(identity)}`],
+    verificationMethod: [{ id: `${did}#atproto`, type: 'Multikey', controller: did, publicKeyMultibase }],
+    service: [],
   };
 }
 

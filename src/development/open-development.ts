@@ -9,7 +9,7 @@ import { openIdentityFiles } from './identity-files.ts';
 /** The development identities of a running server. */
 export interface Development {
   /** Returns the DID document of a development identity, or undefined for every other DID. */
-  findDocument(did: string): Promise<DevelopmentDocument | undefined>;
+  readonly findDocument: (did: string) => Promise<DevelopmentDocument | undefined>;
   mountPages(http: Hono, identity: { readonly serviceDid: string }): void;
   /** Stores the DID of the service for the commands that sign tokens for it. */
   noteServiceDid(serviceDid: string): Promise<void>;
@@ -29,15 +29,16 @@ export async function openDevelopment(deps: {
   const files = openIdentityFiles(dataDir);
   for (const name of firstPeople) await files.findOrCreate(name);
   const documents = new Map<string, DevelopmentDocument>();
+  const findDocument: Development['findDocument'] = async (did) => {
+    const known = documents.get(did);
+    if (known !== undefined) return known;
+    // A command may have created people since the last call.
+    for (const identity of await files.list()) documents.set(identity.did, documentOf(identity));
+    return documents.get(did);
+  };
   return {
-    async findDocument(did) {
-      const known = documents.get(did);
-      if (known !== undefined) return known;
-      // A command may have created people since the last call.
-      for (const identity of await files.list()) documents.set(identity.did, documentOf(identity));
-      return documents.get(did);
-    },
-    mountPages: (http, { serviceDid }) => mountDevelopmentPages(http, { ...pages, files, serviceDid }),
+    findDocument,
+    mountPages: (http, { serviceDid }) => mountDevelopmentPages(http, { ...pages, files, findDocument, serviceDid }),
     noteServiceDid: (serviceDid) => files.writeServiceDid(serviceDid),
   };
 }

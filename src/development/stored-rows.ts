@@ -57,8 +57,9 @@ async function readTable(
   groupId: Buffer,
   { table, order, columns }: { table: string; order: readonly string[]; columns: readonly Column[] },
 ): Promise<StoredTable> {
-  const from = sql`FROM ${sql(table)} WHERE group_id = ${groupId}`;
-  const newestFirst = order.map((column) => sql`${sql(column)} DESC`);
+  const from = sql`FROM ${sql(table)} AS stored WHERE group_id = ${groupId}`;
+  // The columns are qualified, because a bare name would mean the shortened text of the SELECT list.
+  const newestFirst = order.map((column) => sql`${sql(`stored.${column}`)} DESC`);
   const [counted] = await sql<{ rowCount: number }[]>`
     SELECT count(*)::int AS "rowCount" FROM (SELECT 1 ${from} LIMIT ${rowsCountedMax}) AS counted`;
   const rows = await sql<Record<string, string>[]>`

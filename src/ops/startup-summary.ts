@@ -9,12 +9,28 @@ export interface StartedProcess {
   /** URL at which clients reach the server, or undefined for a worker. */
   readonly url?: string;
   readonly adminPort: number;
+  readonly hasDevelopmentIdentities?: boolean;
 }
 
 const parts = { all: 'the server and its workers', server: 'the server', worker: 'a worker' } as const;
 
+function developmentRows({ config, url, hasDevelopmentIdentities }: StartedProcess): (readonly [string, string])[] {
+  if (config.NODE_ENV === 'production' || url === undefined) return [];
+  return [
+    ['Chat', `${url}/chat`],
+    ['Try', 'npm run demo: three clients talk through a server of their own'],
+    ...(hasDevelopmentIdentities === true
+      ? [
+          ['People', 'npm run admin -- dev people: alice, bob, carol; dev person NAME adds one'] as const,
+          ['Token', 'npm run -s admin -- dev token --as alice --method getConvos'] as const,
+        ]
+      : []),
+  ];
+}
+
 /** Returns the lines that a process prints on a terminal after its start. They contain no secret. */
-export function startupSummary({ role, config, url, adminPort }: StartedProcess): readonly string[] {
+export function startupSummary(started: StartedProcess): readonly string[] {
+  const { role, config, url, adminPort } = started;
   const isEmbedded = config.DATABASE_URL === undefined;
   const dataDir = resolve(config.DATA_DIR);
   const rows: (readonly [label: string, value: string])[] = [
@@ -22,9 +38,7 @@ export function startupSummary({ role, config, url, adminPort }: StartedProcess)
     ...(url === undefined || !hasChatPage(config) ? [] : [['Chat', `${url}/chat`] as const]),
     ['Metrics', `http://127.0.0.1:${adminPort}/metrics`],
     ['Data', isEmbedded ? `${dataDir} (an embedded Postgres)` : 'the Postgres of DATABASE_URL'],
-    ...(config.NODE_ENV === 'production' || role === 'worker'
-      ? []
-      : [['Try', 'npm run demo: three clients talk through a server of their own'] as const]),
+    ...developmentRows(started),
     role === 'worker'
       ? ['Jobs', 'npm run admin -- jobs list, and docs/workers.md']
       : ['Docs', 'docs/api/README.md for clients, docs/settings.md for settings'],

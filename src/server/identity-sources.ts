@@ -27,7 +27,10 @@ export function documentsOf({ config, clock, development }: SourceParts, admissi
     plcUrl: config.PLC_URL,
     network,
     timeoutMs,
-    findDevelopmentDocument: async (did) => development?.findDocument(did),
+    async findDevelopmentDocument(did) {
+      const document = await development?.findDocument(did);
+      return document && { verificationMethods: document.verificationMethod, pdsEndpoint: undefined };
+    },
   });
   const documents = createDidDocuments({ fetchDidDocument, clock, network, entriesMax: config.DID_CACHE_ENTRIES });
   return {

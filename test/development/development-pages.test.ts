@@ -92,6 +92,25 @@ describe('people and tokens', () => {
     expect((await call('getConvos', await tokenOf('dave-2', 'getConvos'))).status).toBe(200);
   });
 
+  test('tokens of people whose DID documents are elsewhere are accepted too', async () => {
+    expect(await bed.client().call('getConvos', {})).toMatchObject({ conversations: [] });
+  });
+
+  test('the DID document has the handle and the key of the person, and no PDS', async () => {
+    const { did = '' } = (await people()).find(({ name }) => name === 'carol') ?? {};
+    const publicKeyMultibase = expect.stringMatching(/^zDn/);
+    expect(await send(`/dev/did-document?did=${did}`)).toMatchObject({
+      status: 200,
+      body: {
+        id: did,
+        alsoKnownAs: ['at://carol.test'],
+        verificationMethod: [{ id: `${did}#atproto`, type: 'Multikey', controller: did, publicKeyMultibase }],
+        service: [],
+      },
+    });
+    expect((await send('/dev/did-document?did=did:plc:aaaaaaaaaaaaaaaaaaaaaaaa')).status).toBe(404);
+  });
+
   test('only the owner of the folder can read the keys', async () => {
     const folder = join(dataDir, 'development/people');
     const files = await readdir(folder);
@@ -133,6 +152,7 @@ const paths = [
   ['GET', '/dev/people'],
   ['POST', '/dev/people?name=mallory'],
   ['GET', `/dev/token?as=alice&lxm=${nsid('getConvos')}`],
+  ['GET', '/dev/did-document?did=did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'],
   ['GET', '/dev/stored-rows?convoId=00'],
 ] as const;
 
