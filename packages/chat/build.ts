@@ -11,7 +11,7 @@ async function main(): Promise<void> {
   try {
     await build({
       configFile: join(folder, 'vite.config.ts'),
-      logLevel: 'warn',
+      logLevel: 'error',
       build: { outDir: inProgress, emptyOutDir: true },
     });
     const replaced = `${inProgress}-replaced`;

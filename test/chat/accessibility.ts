@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 
 interface AxeResult {
@@ -12,9 +11,8 @@ interface AxeResult {
 
 /** What axe reports about the page as it is now, best practices included: `rule: help: the element`. */
 export async function findViolations(page: Page): Promise<string[]> {
-  const source = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   // The debugger evaluates it, so the content security policy of the page stays as it is.
-  await page.evaluate(`${source};0`);
+  await page.evaluate(`${axe.source};0`);
   const { violations } = await page.evaluate<AxeResult>("axe.run(document, { resultTypes: ['violations'] })");
   return violations.flatMap(({ id, help, nodes }) => nodes.map(({ html }) => `${id}: ${help}: ${html.slice(0, 120)}`));
 }

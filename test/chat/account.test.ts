@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
 import { hasChatPage } from '#ops/chat-page.ts';
 import { accountClientId } from '../../packages/chat/src/sign-in/client-id.ts';
@@ -16,6 +16,7 @@ describe.skipIf(!hasChromium)('signing in with an account (Chromium needed)', { 
     chat = await startChatBrowser();
     await fetch(`${chat.url}/chat`);
   }, 120_000);
+  afterEach(() => chat.closePages());
   afterAll(() => chat.close());
 
   test.for(['light', 'dark'] as const)('axe finds no violation before the sign-in: %s', async (colorScheme) => {

@@ -25,6 +25,8 @@ export interface ChatBrowser {
   open(path: string, options?: BrowserContextOptions): Promise<Page>;
   /** Makes people whom no other test uses. @returns their names, of which the page shows the first letter as a capital. */
   people(...names: string[]): Promise<string[]>;
+  /** Closes all pages, so that their people do not take part in the next test. */
+  closePages(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -63,6 +65,9 @@ export async function startChatBrowser(env: Readonly<Record<string, string>> = {
       for (const name of made) used.add(name);
       for (const name of made) await fetch(`${url}/dev/people?name=${name}`, { method: 'POST' });
       return made;
+    },
+    async closePages() {
+      await Promise.all(browser.contexts().map((context) => context.close()));
     },
     async close() {
       await browser.close();

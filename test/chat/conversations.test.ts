@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { hasChromium, PersonPane, screenshot, startChatBrowser, titleOf } from './chat-browser.ts';
 import type { ChatBrowser } from './chat-browser.ts';
 
@@ -10,6 +10,7 @@ describe.skipIf(!hasChromium)('conversations on the chat page (Chromium needed)'
     // The first request waits for the build.
     await fetch(`${chat.url}/chat`);
   }, 120_000);
+  afterEach(() => chat.closePages());
   afterAll(() => chat.close());
 
   /** Opens people side by side, the first of whom starts a conversation with the second. */
@@ -26,7 +27,7 @@ describe.skipIf(!hasChromium)('conversations on the chat page (Chromium needed)'
 
   /** Loads the page, and returns after how long a message of each of two people has reached the other. */
   async function timeToExchangeMs(): Promise<number> {
-    const people = await chat.people('alice', 'bob');
+    const people = await chat.people('ava', 'bruno');
     const startedMs = performance.now();
     const page = await chat.open(`/chat?people=${people.join(',')}`);
     const [alice, bob] = people.map((name) => new PersonPane(page, name)) as [PersonPane, PersonPane];
@@ -101,6 +102,38 @@ describe.skipIf(!hasChromium)('conversations on the chat page (Chromium needed)'
     expect(await first.texts()).toEqual(['one', 'two', 'three']);
     expect(await second.texts()).toEqual(['one', 'two', 'three']);
     expect(await second.pane.getByText('Waits until you are online').count()).toBe(0);
+  });
+
+  test('a message whose response was lost, and one that was on its way when the person went offline, arrive once', async () => {
+    const { page, first, second } = await sideBySide('abby', 'burt');
+    let requests = 0;
+    const statuses: number[] = [];
+    await page.route(/\/xrpc\/[a-z.]+sendMessage$/, async (route) => {
+      requests += 1;
+      if (requests > 2) return route.continue();
+      // The server has the message, and the page gets no response: first an error, then nothing at all.
+      const sent = route.request();
+      const { authorization = '' } = await sent.allHeaders();
+      const headers = { authorization, 'content-type': 'application/json' };
+      const response = await fetch(sent.url(), { method: 'POST', headers, body: sent.postData() });
+      statuses.push(response.status);
+      if (requests === 1) await route.abort();
+    });
+    await first.say('response lost');
+    await second.reads('response lost');
+    await first.press('Go offline');
+    await first.state('Offline');
+    await second.say('meanwhile');
+    await first.press('Go online');
+    await first.online();
+    await first.say('last');
+    await second.reads('last');
+    await first.reads('last');
+    const texts = ['response lost', 'meanwhile', 'last'];
+    expect(await second.texts()).toEqual(texts);
+    expect(await first.texts()).toEqual(texts);
+    expect(statuses).toEqual([200, 200]);
+    expect(await first.pane.locator('.unsent li').count()).toBe(0);
   });
 
   test('a third person joins, reads what is sent from then on, and is removed', async () => {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { stripTypeScriptTypes } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
 import { findViolations } from './accessibility.ts';
 import { hasChromium, PersonPane, screenshot, startChatBrowser } from './chat-browser.ts';
@@ -19,6 +19,7 @@ describe.skipIf(!hasChromium)('the chat page (Chromium needed)', { timeout: 120_
     chat = await startChatBrowser();
     await fetch(`${chat.url}/chat`);
   }, 120_000);
+  afterEach(() => chat.closePages());
   afterAll(() => chat.close());
 
   /** Opens two people whom no other test uses. */

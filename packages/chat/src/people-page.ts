@@ -38,7 +38,7 @@ class PeoplePage {
   }
 
   async show(names: readonly string[]): Promise<void> {
-    const account = element('a', { href: '/chat/account' }, 'Use your own account');
+    const account = element('a', { href: '/chat/account' }, 'Your own account');
     document.body.append(...pageFrame([this.#openers, account], [this.#panes.navigation, this.#panes.element]));
     await Promise.all(names.map((name) => this.#open(name)));
   }

@@ -42,6 +42,8 @@ export class Person {
   #state: PersonState = 'offline';
   #problem = '';
   #messenger: Messenger | undefined;
+  /** Resolves when the last messenger uses the storage no more. */
+  #closed: Promise<void> = Promise.resolve();
 
   constructor(options: PersonOptions) {
     this.#options = options;
@@ -89,6 +91,7 @@ export class Person {
     this.#enter('opening');
     const { did, name, engine, storage, getToken } = this.#options;
     try {
+      await this.#closed;
       const messenger = await openMessenger({
         api: createApiClient({ serviceUrl: location.origin, getToken }),
         did,
@@ -117,6 +120,11 @@ export class Person {
     this.#messenger = undefined;
     this.#typing.clear();
     this.#enter('offline');
+    this.#closed = this.#close(messenger);
+    await this.#closed;
+  }
+
+  async #close(messenger: Messenger): Promise<void> {
     await Promise.race([this.#queue.idle(), new Promise((resolve) => setTimeout(resolve, closeWaitMs))]);
     await messenger.close();
   }
@@ -215,7 +223,7 @@ export class Person {
         'failed',
         this.#problem === '' ? 'The server has ended the connection. Go online again.' : this.#problem,
       );
-      messenger.close().catch((error: unknown) => this.#report(error));
+      this.#closed = messenger.close();
     } else if (state !== 'open') this.#enter('reconnecting');
     else if (this.#state === 'reconnecting') {
       this.#enter('online');
