@@ -106,33 +106,38 @@ describe.skipIf(!hasChromium)('conversations on the chat page (Chromium needed)'
 
   test('a message whose response was lost, and one that was on its way when the person went offline, arrive once', async () => {
     const { page, first, second } = await sideBySide('abby', 'burt');
-    let requests = 0;
-    const statuses: number[] = [];
+    const handled: string[] = [];
     await page.route(/\/xrpc\/[a-z.]+sendMessage$/, async (route) => {
-      requests += 1;
-      if (requests > 2) return route.continue();
-      // The server has the message, and the page gets no response: first an error, then nothing at all.
-      const sent = route.request();
-      const { authorization = '' } = await sent.allHeaders();
-      const headers = { authorization, 'content-type': 'application/json' };
-      const response = await fetch(sent.url(), { method: 'POST', headers, body: sent.postData() });
-      statuses.push(response.status);
-      if (requests === 1) await route.abort();
+      const action = ['response lost', 'continued', 'request lost'][handled.length] ?? 'continued';
+      handled.push(action);
+      if (action === 'response lost') {
+        const sent = route.request();
+        const { authorization = '' } = await sent.allHeaders();
+        const headers = { authorization, 'content-type': 'application/json' };
+        await fetch(sent.url(), { method: 'POST', headers, body: sent.postData() });
+        await route.abort();
+      }
+      // A lost request gets no response, and no error.
+      if (action === 'continued') await route.continue();
     });
     await first.say('response lost');
     await second.reads('response lost');
+    await first.reads('response lost');
+    await first.say('request lost');
+    await expect.poll(() => handled, { timeout: 30_000 }).toHaveLength(3);
     await first.press('Go offline');
     await first.state('Offline');
     await second.say('meanwhile');
+    await second.reads('meanwhile');
     await first.press('Go online');
     await first.online();
+    await second.reads('request lost');
     await first.say('last');
     await second.reads('last');
     await first.reads('last');
-    const texts = ['response lost', 'meanwhile', 'last'];
+    const texts = ['response lost', 'meanwhile', 'request lost', 'last'];
     expect(await second.texts()).toEqual(texts);
     expect(await first.texts()).toEqual(texts);
-    expect(statuses).toEqual([200, 200]);
     expect(await first.pane.locator('.unsent li').count()).toBe(0);
   });
 
