@@ -4,6 +4,7 @@ import { NoResponseError } from '#client/api/api-error.ts';
 import { startFaultyProxy } from '../support/network/faulty-proxy.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
+import { eventually } from './eventually.ts';
 import { openPerson } from './person.ts';
 import type { PersonOptions, TestPerson } from './person.ts';
 
@@ -39,9 +40,9 @@ async function person(account: Account, options: Partial<PersonOptions> = {}): P
 const people = async (...of: string[]): Promise<TestPerson[]> => Promise.all(of.map((name) => person(accountOf(name))));
 
 async function inGroup(of: readonly TestPerson[], convoId: string): Promise<void> {
-  await expect
-    .poll(() => of.map(({ messenger }) => messenger.group(convoId)?.members.length ?? 0), { timeout: 10_000 })
-    .toEqual(of.map(() => of.length));
+  await eventually(() => of.map(({ messenger }) => messenger.group(convoId)?.members.length ?? 0)).toEqual(
+    of.map(() => of.length),
+  );
 }
 
 describe('conversations', () => {
@@ -50,10 +51,10 @@ describe('conversations', () => {
     const convoId = await alice.messenger.createConversation([bob.messenger.did]);
     await inGroup([alice, bob], convoId);
     await alice.say(convoId, 'hello');
-    await expect.poll(() => bob.texts(convoId)).toEqual(['alice: hello']);
+    await eventually(() => bob.texts(convoId)).toEqual(['alice: hello']);
     await bob.say(convoId, 'hello to you');
-    await expect.poll(() => alice.texts(convoId)).toEqual(['alice: hello', 'bob: hello to you']);
-    await expect.poll(() => bob.texts(convoId)).toEqual(alice.texts(convoId));
+    await eventually(() => alice.texts(convoId)).toEqual(['alice: hello', 'bob: hello to you']);
+    await eventually(() => bob.texts(convoId)).toEqual(alice.texts(convoId));
     expect([...alice.errors, ...bob.errors]).toEqual([]);
   });
 
@@ -64,12 +65,12 @@ describe('conversations', () => {
     await alice.messenger.addMembers(convoId, [carol.messenger.did]);
     await inGroup([alice, bob, carol], convoId);
     await bob.say(convoId, 'welcome carol');
-    await expect.poll(() => carol.texts(convoId)).toEqual(['bob: welcome carol']);
+    await eventually(() => carol.texts(convoId)).toEqual(['bob: welcome carol']);
     await alice.messenger.removeMember(convoId, bob.messenger.did);
-    await expect.poll(() => bob.events.some(({ kind }) => kind === 'removed')).toBe(true);
+    await eventually(() => bob.events.some(({ kind }) => kind === 'removed')).toBe(true);
     await inGroup([alice, carol], convoId);
     await alice.say(convoId, 'bob is gone');
-    await expect.poll(() => carol.texts(convoId)).toEqual(['bob: welcome carol', 'alice: bob is gone']);
+    await eventually(() => carol.texts(convoId)).toEqual(['bob: welcome carol', 'alice: bob is gone']);
     expect(bob.texts(convoId)).toEqual(['alice: before carol', 'bob: welcome carol']);
     expect([...alice.errors, ...bob.errors, ...carol.errors]).toEqual([]);
   });
@@ -90,14 +91,16 @@ describe('conversations', () => {
     const convoId = await alice.messenger.createConversation([telephone.messenger.did]);
     await alice.say(convoId, 'on the telephone');
     const laptop = await person(account);
-    await expect.poll(() => laptop.messenger.group(convoId)?.epoch).toBeGreaterThan(1);
-    await expect.poll(() => alice.messenger.group(convoId)?.epoch).toBe(laptop.messenger.group(convoId)?.epoch);
+    await eventually(() => laptop.messenger.group(convoId)?.epoch).toBeGreaterThan(1);
+    await eventually(() => alice.messenger.group(convoId)?.epoch).toBe(laptop.messenger.group(convoId)?.epoch);
     await alice.say(convoId, 'on both');
     await laptop.say(convoId, 'from the laptop');
-    await expect.poll(() => laptop.texts(convoId)).toEqual(['alice: on both', 'bob: from the laptop']);
-    await expect
-      .poll(() => telephone.texts(convoId))
-      .toEqual(['alice: on the telephone', 'alice: on both', 'bob: from the laptop']);
+    await eventually(() => laptop.texts(convoId)).toEqual(['alice: on both', 'bob: from the laptop']);
+    await eventually(() => telephone.texts(convoId)).toEqual([
+      'alice: on the telephone',
+      'alice: on both',
+      'bob: from the laptop',
+    ]);
     expect([...alice.errors, ...telephone.errors, ...laptop.errors]).toEqual([]);
   });
 
@@ -109,7 +112,7 @@ describe('conversations', () => {
     await Promise.all(
       members.flatMap(({ messenger }) => [messenger.updateKeys(convoId), messenger.updateKeys(convoId)]),
     );
-    await expect.poll(() => members.map(({ messenger }) => messenger.group(convoId)?.epoch)).toEqual([9, 9, 9, 9]);
+    await eventually(() => members.map(({ messenger }) => messenger.group(convoId)?.epoch)).toEqual([9, 9, 9, 9]);
   });
 
   test('a device that has lost a group joins it anew', async () => {
@@ -117,9 +120,9 @@ describe('conversations', () => {
     const convoId = await alice.messenger.createConversation([bob.messenger.did]);
     await inGroup([alice, bob], convoId);
     await bob.messenger.rejoin(convoId);
-    await expect.poll(() => alice.messenger.group(convoId)?.epoch).toBe(2);
+    await eventually(() => alice.messenger.group(convoId)?.epoch).toBe(2);
     await alice.say(convoId, 'again');
-    await expect.poll(() => bob.texts(convoId)).toEqual(['alice: again']);
+    await eventually(() => bob.texts(convoId)).toEqual(['alice: again']);
     expect(alice.messenger.group(convoId)?.members).toHaveLength(2);
   });
 });
@@ -132,14 +135,14 @@ test('a device that joins anew sends what it could not send before, and names th
   const convoId = await alice.messenger.createConversation([bob.messenger.did]);
   await inGroup([alice, bob], convoId);
   await alice.say(convoId, 'read');
-  await expect.poll(() => bob.texts(convoId)).toEqual(['alice: read']);
+  await eventually(() => bob.texts(convoId)).toEqual(['alice: read']);
   await proxy.setMode('refuse');
   await expect(bob.say(convoId, 'not sent yet')).rejects.toBeInstanceOf(NoResponseError);
   await alice.say(convoId, 'missed');
   await proxy.setMode('pass');
   await bob.messenger.rejoin(convoId);
-  await expect.poll(() => alice.texts(convoId)).toEqual(['alice: read', 'alice: missed', 'bob: not sent yet']);
-  await expect.poll(() => bob.texts(convoId).at(-1)).toBe('bob: not sent yet');
+  await eventually(() => alice.texts(convoId)).toEqual(['alice: read', 'alice: missed', 'bob: not sent yet']);
+  await eventually(() => bob.texts(convoId).at(-1)).toBe('bob: not sent yet');
   const isMissed = bob.events.some(({ kind }) => kind === 'unreadable');
   expect(isMissed || bob.texts(convoId).includes('alice: missed')).toBe(true);
   await bob.messenger.close();
@@ -158,9 +161,9 @@ describe('restarts', () => {
     await alice.messenger.updateKeys(convoId);
     await alice.say(convoId, 'in the next epoch');
     const again = await person(account, { storage: bob.storage });
-    await expect
-      .poll(() => again.texts(convoId))
-      .toEqual([0, 1, 2, 3, 4].map((count) => `alice: message ${count}`).concat('alice: in the next epoch'));
+    await eventually(() => again.texts(convoId)).toEqual(
+      [0, 1, 2, 3, 4].map((count) => `alice: message ${count}`).concat('alice: in the next epoch'),
+    );
     expect(again.events.every(({ kind }) => kind !== 'unreadable')).toBe(true);
   });
 
@@ -171,6 +174,6 @@ describe('restarts', () => {
     const convoId = await alice.messenger.createConversation([bob.messenger.did]);
     await bob.messenger.close();
     const fresh = await person(account);
-    await expect.poll(() => fresh.messenger.convoIds()).toEqual([convoId]);
+    await eventually(() => fresh.messenger.convoIds()).toEqual([convoId]);
   });
 });

@@ -12,6 +12,7 @@ import type { FaultyProxy } from '../support/network/faulty-proxy.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { clientApi } from './client-api.ts';
+import { eventually } from './eventually.ts';
 
 let bed: TestBed;
 let proxy: FaultyProxy;
@@ -51,7 +52,7 @@ async function startCursor(): Promise<string> {
   const stream = openEventStream(through());
   const events = stream[Symbol.asyncIterator]();
   const first = events.next();
-  await expect.poll(() => stream.cursor).toBeDefined();
+  await eventually(() => stream.cursor).toBeDefined();
   stream.close();
   await first;
   return stream.cursor ?? '';
@@ -108,7 +109,7 @@ describe.each(transports)('a stream over %s', (transport) => {
     const stream = openEventStream(through(), { transport, idleTimeoutMs: 300, waitMaxMs: 50 });
     const events = stream[Symbol.asyncIterator]();
     const next = events.next();
-    await expect.poll(() => stream.cursor).toBeDefined();
+    await eventually(() => stream.cursor).toBeDefined();
     await proxy.setMode('silent');
     const { messageId } = await sendCrafted(alice, conversation);
     await systemClock.sleep(400);
@@ -141,8 +142,8 @@ test('typing reaches other members', async () => {
   const first = events.next();
   const typing = openEventStream(through(), { transport: 'websocket' });
   const reading = typing[Symbol.asyncIterator]().next();
-  await expect.poll(() => [watching.state, typing.state]).toEqual(['open', 'open']);
-  await expect.poll(() => watching.cursor !== undefined && typing.cursor !== undefined).toBe(true);
+  await eventually(() => [watching.state, typing.state]).toEqual(['open', 'open']);
+  await eventually(() => watching.cursor !== undefined && typing.cursor !== undefined).toBe(true);
   let received: unknown;
   void first.then((result) => {
     received = result.value;
@@ -152,7 +153,7 @@ test('typing reaches other members', async () => {
     typing.sendTyping(conversation.convoId, true);
     return received;
   };
-  await expect.poll(type, { interval: 300, timeout: 10_000 }).toMatchObject({ did: bob.did, isTyping: true });
+  await expect.poll(type, { interval: 300, timeout: 20_000 }).toMatchObject({ did: bob.did, isTyping: true });
   watching.close();
   typing.close();
   await reading;

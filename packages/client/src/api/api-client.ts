@@ -1,12 +1,28 @@
-import { ApiError, NoResponseError } from './api-error.ts';
-import type { ErrorFields } from './api-error.ts';
+import { sleep, unlessAborted, withSignal } from './abort.ts';
+import { ApiError, NoResponseError, TokenError } from './api-error.ts';
+import type { EndpointName, ErrorFields } from './api-error.ts';
 import { parseJson, stringifyJson } from './bytes.ts';
 import { methods } from './methods.ts';
-import type { MethodFacts, MethodName, Methods } from './methods.ts';
-import { retryDefaults, sleep, waitBeforeAttemptMs } from './retry.ts';
+import type { MethodName, Methods } from './methods.ts';
+import { retryDefaults, waitBeforeAttemptMs } from './retry.ts';
 import type { RetryOptions } from './retry.ts';
 
 export const namespace = 'blue.catbird.mls';
+
+/** Methods without a key that have the same effect and the same response when the request is repeated. */
+const harmlessMethods: ReadonlySet<MethodName> = new Set([
+  'claimPendingDeviceAddition',
+  'completePendingDeviceAddition',
+  'confirmWelcome',
+  'getSubscriptionTicket',
+  'groupInfoRefresh',
+  'invalidateWelcome',
+  'readdition',
+  'registerDevice',
+  'syncKeyPackages',
+  'updateCursor',
+  'updateGroupInfo',
+]);
 
 export interface ApiClientOptions {
   /** Origin of the service, for example `https://mls.example.com`. */
@@ -38,14 +54,15 @@ export interface ApiClient {
   readonly serviceUrl: string;
   /**
    * Calls a method. `Uint8Array` and `{"$bytes": …}` are converted both ways. The client waits and repeats the call after 429 and 503
-   * as `Retry-After` says, and after a lost response if a repetition is harmless: for queries, and for methods with `msgId` or
-   * `idempotencyKey`, which it fills in.
+   * as `Retry-After` says, and after a lost response if a repetition is harmless: for queries, for methods with `msgId` or
+   * `idempotencyKey`, which it fills in, and for some others such as `confirmWelcome`.
    * @throws ApiError for an error response.
    * @throws NoResponseError when no response arrived.
+   * @throws TokenError when `getToken` failed.
    * @throws the reason of `signal` when it is aborted.
    */
   call<Name extends MethodName>(name: Name, request: RequestOf<Name>, options?: CallOptions): Promise<ResponseOf<Name>>;
-  /** A token for one call of the method or stream with this NSID. */
+  /** A token for one call of the method or stream with this NSID. @throws TokenError. */
   getToken(nsid: string, signal: AbortSignal): Promise<string>;
   readonly fetch: typeof fetch;
 }
@@ -56,41 +73,37 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   const send = options.fetch ?? globalThis.fetch.bind(globalThis);
   const retry = { ...retryDefaults, ...options.retry };
 
-  async function attempt(name: MethodName, request: object, { signal, timeoutMs }: CallOptions): Promise<Response> {
-    const nsid = `${namespace}.${name}`;
-    const timeout = AbortSignal.timeout(timeoutMs ?? options.timeoutMs ?? 30_000);
-    const either = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
-    const authorization = `Bearer ${await options.getToken(nsid, either)}`;
-    const url = `${serviceUrl}/xrpc/${nsid}`;
-    if (methods[name].kind === 'query') {
-      return send(`${url}${searchOf(request)}`, { headers: { authorization }, signal: either });
+  /** A function of the app that ignores its signal does not make a call wait. */
+  async function getToken(nsid: string, signal: AbortSignal): Promise<string> {
+    try {
+      return await unlessAborted(options.getToken(nsid, signal), signal);
+    } catch (error) {
+      throw new TokenError(nsid, error);
     }
-    return send(url, {
-      method: 'POST',
-      headers: { authorization, 'content-type': 'application/json' },
-      body: stringifyJson(request),
-      signal: either,
-    });
   }
 
   /** One attempt, with its body. */
   async function respond(name: MethodName, request: object, call: CallOptions): Promise<unknown> {
-    let response: Response;
-    let text: string;
+    const timeoutMs = call.timeoutMs ?? options.timeoutMs ?? 30_000;
     try {
-      response = await attempt(name, request, call);
-      text = await response.text();
+      return await withSignal([call.signal], timeoutMs, async (signal) => {
+        const token = await getToken(`${namespace}.${name}`, signal);
+        const { path, init } = httpRequestOf(name, request, token);
+        const response = await send(`${serviceUrl}${path}`, { ...init, signal });
+        const text = await response.text();
+        if (!response.ok) throw errorOf(name, response, text);
+        return text === '' ? undefined : parseJson(text);
+      });
     } catch (error) {
-      if (call.signal?.aborted === true) throw error;
+      if (call.signal?.aborted === true) throw call.signal.reason;
+      if (error instanceof ApiError || error instanceof TokenError) throw error;
       throw new NoResponseError(name, error);
     }
-    if (response.ok) return text === '' ? undefined : parseJson(text);
-    throw errorOf(name, response, text);
   }
 
   return {
     serviceUrl,
-    getToken: options.getToken,
+    getToken,
     fetch: send,
     async call<Name extends MethodName>(name: Name, request: RequestOf<Name>, call: CallOptions = {}) {
       const repeatable = withRepetitionKey(name, request);
@@ -99,7 +112,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
           // The service checks every response against the lexicon from which the type was generated.
           return (await respond(name, repeatable, call)) as ResponseOf<Name>;
         } catch (error) {
-          const waitMs = waitAfter(error, methods[name], { nextAttempt: number + 1, retry });
+          const waitMs = waitAfter(error, { isHarmless: isHarmless(name), nextAttempt: number + 1, retry });
           if (waitMs === undefined || number >= retry.attemptsMax) throw error;
           await sleep(waitMs, call.signal);
         }
@@ -108,15 +121,34 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   };
 }
 
+function httpRequestOf(
+  name: MethodName,
+  request: object,
+  token: string,
+): { readonly path: string; readonly init: RequestInit } {
+  const path = `/xrpc/${namespace}.${name}`;
+  const authorization = `Bearer ${token}`;
+  if (methods[name].kind === 'query')
+    return { path: `${path}${searchOf(request)}`, init: { headers: { authorization } } };
+  const headers = { authorization, 'content-type': 'application/json' };
+  return { path, init: { method: 'POST', headers, body: stringifyJson(request) } };
+}
+
+function isHarmless(name: MethodName): boolean {
+  const { kind, repeatedBy } = methods[name];
+  return kind === 'query' || repeatedBy !== undefined || harmlessMethods.has(name);
+}
+
 /** The wait before the next attempt; undefined if another attempt cannot help or could do harm. */
 function waitAfter(
   error: unknown,
-  { kind, repeatedBy }: MethodFacts,
-  { nextAttempt, retry }: { readonly nextAttempt: number; readonly retry: Required<RetryOptions> },
+  options: { readonly isHarmless: boolean; readonly nextAttempt: number; readonly retry: Required<RetryOptions> },
 ): number | undefined {
+  const { nextAttempt, retry } = options;
+  // Without a token the request was not sent.
+  if (error instanceof TokenError) return waitBeforeAttemptMs(nextAttempt, undefined, retry);
   if (error instanceof NoResponseError) {
-    const isHarmless = kind === 'query' || repeatedBy !== undefined;
-    return isHarmless ? waitBeforeAttemptMs(nextAttempt, undefined, retry) : undefined;
+    return options.isHarmless ? waitBeforeAttemptMs(nextAttempt, undefined, retry) : undefined;
   }
   if (!(error instanceof ApiError) || (error.status !== 429 && error.status !== 503)) return undefined;
   const { retryAfterSeconds } = error;
@@ -143,7 +175,7 @@ function searchOf(request: object): string {
 }
 
 /** The error response `response` with the body `text`. */
-export function errorOf(name: MethodName, response: Response, text: string): ApiError {
+export function errorOf(name: EndpointName, response: Response, text: string): ApiError {
   return new ApiError(name, response.status, errorFields(response, text));
 }
 

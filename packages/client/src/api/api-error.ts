@@ -22,12 +22,15 @@ export type GeneralErrorName =
   | 'ServiceUnavailable'
   | 'UnknownAddress';
 
+/** What a call or a stream is sent to. */
+export type EndpointName = MethodName | 'streamConvoEvents';
+
 export type ApiErrorName = Methods[MethodName]['errors'] | GeneralErrorName;
 
 /** An error response of the service. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
-  readonly method: MethodName;
+  readonly method: EndpointName;
   /** HTTP status. */
   readonly status: number;
   /** Name of the error, for example `EpochMismatch`. */
@@ -39,7 +42,7 @@ export class ApiError extends Error {
   /** Only for `RateLimitExceeded`: name of the exhausted quota. */
   readonly quota: string | undefined;
 
-  constructor(method: MethodName, status: number, fields: ErrorFields) {
+  constructor(method: EndpointName, status: number, fields: ErrorFields) {
     super(fields.message ?? `${method} failed with HTTP status ${status}`);
     this.method = method;
     this.status = status;
@@ -59,17 +62,38 @@ export interface ErrorFields {
   readonly quota?: string | undefined;
 }
 
-/** No response arrived: the connection failed, or the time for one attempt was over. The request may have been executed. */
+/**
+ * No response arrived that can be read: the connection failed, the time for one attempt was over, or a proxy answered instead of the
+ * service. The request may have been executed.
+ */
 export class NoResponseError extends Error {
   override readonly name = 'NoResponseError';
-  readonly method: MethodName;
+  readonly method: EndpointName;
   readonly isTimeout: boolean;
 
-  constructor(method: MethodName, cause: unknown) {
+  constructor(method: EndpointName, cause: unknown) {
     super(`${method} got no response`, { cause });
     this.method = method;
     this.isTimeout = cause instanceof DOMException && cause.name === 'TimeoutError';
   }
+}
+
+/** `getToken` failed, so that the request was not sent. The `cause` is its error. */
+export class TokenError extends Error {
+  override readonly name = 'TokenError';
+  /** Of the method or stream for which the token was. */
+  readonly nsid: string;
+
+  constructor(nsid: string, cause: unknown) {
+    super(`getToken failed for ${nsid}`, { cause });
+    this.nsid = nsid;
+  }
+}
+
+/** Whether the same request may succeed later: the network, the service or the source of tokens failed, or a quota is used up. */
+export function isTransient(error: unknown): boolean {
+  if (error instanceof ApiError) return error.status === 429 || error.status >= 500;
+  return error instanceof NoResponseError || error instanceof TokenError;
 }
 
 /** An `ApiError` of a known name; `EpochMismatch` always has the current epoch. */

@@ -22,25 +22,3 @@ export function waitBeforeAttemptMs(
   if (retryAfterSeconds !== undefined) return retryAfterSeconds * 1_000 * (1 + Math.random() / 4);
   return Math.min(waitMaxMs, firstWaitMs * 2 ** (attempt - 2)) * (0.5 + Math.random() / 2);
 }
-
-/**
- * Waits for `delayMs`.
- * @throws the reason of `signal` when it is aborted.
- */
-export function sleep(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) {
-      reject(signal.reason as Error);
-      return;
-    }
-    const onAbort = (): void => {
-      clearTimeout(timer);
-      reject(signal?.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    }, delayMs);
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
-}

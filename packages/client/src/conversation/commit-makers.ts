@@ -1,3 +1,4 @@
+import { isApiError } from '../api/api-error.ts';
 import { decodeBase64, encodeBase64 } from '../api/bytes.ts';
 import type { GroupChange, GroupDescription, GroupMember, PendingCommit } from '../mls/mls-engine.ts';
 import type { Context } from './context.ts';
@@ -18,11 +19,31 @@ export interface ClaimedKeyPackage {
   readonly hash: string;
 }
 
+const claimsMax = 3;
+
+/**
+ * Runs `task` with one key package of every device of these people, and once more with others if one of them was used in the meantime.
+ * @throws NoKeyPackageError, and what `task` throws.
+ */
+export async function withKeyPackages<Result>(
+  context: Context,
+  dids: readonly string[],
+  task: (claimed: readonly ClaimedKeyPackage[]) => Promise<Result>,
+): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await task(dids.length === 0 ? [] : await claimKeyPackages(context, dids));
+    } catch (error) {
+      if (!isApiError(error, 'KeyPackageNotFound') || attempt >= claimsMax) throw error;
+    }
+  }
+}
+
 /**
  * Claims one key package of every device of these people.
  * @throws NoKeyPackageError when one of them has none.
  */
-export async function claimKeyPackages(
+async function claimKeyPackages(
   { api, engine, signal }: Context,
   dids: readonly string[],
 ): Promise<ClaimedKeyPackage[]> {
@@ -44,11 +65,23 @@ const additionsOf = (claimed: readonly ClaimedKeyPackage[]): GroupChange[] =>
 export const hashesOf = (claimed: readonly ClaimedKeyPackage[]): { did: string; hash: string }[] =>
   claimed.map(({ did, hash }) => ({ did, hash }));
 
-/** Adds people with the key packages that were claimed; removes leaves that they had before. */
-export function addMembers({ engine }: Context, convoId: string, claimed: readonly ClaimedKeyPackage[]): CommitMaker {
+/**
+ * Adds people with the key packages that were claimed; removes leaves that they had before.
+ * @param lostLeafKeys only for a person who is added again: nothing is done if none of these leaves is in the group any more, because
+ *   another member was faster.
+ */
+export function addMembers(
+  { engine }: Context,
+  convoId: string,
+  claimed: readonly ClaimedKeyPackage[],
+  lostLeafKeys?: readonly string[],
+): CommitMaker {
   const didList = [...new Set(claimed.map(({ did }) => did))];
   return async ({ state }, { members }) => {
-    const previousLeaves = removalsOf(members.filter(({ did }) => didList.includes(did)));
+    const previous = members.filter(({ did }) => didList.includes(did));
+    const isDone = previous.length > 0 && !previous.some(({ leafKey }) => lostLeafKeys?.includes(leafKey) ?? true);
+    if (isDone) return undefined;
+    const previousLeaves = removalsOf(previous);
     const pending = await engine.commit(state, [...previousLeaves, ...additionsOf(claimed)]);
     return {
       pending,
@@ -68,10 +101,20 @@ export function addMembers({ engine }: Context, convoId: string, claimed: readon
   };
 }
 
-/** Removes every leaf of a person; nothing if there is none left. */
-export function removeMember({ engine }: Context, convoId: string, targetDid: string): CommitMaker {
+/**
+ * Removes every leaf of a person; nothing if there is none left.
+ * @param leafKeys only these leaves; a person who has left may have joined again since.
+ */
+export function removeMember(
+  { engine }: Context,
+  convoId: string,
+  targetDid: string,
+  leafKeys?: readonly string[],
+): CommitMaker {
   return async ({ state }, { members }) => {
-    const removals = removalsOf(members.filter(({ did }) => did === targetDid));
+    const removals = removalsOf(
+      members.filter(({ did, leafKey }) => did === targetDid && (leafKeys?.includes(leafKey) ?? true)),
+    );
     if (removals.length === 0) return undefined;
     const pending = await engine.commit(state, removals);
     return {

@@ -1,6 +1,19 @@
+import { isApiError } from '../api/api-error.ts';
+
 /** The device has no keys of this conversation. */
 export class NotInGroupError extends Error {
   override readonly name = 'NotInGroupError';
+}
+
+/** The device waits for a member: for a Welcome, or for a GroupInfo with which it can join by itself. It asks again later. */
+export class JoinPendingError extends Error {
+  override readonly name = 'JoinPendingError';
+  readonly convoId: string;
+
+  constructor(convoId: string) {
+    super(`this device waits to join the group ${convoId}`);
+    this.convoId = convoId;
+  }
 }
 
 /** Every attempt lost its epoch to a commit of another member. */
@@ -28,4 +41,14 @@ export class NoKeyPackageError extends Error {
     super(`${dids.length} of the people have no key package left`);
     this.dids = dids;
   }
+}
+
+/** The messenger was closed while an operation was running. */
+export class ClosedError extends Error {
+  override readonly name = 'ClosedError';
+}
+
+/** Whether the service says that this person is not a member. */
+export function isNotMember(error: unknown): boolean {
+  return isApiError(error, 'NotMember') || isApiError(error, 'ConvoNotFound');
 }

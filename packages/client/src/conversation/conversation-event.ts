@@ -20,5 +20,7 @@ export type ConversationEvent =
   | { readonly kind: 'removed'; readonly convoId: string }
   /** A stored message that this device cannot decrypt, for example from before it joined anew. */
   | { readonly kind: 'unreadable'; readonly convoId: string; readonly seq: number }
+  /** The service has refused a message that this device sent again later, for example because a policy forbids it. */
+  | { readonly kind: 'refused'; readonly convoId: string; readonly messageId: string; readonly error: string }
   /** A person is typing or has stopped. */
   | { readonly kind: 'typing'; readonly convoId: string; readonly did: string; readonly isTyping: boolean };

@@ -1,17 +1,18 @@
-import { ApiError, isApiError } from '../api/api-error.ts';
-import { areEqual } from '../api/bytes.ts';
+import { sleep, unlessAborted } from '../api/abort.ts';
+import { ApiError, isApiError, isTransient } from '../api/api-error.ts';
 import type { MessageView } from '../api/methods.ts';
 import { messagesAfter } from '../api/pages.ts';
-import { sleep } from '../api/retry.ts';
-import type { GroupDescription, ProcessedMessage } from '../mls/mls-engine.ts';
+import type { GroupDescription } from '../mls/mls-engine.ts';
 import type { StorageChange } from '../storage/storage.ts';
 import type { CommitMaker } from './commit-makers.ts';
 import type { Context } from './context.ts';
+import { isNotMember, LostGroupError, NotInGroupError, TooManyEpochRacesError } from './conversation-error.ts';
 import { sha256 } from './digest.ts';
-import { pad, unpad } from './padding.ts';
-import { LostGroupError, NotInGroupError, TooManyEpochRacesError } from './conversation-error.ts';
-import { change, isEntry, keys, readGroup } from './records.ts';
-import type { GroupRecord, InboxRecord, JoinRecord, OutgoingMessage } from './records.ts';
+import { encryptOutgoing, transmit, transmitLater } from './outgoing.ts';
+import type { OutgoingTarget } from './outgoing.ts';
+import { processMessage } from './process-message.ts';
+import { change, keys, readGroup } from './records.ts';
+import type { GroupRecord, OutgoingMessage } from './records.ts';
 
 const attemptsMax = 30;
 
@@ -22,13 +23,25 @@ const attemptsMax = 30;
 export class Conversation {
   readonly convoId: string;
   readonly #context: Context;
+  readonly #target: OutgoingTarget;
   #record: GroupRecord | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #signal: AbortSignal;
 
   private constructor(context: Context, convoId: string, record: GroupRecord | undefined) {
     this.#context = context;
     this.convoId = convoId;
     this.#record = record;
+    this.#signal = context.signal;
+    this.#target = {
+      context,
+      convoId,
+      signal: () => this.#signal,
+      record: () => this.#require(),
+      store: (next, more) => this.#store(next, more),
+      emitEpoch: () => this.#emitEpoch(),
+      processNew: () => this.#processNew(),
+    };
   }
 
   /** The conversation as stored. */
@@ -36,33 +49,53 @@ export class Conversation {
     return new Conversation(context, convoId, await readGroup(context.storage, convoId));
   }
 
-  /** What a record keeps when the device joins the group anew: how far it has read, and what it has not sent. */
-  get progress(): Pick<GroupRecord, 'lastSeq' | 'outgoing'> {
-    return { lastSeq: this.#record?.lastSeq ?? 0, outgoing: this.#record?.outgoing ?? [] };
+  /** Ends the calls of the operation that is running. */
+  get signal(): AbortSignal {
+    return this.#signal;
+  }
+
+  /** Undefined when the device has never been in the group, or has left it. */
+  get record(): GroupRecord | undefined {
+    return this.#record;
   }
 
   get isInGroup(): boolean {
-    return this.#record !== undefined;
+    return this.#record !== undefined && this.#record.needsJoin === undefined;
   }
 
   /** Epoch and members of the MLS group; undefined when the device has no keys of it. */
   get group(): GroupDescription | undefined {
-    return this.#record && this.#context.engine.describe(this.#record.state);
+    return this.#record?.needsJoin !== undefined
+      ? undefined
+      : this.#record && this.#context.engine.describe(this.#record.state);
   }
 
-  /** Runs `task` after all earlier operations of this conversation. */
-  run<Result>(task: () => Promise<Result>): Promise<Result> {
-    const running = this.#last.then(task);
+  /** Runs `task` after all earlier operations of this conversation. `signal` ends the wait and the calls of the task. */
+  run<Result>(task: () => Promise<Result>, signal = this.#context.signal): Promise<Result> {
+    const running = this.#last.then(() => {
+      signal.throwIfAborted();
+      this.#signal = signal;
+      return task();
+    });
     this.#last = running.catch(() => undefined);
-    return running;
+    return unlessAborted(running, signal);
+  }
+
+  /** Resolves when no operation runs or waits. */
+  async idle(): Promise<void> {
+    await this.#last;
   }
 
   /**
    * Stores the keys of a group that this device creates or joins, with `more` in one write, and sends the call that does so if there is one.
-   * @throws ApiError, NoResponseError; after an ApiError the keys are deleted.
+   * @throws ApiError, NoResponseError; after an ApiError the device is not in the group.
    */
   async enter(record: GroupRecord, more: readonly StorageChange[] = []): Promise<void> {
     await this.#store(record, more);
+    await this.#completeEntry();
+  }
+
+  async #completeEntry(): Promise<void> {
     await this.#sendPending();
     await this.#context.emit({ kind: 'joined', convoId: this.convoId });
     await this.#emitEpoch();
@@ -80,34 +113,39 @@ export class Conversation {
     this.#record = undefined;
   }
 
-  /** Processes all messages of the log that this device has not processed, then sends what was not sent. */
+  /**
+   * Processes all messages of the log that this device has not processed, then sends what was not sent.
+   * @throws LostGroupError when the device has to join anew; ApiError, NoResponseError.
+   */
   async catchUp(): Promise<void> {
-    if (isEntry(this.#record?.pending?.call)) await this.#sendPending();
+    if (this.#record === undefined) return;
+    await this.#resumeEntry();
     await this.#processNew();
     await this.#resumePending();
-    for (const message of this.#record?.outgoing ?? []) await this.#transmit(message);
+    for (const message of this.#record?.outgoing ?? []) await transmitLater(this.#target, message);
   }
 
   /** Processes a message that the stream delivered; reads the log if others are missing before it. */
   async receive(message: MessageView): Promise<void> {
     if (this.#record === undefined || message.seq <= this.#record.lastSeq) return;
-    if (message.seq === this.#record.lastSeq + 1) await this.#process(message);
+    await this.#resumeEntry();
+    if (message.seq === this.#require().lastSeq + 1) await processMessage(this.#target, message);
     else await this.#processNew();
   }
 
   /**
-   * Encrypts and sends a message. It is stored on this device before it is sent, and sent again after a crash until the service has it.
-   * @returns its id.
-   * @throws NotInGroupError, MessageTooLargeError, ApiError, NoResponseError; after the last the message stays to be sent.
+   * Encrypts a message and stores it. From then on each `catchUp` sends it, until the log has it.
+   * @throws NotInGroupError, MessageTooLargeError, LostGroupError.
    */
-  async send(content: Uint8Array): Promise<string> {
-    const messageId = crypto.randomUUID();
-    const { message, nextState, epoch } = await this.#encrypt(content);
-    const outgoing = { messageId, content, epoch, ciphertext: pad(message) };
-    const record = this.#require();
-    await this.#store({ ...record, state: nextState, outgoing: [...record.outgoing, outgoing] });
-    await this.#transmit(outgoing);
-    return messageId;
+  async store(message: Pick<OutgoingMessage, 'messageId' | 'content'>): Promise<void> {
+    await this.#resumeEntry();
+    await encryptOutgoing(this.#target, message);
+  }
+
+  /** Sends a stored message, unless the log has it. @throws LostGroupError, ApiError, NoResponseError. */
+  async sendStored(id: string): Promise<void> {
+    const stored = this.#record?.outgoing.find(({ messageId }) => messageId === id);
+    if (stored !== undefined) await transmit(this.#target, stored);
   }
 
   /**
@@ -124,7 +162,7 @@ export class Conversation {
       const digest = await sha256(pending.commit);
       await this.#store({ ...record, pending: { epoch: pending.epoch, digest, nextState: pending.nextState, call } });
       if (await this.#sendPending()) return;
-      await sleep(Math.random() * 40 * attempt, this.#context.signal);
+      await sleep(Math.random() * 40 * attempt, this.#signal);
     }
     throw new TooManyEpochRacesError(`${attemptsMax} commits lost their epoch to commits of other members`);
   }
@@ -138,20 +176,47 @@ export class Conversation {
   async #sendPending(): Promise<boolean> {
     const pending = this.#require().pending;
     if (pending === undefined) return true;
-    const { call } = pending;
+    const { call, isEntry } = pending;
     try {
-      await this.#context.api.call(call.name, call.request as never, { signal: this.#context.signal });
+      await this.#context.api.call(call.name, call.request as never, { signal: this.#signal });
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status === 429 || error.status >= 500) throw error;
-      if (isEntry(call)) await this.#forget();
-      else await this.#store({ ...this.#require(), pending: undefined });
-      if (isEntry(call) || !isApiError(error, 'EpochMismatch')) throw error;
+      if (!(error instanceof ApiError) || isTransient(error)) throw error;
+      if (isEntry) {
+        await this.#endEntry(error);
+        throw error;
+      }
+      await this.#store({ ...this.#require(), pending: undefined });
+      if (!isApiError(error, 'EpochMismatch')) throw error;
       await this.#processNew();
       return false;
     }
-    if (isEntry(call)) await this.#store({ ...this.#require(), pending: undefined });
+    if (isEntry) await this.#store({ ...this.#require(), pending: undefined });
     else await this.#processNew();
     return true;
+  }
+
+  /** After a refused call that would have created or joined the group: the state is of no use, what was not sent is kept. */
+  async #endEntry(error: ApiError): Promise<void> {
+    const record = this.#require();
+    const mayTryAgain = error.error === 'EpochMismatch' || (record.joined?.isRejoin === true && !isNotMember(error));
+    if (record.pending?.call.name !== 'processExternalCommit' || !mayTryAgain) return this.#forget();
+    return this.#store({
+      ...record,
+      pending: undefined,
+      needsJoin: record.joined?.isRejoin === true ? 'anew' : 'first',
+    });
+  }
+
+  /** Creates or joins the group if a crash or a lost connection has hidden whether the service did it. */
+  async #resumeEntry(): Promise<void> {
+    if (this.#record?.needsJoin !== undefined) throw new LostGroupError(this.convoId);
+    if (this.#record?.pending?.isEntry !== true) return;
+    try {
+      await this.#completeEntry();
+    } catch (error) {
+      const { record }: { record: GroupRecord | undefined } = this;
+      throw record?.needsJoin !== undefined ? new LostGroupError(this.convoId) : error;
+    }
   }
 
   /** Sends a commit again whose result a crash or a lost connection has hidden; the same bytes get the first response. */
@@ -160,125 +225,18 @@ export class Conversation {
     try {
       await this.#sendPending();
     } catch (error) {
-      // The change is not possible any more; the caller of the original operation is gone.
-      if (!(error instanceof ApiError) || error.status === 429 || error.status >= 500) throw error;
+      // The change is not possible any more, and its caller has got an error already.
+      if (!(error instanceof ApiError) || isTransient(error)) throw error;
     }
-  }
-
-  async #encrypt(content: Uint8Array): Promise<{ message: Uint8Array; nextState: Uint8Array; epoch: number }> {
-    const { state } = this.#require();
-    const { epoch } = this.#context.engine.describe(state);
-    return { ...(await this.#context.engine.encrypt(state, content)), epoch };
-  }
-
-  /** Sends a stored message; if the epoch is over, encrypts it again in the present one. */
-  async #transmit(stored: OutgoingMessage): Promise<void> {
-    const { api, signal } = this.#context;
-    let outgoing = stored;
-    for (let attempt = 1; ; attempt += 1) {
-      const { messageId: msgId, ciphertext, epoch } = outgoing;
-      try {
-        const { convoId } = this;
-        await api.call('sendMessage', { convoId, msgId, ciphertext, epoch, paddedSize: ciphertext.length }, { signal });
-        return;
-      } catch (error) {
-        if (!isApiError(error, 'EpochMismatch') || attempt >= attemptsMax) throw error;
-        await this.#processNew();
-        // It may have been stored by an attempt whose response was lost.
-        if (!this.#require().outgoing.some(({ messageId }) => messageId === msgId)) return;
-        outgoing = await this.#encryptAgain(outgoing);
-      }
-    }
-  }
-
-  async #encryptAgain(outgoing: OutgoingMessage): Promise<OutgoingMessage> {
-    const { message, nextState, epoch } = await this.#encrypt(outgoing.content);
-    const again = { ...outgoing, epoch, ciphertext: pad(message) };
-    const record = this.#require();
-    const others = record.outgoing.map((each) => (each.messageId === again.messageId ? again : each));
-    await this.#store({ ...record, state: nextState, outgoing: others });
-    return again;
   }
 
   async #processNew(): Promise<void> {
-    const { api, signal } = this.#context;
     const lastSeq = this.#record?.lastSeq;
     if (lastSeq === undefined) return;
-    for await (const message of messagesAfter(api, this.convoId, lastSeq, { signal })) {
+    for await (const message of messagesAfter(this.#context.api, this.convoId, lastSeq, { signal: this.#signal })) {
       if (this.#record === undefined) return;
-      if (message.seq > this.#record.lastSeq) await this.#process(message);
+      if (message.seq > this.#record.lastSeq) await processMessage(this.#target, message);
     }
-  }
-
-  /** Stores what the message changes, then emits it. */
-  async #process(message: MessageView): Promise<void> {
-    const record = this.#require();
-    const { seq } = message;
-    const own = record.outgoing.find(({ messageId }) => messageId === message.id);
-    if (own !== undefined) {
-      const outgoing = record.outgoing.filter((each) => each !== own);
-      return this.#deliver(message, { ...record, lastSeq: seq, outgoing }, own.content, this.#context.identity.did);
-    }
-    if (record.joinedBy !== undefined) return this.#skipToJoin(message, record.joinedBy);
-    const { epoch } = this.#context.engine.describe(record.state);
-    if (message.messageType === 'commit') return this.#processCommit(message, epoch);
-    const processed = await this.#decrypt(message);
-    if (processed === undefined || processed.kind === 'commit') {
-      await this.#store({ ...record, lastSeq: seq });
-      await this.#emitUnreadable(seq);
-    } else if (processed.kind === 'proposal') {
-      await this.#store({ ...record, lastSeq: seq, state: processed.nextState });
-    } else {
-      const next = { ...record, lastSeq: seq, state: processed.nextState };
-      await this.#deliver(message, next, processed.content, processed.senderDid);
-    }
-  }
-
-  /** Messages up to the own external commit were encrypted before this device joined. */
-  async #skipToJoin({ seq, digest, messageType }: MessageView, joinedBy: JoinRecord): Promise<void> {
-    const isJoin = areEqual(digest, joinedBy.digest);
-    await this.#store({ ...this.#require(), lastSeq: seq, ...(isJoin ? { joinedBy: undefined } : {}) });
-    if (joinedBy.isRejoin && messageType === 'app') await this.#emitUnreadable(seq);
-  }
-
-  #emitUnreadable(seq: number): Promise<void> {
-    return this.#context.emit({ kind: 'unreadable', convoId: this.convoId, seq });
-  }
-
-  /** Applies the commit of another member, or adopts the own one that has won its epoch. */
-  async #processCommit(message: MessageView, epoch: number): Promise<void> {
-    const record = this.#require();
-    const { seq } = message;
-    // The Welcome or the external commit has brought this device to that epoch already.
-    if (message.epoch <= epoch) return this.#store({ ...record, lastSeq: seq });
-    if (record.pending !== undefined && areEqual(message.digest, record.pending.digest)) {
-      await this.#store({ ...record, lastSeq: seq, state: record.pending.nextState, pending: undefined });
-      return this.#emitEpoch();
-    }
-    const processed = message.epoch === epoch + 1 ? await this.#decrypt(message) : undefined;
-    if (processed?.kind !== 'commit') throw new LostGroupError(this.convoId);
-    if (processed.isRemoved) return this.exit();
-    await this.#store({ ...record, lastSeq: seq, state: processed.nextState, pending: undefined });
-    return this.#emitEpoch();
-  }
-
-  /** Undefined when the message is not valid in this state. */
-  async #decrypt({ ciphertext }: MessageView): Promise<ProcessedMessage | undefined> {
-    try {
-      return await this.#context.engine.process(this.#require().state, unpad(ciphertext));
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** Stores state and content in one write; the content stays stored until the app has processed it. */
-  async #deliver(message: MessageView, next: GroupRecord, content: Uint8Array, senderDid: string): Promise<void> {
-    const { id: messageId, seq, createdAt: receivedAt } = message;
-    const inboxKey = keys.inbox(this.convoId, seq);
-    const inbox: InboxRecord = { messageId, senderDid, content, receivedAt };
-    await this.#store(next, [change(inboxKey, inbox)]);
-    await this.#context.emit({ kind: 'message', convoId: this.convoId, seq, ...inbox });
-    await this.#context.storage.write([change(inboxKey, undefined)]);
   }
 
   async #store(record: GroupRecord, more: readonly StorageChange[] = []): Promise<void> {

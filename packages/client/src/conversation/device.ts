@@ -38,7 +38,7 @@ export async function openDevice(
       deviceUUID: deviceUuid,
       signaturePublicKey: identity.signaturePublicKey,
       keyPackages: [
-        { keyPackage: encodeBase64(first.keyPackage), cipherSuite: engine.cipherSuite, expires: expiryOf() },
+        { keyPackage: encodeBase64(first.keyPackage), cipherSuite: engine.cipherSuite, expires: expiryOf(first) },
       ],
     },
     { signal },

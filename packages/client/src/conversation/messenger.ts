@@ -1,25 +1,28 @@
+import { withSignal } from '../api/abort.ts';
+import type { OperationOptions } from '../api/abort.ts';
 import type { ApiClient } from '../api/api-client.ts';
-import { isApiError } from '../api/api-error.ts';
 import { encodeHex } from '../api/bytes.ts';
-import { entriesOf } from '../api/pages.ts';
 import type { MlsEngine } from '../mls/mls-engine.ts';
 import type { Storage } from '../storage/storage.ts';
 import { openEventStream } from '../stream/event-stream.ts';
 import type { EventStream, EventStreamOptions, StreamState } from '../stream/event-stream.ts';
-import { addMembers, claimKeyPackages, removeMember, updateKeys } from './commit-makers.ts';
+import { addMembers, removeMember, updateKeys, withKeyPackages } from './commit-makers.ts';
 import type { Context } from './context.ts';
 import type { ConversationEvent } from './conversation-event.ts';
-import { LostGroupError } from './conversation-error.ts';
-import { Conversation } from './conversation.ts';
+import { ClosedError, isNotMember } from './conversation-error.ts';
+import { ConversationSet } from './conversation-set.ts';
+import type { Conversation } from './conversation.ts';
 import { openDevice } from './device.ts';
 import { sha256 } from './digest.ts';
-import { handleStreamEvent } from './handle-stream-event.ts';
+import { handleStreamEvent, shareRemoval } from './handle-stream-event.ts';
 import type { StreamHandlerDeps } from './handle-stream-event.ts';
-import { join, joinExternally } from './join.ts';
+import { joinExternally, rejoin } from './join.ts';
 import { createKeyPackageSupply } from './key-package-supply.ts';
 import type { KeyPackageSupply } from './key-package-supply.ts';
 import { newConversation } from './new-conversation.ts';
-import { change, keys, readConvoIds, readDevice, readInbox } from './records.ts';
+import { createRetrier } from './retrier.ts';
+import type { Retrier } from './retrier.ts';
+import { change, deliverInbox, keys, readDevice } from './records.ts';
 
 export interface MessengerOptions {
   readonly api: ApiClient;
@@ -48,7 +51,7 @@ export interface MessengerOptions {
   readonly stream?: Pick<EventStreamOptions, 'transport' | 'waitMaxMs' | 'idleTimeoutMs'>;
 }
 
-/** All conversations of one device. */
+/** All conversations of one device. Every operation ends with an error of `OperationOptions` when its signal is aborted or its time is over. */
 export interface Messenger {
   readonly did: string;
   readonly deviceId: string;
@@ -57,136 +60,188 @@ export interface Messenger {
   /** DIDs of the members of the MLS group and its epoch; undefined where this device is not in the group. */
   group(convoId: string): { readonly epoch: number; readonly members: readonly string[] } | undefined;
   /** Creates a conversation with these people. @returns its id. @throws NoKeyPackageError, ApiError. */
-  createConversation(dids: readonly string[], metadata?: { name?: string; description?: string }): Promise<string>;
+  createConversation(
+    dids: readonly string[],
+    metadata?: { name?: string; description?: string },
+    options?: OperationOptions,
+  ): Promise<string>;
   /** Adds people with all their devices. @throws NoKeyPackageError, TooManyEpochRacesError, ApiError. */
-  addMembers(convoId: string, dids: readonly string[]): Promise<void>;
+  addMembers(convoId: string, dids: readonly string[], options?: OperationOptions): Promise<void>;
   /** @throws TooManyEpochRacesError, ApiError. */
-  removeMember(convoId: string, did: string): Promise<void>;
+  removeMember(convoId: string, did: string, options?: OperationOptions): Promise<void>;
   /** Leaves; a remaining member commits the removal. @throws ApiError `LastMember` or `LastAdmin`. */
-  leave(convoId: string): Promise<void>;
-  /** Joins with the secret of an invite. @throws ApiError. */
-  joinWithInvite(convoId: string, secret: Uint8Array): Promise<boolean>;
-  /** Joins anew by an external commit, for a group whose state is lost. */
-  rejoin(convoId: string): Promise<boolean>;
+  leave(convoId: string, options?: OperationOptions): Promise<void>;
+  /** Joins with the secret of an invite. @throws JoinPendingError, ApiError. */
+  joinWithInvite(convoId: string, secret: Uint8Array, options?: OperationOptions): Promise<void>;
+  /** Joins anew by an external commit, for a group whose state may be wrong. @throws JoinPendingError, ApiError. */
+  rejoin(convoId: string, options?: OperationOptions): Promise<void>;
   /** Renews this device's keys in a group. @throws TooManyEpochRacesError, ApiError. */
-  updateKeys(convoId: string): Promise<void>;
-  /** Encrypts and sends. It is stored before it is sent. @returns the message's id. */
-  send(convoId: string, content: Uint8Array): Promise<string>;
-  /** Processes everything that the service has of a conversation, and sends what was not sent. @throws ApiError, NoResponseError. */
-  catchUp(convoId: string): Promise<void>;
+  updateKeys(convoId: string, options?: OperationOptions): Promise<void>;
+  /**
+   * Encrypts and sends. The message is stored first: after NoResponseError, TokenError, the end of the time or a crash it is sent later.
+   * @returns the message's id.
+   * @throws NotInGroupError, MessageTooLargeError, ApiError, NoResponseError, TokenError.
+   */
+  send(convoId: string, content: Uint8Array, options?: OperationOptions): Promise<string>;
+  /** Joins if this device is not in the group, processes everything that the service has, and sends what was not sent. @throws ApiError, NoResponseError. */
+  catchUp(convoId: string, options?: OperationOptions): Promise<void>;
   sendTyping(convoId: string, isTyping: boolean): void;
-  /** Ends the stream and waits for running operations. */
+  /** Ends the stream and all operations, which reject with ClosedError; waits until none runs. */
   close(): Promise<void>;
 }
 
 /**
  * Opens the messenger of this device: registers it if it is new, publishes key packages, joins and reads all conversations,
- * and then follows the live stream.
- * @throws ApiError, NoResponseError when the service does not let the device start.
+ * and then follows the live stream. A registered device opens without the network, and does all that when the network is there.
+ * @throws ApiError when the service does not let the device start; NoResponseError, TokenError when a new device is not registered.
  */
 export async function openMessenger(options: MessengerOptions): Promise<Messenger> {
   const closing = new AbortController();
   const { signal } = closing;
-  const { identity, deviceId } = await openDevice(options, signal);
   const { api, engine, storage } = options;
+  const { identity, deviceId } = await openDevice(options, signal);
   const emit = async (event: ConversationEvent): Promise<void> => options.onEvent(event);
   const messenger = new DeviceMessenger(options, { api, engine, storage, identity, deviceId, signal, emit }, closing);
-  await messenger.start();
+  try {
+    await messenger.start();
+  } catch (error) {
+    await messenger.close();
+    throw error;
+  }
   return messenger;
 }
 
 class DeviceMessenger implements Messenger {
+  readonly did: string;
+  readonly deviceId: string;
   readonly #options: MessengerOptions;
   readonly #context: Context;
   readonly #closing: AbortController;
   readonly #supply: KeyPackageSupply;
-  readonly #conversations = new Map<string, Conversation>();
+  readonly #retrier: Retrier;
+  readonly #handlerDeps: StreamHandlerDeps;
+  readonly #conversations: ConversationSet;
   #stream: EventStream | undefined;
   #following: Promise<void> = Promise.resolve();
+  #wasOpen = false;
 
   constructor(options: MessengerOptions, context: Context, closing: AbortController) {
+    this.did = context.identity.did;
+    this.deviceId = context.deviceId;
     this.#options = options;
     this.#context = context;
     this.#closing = closing;
     this.#supply = createKeyPackageSupply(context, options.keyPackageTarget ?? 20);
-  }
-
-  get did(): string {
-    return this.#context.identity.did;
-  }
-
-  get deviceId(): string {
-    return this.#context.deviceId;
+    this.#retrier = createRetrier({ signal: context.signal, onError: (error) => this.#report(error) });
+    const onError = (error: unknown): void => this.#report(error);
+    this.#conversations = new ConversationSet({ context, retrier: this.#retrier, onError });
+    this.#handlerDeps = {
+      context,
+      supply: this.#supply,
+      retrier: this.#retrier,
+      conversations: this.#conversations,
+      catchUpAll: () => this.#catchUpAll('all'),
+      sharedTaskWaitMaxMs: options.sharedTaskWaitMaxMs ?? 3_000,
+    };
   }
 
   async start(): Promise<void> {
     const { api, signal, storage } = this.#context;
-    await this.#deliverInbox();
-    await this.#supply.replenish();
+    await deliverInbox(this.#context);
+    await this.#conversations.load();
     this.#stream = openEventStream(api, {
       ...this.#options.stream,
       signal,
       cursor: (await readDevice(storage))?.cursor,
-      onStateChange: (state) => this.#options.onStateChange?.(state),
+      onStateChange: (state) => {
+        if (state === 'open') this.#onStreamOpen();
+        this.#options.onStateChange?.(state);
+      },
     });
     this.#following = this.#follow(this.#stream).catch((error: unknown) => this.#report(error));
-    await this.#catchUpAll();
+    await this.#retrier.nowOrLater('key packages', () => this.#supply.replenish());
+    await this.#retrier.nowOrLater('all conversations', () => this.#catchUpAll('all'));
   }
 
   convoIds(): string[] {
-    return [...this.#conversations.values()].filter(({ isInGroup }) => isInGroup).map(({ convoId }) => convoId);
+    return this.#conversations.opened.filter(({ isInGroup }) => isInGroup).map(({ convoId }) => convoId);
   }
 
   group(convoId: string): { readonly epoch: number; readonly members: readonly string[] } | undefined {
-    const group = this.#conversations.get(convoId)?.group;
+    const group = this.#conversations.groupOf(convoId);
     return group && { epoch: group.epoch, members: [...new Set(group.members.map(({ did }) => did))] };
   }
 
-  async createConversation(
+  createConversation(
     dids: readonly string[],
     metadata?: { name?: string; description?: string },
+    options?: OperationOptions,
   ): Promise<string> {
-    const { convoId, record } = await newConversation(this.#context, dids, metadata);
-    await this.#inOrder(convoId, (found) => found.enter(record));
-    return convoId;
+    return this.#within(options, async (signal) => {
+      const context = { ...this.#context, signal };
+      return withKeyPackages(context, dids, async (claimed) => {
+        const { convoId, record } = await newConversation(context, claimed, metadata);
+        await this.#conversations.inOrder(convoId, (found) => found.enter(record), signal);
+        return convoId;
+      });
+    });
   }
 
-  async addMembers(convoId: string, dids: readonly string[]): Promise<void> {
-    const claimed = await claimKeyPackages(this.#context, dids);
-    await this.#inOrder(convoId, (found) => found.commit(addMembers(this.#context, convoId, claimed)));
+  addMembers(convoId: string, dids: readonly string[], options?: OperationOptions): Promise<void> {
+    return this.#within(options, (signal) =>
+      withKeyPackages({ ...this.#context, signal }, dids, (claimed) =>
+        this.#conversations.inOrder(
+          convoId,
+          (found) => found.commit(addMembers(this.#context, convoId, claimed)),
+          signal,
+        ),
+      ),
+    );
   }
 
-  removeMember(convoId: string, did: string): Promise<void> {
-    return this.#inOrder(convoId, (found) => found.commit(removeMember(this.#context, convoId, did)));
+  removeMember(convoId: string, did: string, options?: OperationOptions): Promise<void> {
+    return this.#operation(convoId, options, (found) => found.commit(removeMember(this.#context, convoId, did)));
   }
 
-  updateKeys(convoId: string): Promise<void> {
-    return this.#inOrder(convoId, (found) => found.commit(updateKeys(this.#context, convoId)));
+  updateKeys(convoId: string, options?: OperationOptions): Promise<void> {
+    return this.#operation(convoId, options, (found) => found.commit(updateKeys(this.#context, convoId)));
   }
 
-  leave(convoId: string): Promise<void> {
-    const { api, signal } = this.#context;
-    return this.#inOrder(convoId, async (found) => {
-      await api.call('leaveConvo', { convoId }, { signal });
+  leave(convoId: string, options?: OperationOptions): Promise<void> {
+    return this.#operation(convoId, options, async (found) => {
+      try {
+        await this.#context.api.call('leaveConvo', { convoId }, { signal: found.signal });
+      } catch (error) {
+        // An attempt whose response was lost may have done it.
+        if (!isNotMember(error) || found.record === undefined) throw error;
+      }
       await found.exit();
     });
   }
 
-  async joinWithInvite(convoId: string, secret: Uint8Array): Promise<boolean> {
-    const pskHash = encodeHex(await sha256(secret));
-    return this.#inOrder(convoId, (found) => joinExternally(this.#context, found, { pskHash }));
+  async joinWithInvite(convoId: string, secret: Uint8Array, options?: OperationOptions): Promise<void> {
+    const invite = { pskHash: encodeHex(await sha256(secret)) };
+    return this.#operation(convoId, options, (found) => joinExternally(this.#context, found, invite));
   }
 
-  rejoin(convoId: string): Promise<boolean> {
-    return this.#inOrder(convoId, (found) => joinExternally(this.#context, found, {}));
+  rejoin(convoId: string, options?: OperationOptions): Promise<void> {
+    return this.#operation(convoId, options, (found) => rejoin(this.#context, found));
   }
 
-  send(convoId: string, content: Uint8Array): Promise<string> {
-    return this.#inOrder(convoId, (found) => found.send(content));
+  send(convoId: string, content: Uint8Array, options?: OperationOptions): Promise<string> {
+    const messageId = crypto.randomUUID();
+    let isStored = false;
+    // A device that loses the group on the way and joins it anew sends what it has stored, not a second message.
+    return this.#operation(convoId, options, async (found) => {
+      if (!isStored) await found.store({ messageId, content });
+      isStored = true;
+      await found.sendStored(messageId);
+      return messageId;
+    });
   }
 
-  catchUp(convoId: string): Promise<void> {
-    return this.#inOrder(convoId, (found) => found.catchUp());
+  catchUp(convoId: string, options?: OperationOptions): Promise<void> {
+    return this.#operation(convoId, options, (found) => this.#conversations.bringUpToDate(found));
   }
 
   sendTyping(convoId: string, isTyping: boolean): void {
@@ -196,87 +251,48 @@ class DeviceMessenger implements Messenger {
   async close(): Promise<void> {
     this.#closing.abort(new ClosedError('the messenger was closed'));
     await this.#following;
-    await Promise.all([...this.#conversations.values()].map((each) => each.run(async () => undefined)));
+    await Promise.all(this.#conversations.opened.map((each) => each.idle()));
   }
 
   #report(error: unknown): void {
     if (!this.#context.signal.aborted) this.#options.onError?.(error);
   }
 
-  async #conversation(convoId: string): Promise<Conversation> {
-    const known = this.#conversations.get(convoId);
-    if (known !== undefined) return known;
-    const opened = await Conversation.open(this.#context, convoId);
-    // Another call may have opened the same conversation in the meantime.
-    const first = this.#conversations.get(convoId) ?? opened;
-    this.#conversations.set(convoId, first);
-    return first;
+  #within<Result>(
+    options: OperationOptions | undefined,
+    task: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    return withSignal([this.#context.signal, options?.signal], options?.timeoutMs, task);
   }
 
-  /** Runs `task` in order with the conversation's other operations; a group whose state is lost is joined anew. */
-  async #inOrder<Result>(convoId: string, task: (of: Conversation) => Promise<Result>): Promise<Result> {
-    const found = await this.#conversation(convoId);
-    return found.run(async () => {
-      try {
-        return await task(found);
-      } catch (error) {
-        if (!(error instanceof LostGroupError)) throw error;
-        await joinExternally(this.#context, found, {});
-        return task(found);
-      }
-    });
+  #operation<Result>(
+    convoId: string,
+    options: OperationOptions | undefined,
+    task: (of: Conversation) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#within(options, (signal) => this.#conversations.inOrder(convoId, task, signal));
   }
 
-  async #deliverInbox(): Promise<void> {
-    const { storage, emit } = this.#context;
-    for (const { key, convoId, seq, record } of await readInbox(storage)) {
-      await emit({ kind: 'message', convoId, seq, ...record });
-      await storage.write([change(key, undefined)]);
-    }
+  #onStreamOpen(): void {
+    this.#retrier.wake();
+    const waitMs = Math.random() * this.#handlerDeps.sharedTaskWaitMaxMs;
+    if (this.#wasOpen) this.#retrier.start('changed conversations', () => this.#catchUpAll('changed'), waitMs);
+    this.#wasOpen = true;
   }
 
-  /** Brings every conversation up to date, and joins those that have no keys here. */
-  async #catchUpAll(): Promise<void> {
-    const { api, signal, storage } = this.#context;
-    const listed = new Set<string>();
-    for (const convoId of await readConvoIds(storage)) await this.#conversation(convoId);
-    for await (const { groupId } of entriesOf(api, 'getConvos', { limit: 100 }, { signal })) listed.add(groupId);
-    for (const convoId of new Set([...listed, ...this.#conversations.keys()])) {
-      await this.#inOrder(convoId, (found) => this.#bringUpToDate(found, listed.has(convoId))).catch((error: unknown) =>
-        this.#report(error),
-      );
-    }
-  }
-
-  async #bringUpToDate(conversation: Conversation, isMember: boolean): Promise<void> {
-    try {
-      if (conversation.isInGroup) await conversation.catchUp();
-      else if (isMember) await join(this.#context, conversation);
-    } catch (error) {
-      if (!isApiError(error, 'NotMember') && !isApiError(error, 'ConvoNotFound')) throw error;
-      await conversation.exit();
-    }
+  async #catchUpAll(which: 'all' | 'changed'): Promise<void> {
+    const removals = await this.#conversations.catchUpAll(which);
+    for (const { convoId, did } of removals) shareRemoval(this.#handlerDeps, convoId, did);
   }
 
   async #follow(stream: EventStream): Promise<void> {
     const { storage } = this.#context;
-    const deps: StreamHandlerDeps = {
-      context: this.#context,
-      supply: this.#supply,
-      inOrder: (convoId, task) => this.#inOrder(convoId, task),
-      catchUpAll: () => this.#catchUpAll(),
-      onError: (error) => this.#report(error),
-      sharedTaskWaitMaxMs: this.#options.sharedTaskWaitMaxMs ?? 3_000,
-    };
     for await (const event of stream) {
-      await handleStreamEvent(deps, event).catch((error: unknown) => this.#report(error));
+      await handleStreamEvent(this.#handlerDeps, event).catch((error: unknown) => {
+        if (!isNotMember(error)) this.#report(error);
+      });
       const device = await readDevice(storage);
       if (device !== undefined) await storage.write([change(keys.device, { ...device, cursor: event.cursor })]);
     }
   }
-}
-
-/** The messenger was closed while an operation was running. */
-export class ClosedError extends Error {
-  override readonly name = 'ClosedError';
 }

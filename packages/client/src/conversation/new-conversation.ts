@@ -1,22 +1,18 @@
 import { encodeBase64, encodeHex } from '../api/bytes.ts';
-import { claimKeyPackages, hashesOf } from './commit-makers.ts';
+import { hashesOf } from './commit-makers.ts';
 import type { ClaimedKeyPackage } from './commit-makers.ts';
 import type { Context } from './context.ts';
 import type { GroupRecord } from './records.ts';
 
-/**
- * Makes a group with these people and the call that creates its conversation; neither is stored or sent.
- * @throws NoKeyPackageError, ApiError.
- */
+/** Makes a group with the people of these key packages and the call that creates its conversation; neither is stored or sent. */
 export async function newConversation(
   context: Context,
-  dids: readonly string[],
+  claimed: readonly ClaimedKeyPackage[],
   metadata: { name?: string; description?: string } | undefined,
 ): Promise<{ readonly convoId: string; readonly record: GroupRecord }> {
   const { engine, identity } = context;
   const groupId = crypto.getRandomValues(new Uint8Array(16));
   const convoId = encodeHex(groupId);
-  const claimed = dids.length === 0 ? [] : await claimKeyPackages(context, dids);
   const alone = await engine.createGroup(identity, groupId);
   const added = claimed.length === 0 ? undefined : await engine.commit(alone, claimed.map(additionOf));
   const state = added?.nextState ?? alone;
@@ -36,7 +32,7 @@ export async function newConversation(
         }),
   };
   const call = { name: 'createConvo', request } as const;
-  const pending = { epoch: 0, digest: new Uint8Array(), nextState: state, call };
+  const pending = { epoch: 0, digest: new Uint8Array(), nextState: state, call, isEntry: true } as const;
   return { convoId, record: { state, lastSeq: 0, outgoing: [], pending } };
 }
 

@@ -2,6 +2,7 @@ import { parseJson, stringifyJson } from '../api/bytes.ts';
 import type { MethodName, Methods } from '../api/methods.ts';
 import type { DeviceIdentity, GroupState, OwnKeyPackage } from '../mls/mls-engine.ts';
 import type { Storage, StorageChange } from '../storage/storage.ts';
+import type { Context } from './context.ts';
 
 /** This device, stored under `device`. */
 export interface DeviceRecord {
@@ -19,11 +20,6 @@ export type CommitCall = {
   readonly [Name in MethodName]: { readonly name: Name; readonly request: Methods[Name]['request'] };
 }['addMembers' | 'commit' | 'createConvo' | 'processExternalCommit' | 'removeMember'];
 
-/** Whether the call creates or joins the group, so that the stored state is already that after the commit. */
-export function isEntry(call: CommitCall | undefined): boolean {
-  return call?.name === 'createConvo' || call?.name === 'processExternalCommit';
-}
-
 /** A commit that was sent, or is about to be, and whose result is not known. */
 export interface PendingRecord {
   /** The epoch in which it was made. */
@@ -32,6 +28,8 @@ export interface PendingRecord {
   readonly digest: Uint8Array;
   readonly nextState: GroupState;
   readonly call: CommitCall;
+  /** The call creates or joins the group, so that the state of the record is already the one after it. */
+  readonly isEntry?: true | undefined;
 }
 
 /** A message that was sent, or is about to be, and that has not come back from the log. */
@@ -50,14 +48,18 @@ export interface GroupRecord {
   readonly lastSeq: number;
   readonly pending?: PendingRecord | undefined;
   readonly outgoing: readonly OutgoingMessage[];
-  /** The external commit with which this device joined, until the device has read up to it. */
-  readonly joinedBy?: JoinRecord | undefined;
+  /** How this device came into the group; absent for its creator. */
+  readonly joined?: JoinRecord | undefined;
+  /**
+   * `state` is of no use: the device has to join, and keeps what it has not sent and how far it has read. `anew`: it was in the group before.
+   */
+  readonly needsJoin?: 'first' | 'anew' | undefined;
 }
 
-/** An external commit of this device; it cannot decrypt what others sent before. */
+/** A Welcome or an external commit; the device cannot decrypt what others sent before. */
 export interface JoinRecord {
-  /** SHA-256 of the commit. */
-  readonly digest: Uint8Array;
+  /** First epoch of which the device can read messages. */
+  readonly epoch: number;
   /** Whether the device was in the group before, so that the app learns which messages it misses. */
   readonly isRejoin: boolean;
 }
@@ -90,17 +92,14 @@ export const readGroup = (storage: Storage, convoId: string): Promise<GroupRecor
 export const readKeyPackage = (storage: Storage, ref: string): Promise<OwnKeyPackage | undefined> =>
   readRecord<OwnKeyPackage>(storage, keys.keyPackage(ref));
 
-/** Messages of all conversations that the app has not processed, in order within each. */
-export async function readInbox(
-  storage: Storage,
-): Promise<{ readonly key: string; readonly convoId: string; readonly seq: number; readonly record: InboxRecord }[]> {
-  const found = [];
+/** Tells the app of all messages that it has not processed, in order within each conversation. */
+export async function deliverInbox({ storage, emit }: Pick<Context, 'storage' | 'emit'>): Promise<void> {
   for (const key of (await storage.keys('inbox/')).sort()) {
     const [, convoId = '', seq = ''] = key.split('/');
     const record = await readRecord<InboxRecord>(storage, key);
-    if (record !== undefined) found.push({ key, convoId, seq: Number(seq), record });
+    if (record !== undefined) await emit({ kind: 'message', convoId, seq: Number(seq), ...record });
+    await storage.write([change(key, undefined)]);
   }
-  return found;
 }
 
 /** Ids of all conversations of which this device has the keys. */

@@ -17,6 +17,8 @@ export interface OwnKeyPackage {
   /** Private part; secret, and used once unless the package is a last-resort package. */
   readonly secret: Uint8Array;
   readonly isLastResort: boolean;
+  /** End of the lifetime in the key package, in milliseconds since the epoch of Unix. */
+  readonly expiresAtMs: number;
 }
 
 /** The state of one group, serialized; secret. Each value is used once: every operation returns the next one. */
@@ -25,6 +27,8 @@ export type GroupState = Uint8Array;
 export interface GroupMember {
   readonly leafIndex: number;
   readonly did: string;
+  /** Encryption key of the leaf in lower-case hex; a leaf that was added again has another one. */
+  readonly leafKey: string;
 }
 
 export interface GroupDescription {

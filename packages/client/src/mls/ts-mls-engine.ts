@@ -14,7 +14,6 @@ import {
   getCiphersuiteFromName,
   getCiphersuiteImpl,
   joinGroup,
-  joinGroupExternal,
   processMessage,
 } from 'ts-mls';
 import type {
@@ -29,14 +28,16 @@ import type {
   Proposal,
 } from 'ts-mls';
 import { defaultClientConfig } from 'ts-mls/clientConfig.js';
-import { ratchetTreeFromExtension } from 'ts-mls/groupInfo.js';
 import { decodeKeyPackage, encodeKeyPackage, makeKeyPackageRef } from 'ts-mls/keyPackage.js';
 import type { KeyPackage } from 'ts-mls/keyPackage.js';
 import { decryptSenderData } from 'ts-mls/privateMessage.js';
-import { areEqual, encodeHex, parseJson, stringifyJson } from '../api/bytes.ts';
+import { encodeHex, parseJson, stringifyJson } from '../api/bytes.ts';
+import { isTreeRefusal, joinByWelcome, joinExternally } from './join-any-tree.ts';
+import type { JoinKeys } from './join-any-tree.ts';
 import type {
   DeviceIdentity,
   GroupChange,
+  GroupMember,
   GroupState,
   MlsEngine,
   OwnKeyPackage,
@@ -101,7 +102,8 @@ class TsMlsEngine implements MlsEngine {
     const { publicPackage, privatePackage } = await this.#newKeyPackage(identity, isLastResort);
     const ref = await makeKeyPackageRef(publicPackage, this.#suite.hash);
     const keyPackage = encodeKeyPackage(publicPackage);
-    return { ref: encodeHex(ref), keyPackage, secret: toBytes(privatePackage), isLastResort };
+    const expiresAtMs = Date.now() + Number(this.#lifetimeDays * secondsPerDay) * 1_000;
+    return { ref: encodeHex(ref), keyPackage, secret: toBytes(privatePackage), isLastResort, expiresAtMs };
   }
 
   async createGroup(identity: DeviceIdentity, groupId: Uint8Array): Promise<GroupState> {
@@ -114,16 +116,15 @@ class TsMlsEngine implements MlsEngine {
   }
 
   async joinByWelcome(welcome: Uint8Array, own: OwnKeyPackage): Promise<GroupState> {
-    const { keyPackage, secret } = own;
-    const state = await joinGroup(
-      welcomeIn(welcome),
-      keyPackageIn(keyPackage),
-      fromBytes<PrivateKeyPackage>(secret),
-      emptyPskIndex,
-      this.#suite,
-      undefined,
-      undefined,
-      this.#config,
+    const keys = this.#joinKeys(keyPackageIn(own.keyPackage), fromBytes<PrivateKeyPackage>(own.secret));
+    const { keyPackage, privateKeys, suite, config } = keys;
+    const decoded = welcomeIn(welcome);
+    const none = undefined;
+    const state = await joinGroup(decoded, keyPackage, privateKeys, emptyPskIndex, suite, none, none, config).catch(
+      (error: unknown) => {
+        if (!isTreeRefusal(error)) throw error;
+        return joinByWelcome(decoded, keys);
+      },
     );
     return encodeGroupState(state);
   }
@@ -132,18 +133,8 @@ class TsMlsEngine implements MlsEngine {
     const message = messageIn(groupInfo);
     if (message.wireformat !== 'mls_group_info') throw new TypeError('the bytes are not a GroupInfo');
     const { publicPackage, privatePackage } = await this.#newKeyPackage(identity, false);
-    const isInTree = ratchetTreeFromExtension(message.groupInfo)?.some(
-      (node) => node?.nodeType === 'leaf' && areEqual(node.leaf.signaturePublicKey, identity.signaturePublicKey),
-    );
-    const { publicMessage, newState } = await joinGroupExternal(
-      message.groupInfo,
-      publicPackage,
-      privatePackage,
-      isInTree === true,
-      this.#suite,
-      undefined,
-      this.#config,
-    );
+    const keys = this.#joinKeys(publicPackage, privatePackage);
+    const { publicMessage, newState } = await joinExternally(message.groupInfo, keys);
     return {
       commit: encodeMlsMessage({ version: 'mls10', wireformat: 'mls_public_message', publicMessage }),
       welcome: undefined,
@@ -161,8 +152,7 @@ class TsMlsEngine implements MlsEngine {
     );
     return {
       commit: encodeMlsMessage(commit),
-      welcome:
-        welcome === undefined ? undefined : encodeMlsMessage({ version: 'mls10', wireformat: 'mls_welcome', welcome }),
+      welcome: welcome && encodeMlsMessage({ version: 'mls10', wireformat: 'mls_welcome', welcome }),
       groupInfo: await this.#groupInfoOf(newState),
       epoch: Number(state.groupContext.epoch),
       nextState: encodeGroupState(newState),
@@ -203,8 +193,12 @@ class TsMlsEngine implements MlsEngine {
   describe(bytes: GroupState): ReturnType<MlsEngine['describe']> {
     const state = this.#stateIn(bytes);
     const { groupId, epoch } = state.groupContext;
-    const members = leavesOf(state).map(({ leafIndex, leaf }) => ({ leafIndex, did: didOf(leaf) }));
-    return { groupId, epoch: Number(epoch), members, ownLeafIndex: state.privatePath.leafIndex };
+    const { leafIndex: ownLeafIndex } = state.privatePath;
+    return { groupId, epoch: Number(epoch), members: membersOf(state), ownLeafIndex };
+  }
+
+  #joinKeys(keyPackage: KeyPackage, privateKeys: PrivateKeyPackage): JoinKeys {
+    return { suite: this.#suite, config: this.#config, keyPackage, privateKeys };
   }
 
   #stateIn(bytes: GroupState): ClientState {
@@ -255,10 +249,11 @@ class TsMlsEngine implements MlsEngine {
   }
 }
 
-function leavesOf(state: ClientState): { leafIndex: number; leaf: LeafNode }[] {
-  return state.ratchetTree.flatMap((node, nodeIndex) =>
-    node?.nodeType === 'leaf' ? [{ leafIndex: nodeIndex / 2, leaf: node.leaf }] : [],
-  );
+function membersOf({ ratchetTree }: ClientState): GroupMember[] {
+  return ratchetTree.flatMap((node, nodeIndex) => {
+    if (node?.nodeType !== 'leaf') return [];
+    return [{ leafIndex: nodeIndex / 2, did: didOf(node.leaf), leafKey: encodeHex(node.leaf.hpkePublicKey) }];
+  });
 }
 
 function didOf({ credential }: LeafNode): string {

@@ -1,14 +1,17 @@
 /** A queue between a socket, which cannot be paused in browsers, and a reader. */
 export interface EventQueue<Value> extends AsyncIterable<Value> {
   readonly length: number;
-  push(value: Value): void;
+  /** Sum of the sizes of the values in it. */
+  readonly sizeBytes: number;
+  push(value: Value, sizeBytes: number): void;
   /** Ends the queue: the reader gets what is in it, then the error if there is one. */
   end(error?: unknown): void;
 }
 
-/** An unbounded queue for one reader; its owner stops pushing when `length` is too large. */
+/** An unbounded queue for one reader; its owner stops pushing when it is too large. */
 export function createEventQueue<Value>(): EventQueue<Value> {
-  const values: Value[] = [];
+  const entries: { readonly value: Value; readonly sizeBytes: number }[] = [];
+  let total = 0;
   let ended: { readonly error: unknown } | undefined;
   let wake: (() => void) | undefined;
   const changed = (): void => {
@@ -17,11 +20,15 @@ export function createEventQueue<Value>(): EventQueue<Value> {
   };
   return {
     get length() {
-      return values.length;
+      return entries.length;
     },
-    push(value) {
+    get sizeBytes() {
+      return total;
+    },
+    push(value, sizeBytes) {
       if (ended !== undefined) return;
-      values.push(value);
+      entries.push({ value, sizeBytes });
+      total += sizeBytes;
       changed();
     },
     end(error) {
@@ -30,7 +37,10 @@ export function createEventQueue<Value>(): EventQueue<Value> {
     },
     async *[Symbol.asyncIterator]() {
       for (;;) {
-        for (let value = values.shift(); value !== undefined; value = values.shift()) yield value;
+        for (let entry = entries.shift(); entry !== undefined; entry = entries.shift()) {
+          total -= entry.sizeBytes;
+          yield entry.value;
+        }
         if (ended !== undefined) {
           if (ended.error !== undefined) throw ended.error;
           return;

@@ -1,7 +1,8 @@
 import type { ApiClient } from '../api/api-client.ts';
-import { ApiError, NoResponseError } from '../api/api-error.ts';
+import { sleep, withSignal } from '../api/abort.ts';
+import { ApiError, isTransient } from '../api/api-error.ts';
 import type { StreamEvent } from '../api/methods.ts';
-import { retryDefaults, sleep, waitBeforeAttemptMs } from '../api/retry.ts';
+import { retryDefaults, waitBeforeAttemptMs } from '../api/retry.ts';
 import type { Connection } from './connection.ts';
 import { openServerSentEvents } from './server-sent-events.ts';
 import { isOpening } from './stream-event.ts';
@@ -22,6 +23,8 @@ export interface EventStreamOptions {
   readonly waitMaxMs?: number;
   /** Events that wait for the app at most, before the connection is closed until it has read them; default 1,000. */
   readonly queueMax?: number;
+  /** The same for the size of what waits; default 32 MiB. */
+  readonly queueSizeBytesMax?: number;
   /** Called for each change of the connection. */
   readonly onStateChange?: (state: StreamState) => void;
 }
@@ -61,9 +64,10 @@ class ResumingStream implements EventStream {
   #failuresInARow = 0;
 
   constructor(api: ApiClient, options: EventStreamOptions) {
-    const { signal } = this.#closing;
     this.#options = options;
-    this.#signal = options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]);
+    this.#signal = this.#closing.signal;
+    if (options.signal?.aborted === true) this.close();
+    options.signal?.addEventListener('abort', () => this.close(), { once: true, signal: this.#signal });
     this.#transports = createTransports(api, options.transport ?? 'auto');
     this.#cursor = options.cursor;
   }
@@ -108,12 +112,13 @@ class ResumingStream implements EventStream {
         signal: this.#signal,
         idleTimeoutMs: this.#options.idleTimeoutMs ?? 300_000,
         queueMax: this.#options.queueMax ?? 1_000,
+        queueSizeBytesMax: this.#options.queueSizeBytesMax ?? 33_554_432,
       });
       this.#enter('open');
       yield* this.#read(this.#connection);
       return undefined;
     } catch (error) {
-      if (!this.#signal.aborted && !isTransient(error)) throw error;
+      if (!this.#signal.aborted && !isTransient(error) && !(error instanceof SocketNotOpenedError)) throw error;
       return error instanceof ApiError ? error.retryAfterSeconds : undefined;
     } finally {
       this.#connection = undefined;
@@ -141,7 +146,7 @@ class ResumingStream implements EventStream {
     const onOnline = (): void => online.abort();
     target.addEventListener?.('online', onOnline);
     try {
-      await sleep(waitMs, AbortSignal.any([this.#signal, online.signal]));
+      await withSignal([this.#signal, online.signal], undefined, (signal) => sleep(waitMs, signal));
     } catch {
       // Aborted: either the stream ends, or the wait does.
     } finally {
@@ -160,30 +165,29 @@ interface Transports {
   open(request: Parameters<typeof openWebSocket>[1]): Promise<Connection>;
 }
 
-/** WebSocket or server-sent events; with `auto`, a WebSocket that did not open is followed by server-sent events. */
+/**
+ * WebSocket or server-sent events. With `auto`, a WebSocket that did not open is followed by server-sent events. Where no WebSocket has
+ * opened so far, the next connections are server-sent events at once: a proxy may block WebSockets.
+ */
 function createTransports(api: ApiClient, transport: NonNullable<EventStreamOptions['transport']>): Transports {
-  let next = transport === 'auto' ? ('WebSocket' in globalThis ? 'websocket' : 'server-sent-events') : transport;
+  let hasOpened = false;
+  let isBlocked = !('WebSocket' in globalThis);
   return {
     async open(request) {
-      if (next === 'server-sent-events') {
-        const connection = await openServerSentEvents(api, request);
-        return connection;
-      }
+      if (transport === 'server-sent-events') return openServerSentEvents(api, request);
+      if (transport === 'websocket') return openWebSocket(api, request);
+      if (isBlocked) return openServerSentEvents(api, request);
       try {
-        return await openWebSocket(api, request);
+        const connection = await openWebSocket(api, request);
+        hasOpened = true;
+        return connection;
       } catch (error) {
         // Server-sent events show the reason of a refusal, which browsers hide for WebSockets.
-        if (!(error instanceof SocketNotOpenedError) || transport !== 'auto') throw error;
+        if (!(error instanceof SocketNotOpenedError)) throw error;
         const connection = await openServerSentEvents(api, request);
-        next = 'server-sent-events';
+        isBlocked = !hasOpened;
         return connection;
       }
     },
   };
-}
-
-/** Whether another connection may succeed. */
-function isTransient(error: unknown): boolean {
-  if (error instanceof ApiError) return error.status === 429 || error.status >= 500;
-  return error instanceof NoResponseError || error instanceof SocketNotOpenedError;
 }

@@ -1,5 +1,6 @@
 import type { ApiClient } from '../api/api-client.ts';
 import type { StreamEvent } from '../api/methods.ts';
+import { openTimeoutMs } from './connection.ts';
 import type { Connection, ConnectionRequest } from './connection.ts';
 import { createEventQueue } from './event-queue.ts';
 import type { EventQueue } from './event-queue.ts';
@@ -22,6 +23,7 @@ export class SocketNotOpenedError extends Error {
 export async function openWebSocket(api: ApiClient, request: ConnectionRequest): Promise<Connection> {
   const { convoId, cursor, signal } = request;
   const { ticket } = await api.call('getSubscriptionTicket', convoId === undefined ? {} : { convoId }, { signal });
+  signal.throwIfAborted();
   const search = new URLSearchParams({ ticket });
   if (cursor !== undefined) search.set('cursor', cursor);
   if (convoId !== undefined) search.set('convoId', convoId);
@@ -29,8 +31,7 @@ export async function openWebSocket(api: ApiClient, request: ConnectionRequest):
   const socket = new WebSocket(`${origin}/xrpc/blue.catbird.mls.subscribeConvoEvents?${search.toString()}`);
   socket.binaryType = 'arraybuffer';
   const queue = createEventQueue<StreamEvent>();
-  readInto(queue, socket, request);
-  await opened(socket);
+  await opened(socket, readInto(queue, socket, request));
   return {
     events: queue,
     sendTyping(convo, isTyping) {
@@ -40,40 +41,46 @@ export async function openWebSocket(api: ApiClient, request: ConnectionRequest):
   };
 }
 
-function opened(socket: WebSocket): Promise<void> {
+function opened(socket: WebSocket, ended: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.addEventListener('open', () => resolve(), { once: true });
-    socket.addEventListener('close', () => reject(new SocketNotOpenedError('the WebSocket did not open')), {
-      once: true,
-    });
+    // A socket that waits for the network does not report that it was closed.
+    const onEnd = (): void => reject(new SocketNotOpenedError('the WebSocket did not open'));
+    ended.addEventListener('abort', onEnd, { once: true });
   });
 }
 
-/** Reads frames until the socket closes, too many events wait, or nothing arrives for the idle time. */
-function readInto(queue: EventQueue<StreamEvent>, socket: WebSocket, request: ConnectionRequest): void {
-  const { signal, idleTimeoutMs, queueMax } = request;
+/**
+ * Reads frames until the socket closes, too much waits for the reader, or nothing arrives for the idle time.
+ * @returns a signal that is aborted then.
+ */
+function readInto(queue: EventQueue<StreamEvent>, socket: WebSocket, request: ConnectionRequest): AbortSignal {
+  const { signal, idleTimeoutMs, queueMax, queueSizeBytesMax } = request;
+  const ended = new AbortController();
   const close = (error?: unknown): void => {
     clearTimeout(idle);
-    signal.removeEventListener('abort', onAbort);
+    ended.abort();
     queue.end(error);
     socket.close();
   };
-  const onAbort = (): void => close();
-  let idle = setTimeout(close, idleTimeoutMs);
-  signal.addEventListener('abort', onAbort, { once: true });
-  socket.addEventListener('close', () => close());
-  socket.addEventListener('message', ({ data }: { readonly data: unknown }) => {
+  // The service sends the opening notice at once.
+  let idle = setTimeout(close, Math.min(idleTimeoutMs, openTimeoutMs));
+  signal.addEventListener('abort', () => close(), { once: true, signal: ended.signal });
+  socket.addEventListener('close', () => close(), { signal: ended.signal });
+  const onMessage = ({ data }: { readonly data: unknown }): void => {
     clearTimeout(idle);
     idle = setTimeout(close, idleTimeoutMs);
     if (!(data instanceof ArrayBuffer)) return;
     try {
       const frame = readFrame(new Uint8Array(data));
-      if ('$type' in frame) queue.push(frame);
+      if ('$type' in frame) queue.push(frame, data.byteLength);
       else close(resumableErrors.has(frame.error) ? undefined : new StreamError(frame.error, frame.message));
     } catch (error) {
       close(error);
     }
     // The reader takes what waits, and then the stream resumes behind the last event.
-    if (queue.length >= queueMax) close();
-  });
+    if (queue.length >= queueMax || queue.sizeBytes >= queueSizeBytesMax) close();
+  };
+  socket.addEventListener('message', onMessage, { signal: ended.signal });
+  return ended.signal;
 }
