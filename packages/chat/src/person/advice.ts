@@ -1,5 +1,10 @@
-import { ApiError, NoResponseError } from '#client/api/api-error.ts';
-import { NoKeyPackageError, NotInGroupError, TooManyEpochRacesError } from '#client/conversation/conversation-error.ts';
+import { ApiError, NoResponseError, TokenError } from '#client/api/api-error.ts';
+import {
+  JoinPendingError,
+  NoKeyPackageError,
+  NotInGroupError,
+  TooManyEpochRacesError,
+} from '#client/conversation/conversation-error.ts';
 
 /** What to do about the error responses that a person can meet on this page. */
 const adviceByName: Readonly<Record<string, string>> = {
@@ -26,13 +31,10 @@ const adviceByName: Readonly<Record<string, string>> = {
 /** Says in plain words what went wrong and what to do next. */
 export function adviceFor(error: unknown): string {
   if (error instanceof ApiError) return adviceForResponse(error);
-  if (error instanceof NoResponseError && error.cause instanceof AdvisedError) return error.cause.message;
+  if (error instanceof TokenError) return adviceFor(error.cause);
   if (error instanceof NoResponseError) return 'The server does not respond. Check that it runs, then try again.';
-  if (error instanceof NoKeyPackageError) {
-    return 'They have not opened this page yet, so there are no keys of theirs to add. Ask them to open it once.';
-  }
-  if (error instanceof TooManyEpochRacesError) return 'Others changed the group at the same time. Try again.';
-  if (error instanceof NotInGroupError) return 'This device is not in the conversation. Ask a member to add you again.';
+  const ofGroup = adviceForGroup(error);
+  if (ofGroup !== undefined) return ofGroup;
   if (error instanceof AdvisedError) return error.message;
   return `Something failed (${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}). Reload the page.`;
 }
@@ -43,6 +45,19 @@ function adviceForResponse(error: ApiError): string {
   if (error.status === 401) return 'The server does not accept your sign-in. Reload the page and sign in again.';
   if (error.status >= 500) return 'The server cannot do that now. Try again in a minute.';
   return `The server refused this (${error.error}): ${error.message}`;
+}
+
+/** Undefined for errors that are not about a group. */
+function adviceForGroup(error: unknown): string | undefined {
+  if (error instanceof NoKeyPackageError) {
+    return 'They have not opened this page yet, so there are no keys of theirs to add. Ask them to open it once.';
+  }
+  if (error instanceof TooManyEpochRacesError) return 'Others changed the group at the same time. Try again.';
+  if (error instanceof NotInGroupError) return 'This device is not in the conversation. Ask a member to add you again.';
+  if (error instanceof JoinPendingError) {
+    return 'This device waits until a member who is online lets it in. Ask one to open the page.';
+  }
+  return undefined;
 }
 
 /** An error whose message already says what to do. */

@@ -40,6 +40,7 @@ export class Person {
   readonly #typing = new Map<string, Map<string, ReturnType<typeof setTimeout>>>();
   readonly #queue: SendQueue;
   #state: PersonState = 'offline';
+  #streamState: StreamState = 'connecting';
   #problem = '';
   #messenger: Messenger | undefined;
   /** Resolves when the last messenger uses the storage no more. */
@@ -106,7 +107,8 @@ export class Person {
         onError: (error) => this.#report(error),
       });
       this.#messenger = messenger;
-      this.#enter('online');
+      // A registered device opens without the network.
+      this.#enter(this.#streamState === 'open' ? 'online' : 'reconnecting');
       this.#queue.resumeAll();
     } catch (error) {
       this.#enter('failed', adviceFor(error));
@@ -214,6 +216,7 @@ export class Person {
   }
 
   #onStreamState(state: StreamState): void {
+    this.#streamState = state;
     const messenger = this.#messenger;
     if (messenger === undefined) return;
     if (state === 'closed') {

@@ -23,7 +23,7 @@ const stateTexts: Readonly<Record<PersonState, string>> = {
   offline: 'Offline',
   opening: 'Connecting …',
   online: 'Online',
-  reconnecting: 'Reconnecting …',
+  reconnecting: 'Connecting …',
   failed: 'Not connected',
 };
 
