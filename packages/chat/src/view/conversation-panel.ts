@@ -132,6 +132,7 @@ export class ConversationPanel {
     if (text === '') return;
     this.#input.value = '';
     this.#typingSinceMs = 0;
+    this.#options.person.reportTyping(this.#convoId, false);
     this.#options.run(() => this.#options.person.send(this.#convoId, text));
   }
 
