@@ -48,6 +48,7 @@ async function createOne(server: BenchServer, members: readonly [Person, Person]
       blocks: noBlockRecords,
       timeBucketSeconds,
       idempotencyTtlHours: 24,
+      messageTtlDays: 30,
       onEvents: () => undefined,
     },
     members[0],

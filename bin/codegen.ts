@@ -4,8 +4,10 @@ import { apiPages } from './codegen/api-pages.ts';
 import { clientTypes } from './codegen/client-types.ts';
 import { errorPage } from './codegen/error-pages.ts';
 import { lexiconModules, readFolder } from './codegen/lexicon-modules.ts';
+import { openApiDocument } from './codegen/openapi.ts';
 import { quotaPage } from './codegen/quota-pages.ts';
 import { retentionPage } from './codegen/retention-pages.ts';
+import { testVectors } from './codegen/test-vectors/all-vectors.ts';
 import { tokenPage } from './codegen/token-pages.ts';
 import { envExample, settingsPage } from './codegen/settings-pages.ts';
 
@@ -15,6 +17,7 @@ const apiFolder = 'docs/api';
 const quotaPath = 'docs/quotas.md';
 const retentionPath = 'docs/retention.md';
 const tokenPath = 'docs/tokens.md';
+const vectorFolder = 'docs/test-vectors';
 const clientTypesPath = 'packages/client/src/api/methods.ts';
 const fullyGenerated = [lexiconFolder, apiFolder];
 
@@ -44,6 +47,7 @@ async function generatedFiles(): Promise<Map<string, string>> {
   const generated = new Map([
     ['.env.example', envExample()],
     [clientTypesPath, await clientTypes(join(root, 'lexicons/blue/catbird/mls'), await methodNames())],
+    ['docs/openapi.json', await openApiDocument(root)],
     ['docs/settings.md', settingsPage()],
     ['docs/errors.md', await errorPage(root)],
     [quotaPath, quotaPage(await readFile(join(root, quotaPath), 'utf8'))],
@@ -54,6 +58,7 @@ async function generatedFiles(): Promise<Map<string, string>> {
     generated.set(`${lexiconFolder}/${path}`, text);
   }
   for (const [path, text] of await apiPages(root)) generated.set(`${apiFolder}/${path}`, text);
+  for (const [path, text] of testVectors()) generated.set(`${vectorFolder}/${path}`, text);
   return generated;
 }
 

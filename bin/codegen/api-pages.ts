@@ -1,106 +1,58 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { z } from 'zod';
-import { authErrors } from '#auth/auth-error.ts';
-import { domainErrors } from '#domain/domain-error.ts';
-import { settings } from '#platform/config/settings.ts';
-import { quotas, windowSecondsOf } from '#quota/table/quotas.ts';
-import type { Quota } from '#quota/table/quotas.ts';
-import { generalErrors } from '#xrpc/response/general-error.ts';
-import { statuses } from '#xrpc/response/statuses.ts';
-import { neverSent } from '../../test/contract/never-sent.ts';
-import { callers } from './callers.ts';
+import { placeTexts } from './error-pages.ts';
+import { actionsOf, generalErrorFacts } from './error-facts.ts';
+import type { ErrorFacts } from './error-facts.ts';
+import { examplePart } from './example-part.ts';
+import type { FindDefinition } from './example-part.ts';
 import { cell, fieldTable, typeText } from './lexicon-tables.ts';
-import { readFolder } from './lexicon-modules.ts';
+import { readLexicons } from './method-facts.ts';
+import type { LexiconFacts, MethodBody, MethodFacts } from './method-facts.ts';
 
-const body = z.object({ schema: z.looseObject({ type: z.string() }).optional() });
-const main = z.object({
-  type: z.enum(['query', 'procedure', 'subscription']),
-  description: z.string(),
-  parameters: z.unknown().optional(),
-  input: body.optional(),
-  output: z.object({ encoding: z.string(), ...body.shape }).optional(),
-  message: body.optional(),
-  errors: z.array(z.object({ name: z.string(), description: z.string() })).default([]),
-});
-const definition = z.looseObject({ type: z.string(), description: z.string().optional() });
-const lexicon = z.object({ id: z.string(), defs: z.record(z.string(), definition) });
-
-const exampleList = z.record(
-  z.string(),
-  z.object({ request: z.record(z.string(), z.unknown()).optional(), answer: z.unknown() }),
-);
-
-type Example = z.infer<typeof exampleList>[string];
-type Lexicon = z.infer<typeof lexicon>;
-type Method = z.infer<typeof main>;
-
-const namespace = 'blue.catbird.mls.';
 const notice =
-  'Written by `npm run codegen` from the lexicon, the quota table, the list of errors and `test/contract/examples.json`; do not edit.';
-const statusByName: Readonly<Record<string, number>> = statuses;
-const textByName: Readonly<Record<string, string>> = { ...authErrors, ...generalErrors, ...domainErrors };
+  '<!-- Written by `npm run codegen` from the lexicon, the quota table, the list of errors and test/contract/examples.json; do not edit. -->';
 
 /** Returns the pages of `docs/api` by file name, with one page for each lexicon and an overview. */
 export async function apiPages(projectRoot: string): Promise<Map<string, string>> {
-  const folder = join(projectRoot, 'lexicons/blue/catbird/mls');
+  const lexicons = await readLexicons(projectRoot);
   const pages = new Map<string, string>();
-  const examples = exampleList.parse(
-    JSON.parse(await readFile(join(projectRoot, 'test/contract/examples.json'), 'utf8')),
-  );
-  const overview: string[] = [];
-  for (const [file, text] of [...(await readFolder(folder))].toSorted(([left], [right]) => (left < right ? -1 : 1))) {
-    const parsed = lexicon.parse(JSON.parse(text));
-    const name = file.replace('.json', '');
-    const method = parsed.defs['main'] === undefined ? undefined : main.parse(parsed.defs['main']);
-    const quota = method === undefined ? undefined : await quotaOf(projectRoot, name);
-    pages.set(`${name}.md`, `${page(name, parsed, { method, quota, example: examples[name] }).join('\n')}\n`);
-    const caller = method === undefined ? '' : callerOf(name);
-    overview.push(`| [\`${name}\`](${name}.md) | ${cell(method?.description ?? 'Definitions.')} | ${caller} |`);
+  for (const lexicon of lexicons) {
+    const lines = page(lexicon, (ref) => definitionOf(lexicons, lexicon.id, ref));
+    pages.set(`${lexicon.name}.md`, `${lines.join('\n')}\n`);
   }
-  pages.set('README.md', `${readme(overview).join('\n')}\n`);
+  const ticketText = (await placeTexts(projectRoot)).find(({ name }) => name === 'BadTicket')?.text ?? '';
+  pages.set('README.md', `${readme(lexicons, ticketText).join('\n')}\n`);
   return pages;
 }
 
-/** Returns the quota that the endpoint names, or the default quota when it names none. */
-async function quotaOf(projectRoot: string, name: string): Promise<Quota> {
-  const source = await readFile(join(projectRoot, `src/xrpc/mls/${name}.ts`), 'utf8').catch(() => '');
-  const row = /quota: '(\w+)'/.exec(source)?.[1] ?? 'callerDefault';
-  const rows: Readonly<Record<string, Quota>> = quotas;
-  return rows[row] ?? quotas.callerDefault;
+function definitionOf(lexicons: readonly LexiconFacts[], id: string, ref: string): unknown {
+  const [of = '', name = ''] = ref.split('#');
+  const lexicon = lexicons.find((each) => each.id === (of === '' ? id : of));
+  return lexicon?.definitions.find(([key]) => key === name)?.[1];
 }
 
-function page(
-  name: string,
-  { id, defs }: Lexicon,
-  { method, quota, example }: { method: Method | undefined; quota: Quota | undefined; example: Example | undefined },
-): string[] {
-  const others = Object.entries(defs).filter(([key]) => key !== 'main');
+function page({ id, name, method, definitions }: LexiconFacts, find: FindDefinition): string[] {
   return [
     `# ${name}`,
     '',
     notice,
-    ...(method === undefined || quota === undefined ? [] : methodPart(id, method, quota)),
-    ...others.flatMap(([key, node]) => [
+    ...(method === undefined ? [] : [...methodPart(id, method), ...examplePart(name, method, find)]),
+    ...definitions.flatMap(([key, node]) => [
       '',
       `## ${key}`,
       ...(node.description === undefined ? [] : ['', node.description]),
       '',
       ...(node.type === 'object' ? fieldTable(node) : [typeText(node)]),
     ]),
-    ...(method === undefined || example === undefined ? [] : examplePart(id, method, example)),
   ];
 }
 
-function methodPart(id: string, method: Method, quota: Quota): string[] {
-  const { fallback } = settings[quota.setting];
+function methodPart(id: string, method: MethodFacts): string[] {
   return [
     '',
     method.description,
     '',
     `- **Request:** \`${method.type === 'procedure' ? 'POST' : 'GET'} /xrpc/${id}\`${method.type === 'subscription' ? ' (WebSocket)' : ''}`,
-    `- **Who may call:** ${callerOf(id.replace(namespace, ''))}`,
-    `- **Quota:** ${fallback} in ${windowSecondsOf(quota)} seconds for an account (\`${quota.setting}\`). Protects: ${lowerFirst(quota.protects)}`,
+    `- **Who may call:** ${method.caller}`,
+    `- **Quota:** ${method.quota}`,
     ...(method.type === 'procedure' ? [] : ['', '## Parameters', '', ...fieldTable(method.parameters ?? {})]),
     ...(method.type === 'procedure' ? ['', '## Input', '', ...bodyPart(method.input)] : []),
     ...(method.output === undefined ? [] : ['', '## Output', '', ...outputPart(method.output)]),
@@ -108,98 +60,105 @@ function methodPart(id: string, method: Method, quota: Quota): string[] {
     '',
     '## Errors',
     '',
-    ...errorTable(id.replace(namespace, ''), method.errors),
+    ...errorTable(method.errors),
   ];
 }
 
-/** Writes the example of a method from a call that `test/contract/examples.test.ts` recorded. */
-function examplePart(id: string, method: Method, { request, answer }: Example): string[] {
-  const isPost = method.type === 'procedure';
-  const search = isPost ? '' : searchOf(request ?? {});
-  return [
-    '',
-    '## Example',
-    '',
-    '```http',
-    `${isPost ? 'POST' : 'GET'} /xrpc/${id}${search === '' ? '' : `?${search}`}`,
-    ...(isPost && request !== undefined ? ['', ...JSON.stringify(request, undefined, 2).split('\n')] : []),
-    '```',
-    '',
-    method.type === 'subscription' ? 'A frame, its bytes shown as in JSON:' : 'Response:',
-    '',
-    '```json',
-    ...JSON.stringify(answer, undefined, 2).split('\n'),
-    '```',
-  ];
+function outputPart(output: MethodBody): string[] {
+  return output.encoding === 'application/json' ? bodyPart(output) : [`\`${output.encoding ?? ''}\``];
 }
 
-function searchOf(request: Readonly<Record<string, unknown>>): string {
-  return Object.entries(request)
-    .flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).map((item) => `${name}=${String(item)}`))
-    .join('&');
-}
-
-function callerOf(name: string): string {
-  const caller = callers[name];
-  if (caller === undefined) throw new Error(`bin/codegen/callers.ts does not say who may call ${name}`);
-  return caller;
-}
-
-function outputPart(output: NonNullable<Method['output']>): string[] {
-  return output.encoding === 'application/json' ? bodyPart(output) : [`\`${output.encoding}\``];
-}
-
-function bodyPart(part: z.infer<typeof body> | undefined): string[] {
+function bodyPart(part: MethodBody | undefined): string[] {
   if (part?.schema === undefined) return ['Nothing.'];
   return part.schema.type === 'object' ? fieldTable(part.schema) : [typeText(part.schema)];
 }
 
-function errorTable(method: string, errors: Method['errors']): string[] {
+function errorTable(errors: readonly ErrorFacts[]): string[] {
   if (errors.length === 0) return ['Only [the errors of every method](README.md#errors-of-every-method).'];
   return [
-    'In addition to [the errors of every method](README.md#errors-of-every-method):',
+    'In addition to [the errors of every method](README.md#errors-of-every-method); [errors](../errors.md) has their texts:',
     '',
-    '| Name | Status | When | Text |',
+    ...errorRows(errors),
+  ];
+}
+
+function errorRows(errors: readonly ErrorFacts[]): string[] {
+  return [
+    '| Name | Status | When | What to do |',
     '| --- | --- | --- | --- |',
-    ...errors.map(({ name, description }) => {
-      const reason = neverSent[`${method}.${name}`] ?? neverSent[name];
-      const status = reason === undefined ? (statusByName[name] ?? 'last frame') : 'never sent';
-      const when = reason === undefined ? description : `${upperFirst(reason)}.`;
-      const text = reason === undefined ? (textByName[name] ?? '') : '';
-      return `| \`${name}\` | ${status} | ${cell(when)} | ${cell(text)} |`;
+    ...errors.map(({ name, status, isSent, when, action }) => {
+      const shown = isSent ? (status ?? 'last frame') : 'never sent';
+      return `| \`${name}\` | ${shown} | ${cell(when)} | ${cell(action)} |`;
     }),
   ];
 }
 
-function readme(overview: readonly string[]): string[] {
+function readme(lexicons: readonly LexiconFacts[], ticketText: string): string[] {
   return [
     '# The API',
     '',
     'Every method of `blue.catbird.mls` that this service implements. Requests are JSON over `GET` or `POST /xrpc/<method>` with a',
-    'service token (`Authorization: Bearer`); success is always status 200. Bytes are `{"$bytes": "<base64>"}`.',
+    'service token (`Authorization: Bearer`); success is always status 200. Bytes are `{"$bytes": "<base64>"}`. A running service has',
+    'these pages at `/docs`, an OpenAPI 3.1 document at `/openapi.json`, and every lexicon at `/lexicons/<nsid>.json`.',
     '',
     notice,
     '',
+    ...howToRun,
+    '',
+    '## Methods',
+    '',
     '| Method | Purpose | Who may call |',
     '| --- | --- | --- |',
-    ...overview,
+    ...lexicons.map(
+      ({ name, method }) =>
+        `| [\`${name}\`](${name}.md) | ${cell(method?.description ?? 'Definitions.')} | ${method?.caller ?? ''} |`,
+    ),
     '',
     '## Errors of every method',
     '',
     'A refusal is `{"error": "<Name>", "message": "<Text>"}`. Data that a caller may not see is refused like data that does not exist.',
     '',
-    '| Name | Status | Text |',
-    '| --- | --- | --- |',
-    ...Object.entries({ ...authErrors, ...generalErrors }).map(
-      ([name, text]) => `| \`${name}\` | ${statusByName[name] ?? ''} | ${cell(text)} |`,
-    ),
+    ...errorRows([
+      ...generalErrorFacts(),
+      {
+        name: 'BadTicket',
+        status: 401,
+        isSent: true,
+        when: `Only subscribeConvoEvents: ${ticketText.split('. ')[0]?.toLowerCase() ?? ''}.`,
+        action: actionsOf(ticketText),
+      },
+    ]),
   ];
 }
 
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
-}
-
-function upperFirst(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
+const howToRun = [
+  '## How do I run the examples?',
+  '',
+  'Start a service with `npm start`: it makes [identities for development](../development.md), such as alice and bob. Each page names the',
+  'person who calls, and what to put in place of each variable; `npm run -s admin -- dev people` prints the DIDs. A token is for one call of',
+  'one method: put the caller and the method of the example in place of `alice` and `getConvos`. With curl:',
+  '',
+  '```sh',
+  'SERVICE_URL=http://127.0.0.1:8080',
+  'TOKEN=$(npm run -s admin -- dev token --as alice --method getConvos)',
+  '```',
+  '',
+  'In TypeScript, with [`@nightjar/client`](../../packages/client/README.md):',
+  '',
+  '```ts',
+  "import { createApiClient } from '@nightjar/client/api';",
+  '',
+  "const serviceUrl = 'http://127.0.0.1:8080';",
+  'const api = createApiClient({',
+  '  serviceUrl,',
+  '  async getToken(nsid) {',
+  '    const response = await fetch(`${serviceUrl}/dev/token?as=alice&lxm=${nsid}`);',
+  '    const { token } = (await response.json()) as { token: string };',
+  '    return token;',
+  '  },',
+  '});',
+  '```',
+  '',
+  'A service in production has no such identities. There the token comes from the PDS of the account, by',
+  '`com.atproto.server.getServiceAuth` with the DID of the service as `aud` and the method as `lxm`; [tokens](../tokens.md) has the rules.',
+];

@@ -9,7 +9,7 @@ export const authErrors = {
   BadJwt: 'The token is malformed. Send exactly one unaltered atproto service token with iss, aud, exp, lxm and jti.',
   BadJwtType: 'The token is not a service token. Sign a JWT with ES256K or ES256 and leave typ out or set it to JWT.',
   BadJwtAudience: 'The token is for another service. Set aud to the DID of this one.',
-  BadJwtIssuer: 'The issuer cannot be used. It must be a bare did:plc or did:web whose document holds an #atproto key.',
+  BadJwtIssuer: 'The issuer cannot be used. Use a bare did:plc or did:web whose document holds an #atproto key.',
   BadJwtLexiconMethod: 'The token is for another method. Set lxm to the NSID of the method that is called.',
   BadJwtLifetime:
     'The token lives too long or starts in the future. Let exp be at most 300 seconds after iat, and check the clock.',

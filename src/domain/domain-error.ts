@@ -14,10 +14,10 @@ export const domainErrors = {
   AlreadyRevoked: 'The invite was revoked before. Nothing is left to do.',
   BatchTooLarge: 'The batch has too many key packages. Send at most 100 at once.',
   BlockNotVerified:
-    'Your repository does not show this change. Only the blocking person reports it, after writing or deleting the block record.',
+    'Your repository does not show this change. Write or delete the block record first, and report the change as the person who blocks.',
   BlueskyServiceUnavailable: 'The block records cannot be read now. Try again later.',
   CannotRemoveSelf: 'An admin cannot remove themselves. Call leaveConvo.',
-  CannotReportSelf: 'You cannot report yourself.',
+  CannotReportSelf: 'You cannot report yourself. Name another member.',
   CannotWarnAdmin: 'Admins cannot be warned. Demote them first.',
   ConvoAlreadyExists: 'The group id is taken. Make a new MLS group and try again.',
   ConvoNotFound: 'There is no such conversation. Check the id, or ask a member to add you.',
@@ -43,7 +43,7 @@ export const domainErrors = {
     'The key package is malformed or wrongly signed, or its credential is not your DID. Make a new one.',
   InvalidKeyPackages: 'A key package is malformed or wrongly signed, or its credential is not your DID. Make new ones.',
   InvalidMaxMembers: 'The conversation has more members than that. Choose a larger number, or remove members first.',
-  InvalidPSKHash: 'The hash must be the SHA-256 of the secret as 64 hex digits.',
+  InvalidPSKHash: 'The hash is not 64 hex digits. Send the SHA-256 of the secret in hex.',
   InvalidSignatureKey: 'The signature key is not the one in the key packages. Send the one they were signed with.',
   InvalidWelcome:
     'The Welcome does not match key packages that were handed out to you. Fetch key packages and make it again.',
@@ -54,7 +54,8 @@ export const domainErrors = {
     'A key package was not handed out to you or another member, or has been used. Fetch new ones and make the Welcome again.',
   KeyPackageReserved: 'Another Welcome waits for that key package. Fetch it with getWelcome.',
   MessageTooLarge: 'The message is larger than the largest size bucket. Split it.',
-  NoActiveMembers: 'The conversation has no other active member who could help.',
+  NoActiveMembers:
+    'The conversation has no other active member who could help. Join by external commit, or create a new conversation.',
   NoFieldsProvided: 'Name at least one setting to change.',
   NotAdmin: 'Only an admin may do this. Ask one.',
   NotAdminTarget: 'That person is not an admin. Nothing is left to do.',

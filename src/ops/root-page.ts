@@ -2,8 +2,13 @@ import { createHash } from 'node:crypto';
 import type { Hono } from 'hono';
 import { accepts } from 'hono/accepts';
 
-/** `api` is a path in the repository, because no public address serves the documentation. */
-const paths = { api: 'docs/api/README.md', health: '/xrpc/_health' } as const;
+const paths = {
+  docs: '/docs',
+  api: '/docs/api',
+  openapi: '/openapi.json',
+  lexicons: '/lexicons',
+  health: '/xrpc/_health',
+} as const;
 
 const about = 'A delivery service for end-to-end encrypted messengers on AT Protocol, by MLS (RFC 9420).';
 const style =
@@ -41,7 +46,10 @@ function pageOf(version: string): string {
 <p>${about}
 <p>This address is for programs: clients call its methods below <code>/xrpc/</code>.
 <ul>
-<li><code>${paths.api}</code> in the repository has a page for every method.
+<li><a href="${paths.docs}"><code>${paths.docs}</code></a> has the guides.
+<li><a href="${paths.api}"><code>${paths.api}</code></a> has a page for every method, with examples.
+<li><a href="${paths.openapi}"><code>${paths.openapi}</code></a> describes every method for programs (OpenAPI 3.1).
+<li><a href="${paths.lexicons}"><code>${paths.lexicons}</code></a> lists the lexicons.
 <li><a href="${paths.health}"><code>${paths.health}</code></a> answers with the version while the service runs.
 </ul>
 `;

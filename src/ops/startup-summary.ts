@@ -41,7 +41,7 @@ export function startupSummary(started: StartedProcess): readonly string[] {
     ...developmentRows(started),
     role === 'worker'
       ? ['Jobs', 'npm run admin -- jobs list, and docs/workers.md']
-      : ['Docs', 'docs/api/README.md for clients, docs/settings.md for settings'],
+      : ['Docs', `${url ?? ''}/docs: how to write a client, and every setting`],
     ['Stop', 'Ctrl-C'],
   ];
   const lines = rows.map(([label, value]) => `  ${label.padEnd(9)}${value}`);

@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { mountDocumentation } from '#documentation/mount-documentation.ts';
 import type { Development } from '#development/open-development.ts';
 import { mountChatPage } from '#ops/chat-page.ts';
 import type { ChatPageParts } from '#ops/chat-page.ts';
@@ -22,6 +23,7 @@ export function mountHttpPages(parts: HttpPageParts): Hono {
   mountDidDocument(http, { serviceDid, publicUrl });
   mountRootPage(http, version);
   mountChatPage(http, parts);
+  mountDocumentation(http);
   development?.mountPages(http, { serviceDid });
   return http;
 }

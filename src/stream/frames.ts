@@ -64,6 +64,16 @@ export function eventFrame(codec: CursorCodec, event: StreamEvent): Frame {
         action: event.action,
         epoch: event.epoch,
       });
+    case 'role':
+      // A new type of frame would end the streams of public clients, but they skip an action that they do not know.
+      return frame('membershipChangeEvent', {
+        cursor,
+        convoId,
+        did: event.did,
+        action: 'roleChanged',
+        role: event.role,
+        epoch: event.epoch,
+      });
     case 'groupInfoRefreshRequested':
       return frame('groupInfoRefreshRequestedEvent', {
         cursor,
@@ -131,14 +141,15 @@ export function infoFrame(cursor: string, info: string): Frame {
   return frame('infoEvent', { cursor, info });
 }
 
-const openings = {
+const notices = {
   streamOpened: 'The stream is open. Later events have later cursors.',
   cursorUnknown: 'The cursor is not one of this database. Fetch what is missing with getMessages.',
+  eventsExpired: 'Events after the cursor have expired. Fetch what is missing with getMessages.',
 } as const;
 
-/** Creates the first frame of a stream that starts at `cursor`. */
-export function openingFrame(cursor: string, code: keyof typeof openings): Frame {
-  return frame('infoEvent', { cursor, info: openings[code], code });
+/** Creates a notice of the server about the start of a stream, with a code for programs. */
+export function startFrame(cursor: string, code: keyof typeof notices): Frame {
+  return frame('infoEvent', { cursor, info: notices[code], code });
 }
 
 /**

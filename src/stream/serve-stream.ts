@@ -1,7 +1,7 @@
 import type { EventCursor } from '#domain/events/cursor.ts';
 import { readLogEnd } from '#domain/events/read-events.ts';
 import { limits } from '#platform/limits.ts';
-import { openingFrame } from './frames.ts';
+import { startFrame } from './frames.ts';
 import type { Frame, StreamErrorName } from './frames.ts';
 import type { Subscription } from './hub.ts';
 import type { StreamSlot, StreamSlots } from './stream-slots.ts';
@@ -128,7 +128,7 @@ function startOf(deps: StreamDeps, request: AdmittedStreamRequest, subscriber: P
   const given = request.cursor === undefined ? undefined : deps.codec.decode(request.cursor);
   const start = given ?? request.now;
   const isUnknown = request.cursor !== undefined && given === undefined;
-  subscriber.deliver(openingFrame(deps.codec.encode(start), isUnknown ? 'cursorUnknown' : 'streamOpened'));
+  subscriber.deliver(startFrame(deps.codec.encode(start), isUnknown ? 'cursorUnknown' : 'streamOpened'));
   return start;
 }
 

@@ -8,7 +8,7 @@ import { entitlementKey, readEntitlements } from '#domain/membership/members/rea
 import type { Clock } from '#platform/clock.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Database } from '#storage/connection/database.ts';
-import { eventFrame, infoFrame } from './frames.ts';
+import { eventFrame, startFrame } from './frames.ts';
 import type { Hub, Subscriber, Subscription } from './hub.ts';
 import { deliverMissedDevices } from './new-devices.ts';
 import type { Tail } from './tail.ts';
@@ -67,17 +67,14 @@ async function catchUp(
     const wanted = subscriber.onlyConversationId ?? conversationId;
     if (wanted === conversationId) subscription.conversationIds.add(conversationId);
   }
-  if (cursor.receivedAtMs < deps.clock.nowMs() - deps.eventTtlDays * dayMs) {
-    const here = deps.codec.encode(cursor);
-    subscriber.deliver(
-      infoFrame(here, 'Events after the cursor have expired. Fetch what is missing with getMessages.'),
-    );
-  }
   let reached: LogPosition = cursor;
   subscription.readTo = cursor;
   for (let isFirst = true; ; isFirst = false) {
     const attachedAt = await deps.tail.attach(subscription);
-    if (isFirst) await deliverMissedDevices(deps, subscription, subscriber, cursor);
+    if (isFirst) {
+      await deliverMissedDevices(deps, subscription, subscriber, cursor);
+      reportExpiredEvents(deps, subscriber, cursor);
+    }
     if (!(await replay(deps, subscription, subscriber, { after: reached, upTo: attachedAt }))) return false;
     if (!subscription.bufferOverflowed) {
       goLive(subscription);
@@ -86,6 +83,16 @@ async function catchUp(
     // The buffer overflowed during the replay, so the later events are read from the log as well.
     if (compareLogPositions(attachedAt, reached) > 0) reached = attachedAt;
   }
+}
+
+/**
+ * Tells a subscriber whose cursor is older than the retention that events may be missing. The cursor of the notice has
+ * the present time, so that a subscriber without new events gets the notice once and not at each connection.
+ */
+function reportExpiredEvents(deps: SubscribeDeps, subscriber: PacedSubscriber, cursor: EventCursor): void {
+  const nowMs = deps.clock.nowMs();
+  if (cursor.receivedAtMs >= nowMs - deps.eventTtlDays * dayMs) return;
+  subscriber.deliver(startFrame(deps.codec.encode({ ...cursor, receivedAtMs: nowMs }), 'eventsExpired'));
 }
 
 function goLive(subscription: Subscription): void {

@@ -128,6 +128,7 @@ const cases: { [Name in MethodName]?: Readonly<Record<string, () => Case<Name> |
     InvalidDid: () => ({ did: bob.did }),
   },
   getKeyPackages: { InvalidCipherSuite: () => ({ dids: [bob.did], cipherSuite: 'MLS_NONE' }) },
+  getReports: { InvalidCursor: () => ({ convoId, cursor: 'bm9uZSBvZiBvdXJz' }) },
   getWelcome: {
     DeviceNotFound: () => ({ convoId, deviceId: newUuid() }),
     WelcomeNotFound: () => ({ convoId }),

@@ -1,36 +1,55 @@
 import { lexToJson } from '@atproto/lex-json';
 import type { LexValue } from '@atproto/lex-schema';
-import type { ResponseOf, MethodName, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
-import { createPlaceholders } from './placeholders.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
+import { openServerSentEvents } from '../support/clients/server-sent-events.ts';
+import type { ExampleCalls, People } from './example-calls.ts';
+import { createPlaceholders, didOf } from './placeholders.ts';
 
 /** One call of a test, with fixed values in place of those that differ between runs. */
-export interface Example {
+interface Example {
+  /** Name of the person who called. */
+  readonly caller: string;
   readonly request: unknown;
   readonly answer: unknown;
 }
 
 /** Makes calls and records the first of each method. */
-export interface ExampleRecorder {
-  call<Name extends MethodName>(name: Name, client: XrpcClient, request: RequestOf<Name>): Promise<ResponseOf<Name>>;
-  /** Records an example that is not from a call. */
-  keep(name: string, example: Example): void;
+export interface ExampleRecorder extends ExampleCalls {
   /** Returns the examples by method, in alphabetical order. */
   examples(): Readonly<Record<string, Example>>;
 }
 
-/** @param names the texts to show in place of values, by value. */
-export function createExampleRecorder(names: ReadonlyMap<string, string>): ExampleRecorder {
+/** @param serverUrl the URL that the examples show as `mls.example.com`. */
+export function createExampleRecorder(people: People, serverUrl: string): ExampleRecorder {
   const kept = new Map<string, Example>();
-  const replaceVarying = createPlaceholders(names);
-  const keep = (name: string, { request, answer }: Example): void => {
-    if (!kept.has(name)) kept.set(name, { request: replaceVarying(request), answer: replaceVarying(answer) });
+  const replaceVarying = createPlaceholders(
+    new Map([
+      ...[...people].map(([name, { did }]): [string, string] => [did, didOf(name)]),
+      [serverUrl.replace('http', 'ws'), 'wss://mls.example.com'],
+    ]),
+  );
+  const keep = (name: string, did: string, { request, answer }: Omit<Example, 'caller'>): void => {
+    const [caller = ''] = [...people].find(([, client]) => client.did === did) ?? [];
+    if (kept.has(name)) return;
+    kept.set(name, { caller, request: replaceVarying(request), answer: replaceVarying(answer) });
   };
   return {
-    keep,
     async call(name, client, request) {
       const answer = await client.call(name, request);
-      keep(name, { request: lexToJson(request as LexValue), answer: lexToJson(answer as LexValue) });
+      keep(name, client.did, { request: lexToJson(request as LexValue), answer: lexToJson(answer as LexValue) });
       return answer;
+    },
+    async callWithoutBody(name, client) {
+      const { text } = await client.raw(name, { verb: 'POST' });
+      keep(name, client.did, { request: undefined, answer: JSON.parse(text) });
+    },
+    async firstMessage(name, client, request) {
+      const isSocket = name === 'subscribeConvoEvents';
+      const stream = await (isSocket ? openEventStream(client, request) : openServerSentEvents(client, request));
+      const event = await stream.next('messageEvent');
+      await stream.close();
+      keep(name, client.did, { request, answer: lexToJson(event as LexValue) });
+      return event;
     },
     examples: () => Object.fromEntries([...kept].toSorted(([left], [right]) => (left < right ? -1 : 1))),
   };

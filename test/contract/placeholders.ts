@@ -9,6 +9,24 @@ const idSuffix = /[.][\w-]{22}$/;
 const longHex = /^(?:[\da-f]{32}|[\da-f]{64})$/;
 const longBase64 = /^(?!MLS_)[A-Za-z0-9+/_-]{40,}={0,2}$/;
 
+const placeholder =
+  /^<\w+>$|^00000000-0000-4000-8000-\d{12}|^(\d\d)\1{15}(?:\1{16})?$|^0{8}40008000\d{16}$|[.]<key>$|^2026-03-(?:01|15)T12:00:00|did:plc:[a-z]+2+\b/;
+
+/** Returns whether a text of a recorded call stands for a value that differs between runs. */
+export function isPlaceholder(text: string): boolean {
+  return placeholder.test(text);
+}
+
+/** Returns the DID that is recorded in place of that of the person `name`. */
+export function didOf(name: string): string {
+  return `did:plc:${name.padEnd(24, '2')}`;
+}
+
+/** Returns the name of the person whose recorded DID `did` is, or undefined if it is none. */
+export function personOf(did: string): string | undefined {
+  return /^did:plc:([a-z]+)2+$/.exec(did)?.[1];
+}
+
 /**
  * Returns a function that replaces times, ids, keys and ciphertexts with fixed values, so that two runs give the same text. Equal ids
  * get equal values.

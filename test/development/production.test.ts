@@ -47,6 +47,13 @@ test('a server in production has no route below /dev and makes no identities', a
   expect(server.logLines.join('\n')).not.toContain('development_identities_on');
 });
 
+test('a server in production has the documentation', async () => {
+  server = await start(production);
+  for (const path of ['/docs', '/docs/api/sendMessage', '/openapi.json', '/lexicons']) {
+    expect((await fetch(`${localUrl(server)}${path}`)).status, path).toBe(200);
+  }
+});
+
 test('a server in production does not start with development identities', async () => {
   await expect(start({ ...production, DEVELOPMENT_IDENTITIES: 'true' })).rejects.toThrow(
     'DEVELOPMENT_IDENTITIES: may not be true in production. Remove it.',

@@ -184,6 +184,62 @@ describe('reports', () => {
     expect(ofAda.error).toBe('ReportNotFound');
   });
 
+  test('are listed page by page: reports that arrive or are decided meanwhile hide and repeat none', async () => {
+    const { convoId } = await newConversation();
+    const reporters = [bob, carol, alice];
+    const report = async (nth: number, reported: XrpcClient): Promise<string> => {
+      const reporter = reporters[nth % 3] ?? bob;
+      const about = reporter === reported ? mona : reported;
+      return (await reporter.call('reportMember', reportOf(convoId, about))).reportId;
+    };
+    const ids: string[] = [];
+    for (let nth = 0; nth < 25; nth++) ids.push(await report(nth, nth % 2 === 0 ? carol : bob));
+    const page = (cursor: string | undefined, more = {}) =>
+      alice.call('getReports', { convoId, limit: 10, cursor, ...more });
+    const first = await page(undefined);
+    const late = await report(0, carol);
+    const decided = ids[12] ?? '';
+    await ada.call('resolveReport', { reportId: decided, action: 'no_action' });
+    const second = await page(first.cursor);
+    const third = await page(second.cursor);
+    const listed = [first, second, third].flatMap(({ reports }) => reports.map(({ id }) => id));
+    expect(listed).toEqual(ids.toReversed());
+    expect([first, second, third].map(({ reports }) => reports.length)).toEqual([10, 10, 5]);
+    expect(third.cursor).toBeUndefined();
+    expect((await page(undefined)).reports[0]?.id).toBe(late);
+    // A decided report leaves the pages of pending ones, and the others stay where they are.
+    const pending = { status: 'pending' };
+    const half = await page(undefined, { ...pending, limit: 13 });
+    await ada.call('resolveReport', { reportId: half.reports[2]?.id ?? '', action: 'no_action' });
+    const rest = await page(half.cursor, { ...pending, limit: 100 });
+    const both = [...half.reports, ...rest.reports].map(({ id }) => id);
+    expect(both).toEqual([late, ...ids.toReversed()].filter((id) => id !== decided));
+    expect(rest.cursor).toBeUndefined();
+  });
+
+  test('a page counts visible reports only, so that no cursor shows a hidden one; a cursor fits its list only', async () => {
+    const { convoId } = await newConversation();
+    for (const about of [carol, ada, carol, ada]) await bob.call('reportMember', reportOf(convoId, about));
+    const ofAda = await ada.call('getReports', { convoId, limit: 2 });
+    expect([ofAda.reports.length, ofAda.cursor]).toEqual([2, undefined]);
+    const { cursor } = await alice.call('getReports', { convoId, limit: 2 });
+    expect(cursor).toBeDefined();
+    const other = await newConversation();
+    for (const [client, query] of [
+      [alice, { convoId: other.convoId, cursor }],
+      [alice, { convoId, status: 'pending', cursor }],
+      [ada, { convoId, cursor }],
+      [alice, { convoId, cursor: cursor?.slice(4) }],
+      [alice, { convoId, cursor: 'not a cursor' }],
+    ] as const) {
+      const { status, error } = await client.refusal('getReports', query);
+      expect([status, error]).toEqual([400, 'InvalidCursor']);
+    }
+    // The membership is checked first.
+    expect((await nonMember.refusal('getReports', { convoId, cursor: 'x' })).error).toBe('ConvoNotFound');
+    expect((await bob.refusal('getReports', { convoId, cursor: 'x' })).error).toBe('NotAdmin');
+  });
+
   test('are decided once, by an admin, and keep the decision', async () => {
     const { convoId } = await newConversation();
     const report = async () => (await bob.call('reportMember', reportOf(convoId, carol))).reportId;

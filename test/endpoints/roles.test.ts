@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { required } from '#platform/errors.ts';
 import { createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
 import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
 import { craftCommit } from '../support/mls/crafted-mls.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
@@ -125,6 +126,91 @@ describe('roles', () => {
     await alice.call('removeMember', { convoId, targetDid: bob.did, idempotencyKey: 'one' });
     await alice.call('addMembers', { convoId, didList: [bob.did] });
     expect((await rolesIn(conversation))['bob']).toBe('member');
+  });
+});
+
+describe('changes of role reach the members as events', () => {
+  interface Heard {
+    readonly did: string;
+    readonly role: unknown;
+  }
+  const heardBy = (events: readonly { $type: string; action?: unknown; did?: string; role?: unknown }[]): Heard[] =>
+    events.flatMap(({ action, did = '', role }) => (action === 'roleChanged' ? [{ did, role }] : []));
+
+  test('each change once, in order, on every stream of a member and from a cursor, and not to others', async () => {
+    const conversation = await newConversation();
+    const { convoId } = conversation;
+    const streams = await Promise.all([alice, bob, carol].map((member) => openEventStream(member, { convoId })));
+    const ofNonMember = await openEventStream(nonMember);
+    await sendCrafted(alice, conversation);
+    for (const stream of streams) await stream.next('messageEvent');
+    const { cursor } = required(streams[0], 'a stream');
+    await change(alice, 'promoteModerator', convoId, bob);
+    await change(alice, 'promoteAdmin', convoId, bob);
+    await change(bob, 'demoteAdmin', convoId, alice);
+    await change(bob, 'promoteModerator', convoId, carol);
+    await change(carol, 'demoteModerator', convoId, carol);
+    const expected = [
+      { did: bob.did, role: 'moderator' },
+      { did: bob.did, role: 'admin' },
+      { did: alice.did, role: 'member' },
+      { did: carol.did, role: 'moderator' },
+      { did: carol.did, role: 'member' },
+    ];
+    await sendCrafted(alice, conversation);
+    const replayed = await openEventStream(carol, { cursor });
+    for (const stream of [...streams, replayed]) {
+      await stream.next('messageEvent', ({ message }) => message.seq === 2);
+      expect(heardBy(stream.events)).toEqual(expected);
+    }
+    const [first] = required(streams[0], 'a stream').events.filter((event) => 'action' in event);
+    const { $type, cursor: own, ...fields } = required(first, 'an event');
+    expect($type).toBe('blue.catbird.mls.subscribeConvoEvents#membershipChangeEvent');
+    expect(fields).toEqual({ convoId, did: bob.did, action: 'roleChanged', role: 'moderator', epoch: 0 });
+    // A stream that resumes after the first change gets the other four.
+    const resumed = await openEventStream(bob, { cursor: own });
+    await resumed.next('messageEvent', ({ message }) => message.seq === 2);
+    expect(heardBy(resumed.events)).toEqual(expected.slice(1));
+    expect(ofNonMember.events).toEqual([]);
+    await Promise.all([...streams, ofNonMember, replayed, resumed].map((stream) => stream.close()));
+  });
+
+  test('a changed role leaves the stream open: later messages arrive, for the person and for the others', async () => {
+    const conversation = await newConversation();
+    const streams = await Promise.all([bob, carol].map((member) => openEventStream(member)));
+    await change(alice, 'promoteAdmin', conversation.convoId, bob);
+    await change(alice, 'demoteAdmin', conversation.convoId, bob);
+    await sendCrafted(bob, conversation);
+    for (const stream of streams) {
+      const { message } = await stream.next('messageEvent');
+      expect(message.convoId).toBe(conversation.convoId);
+      await stream.close();
+    }
+  });
+
+  test('a refused change writes no event, and a change is not sent to people who have left or join later', async () => {
+    const conversation = await newConversation();
+    const { convoId, groupId } = conversation;
+    const streams = await Promise.all([carol, nonMember].map((client) => openEventStream(client)));
+    await change(alice, 'promoteModerator', convoId, bob);
+    await streams[0]?.next('membershipChangeEvent', ({ action }) => action === 'roleChanged');
+    const eventCount = async (): Promise<number> => {
+      const { sql } = bed.database;
+      return (await sql`SELECT 1 FROM events WHERE group_id = ${groupId}`).length;
+    };
+    const before = await eventCount();
+    expect(await refusalOf(alice, 'promoteModerator', convoId, bob)).toEqual([409, 'AlreadyModerator']);
+    expect(await refusalOf(carol, 'promoteAdmin', convoId, carol)).toEqual([403, 'NotAdmin']);
+    expect(await refusalOf(alice, 'demoteAdmin', convoId, alice)).toEqual([409, 'LastAdmin']);
+    expect(await refusalOf(alice, 'promoteAdmin', convoId, nonMember)).toEqual([404, 'TargetNotMember']);
+    expect(await eventCount()).toBe(before);
+    await carol.call('leaveConvo', { convoId });
+    await change(alice, 'promoteAdmin', convoId, bob);
+    await alice.call('addMembers', { convoId, didList: [nonMember.did] });
+    await sendCrafted(nonMember, conversation);
+    await streams[1]?.next('messageEvent');
+    expect(streams.map(({ events }) => heardBy(events))).toEqual([[{ did: bob.did, role: 'moderator' }], []]);
+    await Promise.all(streams.map((stream) => stream.close()));
   });
 });
 

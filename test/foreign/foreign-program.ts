@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -8,6 +9,7 @@ const folder = fileURLToPath(new URL('.', import.meta.url));
 /** Outside the repository, so that another clone on this machine uses the compiled crates. */
 const targetFolder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'nightjar', 'foreign-clients');
 const binary = join(targetFolder, 'debug', 'nightjar-foreign-clients');
+const exampleBinary = join(targetFolder, 'debug', 'examples', 'member');
 const environment = { ...process.env, CARGO_TARGET_DIR: targetFolder, CARGO_TERM_COLOR: 'never', CARGO_NET_RETRY: '1' };
 
 const run = promisify(execFile);
@@ -45,7 +47,7 @@ export async function buildForeignProgram(): Promise<string | undefined> {
   } catch (error) {
     return `cargo cannot download the crates: ${lastLine(error)}`;
   }
-  await run('nice', ['-n', '10', 'cargo', 'build', '--locked', '--offline'], {
+  await run('nice', ['-n', '10', 'cargo', 'build', '--locked', '--offline', '--bins', '--examples'], {
     cwd: folder,
     env: environment,
     maxBuffer: 16 * 1_048_576,
@@ -62,6 +64,31 @@ export async function runForeignProgram(input: ForeignInput): Promise<{ status: 
   const { promise, resolve, reject } = Promise.withResolvers<number | null>();
   child.once('error', reject).once('close', resolve);
   return { status: await promise, output: parts.join('') };
+}
+
+/** The example of one member, while it runs. */
+export interface RunningMember {
+  /** Lines of its output so far. */
+  readonly lines: readonly string[];
+  /** Resolves to the exit status. */
+  readonly ended: Promise<number | null>;
+  kill(): void;
+}
+
+/** Starts the example `member` for a person with this signing key in base64url. */
+export function startMember(options: {
+  readonly server: { readonly url: string; readonly serviceDid: string };
+  readonly account: { readonly did: string; signingKey(): string };
+}): RunningMember {
+  const { server, account } = options;
+  const child = spawn(exampleBinary, [server.url, server.serviceDid, account.did, account.signingKey()], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines: string[] = [];
+  createInterface(child.stdout).on('line', (line) => void lines.push(line));
+  const { promise, resolve, reject } = Promise.withResolvers<number | null>();
+  child.once('error', reject).once('close', resolve);
+  return { lines, ended: promise, kill: () => void child.kill() };
 }
 
 function lastLine(error: unknown): string {

@@ -1,12 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { securityHeaders } from '#edge/security-headers.ts';
 import { version } from '#platform/process/version.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { projectRoot } from '../conventions/source-tree.ts';
 
 const ofBrowser = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8';
 let bed: TestBed;
@@ -24,7 +21,7 @@ test('a browser gets a page with the name, the version and the pages of the API'
   expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/html; charset=UTF-8']);
   const page = await response.text();
   expect(page).toContain(`<h1>Nightjar ${version}</h1>`);
-  expect(page).toContain('docs/api/README.md');
+  expect(page).toContain('<a href="/docs/api">');
   expect(page).toContain('<a href="/xrpc/_health">');
 });
 
@@ -46,16 +43,25 @@ test.each([['*/*'], ['application/json'], ['text/html;q=0, */*'], ['text/*;q=0.1
       name: 'Nightjar',
       version,
       about: expect.stringContaining('RFC 9420'),
-      api: 'docs/api/README.md',
+      docs: '/docs',
+      api: '/docs/api',
+      openapi: '/openapi.json',
+      lexicons: '/lexicons',
       health: '/xrpc/_health',
     });
   },
 );
 
 test('the paths that it names exist', async () => {
-  const { api, health } = (await (await get()).json()) as { api: string; health: string };
-  expect(existsSync(join(projectRoot, api))).toBe(true);
-  expect((await fetch(`${bed.server().url}${health}`)).status).toBe(200);
+  const {
+    name: _name,
+    version: _version,
+    about: _about,
+    ...paths
+  } = (await (await get()).json()) as Record<string, string>;
+  for (const path of Object.values(paths)) {
+    expect((await fetch(`${bed.server().url}${path}`)).status, path).toBe(200);
+  }
 });
 
 test('HEAD gets the status and the headers without a body', async () => {

@@ -170,7 +170,7 @@ test.each(['com.example.nothing', 'com.example.describe/', '', '__proto__', 'con
     const response = await call(method);
     expect([response.status, response.json]).toEqual([
       501,
-      { error: 'MethodNotImplemented', message: 'There is no such method.' },
+      { error: 'MethodNotImplemented', message: 'There is no such method. Check its name.' },
     ]);
   },
 );

@@ -17,6 +17,8 @@ export interface Conversation {
   readonly epoch: number;
   readonly cipherSuite: string;
   readonly createdAt: Date;
+  /** When the newest message or commit that the reader may fetch was received; undefined if there is none. */
+  readonly lastMessageAt: Date | undefined;
   readonly metadata: ConversationMetadata | undefined;
   readonly members: readonly ConversationMember[];
   /**

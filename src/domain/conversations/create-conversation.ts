@@ -35,6 +35,7 @@ interface CreateDeps extends BlockDeps {
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
   readonly idempotencyTtlHours: number;
+  readonly messageTtlDays: number;
   /** Called after the database commit, to notify subscribers. */
   readonly onEvents: () => void;
 }
@@ -71,7 +72,7 @@ async function createInTransaction(
   const created = await insertWithMembers(deps, tx, caller, input);
   // A person who blocks the caller cannot be added, because the caller cannot claim their key packages.
   if (created && input.blockers.size > 0) throw domainError('KeyPackageNotFound');
-  const [conversation] = await loadConversations({ ...deps, db: tx }, [input.groupId]);
+  const [conversation] = await loadConversations({ ...deps, db: tx }, caller, [input.groupId]);
   const mayRetry =
     conversation?.creatorDid === caller.did && conversation.members.some(({ did }) => did === caller.did);
   if (conversation === undefined || (!created && !mayRetry)) throw domainError('ConvoAlreadyExists');

@@ -16,7 +16,7 @@ const loadAtOnceMax = 10;
  * @throws AppError InvalidCursor.
  */
 export async function listConversations(
-  deps: { db: Db; privacy: Privacy },
+  deps: { db: Db; privacy: Privacy; messageTtlDays: number },
   caller: Caller,
   page: { limit: number; cursor: string | undefined },
 ): Promise<{ conversations: Conversation[]; cursor: string | undefined }> {
@@ -29,7 +29,7 @@ export async function listConversations(
   let next = 0;
   while (next < groupIds.length && conversations.length < page.limit && members < membersPerPageMax) {
     const wanted = groupIds.slice(next, next + Math.min(loadAtOnceMax, page.limit - conversations.length));
-    const loaded = await loadConversations(deps, wanted);
+    const loaded = await loadConversations(deps, caller, wanted);
     conversations.push(...loaded);
     members += loaded.reduce((total, conversation) => total + conversation.members.length, 0);
     next += wanted.length;

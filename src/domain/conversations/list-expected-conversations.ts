@@ -8,7 +8,8 @@ import { welcomeStates } from '#domain/welcomes/welcome.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { openMetadata } from './open-metadata.ts';
-import { selectConversations } from './store.ts';
+import { lastMessageTime } from './last-message-time.ts';
+import { selectConversationsWithLastMessage } from './store.ts';
 
 /** A conversation of the caller, and whether the given device is in its MLS group (lexicon `expectedConversation`). */
 export interface ExpectedConversation {
@@ -16,6 +17,8 @@ export interface ExpectedConversation {
   /** Empty when clients have sent the service no name. */
   readonly name: string;
   readonly memberCount: number;
+  /** As `lastMessageAt` of the conversation. */
+  readonly lastActivity: Date | undefined;
   /** Whether the caller requested readdition and has not rejoined yet. */
   readonly needsRejoin: boolean;
   /** Undefined when no Welcome for the device is stored, because the service cannot see the members of an MLS group. */
@@ -25,6 +28,7 @@ export interface ExpectedConversation {
 interface ExpectedDeps {
   readonly db: Db;
   readonly privacy: Privacy;
+  readonly messageTtlDays: number;
 }
 
 const loadAtOnceMax = 100;
@@ -55,7 +59,7 @@ async function loadChunk(
   tag: Buffer | undefined,
 ): Promise<ExpectedConversation[]> {
   const [conversations, statuses, isInGroup] = await Promise.all([
-    selectConversations(deps.db, groupIds),
+    selectConversationsWithLastMessage(deps.db, groupIds, deps.messageTtlDays),
     listMemberStatuses(deps, caller, groupIds),
     tag === undefined ? new Map<string, boolean>() : readDeviceStates(deps, caller, groupIds, tag),
   ]);
@@ -65,7 +69,9 @@ async function loadChunk(
     const [row, memberStatus] = [byId.get(id), statuses.get(id)];
     if (row === undefined || memberStatus === undefined) return [];
     const name = openMetadata(deps.privacy, row)?.name ?? '';
-    return [{ groupId, name, ...memberStatus, deviceInGroup: isInGroup.get(id) }];
+    const { memberCount, needsRejoin, joinedSeq } = memberStatus;
+    const lastActivity = lastMessageTime(row, joinedSeq);
+    return [{ groupId, name, memberCount, lastActivity, needsRejoin, deviceInGroup: isInGroup.get(id) }];
   });
 }
 

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Db, Tx } from '#storage/connection/database.ts';
 import { bucketedNow } from '#storage/sql/bucketed-now.ts';
 import type { LockedConversation } from './conversation.ts';
@@ -48,30 +49,67 @@ export async function selectCipherSuite(db: Db, groupId: Buffer): Promise<number
   return row.cipherSuite;
 }
 
-export async function selectConversations(
-  db: Db,
-  groupIds: readonly Buffer[],
-): Promise<
-  {
-    groupId: Buffer;
-    cipherSuite: number;
-    sealedCreator: Buffer;
-    sealedMetadata: Buffer | null;
-    createdAt: Date;
-    epoch: number;
-  }[]
-> {
+interface ConversationRow {
+  readonly groupId: Buffer;
+  readonly cipherSuite: number;
+  readonly sealedCreator: Buffer;
+  readonly sealedMetadata: Buffer | null;
+  readonly createdAt: Date;
+  readonly epoch: number;
+}
+
+const conversationColumns = [
+  'c.group_id as groupId',
+  'c.cipher_suite as cipherSuite',
+  'c.sealed_creator as sealedCreator',
+  'c.sealed_metadata as sealedMetadata',
+  'c.created_at as createdAt',
+  'n.epoch',
+] as const;
+
+export async function selectConversations(db: Db, groupIds: readonly Buffer[]): Promise<ConversationRow[]> {
   return db
     .selectFrom('conversations as c')
     .innerJoin('conversation_counters as n', 'n.group_id', 'c.group_id')
-    .select([
-      'c.group_id as groupId',
-      'c.cipher_suite as cipherSuite',
-      'c.sealed_creator as sealedCreator',
-      'c.sealed_metadata as sealedMetadata',
-      'c.created_at as createdAt',
-      'n.epoch',
-    ])
+    .select(conversationColumns)
+    .where('c.group_id', 'in', [...groupIds])
+    .execute();
+}
+
+/** The number of a conversation's newest message or commit, and when it was received; null once it has expired. */
+export interface LastMessage {
+  readonly lastSeq: number;
+  readonly lastReceivedAt: Date | null;
+}
+
+/**
+ * Selects conversations with their last messages. The counter `last_seq`, which every send updates, leads to the
+ * message, so that no row stores the time a second time. ORDER BY and LIMIT make Postgres look up one row by the primary
+ * key for each conversation, also with a plan from a time when the table was nearly empty.
+ */
+export async function selectConversationsWithLastMessage(
+  db: Db,
+  groupIds: readonly Buffer[],
+  ttlDays: number,
+): Promise<(ConversationRow & LastMessage)[]> {
+  return db
+    .selectFrom('conversations as c')
+    .innerJoin('conversation_counters as n', 'n.group_id', 'c.group_id')
+    .leftJoinLateral(
+      (from) =>
+        from
+          .selectFrom('messages as x')
+          .select('x.received_at')
+          .whereRef('x.group_id', '=', 'c.group_id')
+          .whereRef('x.seq', '>=', 'n.last_seq')
+          .where('x.received_at', '>', sql<Date>`now() - make_interval(days => ${ttlDays}::integer)`)
+          .orderBy('x.seq', 'desc')
+          .limit(1)
+          .as('l'),
+      (join) => join.onTrue(),
+    )
+    .select(conversationColumns)
+    .select(['n.last_seq as lastSeq', 'l.received_at as lastReceivedAt'])
     .where('c.group_id', 'in', [...groupIds])
     .execute();
 }

@@ -7,6 +7,9 @@ export const eventKinds = {
   groupInfoRefreshRequested: 6,
   readditionRequested: 7,
   warning: 8,
+  becameMember: 9,
+  becameModerator: 10,
+  becameAdmin: 11,
 } as const;
 export type EventKind = (typeof eventKinds)[keyof typeof eventKinds];
 

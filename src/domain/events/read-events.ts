@@ -14,6 +14,9 @@ import { assertRestoreFinished } from '#storage/schema/finish-restore.ts';
 /** The kinds of change that a membership event reports (lexicon `membershipChangeEvent`). */
 export type MembershipAction = 'joined' | 'left' | 'removed';
 
+/** The role that a person has after a change of role (lexicon `membershipChangeEvent`). */
+export type RoleName = 'member' | 'moderator' | 'admin';
+
 /** The kinds of request that a person who lost the group's state sends to the members. */
 export type HelpKind = 'groupInfoRefreshRequested' | 'readditionRequested';
 
@@ -21,6 +24,7 @@ export type HelpKind = 'groupInfoRefreshRequested' | 'readditionRequested';
 export type StreamEvent = LogPosition & { readonly receivedAt: Date } & (
     | { readonly kind: 'message'; readonly message: Message }
     | { readonly kind: 'membership'; readonly did: string; readonly action: MembershipAction; readonly epoch: number }
+    | { readonly kind: 'role'; readonly did: string; readonly role: RoleName; readonly epoch: number }
     | { readonly kind: HelpKind; readonly did: string }
     /** Sent only to the warned person, who is `did`. */
     | { readonly kind: 'warning'; readonly did: string; readonly warning: Warning }
@@ -30,6 +34,12 @@ const actions: ReadonlyMap<number, MembershipAction> = new Map([
   [eventKinds.joined, 'joined'],
   [eventKinds.left, 'left'],
   [eventKinds.removed, 'removed'],
+]);
+
+const rolesAfter: ReadonlyMap<number, RoleName> = new Map([
+  [eventKinds.becameMember, 'member'],
+  [eventKinds.becameModerator, 'moderator'],
+  [eventKinds.becameAdmin, 'admin'],
 ]);
 
 const helpKinds: ReadonlyMap<number, HelpKind> = new Map([
@@ -147,6 +157,10 @@ function eventOf(
   const did = personOf(privacy, row);
   if (action !== undefined && did !== undefined) {
     return { ...logPosition, kind: 'membership', did, action, epoch: row.epoch ?? 0 };
+  }
+  const role = rolesAfter.get(row.kind);
+  if (role !== undefined && did !== undefined) {
+    return { ...logPosition, kind: 'role', did, role, epoch: row.epoch ?? 0 };
   }
   const help = helpKinds.get(row.kind);
   if (help !== undefined && did !== undefined) return { ...logPosition, kind: help, did };

@@ -75,6 +75,7 @@ export interface RosterRow {
   readonly role: number;
   readonly state: number;
   readonly joinedAt: Date;
+  readonly joinedSeq: number;
   readonly promotedAt: Date | null;
 }
 
@@ -90,6 +91,7 @@ export async function selectRosters(db: Db, groupIds: readonly Buffer[]): Promis
       'role',
       'state',
       'joined_at as joinedAt',
+      'joined_seq as joinedSeq',
       'promoted_at as promotedAt',
     ])
     .where('group_id', 'in', [...groupIds])

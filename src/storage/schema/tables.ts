@@ -340,7 +340,7 @@ export interface EventsTable {
   kind: number;
   seq: number | null;
   epoch: number | null;
-  /** The person who joined, left or was removed. Servers use the DID to find the streams to update. */
+  /** The person who joined, left, was removed or got another role. Servers use the DID to find the streams to update. */
   sealed_did: Buffer | null;
   /** Identifies the object of the event, unless the object is the message `seq`. */
   reference: string | null;

@@ -11,14 +11,17 @@ export const getExpectedConversations = (deps: Parameters<typeof listExpectedCon
     quota: 'getMessages',
     handler: async ({ caller, params }) => {
       const expected = await listExpectedConversations(deps, caller, params.deviceId);
-      const conversations = expected.map(({ groupId, name, memberCount, needsRejoin, deviceInGroup }) => ({
-        convoId: formatConversationId(groupId),
-        name,
-        memberCount,
-        shouldBeInGroup: true,
-        needsRejoin,
-        deviceInGroup,
-      }));
+      const conversations = expected.map(
+        ({ groupId, name, memberCount, lastActivity, needsRejoin, deviceInGroup }) => ({
+          convoId: formatConversationId(groupId),
+          name,
+          memberCount,
+          shouldBeInGroup: true,
+          lastActivity: lastActivity?.toISOString(),
+          needsRejoin,
+          deviceInGroup,
+        }),
+      );
       return { conversations };
     },
   });

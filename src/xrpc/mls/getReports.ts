@@ -9,10 +9,10 @@ export const getReports = (deps: Parameters<typeof listReports>[0]): MethodEndpo
     auth: 'service-token',
     quota: 'callerDefault',
     handler: async ({ caller, params }) => {
-      const { convoId: conversationId, status: state, limit } = params;
-      const reports = await listReports(deps, caller, { conversationId, state, limit });
+      const { convoId: conversationId, status: state, limit, cursor } = params;
+      const page = await listReports(deps, caller, { conversationId, state, limit, cursor });
       return {
-        reports: reports.map(({ id, parties, content, submittedAt, resolution, resolvedAt, ...report }) => ({
+        reports: page.reports.map(({ id, parties, content, submittedAt, resolution, resolvedAt, ...report }) => ({
           id,
           reporterDid: parties.reporter,
           reportedDid: parties.reported,
@@ -26,6 +26,7 @@ export const getReports = (deps: Parameters<typeof listReports>[0]): MethodEndpo
           action: resolution?.action,
           notes: resolution?.notes ?? undefined,
         })),
+        cursor: page.cursor,
       };
     },
   });

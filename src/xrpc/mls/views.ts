@@ -51,6 +51,7 @@ export interface ConversationView {
   readonly epoch: number;
   readonly cipherSuite: string;
   readonly createdAt: string;
+  readonly lastMessageAt: string | undefined;
   readonly metadata: ConversationMetadata | undefined;
   readonly needsRemovalCommit: readonly string[] | undefined;
 }
@@ -79,6 +80,7 @@ export function conversationView(conversation: Conversation): ConversationView {
     epoch: conversation.epoch,
     cipherSuite: conversation.cipherSuite,
     createdAt: conversation.createdAt.toISOString(),
+    lastMessageAt: conversation.lastMessageAt?.toISOString(),
     metadata: conversation.metadata,
     needsRemovalCommit: conversation.needsRemovalCommit.length === 0 ? undefined : conversation.needsRemovalCommit,
   };

@@ -3,15 +3,15 @@ import type { ErrorDetail } from '#platform/errors.ts';
 
 /** Errors that every method may send without declaring them, with their texts. */
 export const generalErrors = {
-  AddressRefused: 'The operator of this service does not accept requests from your network.',
+  AddressRefused: 'The operator of this service does not accept requests from your network. Ask the operator.',
   InternalServerError: 'Something went wrong on the server. Try again later.',
-  InvalidRequest: "The request does not fit the method's lexicon.",
+  InvalidRequest: "The request does not fit the method's lexicon. Correct it.",
   MethodNotAllowed: 'Use the HTTP method that the Allow header names.',
-  MethodNotImplemented: 'There is no such method.',
-  PayloadTooLarge: 'The body is larger than this method accepts.',
+  MethodNotImplemented: 'There is no such method. Check its name.',
+  PayloadTooLarge: 'The body is larger than this method accepts. Send less at once.',
   RateLimitExceeded: 'Too many requests. Wait as long as Retry-After says.',
   ServiceUnavailable: 'The service cannot answer now. Try again as Retry-After says.',
-  UnknownAddress: 'The proxy in front does not say where the request comes from.',
+  UnknownAddress: 'The proxy in front does not say where the request comes from. Ask the operator to correct it.',
   UnsupportedMediaType: 'Send the body as application/json without a content encoding.',
   UpgradeRequired: 'This is a subscription. Open it as a WebSocket.',
   UriTooLong: 'The URL is too long. Ask for fewer things at once.',

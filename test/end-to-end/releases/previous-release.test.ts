@@ -194,6 +194,24 @@ describe.skipIf(!hasPreviousRelease)('next to the previous release (git history 
     }
   });
 
+  test('a change of role reaches members at a server of this release, streams of the other skip it, and lastMessageAt counts messages of both', async () => {
+    const [account, other] = [createAccount(plc), createAccount(plc)];
+    const alice = clientOf('today', account);
+    const conversation = await createCraftedConversation(alice, [clientOf('today', other)]);
+    const there = await openEventStream(clientOf('previous', other));
+    const here = await openEventStream(clientOf('today', other));
+    await alice.call('promoteAdmin', { convoId: conversation.convoId, targetDid: other.did });
+    const { seq } = await sendCrafted(clientOf('previous', account), conversation);
+    const [view] = (await alice.call('getConvos', {})).conversations;
+    expect(view?.lastMessageAt, 'the time of a message that the other release stored').toBeDefined();
+    for (const stream of [there, here]) await stream.next('messageEvent', ({ message }) => message.seq === seq);
+    const actions = [there, here].map((stream) =>
+      stream.events.flatMap((event) => ('action' in event && event.action === 'roleChanged' ? [event.did] : [])),
+    );
+    expect(actions).toEqual([[], [other.did]]);
+    await Promise.all([there, here].map((stream) => stream.close()));
+  });
+
   test('ephemeral messages reach subscribers of the other release', async () => {
     const [account, other] = [createAccount(plc), createAccount(plc)];
     const conversation = await createCraftedConversation(clientOf('today', account), [clientOf('today', other)]);

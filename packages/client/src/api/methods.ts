@@ -14,7 +14,7 @@ export interface ConvoView {
   readonly cipherSuite: 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519' | 'MLS_128_DHKEMP256_AES128GCM_SHA256_P256' | 'MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519' | 'MLS_256_DHKEMX448_AES256GCM_SHA512_Ed448' | 'MLS_256_DHKEMP521_AES256GCM_SHA512_P521' | 'MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_Ed448' | 'MLS_256_DHKEMP384_AES256GCM_SHA384_P384' | 'MLS_256_XWING_CHACHA20POLY1305_SHA256_Ed25519' | (string & {});
   /** Creation time, rounded to a time bucket. */
   readonly createdAt: string;
-  /** Time of the last message, rounded to a time bucket. */
+  /** Time of the newest message or commit that getMessages returns to the caller, rounded to a time bucket. Absent if there is none. */
   readonly lastMessageAt?: string | undefined;
   /** Name and description. */
   readonly metadata?: ConvoMetadata | undefined;
@@ -36,9 +36,9 @@ export interface MemberView {
   readonly did: string;
   /** DID of the person, without a device id. */
   readonly userDid: string;
-  /** UUID of the device. */
+  /** Never sent: a member is a person, and the service does not store which devices are in a group. */
   readonly deviceId?: string | undefined;
-  /** Name of the device. */
+  /** Never sent, as deviceId. */
   readonly deviceName?: string | undefined;
   /** Time of joining, rounded to a time bucket. */
   readonly joinedAt: string;
@@ -50,9 +50,9 @@ export interface MemberView {
   readonly promotedAt?: string | undefined;
   /** Never sent: the service does not store who gave the role. */
   readonly promotedBy?: string | undefined;
-  /** Index of the member's leaf in the ratchet tree. */
+  /** Never sent, as deviceId. The ratchet tree has it. */
   readonly leafIndex?: number | undefined;
-  /** MLS credential of the member. */
+  /** Never sent, as deviceId. The ratchet tree has it. */
   readonly credential?: Uint8Array | undefined;
 }
 
@@ -228,7 +228,7 @@ export interface GetExpectedConversationsExpectedConversation {
   readonly memberCount: number;
   /** True if the caller's devices should be in the MLS group. */
   readonly shouldBeInGroup: boolean;
-  /** Time of the last event, rounded to a time bucket. */
+  /** Time of the newest message or commit that getMessages returns to the caller, rounded to a time bucket. Absent if there is none. */
   readonly lastActivity?: string | undefined;
   /** True if the device has requested to be added again. */
   readonly needsRejoin?: boolean | undefined;
@@ -613,8 +613,8 @@ export interface InfoEvent {
   readonly warningId?: string | undefined;
   /** Only for a warning: the reason that the moderator wrote. */
   readonly reason?: string | undefined;
-  /** Kind of the notice, for programs. Every stream begins with streamOpened or cursorUnknown, and the cursor of this notice is the start of the stream. */
-  readonly code?: 'streamOpened' | 'cursorUnknown' | 'keyPackagesLow' | (string & {}) | undefined;
+  /** Kind of the notice, for programs. Every stream begins with streamOpened or cursorUnknown, and the cursor of this notice is the start of the stream. After cursorUnknown and eventsExpired, fetch missing messages with getMessages. */
+  readonly code?: 'streamOpened' | 'cursorUnknown' | 'eventsExpired' | 'keyPackagesLow' | (string & {}) | undefined;
   /** Only for keyPackagesLow: the device that should publish key packages. */
   readonly deviceId?: string | undefined;
   /** Only for keyPackagesLow: the number of available key packages of the device. */
@@ -663,7 +663,7 @@ export interface ReadditionRequestedEvent {
   readonly requestedAt: string;
 }
 
-/** A person has joined, left or been removed. */
+/** A person has joined, left, been removed, or got another role. */
 export interface MembershipChangeEvent {
   /** Cursor with which to resume after this event. */
   readonly cursor: string;
@@ -671,14 +671,16 @@ export interface MembershipChangeEvent {
   readonly convoId: string;
   /** DID of the person. */
   readonly did: string;
-  /** Whether the person joined, left or was removed. */
-  readonly action: 'joined' | 'left' | 'removed' | 'kicked' | (string & {});
+  /** Whether the person joined, left, was removed, or got another role. Clients skip values that they do not know. */
+  readonly action: 'joined' | 'left' | 'removed' | 'kicked' | 'roleChanged' | (string & {});
   /** Never sent. */
   readonly actor?: string | undefined;
   /** Never sent. */
   readonly reason?: string | undefined;
   /** The epoch after the change. */
   readonly epoch: number;
+  /** Only for roleChanged: the role that the person has from now on. */
+  readonly role?: 'member' | 'moderator' | 'admin' | (string & {}) | undefined;
 }
 
 /** Reserved for a read receipt that the service can see. Clients send receipts encrypted. */
@@ -1291,21 +1293,25 @@ export interface Methods {
 };
     readonly errors: 'ConvoNotFound' | 'NotMember';
   };
-  /** Lists the reports of a conversation, newest first. Only admins and moderators may call this, and nobody sees reports about themselves. */
+  /** Lists the reports of a conversation, newest first, page by page. Only admins and moderators may call this, and nobody sees reports about themselves. */
   readonly getReports: {
     readonly request: {
   /** Id of the conversation: its MLS group id in lower-case hex. */
   readonly convoId: string;
   /** If present, only reports in this state. */
   readonly status?: 'pending' | 'resolved' | 'dismissed' | (string & {}) | undefined;
-  /** Maximum number of entries. */
+  /** Maximum number of entries on a page. */
   readonly limit?: number | undefined;
+  /** Cursor of the next page, from the previous response. It is valid for the same conversation and status only. */
+  readonly cursor?: string | undefined;
 };
     readonly response: {
   /** The reports. */
   readonly reports: readonly GetReportsReportView[];
+  /** Cursor of the next page. Absent on the last page. */
+  readonly cursor?: string | undefined;
 };
-    readonly errors: 'NotAdmin' | 'ConvoNotFound' | 'NotMember';
+    readonly errors: 'NotAdmin' | 'ConvoNotFound' | 'NotMember' | 'InvalidCursor';
   };
   /** Counts the pending chat requests to the caller. */
   readonly getRequestCount: {
@@ -1613,7 +1619,7 @@ export interface Methods {
   readonly mlsDid: string;
   /** Always empty: a member must add the device to each conversation. */
   readonly autoJoinedConvos: readonly string[];
-  /** Welcomes for those conversations. */
+  /** Never sent: members add the device. */
   readonly welcomeMessages?: readonly RegisterDeviceWelcomeMessage[] | undefined;
 };
     readonly errors: 'InvalidDeviceName' | 'InvalidKeyPackages' | 'InvalidSignatureKey' | 'DeviceAlreadyRegistered' | 'TooManyDevices';

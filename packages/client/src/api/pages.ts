@@ -6,6 +6,7 @@ const entryFields = {
   getConvos: 'conversations',
   getKeyPackageHistory: 'history',
   getKeyPackageStatus: 'consumedPackages',
+  getReports: 'reports',
   listChatRequests: 'requests',
 } as const;
 

@@ -18,6 +18,8 @@ export type ConversationEvent =
   | { readonly kind: 'epoch'; readonly convoId: string; readonly epoch: number; readonly members: readonly string[] }
   /** This person is not a member any more; the device has deleted the group's keys. */
   | { readonly kind: 'removed'; readonly convoId: string }
+  /** A person has another role now: `member`, `moderator` or `admin`. People who join are members. */
+  | { readonly kind: 'role'; readonly convoId: string; readonly did: string; readonly role: string }
   /** A stored message that this device cannot decrypt, for example from before it joined anew. */
   | { readonly kind: 'unreadable'; readonly convoId: string; readonly seq: number }
   /** The service has refused a message that this device sent again later, for example because a policy forbids it. */

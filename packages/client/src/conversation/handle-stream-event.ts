@@ -44,9 +44,12 @@ export async function handleStreamEvent(deps: StreamHandlerDeps, event: StreamEv
   }
 }
 
+/** A later server may send further actions, which are skipped. */
+const departures: ReadonlySet<string> = new Set(['left', 'removed', 'kicked']);
+
 async function handleMembership(deps: StreamHandlerDeps, event: EventOf<'membershipChangeEvent'>): Promise<void> {
   const { context, conversations } = deps;
-  const { convoId, did, action, epoch } = event;
+  const { convoId, did, action, epoch, role } = event;
   const isOwn = did === context.identity.did;
   if (action === 'joined') {
     if (!isOwn) return;
@@ -55,6 +58,8 @@ async function handleMembership(deps: StreamHandlerDeps, event: EventOf<'members
     });
     return;
   }
+  if (action === 'roleChanged' && role !== undefined) await context.emit({ kind: 'role', convoId, did, role });
+  if (!departures.has(action)) return;
   if (!isOwn) return shareRemoval(deps, convoId, did);
   await conversations.inOrder(convoId, async (found) => {
     // A device that is in a later epoch has joined again since.
@@ -64,7 +69,7 @@ async function handleMembership(deps: StreamHandlerDeps, event: EventOf<'members
 
 function handleInfo({ context, retrier, supply, catchUpAll }: StreamHandlerDeps, event: EventOf<'infoEvent'>): void {
   const { code, deviceId } = event;
-  if (code === 'cursorUnknown') retrier.start('all conversations', catchUpAll, 0);
+  if (code === 'cursorUnknown' || code === 'eventsExpired') retrier.start('all conversations', catchUpAll, 0);
   if (code === 'keyPackagesLow' && deviceId === context.deviceId) {
     retrier.start('key packages', () => supply.replenish(), 0);
   }

@@ -9,6 +9,8 @@ import { countMembersOf, selectMembershipPairs } from '../store.ts';
 export interface MemberStatus {
   readonly memberCount: number;
   readonly needsRejoin: boolean;
+  /** The number of the first message that the caller may fetch. */
+  readonly joinedSeq: number;
 }
 
 /**
@@ -28,9 +30,9 @@ export async function listMemberStatuses(
     active.map(({ groupId }) => groupId),
   );
   return new Map(
-    active.map(({ groupId, needsRejoin }) => {
+    active.map(({ groupId, needsRejoin, joinedSeq }) => {
       const id = groupId.toString('hex');
-      return [id, { memberCount: counts.get(id) ?? 0, needsRejoin }];
+      return [id, { memberCount: counts.get(id) ?? 0, needsRejoin, joinedSeq }];
     }),
   );
 }

@@ -7,6 +7,8 @@ export interface ActiveMember {
   readonly did: string;
   readonly role: number;
   readonly joinedAt: Date;
+  /** The number of the first message that the member may fetch. */
+  readonly joinedSeq: number;
   /**
    * The time of the promotion to the present role; undefined if the person joined with this role or is an ordinary
    * member.
@@ -34,9 +36,9 @@ export async function listRosters(
     const did = deps.privacy.unsealText('member-did', [row.groupId, row.member], row.sealedDid);
     const roster = rosters.get(id) ?? { members: [], needsRemovalCommit: [] };
     rosters.set(id, roster);
-    const { role, joinedAt, promotedAt } = row;
+    const { role, joinedAt, joinedSeq, promotedAt } = row;
     if (row.state === memberStates.active) {
-      roster.members.push({ did, role, joinedAt, promotedAt: promotedAt ?? undefined });
+      roster.members.push({ did, role, joinedAt, joinedSeq, promotedAt: promotedAt ?? undefined });
     } else roster.needsRemovalCommit.push(did);
   }
   return rosters;

@@ -2,6 +2,8 @@ import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { lockConversation } from '#domain/conversations/lock-conversation.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { eventKinds } from '#domain/events/event.ts';
+import { recordEvents } from '#domain/events/record-events.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db, Tx } from '#storage/connection/database.ts';
 import { findActiveMember } from '../members/find-active-member.ts';
@@ -13,6 +15,8 @@ export interface RoleDeps {
   readonly db: Db;
   readonly privacy: Privacy;
   readonly timeBucketSeconds: number;
+  /** Called after the database commit, to notify subscribers. */
+  readonly onEvents: () => void;
 }
 
 export interface RoleTarget {
@@ -32,10 +36,16 @@ export interface RoleChange {
   readonly check: (tx: Tx, groupId: Buffer, target: Membership) => void | Promise<void>;
 }
 
+/** The event that reports a change to each role. */
+const eventOf = {
+  [roles.member]: eventKinds.becameMember,
+  [roles.moderator]: eventKinds.becameModerator,
+  [roles.admin]: eventKinds.becameAdmin,
+} as const satisfies Record<Role, number>;
+
 /**
  * Changes a member's role under the conversation's lock, so that the result of `check` still holds when the change is
- * written. The author is not stored and no event is recorded, because clients announce the change in the encrypted
- * admin roster.
+ * written, and records an event that reports the new role to the members. The author of the change is not stored.
  * @returns the time of the change, rounded down to the time bucket; null for the role `member`.
  * @throws AppError ConvoNotFound, NotMember, NotAdmin, TargetNotMember, and the errors of `check`.
  */
@@ -46,8 +56,8 @@ export async function changeRole(
   change: RoleChange,
 ): Promise<Date | null> {
   const groupId = parseConversationId(input.conversationId);
-  return deps.db.transaction().execute(async (tx) => {
-    const { membership } = await lockConversation(deps, tx, caller, groupId);
+  const promotedAt = await deps.db.transaction().execute(async (tx) => {
+    const { locked, membership } = await lockConversation(deps, tx, caller, groupId);
     const isOneself = input.targetDid === caller.did;
     const mayChange = membership.role === roles.admin || (isOneself && change.by === 'admins-and-oneself');
     if (!mayChange) throw domainError('NotAdmin');
@@ -55,6 +65,13 @@ export async function changeRole(
     if (target === undefined) throw domainError('TargetNotMember');
     await change.check(tx, groupId, target);
     const { member } = target;
-    return updateRole(tx, groupId, { member, role: change.to, bucketSeconds: deps.timeBucketSeconds });
+    const role = change.to;
+    const promotedAt = await updateRole(tx, groupId, { member, role, bucketSeconds: deps.timeBucketSeconds });
+    const { epoch, lastSeq, lastEvent } = locked;
+    const event = { kind: eventOf[role], did: input.targetDid };
+    await recordEvents(deps, tx, { groupId, epoch, lastSeq, firstEvent: lastEvent + 1 }, [event]);
+    return promotedAt;
   });
+  deps.onEvents();
+  return promotedAt;
 }

@@ -54,7 +54,7 @@ type ConvoView = {
   createdAt: l.DatetimeString
 
   /**
-   * Time of the last message, rounded to a time bucket.
+   * Time of the newest message or commit that getMessages returns to the caller, rounded to a time bucket. Absent if there is none.
    */
   lastMessageAt?: undefined | l.DatetimeString
 
@@ -155,12 +155,12 @@ type MemberView = {
   userDid: l.DidString
 
   /**
-   * UUID of the device.
+   * Never sent: a member is a person, and the service does not store which devices are in a group.
    */
   deviceId?: undefined | string
 
   /**
-   * Name of the device.
+   * Never sent, as deviceId.
    */
   deviceName?: undefined | string
 
@@ -190,12 +190,12 @@ type MemberView = {
   promotedBy?: undefined | l.DidString
 
   /**
-   * Index of the member's leaf in the ratchet tree.
+   * Never sent, as deviceId. The ratchet tree has it.
    */
   leafIndex?: undefined | number
 
   /**
-   * MLS credential of the member.
+   * Never sent, as deviceId. The ratchet tree has it.
    */
   credential?: undefined | Uint8Array
 }

@@ -69,7 +69,7 @@ type ExpectedConversation = {
   shouldBeInGroup: boolean
 
   /**
-   * Time of the last event, rounded to a time bucket.
+   * Time of the newest message or commit that getMessages returns to the caller, rounded to a time bucket. Absent if there is none.
    */
   lastActivity?: undefined | l.DatetimeString
 

@@ -23,6 +23,7 @@ export const $params = /*#__PURE__*/ l.params({
       50,
     ),
   ),
+  cursor: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
 })
 
 export type $Params = l.InferOutput<typeof $params>
@@ -31,6 +32,7 @@ export const $output = /*#__PURE__*/ l.jsonPayload({
   reports: /*#__PURE__*/ l.array(
     /*#__PURE__*/ l.ref<ReportView>((() => reportView) as any),
   ),
+  cursor: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
 })
 
 export type $Output<B = l.BinaryData> = l.InferPayload<typeof $output, B>
@@ -39,11 +41,12 @@ export type $OutputBody<B = l.BinaryData> = l.InferPayloadBody<
   B
 >
 
-/** Lists the reports of a conversation, newest first. Only admins and moderators may call this, and nobody sees reports about themselves. */
+/** Lists the reports of a conversation, newest first, page by page. Only admins and moderators may call this, and nobody sees reports about themselves. */
 const main = /*#__PURE__*/ l.query($nsid, $params, $output, [
   'NotAdmin',
   'ConvoNotFound',
   'NotMember',
+  'InvalidCursor',
 ])
 
 export { main }

@@ -269,9 +269,15 @@ type InfoEvent = {
   reason?: undefined | string
 
   /**
-   * Kind of the notice, for programs. Every stream begins with streamOpened or cursorUnknown, and the cursor of this notice is the start of the stream.
+   * Kind of the notice, for programs. Every stream begins with streamOpened or cursorUnknown, and the cursor of this notice is the start of the stream. After cursorUnknown and eventsExpired, fetch missing messages with getMessages.
    */
-  code?: undefined | 'streamOpened' | 'cursorUnknown' | 'keyPackagesLow' | l.UnknownString
+  code?:
+    | undefined
+    | 'streamOpened'
+    | 'cursorUnknown'
+    | 'eventsExpired'
+    | 'keyPackagesLow'
+    | l.UnknownString
 
   /**
    * Only for keyPackagesLow: the device that should publish key packages.
@@ -298,7 +304,12 @@ const infoEvent = /*#__PURE__*/ l.typedObject<InfoEvent>(
     reason: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
     code: /*#__PURE__*/ l.optional(
       /*#__PURE__*/ l.string<{
-        knownValues: ['streamOpened', 'cursorUnknown', 'keyPackagesLow']
+        knownValues: [
+          'streamOpened',
+          'cursorUnknown',
+          'eventsExpired',
+          'keyPackagesLow',
+        ]
       }>(),
     ),
     deviceId: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
@@ -451,7 +462,7 @@ const readditionRequestedEvent =
 
 export { readditionRequestedEvent }
 
-/** A person has joined, left or been removed. */
+/** A person has joined, left, been removed, or got another role. */
 type MembershipChangeEvent = {
   $type?: 'blue.catbird.mls.subscribeConvoEvents#membershipChangeEvent'
 
@@ -471,9 +482,10 @@ type MembershipChangeEvent = {
   did: l.DidString
 
   /**
-   * Whether the person joined, left or was removed.
+   * Whether the person joined, left, was removed, or got another role. Clients skip values that they do not know.
    */
-  action: 'joined' | 'left' | 'removed' | 'kicked' | l.UnknownString
+  action:
+    'joined' | 'left' | 'removed' | 'kicked' | 'roleChanged' | l.UnknownString
 
   /**
    * Never sent.
@@ -489,11 +501,16 @@ type MembershipChangeEvent = {
    * The epoch after the change.
    */
   epoch: number
+
+  /**
+   * Only for roleChanged: the role that the person has from now on.
+   */
+  role?: undefined | 'member' | 'moderator' | 'admin' | l.UnknownString
 }
 
 export type { MembershipChangeEvent }
 
-/** A person has joined, left or been removed. */
+/** A person has joined, left, been removed, or got another role. */
 const membershipChangeEvent =
   /*#__PURE__*/ l.typedObject<MembershipChangeEvent>(
     $nsid,
@@ -503,13 +520,18 @@ const membershipChangeEvent =
       convoId: /*#__PURE__*/ l.string(),
       did: /*#__PURE__*/ l.string({ format: 'did' }),
       action: /*#__PURE__*/ l.string<{
-        knownValues: ['joined', 'left', 'removed', 'kicked']
+        knownValues: ['joined', 'left', 'removed', 'kicked', 'roleChanged']
       }>(),
       actor: /*#__PURE__*/ l.optional(
         /*#__PURE__*/ l.string({ format: 'did' }),
       ),
       reason: /*#__PURE__*/ l.optional(/*#__PURE__*/ l.string()),
       epoch: /*#__PURE__*/ l.integer(),
+      role: /*#__PURE__*/ l.optional(
+        /*#__PURE__*/ l.string<{
+          knownValues: ['member', 'moderator', 'admin']
+        }>(),
+      ),
     }),
   )
 
