@@ -214,6 +214,33 @@ describe.skipIf(!hasChromium)('conversations on the chat page (Chromium needed)'
     expect(await second.pane.locator('.note').allTextContents()).toEqual([note]);
   });
 
+  test('a device that the server does not know any more can start over', async () => {
+    const { page, people, first, second } = await sideBySide('art', 'bix');
+    const token = async (method: string): Promise<string> => {
+      const response = await fetch(`${chat.url}/dev/token?as=${people[0]}&lxm=blue.catbird.mls.${method}`);
+      return `Bearer ${((await response.json()) as { token: string }).token}`;
+    };
+    const xrpc = `${chat.url}/xrpc/blue.catbird.mls`;
+    const listed = await fetch(`${xrpc}.listDevices`, { headers: { authorization: await token('listDevices') } });
+    const { devices } = (await listed.json()) as { devices: { deviceId: string }[] };
+    await first.press('Go offline');
+    await fetch(`${xrpc}.deleteDevice`, {
+      method: 'POST',
+      headers: { authorization: await token('deleteDevice'), 'content-type': 'application/json' },
+      body: JSON.stringify({ deviceId: devices[0]?.deviceId }),
+    });
+    await first.press('Go online');
+    await first.state('Not connected');
+    await first.pane.getByRole('alert').getByText('Start over on this device.').waitFor();
+    await first.press('Start over on this device');
+    await first.online();
+    await second.online();
+    await first.note(`You are in a conversation with ${second.title}`);
+    await second.say('to the new device');
+    await first.reads('to the new device');
+    expect(await page.title()).toBe('Nightjar chat');
+  });
+
   test('no script failed, and nothing broke the content security policy', () => {
     expect(chat.problems).toEqual([]);
   });

@@ -2,7 +2,7 @@ import { createTsMlsEngine } from '#client/mls/ts-mls-engine.ts';
 import { adviceFor, AdvisedError } from './person/advice.ts';
 import { shortDid } from './person/directory.ts';
 import type { Directory } from './person/directory.ts';
-import { databaseNameOf, openPerson } from './person/open-person.ts';
+import { openPerson, startOver } from './person/open-person.ts';
 import { findDid } from './sign-in/find-did.ts';
 import type { AccountSession, AccountSessions } from './sign-in/account-session.ts';
 import { button, element } from './view/element.ts';
@@ -42,10 +42,7 @@ async function showPerson(session: AccountSession, serviceDid: string): Promise<
     person,
     directory: createDirectory(session),
     colour: 3,
-    startOver: () => {
-      indexedDB.deleteDatabase(databaseNameOf(serviceDid, did));
-      location.reload();
-    },
+    startOver: () => void startOver(person, serviceDid).catch(showPageProblem),
   });
   panel.element.classList.add('active');
   const signOut = button('Sign out', () => {

@@ -3,7 +3,7 @@ import type { MlsEngine } from '#client/mls/mls-engine.ts';
 import { AdvisedError } from './person/advice.ts';
 import { shortDid } from './person/directory.ts';
 import type { Directory } from './person/directory.ts';
-import { databaseNameOf, openPerson } from './person/open-person.ts';
+import { openPerson, startOver } from './person/open-person.ts';
 import type { Person } from './person/person.ts';
 import { getDevelopmentToken, readDevelopmentPeople, readStoredRows } from './sign-in/development-people.ts';
 import type { DevelopmentPeople, DevelopmentPerson } from './sign-in/development-people.ts';
@@ -60,7 +60,7 @@ class PeoplePage {
       directory: this.#directory,
       colour: this.#panels.size % 5,
       onShow: (convoId) => this.#onShow(name, convoId),
-      startOver: () => this.#startOver(did),
+      startOver: () => void startOver(person, this.#known.serviceDid).catch(showPageProblem),
     });
     this.#panels.set(name, { person, panel });
     this.#arrange();
@@ -107,13 +107,6 @@ class PeoplePage {
       const hasNews = each.conversations.some(({ facts }) => facts.unreadCount > 0);
       this.#panes.mark(panel.element, hasNews && !panel.element.checkVisibility());
     }
-  }
-
-  #startOver(did: string): void {
-    const name = databaseNameOf(this.#known.serviceDid, did);
-    // The open connection of this page would block the deletion, so it happens after the reload has closed it.
-    indexedDB.deleteDatabase(name);
-    location.reload();
   }
 }
 

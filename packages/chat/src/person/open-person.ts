@@ -6,7 +6,7 @@ import { Person } from './person.ts';
 import type { PersonOptions } from './person.ts';
 
 /** Name of the database with a person's keys and messages; a server with another DID has other conversations. */
-export const databaseNameOf = (serviceDid: string, did: string): string => `nightjar/${serviceDid}/${did}`;
+const databaseNameOf = (serviceDid: string, did: string): string => `nightjar/${serviceDid}/${did}`;
 
 /**
  * Opens the database of a person in this browser. The person is offline at first.
@@ -21,6 +21,18 @@ export async function openPerson(
   }
   const storage = await openIndexedDbStorage(databaseName);
   return new Person({ ...options, storage, history: await History.open(storage) });
+}
+
+/** Deletes everything that this browser keeps of a person, and loads the page again. */
+export async function startOver(person: Person, serviceDid: string): Promise<void> {
+  // An open connection would block the deletion.
+  await person.closeStorage();
+  const deleting = indexedDB.deleteDatabase(databaseNameOf(serviceDid, person.did));
+  await new Promise((resolve, reject) => {
+    deleting.addEventListener('success', resolve);
+    deleting.addEventListener('error', () => reject(deleting.error as Error));
+  });
+  location.reload();
 }
 
 /** Takes the lock that this page keeps until it is closed. */

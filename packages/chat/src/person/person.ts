@@ -18,7 +18,7 @@ export interface PersonOptions {
   readonly handle: string;
   readonly getToken: (nsid: string, signal: AbortSignal) => Promise<string>;
   readonly engine: MlsEngine;
-  readonly storage: Storage;
+  readonly storage: Storage & { close(): void };
   readonly history: History;
 }
 
@@ -129,6 +129,13 @@ export class Person {
   async #close(messenger: Messenger): Promise<void> {
     await Promise.race([this.#queue.idle(), new Promise((resolve) => setTimeout(resolve, closeWaitMs))]);
     await messenger.close();
+  }
+
+  /** Ends the use of the database for good. */
+  async closeStorage(): Promise<void> {
+    await this.goOffline();
+    await this.#closed;
+    this.#options.storage.close();
   }
 
   /** @returns the id of the conversation. */
