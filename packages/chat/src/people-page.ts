@@ -40,10 +40,10 @@ class PeoplePage {
   async show(names: readonly string[]): Promise<void> {
     const account = element('a', { href: '/chat/account' }, 'Your own account');
     document.body.append(...pageFrame([this.#openers, account], [this.#panes.navigation, this.#panes.element]));
-    await Promise.all(names.map((name) => this.#open(name)));
+    await Promise.all(names.map((name, index) => this.#open(name, index)));
   }
 
-  async #open(name: string): Promise<void> {
+  async #open(name: string, colour: number): Promise<void> {
     const found = this.#known.people.find((each) => each.name === name);
     if (found === undefined) throw new AdvisedError(`The server has no person ${name}. Open /chat without names.`);
     const { did, handle } = found;
@@ -58,7 +58,7 @@ class PeoplePage {
     const panel = new PersonPanel({
       person,
       directory: this.#directory,
-      colour: this.#panels.size % 5,
+      colour: colour % 5,
       onShow: (convoId) => this.#onShow(name, convoId),
       startOver: () => void startOver(person, this.#known.serviceDid).catch(showPageProblem),
     });
@@ -84,7 +84,7 @@ class PeoplePage {
     const form = element('form', { class: 'opener' }, choice, element('button', { type: 'submit' }, 'Open'));
     form.addEventListener('submit', (event) => {
       event.preventDefault();
-      this.#open(choice.value)
+      this.#open(choice.value, this.#panels.size)
         .then(() => history.replaceState(null, '', `?people=${[...this.#panels.keys()].join(',')}`))
         .catch(showPageProblem);
     });

@@ -20,9 +20,11 @@ export class Panes {
 
   show(panes: readonly Pane[]): void {
     this.#panes = panes;
-    for (const pane of panes) if (!this.element.contains(pane.element)) this.element.append(pane.element);
-    // In the order of `panes`, without moving an element that has the focus.
-    panes.forEach(({ element: pane }, index) => pane.style.setProperty('order', String(index)));
+    // The keyboard reaches the panes in the order of the screen; a pane that is there already is not moved, so that it keeps the focus.
+    panes.reduceRight<HTMLElement | null>((next, { element: pane }) => {
+      if (!this.element.contains(pane)) this.element.insertBefore(pane, next);
+      return pane;
+    }, null);
     this.navigation.replaceChildren(...panes.map((pane) => button(pane.label, () => this.#choose(pane.element))));
     this.#activate(this.#chosen ?? panes[0]?.element);
   }
