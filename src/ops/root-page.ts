@@ -9,6 +9,7 @@ const paths = {
   lexicons: '/lexicons',
   health: '/xrpc/_health',
 } as const;
+const chatPath = '/chat';
 
 const about = 'A delivery service for end-to-end encrypted messengers on AT Protocol, by MLS (RFC 9420).';
 const style =
@@ -20,11 +21,11 @@ const policy = `default-src 'none'; style-src 'sha256-${styleHash}'; frame-ances
 
 /**
  * Mounts `GET /`, which returns the name, the version, and where the API is described. Browsers get a page, and other
- * clients get JSON.
+ * clients get JSON. Both name the chat page if this server has it.
  */
-export function mountRootPage(app: Hono, version: string): void {
-  const facts = { name: 'Nightjar', version, about, ...paths };
-  const page = pageOf(version);
+export function mountRootPage(app: Hono, { version, hasChat }: { version: string; hasChat: boolean }): void {
+  const facts = { name: 'Nightjar', version, about, ...paths, ...(hasChat ? { chat: chatPath } : {}) };
+  const page = pageOf(version, hasChat);
   app.get('/', (c) => {
     const type = accepts(c, {
       header: 'Accept',
@@ -35,7 +36,8 @@ export function mountRootPage(app: Hono, version: string): void {
   });
 }
 
-function pageOf(version: string): string {
+function pageOf(version: string, hasChat: boolean): string {
+  const chat = hasChat ? `\n<li><a href="${chatPath}"><code>${chatPath}</code></a> is a chat in the browser.` : '';
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -50,7 +52,7 @@ function pageOf(version: string): string {
 <li><a href="${paths.api}"><code>${paths.api}</code></a> has a page for every method, with examples.
 <li><a href="${paths.openapi}"><code>${paths.openapi}</code></a> describes every method for programs (OpenAPI 3.1).
 <li><a href="${paths.lexicons}"><code>${paths.lexicons}</code></a> lists the lexicons.
-<li><a href="${paths.health}"><code>${paths.health}</code></a> answers with the version while the service runs.
+<li><a href="${paths.health}"><code>${paths.health}</code></a> answers with the version while the service runs.${chat}
 </ul>
 `;
 }

@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { mountDocumentation } from '#documentation/mount-documentation.ts';
 import type { Development } from '#development/open-development.ts';
-import { mountChatPage } from '#ops/chat-page.ts';
+import { hasChatPage, mountChatPage } from '#ops/chat-page.ts';
 import type { ChatPageParts } from '#ops/chat-page.ts';
 import { mountDidDocument } from '#ops/did-document.ts';
 import { mountHealth } from '#ops/health.ts';
@@ -21,7 +21,7 @@ export function mountHttpPages(parts: HttpPageParts): Hono {
   const http = new Hono();
   mountHealth(http, { version, readiness });
   mountDidDocument(http, { serviceDid, publicUrl });
-  mountRootPage(http, version);
+  mountRootPage(http, { version, hasChat: hasChatPage(parts.config) });
   mountChatPage(http, parts);
   mountDocumentation(http);
   development?.mountPages(http, { serviceDid });

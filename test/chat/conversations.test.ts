@@ -236,7 +236,7 @@ describe.skipIf(!hasChromium)('conversations on the chat page (Chromium needed)'
   });
 
   test('a device whose stored data is damaged says so, and can start over', async () => {
-    const { page, people, first, second } = await sideBySide('ash', 'bell');
+    const { page, people, first, second } = await sideBySide('ash', 'beau');
     await first.press('Go offline');
     await first.state('Offline');
     await page.evaluate(damageDevice(await didOf(chat.url, people[0] ?? '')));

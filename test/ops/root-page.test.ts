@@ -52,6 +52,16 @@ test.each([['*/*'], ['application/json'], ['text/html;q=0, */*'], ['text/*;q=0.1
   },
 );
 
+test('a server with the chat page names it, and one without it does not', async () => {
+  const withChat = await startTestBed({ env: { CHAT_PAGE: 'true' } });
+  const facts = await (await fetch(withChat.server().url)).json();
+  const page = await fetch(withChat.server().url, { headers: { accept: ofBrowser } });
+  expect(facts).toMatchObject({ chat: '/chat' });
+  expect(await page.text()).toContain('<a href="/chat">');
+  expect(await (await get({ accept: ofBrowser })).text()).not.toContain('/chat');
+  await withChat.stop();
+});
+
 test('the paths that it names exist', async () => {
   const {
     name: _name,
