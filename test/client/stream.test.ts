@@ -108,6 +108,34 @@ describe.each(transports)('a stream over %s', (transport) => {
     expect(found).toEqual(ids);
   });
 
+  test('a stream that the service ends with ConsumerTooSlow is resumed, and gives every message once', async () => {
+    const cursor = await startCursor();
+    const states: string[] = [];
+    const stream = openEventStream(through(), {
+      cursor,
+      transport,
+      waitMaxMs: 20,
+      onStateChange: (state) => states.push(state),
+    });
+    const ids: string[] = [];
+    const reading = (async () => {
+      for await (const event of stream) {
+        if (isEvent(event, 'messageEvent')) ids.push(event.message.id);
+        if (ids.length === 60) break;
+      }
+    })();
+    await eventually(() => stream.state).toBe('open');
+    proxy.stall(true);
+    const sent: string[] = [];
+    for (let nth = 0; nth < 60; nth++) {
+      sent.push((await sendCrafted(alice, conversation, { sizeBytes: 262_144 })).messageId);
+    }
+    proxy.stall(false);
+    await reading;
+    expect(ids).toEqual(sent);
+    expect(states).toContain('waiting');
+  });
+
   test('a silent connection is opened again', async () => {
     const stream = openEventStream(through(), { transport, idleTimeoutMs: 300, waitMaxMs: 50 });
     const events = stream[Symbol.asyncIterator]();

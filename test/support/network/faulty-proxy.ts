@@ -12,6 +12,8 @@ export interface FaultyProxy {
   aim(targetPort: number): void;
   /** Applies to open connections too. */
   setMode(mode: ProxyMode): Promise<void>;
+  /** Holds back what the target sends on the open connections, until it is called with false. */
+  stall(isStalled: boolean): void;
   /** Number of connections accepted so far. */
   accepted(): number;
   close(): Promise<void>;
@@ -20,6 +22,7 @@ export interface FaultyProxy {
 export async function startFaultyProxy(targetPort: number): Promise<FaultyProxy> {
   const state = { targetPort, mode: 'pass' as ProxyMode, accepted: 0, port: 0 };
   const sockets = new Set<Socket>();
+  const clientOf = new Map<Socket, Socket>();
   const keep = (socket: Socket): void => {
     sockets.add(socket);
     socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
@@ -32,7 +35,12 @@ export async function startFaultyProxy(targetPort: number): Promise<FaultyProxy>
     const onward = connect(state.targetPort, '127.0.0.1');
     keep(onward);
     socket.on('close', () => onward.destroy()).pipe(onward);
-    onward.on('close', () => socket.destroy()).pipe(socket);
+    clientOf.set(onward, socket);
+    onward.pipe(socket);
+    onward.on('close', () => {
+      clientOf.delete(onward);
+      socket.destroy();
+    });
   });
   const listen = async (): Promise<void> => {
     server.listen(state.port, '127.0.0.1');
@@ -56,6 +64,12 @@ export async function startFaultyProxy(targetPort: number): Promise<FaultyProxy>
       if (mode === 'silent') for (const socket of sockets) socket.unpipe().pause();
       else for (const socket of sockets) socket.destroy();
       if (!server.listening) await listen();
+    },
+    stall(isStalled) {
+      for (const [onward, socket] of clientOf) {
+        if (isStalled) onward.unpipe(socket).pause();
+        else onward.pipe(socket);
+      }
     },
     accepted: () => state.accepted,
     close: shut,
