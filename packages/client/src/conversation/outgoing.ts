@@ -5,8 +5,6 @@ import type { GroupRecord, OutgoingMessage } from './records.ts';
 
 /** What sending a message needs of its conversation. */
 export interface OutgoingTarget extends MessageTarget {
-  /** Ends the calls of the operation that is running. */
-  signal(): AbortSignal;
   /** Processes the messages of the log that this device has not processed. */
   processNew(): Promise<void>;
 }
