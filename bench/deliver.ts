@@ -1,6 +1,7 @@
-import { decodeAll } from '@atproto/lex-cbor';
-import { WebSocket } from 'ws';
-import { expectOk, openConnection, percentiles, postRequest } from './http-load.ts';
+import { createApiClient } from '#client/api/api-client.ts';
+import { openEventStream } from '#client/stream/event-stream.ts';
+import { isEvent } from '#client/stream/stream-event.ts';
+import { expectOk, openConnection, percentiles } from './http-load.ts';
 import type { Person } from './people.ts';
 import type { Seed } from './seed.ts';
 import { readySends } from './send-requests.ts';
@@ -25,7 +26,7 @@ export async function measureDelivery(
   const sentMs = new Map<string, number>();
   const latenciesMs: number[] = [];
   const people = seed.people.slice(0, subscribersMax);
-  const sockets = await Promise.all(
+  const subscriptions = await Promise.all(
     people.map((person) =>
       subscribe(server, person, (msgId) => {
         const startedMs = sentMs.get(msgId);
@@ -51,25 +52,29 @@ export async function measureDelivery(
     }),
   );
   await new Promise((resolve) => setTimeout(resolve, lastFramesWaitMs));
-  sockets.forEach((socket) => socket.terminate());
+  subscriptions.forEach((subscription) => subscription.close());
   open.forEach((connection) => connection.close());
   return { ...percentiles(latenciesMs), frames: latenciesMs.length };
 }
 
-async function subscribe(server: BenchServer, person: Person, onMessage: (msgId: string) => void): Promise<WebSocket> {
-  const connection = await openConnection(server.serverPort);
-  const response = await connection.send(
-    postRequest('getSubscriptionTicket', person.mintToken('getSubscriptionTicket'), '{}'),
-  );
-  connection.close();
-  expectOk(response);
-  const { ticket } = JSON.parse(response.body.toString('utf8')) as { ticket: string };
-  const url = `ws://127.0.0.1:${server.serverPort}/xrpc/blue.catbird.mls.subscribeConvoEvents?ticket=${ticket}`;
-  const socket = new WebSocket(url);
-  socket.on('message', (data: Buffer) => {
-    const [, body] = [...decodeAll(data)] as unknown as [unknown, { message?: { id: string } }];
-    if (body.message !== undefined) onMessage(body.message.id);
+/** Reads a person's events as clients do; a frame takes a few microseconds of the load generator's CPU time. */
+async function subscribe(
+  server: BenchServer,
+  person: Person,
+  onMessage: (msgId: string) => void,
+): Promise<{ close(): void }> {
+  const api = createApiClient({
+    serviceUrl: `http://127.0.0.1:${server.serverPort}`,
+    getToken: async (nsid) => person.mintToken(nsid.split('.').at(-1) ?? ''),
   });
-  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
-  return socket;
+  const opened = Promise.withResolvers<void>();
+  const stream = openEventStream(api, {
+    transport: 'websocket',
+    onStateChange: (state) => state === 'open' && opened.resolve(),
+  });
+  const reading = (async () => {
+    for await (const event of stream) if (isEvent(event, 'messageEvent')) onMessage(event.message.id);
+  })();
+  await Promise.race([opened.promise, reading]);
+  return stream;
 }

@@ -24,6 +24,12 @@ const readers: readonly Step[] = [
     remedy: 'Run: npx oxlint --type-aware --fix',
   },
   { name: 'types', command: 'tsc', args: ['-p', '.'], remedy: 'Fix the type errors above.' },
+  {
+    name: 'types of the chat page',
+    command: 'tsc',
+    args: ['-p', 'packages/chat'],
+    remedy: 'Fix the type errors above.',
+  },
   { name: 'dead code', command: 'knip', args: [], remedy: 'Remove the unused code, or use it.' },
 ];
 

@@ -33,7 +33,7 @@ async function runDemo(dataDir: string, steps: StopStep[]): Promise<void> {
   console.log('Starting a separate Nightjar with its own Postgres in a temporary folder ...');
   const server = await startServer({ config, clock: systemClock, logger: createLogger('silent'), steps });
   const output = createDemoOutput((line) => console.log(line));
-  await runScenario({ server, people: await createPeople(server, plc), output });
+  await runScenario({ server, people: createPeople(server, plc), output });
 }
 
 /** Exits 0 when every step succeeded, and 1 with the reason otherwise; deletes its data, also after Ctrl-C. */

@@ -9,6 +9,8 @@ import { isTransientError } from '#platform/transient-error.ts';
 import { factsOfThisProcess } from '#platform/process/process-facts.ts';
 import { stopInOrder } from '#platform/process/shutdown.ts';
 import type { StopStep } from '#platform/process/shutdown.ts';
+import { buildChatPage } from '#ops/chat-files.ts';
+import { hasChatPage } from '#ops/chat-page.ts';
 import { exitCodeOf, operatorMessage } from '#ops/operator-message.ts';
 import { startupSummary } from '#ops/startup-summary.ts';
 import { startServer } from '#server/start-server.ts';
@@ -21,6 +23,8 @@ async function start(role: Role, config: Config, logger: Logger, steps: StopStep
   const clock = systemClock;
   const server = await startServer({ config, clock, logger, role, steps });
   if (role === 'all') {
+    // The first request for the chat page finds it built, or waits for less.
+    if (hasChatPage(config) && config.NODE_ENV !== 'production') buildChatPage().catch(() => undefined);
     // The workers are loaded after the server has started, so that the packages of the jobs do not delay the first
     // requests.
     const { startWorkers } = await import('../workers/main.ts');

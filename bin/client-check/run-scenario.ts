@@ -22,6 +22,8 @@ export interface ScenarioDeps {
   readonly seed: number;
   /** Time that the client has for an answer. */
   readonly answerMs: number;
+  /** Time that the client has to start; default `answerMs`. */
+  readonly startMs?: number;
 }
 
 export interface ScenarioResult {
@@ -55,7 +57,7 @@ export async function runScenario(scenario: Scenario, session: Session, deps: Sc
     const own = createXrpcClient({ server: service, account: session.account });
     return (await own.call('getKeyPackageStats', {})).needsReplenish;
   };
-  if (!(await session.whenStarted(deps.answerMs)))
+  if (!(await session.whenStarted(deps.startMs ?? answerMs)))
     return result([
       { rule: 'starts', seen: startProblem(client.record, session.problem) },
       ...(await checkRecord(client.record, isLow)),

@@ -1,131 +1,101 @@
-import { newSecret, newUuid } from '#platform/ids.ts';
-import { createAccount } from '../../test/support/clients/account.ts';
-import type { AccountOptions } from '../../test/support/clients/account.ts';
-import { openEventStream } from '../../test/support/clients/event-stream.ts';
-import type { EventStream } from '../../test/support/clients/event-stream.ts';
-import type { LoopbackPlc } from '../../test/support/network/loopback-plc.ts';
-import { MlsMember } from '../../test/support/mls/mls-member.ts';
-import { createXrpcClient } from '../../test/support/clients/xrpc-client.ts';
-import type { ServerAddress, XrpcClient } from '../../test/support/clients/xrpc-client.ts';
+import { EventEmitter, on } from 'node:events';
+import { createApiClient } from '#client/api/api-client.ts';
+import type { ApiClient } from '#client/api/api-client.ts';
+import type { ConversationEvent } from '#client/conversation/conversation-event.ts';
+import { openMessenger } from '#client/conversation/messenger.ts';
+import type { Messenger } from '#client/conversation/messenger.ts';
+import { createTsMlsEngine } from '#client/mls/ts-mls-engine.ts';
+import { createMemoryStorage } from '#client/storage/memory-storage.ts';
+import type { StreamEvent } from '#client/api/methods.ts';
+import { openEventStream } from '#client/stream/event-stream.ts';
+import type { Account } from '../../test/support/clients/account.ts';
+import type { ServerAddress } from '../../test/support/clients/xrpc-client.ts';
 
-export const demoSuite = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519';
+type EventKind = ConversationEvent['kind'];
+type EventOf<Kind extends EventKind> = Extract<ConversationEvent, { readonly kind: Kind }>;
 
-const dayMs = 86_400_000;
-const ordinaryPackages = 3;
+const keyPackageTarget = 3;
 
-/** A person of the demo with an account, one device, an MLS client and an event stream. */
+/** A person of the demo, with an account and one device that runs the client of the package. */
 export class Person {
   readonly name: string;
   readonly deviceName: string;
-  readonly client: XrpcClient;
-  readonly mls: MlsMember;
-  readonly #sent = new Set<string>();
-  #stream: EventStream | undefined;
+  readonly account: Account;
+  readonly api: ApiClient;
+  readonly storage = createMemoryStorage();
+  readonly #events = new EventEmitter();
+  readonly #unread = on(this.#events, 'event');
+  #messenger: Messenger | undefined;
 
-  private constructor(name: string, client: XrpcClient, mls: MlsMember) {
+  constructor(name: string, account: Account, server: ServerAddress) {
     this.name = name;
     this.deviceName = `${name}'s phone`;
-    this.client = client;
-    this.mls = mls;
-  }
-
-  static async create(
-    name: string,
-    parts: { server: ServerAddress; plc: LoopbackPlc; account?: AccountOptions },
-  ): Promise<Person> {
-    const account = createAccount(parts.plc, parts.account);
-    const mls = await MlsMember.create({ did: account.did, cipherSuite: demoSuite });
-    return new Person(name, createXrpcClient({ server: parts.server, account }), mls);
+    this.account = account;
+    this.api = createApiClient({
+      serviceUrl: server.url,
+      getToken: async (nsid) => account.mintToken({ aud: server.serviceDid, lxm: nsid }),
+    });
   }
 
   get did(): string {
-    return this.client.did;
+    return this.account.did;
   }
 
-  get stream(): EventStream {
-    if (this.#stream === undefined) throw new Error(`${this.name} has no open event stream`);
-    return this.#stream;
+  get messenger(): Messenger {
+    if (this.#messenger === undefined) throw new Error(`${this.name} is not connected`);
+    return this.#messenger;
   }
 
-  /** Opens the event stream after `cursor`, or without a cursor for new events only. */
-  async listen(cursor?: string): Promise<void> {
-    this.#stream = await openEventStream(this.client, { cursor });
-  }
-
-  /** Registers the device with ordinary key packages and publishes a last-resort one. */
-  async register(): Promise<void> {
-    const expires = new Date(Date.now() + 20 * dayMs).toISOString();
-    const upload = async (
-      lastResort: boolean,
-    ): Promise<{ keyPackage: string; cipherSuite: string; expires: string }> => {
-      const { bytes } = await this.mls.createKeyPackage(lastResort ? { lastResort: 'extension' } : {});
-      return { keyPackage: Buffer.from(bytes).toString('base64'), cipherSuite: demoSuite, expires };
-    };
-    await this.client.call('registerDevice', {
+  /** Registers the device the first time; later it goes on where its storage ends. */
+  async connect(): Promise<void> {
+    this.#messenger = await openMessenger({
+      api: this.api,
+      did: this.did,
+      engine: await createTsMlsEngine(),
+      storage: this.storage,
       deviceName: this.deviceName,
-      deviceUUID: newUuid(),
-      signaturePublicKey: this.mls.device.signaturePublicKey,
-      keyPackages: await Promise.all(Array.from({ length: ordinaryPackages }, () => upload(false))),
+      keyPackageTarget,
+      onEvent: (event) => void this.#events.emit('event', event),
+      onError: (error) => void this.#events.emit('error', error),
     });
-    await this.client.call('publishKeyPackages', { keyPackages: [await upload(true)] });
   }
 
-  /** Creates a group with one member and returns its conversation id. */
-  async startGroup(): Promise<string> {
-    const groupId = newSecret(16);
-    await this.mls.createGroup(groupId);
-    return groupId.toString('hex');
+  async disconnect(): Promise<void> {
+    await this.messenger.close();
+    this.#messenger = undefined;
   }
 
-  /** Claims one key package of each device of `other`. */
-  async fetchKeyPackages(other: Person): Promise<Uint8Array[]> {
-    const { keyPackages } = await this.client.call('getKeyPackages', { dids: [other.did], cipherSuite: demoSuite });
-    return keyPackages.map(({ keyPackage }) => Buffer.from(keyPackage, 'base64'));
+  /** Opens another stream of events that begins now. */
+  async listen(): Promise<{ readonly events: readonly StreamEvent[]; readonly stop: () => void }> {
+    const events: StreamEvent[] = [];
+    const opened = Promise.withResolvers<void>();
+    const stream = openEventStream(this.api, { onStateChange: (state) => state === 'open' && opened.resolve() });
+    const reading = (async () => {
+      for await (const event of stream) events.push(event);
+    })();
+    await Promise.race([opened.promise, reading]);
+    return { events, stop: () => stream.close() };
   }
 
-  /** Waits for the event that adds this person, and joins with the Welcome. */
-  async join(convoId: string): Promise<void> {
-    await this.stream.next('membershipChangeEvent', ({ did, action }) => did === this.did && action === 'joined');
-    const { welcome } = await this.client.call('getWelcome', { convoId });
-    await this.mls.joinByWelcome(Buffer.from(welcome, 'base64'));
-    await this.client.call('confirmWelcome', { convoId, success: true });
+  async send(convoId: string, text: string): Promise<void> {
+    await this.messenger.send(convoId, new TextEncoder().encode(text));
   }
 
-  /**
-   * Encrypts and sends a text.
-   * @returns the ciphertext.
-   */
-  async send(convoId: string, text: string): Promise<Uint8Array> {
-    const ciphertext = await this.mls.encrypt(text);
-    const msgId = newUuid();
-    this.#sent.add(msgId);
-    const paddedSize = ciphertext.length;
-    await this.client.call('sendMessage', { convoId, msgId, ciphertext, epoch: this.mls.epoch, paddedSize });
-    return ciphertext;
-  }
-
-  /** Waits for the next text of another member, and applies the commits before it. */
-  async receiveText(): Promise<string> {
+  /** Waits for the next event of a kind; earlier events of other kinds are skipped. */
+  async next<Kind extends EventKind>(kind: Kind): Promise<EventOf<Kind>> {
     for (;;) {
-      const { message } = await this.stream.next('messageEvent');
-      if (this.#sent.has(message.id)) continue;
-      // A commit up to the current epoch is skipped, because the client has applied it or joined with its Welcome.
-      if (message.messageType === 'commit' && message.epoch <= this.mls.epoch) continue;
-      const received = await this.mls.receive(message.ciphertext);
-      if (received.kind === 'application') return received.text;
+      const { value, done } = (await this.#unread.next()) as IteratorResult<[ConversationEvent], undefined>;
+      if (done === true) throw new Error(`${this.name} gets no more events`);
+      const [event] = value;
+      if (event.kind === kind) return event as EventOf<Kind>;
     }
   }
 
-  /**
-   * Applies the next commit of another member.
-   * @returns whether the commit removed this person.
-   */
-  async applyNextCommit(): Promise<{ removed: boolean }> {
-    const { message } = await this.stream.next(
-      'messageEvent',
-      ({ message: { messageType, epoch } }) => messageType === 'commit' && epoch > this.mls.epoch,
-    );
-    const received = await this.mls.receive(message.ciphertext);
-    return { removed: received.kind === 'commit' && received.removed };
+  /** Waits for the next text of another member. */
+  async nextText(): Promise<string> {
+    for (;;) {
+      const { senderDid, content } = await this.next('message');
+      if (senderDid !== this.did) return new TextDecoder().decode(content);
+    }
   }
 }

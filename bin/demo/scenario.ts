@@ -1,10 +1,13 @@
-import { newUuid } from '#platform/ids.ts';
+import { isApiError } from '#client/api/api-error.ts';
+import { unpad } from '#client/conversation/padding.ts';
+import { readGroup } from '#client/conversation/records.ts';
+import { createTsMlsEngine } from '#client/mls/ts-mls-engine.ts';
 import type { Sql } from '#storage/connection/database.ts';
-import { XrpcFailure } from '../../test/support/clients/xrpc-client.ts';
+import { createAccount } from '../../test/support/clients/account.ts';
 import type { ServerAddress } from '../../test/support/clients/xrpc-client.ts';
 import type { LoopbackPlc } from '../../test/support/network/loopback-plc.ts';
 import type { DemoOutput } from './output.ts';
-import { demoSuite, Person } from './person.ts';
+import { Person } from './person.ts';
 import { readStoredRows } from './stored-rows.ts';
 import type { StoredRows } from './stored-rows.ts';
 
@@ -43,13 +46,12 @@ const silenceMs = 400;
 /**
  * Creates the people of the demo. Alice and Bob sign with secp256k1, like most accounts, and Carol signs with P-256.
  */
-export async function createPeople(server: ServerAddress, plc: LoopbackPlc): Promise<People> {
-  const [alice, bob, carol] = await Promise.all([
-    Person.create('Alice', { server, plc }),
-    Person.create('Bob', { server, plc }),
-    Person.create('Carol', { server, plc, account: { curve: 'p256' } }),
-  ]);
-  return { alice, bob, carol };
+export function createPeople(server: ServerAddress, plc: LoopbackPlc): People {
+  return {
+    alice: new Person('Alice', createAccount(plc), server),
+    bob: new Person('Bob', createAccount(plc), server),
+    carol: new Person('Carol', createAccount(plc, { curve: 'p256' }), server),
+  };
 }
 
 /**
@@ -75,10 +77,7 @@ export async function runScenario({ server, people, output }: ScenarioParts): Pr
 
 async function register({ alice, bob, carol }: People, output: DemoOutput, stored: StoredRows): Promise<void> {
   output.chapter('Three people register a device each');
-  for (const person of [alice, bob, carol]) {
-    await person.register();
-    await person.listen();
-  }
+  for (const person of [alice, bob, carol]) await person.connect();
   output.show(
     [alice, bob, carol].flatMap(({ name, deviceName, did }) => [
       `${name}, ${did.slice(0, 16)}…`,
@@ -90,23 +89,13 @@ async function register({ alice, bob, carol }: People, output: DemoOutput, store
 
 async function begin({ alice, bob }: People, output: DemoOutput, stored: StoredRows): Promise<string> {
   output.chapter('Alice starts a group with Bob');
-  const convoId = await alice.startGroup();
-  const pending = await alice.mls.addMembers(await alice.fetchKeyPackages(bob));
-  await alice.client.call('createConvo', {
-    groupId: convoId,
-    cipherSuite: demoSuite,
-    initialMembers: [bob.did],
-    welcomeMessage: base64(pending.welcome),
-    groupInfo: base64(pending.groupInfo),
-    metadata: { name: groupName },
-  });
-  alice.mls.acceptCommit();
-  await bob.join(convoId);
+  const convoId = await alice.messenger.createConversation([bob.did], { name: groupName });
+  await bob.next('joined');
   output.show(
     [
       `Alice names it "${groupName}".`,
       'Bob gets an event at once, and joins with the Welcome.',
-      `Both are in epoch ${bob.mls.epoch}.`,
+      `Both are in epoch ${epochOf(convoId, alice, bob)}.`,
     ],
     [...(await stored.conversation()), ...(await stored.members()), ...(await stored.welcomes())],
   );
@@ -124,36 +113,26 @@ async function exchangeMessages({ alice, bob, output, stored, convoId }: DemoSta
 
 async function addCarol({ alice, bob, carol, output, stored, convoId }: DemoState): Promise<void> {
   output.chapter('Alice adds Carol, whose event stream is open');
-  const pending = await alice.mls.addMembers(await alice.fetchKeyPackages(carol));
-  await alice.client.call('addMembers', {
-    convoId,
-    didList: [carol.did],
-    commit: base64(pending.commit),
-    welcomeMessage: base64(pending.welcome),
-    groupInfo: base64(pending.groupInfo),
-  });
-  alice.mls.acceptCommit();
-  await carol.join(convoId);
-  await bob.applyNextCommit();
-  expectThat(alice.mls.epochAuthenticator === carol.mls.epochAuthenticator, 'Alice and Carol are in different epochs');
-  expectThat(bob.mls.epochAuthenticator === carol.mls.epochAuthenticator, 'Bob and Carol are in different epochs');
+  await alice.messenger.addMembers(convoId, [carol.did]);
+  await carol.next('joined');
+  await bob.next('epoch');
+  const epoch = epochOf(convoId, alice, bob, carol);
   const line = await exchange(convoId, carol, 'Hello! What are we reading?', alice, bob);
   output.show(
-    ['Carol gets an event on her open stream and joins.', `All three are in epoch ${carol.mls.epoch}.`, line],
+    ['Carol gets an event on her open stream and joins.', `All three are in epoch ${epoch}.`, line],
     [...(await stored.conversation()), ...(await stored.members()), ...(await stored.messages(2))],
   );
 }
 
 async function reconnectBob({ alice, bob, carol, output, stored, convoId }: DemoState): Promise<void> {
   output.chapter('Bob loses his connection');
-  const { cursor } = bob.stream;
-  await bob.stream.close();
+  await bob.disconnect();
   const missed = ['Page ninety!', 'No spoilers, please.', 'Too late.'];
   const speakers = [alice, carol, alice];
   for (const [index, text] of missed.entries()) await speakers[index]?.send(convoId, text);
-  const before = [await carol.receiveText(), await alice.receiveText(), await carol.receiveText()];
-  await bob.listen(cursor);
-  const caughtUp = [await bob.receiveText(), await bob.receiveText(), await bob.receiveText()];
+  const before = [await carol.nextText(), await alice.nextText(), await carol.nextText()];
+  await bob.connect();
+  const caughtUp = [await bob.nextText(), await bob.nextText(), await bob.nextText()];
   expectThat(caughtUp.join() === missed.join(), 'Bob did not get exactly what he missed');
   expectThat(before.join() === missed.join(), 'the others got different messages');
   output.show(
@@ -164,22 +143,22 @@ async function reconnectBob({ alice, bob, carol, output, stored, convoId }: Demo
 
 async function removeCarol({ alice, bob, carol, output, stored, convoId }: DemoState): Promise<void> {
   output.chapter('Carol is removed');
-  const pending = await alice.mls.removeMember(carol.did);
-  const commit = base64(pending.commit);
-  await alice.client.call('removeMember', { convoId, targetDid: carol.did, idempotencyKey: newUuid(), commit });
-  alice.mls.acceptCommit();
-  await bob.applyNextCommit();
-  const { removed } = await carol.applyNextCommit();
-  await carol.stream.next('membershipChangeEvent', ({ did, action }) => did === carol.did && action === 'removed');
-  expectThat(removed, 'the commit does not remove Carol');
-  const eventsOfCarol = carol.stream.events.length;
-  const ciphertext = await alice.send(convoId, 'That was easier than I thought.');
-  const line = `Alice: "${await bob.receiveText()}"`;
+  const { events: eventsOfCarol, stop } = await carol.listen();
+  const earlierKeys = await readGroup(carol.storage, convoId);
+  await alice.messenger.removeMember(convoId, carol.did);
+  await bob.next('epoch');
+  await carol.next('removed');
   await waitForSilence();
-  expectThat(carol.stream.events.length === eventsOfCarol, 'Carol still gets events of the group');
-  const refusal = await refusalOf(carol.client.call('getMessages', { convoId }));
-  expectThat(refusal === 'NotMember', `Carol got the response ${refusal}`);
-  expectThat(!(await canRead(carol, ciphertext)), 'Carol can still decrypt');
+  const eventCount = eventsOfCarol.length;
+  await alice.send(convoId, 'That was easier than I thought.');
+  const line = `Alice: "${await bob.nextText()}"`;
+  await waitForSilence();
+  expectThat(eventCount > 0, 'Carol got no event of her removal');
+  expectThat(eventsOfCarol.length === eventCount, 'Carol still gets events of the group');
+  const refusal = await carol.api.call('getMessages', { convoId }).catch((error: unknown) => error);
+  expectThat(isApiError(refusal, 'NotMember'), 'the server does not respond with NotMember to Carol');
+  expectThat(earlierKeys !== undefined && carol.messenger.group(convoId) === undefined, 'Carol still has the group');
+  expectThat(!(await canReadLast(alice, convoId, earlierKeys.state)), 'Carol can still decrypt');
   output.show(
     [
       line,
@@ -187,7 +166,28 @@ async function removeCarol({ alice, bob, carol, output, stored, convoId }: DemoS
     ],
     [...(await stored.members()), ...(await stored.messages(7))],
   );
-  await Promise.all([alice, bob, carol].map(({ stream }) => stream.close()));
+  stop();
+  await Promise.all([alice, bob, carol].map((person) => person.disconnect()));
+}
+
+/** Whether a state of the group from before the last message can decrypt that message. */
+async function canReadLast({ api }: Person, convoId: string, earlierState: Uint8Array): Promise<boolean> {
+  const engine = await createTsMlsEngine();
+  const { messages } = await api.call('getMessages', { convoId });
+  const last = messages.at(-1)?.ciphertext;
+  expectThat(last !== undefined, 'the last message is not stored');
+  return engine.process(earlierState, unpad(last)).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Returns the epoch in which all these people are. */
+function epochOf(convoId: string, ...people: readonly Person[]): number {
+  const epochs = people.map(({ messenger }) => messenger.group(convoId)?.epoch);
+  const [epoch] = epochs;
+  expectThat(epoch !== undefined && new Set(epochs).size === 1, 'the people are in different epochs');
+  return epoch;
 }
 
 async function exchange(
@@ -198,7 +198,7 @@ async function exchange(
 ): Promise<string> {
   await speaker.send(convoId, text);
   for (const listener of listeners)
-    expectThat((await listener.receiveText()) === text, `${listener.name} got a different text`);
+    expectThat((await listener.nextText()) === text, `${listener.name} got a different text`);
   return `${speaker.name}: "${text}"`;
 }
 
@@ -206,27 +206,6 @@ function expectThat(condition: boolean, otherwise: string): asserts condition {
   if (!condition) throw new DemoFailure(otherwise);
 }
 
-async function refusalOf(call: Promise<unknown>): Promise<string> {
-  try {
-    await call;
-    return 'a page';
-  } catch (error) {
-    if (error instanceof XrpcFailure) return error.error;
-    throw error;
-  }
-}
-
-async function canRead(person: Person, ciphertext: Uint8Array): Promise<boolean> {
-  return person.mls.receive(ciphertext).then(
-    () => true,
-    () => false,
-  );
-}
-
 function waitForSilence(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, silenceMs));
-}
-
-function base64(bytes: Uint8Array | undefined): string {
-  return Buffer.from(bytes ?? []).toString('base64');
 }

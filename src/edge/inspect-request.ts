@@ -124,9 +124,12 @@ function announcesBody(headers: Sent['headers']): boolean {
 
 /**
  * Returns whether a web page of an origin that is not allowed requests an upgrade. Browsers send no preflight before an
- * upgrade, and native apps send no origin.
+ * upgrade, and native apps send no origin. Pages of this server, such as the chat page, are allowed.
  */
 function isUpgradeFromOtherOrigin({ headers, options }: Sent): boolean {
   const [origin] = headers.get('origin') ?? [];
-  return origin !== undefined && headers.has('upgrade') && !options.isAllowedOrigin(origin);
+  if (origin === undefined || !headers.has('upgrade')) return false;
+  const [host = ''] = headers.get('host') ?? [];
+  const isOwn = origin === `https://${host}` || origin === `http://${host}`;
+  return !isOwn && !options.isAllowedOrigin(origin);
 }

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import type { Config } from '#platform/config/config.ts';
+import { hasChatPage } from './chat-page.ts';
 import { version } from '#platform/process/version.ts';
 
 export interface StartedProcess {
   readonly role: 'all' | 'server' | 'worker';
-  readonly config: Pick<Config, 'NODE_ENV' | 'DATA_DIR' | 'DATABASE_URL'>;
+  readonly config: Pick<Config, 'CHAT_PAGE' | 'NODE_ENV' | 'DATA_DIR' | 'DATABASE_URL'>;
   /** URL at which clients reach the server, or undefined for a worker. */
   readonly url?: string;
   readonly adminPort: number;
@@ -34,6 +35,7 @@ export function startupSummary(started: StartedProcess): readonly string[] {
   const dataDir = resolve(config.DATA_DIR);
   const rows: (readonly [label: string, value: string])[] = [
     ...(url === undefined ? [] : [['Address', url] as const]),
+    ...(url === undefined || !hasChatPage(config) ? [] : [['Chat', `${url}/chat`] as const]),
     ['Metrics', `http://127.0.0.1:${adminPort}/metrics`],
     ['Data', isEmbedded ? `${dataDir} (an embedded Postgres)` : 'the Postgres of DATABASE_URL'],
     ...developmentRows(started),

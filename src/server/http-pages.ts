@@ -1,17 +1,16 @@
 import { Hono } from 'hono';
 import { mountDocumentation } from '#documentation/mount-documentation.ts';
 import type { Development } from '#development/open-development.ts';
+import { mountChatPage } from '#ops/chat-page.ts';
+import type { ChatPageParts } from '#ops/chat-page.ts';
 import { mountDidDocument } from '#ops/did-document.ts';
 import { mountHealth } from '#ops/health.ts';
 import type { Readiness } from '#ops/readiness.ts';
 import { mountRootPage } from '#ops/root-page.ts';
 
-interface HttpPageParts {
+interface HttpPageParts extends ChatPageParts {
   readonly version: string;
   readonly readiness: Readiness;
-  readonly serviceDid: string;
-  /** The URL under which clients reach the service, without a path. */
-  readonly publicUrl: string;
   /** Undefined when there are no development identities, as in production. */
   readonly development: Development | undefined;
 }
@@ -23,6 +22,7 @@ export function mountHttpPages(parts: HttpPageParts): Hono {
   mountHealth(http, { version, readiness });
   mountDidDocument(http, { serviceDid, publicUrl });
   mountRootPage(http, version);
+  mountChatPage(http, parts);
   mountDocumentation(http);
   development?.mountPages(http, { serviceDid });
   return http;

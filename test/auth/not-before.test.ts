@@ -8,10 +8,9 @@ import { createPrivacy } from '#privacy/privacy.ts';
 import { createAccount } from '../support/clients/account.ts';
 import { childEnvironment } from '../support/processes/child-environment.ts';
 import { startChildServer } from '../support/processes/child-server.ts';
-import { openEventStream, StreamRefused } from '../support/clients/event-stream.ts';
+import { openRawServerSentEvents, openRawSocket, StreamRefused } from '../support/clients/raw-streams.ts';
 import { createLeakScanner, dumpTables } from '../support/privacy/leak-scanner.ts';
 import { runJob } from '../support/processes/run-job.ts';
-import { openServerSentEvents } from '../support/clients/server-sent-events.ts';
 import { startTestBed, testEnvironment } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { createXrpcClient, errorNameOf } from '../support/clients/xrpc-client.ts';
@@ -129,15 +128,15 @@ describe('tickets and open streams', () => {
     const client = bed.client();
     const { ticket } = await client.call('getSubscriptionTicket', {});
     await refuse(client.did, dateOf(secondsNow() + 1));
-    const refused = await openEventStream(client, { ticket }).catch((error: unknown) => error);
+    const refused = await openRawSocket(client, { ticket }).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(StreamRefused);
     expect(refused).toMatchObject({ status: 401, error: 'BadTicket' });
   });
 
   test('streams end on both transports, and the streams of other accounts stay open', { timeout: 40_000 }, async () => {
     const [client, other] = [bed.client({ server: 1 }), bed.client({ server: 1 })];
-    const [socket, bystander] = await Promise.all([openEventStream(client), openEventStream(other)]);
-    const sse = await openServerSentEvents(client);
+    const [socket, bystander] = await Promise.all([openRawSocket(client), openRawSocket(other)]);
+    const sse = await openRawServerSentEvents(client);
     await refuse(client.did, 'forever');
     const overdue = AbortSignal.timeout(endWithinMs);
     const late = new Promise<'late'>((resolve) => overdue.addEventListener('abort', () => resolve('late')));

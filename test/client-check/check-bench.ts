@@ -18,6 +18,7 @@ export interface CheckBench {
 export interface CheckOptions {
   readonly seed?: number;
   readonly answerMs?: number;
+  readonly startMs?: number;
 }
 
 export async function startCheckBench(): Promise<CheckBench> {
@@ -27,12 +28,12 @@ export async function startCheckBench(): Promise<CheckBench> {
   const folder = await mkdtemp(join(tmpdir(), 'client-check-'));
   const { plc } = bed;
   return {
-    async run(name, startClient, { seed = 1, answerMs = 20_000 } = {}) {
+    async run(name, startClient, { seed = 1, answerMs = 60_000, startMs = 60_000 } = {}) {
       const scenario = scenarios.find((each) => each.name === name);
       if (scenario === undefined) throw new RangeError(`there is no scenario ${name}`);
       const session = await Session.open({ front, plc, serviceDid: service.serviceDid, folder, startClient });
       try {
-        return await runScenario(scenario, session, { service, plc, seed, answerMs });
+        return await runScenario(scenario, session, { service, plc, seed, answerMs, startMs });
       } finally {
         await session.close();
       }

@@ -21,7 +21,7 @@ export async function startEchoClient(
     api: createApiClient({
       serviceUrl: identity.serviceUrl,
       getToken: (nsid) => currentToken(identity, nsid),
-      timeoutMs: 10_000,
+      timeoutMs: 60_000,
     }),
     did: identity.did,
     engine: await createTsMlsEngine(),

@@ -15,14 +15,14 @@ afterAll(() => bench.stop());
 const names = scenarios.map(({ name }) => name);
 
 describe.concurrent('the client of this project breaks no rule', () => {
-  test.for(names)('in %s', { timeout: 120_000 }, async (name) => {
+  test.for(names)('in %s', { timeout: 180_000 }, async (name) => {
     const { findings, unmetFaults } = await bench.run(name, startEchoClient);
     expect({ findings, unmetFaults }).toEqual({ findings: [], unmetFaults: [] });
   });
 
   test.for(streamScenarios.map(({ name }) => name))(
     'in %s with server-sent events',
-    { timeout: 120_000 },
+    { timeout: 180_000 },
     async (name) => {
       const { findings } = await bench.run(name, (identity) =>
         startEchoClient(identity, { transport: 'server-sent-events' }),
@@ -33,7 +33,7 @@ describe.concurrent('the client of this project breaks no rule', () => {
 });
 
 describe.concurrent('the client of plain calls breaks no rule when it is careless in nothing', () => {
-  test.for(names)('in %s', { timeout: 120_000 }, async (name) => {
+  test.for(names)('in %s', { timeout: 180_000 }, async (name) => {
     const { findings, unmetFaults } = await bench.run(name, startCarelessClient('nothing'), { seed: 2 });
     expect({ findings, unmetFaults }).toEqual({ findings: [], unmetFaults: [] });
   });

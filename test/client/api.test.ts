@@ -3,8 +3,9 @@ import { createServer, request as httpRequest } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ApiError, isApiError, NoResponseError } from '#client/api/api-error.ts';
+import { ApiError, isApiError, NoResponseError, TokenError } from '#client/api/api-error.ts';
 import { entriesOf, messagesAfter } from '#client/api/pages.ts';
+import { retryDefaults, waitBeforeAttemptMs } from '#client/api/retry.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import type { Account } from '../support/clients/account.ts';
 import { craftMessage, craftedSuite } from '../support/mls/crafted-conversation.ts';
@@ -28,7 +29,13 @@ afterAll(() => bed.stop());
 const message = (msgId = newUuid()): ReturnType<typeof craftMessage> =>
   craftMessage({ convoId, groupId: Buffer.from(convoId, 'hex') }, { msgId });
 
-type Fault = 'none' | 'overloaded' | 'response lost';
+type Fault = 'none' | 'overloaded' | 'limited' | 'login page' | 'response lost';
+
+const spoiled: Readonly<Partial<Record<Fault, readonly [number, Readonly<Record<string, string>>, string]>>> = {
+  overloaded: [503, { 'retry-after': '0' }, '{"error":"ServiceUnavailable","message":"Try again."}'],
+  limited: [429, { 'retry-after': '1' }, '{"error":"RateLimitExceeded","message":"Too many.","quota":"x"}'],
+  'login page': [200, { 'content-type': 'text/html' }, '<h1>Welcome to the hotel</h1>'],
+};
 
 /** A proxy before the server that spoils the first responses, over real sockets. */
 async function startSpoilingProxy(
@@ -39,10 +46,11 @@ async function startSpoilingProxy(
   const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const fault = faults[count] ?? 'none';
     count += 1;
-    if (fault === 'overloaded') {
+    const response = spoiled[fault];
+    if (response !== undefined) {
+      const [status, headers, body] = response;
       incoming.resume();
-      outgoing.writeHead(503, { 'retry-after': '0', 'content-type': 'application/json' });
-      outgoing.end('{"error":"ServiceUnavailable","message":"Try again."}');
+      outgoing.writeHead(status, headers).end(body);
       return;
     }
     const onward = httpRequest({
@@ -53,14 +61,14 @@ async function startSpoilingProxy(
       headers: incoming.headers,
     });
     incoming.pipe(onward);
-    const [response] = (await once(onward, 'response')) as [IncomingMessage];
+    const [original] = (await once(onward, 'response')) as [IncomingMessage];
     if (fault === 'response lost') {
-      response.resume();
+      original.resume();
       outgoing.destroy();
       return;
     }
-    outgoing.writeHead(response.statusCode ?? 500, response.headers);
-    response.pipe(outgoing);
+    outgoing.writeHead(original.statusCode ?? 500, original.headers);
+    original.pipe(outgoing);
   };
   const proxy: Server = createServer((incoming, outgoing) => void answer(incoming, outgoing));
   proxy.listen(0, '127.0.0.1');
@@ -108,6 +116,63 @@ describe('repetition', () => {
     await expect(through(proxy.url).call('getEpoch', { convoId })).resolves.toEqual({ convoId, currentEpoch: 0 });
     expect(proxy.requests()).toBe(3);
     proxy.close();
+  });
+
+  test('a call over its quota waits as long as the service says, and up to a quarter longer', async () => {
+    const proxy = await startSpoilingProxy(['limited']);
+    const startMs = performance.now();
+    await through(proxy.url).call('getEpoch', { convoId });
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(990);
+    expect(proxy.requests()).toBe(2);
+    proxy.close();
+    const waits = Array.from({ length: 200 }, () => waitBeforeAttemptMs(2, 8, retryDefaults));
+    expect([Math.min(...waits) >= 8_000, Math.max(...waits) <= 10_000, new Set(waits).size > 100]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+  });
+
+  test('a longer Retry-After than the client waits is an ApiError with that time', async () => {
+    const proxy = await startSpoilingProxy(['limited']);
+    const api = clientApi(account, bed.server(), { serviceUrl: proxy.url, retry: { waitMaxMs: 500 } });
+    const refused = api.call('getEpoch', { convoId });
+    await expect(refused).rejects.toMatchObject({ error: 'RateLimitExceeded', retryAfterSeconds: 1, quota: 'x' });
+    proxy.close();
+  });
+
+  test('a page of a proxy in between is no response, and the call is repeated', async () => {
+    const proxy = await startSpoilingProxy(['login page']);
+    await expect(through(proxy.url).call('getEpoch', { convoId })).resolves.toEqual({ convoId, currentEpoch: 0 });
+    expect(proxy.requests()).toBe(2);
+    proxy.close();
+  });
+
+  test('a failed token is a TokenError, after attempts that sent nothing', async () => {
+    const proxy = await startSpoilingProxy([]);
+    let count = 0;
+    const api = clientApi(account, bed.server(), {
+      serviceUrl: proxy.url,
+      retry: { firstWaitMs: 1, attemptsMax: 3 },
+      getToken: () => {
+        count += 1;
+        return Promise.reject(new Error('signed out'));
+      },
+    });
+    const refused: unknown = await api.call('optIn', {}).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(TokenError);
+    expect(refused).toMatchObject({ nsid: 'blue.catbird.mls.optIn', cause: { message: 'signed out' } });
+    expect([count, proxy.requests()]).toEqual([3, 0]);
+    proxy.close();
+  });
+
+  test('a token function that never ends does not make a call wait longer than its time', async () => {
+    const api = clientApi(account, bed.server(), {
+      timeoutMs: 50,
+      retry: { attemptsMax: 1 },
+      getToken: () => new Promise(() => undefined),
+    });
+    await expect(api.call('getEpoch', { convoId })).rejects.toMatchObject({ cause: { name: 'TimeoutError' } });
   });
 
   test('a message whose response was lost is stored once', async () => {

@@ -1,3 +1,5 @@
+import { pad } from '#client/conversation/padding.ts';
+import type { PendingCommit } from '#client/mls/mls-engine.ts';
 import { required } from '#platform/errors.ts';
 import { newUuid } from '#platform/ids.ts';
 import type { Account } from '../support/clients/account.ts';
@@ -5,8 +7,6 @@ import { registerTestDevice } from '../support/clients/register-device.ts';
 import type { XrpcClient } from '../support/clients/xrpc-client.ts';
 import { craftedSuite as cipherSuite } from '../support/mls/crafted-conversation.ts';
 import { MlsMember } from '../support/mls/mls-member.ts';
-import type { PendingCommit } from '../support/mls/mls-member.ts';
-import { wrapInEnvelope } from '../support/mls/mls-padding.ts';
 import type { TestBed } from '../support/test-server.ts';
 
 /** A member who uses MLS and the service directly, so that it can send every commit that the service accepts. */
@@ -51,7 +51,7 @@ export async function openMaliciousMember(bed: TestBed, account: Account): Promi
       mls.acceptCommit();
     },
     async propose(convoId, proposal) {
-      const ciphertext = wrapInEnvelope(proposal);
+      const ciphertext = pad(proposal);
       const paddedSize = ciphertext.length;
       await client.call('sendMessage', { convoId, msgId: newUuid(), epoch: mls.epoch, ciphertext, paddedSize });
     },

@@ -32,6 +32,9 @@ export interface Storm {
   readonly unexpected: unknown[];
 }
 
+/** Every device makes the storm slower. */
+const devicesMax = 10;
+
 export const pick = <Value>(values: readonly Value[]): Value => {
   const value = values[Math.floor(Math.random() * values.length)];
   if (value === undefined) throw new RangeError('there is nothing to choose from');
@@ -94,7 +97,7 @@ async function restart(storm: Storm, device: StormDevice): Promise<void> {
 
 async function addDevice(storm: Storm): Promise<void> {
   const owner = pick(storm.devices.filter(({ isMoving }) => !isMoving));
-  if (storm.devices.length >= 10) return;
+  if (storm.devices.length >= devicesMax) return;
   const { account } = owner;
   const person = await openStormPerson(storm.server, account, createMemoryStorage());
   storm.devices.push({ person, account, isMoving: false, earlier: [] });

@@ -10,7 +10,7 @@ import { openStormPerson, pick, runOperation } from './storm-operations.ts';
 import type { Storm, StormDevice } from './storm-operations.ts';
 
 /** A long run: `CLIENT_OPERATIONS=1000`. */
-const operationCount = Number(process.env['CLIENT_OPERATIONS'] ?? 120);
+const operationCount = Number(process.env['CLIENT_OPERATIONS'] ?? 100);
 const peopleCount = 8;
 const movingCount = 3;
 const conversationCount = 4;

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openEventStream } from '#client/stream/event-stream.ts';
 import type { EventStreamOptions } from '#client/stream/event-stream.ts';
@@ -119,6 +122,51 @@ describe.each(transports)('a stream over %s', (transport) => {
     expect(value.message.id).toBe(messageId);
     stream.close();
   });
+});
+
+/** A proxy that passes requests on and refuses to upgrade connections. */
+async function startUpgradeRefusingProxy(): Promise<{ url: string; close(): void }> {
+  const target = new URL(bed.server().url);
+  const proxy = createServer((incoming, outgoing) => {
+    const { url: path, method, headers } = incoming;
+    const onward = request({ host: target.hostname, port: target.port, path, method, headers }, (response) => {
+      outgoing.writeHead(response.statusCode ?? 500, response.headers);
+      response.pipe(outgoing);
+    });
+    onward.on('error', () => outgoing.destroy());
+    outgoing.on('close', () => onward.destroy());
+    incoming.pipe(onward);
+  });
+  proxy.on('upgrade', (_incoming, socket) => socket.end('HTTP/1.1 403 Forbidden\r\n\r\n'));
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  return {
+    url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    close: () => proxy.closeAllConnections(),
+  };
+}
+
+test('where no WebSocket opens, server-sent events are used', async () => {
+  const blocking = await startUpgradeRefusingProxy();
+  const stream = openEventStream(clientApi(bob.account, bed.server(), { serviceUrl: blocking.url }));
+  const next = stream[Symbol.asyncIterator]().next();
+  await eventually(() => stream.cursor).toBeDefined();
+  const { messageId } = await sendCrafted(alice, conversation);
+  const { value } = (await next) as IteratorResult<StreamEvent, undefined>;
+  expect(value).toMatchObject({ message: { id: messageId } });
+  stream.close();
+  blocking.close();
+});
+
+test('a stream ends with its signal, also while the network is silent', async () => {
+  await proxy.setMode('silent');
+  const ending = new AbortController();
+  const stream = openEventStream(through(), { signal: ending.signal });
+  const next = stream[Symbol.asyncIterator]().next();
+  ending.abort();
+  expect(await next).toEqual({ done: true, value: undefined });
+  expect(stream.state).toBe('closed');
+  await proxy.setMode('pass');
 });
 
 describe('a stream that cannot be resumed', () => {

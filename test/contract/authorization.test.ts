@@ -9,10 +9,9 @@ import {
   readCursor,
 } from '../support/clients/authorization-fixture.ts';
 import type { Participants, ConversationFixture } from '../support/clients/authorization-fixture.ts';
-import { openEventStream, StreamRefused } from '../support/clients/event-stream.ts';
+import { openRawServerSentEvents, openRawSocket, StreamRefused } from '../support/clients/raw-streams.ts';
 import { startLoopbackPds } from '../support/network/loopback-pds.ts';
 import type { LoopbackPds } from '../support/network/loopback-pds.ts';
-import { openServerSentEvents } from '../support/clients/server-sent-events.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { errorNameOf } from '../support/clients/xrpc-client.ts';
@@ -78,10 +77,10 @@ async function callStream(
   convoId: string,
 ): Promise<CallResult> {
   try {
-    if (method === 'streamConvoEvents') (await openServerSentEvents(client, { convoId })).close();
+    if (method === 'streamConvoEvents') (await openRawServerSentEvents(client, { convoId })).close();
     else {
       const { ticket } = await client.call('getSubscriptionTicket', {});
-      await (await openEventStream(client, { convoId, ticket })).close();
+      await (await openRawSocket(client, { convoId, ticket })).close();
     }
     return { outcome: 'ok', shown: 'ok' };
   } catch (error) {

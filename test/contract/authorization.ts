@@ -1,4 +1,4 @@
-import type { MethodName } from '../support/clients/xrpc-client.ts';
+import type { MethodName } from '#client/api/methods.ts';
 
 /**
  * The caller's relation to the conversation, device, report or request of a call. Devices, Welcomes and chat requests belong to the
@@ -26,7 +26,7 @@ export type Outcome = string;
 /** One row of the table. */
 export type Row = Readonly<Record<Role, Outcome>>;
 
-export type AuthorizedMethod = MethodName | 'subscribeConvoEvents';
+export type AuthorizedMethod = MethodName | 'streamConvoEvents' | 'subscribeConvoEvents';
 
 const outside = {
   nonMember: 'ConvoNotFound',

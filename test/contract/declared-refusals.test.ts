@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { MethodName } from '#client/api/methods.ts';
 import { accountPseudonym } from '#domain/accounts/account.ts';
 import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import { encodeConversationList } from '#domain/accounts/conversation-list.ts';
@@ -10,12 +11,13 @@ import { randomPlcDid } from '../support/clients/account.ts';
 import { craftCommit, craftWelcome } from '../support/mls/crafted-mls.ts';
 import { craftedSuite, craftMessage, createCraftedConversation } from '../support/mls/crafted-conversation.ts';
 import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
-import { openEventStream, StreamRefused } from '../support/clients/event-stream.ts';
+import { openEventStream } from '../support/clients/event-stream.ts';
+import { openRawSocket, StreamRefused } from '../support/clients/raw-streams.ts';
 import { MlsMember } from '../support/mls/mls-member.ts';
 import { publishPackages } from '../support/mls/published-packages.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { MethodName, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let bed: TestBed;
 let alice: XrpcClient;
@@ -306,7 +308,7 @@ test('subscribeConvoEvents: TooManyConnections', async () => {
   const client = bed.client();
   const streams = [];
   for (let nth = 0; nth < limits.subscriptionsPerAccountMax; nth++) streams.push(await openEventStream(client));
-  const refusal: unknown = await openEventStream(client).catch((error: unknown) => error);
+  const refusal: unknown = await openRawSocket(client).catch((error: unknown) => error);
   await Promise.all(streams.map((stream) => stream.close()));
   expect(refusal).toBeInstanceOf(StreamRefused);
   expect(refusal).toMatchObject({ status: 429, error: 'TooManyConnections' });

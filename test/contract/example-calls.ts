@@ -1,12 +1,13 @@
+import type { MethodName } from '#client/api/methods.ts';
+import type { EventOf } from '#client/stream/stream-event.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { craftCommit, craftWelcome } from '../support/mls/crafted-mls.ts';
 import { craftedSuite as cipherSuite, craftMessage } from '../support/mls/crafted-conversation.ts';
 import { openEventStream } from '../support/clients/event-stream.ts';
-import type { StreamEventOf } from '../support/clients/event-stream.ts';
 import type { LoopbackPds } from '../support/network/loopback-pds.ts';
 import { MlsMember } from '../support/mls/mls-member.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { MethodName, RequestOf, ResponseOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { RequestOf, ResponseOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 /** Makes the calls of the examples: to record them, or as the pages show them. */
 export interface ExampleCalls {
@@ -18,7 +19,7 @@ export interface ExampleCalls {
     name: 'subscribeConvoEvents' | 'streamConvoEvents',
     client: XrpcClient,
     request: StreamRequest,
-  ): Promise<StreamEventOf<'messageEvent'>>;
+  ): Promise<EventOf<'messageEvent'>>;
 }
 
 /** The parameters of a stream; a ticket is for WebSockets only. */

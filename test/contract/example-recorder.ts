@@ -1,7 +1,7 @@
 import { lexToJson } from '@atproto/lex-json';
 import type { LexValue } from '@atproto/lex-schema';
 import { openEventStream } from '../support/clients/event-stream.ts';
-import { openServerSentEvents } from '../support/clients/server-sent-events.ts';
+import { openRawSocket } from '../support/clients/raw-streams.ts';
 import type { ExampleCalls, People } from './example-calls.ts';
 import { createPlaceholders, didOf } from './placeholders.ts';
 
@@ -45,10 +45,13 @@ export function createExampleRecorder(people: People, serverUrl: string): Exampl
     },
     async firstMessage(name, client, request) {
       const isSocket = name === 'subscribeConvoEvents';
-      const stream = await (isSocket ? openEventStream(client, request) : openServerSentEvents(client, request));
+      // The example has the ticket in its request.
+      const stream = await (isSocket
+        ? openRawSocket(client, request)
+        : openEventStream(client, { ...request, transport: 'server-sent-events' }));
       const event = await stream.next('messageEvent');
       await stream.close();
-      keep(name, client.did, { request, answer: lexToJson(event as LexValue) });
+      keep(name, client.did, { request, answer: lexToJson(event as unknown as LexValue) });
       return event;
     },
     examples: () => Object.fromEntries([...kept].toSorted(([left], [right]) => (left < right ? -1 : 1))),

@@ -30,6 +30,7 @@ describe.skipIf(hasPassed)('the project passes', () => {
     ['oxfmt', ['--check']],
     ['oxlint', ['--type-aware', '--deny-warnings', '--format', 'unix']],
     ['tsc', ['-p', '.']],
+    ['tsc', ['-p', 'packages/chat']],
     ['knip', []],
   ] as const)('%s', { timeout: 60_000 }, async ([tool, args]) => {
     const { exitCode, output } = await runTool(projectRoot, tool, args);

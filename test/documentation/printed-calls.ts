@@ -1,13 +1,13 @@
 import { lexParse, lexToJson } from '@atproto/lex-json';
 import type { LexValue, Procedure, Query } from '@atproto/lex-schema';
 import { createApiClient } from '#client/api/api-client.ts';
-import type { StreamEvent } from '#client/api/methods.ts';
+import type { MethodName, StreamEvent } from '#client/api/methods.ts';
+import type { EventOf } from '#client/stream/stream-event.ts';
 import { readFrame } from '#client/stream/frame.ts';
 import * as mls from '#xrpc/lexicon/blue/catbird/mls.ts';
 import { main as events } from '#xrpc/lexicon/blue/catbird/mls/subscribeConvoEvents.defs.ts';
 import type { ExampleCalls } from '../contract/example-calls.ts';
-import type { StreamEventOf } from '../support/clients/event-stream.ts';
-import type { MethodName, ResponseOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { ResponseOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 import type { CurlExamples } from './curl-examples.ts';
 import { printedExamples, valueOf } from './method-page.ts';
 import type { ExampleModules } from './typescript-examples.ts';
@@ -53,7 +53,7 @@ export function createPrintedCalls(runner: ExampleRunner): PrintedCalls {
     async firstMessage(name, client, request) {
       const event = events.message.parse(await runner.firstMessage(name, client, request));
       succeeded.add(name);
-      return event as StreamEventOf<'messageEvent'>;
+      return event as EventOf<'messageEvent'>;
     },
   };
 }

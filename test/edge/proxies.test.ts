@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCraftedConversation, craftMessage, sendCrafted } from '../support/mls/crafted-conversation.ts';
 import { openEventStream } from '../support/clients/event-stream.ts';
-import { openServerSentEvents } from '../support/clients/server-sent-events.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { createXrpcClient } from '../support/clients/xrpc-client.ts';
@@ -96,15 +95,17 @@ describe.for(proxyNames)('%s with the sample configuration (skipped where it is 
     test('WebSocket and event stream carry events as they happen', async () => {
       const [alice, bob] = [await clientBehind('127.0.0.14'), await clientBehind('127.0.0.15')];
       const conversation = await createCraftedConversation(alice, [bob]);
-      const [socket, stream] = [await openEventStream(bob), await openServerSentEvents(bob)];
+      const [socket, stream] = [
+        await openEventStream(bob),
+        await openEventStream(bob, { transport: 'server-sent-events' }),
+      ];
       for (let seq = 1; seq <= 3; seq++) {
         await sendCrafted(alice, conversation);
         // Each message is sent after the one before was received, so that a proxy that buffers events fails the test.
         expect((await socket.next('messageEvent')).message.seq).toBe(seq);
         expect((await stream.next('messageEvent')).message.seq).toBe(seq);
       }
-      stream.close();
-      await socket.close();
+      await Promise.all([stream.close(), socket.close()]);
     });
 
     test('every client has limits of its own, and a forged X-Forwarded-For does not change them', async () => {

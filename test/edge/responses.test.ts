@@ -82,6 +82,17 @@ test('a page of an allowed origin may open a stream', async () => {
   socket.terminate();
 });
 
+test('a page of the server itself may open a stream, and one of another port may not', async () => {
+  const { port } = await start('');
+  const url = `ws://127.0.0.1:${port}/xrpc/com.example.watch?ticket=alice`;
+  const own = new WebSocket(url, { origin: `http://127.0.0.1:${port}` });
+  await once(own, 'open');
+  own.terminate();
+  const other = new WebSocket(url, { origin: `http://127.0.0.1:${port + 1}` });
+  const [error] = (await once(other, 'error')) as [Error];
+  expect(error.message).toContain('403');
+});
+
 test('pings get pongs, and the WebSocket of a client that sends pings without reading is closed before pongs fill memory', async () => {
   const { port } = await start('');
   const url = `ws://127.0.0.1:${port}/xrpc/com.example.watch?ticket=alice`;

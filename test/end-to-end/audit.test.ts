@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
 import { readAuditEvents } from '#storage/rows/audit-events.ts';
 import { craftedSuite, createCraftedConversation } from '../support/mls/crafted-conversation.ts';
-import { openEventStream } from '../support/clients/event-stream.ts';
+import { openRawSocket } from '../support/clients/raw-streams.ts';
 import { createLeakScanner, dumpTables } from '../support/privacy/leak-scanner.ts';
 import { childEnvironment } from '../support/processes/child-environment.ts';
 import { startTestBed, startTestServer } from '../support/test-server.ts';
@@ -149,7 +149,7 @@ async function admin(of: TestBed, identityKey: string, ...args: string[]): Promi
 test('an operator can list counts and actions, and verify detects a broken chain', { timeout: 40_000 }, async () => {
   const running = await start();
   await running.client().raw('getEpoch', { token: 'none' });
-  await expect(openEventStream(running.client(), { ticket: 'forged' })).rejects.toThrow('BadTicket');
+  await expect(openRawSocket(running.client(), { ticket: 'forged' })).rejects.toThrow('BadTicket');
   await running.server().stop();
   const run = (...args: string[]): Promise<Exit> => admin(running, running.identityKey, ...args);
   expect((await run('jobs', 'run', 'clean-invites')).code).toBe(0);

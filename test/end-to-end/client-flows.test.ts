@@ -1,185 +1,173 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ScriptedClient } from '../support/clients/scripted-client.ts';
+import { createMemoryStorage } from '#client/storage/memory-storage.ts';
+import { clientApi } from '../client/client-api.ts';
+import { openPerson } from '../client/person.ts';
+import type { PersonOptions, TestPerson } from '../client/person.ts';
+import type { Account } from '../support/clients/account.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 
-// The eight flows of the public client, each with its typical failures; the devices are distributed over two servers.
+// The flows of a client, each with its typical failures; the devices are distributed over two servers.
 
 let bed: TestBed;
+const open: TestPerson[] = [];
+const names = new Map<string, string>();
 beforeAll(async () => void (bed = await startTestBed({ servers: 2 })));
-afterAll(() => bed?.stop());
+afterAll(async () => {
+  await Promise.all(open.map(({ messenger }) => messenger.close()));
+  await bed?.stop();
+});
 
-let created = 0;
-
-/** Registers a new device of a new person, or of `owner`. */
-async function register(name: string, owner?: ScriptedClient): Promise<ScriptedClient> {
-  const account = owner === undefined ? bed.account() : accounts.get(owner.did);
-  if (account === undefined) throw new Error('an unknown owner');
-  const client = await ScriptedClient.create(bed.client({ account, server: created++ % 2 }));
-  accounts.set(client.did, account);
-  await client.register(name);
-  return client;
+/** Opens a device of a new person, or of `account`, on one server and then the other. */
+async function device(
+  name: string,
+  options: Partial<PersonOptions> & { readonly account?: Account } = {},
+): Promise<TestPerson> {
+  const { account = bed.account(), ...rest } = options;
+  names.set(account.did, name);
+  const server = bed.server(open.length % 2);
+  const opened = await openPerson({ account, server, nameOf: (did) => names.get(did) ?? did, ...rest });
+  open.push(opened);
+  return opened;
 }
-const accounts = new Map<string, ReturnType<TestBed['account']>>();
 
 async function people<const Names extends readonly string[]>(
-  ...names: Names
-): Promise<{ [Index in keyof Names]: ScriptedClient }> {
-  const clients = [];
-  for (const name of names) clients.push(await register(`${name}'s phone`));
-  return clients as { [Index in keyof Names]: ScriptedClient };
+  ...of: Names
+): Promise<{ [Index in keyof Names]: TestPerson }> {
+  const opened = [];
+  for (const name of of) opened.push(await device(name));
+  return opened as { [Index in keyof Names]: TestPerson };
 }
 
-function expectSameGroup(convoId: string, ...clients: readonly ScriptedClient[]): void {
-  expect(new Set(clients.map((client) => client.secretsOf(convoId))).size).toBe(1);
+const didsOf = (...of: readonly TestPerson[]): string[] => of.map(({ messenger }) => messenger.did);
+
+/** Waits until all these devices are in one epoch, in which the members are the people of these devices. */
+async function expectOneGroup(convoId: string, ...of: readonly TestPerson[]): Promise<void> {
+  const members = [...new Set(didsOf(...of))].toSorted();
+  await expect
+    .poll(
+      () => {
+        const groups = of.map(({ messenger }) => messenger.group(convoId));
+        const isOneEpoch = new Set(groups.map((group) => group?.epoch)).size === 1;
+        return isOneEpoch && groups.map((group) => group?.members.toSorted());
+      },
+      { timeout: 20_000 },
+    )
+    .toEqual(of.map(() => members));
 }
 
-test('1, 2: registers, and keeps packages published that the device has the keys of', async () => {
-  const [alice] = await people('alice');
-  const published = await alice.replenishPackages();
-  expect(published).toBeGreaterThan(2);
-  expect(await alice.replenishPackages()).toBe(published);
-  alice.forgetPackages();
-  expect(await alice.syncPackages()).toMatchObject({ orphanedCount: published, deletedCount: published });
-  expect((await alice.syncPackages()).serverHashes).toEqual([]);
-  expect(await alice.replenishPackages()).toBe(published);
+/** Sends a text, which all devices must be able to decrypt. */
+async function expectReadable(convoId: string, text: string, ...of: readonly TestPerson[]): Promise<void> {
+  await of[0]?.say(convoId, text);
+  for (const each of of)
+    await expect.poll(() => each.texts(convoId).at(-1), { timeout: 20_000 }).toMatch(new RegExp(`: ${text}$`));
+}
+
+test('registers, and keeps packages published that the device has the keys of', async () => {
+  const account = bed.account();
+  const storage = createMemoryStorage();
+  const api = clientApi(account, bed.server(1));
+  const available = async (): Promise<number> => (await api.call('getKeyPackageStats', {})).available;
+  const first = await device('alice', { account, storage });
+  const published = await available();
+  expect(published).toBeGreaterThan(3);
+  await first.messenger.close();
+  const lost = await storage.keys('key-package/');
+  expect(lost).toHaveLength(published);
+  await storage.write(lost.map((key) => ({ key, value: undefined })));
+  const again = await device('alice', { account, storage });
+  expect(again.messenger.deviceId).toBe(first.messenger.deviceId);
+  // The device deletes the packages whose keys it has lost, so that others can only claim those that it can open.
+  expect(await available()).toBe(published);
+  const refs = (await storage.keys('key-package/')).map((key) => key.replace('key-package/', ''));
+  const { serverHashes } = await api.call('syncKeyPackages', { localHashes: refs, deviceId: first.messenger.deviceId });
+  expect(serverHashes.toSorted()).toEqual(refs.toSorted());
 });
 
-test("3, 5, 6: creates a conversation; the others join with the Welcome, and all can read each other's messages", async () => {
-  const [alice, bob, carol] = await people('alice', 'bob', 'carol');
-  const convoId = await alice.create('Birds', [bob, carol]);
-  expect([await bob.join(convoId), await carol.join(convoId)]).toEqual(['welcome', 'welcome']);
-  expectSameGroup(convoId, alice, bob, carol);
-  expect([await alice.send(convoId, 'Hello.'), await bob.send(convoId, 'Hello, Alice.')]).toEqual([1, 2]);
-  for (const client of [alice, bob, carol]) await client.catchUp(convoId);
-  expect([alice, bob, carol].map((client) => client.textsOf(convoId))).toEqual([
-    ['Hello, Alice.'],
-    ['Hello.'],
-    ['Hello.', 'Hello, Alice.'],
-  ]);
-});
-
-test('4: adds and removes members, and after EpochMismatch catches up and retries', async () => {
+test('commits from both servers race for epochs, and messages of past epochs are encrypted again', async () => {
   const [alice, bob, carol, dora, erin] = await people('alice', 'bob', 'carol', 'dora', 'erin');
-  const convoId = await alice.create('Owls', [bob, carol]);
-  for (const client of [bob, carol]) await client.join(convoId);
-  const attempts = await Promise.all([alice.add(convoId, [dora]), bob.add(convoId, [erin])]);
-  expect(Math.max(...attempts)).toBeGreaterThan(1);
-  for (const client of [dora, erin]) expect(await client.join(convoId)).toBe('welcome');
-  // Bob and the others have not seen this commit yet: their next calls are refused, and they recover.
-  await alice.catchUp(convoId);
-  expect(await alice.remove(convoId, carol)).toBe(1);
-  await bob.send(convoId, 'Where is Carol?');
-  for (const client of [alice, bob, dora, erin]) await client.catchUp(convoId);
-  expectSameGroup(convoId, alice, bob, dora, erin);
-  expect(dora.textsOf(convoId)).toEqual(['Where is Carol?']);
-  await expect(carol.send(convoId, 'Let me in.')).rejects.toMatchObject({ status: 403 });
+  const convoId = await alice.messenger.createConversation(didsOf(bob, carol));
+  await expectOneGroup(convoId, alice, bob, carol);
+  await Promise.all([
+    alice.messenger.addMembers(convoId, didsOf(dora)),
+    bob.messenger.addMembers(convoId, didsOf(erin)),
+    ...['one', 'two', 'three'].map((text) => carol.say(convoId, text)),
+  ]);
+  await expectOneGroup(convoId, alice, bob, carol, dora, erin);
+  await expect
+    .poll(() => alice.texts(convoId), { timeout: 20_000 })
+    .toEqual(['carol: one', 'carol: two', 'carol: three']);
+  await Promise.all([alice.messenger.removeMember(convoId, carol.messenger.did), bob.say(convoId, 'Where is Carol?')]);
+  await expectOneGroup(convoId, alice, bob, dora, erin);
+  await expect.poll(() => carol.messenger.convoIds(), { timeout: 20_000 }).toEqual([]);
+  await expect(carol.say(convoId, 'Let me in.')).rejects.toMatchObject({ name: 'NotInGroupError' });
+  await expectReadable(convoId, 'Without Carol', dora, alice, bob, erin);
+  expect(carol.texts(convoId)).not.toContain('dora: Without Carol');
 });
 
-test('5: without a Welcome joins by external commit, and waits for a GroupInfo of the current epoch', async () => {
-  const [alice, bob, carol] = await people('alice', 'bob', 'carol');
-  const convoId = await alice.create('Larks', [bob], [carol]);
-  await bob.join(convoId);
-  expect(await carol.join(convoId)).toBe('external');
-  for (const client of [alice, bob]) await client.catchUp(convoId);
-  expectSameGroup(convoId, alice, bob, carol);
+test('without a Welcome joins by external commit, and waits for a GroupInfo of the current epoch', async () => {
+  const account = bed.account();
+  const alice = await device('alice', { account });
+  const [bob, carol] = await people('bob', 'carol');
+  const convoId = await alice.messenger.createConversation(didsOf(bob));
+  await expectOneGroup(convoId, alice, bob);
+  const api = clientApi(account, bed.server());
+  await api.call('addMembers', { convoId, didList: didsOf(carol) });
+  await expectOneGroup(convoId, alice, bob, carol);
 
-  await bob.connect();
   await bed.database.sql`DELETE FROM group_infos WHERE group_id = ${Buffer.from(convoId, 'hex')}`;
-  const rejoining = carol.joinByCommit(convoId, 'resync');
-  await bob.stream.next('groupInfoRefreshRequestedEvent', ({ requestedBy }) => requestedBy === carol.did);
-  await bob.updateGroupInfo(convoId);
-  expect(await rejoining).toBe('external');
-  await carol.send(convoId, 'Back again.');
-  for (const client of [alice, bob]) await client.catchUp(convoId);
-  expectSameGroup(convoId, alice, bob, carol);
-  expect(alice.textsOf(convoId)).toEqual(['Back again.']);
-  await bob.disconnect();
+  const { epoch } = alice.messenger.group(convoId) ?? expect.fail('Alice is in the group');
+  const rejoin = async (): Promise<number | undefined> => {
+    await carol.messenger.rejoin(convoId).catch(() => undefined);
+    return carol.messenger.group(convoId)?.epoch;
+  };
+  expect(await rejoin(), 'without a GroupInfo, for which it asks the members').not.toBe(epoch + 1);
+  await expect.poll(rejoin, { timeout: 20_000 }).toBe(epoch + 1);
+  await expectReadable(convoId, 'Back again', carol, alice, bob);
 });
 
-test('5: discards a Welcome that it cannot open, and finally asks to be added again', async () => {
-  const [alice, bob] = await people('alice', 'bob');
-  const convoId = await alice.create('Rooks', [bob]);
-  const reinstalled = await register("bob's phone, reinstalled", bob);
-  expect(await reinstalled.join(convoId)).toBe('external');
-  await alice.catchUp(convoId);
-  expectSameGroup(convoId, alice, reinstalled);
-
-  await alice.connect();
-  const withoutState = await register("bob's tablet", bob);
-  expect(await withoutState.requestReaddition(convoId)).toBe(1);
-  await alice.stream.next('readditionRequestedEvent', ({ userDid }) => userDid === bob.did);
-  const additions = await alice.pendingAdditions();
-  const addition = additions.find(({ deviceId }) => deviceId === withoutState.deviceId);
-  expect(await alice.addNewDevice(addition ?? expect.fail('no addition is pending'))).toBe(true);
-  expect(await withoutState.join(convoId)).toBe('welcome');
-  await reinstalled.catchUp(convoId);
-  expectSameGroup(convoId, alice, reinstalled, withoutState);
-  await alice.disconnect();
+test('discards a Welcome that it cannot open, and joins by itself', async () => {
+  const account = bed.account();
+  const bob = await device('bob', { account });
+  await bob.messenger.close();
+  const alice = await device('alice');
+  const convoId = await alice.messenger.createConversation(didsOf(bob));
+  const reinstalled = await device('bob', { account });
+  await expectOneGroup(convoId, alice, reinstalled);
+  await expectReadable(convoId, 'Hello again', alice, reinstalled);
+  await expectReadable(convoId, 'I am back', reinstalled, alice);
 });
 
-test('6: a message of a past epoch is encrypted again', async () => {
-  const [alice, bob, carol] = await people('alice', 'bob', 'carol');
-  const convoId = await alice.create('Wrens', [bob]);
-  await bob.join(convoId);
-  await alice.add(convoId, [carol]);
-  await carol.join(convoId);
-  expect(await bob.send(convoId, 'Late, but complete.')).toBe(2);
-  for (const client of [alice, carol]) {
-    await client.catchUp(convoId);
-    expect(client.textsOf(convoId)).toEqual(['Late, but complete.']);
-  }
+test('receives while connected, and gets missed messages after it reconnects', async () => {
+  const account = bed.account();
+  const storage = createMemoryStorage();
+  const [alice, carol] = await people('alice', 'carol');
+  const bob = await device('bob', { account, storage });
+  const convoId = await alice.messenger.createConversation(didsOf(bob));
+  await expectReadable(convoId, 'one', alice, bob);
+  await bob.messenger.close();
+  await alice.say(convoId, 'two');
+  await alice.messenger.addMembers(convoId, didsOf(carol));
+  await alice.say(convoId, 'three');
+  const back = await device('bob', { account, storage });
+  await expectOneGroup(convoId, alice, back, carol);
+  await expect.poll(() => back.texts(convoId), { timeout: 20_000 }).toEqual(['alice: two', 'alice: three']);
+  expect(bob.texts(convoId)).toEqual(['alice: one']);
 });
 
-test('7: receives while connected, and gets missed messages after it reconnects', async () => {
-  const [alice, bob] = await people('alice', 'bob');
-  const convoId = await alice.create('Terns', [bob]);
-  await bob.join(convoId);
-  await bob.connect();
-  await alice.send(convoId, 'one');
-  const { message } = await bob.stream.next('messageEvent', (event) => event.message.convoId === convoId);
-  expect(message).toMatchObject({ seq: 1, messageType: 'app' });
-  await bob.catchUp(convoId);
-  await bob.disconnect();
-  for (const text of ['two', 'three']) await alice.send(convoId, text);
-  await bob.connect();
-  for (const seq of [2, 3]) expect((await bob.stream.next('messageEvent')).message.seq).toBe(seq);
-  await bob.catchUp(convoId);
-  expect(bob.textsOf(convoId)).toEqual(['one', 'two', 'three']);
-  await bob.disconnect();
-});
-
-test('8: a new device is added by one member who gets the event, and can then read', async () => {
-  const [alice, bob, carol] = await people('alice', 'bob', 'carol');
-  const convoId = await alice.create('Kites', [bob, carol]);
-  for (const client of [bob, carol]) {
-    await client.join(convoId);
-    await client.connect();
-  }
-  const tablet = await register("alice's tablet", alice);
-  const additions = [];
-  for (const client of [bob, carol]) {
-    const event = await client.stream.next('newDeviceEvent', ({ deviceId }) => deviceId === tablet.deviceId);
-    expect(event).toMatchObject({
-      convoId,
-      userDid: alice.did,
-      deviceCredentialDid: `${alice.did}#${tablet.deviceId}`,
-    });
-    additions.push({ id: event.pendingAdditionId, convoId });
-  }
-  const [ofBob, ofCarol] = additions;
-  expect(ofBob).toEqual(ofCarol);
-  const addition = ofBob ?? expect.fail('no event arrived');
-  const added = await Promise.all([bob.addNewDevice(addition), carol.addNewDevice(addition)]);
-  expect(added.filter(Boolean)).toHaveLength(1);
-  expect(await tablet.join(convoId)).toBe('welcome');
-  await bob.catchUp(convoId);
-  await bob.send(convoId, 'To both of you.');
-  for (const client of [alice, carol, tablet]) {
-    await client.catchUp(convoId);
-    expect(client.textsOf(convoId)).toEqual(['To both of you.']);
-  }
-  expectSameGroup(convoId, alice, bob, carol, tablet);
-  expect(await carol.pendingAdditions()).toEqual([]);
-  await Promise.all([bob.disconnect(), carol.disconnect()]);
+test('a new device gets into the groups of its person, and can then read', async () => {
+  const [ofAlice, ofCarol] = [bed.account(), bed.account()];
+  const alice = await device('alice', { account: ofAlice });
+  const carol = await device('carol', { account: ofCarol });
+  const [bob] = await people('bob');
+  const convoId = await alice.messenger.createConversation(didsOf(bob, carol));
+  await expectOneGroup(convoId, alice, bob, carol);
+  const tablet = await device('alice', { account: ofAlice });
+  await expectOneGroup(convoId, alice, bob, carol, tablet);
+  await expectReadable(convoId, 'To both of you', bob, alice, carol, tablet);
+  const api = clientApi(ofCarol, bed.server());
+  await expect
+    .poll(async () => (await api.call('getPendingDeviceAdditions', {})).pendingAdditions, { timeout: 20_000 })
+    .toEqual([]);
+  expect(open.flatMap(({ errors }) => errors)).toEqual([]);
 });

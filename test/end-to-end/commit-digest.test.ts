@@ -5,7 +5,6 @@ import { newSecret } from '#platform/ids.ts';
 import { createCraftedConversation, sendCrafted } from '../support/mls/crafted-conversation.ts';
 import { craftCommit, craftExternalCommit } from '../support/mls/crafted-mls.ts';
 import { openEventStream } from '../support/clients/event-stream.ts';
-import { openServerSentEvents } from '../support/clients/server-sent-events.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { XrpcClient } from '../support/clients/xrpc-client.ts';
@@ -44,7 +43,9 @@ function commitsAmong(views: readonly View[]): CommitDigest[] {
 test('each committer can identify their own commit by digest and epoch in every response with commits', async () => {
   const { convoId, groupId } = await createCraftedConversation(alice, [bob]);
   const sockets = await Promise.all([alice, bob, carol].map((client) => openEventStream(client)));
-  const responses = await Promise.all([alice, bob, carol].map((client) => openServerSentEvents(client)));
+  const responses = await Promise.all(
+    [alice, bob, carol].map((client) => openEventStream(client, { transport: 'server-sent-events' })),
+  );
   await sendCrafted(alice, { convoId, groupId });
 
   const added = craftCommit(groupId, 0);
@@ -69,8 +70,7 @@ test('each committer can identify their own commit by digest and epoch in every 
   }
   const { commits } = await alice.call('getCommits', { convoId, fromEpoch: 1 });
   expect(commits.map(({ epoch, digest }) => ({ epoch, digest: hex(digest) }))).toEqual(made);
-  for (const stream of responses) stream.close();
-  await Promise.all(sockets.map((stream) => stream.close()));
+  await Promise.all([...sockets, ...responses].map((stream) => stream.close()));
 });
 
 test('the digest shows which of several concurrent commits was accepted', async () => {

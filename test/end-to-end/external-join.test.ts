@@ -50,7 +50,6 @@ async function newGroup(members: readonly Person[] = []): Promise<Group> {
 }
 
 interface JoinOptions {
-  readonly mode?: 'join' | 'resync';
   readonly pskHash?: string;
   readonly idempotencyKey?: string;
 }
@@ -59,14 +58,13 @@ type Joined = ResponseOf<'processExternalCommit'>;
 
 /** Fetches the GroupInfo and joins by external commit, once; on success the client is in the new epoch. */
 async function join({ client, mls }: Person, convoId: string, options: JoinOptions = {}): Promise<Joined> {
-  const { mode = 'join', ...rest } = options;
-  const { groupInfo } = await client.call('getGroupInfo', { convoId, pskHash: rest.pskHash });
-  const made = await mls.externalJoin(Buffer.from(groupInfo, 'base64'), mode);
+  const { groupInfo } = await client.call('getGroupInfo', { convoId, pskHash: options.pskHash });
+  const made = await mls.externalJoin(Buffer.from(groupInfo, 'base64'));
   const joined = await client.call('processExternalCommit', {
     convoId,
     externalCommit: base64(made.commit),
     groupInfo: base64(made.groupInfo),
-    ...rest,
+    ...options,
   });
   mls.acceptCommit();
   return joined;
@@ -100,7 +98,7 @@ describe('who may join by external commit:', () => {
     const joined = await join(bob, convoId);
     expect([joined.epoch, Date.parse(joined.rejoinedAt) % 60_000]).toEqual([1, 0]);
     const restored = { client: bob.client, mls: bob.mls.inAnotherGroup() };
-    expect((await join(restored, convoId, { mode: 'resync' })).epoch).toBe(2);
+    expect((await join(restored, convoId)).epoch).toBe(2);
     await catchUp(creator, convoId);
     expect(creator.mls.members()).toEqual([creator.client.did, bob.client.did]);
     expect(creator.mls.epochAuthenticator).toBe(restored.mls.epochAuthenticator);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { MethodName } from '#client/api/methods.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { craftCommit } from '../support/mls/crafted-mls.ts';
 import { craftedSuite, createCraftedConversation } from '../support/mls/crafted-conversation.ts';
@@ -6,7 +7,7 @@ import { createLeakScanner, dumpTables } from '../support/privacy/leak-scanner.t
 import { MlsDevice } from '../support/mls/mls-device.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import type { ResponseOf, MethodName, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { ResponseOf, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 import { runJob } from '../support/processes/run-job.ts';
 
 let bed: TestBed;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { MethodName } from '#client/api/methods.ts';
 import { systemClock } from '#platform/clock.ts';
 import type { Clock } from '#platform/clock.ts';
 import { newSecret } from '#platform/ids.ts';
@@ -10,15 +11,15 @@ import { craftedSuite, craftMessage } from '../support/mls/crafted-conversation.
 import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
-import { openEventStream } from '../support/clients/event-stream.ts';
-import type { EventStream } from '../support/clients/event-stream.ts';
+import { openRawSocket } from '../support/clients/raw-streams.ts';
+import type { RawSocket } from '../support/clients/raw-streams.ts';
 import { startLoopbackPlc } from '../support/network/loopback-plc.ts';
 import type { LoopbackPlc } from '../support/network/loopback-plc.ts';
 import { MlsDevice } from '../support/mls/mls-device.ts';
 import { startTestServer } from '../support/test-server.ts';
 import type { TestServer } from '../support/test-server.ts';
 import { createXrpcClient, errorNameOf, rawRequest } from '../support/clients/xrpc-client.ts';
-import type { MethodName, RawResponse, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { RawResponse, RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
 
 let database: TestDatabase;
 let plc: LoopbackPlc;
@@ -64,7 +65,7 @@ interface Person {
   readonly client: XrpcClient;
   readonly conversations: CraftedConversation[];
   device: MlsDevice | undefined;
-  stream: EventStream | undefined;
+  stream: RawSocket | undefined;
   calls: number;
 }
 
@@ -195,7 +196,7 @@ class DayPlay {
   async #listen(person: Person): Promise<void> {
     const ticket = await this.#call(person, 'getSubscriptionTicket', {});
     await person.stream?.close();
-    if (ticket !== undefined) person.stream = await openEventStream(person.client, { ticket: ticketIn(ticket) });
+    if (ticket !== undefined) person.stream = await openRawSocket(person.client, { ticket: ticketIn(ticket) });
   }
 
   async #publish(person: Person, count: number): Promise<void> {

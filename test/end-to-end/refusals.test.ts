@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { MethodName } from '#client/api/methods.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import { limits } from '#platform/limits.ts';
 import { craftCommit, craftExternalCommit, craftWelcome } from '../support/mls/crafted-mls.ts';
@@ -12,11 +13,11 @@ import {
 } from '../support/mls/crafted-conversation.ts';
 import type { CraftedConversation } from '../support/mls/crafted-conversation.ts';
 import { MlsMember } from '../support/mls/mls-member.ts';
-import { openEventStream, StreamRefused } from '../support/clients/event-stream.ts';
+import { openRawSocket, StreamRefused } from '../support/clients/raw-streams.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import { errorNameOf, rawRequest } from '../support/clients/xrpc-client.ts';
-import type { MethodName, RawResponse, XrpcClient } from '../support/clients/xrpc-client.ts';
+import type { RawResponse, XrpcClient } from '../support/clients/xrpc-client.ts';
 import { projectRoot } from '../conventions/source-tree.ts';
 
 let bed: TestBed;
@@ -73,14 +74,17 @@ const callsOn = {
   reportMember: ({ convoId }, { did }) =>
     rawRequest('reportMember', { convoId, reportedDid: did, category: 'spam', encryptedContent: newSecret(64) }),
   sendMessage: (to) => rawRequest('sendMessage', craftMessage(to)),
-  streamConvoEvents: ({ convoId }) => rawRequest('streamConvoEvents', { convoId }),
+  streamConvoEvents: ({ convoId }) => ({ search: `?convoId=${convoId}` }),
   updateCursor: ({ convoId }) => rawRequest('updateCursor', { convoId, cursor: 'bm9uZSBvZiBvdXJz' }),
   updatePolicy: ({ convoId }) => rawRequest('updatePolicy', { convoId, maxMembers: 2 }),
   updateGroupInfo: ({ convoId }) =>
     rawRequest('updateGroupInfo', { convoId, groupInfo: newSecret(200).toString('base64'), epoch: 0 }),
   warnMember: ({ convoId }) => rawRequest('warnMember', { convoId, memberDid: alice.did, reason: 'Be kind.' }),
 } as const satisfies Partial<
-  Record<MethodName, (to: CraftedConversation, caller: XrpcClient) => ReturnType<typeof rawRequest>>
+  Record<
+    MethodName | 'streamConvoEvents',
+    (to: CraftedConversation, caller: XrpcClient) => ReturnType<typeof rawRequest>
+  >
 >;
 
 /** Status, body and the headers that could distinguish two responses. */
@@ -92,7 +96,7 @@ function comparable({ status, headers, text }: RawResponse): unknown {
 async function streamRefusal(client: XrpcClient, convoId: string): Promise<[number, string] | 'opened'> {
   const { ticket } = await client.call('getSubscriptionTicket', {});
   try {
-    await (await openEventStream(client, { convoId, ticket })).close();
+    await (await openRawSocket(client, { convoId, ticket })).close();
     return 'opened';
   } catch (error) {
     if (error instanceof StreamRefused) return [error.status, error.error];

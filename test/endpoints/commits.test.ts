@@ -5,7 +5,7 @@ import { craftedSuite as cipherSuite, createCraftedConversation } from '../suppo
 import { craftCommit, craftExternalCommit } from '../support/mls/crafted-mls.ts';
 import { openEventStream } from '../support/clients/event-stream.ts';
 import { MlsMember } from '../support/mls/mls-member.ts';
-import { wrapInEnvelope } from '../support/mls/mls-padding.ts';
+import { pad } from '#client/conversation/padding.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { XrpcClient, XrpcFailure } from '../support/clients/xrpc-client.ts';
@@ -116,7 +116,7 @@ describe('a commit that does not match its call', () => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
     await alice.call('updateGroupInfo', { convoId, groupInfo: base64(await ofAlice.exportGroupInfo()), epoch: 1 });
     const tablet = await MlsMember.create({ did: alice.did, cipherSuite });
-    const padded = wrapInEnvelope(await ofBob.proposeAddition((await tablet.createKeyPackage()).bytes));
+    const padded = pad(await ofBob.proposeAddition((await tablet.createKeyPackage()).bytes));
     const proposal = { convoId, msgId: newUuid(), epoch: 1, ciphertext: padded, paddedSize: padded.length };
     await bob.call('sendMessage', proposal);
     await ofAlice.receive(padded);
@@ -187,7 +187,7 @@ describe('the form of handshakes', () => {
       await alice.refusal('removeMember', { convoId, targetDid: bob.did, idempotencyKey, commit: text }),
     ];
     ofBob.rejectCommit();
-    const padded = wrapInEnvelope(await ofBob.proposeRemoval(bob.did));
+    const padded = pad(await ofBob.proposeRemoval(bob.did));
     const proposal = { convoId, msgId: newUuid(), epoch: 1, ciphertext: padded, paddedSize: padded.length };
     refusals.push(await bob.refusal('sendMessage', proposal));
     for (const { error, body } of refusals) {
@@ -203,7 +203,7 @@ describe('the form of handshakes', () => {
     const { convoId, alice, bob, ofAlice, ofBob } = await pair();
     await alice.call('updatePolicy', { convoId, handshakes: 'encrypted' });
     const { commit } = await ofBob.emptyCommit();
-    const padded = wrapInEnvelope(await ofBob.proposeRemoval(bob.did, { wire: 'public' }));
+    const padded = pad(await ofBob.proposeRemoval(bob.did, { wire: 'public' }));
     const proposal = { convoId, msgId: newUuid(), epoch: 1, ciphertext: padded, paddedSize: padded.length };
     for (const refusal of [
       await bob.refusal('commit', { convoId, commit }),
@@ -250,7 +250,7 @@ describe('an external commit', () => {
       expect.stringContaining('not one of yours'),
     ]);
     const lost = ofBob.inAnotherGroup();
-    const resync = await lost.externalJoin(await ofAlice.exportGroupInfo(), 'resync');
+    const resync = await lost.externalJoin(await ofAlice.exportGroupInfo());
     expect(await bob.call('processExternalCommit', { convoId, externalCommit: base64(resync.commit) })).toMatchObject({
       epoch: 2,
     });

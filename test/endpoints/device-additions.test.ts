@@ -17,7 +17,7 @@ afterAll(() => bed.stop());
 
 type Addition = ResponseOf<'getPendingDeviceAdditions'>['pendingAdditions'][number];
 
-async function pending(client: XrpcClient, convoIds?: string[]): Promise<Addition[]> {
+async function pending(client: XrpcClient, convoIds?: string[]): Promise<readonly Addition[]> {
   return (await client.call('getPendingDeviceAdditions', { convoIds })).pendingAdditions;
 }
 

@@ -13,7 +13,7 @@ import type { CraftedConversation } from '../support/mls/crafted-conversation.ts
 import { craftCommit } from '../support/mls/crafted-mls.ts';
 import { openEventStream } from '../support/clients/event-stream.ts';
 import { MlsMember } from '../support/mls/mls-member.ts';
-import { wrapInEnvelope } from '../support/mls/mls-padding.ts';
+import { pad } from '#client/conversation/padding.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
 import type { RequestOf, XrpcClient } from '../support/clients/xrpc-client.ts';
@@ -68,7 +68,7 @@ describe('a proposal as PublicMessage', () => {
     await alice.call('addMembers', { convoId, didList: [carol.did] });
     const stream = await openEventStream(alice, { convoId });
     const ofCarol = await MlsMember.create({ did: carol.did, cipherSuite });
-    const padded = wrapInEnvelope(await ofBob.proposeAddition((await ofCarol.createKeyPackage()).bytes));
+    const padded = pad(await ofBob.proposeAddition((await ofCarol.createKeyPackage()).bytes));
     const sent = await bob.call('sendMessage', sending(convoId, padded, 1));
     expect(sent).toMatchObject({ seq: 1, epoch: 1 });
     const { message } = await stream.next('messageEvent');
@@ -86,7 +86,7 @@ describe('a proposal as PublicMessage', () => {
 
   test('to remove an admin changes nothing, and a plain member cannot commit it', async () => {
     const { convoId, ofAlice, ofBob } = await realGroup();
-    const padded = wrapInEnvelope(await ofBob.proposeRemoval(alice.did, { wire: 'public' }));
+    const padded = pad(await ofBob.proposeRemoval(alice.did, { wire: 'public' }));
     await bob.call('sendMessage', sending(convoId, padded, 1));
     const { commit } = await ofBob.emptyCommit();
     const request = { convoId, didList: [bob.did], commit: base64(commit) };

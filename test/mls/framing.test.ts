@@ -13,7 +13,7 @@ import { isMessageSizeBucket, unwrapPadded } from '#mls/encoding/padding-envelop
 import { readWelcome } from '#mls/messages/welcome.ts';
 
 import { MlsMember } from '../support/mls/mls-member.ts';
-import { wrapInEnvelope } from '../support/mls/mls-padding.ts';
+import { pad } from '#client/conversation/padding.ts';
 
 const SUITES = ['MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519', 'MLS_128_DHKEMP256_AES128GCM_SHA256_P256'];
 const JOINERS = 5;
@@ -212,11 +212,11 @@ describe.each(SUITES)('framing of messages that ts-mls makes with %s', (cipherSu
   });
 
   it('accepts application data and proposals with both kinds of padding', () => {
-    for (const padded of [corpus.envelope, corpus.inner, wrapInEnvelope(corpus.privateProposal)]) {
+    for (const padded of [corpus.envelope, corpus.inner, pad(corpus.privateProposal)]) {
       expect(isMessageSizeBucket(padded.length)).toBe(true);
       expect(readGroupMessage(padded, expected()).kind).toBe('encrypted');
     }
-    const clear = readGroupMessage(wrapInEnvelope(corpus.publicProposal), expected());
+    const clear = readGroupMessage(pad(corpus.publicProposal), expected());
     expect(clear).toMatchObject({
       kind: 'clearProposal',
       proposal: { senderType: 'member', senderLeafIndex: 0, proposal: { type: 'remove', leafIndex: 1 } },
@@ -226,9 +226,9 @@ describe.each(SUITES)('framing of messages that ts-mls makes with %s', (cipherSu
   it('refuses commits, other structures, and messages of another group or epoch', () => {
     const otherGroup = Uint8Array.from(corpus.groupId, (byte, index) => (index === 31 ? byte ^ 1 : byte));
     const cases: readonly (readonly [string, Uint8Array, { groupId: Uint8Array; epoch: number }])[] = [
-      ['is an MLS commit', wrapInEnvelope(corpus.privateCommit), expected()],
-      ['is an MLS commit', wrapInEnvelope(corpus.publicCommit), { ...expected(), epoch: 0 }],
-      ['neither an MLS PrivateMessage', wrapInEnvelope(corpus.welcome), expected()],
+      ['is an MLS commit', pad(corpus.privateCommit), expected()],
+      ['is an MLS commit', pad(corpus.publicCommit), { ...expected(), epoch: 0 }],
+      ['neither an MLS PrivateMessage', pad(corpus.welcome), expected()],
       ['another MLS group', corpus.envelope, { ...expected(), groupId: otherGroup }],
       ['another MLS group', corpus.envelope, { ...expected(), groupId: corpus.groupId.subarray(0, 31) }],
       ['another MLS epoch', corpus.envelope, { ...expected(), epoch: 0 }],
@@ -267,7 +267,7 @@ describe.each(SUITES)('framing of messages that ts-mls makes with %s', (cipherSu
     const claim = expected();
     fc.assert(
       fc.property(
-        fc.constantFrom(corpus.envelope, corpus.inner, wrapInEnvelope(corpus.privateProposal)),
+        fc.constantFrom(corpus.envelope, corpus.inner, pad(corpus.privateProposal)),
         fc.nat({ max: 80 }),
         fc.integer({ min: 1, max: 255 }),
         (padded, at, mask) => {

@@ -67,7 +67,7 @@ describe.each(SUITES)('the test client with %s', (cipherSuite) => {
     const joined = await dave.externalJoin(await alice.exportGroupInfo());
     dave.acceptCommit();
     for (const member of [alice, bob, carol]) await member.receive(joined.commit);
-    const back = await dave.externalJoin(joined.groupInfo, 'resync');
+    const back = await dave.externalJoin(joined.groupInfo);
     dave.acceptCommit();
     for (const member of [alice, bob, carol]) await member.receive(back.commit);
     expect(alice.members()).toEqual([alice.did, bob.did, carol.did, dave.did]);

@@ -6,6 +6,8 @@ const longest = [
   'test/workers/kills.test.ts',
   'test/foreign/foreign-clients.test.ts',
   'test/workers/intervals.test.ts',
+  'test/chat/conversations.test.ts',
+  'test/chat/page.test.ts',
   'test/fuzz/hostile-fields.test.ts',
   'test/privacy/data-folder.test.ts',
   'test/end-to-end/faults/database-faults.test.ts',

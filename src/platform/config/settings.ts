@@ -80,6 +80,13 @@ export const settings = {
     about:
       'The framing of commits and proposals of members. plaintext: PublicMessage, and the service checks who is added and removed. encrypted: PrivateMessage, and the service cannot read them. any: decided by the policy of each conversation.',
   }),
+  CHAT_PAGE: setting({
+    group: 'Service',
+    schema: flag.optional(),
+    example: 'true',
+    about:
+      'Serve the chat page for browsers at /chat. Unset: in development. In production run npm run build -w @nightjar/chat first.',
+  }),
   DATA_DIR: setting({
     group: 'Storage',
     schema: folder,

@@ -18,7 +18,7 @@ export async function program(): Promise<Messenger> {
   }
   try {
     await api.call('getEpoch', { convoId: 'ab' }, { signal: AbortSignal.timeout(1_000) });
-    // @ts-expect-error: the method needs an id
+    // @ts-expect-error - the method needs an id
     await api.call('getEpoch', {});
   } catch (error) {
     if (isApiError(error, 'EpochMismatch')) {
@@ -37,7 +37,7 @@ export async function program(): Promise<Messenger> {
     deviceName: 'telephone',
     onEvent(event) {
       if (event.kind === 'message') event.content.at(0);
-      // @ts-expect-error: there is no such event
+      // @ts-expect-error - there is no such event
       if (event.kind === 'unknown') return;
     },
   });

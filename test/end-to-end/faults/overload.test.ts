@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { craftMessage, createCraftedConversation, sendCrafted } from '../../support/mls/crafted-conversation.ts';
 import type { CraftedConversation } from '../../support/mls/crafted-conversation.ts';
 import { openEventStream } from '../../support/clients/event-stream.ts';
+import { openRawSocket } from '../../support/clients/raw-streams.ts';
 import { startTestBed } from '../../support/test-server.ts';
 import type { TestBed } from '../../support/test-server.ts';
 import type { RawResponse, XrpcClient } from '../../support/clients/xrpc-client.ts';
@@ -158,7 +159,7 @@ test('open streams use no slots, and a new one is refused like any request', asy
   await whileSendsWait(
     Array.from({ length: slotCount }, (_, index) => idOf(5, index)),
     async () => {
-      const refused = openEventStream(sender, { ticket: ticket.ticket });
+      const refused = openRawSocket(sender, { ticket: ticket.ticket });
       await expect(refused).rejects.toMatchObject({ status: 503, error: 'ServiceUnavailable' });
     },
   );

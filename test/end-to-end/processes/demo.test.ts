@@ -21,11 +21,8 @@ let facts: ScenarioFacts;
 
 beforeAll(async () => {
   bed = await startTestBed();
-  people = await createPeople(bed.server(), bed.plc);
-  for (const { client } of Object.values(people) as {
-    client: { account: { mintToken: (...args: never) => string } };
-  }[]) {
-    const { account } = client;
+  people = createPeople(bed.server(), bed.plc);
+  for (const { account } of Object.values(people) as { account: { mintToken: (...args: never) => string } }[]) {
     const { mintToken } = account;
     account.mintToken = (...args) => {
       const token = mintToken(...args);

@@ -1,3 +1,4 @@
+import type { StreamEvent } from '#client/api/methods.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import type { ChildServer } from '../../support/processes/child-server.ts';
 import { createCraftedConversation, sendCrafted } from '../../support/mls/crafted-conversation.ts';
 import { createTestDatabase } from '../../support/postgres/database.ts';
 import { openEventStream } from '../../support/clients/event-stream.ts';
-import type { StreamMessage } from '../../support/clients/event-stream.ts';
+import { openRawSocket } from '../../support/clients/raw-streams.ts';
 import { startLoopbackPlc } from '../../support/network/loopback-plc.ts';
 import type { LoopbackPlc } from '../../support/network/loopback-plc.ts';
 import { startTestServer, testEnvironment } from '../../support/test-server.ts';
@@ -34,7 +35,7 @@ async function start(role: 'server' | 'all', env: Readonly<Record<string, string
   return server;
 }
 
-const seqsIn = (events: readonly StreamMessage[]): number[] =>
+const seqsIn = (events: readonly StreamEvent[]): number[] =>
   events.flatMap((event) => ('message' in event ? [event.message.seq] : []));
 
 const clientOf = (account: XrpcClient['account'], url: string): XrpcClient =>
@@ -51,8 +52,8 @@ test(
     const server = await start('server', env);
     const [alice, bob] = [clientOf(createAccount(plc), server.url), clientOf(createAccount(plc), server.url)];
     const conversation = await createCraftedConversation(alice, [bob]);
-    const streams = [await openEventStream(alice), await openEventStream(bob)];
-    const pausedStream = await openEventStream(bob);
+    const streams = [await openRawSocket(alice), await openRawSocket(bob)];
+    const pausedStream = await openRawSocket(bob);
     pausedStream.pause();
 
     const acknowledged = new Map<string, number>();
@@ -92,7 +93,7 @@ test(
     for (const [index, { account }] of [alice, bob].entries()) {
       const earlier = streams[index];
       const resumed = await openEventStream(clientOf(account, successor.url), { cursor: earlier?.cursor });
-      const events = (): StreamMessage[] => [...(earlier?.events ?? []), ...resumed.events];
+      const events = (): StreamEvent[] => [...(earlier?.events ?? []), ...resumed.events];
       if (seqsIn(events()).length < rows.length) {
         await resumed.next('messageEvent', ({ message }) => message.seq === rows.length);
       }

@@ -1,11 +1,17 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ConversationEvent } from '#client/conversation/conversation-event.ts';
+import { openMessenger } from '#client/conversation/messenger.ts';
+import type { Messenger } from '#client/conversation/messenger.ts';
+import { createTsMlsEngine } from '#client/mls/ts-mls-engine.ts';
+import { createMemoryStorage } from '#client/storage/memory-storage.ts';
 import { jobNames, retiredJobs } from '#jobs/catalogue.ts';
 import { systemClock } from '#platform/clock.ts';
 import { newUuid } from '#platform/ids.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
 import { migrateUp, migrationFolder } from '#storage/schema/migrator.ts';
+import { clientApi } from '../../client/client-api.ts';
 import { createAccount } from '../../support/clients/account.ts';
 import type { Account } from '../../support/clients/account.ts';
 import { startChildServer } from '../../support/processes/child-server.ts';
@@ -14,13 +20,13 @@ import { createCraftedConversation, sendCrafted } from '../../support/mls/crafte
 import { createTestDatabase } from '../../support/postgres/database.ts';
 import type { TestDatabase } from '../../support/postgres/database.ts';
 import { openEventStream } from '../../support/clients/event-stream.ts';
+import { openRawSocket } from '../../support/clients/raw-streams.ts';
 import { startLoopbackPlc } from '../../support/network/loopback-plc.ts';
 import type { LoopbackPlc } from '../../support/network/loopback-plc.ts';
 import { hasPreviousRelease, unpackPreviousRelease } from '../../support/processes/previous-release.ts';
 import type { PreviousRelease } from '../../support/processes/previous-release.ts';
 import { publishTestPackage, registerTestDevice } from '../../support/clients/register-device.ts';
 import { readShape } from '../../support/postgres/schema-shape.ts';
-import { ScriptedClient } from '../../support/clients/scripted-client.ts';
 import { startTestServer, testEnvironment } from '../../support/test-server.ts';
 import type { TestServer } from '../../support/test-server.ts';
 import { recordRuns, recordedRuns, WorkerProcesses } from '../../support/processes/worker-processes.ts';
@@ -54,32 +60,43 @@ function serviceDid(): string {
 }
 
 /** Alternates between the two releases from request to request, like a load balancer. */
-function alternating(account: Account, streamsFrom: 'previous' | 'today'): XrpcClient {
-  const clients = { previous: clientOf('previous', account), today: clientOf('today', account) };
+function alternatingFetch(): typeof fetch {
   let requestCount = 0;
-  const next = (method: string): XrpcClient =>
-    previousMethods.has(method) && requestCount++ % 2 === 0 ? clients.previous : clients.today;
-  return {
-    ...clients[streamsFrom],
-    raw: (name, request) => next(name).raw(name, request),
-    call: (name, request) => next(name).call(name, request),
-    refusal: (name, request) => next(name).refusal(name, request),
+  return (input, init) => {
+    const { pathname, search } = new URL(input instanceof Request ? input.url : input);
+    const isKnown = previousMethods.has(pathname.split('.').at(-1) ?? '');
+    const { url } = isKnown && requestCount++ % 2 === 0 ? previousAgain : today;
+    return fetch(`${url}${pathname}${search}`, init);
   };
 }
 
-/** Registers the people of a test; a stream opens at the named server. */
-async function register(
-  ...streamsFrom: ('previous' | 'today')[]
-): Promise<[ScriptedClient, ScriptedClient, ScriptedClient]> {
-  const clients = [];
-  for (const server of streamsFrom) {
-    const client = await ScriptedClient.create(alternating(createAccount(plc), server));
-    await client.register('telephone');
-    clients.push(client);
-  }
-  const [first, second, third] = clients;
-  if (first === undefined || second === undefined || third === undefined) throw new RangeError('three are needed');
-  return [first, second, third];
+interface Device {
+  readonly messenger: Messenger;
+  texts(convoId: string): string[];
+}
+
+/** Opens the messenger of a new person, whose WebSocket opens at the named server. */
+async function openDevice(streamsFrom: 'previous' | 'today'): Promise<Device> {
+  const account = createAccount(plc);
+  const { server } = clientOf(streamsFrom, account);
+  const events: ConversationEvent[] = [];
+  const messenger = await openMessenger({
+    api: clientApi(account, server, { fetch: alternatingFetch() }),
+    did: account.did,
+    engine: await createTsMlsEngine(),
+    storage: createMemoryStorage(),
+    deviceName: 'telephone',
+    stream: { transport: 'websocket' },
+    onEvent: (event) => void events.push(event),
+  });
+  const decoder = new TextDecoder();
+  return {
+    messenger,
+    texts: (convoId) =>
+      events.flatMap((event) =>
+        event.kind === 'message' && event.convoId === convoId ? [decoder.decode(event.content)] : [],
+      ),
+  };
 }
 
 beforeAll(async () => {
@@ -146,30 +163,31 @@ describe.skipIf(!hasPreviousRelease)('next to the previous release (git history 
   }, 20_000);
 
   test('people whose requests alternate between both can join, send, add and remove', async () => {
-    const [alice, bob, carol] = await register('previous', 'today', 'previous');
-    for (const person of [alice, bob, carol]) await person.replenishPackages();
-    await bob.connect();
-    const convoId = await alice.create('Birds', [bob]);
-    expect(await bob.join(convoId)).toBe('welcome');
-    await bob.stream.next('membershipChangeEvent', ({ did, action }) => did === bob.did && action === 'joined');
-    await alice.connect();
-    for (const text of ['one', 'two', 'three', 'four']) await alice.send(convoId, text);
-    await bob.stream.next('messageEvent', ({ message }) => message.seq === 4);
-    await alice.stream.next('messageEvent', ({ message }) => message.seq === 4);
-    await bob.add(convoId, [carol]);
-    await alice.stream.next('membershipChangeEvent', ({ did, action }) => did === carol.did && action === 'joined');
-    expect(await carol.join(convoId)).toBe('welcome');
-    await carol.connect();
-    await carol.send(convoId, 'five');
-    for (const person of [alice, bob, carol]) await person.catchUp(convoId);
-    expect(bob.textsOf(convoId)).toEqual(['one', 'two', 'three', 'four', 'five']);
-    expect(alice.textsOf(convoId)).toEqual(['five']);
-    expect(new Set([alice, bob, carol].map((person) => person.secretsOf(convoId))).size).toBe(1);
-    await alice.remove(convoId, bob);
-    await bob.stream.next('membershipChangeEvent', ({ did, action }) => did === bob.did && action === 'removed');
-    await carol.stream.next('membershipChangeEvent', ({ did, action }) => did === bob.did && action === 'removed');
-    for (const person of [alice, bob, carol]) await person.disconnect();
-  }, 20_000);
+    const [alice, bob, carol] = [await openDevice('previous'), await openDevice('today'), await openDevice('previous')];
+    const expectGroup = async (convoId: string, ...devices: readonly Device[]): Promise<void> => {
+      const sizes = (): unknown[] => devices.map(({ messenger }) => messenger.group(convoId)?.members.length);
+      await expect.poll(sizes, { timeout: 10_000 }).toEqual(devices.map(() => devices.length));
+    };
+    const expectTexts = async (convoId: string, texts: readonly string[], ...devices: readonly Device[]) => {
+      for (const device of devices) await expect.poll(() => device.texts(convoId), { timeout: 10_000 }).toEqual(texts);
+    };
+    const say = (device: Device, convoId: string, text: string): Promise<string> =>
+      device.messenger.send(convoId, new TextEncoder().encode(text));
+    const convoId = await alice.messenger.createConversation([bob.messenger.did]);
+    await expectGroup(convoId, alice, bob);
+    const texts = ['one', 'two', 'three', 'four'];
+    for (const text of texts) await say(alice, convoId, text);
+    await expectTexts(convoId, texts, alice, bob);
+    await bob.messenger.addMembers(convoId, [carol.messenger.did]);
+    await expectGroup(convoId, alice, bob, carol);
+    await say(carol, convoId, 'five');
+    await expectTexts(convoId, ['five'], carol);
+    await expectTexts(convoId, [...texts, 'five'], alice, bob);
+    await alice.messenger.removeMember(convoId, bob.messenger.did);
+    await expectGroup(convoId, alice, carol);
+    await expect.poll(() => bob.messenger.convoIds(), { timeout: 10_000 }).toEqual([]);
+    await Promise.all([alice, bob, carol].map(({ messenger }) => messenger.close()));
+  }, 60_000);
 
   test('a cursor, a ticket and a repeated message of one release are valid at the other', async () => {
     const [account, other] = [createAccount(plc), createAccount(plc)];
@@ -187,7 +205,7 @@ describe.skipIf(!hasPreviousRelease)('next to the previous release (git history 
       [there, today.url],
       [here, previousAgain.url],
     ] as const) {
-      const resumed = await openEventStream(mint, { url, cursor: first.cursor });
+      const resumed = await openRawSocket(mint, { url, cursor: first.cursor });
       await resumed.next('messageEvent', ({ message }) => message.seq === missed);
       expect(resumed.events.length).toBe(1);
       await resumed.close();
@@ -232,7 +250,7 @@ describe.skipIf(!hasPreviousRelease)('next to the previous release (git history 
   test('its streams continue after unknown events', async () => {
     const [account, other] = [createAccount(plc), createAccount(plc)];
     const conversation = await createCraftedConversation(clientOf('today', account), [clientOf('today', other)]);
-    const stream = await openEventStream(clientOf('previous', other));
+    const stream = await openRawSocket(clientOf('previous', other));
     const { convoId } = conversation;
     await clientOf('today', account).call('warnMember', { convoId, memberDid: other.did, reason: 'Be kind.' });
     await clientOf('today', account).call('readdition', { convoId });

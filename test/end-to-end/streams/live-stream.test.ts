@@ -8,8 +8,10 @@ import { createTickets } from '#stream/ticket.ts';
 import { craftCommit } from '../../support/mls/crafted-mls.ts';
 import { craftMessage, createCraftedConversation, sendCrafted } from '../../support/mls/crafted-conversation.ts';
 import type { CraftedConversation } from '../../support/mls/crafted-conversation.ts';
-import { openEventStream, StreamRefused } from '../../support/clients/event-stream.ts';
+import { openEventStream } from '../../support/clients/event-stream.ts';
 import type { EventStream } from '../../support/clients/event-stream.ts';
+import { openRawSocket, StreamRefused } from '../../support/clients/raw-streams.ts';
+import type { RawSocket } from '../../support/clients/raw-streams.ts';
 import { dumpTables } from '../../support/privacy/leak-scanner.ts';
 import { startTestBed } from '../../support/test-server.ts';
 import type { TestBed } from '../../support/test-server.ts';
@@ -30,7 +32,7 @@ afterAll(() => bed.stop());
 const onServer = (client: XrpcClient, server: number): XrpcClient =>
   createXrpcClient({ server: bed.server(server), account: client.account });
 
-function seqsOf(stream: EventStream, conversation: CraftedConversation): number[] {
+function seqsOf(stream: Pick<EventStream, 'events'>, conversation: CraftedConversation): number[] {
   return stream.events.flatMap((event) =>
     event.$type.endsWith('#messageEvent') && 'message' in event && event.message.convoId === conversation.convoId
       ? [event.message.seq]
@@ -38,7 +40,7 @@ function seqsOf(stream: EventStream, conversation: CraftedConversation): number[
   );
 }
 
-async function refusalOf(opening: Promise<EventStream>): Promise<{ status: number; error: string } | 'opened'> {
+async function refusalOf(opening: Promise<RawSocket>): Promise<{ status: number; error: string } | 'opened'> {
   try {
     await (await opening).close();
     return 'opened';
@@ -96,7 +98,7 @@ describe('a stream gets', () => {
     expect([stream.events.length - eventCount, again.events.length]).toEqual([0, 0]);
     expect(
       await refusalOf(
-        openEventStream(carol, { convoId, ticket: (await carol.call('getSubscriptionTicket', {})).ticket }),
+        openRawSocket(carol, { convoId, ticket: (await carol.call('getSubscriptionTicket', {})).ticket }),
       ),
     ).toEqual({ status: 403, error: 'NotMember' });
     await Promise.all([stream.close(), again.close(), otherStream.close()]);
@@ -130,7 +132,7 @@ describe('a stream gets', () => {
     const { convoId } = conversation;
     const [ofAlice, ofBob, ofCarol] = [
       await openEventStream(alice),
-      await openEventStream(bob),
+      await openRawSocket(bob),
       await openEventStream(carol),
     ];
     await sendCrafted(alice, conversation);
@@ -272,7 +274,7 @@ describe('a ticket', () => {
     const { ticket, endpoint } = await bob.call('getSubscriptionTicket', {});
     expect(endpoint).toBe(`${bed.server().url.replace('http', 'ws')}/xrpc/blue.catbird.mls.subscribeConvoEvents`);
     const openings = Array.from({ length: 20 }, (_, nth) =>
-      refusalOf(openEventStream(bob, { ticket, url: bed.server(nth % 2).url })),
+      refusalOf(openRawSocket(bob, { ticket, url: bed.server(nth % 2).url })),
     );
     const outcomes = await Promise.all(openings);
     expect(outcomes.filter((outcome) => outcome === 'opened')).toHaveLength(1);
@@ -295,8 +297,8 @@ describe('a ticket', () => {
       });
       return (await tickets.issue({ caller: { did: bob.did }, conversationId: undefined })).text;
     };
-    expect(await refusalOf(openEventStream(bob, { ticket: await issuedAgo(25_000) }))).toBe('opened');
-    expect(await refusalOf(openEventStream(bob, { ticket: await issuedAgo(31_000) }))).toEqual({
+    expect(await refusalOf(openRawSocket(bob, { ticket: await issuedAgo(25_000) }))).toBe('opened');
+    expect(await refusalOf(openRawSocket(bob, { ticket: await issuedAgo(31_000) }))).toEqual({
       status: 401,
       error: 'BadTicket',
     });
@@ -305,7 +307,7 @@ describe('a ticket', () => {
 
 test('a burst of large messages reaches a fast reader completely and in order', { timeout: 60_000 }, async () => {
   const conversation = await createCraftedConversation(alice, [bob]);
-  const reader = await openEventStream(bob);
+  const reader = await openRawSocket(bob);
   const count = 12;
   await Promise.all(Array.from({ length: count }, () => sendCrafted(alice, conversation, { sizeBytes: 2_097_152 })));
   await reader.next('messageEvent', ({ message }) => message.seq === count);
@@ -318,7 +320,7 @@ test(
   { timeout: 60_000 },
   async () => {
     const conversation = await createCraftedConversation(alice, [bob, carol]);
-    const [slow, fast] = [await openEventStream(bob), await openEventStream(onServer(carol, 0))];
+    const [slow, fast] = [await openRawSocket(bob), await openEventStream(onServer(carol, 0))];
     await sendCrafted(alice, conversation);
     await Promise.all([slow.next('messageEvent'), fast.next('messageEvent')]);
     slow.pause();

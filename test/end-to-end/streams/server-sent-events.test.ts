@@ -1,3 +1,4 @@
+import type { StreamEvent } from '#client/api/methods.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -5,10 +6,9 @@ import { limits } from '#platform/limits.ts';
 import { newUuid } from '#platform/ids.ts';
 import { craftMessage, createCraftedConversation, sendCrafted } from '../../support/mls/crafted-conversation.ts';
 import type { CraftedConversation } from '../../support/mls/crafted-conversation.ts';
-import { openEventStream, StreamRefused } from '../../support/clients/event-stream.ts';
-import type { StreamMessage } from '../../support/clients/event-stream.ts';
-import { openServerSentEvents } from '../../support/clients/server-sent-events.ts';
-import type { ServerSentEvents } from '../../support/clients/server-sent-events.ts';
+import { openEventStream } from '../../support/clients/event-stream.ts';
+import { openRawServerSentEvents, StreamRefused } from '../../support/clients/raw-streams.ts';
+import type { RawServerSentEvents } from '../../support/clients/raw-streams.ts';
 import { startTestBed, startTestServer } from '../../support/test-server.ts';
 import type { TestBed } from '../../support/test-server.ts';
 import { createXrpcClient, errorNameOf } from '../../support/clients/xrpc-client.ts';
@@ -28,18 +28,18 @@ afterAll(() => bed?.stop());
 const onServer = (client: XrpcClient, server: number): XrpcClient =>
   createXrpcClient({ server: bed.server(server), account: client.account });
 
-function seqsOf(stream: ServerSentEvents, conversation: CraftedConversation): number[] {
+function seqsOf(stream: RawServerSentEvents, conversation: CraftedConversation): number[] {
   return stream.events.flatMap((event) =>
     'message' in event && event.message.convoId === conversation.convoId ? [event.message.seq] : [],
   );
 }
 
 /** Without cursors, because each server creates its own. */
-function withoutCursors(stream: { readonly events: readonly StreamMessage[] }): object[] {
+function withoutCursors(stream: { readonly events: readonly StreamEvent[] }): object[] {
   return stream.events.map(({ cursor: _cursor, ...event }) => event);
 }
 
-async function refusalOf(opening: Promise<ServerSentEvents>): Promise<[number, string] | 'opened'> {
+async function refusalOf(opening: Promise<RawServerSentEvents>): Promise<[number, string] | 'opened'> {
   try {
     (await opening).close();
     return 'opened';
@@ -53,7 +53,7 @@ describe('a stream', () => {
   test('has the same events as the WebSocket, from either server', async () => {
     const conversation = await createCraftedConversation(alice, [bob, carol]);
     const socket = await openEventStream(bob);
-    const streams = [await openServerSentEvents(bob), await openServerSentEvents(onServer(bob, 1))];
+    const streams = [await openRawServerSentEvents(bob), await openRawServerSentEvents(onServer(bob, 1))];
     for (const { headers } of streams) {
       expect(headers['content-type']).toBe('text/event-stream; charset=utf-8');
       expect(headers['cache-control']).toBe('no-cache, no-store');
@@ -86,7 +86,7 @@ describe('a stream', () => {
   test('gets a message that is sent as soon as it is open', async () => {
     const conversation = await createCraftedConversation(alice, [bob]);
     for (let round = 0; round < 5; round++) {
-      const stream = await openServerSentEvents(onServer(bob, round % 2));
+      const stream = await openRawServerSentEvents(onServer(bob, round % 2));
       const { messageId } = await sendCrafted(alice, conversation);
       await stream.next('messageEvent', ({ message }) => message.id === messageId);
       stream.close();
@@ -96,15 +96,15 @@ describe('a stream', () => {
   test('continues after Last-Event-ID, which is newer than the cursor of the URL', async () => {
     const conversation = await createCraftedConversation(alice, [bob]);
     const { convoId } = conversation;
-    const first = await openServerSentEvents(bob, { convoId });
+    const first = await openRawServerSentEvents(bob, { convoId });
     for (let nth = 0; nth < 3; nth++) await sendCrafted(alice, conversation);
     await first.next('messageEvent', ({ message }) => message.seq === 3);
     first.close();
     for (let nth = 0; nth < 20; nth++) await sendCrafted(alice, conversation);
     const [afterFirst, afterSecond] = first.ids;
-    const byHeader = await openServerSentEvents(onServer(bob, 1), { convoId, lastEventId: afterFirst });
-    const byBoth = await openServerSentEvents(bob, { convoId, cursor: afterFirst, lastEventId: afterSecond });
-    const byCursor = await openServerSentEvents(bob, { convoId, cursor: afterSecond });
+    const byHeader = await openRawServerSentEvents(onServer(bob, 1), { convoId, lastEventId: afterFirst });
+    const byBoth = await openRawServerSentEvents(bob, { convoId, cursor: afterFirst, lastEventId: afterSecond });
+    const byCursor = await openRawServerSentEvents(bob, { convoId, cursor: afterSecond });
     await sendCrafted(alice, conversation);
     for (const [stream, from] of [
       [byHeader, 2],
@@ -120,7 +120,7 @@ describe('a stream', () => {
   test('with a cursor of another database starts now and gets an infoEvent', async () => {
     const conversation = await createCraftedConversation(alice, [bob]);
     await sendCrafted(alice, conversation);
-    const stream = await openServerSentEvents(bob, { lastEventId: 'bm90IG9uZSBvZiBvdXJz' });
+    const stream = await openRawServerSentEvents(bob, { lastEventId: 'bm90IG9uZSBvZiBvdXJz' });
     expect(await stream.next('infoEvent')).toMatchObject({ info: expect.stringContaining('getMessages') });
     await sendCrafted(alice, conversation);
     await stream.next('messageEvent', ({ message }) => message.convoId === conversation.convoId);
@@ -133,7 +133,7 @@ describe('a stream', () => {
       await createCraftedConversation(alice, [bob]),
       await createCraftedConversation(alice, [bob]),
     ];
-    const stream = await openServerSentEvents(bob, { convoId: subscribed.convoId });
+    const stream = await openRawServerSentEvents(bob, { convoId: subscribed.convoId });
     await sendCrafted(alice, other);
     await sendCrafted(alice, subscribed);
     await stream.next('messageEvent', ({ message }) => message.convoId === subscribed.convoId);
@@ -144,17 +144,17 @@ describe('a stream', () => {
   test('gets the removal of its member and no later event', async () => {
     const conversation = await createCraftedConversation(alice, [bob, carol]);
     const { convoId } = conversation;
-    const [stream, otherStream] = [await openServerSentEvents(carol), await openServerSentEvents(bob)];
+    const [stream, otherStream] = [await openRawServerSentEvents(carol), await openRawServerSentEvents(bob)];
     await alice.call('removeMember', { convoId, targetDid: carol.did, idempotencyKey: newUuid() });
     await stream.next('membershipChangeEvent', ({ did, action }) => did === carol.did && action === 'removed');
     const lastEventId = stream.ids.at(-1);
     const eventCount = stream.events.length;
     const { messageId } = await sendCrafted(alice, conversation);
     await otherStream.next('messageEvent', ({ message }) => message.id === messageId);
-    const again = await openServerSentEvents(carol, { lastEventId });
+    const again = await openRawServerSentEvents(carol, { lastEventId });
     await systemClock.sleep(300);
     expect([stream.events.length - eventCount, again.events.length]).toEqual([0, 0]);
-    expect(await refusalOf(openServerSentEvents(carol, { convoId }))).toEqual([403, 'NotMember']);
+    expect(await refusalOf(openRawServerSentEvents(carol, { convoId }))).toEqual([403, 'NotMember']);
     for (const each of [stream, otherStream, again]) each.close();
   });
 });
@@ -162,8 +162,11 @@ describe('a stream', () => {
 describe('a refusal', () => {
   test('is JSON before any event', async () => {
     const { convoId } = await createCraftedConversation(alice, [bob]);
-    expect(await refusalOf(openServerSentEvents(carol, { convoId }))).toEqual([404, 'ConvoNotFound']);
-    expect(await refusalOf(openServerSentEvents(carol, { convoId: 'ab'.repeat(16) }))).toEqual([404, 'ConvoNotFound']);
+    expect(await refusalOf(openRawServerSentEvents(carol, { convoId }))).toEqual([404, 'ConvoNotFound']);
+    expect(await refusalOf(openRawServerSentEvents(carol, { convoId: 'ab'.repeat(16) }))).toEqual([
+      404,
+      'ConvoNotFound',
+    ]);
     const noToken = await alice.raw('streamConvoEvents', { token: '' });
     expect([noToken.status, noToken.headers.get('content-type')]).toEqual([401, 'application/json; charset=utf-8']);
     const wrongToken = await alice.raw('streamConvoEvents', { token: alice.token('getEpoch') });
@@ -174,16 +177,16 @@ describe('a refusal', () => {
   test("is sent at the account's limit of streams of both kinds, until one of them closes", async () => {
     const dora = bed.client();
     const half = limits.subscriptionsPerAccountMax / 2;
-    const streams: ServerSentEvents[] = [];
+    const streams: RawServerSentEvents[] = [];
     const sockets = [];
     for (let nth = 0; nth < half; nth++) {
-      streams.push(await openServerSentEvents(dora));
+      streams.push(await openRawServerSentEvents(dora));
       sockets.push(await openEventStream(dora));
     }
-    expect(await refusalOf(openServerSentEvents(dora))).toEqual([429, 'TooManyConnections']);
-    expect(await refusalOf(openServerSentEvents(onServer(dora, 1)))).toBe('opened');
+    expect(await refusalOf(openRawServerSentEvents(dora))).toEqual([429, 'TooManyConnections']);
+    expect(await refusalOf(openRawServerSentEvents(onServer(dora, 1)))).toBe('opened');
     streams.pop()?.close();
-    await expect.poll(() => refusalOf(openServerSentEvents(dora))).toBe('opened');
+    await expect.poll(() => refusalOf(openRawServerSentEvents(dora))).toBe('opened');
     for (const stream of streams) stream.close();
     await Promise.all(sockets.map((socket) => socket.close()));
   });
@@ -196,8 +199,8 @@ test(
     const conversation = await createCraftedConversation(alice, [bob, carol]);
     const { convoId } = conversation;
     const [slow, fast] = [
-      await openServerSentEvents(bob, { convoId }),
-      await openServerSentEvents(onServer(carol, 0), { convoId }),
+      await openRawServerSentEvents(bob, { convoId }),
+      await openRawServerSentEvents(onServer(carol, 0), { convoId }),
     ];
     slow.pause();
     const count = 60;
@@ -210,7 +213,7 @@ test(
     expect(await slow.ended).toBe('complete');
     expect(slow.events.at(-1)).toMatchObject({ info: expect.stringContaining('ConsumerTooSlow') });
     expect(seqsOf(slow, conversation).length).toBeLessThan(count);
-    const resumed = await openServerSentEvents(bob, { convoId, lastEventId: slow.ids.at(-1) });
+    const resumed = await openRawServerSentEvents(bob, { convoId, lastEventId: slow.ids.at(-1) });
     await resumed.next('messageEvent', ({ message }) => message.seq === count);
     expect([...seqsOf(slow, conversation), ...seqsOf(resumed, conversation)]).toEqual(seqsOf(fast, conversation));
     for (const each of [fast, resumed]) each.close();
@@ -226,7 +229,7 @@ describe('on a server with shortened waits', () => {
   test('an idle stream gets comments, is counted, and ends completely when the server stops', async () => {
     const { database, plc, identityKey } = bed;
     const server = await startTestServer({ databaseUrl: database.url, plcUrl: plc.url, identityKey, clock: fastClock });
-    const stream = await openServerSentEvents(createXrpcClient({ server, account: bob.account }));
+    const stream = await openRawServerSentEvents(createXrpcClient({ server, account: bob.account }));
     await expect.poll(() => stream.comments.length).toBeGreaterThan(1);
     expect(new Set(stream.comments)).toEqual(new Set(['keepalive']));
     const metrics = (): Promise<string> =>

@@ -1,13 +1,15 @@
+import type { StreamEvent } from '#client/api/methods.ts';
+import { messagesAfter } from '#client/api/pages.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
 import { newSecret } from '#platform/ids.ts';
+import { clientApi } from '../../client/client-api.ts';
 import type { Account } from '../../support/clients/account.ts';
 import { startChildServer } from '../../support/processes/child-server.ts';
 import { createCraftedConversation, sendCrafted } from '../../support/mls/crafted-conversation.ts';
 import type { CraftedConversation } from '../../support/mls/crafted-conversation.ts';
 import { openEventStream } from '../../support/clients/event-stream.ts';
-import type { StreamMessage } from '../../support/clients/event-stream.ts';
-import { openServerSentEvents } from '../../support/clients/server-sent-events.ts';
+import type { EventStream, EventStreamOptions } from '../../support/clients/event-stream.ts';
 import { startTestBed, testEnvironment } from '../../support/test-server.ts';
 import type { TestBed } from '../../support/test-server.ts';
 import { createXrpcClient } from '../../support/clients/xrpc-client.ts';
@@ -32,31 +34,6 @@ beforeAll(async () => {
   );
 }, 30_000);
 afterAll(() => bed.stop());
-
-/** The parts of a stream of either kind that this test needs. */
-interface OpenedStream {
-  readonly events: readonly StreamMessage[];
-  /** The cursor of the last frame. */
-  readonly cursor: () => string | undefined;
-  readonly opened: Promise<string>;
-  close(): unknown;
-}
-
-async function listen(kind: 'websocket' | 'sse', client: XrpcClient, cursor?: string): Promise<OpenedStream> {
-  if (kind === 'websocket') {
-    const stream = await openEventStream(client, { cursor });
-    return { events: stream.events, cursor: () => stream.cursor, opened: stream.opened, close: () => stream.close() };
-  }
-  const stream = await openServerSentEvents(client, { lastEventId: cursor });
-  let first: string | undefined;
-  const opened = stream.opened.then((id) => (first = id));
-  return {
-    events: stream.events,
-    cursor: () => stream.ids.at(-1) ?? first,
-    opened,
-    close: () => stream.close(),
-  };
-}
 
 /** A sent message and the time when its request started. */
 interface Sent {
@@ -85,28 +62,23 @@ function keepSending(): { stop(): Promise<Sent[]> } {
   };
 }
 
-const keysOf = (events: readonly StreamMessage[]): string[] =>
+const keysOf = (events: readonly StreamEvent[]): string[] =>
   events.flatMap((event) => ('message' in event ? [`${event.message.convoId} ${event.message.seq}`] : []));
 
 /** All stored messages, as a member gets them. */
 async function storedKeys(): Promise<{ convoId: string; seq: number }[]> {
   const stored: { convoId: string; seq: number }[] = [];
+  const api = clientApi(alice.account, alice.server);
   for (const { convoId } of conversations) {
-    for (let sinceSeq = 0; ;) {
-      const { messages } = await alice.call('getMessages', { convoId, sinceSeq, limit: 100 });
-      stored.push(...messages.map(({ seq }) => ({ convoId, seq })));
-      const last = messages.at(-1);
-      if (last === undefined) break;
-      sinceSeq = last.seq;
-    }
+    for await (const { seq } of messagesAfter(api, convoId, 0)) stored.push({ convoId, seq });
   }
   return stored;
 }
 
 interface Opened {
-  readonly kind: 'websocket' | 'sse';
+  readonly transport: EventStreamOptions['transport'];
   readonly account: Account;
-  readonly first: OpenedStream;
+  readonly first: EventStream;
   readonly openedMs: number;
 }
 
@@ -117,16 +89,16 @@ interface Opened {
 async function openAt(url: string, nth: number, delayMs: number): Promise<Opened | undefined> {
   const account = people[nth % peopleCount];
   if (account === undefined) return undefined;
-  const kind = nth % 3 === 0 ? 'sse' : 'websocket';
+  const transport = nth % 3 === 0 ? 'server-sent-events' : 'websocket';
   await systemClock.sleep(delayMs);
   try {
     const client = createXrpcClient({ server: { url, serviceDid: bed.server().serviceDid }, account });
-    const first = await listen(kind, client);
+    const first = await openEventStream(client, { transport });
     const openedMs = await Promise.race([
       first.opened.then(() => performance.now()),
       systemClock.sleep(3_000).then(() => Infinity),
     ]);
-    return openedMs === Infinity ? undefined : { kind, account, first, openedMs };
+    return openedMs === Infinity ? undefined : { transport, account, first, openedMs };
   } catch {
     return undefined;
   }
@@ -158,7 +130,9 @@ describe('a server that is killed in the first second of its streams', () => {
       await killedServer.end('SIGKILL');
       const opened = (await Promise.all(opening)).filter((each) => each !== undefined);
       const resumed = await Promise.all(
-        opened.map(({ kind, account, first }) => listen(kind, bed.client({ account }), first.cursor())),
+        opened.map(({ transport, account, first: { cursor } }) =>
+          openEventStream(bed.client({ account }), { transport, cursor }),
+        ),
       );
       await systemClock.sleep(300);
       const sent = await sender.stop();

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { limits } from '#platform/limits.ts';
-import { openEventStream } from '../../support/clients/event-stream.ts';
-import { openServerSentEvents } from '../../support/clients/server-sent-events.ts';
+import { openRawServerSentEvents, openRawSocket } from '../../support/clients/raw-streams.ts';
 import { startTestBed } from '../../support/test-server.ts';
 import type { TestBed } from '../../support/test-server.ts';
 
@@ -31,7 +30,7 @@ test("of fifty streams of both kinds opened concurrently only the account's limi
   const tickets: string[] = [];
   for (let nth = 0; nth < 25; nth++) tickets.push((await client.call('getSubscriptionTicket', {})).ticket);
   const { open, refused } = await openConcurrently(50, (nth) =>
-    nth < 25 ? openEventStream(client, { ticket: tickets[nth] }) : openServerSentEvents(client),
+    nth < 25 ? openRawSocket(client, { ticket: tickets[nth] }) : openRawServerSentEvents(client),
   );
   expect([open.length, refused.length]).toEqual([max, 50 - max]);
   expect(refused.every((reason) => reason.includes('TooManyConnections'))).toBe(true);
@@ -41,7 +40,7 @@ test("of fifty streams of both kinds opened concurrently only the account's limi
   const reopened: OpenStream[] = [];
   await expect
     .poll(async () =>
-      reopened.push(...(await openConcurrently(max - reopened.length, () => openEventStream(client))).open),
+      reopened.push(...(await openConcurrently(max - reopened.length, () => openRawSocket(client))).open),
     )
     .toBe(max);
   await Promise.all(reopened.map((stream) => stream.close()));

@@ -1,3 +1,4 @@
+import type { MethodName } from '#client/api/methods.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
 import type { Role } from '../../contract/authorization.ts';
 import { base64, keyPackageOf } from './authorization-fixture.ts';
@@ -6,7 +7,7 @@ import { craftedSuite as cipherSuite, craftMessage } from '../mls/crafted-conver
 import { craftCommit } from '../mls/crafted-mls.ts';
 import { MlsMember } from '../mls/mls-member.ts';
 import { rawRequest } from './xrpc-client.ts';
-import type { MethodName, RawRequest } from './xrpc-client.ts';
+import type { RawRequest } from './xrpc-client.ts';
 
 type MethodCall = (fixture: ConversationFixture, role: Role) => RawRequest | Promise<RawRequest>;
 
@@ -93,7 +94,8 @@ export const methodCalls = {
   optIn: ({ deviceId }) => rawRequest('optIn', { deviceId }),
   optOut: () => ({ verb: 'POST' }),
   processExternalCommit: async (fixture, role) => {
-    const join = await fixture.participants.mls[role].inAnotherGroup().externalJoin(await fixture.groupInfo());
+    const newDevice = await MlsMember.create({ did: fixture.participants.mls[role].did, cipherSuite });
+    const join = await newDevice.externalJoin(await fixture.groupInfo());
     const externalCommit = base64(join.commit);
     const shown = await pskHashOf(role, fixture);
     return rawRequest('processExternalCommit', { convoId: fixture.convoId, externalCommit, ...shown });
@@ -148,4 +150,4 @@ export const methodCalls = {
   validateWelcome: async ({ welcome }) => rawRequest('validateWelcome', { welcomeMessage: await welcome() }),
   warnMember: ({ convoId, participants }) =>
     rawRequest('warnMember', { convoId, memberDid: participants.otherMember.did, reason: 'Please keep to the topic.' }),
-} as const satisfies Record<Exclude<MethodName, 'streamConvoEvents'>, MethodCall>;
+} as const satisfies Record<MethodName, MethodCall>;

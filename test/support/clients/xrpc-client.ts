@@ -1,29 +1,12 @@
-import { lexParse, lexStringify } from '@atproto/lex-json';
-import { Procedure } from '@atproto/lex-schema';
-import type { InferInput, InferOutput, LexValue, Payload, Query, Schema } from '@atproto/lex-schema';
-import * as mls from '#xrpc/lexicon/blue/catbird/mls.ts';
-import type { WireValue } from '#xrpc/response/wire-value.ts';
+import { parseJson, stringifyJson } from '#client/api/bytes.ts';
+import { methods } from '#client/api/methods.ts';
+import type { MethodName, Methods } from '#client/api/methods.ts';
 import type { Account } from './account.ts';
 import { noteRefusal } from '../recorded-refusals.ts';
 
-type Lexicons = typeof mls;
-type MainOf<Name extends keyof Lexicons> = Lexicons[Name] extends { readonly main: infer Main } ? Main : never;
-
-/** Every method of the contract except the subscription. */
-export type MethodName = {
-  [Name in keyof Lexicons]: MainOf<Name> extends never ? never : MainOf<Name> extends Query | Procedure ? Name : never;
-}[keyof Lexicons];
-
-type BodyOf<Part> = Part extends Payload<string, infer Body extends Schema<LexValue>> ? Body : never;
 /** Parameters of a query or body of a procedure. */
-export type RequestOf<Name extends MethodName> =
-  MainOf<Name> extends Procedure
-    ? WireValue<InferInput<BodyOf<MainOf<Name>['input']>>>
-    : MainOf<Name> extends Query
-      ? WireValue<InferInput<MainOf<Name>['parameters']>>
-      : never;
-export type ResponseOf<Name extends MethodName> =
-  MainOf<Name> extends Query | Procedure ? InferOutput<BodyOf<MainOf<Name>['output']>> : never;
+export type RequestOf<Name extends MethodName> = Methods[Name]['request'];
+export type ResponseOf<Name extends MethodName> = Methods[Name]['response'];
 
 /** An error response. */
 export class XrpcFailure extends Error {
@@ -85,7 +68,6 @@ export interface ServerAddress {
 }
 
 const namespace = 'blue.catbird.mls';
-const lexicons: Readonly<Record<MethodName, { readonly main: Query | Procedure }>> = mls;
 const timeoutMs = 20_000;
 
 export function createXrpcClient({ server, account }: { server: ServerAddress; account: Account }): XrpcClient {
@@ -109,7 +91,7 @@ export function createXrpcClient({ server, account }: { server: ServerAddress; a
     const response = await raw(name, rawRequest(name, request));
     if (response.status !== 200) throw new XrpcFailure(name, response);
     // The server checks each response against the lexicon that this type is generated from.
-    return lexParse(response.text) as ResponseOf<Name>;
+    return parseJson(response.text) as ResponseOf<Name>;
   }
   return {
     account,
@@ -128,10 +110,8 @@ export function createXrpcClient({ server, account }: { server: ServerAddress; a
 
 /** Encodes a request as the method's lexicon requires. */
 export function rawRequest<Name extends MethodName>(name: Name, request: RequestOf<Name>): RawRequest {
-  const fields = Object.entries(request as object).filter(([, value]) => value !== undefined);
-  if (lexicons[name].main instanceof Procedure) {
-    return { verb: 'POST', body: lexStringify(Object.fromEntries(fields) as LexValue) };
-  }
+  if (methods[name].kind === 'procedure') return { verb: 'POST', body: stringifyJson(request) };
+  const fields = Object.entries(request).filter(([, value]) => value !== undefined);
   const search = new URLSearchParams(
     fields.flatMap(([key, value]) =>
       (Array.isArray(value) ? value : [value]).map((item): [string, string] => [key, String(item)]),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { newSecret } from '#platform/ids.ts';
 import { opaque, uint16, uint64 } from './crafted-mls.ts';
-import { wrapInEnvelope } from './mls-padding.ts';
+import { pad } from '#client/conversation/padding.ts';
 
 // Commits and proposals as PublicMessages with valid structure and random keys and signatures, which the service cannot check.
 
@@ -78,5 +78,5 @@ export function craftClearProposal(
   // AuthenticatedContent begins after the version and ends before the membership tag.
   const referred = Buffer.concat([opaque(Buffer.from('MLS 1.0 Proposal Reference')), opaque(untagged.subarray(2))]);
   const ref = createHash('sha256').update(referred).digest();
-  return { message, padded: Buffer.from(wrapInEnvelope(message)), ref };
+  return { message, padded: Buffer.from(pad(message)), ref };
 }

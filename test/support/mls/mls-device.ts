@@ -16,6 +16,9 @@ import {
 import { defaultClientConfig } from 'ts-mls/clientConfig.js';
 import { encodeKeyPackage, makeKeyPackageRef } from 'ts-mls/keyPackage.js';
 
+import { stringifyJson } from '#client/api/bytes.ts';
+import type { DeviceIdentity, MlsEngine, OwnKeyPackage as StoredKeyPackage } from '#client/mls/mls-engine.ts';
+import { createTsMlsEngine } from '#client/mls/ts-mls-engine.ts';
 import { systemClock } from '#platform/clock.ts';
 
 /** The KeyPackage extension that marks a last-resort package (draft-ietf-mls-extensions-05). */
@@ -68,18 +71,26 @@ function isSuiteName(name: string): name is CiphersuiteName {
   return Object.hasOwn(ciphersuites, name);
 }
 
+interface SignatureKeys {
+  readonly signKey: Uint8Array;
+  readonly publicKey: Uint8Array;
+}
+
 /** One device of a person: a DID, a signature key, and its key packages. */
 export class MlsDevice {
   readonly did: string;
   readonly suite: CiphersuiteImpl;
+  /** The engine of the client package with this suite. */
+  readonly engine: MlsEngine;
   readonly clientConfig: ClientConfig;
-  readonly #signatureKeys: { readonly signKey: Uint8Array; readonly publicKey: Uint8Array };
+  readonly #signatureKeys: SignatureKeys;
   readonly #keyPackages = new Map<string, OwnKeyPackage>();
 
-  private constructor(did: string, suite: CiphersuiteImpl, keys: { signKey: Uint8Array; publicKey: Uint8Array }) {
+  private constructor(did: string, suite: CiphersuiteImpl, keys: SignatureKeys, engine: MlsEngine) {
     this.did = did;
     this.suite = suite;
     this.#signatureKeys = keys;
+    this.engine = engine;
     this.clientConfig = { ...defaultClientConfig, paddingConfig: { kind: 'padUntilLength', padUntilLength: 0 } };
   }
 
@@ -87,12 +98,18 @@ export class MlsDevice {
   static async create(did: string, cipherSuiteName: string): Promise<MlsDevice> {
     if (!isSuiteName(cipherSuiteName)) throw new TypeError('ts-mls does not support this cipher suite');
     const suite = await getCiphersuiteImpl(getCiphersuiteFromName(cipherSuiteName));
-    return new MlsDevice(did, suite, await suite.signature.keygen());
+    const engine = await createTsMlsEngine({ cipherSuite: cipherSuiteName });
+    return new MlsDevice(did, suite, await suite.signature.keygen(), engine);
   }
 
   /** The raw public key that `registerDevice` takes. */
   get signaturePublicKey(): Uint8Array {
     return this.#signatureKeys.publicKey;
+  }
+
+  /** The device as the engine takes it. */
+  get identity(): DeviceIdentity {
+    return { did: this.did, signaturePublicKey: this.signaturePublicKey, secret: secretOf(this.#signatureKeys) };
   }
 
   /** Makes a key package, stores its private part, and returns the published part. */
@@ -131,4 +148,18 @@ export class MlsDevice {
   keyPackage(refHex: string): OwnKeyPackage | undefined {
     return this.#keyPackages.get(refHex);
   }
+
+  /** Returns the stored key package with this KeyPackageRef as the engine takes it. */
+  storedKeyPackage(ref: string): StoredKeyPackage | undefined {
+    const own = this.keyPackage(ref);
+    if (own === undefined) return undefined;
+    const keyPackage = encodeKeyPackage(own.publicPackage);
+    const expiresAtMs = Number(own.publicPackage.leafNode.lifetime.notAfter) * 1_000;
+    return { ref, keyPackage, secret: secretOf(own.privatePackage), isLastResort: false, expiresAtMs };
+  }
+}
+
+/** Private keys in the form in which the engine stores them. */
+function secretOf(keys: object): Uint8Array {
+  return new TextEncoder().encode(stringifyJson(keys));
 }

@@ -1,29 +1,21 @@
 import {
-  acceptAll,
   type ClientState,
   createApplicationMessage,
   createCommit,
-  type CreateCommitResult,
-  createGroup,
-  createGroupInfoWithExternalPubAndRatchetTree,
   createProposal,
-  emptyPskIndex,
+  decodeGroupState,
+  encodeGroupState,
   encodeMlsMessage,
-  joinGroup,
-  joinGroupExternal,
-  type LeafNode,
-  type PaddingConfig,
-  processMessage,
   type Proposal,
 } from 'ts-mls';
 import { type GroupInfoTBS, signGroupInfo } from 'ts-mls/groupInfo.js';
 import { decodeKeyPackage } from 'ts-mls/keyPackage.js';
 
-import { unwrapPadded } from '#mls/encoding/padding-envelope.ts';
+import { bucketSizeBytes, pad, unpad } from '#client/conversation/padding.ts';
+import type { GroupChange, GroupDescription, GroupState, PendingCommit } from '#client/mls/mls-engine.ts';
 
-import { decodeMessage, didOf } from './mls-decoding.ts';
+import { decodeMessage } from './mls-decoding.ts';
 import { type KeyPackageOptions, MlsDevice, type PublishedKeyPackage } from './mls-device.ts';
-import { fitToBucket, wrapInEnvelope } from './mls-padding.ts';
 
 export interface MlsMemberOptions {
   readonly did: string;
@@ -35,18 +27,6 @@ export interface CommitOptions {
   readonly wire?: 'public' | 'private';
 }
 
-/** A commit that waits for `acceptCommit` or `rejectCommit`. */
-export interface PendingCommit {
-  /** MLSMessage. */
-  readonly commit: Uint8Array;
-  /** MLSMessage with one Welcome for all added members; undefined without any. */
-  readonly welcome: Uint8Array | undefined;
-  /** MLSMessage with the GroupInfo of the new epoch and its ratchet tree. */
-  readonly groupInfo: Uint8Array;
-  /** The epoch that the commit ends. */
-  readonly epoch: number;
-}
-
 /** The place of the padding: around the message, as in public clients, or inside the encryption. */
 export type PaddingMode = 'envelope' | 'inner';
 
@@ -56,20 +36,18 @@ export type Received =
   /** `removed`: this member is no longer in the group. */
   | { readonly kind: 'commit'; readonly removed: boolean };
 
-function additionOf(bytes: Uint8Array): Proposal {
-  const decoded = decodeKeyPackage(bytes, 0);
-  if (decoded === undefined) throw new TypeError('not a KeyPackage');
-  return { proposalType: 'add', add: { keyPackage: decoded[0] } };
-}
+/** The tag size of every AEAD of RFC 9420. */
+const aeadTagSizeBytes = 16;
 
 /**
- * A real MLS client in one group, built on ts-mls, for tests, demo and bench. Makes no network requests. Each call on a member must be
- * awaited before the next one.
+ * A real MLS client in one group: the engine of the client package, and what tests of the server need besides: proposals, commits in
+ * PrivateMessages, padding inside the encryption, and GroupInfos with changed fields. Makes no network requests. Each call on a member
+ * must be awaited before the next one.
  */
 export class MlsMember {
   readonly device: MlsDevice;
-  #state: ClientState | undefined;
-  #pending: ClientState | undefined;
+  #state: GroupState | undefined;
+  #pending: GroupState | undefined;
 
   private constructor(device: MlsDevice) {
     this.device = device;
@@ -89,21 +67,21 @@ export class MlsMember {
   }
 
   get epoch(): number {
-    return Number(this.#current().groupContext.epoch);
+    return this.#group().epoch;
   }
 
   get groupId(): Uint8Array {
-    return this.#current().groupContext.groupId;
+    return this.#group().groupId;
   }
 
   /** A value that two members share exactly when they have the same secrets of the same epoch and group. */
   get epochAuthenticator(): string {
-    return Buffer.from(this.#current().keySchedule.epochAuthenticator).toString('hex');
+    return Buffer.from(this.#clientState().keySchedule.epochAuthenticator).toString('hex');
   }
 
   /** DIDs of the members, one per leaf, in leaf order. */
   members(): string[] {
-    return this.#leaves().map(({ leaf }) => didOf(leaf));
+    return this.#group().members.map(({ did }) => did);
   }
 
   createKeyPackage(options: KeyPackageOptions = {}): Promise<PublishedKeyPackage> {
@@ -112,9 +90,7 @@ export class MlsMember {
 
   /** Creates a group with one member at epoch 0. */
   async createGroup(groupId: Uint8Array): Promise<void> {
-    const { publicPackage, privatePackage } = await this.device.makeKeyPackage();
-    const { suite, clientConfig } = this.device;
-    this.#state = await createGroup(groupId, publicPackage, privatePackage, [], suite, clientConfig);
+    this.#state = await this.device.engine.createGroup(this.device.identity, groupId);
   }
 
   /** Commits the addition of the owners of `keyPackages` (bare KeyPackages). */
@@ -124,22 +100,17 @@ export class MlsMember {
 
   /** Commits the removal of every leaf of `did`. */
   removeMember(did: string, options: CommitOptions = {}): Promise<PendingCommit> {
-    const leaves = this.#leaves().filter(({ leaf }) => didOf(leaf) === did);
-    if (leaves.length === 0) throw new RangeError('this DID is not in the group');
-    const proposals = leaves.map(({ index }): Proposal => ({ proposalType: 'remove', remove: { removed: index } }));
-    return this.#commit(proposals, options);
+    return this.#commit(this.#removalsOf(did), options);
   }
 
   /** Commits the removal of one leaf. */
-  removeLeaf(leaf: number): Promise<PendingCommit> {
-    return this.#commit([{ proposalType: 'remove', remove: { removed: leaf } }], {});
+  removeLeaf(leafIndex: number): Promise<PendingCommit> {
+    return this.#commit([{ kind: 'remove', leafIndex }], {});
   }
 
   /** Commits the removal of every leaf of `did` and the addition of the owners of `keyPackages`. */
   replaceMember(did: string, keyPackages: readonly Uint8Array[]): Promise<PendingCommit> {
-    const removals = this.#leaves().filter(({ leaf }) => didOf(leaf) === did);
-    const proposals = removals.map(({ index }): Proposal => ({ proposalType: 'remove', remove: { removed: index } }));
-    return this.#commit([...proposals, ...keyPackages.map(additionOf)], {});
+    return this.#commit([...this.#removalsOf(did), ...keyPackages.map(additionOf)], {});
   }
 
   /** Commits fresh keys of this member and all proposals received in this epoch. */
@@ -163,151 +134,113 @@ export class MlsMember {
    * Proposes the removal of the first leaf of `did`, by default in a PrivateMessage; the next commit of any member applies it. Until
    * then ts-mls encrypts no messages on this member and on those who received the proposal.
    */
-  async proposeRemoval(did: string, { wire = 'private' }: CommitOptions = {}): Promise<Uint8Array> {
-    const target = this.#leaves().find(({ leaf }) => didOf(leaf) === did);
-    if (target === undefined) throw new RangeError('this DID is not in the group');
-    return this.#propose({ proposalType: 'remove', remove: { removed: target.index } }, wire);
+  proposeRemoval(did: string, { wire = 'private' }: CommitOptions = {}): Promise<Uint8Array> {
+    const [removal] = this.#removalsOf(did);
+    if (removal === undefined) throw new RangeError('this DID is not in the group');
+    return this.#propose(proposalOf(removal), wire);
   }
 
   /** Proposes the addition of the owner of `keyPackage` (a bare KeyPackage) in a PublicMessage. */
-  async proposeAddition(keyPackage: Uint8Array): Promise<Uint8Array> {
-    return this.#propose(additionOf(keyPackage), 'public');
+  proposeAddition(keyPackage: Uint8Array): Promise<Uint8Array> {
+    return this.#propose(proposalOf(additionOf(keyPackage)), 'public');
   }
 
   async #propose(proposal: Proposal, wire: 'public' | 'private'): Promise<Uint8Array> {
     const { suite } = this.device;
-    const { newState, message } = await createProposal(this.#current(), wire === 'public', proposal, suite);
-    this.#state = newState;
+    const { newState, message } = await createProposal(this.#clientState(), wire === 'public', proposal, suite);
+    this.#state = encodeGroupState(newState);
     return encodeMlsMessage(message);
   }
 
   /** Joins with a Welcome (MLSMessage) for one of this device's key packages. */
   async joinByWelcome(welcome: Uint8Array): Promise<void> {
-    const message = decodeMessage(welcome);
-    if (message.wireformat !== 'mls_welcome') throw new TypeError('not a Welcome');
-    for (const { newMember } of message.welcome.secrets) {
-      const own = this.device.keyPackage(Buffer.from(newMember).toString('hex'));
-      if (own === undefined) continue;
-      const { suite, clientConfig } = this.device;
-      this.#state = await joinGroup(
-        message.welcome,
-        own.publicPackage,
-        own.privatePackage,
-        emptyPskIndex,
-        suite,
-        undefined,
-        undefined,
-        clientConfig,
-      );
-      return;
-    }
-    throw new RangeError('the Welcome is not for this device');
+    const { engine } = this.device;
+    const [own] = engine.keyPackageRefsOf(welcome).flatMap((ref) => this.device.storedKeyPackage(ref) ?? []);
+    if (own === undefined) throw new RangeError('the Welcome is not for this device');
+    this.#state = await engine.joinByWelcome(welcome, own);
   }
 
-  /**
-   * Makes an external commit from a GroupInfo (MLSMessage with ratchet tree); pending until `acceptCommit`.
-   * @param mode `resync` replaces this member's old leaf (lost state), `join` adds a new one.
-   */
-  async externalJoin(groupInfo: Uint8Array, mode: 'join' | 'resync' = 'join'): Promise<PendingCommit> {
-    const message = decodeMessage(groupInfo);
-    if (message.wireformat !== 'mls_group_info') throw new TypeError('not a GroupInfo');
-    const { publicPackage, privatePackage } = await this.device.makeKeyPackage();
-    const { publicMessage, newState } = await joinGroupExternal(
-      message.groupInfo,
-      publicPackage,
-      privatePackage,
-      mode === 'resync',
-      this.device.suite,
-      undefined,
-      this.device.clientConfig,
-    );
-    this.#pending = newState;
-    return {
-      commit: encodeMlsMessage({ version: 'mls10', wireformat: 'mls_public_message', publicMessage }),
-      welcome: undefined,
-      groupInfo: await this.#groupInfoOf(newState),
-      epoch: Number(message.groupInfo.groupContext.epoch),
-    };
+  /** Makes an external commit from a GroupInfo (MLSMessage with ratchet tree), which replaces this device's leaf if there is one. */
+  async externalJoin(groupInfo: Uint8Array): Promise<PendingCommit> {
+    const pending = await this.device.engine.joinExternally(groupInfo, this.device.identity);
+    this.#pending = pending.nextState;
+    return pending;
   }
 
   /** Encrypts `text` into a padded message of the smallest sufficient bucket. */
   async encrypt(text: string, padding: PaddingMode = 'envelope'): Promise<Uint8Array> {
     const plain = new TextEncoder().encode(text);
-    const [state, message] = await this.#encryptWith(plain, { kind: 'padUntilLength', padUntilLength: 0 });
-    if (padding === 'envelope') {
-      this.#state = state;
-      return wrapInEnvelope(message);
-    }
-    return this.#encryptToBucket(plain, message);
+    const { message, nextState } = await this.device.engine.encrypt(this.#current(), plain);
+    if (padding === 'inner') return this.#encryptToBucket(plain, message);
+    this.#state = nextState;
+    return pad(message);
   }
 
   /** Processes a message, with or without a padding envelope. A member cannot receive its own messages and commits. */
   async receive(bytes: Uint8Array): Promise<Received> {
-    const message = decodeMessage(unwrapPadded(bytes));
-    if (message.wireformat !== 'mls_private_message' && message.wireformat !== 'mls_public_message') {
-      throw new TypeError('not a group message');
-    }
-    const before = this.#current();
-    const result = await processMessage(message, before, emptyPskIndex, acceptAll, this.device.suite);
-    this.#state = result.newState;
-    if (result.kind === 'applicationMessage') {
-      return { kind: 'application', text: new TextDecoder().decode(result.message) };
-    }
-    const removed = result.newState.groupActiveState.kind === 'removedFromGroup';
-    const isSameEpoch = result.newState.groupContext.epoch === before.groupContext.epoch;
-    return isSameEpoch && !removed ? { kind: 'proposal' } : { kind: 'commit', removed };
+    const processed = await this.device.engine.process(this.#current(), unpad(bytes));
+    this.#state = processed.nextState;
+    if (processed.kind === 'proposal') return { kind: 'proposal' };
+    return processed.kind === 'commit'
+      ? { kind: 'commit', removed: processed.isRemoved }
+      : { kind: 'application', text: new TextDecoder().decode(processed.content) };
   }
 
   /** Exports the GroupInfo of the current epoch with ratchet tree and external key, as an MLSMessage. */
   exportGroupInfo(): Promise<Uint8Array> {
-    return this.#groupInfoOf(this.#current());
+    return this.device.engine.exportGroupInfo(this.#current());
   }
 
   /** Signs `tbs` as this member without any check. @returns an MLSMessage. */
   async signGroupInfo(tbs: GroupInfoTBS): Promise<Uint8Array> {
-    const groupInfo = await signGroupInfo(tbs, this.#current().signaturePrivateKey, this.device.suite.signature);
+    const groupInfo = await signGroupInfo(tbs, this.#clientState().signaturePrivateKey, this.device.suite.signature);
     return encodeMlsMessage({ version: 'mls10', wireformat: 'mls_group_info', groupInfo });
   }
 
-  #current(): ClientState {
+  #current(): GroupState {
     if (this.#state === undefined) throw new Error('this member is in no group yet');
     return this.#state;
   }
 
-  #leaves(): { index: number; leaf: LeafNode }[] {
-    return this.#current().ratchetTree.flatMap((node, nodeIndex) =>
-      node?.nodeType === 'leaf' ? [{ index: nodeIndex / 2, leaf: node.leaf }] : [],
-    );
+  #group(): GroupDescription {
+    return this.device.engine.describe(this.#current());
   }
 
-  async #commit(extraProposals: Proposal[], { wire = 'public' }: CommitOptions): Promise<PendingCommit> {
-    const state = this.#current();
-    const result: CreateCommitResult = await createCommit(
-      { state, cipherSuite: this.device.suite },
-      { wireAsPublicMessage: wire === 'public', extraProposals, ratchetTreeExtension: true },
+  /** The state as ts-mls has it. */
+  #clientState(): ClientState {
+    const decoded = decodeGroupState(this.#current(), 0);
+    if (decoded === undefined) throw new TypeError('not the state of a group');
+    return { ...decoded[0], clientConfig: this.device.clientConfig };
+  }
+
+  #removalsOf(did: string): GroupChange[] {
+    const leaves = this.#group().members.filter((member) => member.did === did);
+    if (leaves.length === 0) throw new RangeError('this DID is not in the group');
+    return leaves.map(({ leafIndex }) => ({ kind: 'remove', leafIndex }));
+  }
+
+  async #commit(changes: readonly GroupChange[], { wire = 'public' }: CommitOptions): Promise<PendingCommit> {
+    const pending = await (wire === 'public'
+      ? this.device.engine.commit(this.#current(), changes, 'all')
+      : this.#privateCommit(changes.map(proposalOf)));
+    this.#pending = pending.nextState;
+    return pending;
+  }
+
+  async #privateCommit(extraProposals: Proposal[]): Promise<PendingCommit> {
+    const { engine, suite: cipherSuite } = this.device;
+    const { commit, welcome, newState } = await createCommit(
+      { state: this.#clientState(), cipherSuite },
+      { wireAsPublicMessage: false, extraProposals, ratchetTreeExtension: true },
     );
-    this.#pending = result.newState;
-    const { welcome } = result;
+    const nextState = encodeGroupState(newState);
     return {
-      commit: encodeMlsMessage(result.commit),
-      welcome:
-        welcome === undefined ? undefined : encodeMlsMessage({ version: 'mls10', wireformat: 'mls_welcome', welcome }),
-      groupInfo: await this.#groupInfoOf(result.newState),
-      epoch: Number(state.groupContext.epoch),
+      commit: encodeMlsMessage(commit),
+      welcome: welcome && encodeMlsMessage({ version: 'mls10', wireformat: 'mls_welcome', welcome }),
+      groupInfo: await engine.exportGroupInfo(nextState),
+      epoch: this.epoch,
+      nextState,
     };
-  }
-
-  async #groupInfoOf(state: ClientState): Promise<Uint8Array> {
-    const groupInfo = await createGroupInfoWithExternalPubAndRatchetTree(state, [], this.device.suite);
-    return encodeMlsMessage({ version: 'mls10', wireformat: 'mls_group_info', groupInfo });
-  }
-
-  async #encryptWith(plain: Uint8Array, paddingConfig: PaddingConfig): Promise<[ClientState, Uint8Array]> {
-    const state = this.#current();
-    const padding = { ...state, clientConfig: { ...state.clientConfig, paddingConfig } };
-    const { newState, privateMessage } = await createApplicationMessage(padding, plain, this.device.suite);
-    const message = encodeMlsMessage({ version: 'mls10', wireformat: 'mls_private_message', privateMessage });
-    return [{ ...newState, clientConfig: state.clientConfig }, message];
   }
 
   /** Pads inside the encryption so that the message fills a bucket; `unpadded` is used to measure the cleartext fields. */
@@ -315,10 +248,42 @@ export class MlsMember {
     const sample = decodeMessage(unpadded);
     if (sample.wireformat !== 'mls_private_message') throw new TypeError('not a PrivateMessage');
     const { bucket, plainSizeBytes } = fitToBucket(unpadded.length, sample.privateMessage.ciphertext.length);
-    const padding: PaddingConfig = { kind: 'padUntilLength', padUntilLength: plainSizeBytes };
-    const [state, message] = await this.#encryptWith(plain, padding);
+    const { clientConfig, suite } = this.device;
+    const paddingConfig = { kind: 'padUntilLength', padUntilLength: plainSizeBytes } as const;
+    const state = { ...this.#clientState(), clientConfig: { ...clientConfig, paddingConfig } };
+    const { newState, privateMessage } = await createApplicationMessage(state, plain, suite);
+    const message = encodeMlsMessage({ version: 'mls10', wireformat: 'mls_private_message', privateMessage });
     if (message.length !== bucket) throw new RangeError('the padding missed its bucket');
-    this.#state = state;
+    this.#state = encodeGroupState(newState);
     return message;
   }
+}
+
+function additionOf(keyPackage: Uint8Array): GroupChange {
+  return { kind: 'add', keyPackage };
+}
+
+function proposalOf(change: GroupChange): Proposal {
+  if (change.kind === 'remove') return { proposalType: 'remove', remove: { removed: change.leafIndex } };
+  const decoded = decodeKeyPackage(change.keyPackage, 0);
+  if (decoded === undefined) throw new TypeError('not a KeyPackage');
+  return { proposalType: 'add', add: { keyPackage: decoded[0] } };
+}
+
+/** Returns the plaintext size with which a PrivateMessage fills its bucket. */
+function fitToBucket(
+  unpaddedSizeBytes: number,
+  ciphertextSizeBytes: number,
+): { bucket: number; plainSizeBytes: number } {
+  const clearSizeBytes = unpaddedSizeBytes - ciphertextSizeBytes - lengthFieldSizeBytes(ciphertextSizeBytes);
+  // The length field of the ciphertext may grow by two bytes.
+  const bucket = bucketSizeBytes(unpaddedSizeBytes + 2);
+  const roomSizeBytes = bucket - clearSizeBytes;
+  const paddedSizeBytes = roomSizeBytes - lengthFieldSizeBytes(roomSizeBytes);
+  return { bucket, plainSizeBytes: paddedSizeBytes - aeadTagSizeBytes };
+}
+
+function lengthFieldSizeBytes(sizeBytes: number): number {
+  if (sizeBytes < 64) return 1;
+  return sizeBytes < 16_384 ? 2 : 4;
 }

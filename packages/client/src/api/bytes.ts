@@ -5,7 +5,8 @@ const blockSizeBytes = 8_190;
 export function encodeBase64(bytes: Uint8Array): string {
   let text = '';
   for (let start = 0; start < bytes.length; start += blockSizeBytes) {
-    text += btoa(String.fromCharCode(...bytes.subarray(start, start + blockSizeBytes)));
+    const block = bytes.subarray(start, start + blockSizeBytes);
+    text += btoa(String.fromCharCode.apply(undefined, block as unknown as number[]));
   }
   return text;
 }
@@ -15,7 +16,11 @@ export function encodeBase64(bytes: Uint8Array): string {
  * @throws DOMException InvalidCharacterError when `text` is anything else.
  */
 export function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  // A loop takes a small part of the time that `Uint8Array.from` takes.
+  for (let index = 0; index < bytes.length; index += 1) bytes[index] = binary.charCodeAt(index);
+  return bytes;
 }
 
 /** Lower-case hex. */

@@ -5,7 +5,7 @@ import type { GroupState, ProcessedMessage } from '../mls/mls-engine.ts';
 import { checkCommit, needsRoster } from './check-commit.ts';
 import type { CommitRefusalReason, LaterCommits, Roster } from './check-commit.ts';
 import { unpad } from './padding.ts';
-import type { MessageTarget } from './process-message.ts';
+import type { MessageTarget } from './message-target.ts';
 
 export type ProcessedCommit = Extract<ProcessedMessage, { kind: 'commit' }>;
 

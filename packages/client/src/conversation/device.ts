@@ -1,4 +1,5 @@
 import type { ApiClient } from '../api/api-client.ts';
+import { isApiError } from '../api/api-error.ts';
 import { encodeBase64 } from '../api/bytes.ts';
 import type { DeviceIdentity, MlsEngine } from '../mls/mls-engine.ts';
 import type { Storage } from '../storage/storage.ts';
@@ -45,4 +46,15 @@ export async function openDevice(
   );
   await storage.write([change(keys.device, { ...device, deviceId })]);
   return { identity, deviceId };
+}
+
+/**
+ * Makes `openDevice` register this device again after the error that the service does not know it: the service deletes devices that were
+ * not used for long.
+ * @throws `error` if it is another one.
+ */
+export async function forgetRegistrationAfter(error: unknown, storage: Storage): Promise<void> {
+  if (!isApiError(error, 'DeviceNotFound')) throw error;
+  const stored = await readDevice(storage);
+  if (stored !== undefined) await storage.write([change(keys.device, { ...stored, deviceId: undefined })]);
 }

@@ -12,7 +12,7 @@ import type { ConversationEvent } from './conversation-event.ts';
 import { ClosedError, isNotMember } from './conversation-error.ts';
 import { ConversationSet } from './conversation-set.ts';
 import type { Conversation } from './conversation.ts';
-import { openDevice } from './device.ts';
+import { forgetRegistrationAfter, openDevice } from './device.ts';
 import { sha256 } from './digest.ts';
 import { handleStreamEvent, shareRemoval } from './handle-stream-event.ts';
 import type { StreamHandlerDeps } from './handle-stream-event.ts';
@@ -78,7 +78,8 @@ export interface Messenger {
   /** Renews this device's keys in a group. @throws TooManyEpochRacesError, ApiError. */
   updateKeys(convoId: string, options?: OperationOptions): Promise<void>;
   /**
-   * Encrypts and sends. The message is stored first: after NoResponseError, TokenError, the end of the time or a crash it is sent later.
+   * Encrypts and sends. The message is stored first: after NoResponseError, TokenError or a crash it is sent later. After `signal` or
+   * `timeoutMs` too, unless the operation still waited for others of the conversation.
    * @returns the message's id.
    * @throws NotInGroupError, MessageTooLargeError, ApiError, NoResponseError, TokenError.
    */
@@ -106,7 +107,8 @@ export async function openMessenger(options: MessengerOptions): Promise<Messenge
     await messenger.start();
   } catch (error) {
     await messenger.close();
-    throw error;
+    await forgetRegistrationAfter(error, storage);
+    return openMessenger(options);
   }
   return messenger;
 }

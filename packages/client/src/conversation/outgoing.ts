@@ -1,6 +1,6 @@
 import { ApiError, isApiError } from '../api/api-error.ts';
 import { pad } from './padding.ts';
-import type { MessageTarget } from './process-message.ts';
+import type { MessageTarget } from './message-target.ts';
 import type { GroupRecord, OutgoingMessage } from './records.ts';
 
 /** What sending a message needs of its conversation. */

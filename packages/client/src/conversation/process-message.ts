@@ -1,27 +1,13 @@
 import { areEqual } from '../api/bytes.ts';
 import type { MessageView } from '../api/methods.ts';
 import type { ProcessedMessage } from '../mls/mls-engine.ts';
-import type { StorageChange } from '../storage/storage.ts';
-import type { Context } from './context.ts';
 import { checkAgainstRoster } from './check-against-roster.ts';
 import type { ProcessedCommit } from './check-against-roster.ts';
 import { CommitRefusedError, LostGroupError } from './conversation-error.ts';
+import type { MessageTarget } from './message-target.ts';
 import { unpad } from './padding.ts';
 import { change, keys } from './records.ts';
 import type { GroupRecord, InboxRecord } from './records.ts';
-
-/** What processing a message needs of its conversation. */
-export interface MessageTarget {
-  readonly context: Context;
-  readonly convoId: string;
-  /** The present record. @throws NotInGroupError. */
-  record(): GroupRecord;
-  /** Stores the record, with `more` in one write. */
-  store(record: GroupRecord, more?: readonly StorageChange[]): Promise<void>;
-  emitEpoch(): Promise<void>;
-  /** Ends the calls of the operation that is running. */
-  signal(): AbortSignal;
-}
 
 /**
  * Processes the next message of the log: stores what it changes, then tells the app.
@@ -44,6 +30,11 @@ export async function processMessage(target: MessageTarget, message: MessageView
     await target.store({ ...record, lastSeq: seq });
     if (joined.isRejoin) await context.emit({ kind: 'unreadable', convoId, seq });
     return;
+  }
+  if (record.pending === undefined && message.epoch > context.engine.describe(record.state).epoch) {
+    // The service has deleted the commits in between.
+    await target.store({ ...record, needsJoin: 'anew' });
+    throw new LostGroupError(convoId);
   }
   const processed = await decrypt(target, message);
   if (processed === undefined || processed.kind === 'commit') {

@@ -114,8 +114,9 @@ export interface MlsEngine {
   /**
    * Commits `changes` and the proposals of the epoch; without changes it renews the keys of this device. It leaves out Removes that another
    * person than the owner of the leaf proposed, and Adds of people who are not in the group.
+   * @param which `all`: leaves out none.
    */
-  commit(state: GroupState, changes: readonly GroupChange[]): Promise<PendingCommit>;
+  commit(state: GroupState, changes: readonly GroupChange[], which?: 'all'): Promise<PendingCommit>;
   /** @returns an MLSMessage without padding. */
   encrypt(
     state: GroupState,

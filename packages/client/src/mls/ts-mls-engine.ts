@@ -47,13 +47,15 @@ import type {
 /** Marks a last-resort key package (draft-ietf-mls-extensions). */
 const lastResortExtension = 0x000a;
 const secondsPerDay = 86_400n;
+/** With a last-resort package others add people who are away for long. */
+const lastResortLifetimeDays = 3_650n;
 /** Clocks of clients differ. */
 const clockSkewSeconds = 3_600n;
 
 export interface TsMlsEngineOptions {
   /** Default: `MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519`. */
   readonly cipherSuite?: CiphersuiteName;
-  /** Default: 30. */
+  /** Lifetime of one-time key packages; default: 30. */
   readonly keyPackageLifetimeDays?: number;
 }
 
@@ -101,7 +103,7 @@ class TsMlsEngine implements MlsEngine {
     const { publicPackage, privatePackage } = await this.#newKeyPackage(identity, isLastResort);
     const ref = await makeKeyPackageRef(publicPackage, this.#suite.hash);
     const keyPackage = encodeKeyPackage(publicPackage);
-    const expiresAtMs = Date.now() + Number(this.#lifetimeDays * secondsPerDay) * 1_000;
+    const expiresAtMs = Number(publicPackage.leafNode.lifetime.notAfter) * 1_000;
     return { ref: encodeHex(ref), keyPackage, secret: toBytes(privatePackage), isLastResort, expiresAtMs };
   }
 
@@ -143,10 +145,11 @@ class TsMlsEngine implements MlsEngine {
     };
   }
 
-  async commit(bytes: GroupState, changes: readonly GroupChange[]): Promise<PendingCommit> {
-    const state = this.#stateIn(bytes);
+  async commit(bytes: GroupState, changes: readonly GroupChange[], which?: 'all'): Promise<PendingCommit> {
+    const received = this.#stateIn(bytes);
+    const state = which === 'all' ? received : withoutForbiddenProposals(received);
     const { commit, welcome, newState } = await createCommit(
-      { state: withoutForbiddenProposals(state), cipherSuite: this.#suite },
+      { state, cipherSuite: this.#suite },
       { wireAsPublicMessage: true, extraProposals: changes.map(proposalOf), ratchetTreeExtension: true },
     );
     return {
@@ -218,6 +221,7 @@ class TsMlsEngine implements MlsEngine {
     isLastResort: boolean,
   ): Promise<{ publicPackage: KeyPackage; privatePackage: PrivateKeyPackage }> {
     const nowSeconds = BigInt(Math.floor(Date.now() / 1_000));
+    const lifetimeDays = isLastResort ? lastResortLifetimeDays : this.#lifetimeDays;
     const extensions: Extension[] = isLastResort
       ? [{ extensionType: lastResortExtension, extensionData: new Uint8Array() }]
       : [];
@@ -230,7 +234,10 @@ class TsMlsEngine implements MlsEngine {
         proposals: [],
         credentials: ['basic'],
       },
-      { notBefore: nowSeconds - clockSkewSeconds, notAfter: nowSeconds + this.#lifetimeDays * secondsPerDay },
+      {
+        notBefore: nowSeconds - clockSkewSeconds,
+        notAfter: nowSeconds + lifetimeDays * secondsPerDay,
+      },
       extensions,
       fromBytes<IdentityKeys>(identity.secret),
       this.#suite,

@@ -31,6 +31,8 @@ export async function openFileStorage(fs: FileSystem, folder: string): Promise<S
   await rewrite();
   let file = await fs.open(path, 'a', 0o600);
   let last: Promise<void> = Promise.resolve();
+  /** A write has failed, so that the journal may end with a part of a line. */
+  let isSpoiled = false;
 
   /** Writes the present values to a new file, which then replaces the journal. */
   async function rewrite(): Promise<void> {
@@ -43,15 +45,21 @@ export async function openFileStorage(fs: FileSystem, folder: string): Promise<S
     lines = 1;
   }
 
-  async function append(changes: readonly StorageChange[]): Promise<void> {
-    await file.appendFile(lineOf(changes));
-    await file.sync();
-    apply(values, changes);
-    lines += 1;
-    if (lines < linesMax) return;
+  async function startAnew(): Promise<void> {
     await file.close();
     await rewrite();
     file = await fs.open(path, 'a', 0o600);
+  }
+
+  async function append(changes: readonly StorageChange[]): Promise<void> {
+    if (isSpoiled) await startAnew();
+    isSpoiled = true;
+    await file.appendFile(lineOf(changes));
+    await file.sync();
+    isSpoiled = false;
+    apply(values, changes);
+    lines += 1;
+    if (lines >= linesMax) await startAnew();
   }
 
   return {

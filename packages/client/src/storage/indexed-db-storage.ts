@@ -23,9 +23,15 @@ export async function openIndexedDbStorage(databaseName: string): Promise<Storag
     },
     async write(changes) {
       const store = objects('readwrite');
-      for (const { key, value } of changes) {
-        if (value === undefined) store.delete(key);
-        else store.put(value, key);
+      try {
+        for (const { key, value } of changes) {
+          if (value === undefined) store.delete(key);
+          else store.put(value, key);
+        }
+      } catch (error) {
+        // A refused value would leave the changes before it.
+        store.transaction.abort();
+        throw error;
       }
       await completed(store.transaction);
     },
