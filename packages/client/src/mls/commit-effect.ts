@@ -9,8 +9,8 @@ type Tree = ClientState['ratchetTree'];
 export interface CommitObserver {
   /** The action that ts-mls calls when it has verified the signature, before it computes the next epoch. */
   readonly action: IncomingMessageCallback;
-  /** Whether the message is a commit that removes the leaf of this device. */
-  removesOwnLeaf(): boolean;
+  /** @throws the error, unless the message is a commit that removes the leaf of this device. */
+  readonly ignoreAfterRemoval: (error: unknown) => undefined;
   /** What the commit did. @throws TypeError when the message is no commit. */
   effectIn(newState: ClientState): CommitEffect;
 }
@@ -26,7 +26,10 @@ export function observeCommit(state: ClientState, message: GroupMessage): Commit
       if (incoming.kind === 'commit') seen = incoming;
       return 'accept';
     },
-    removesOwnLeaf: () => removedIndices().includes(state.privatePath.leafIndex),
+    ignoreAfterRemoval: (error) => {
+      if (!removedIndices().includes(state.privatePath.leafIndex)) throw error;
+      return undefined;
+    },
     effectIn: (newState) => {
       if (seen === undefined) throw new TypeError('the message is no commit');
       return {

@@ -146,8 +146,7 @@ class TsMlsEngine implements MlsEngine {
   }
 
   async commit(bytes: GroupState, changes: readonly GroupChange[], which?: 'all'): Promise<PendingCommit> {
-    const received = this.#stateIn(bytes);
-    const state = which === 'all' ? received : withoutForbiddenProposals(received);
+    const state = which === 'all' ? this.#stateIn(bytes) : withoutForbiddenProposals(this.#stateIn(bytes));
     const { commit, welcome, newState } = await createCommit(
       { state, cipherSuite: this.#suite },
       { wireAsPublicMessage: true, extraProposals: changes.map(proposalOf), ratchetTreeExtension: true },
@@ -178,9 +177,7 @@ class TsMlsEngine implements MlsEngine {
     }
     const observer = observeCommit(state, decoded);
     const processing = processMessage(decoded, state, emptyPskIndex, observer.action, this.#suite);
-    const result = await processing.catch((error: unknown) => {
-      if (!observer.removesOwnLeaf()) throw error;
-    });
+    const result = await processing.catch(observer.ignoreAfterRemoval);
     // ts-mls fails when the commit gives the place of this device's leaf to another one.
     if (!result) return { kind: 'commit', nextState: bytes, isRemoved: true, effect: observer.effectIn(state) };
     const nextState = encodeGroupState(result.newState);
