@@ -11,7 +11,7 @@ const adviceByName: Readonly<Record<string, string>> = {
   AlreadyMember: 'This person is a member already.',
   BlockedByMember: 'A member has blocked this person, so they cannot be in one conversation.',
   CannotRemoveSelf: 'Use the button "Leave" to leave a conversation.',
-  DeviceNotFound: 'The server does not know this device any more. Start over on this device.',
+  DeviceNotFound: 'The server does not know this device any more. Go offline and online, then it registers again.',
   IdentityUnavailable: 'The server cannot read the DID document of your account now. Try again in a minute.',
   JwtExpired: 'The clock of this machine differs from that of the server. Correct it, then try again.',
   KeyPackageNotFound: 'The keys of this person were used up a moment ago. Try again.',

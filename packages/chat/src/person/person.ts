@@ -27,6 +27,8 @@ export type PersonState = 'offline' | 'opening' | 'online' | 'reconnecting' | 'f
 
 /** How long a person counts as typing after the last report. */
 const typingMs = 6_000;
+/** A report of typing that comes this soon after a message of the same person was sent before that message. */
+const typingBeforeMessageMs = 1_000;
 /** Messages that are being sent get this long before the messenger is closed. */
 const closeWaitMs = 2_000;
 
@@ -38,6 +40,8 @@ export class Person {
   readonly #options: PersonOptions;
   readonly #listeners = new Set<() => void>();
   readonly #typing = new Map<string, Map<string, ReturnType<typeof setTimeout>>>();
+  /** When the last message of each person arrived, by DID. */
+  readonly #lastMessageMs = new Map<string, number>();
   readonly #queue: SendQueue;
   #state: PersonState = 'offline';
   #streamState: StreamState = 'connecting';
@@ -204,7 +208,10 @@ export class Person {
       const { lines, facts } = linesOf(event, { did: this.did, facts: history.conversation(convoId)?.facts });
       await history.append(convoId, lines, facts);
       if (event.kind === 'message' && event.senderDid === this.did) await this.#queue.onDelivered(event);
-      else if (event.kind === 'message') this.#noteTyping(convoId, event.senderDid, false);
+      else if (event.kind === 'message') {
+        this.#lastMessageMs.set(event.senderDid, performance.now());
+        this.#noteTyping(convoId, event.senderDid, false);
+      }
     }
     this.#changed();
   }
@@ -214,7 +221,8 @@ export class Person {
     this.#typing.set(convoId, people);
     clearTimeout(people.get(did));
     people.delete(did);
-    if (!isTyping) return;
+    const sinceMessageMs = performance.now() - (this.#lastMessageMs.get(did) ?? Number.NEGATIVE_INFINITY);
+    if (!isTyping || sinceMessageMs < typingBeforeMessageMs) return;
     const forget = (): void => {
       people.delete(did);
       this.#changed();
