@@ -26,10 +26,11 @@ export interface PersonOptions extends Partial<Omit<MessengerOptions, 'api' | 'd
   readonly nameOf?: (did: string) => string;
   /** Time for one attempt of a call. */
   readonly timeoutMs?: number;
+  readonly fetch?: typeof fetch;
 }
 
 export async function openPerson(options: PersonOptions): Promise<TestPerson> {
-  const { account, server, nameOf = (did) => did, timeoutMs = 10_000, ...rest } = options;
+  const { account, server, nameOf = (did) => did, timeoutMs = 10_000, fetch: send, ...rest } = options;
   const events: ConversationEvent[] = [];
   const errors: unknown[] = [];
   const storage = options.storage ?? createMemoryStorage();
@@ -44,7 +45,7 @@ export async function openPerson(options: PersonOptions): Promise<TestPerson> {
     ...rest,
     storage,
     did: account.did,
-    api: clientApi(account, server, { retry: { firstWaitMs: 10 }, timeoutMs }),
+    api: clientApi(account, server, { retry: { firstWaitMs: 10 }, timeoutMs, ...(send && { fetch: send }) }),
   });
   return {
     messenger,

@@ -149,6 +149,8 @@ test(
     await disturbing;
     expect(storm.unexpected).toEqual([]);
     if (operationCount >= 1_000) process.stdout.write(`${JSON.stringify([...storm.tally])}\n`);
+    const events = devices.flatMap(({ person, earlier }) => [...earlier, person].flatMap((each) => each.events));
+    expect(events.filter(({ kind }) => kind === 'commit-refused')).toEqual([]);
     for (const convoId of storm.convoIds) await checkConversation(storm, convoId);
   },
 );

@@ -99,8 +99,8 @@ export class MlsMember {
   }
 
   /** Commits the removal of every leaf of `did`. */
-  removeMember(did: string): Promise<PendingCommit> {
-    return this.#commit(this.#removalsOf(did), {});
+  removeMember(did: string, options: CommitOptions = {}): Promise<PendingCommit> {
+    return this.#commit(this.#removalsOf(did), options);
   }
 
   /** Commits the removal of one leaf. */
@@ -221,7 +221,7 @@ export class MlsMember {
 
   async #commit(changes: readonly GroupChange[], { wire = 'public' }: CommitOptions): Promise<PendingCommit> {
     const pending = await (wire === 'public'
-      ? this.device.engine.commit(this.#current(), changes)
+      ? this.device.engine.commit(this.#current(), changes, 'all')
       : this.#privateCommit(changes.map(proposalOf)));
     this.#pending = pending.nextState;
     return pending;

@@ -32,6 +32,20 @@ export class LostGroupError extends Error {
   }
 }
 
+/**
+ * A member made a commit that their role forbids. The device stays in the epoch before it, and can neither send nor receive in this
+ * conversation until the app calls `rejoin`, or the person is removed.
+ */
+export class CommitRefusedError extends Error {
+  override readonly name = 'CommitRefusedError';
+  readonly convoId: string;
+
+  constructor(convoId: string) {
+    super(`a commit of the group ${convoId} is forbidden; rejoin when an admin has repaired the group`);
+    this.convoId = convoId;
+  }
+}
+
 /** These people have published no key package, so nobody can add them. */
 export class NoKeyPackageError extends Error {
   override readonly name = 'NoKeyPackageError';

@@ -112,9 +112,23 @@ export class ConversationSet {
       const epoch = epochs.get(convoId);
       const isUnchanged = epoch !== undefined && this.groupOf(convoId)?.epoch === epoch;
       if (which === 'changed' && isUnchanged) continue;
+      if (await this.#isRefused(convoId, { which, isMember: epoch !== undefined })) continue;
       await this.inOrder(convoId, (found) => this.bringUpToDate(found)).catch(this.#deps.onError);
     }
     return removals;
+  }
+
+  /** Tells the app again of a commit that this device has refused; deletes the group's keys when the person is not a member any more. */
+  async #isRefused(
+    convoId: string,
+    { which, isMember }: { readonly which: 'all' | 'changed'; readonly isMember: boolean },
+  ): Promise<boolean> {
+    const found = await this.#open(convoId);
+    const refused = found.record?.refused;
+    if (refused === undefined) return false;
+    if (!isMember) await found.run(() => found.exit());
+    else if (which === 'all') await this.#deps.context.emit({ kind: 'commit-refused', convoId, ...refused });
+    return true;
   }
 
   /** Joins if this device is not in the group; else processes what is new and sends what was not sent. */

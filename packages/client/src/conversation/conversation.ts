@@ -6,7 +6,13 @@ import type { GroupDescription } from '../mls/mls-engine.ts';
 import type { StorageChange } from '../storage/storage.ts';
 import type { CommitMaker } from './commit-makers.ts';
 import type { Context } from './context.ts';
-import { isNotMember, LostGroupError, NotInGroupError, TooManyEpochRacesError } from './conversation-error.ts';
+import {
+  CommitRefusedError,
+  isNotMember,
+  LostGroupError,
+  NotInGroupError,
+  TooManyEpochRacesError,
+} from './conversation-error.ts';
 import { sha256 } from './digest.ts';
 import { encryptOutgoing, transmit, transmitLater } from './outgoing.ts';
 import type { OutgoingTarget } from './outgoing.ts';
@@ -63,6 +69,11 @@ export class Conversation {
     return this.#record !== undefined && this.#record.needsJoin === undefined;
   }
 
+  /** Whether this device can commit: it is in the group, and has refused no commit of it. */
+  get isActive(): boolean {
+    return this.isInGroup && this.#record?.refused === undefined;
+  }
+
   /** Epoch and members of the MLS group; undefined when the device has no keys of it. */
   get group(): GroupDescription | undefined {
     return this.#record?.needsJoin !== undefined
@@ -115,7 +126,7 @@ export class Conversation {
 
   /**
    * Processes all messages of the log that this device has not processed, then sends what was not sent.
-   * @throws LostGroupError when the device has to join anew; ApiError, NoResponseError.
+   * @throws LostGroupError when the device has to join anew; CommitRefusedError, ApiError, NoResponseError.
    */
   async catchUp(): Promise<void> {
     if (this.#record === undefined) return;
@@ -127,7 +138,8 @@ export class Conversation {
 
   /** Processes a message that the stream delivered; reads the log if others are missing before it. */
   async receive(message: MessageView): Promise<void> {
-    if (this.#record === undefined || message.seq <= this.#record.lastSeq) return;
+    if (this.#record === undefined || this.#record.refused !== undefined) return;
+    if (message.seq <= this.#record.lastSeq) return;
     await this.#resumeEntry();
     if (message.seq === this.#require().lastSeq + 1) await processMessage(this.#target, message);
     else await this.#processNew();
@@ -210,6 +222,7 @@ export class Conversation {
   /** Creates or joins the group if a crash or a lost connection has hidden whether the service did it. */
   async #resumeEntry(): Promise<void> {
     if (this.#record?.needsJoin !== undefined) throw new LostGroupError(this.convoId);
+    if (this.#record?.refused !== undefined) throw new CommitRefusedError(this.convoId);
     if (this.#record?.pending?.isEntry !== true) return;
     try {
       await this.#completeEntry();

@@ -94,7 +94,7 @@ export function shareRemoval(deps: StreamHandlerDeps, convoId: string, did: stri
   const { context, conversations } = deps;
   share(deps, `removal of ${did} from ${convoId}`, () =>
     conversations.inOrder(convoId, async (found) => {
-      if (!found.isInGroup) return;
+      if (!found.isActive) return;
       await found.catchUp();
       const leafKeys = leafKeysOf(found, did);
       if (leafKeys.length === 0 || !(await isRemovalNeeded(context, convoId, did))) return;
@@ -117,7 +117,7 @@ async function isRemovalNeeded({ api, signal }: Context, convoId: string, did: s
 
 function publishGroupInfo({ context, conversations }: StreamHandlerDeps, convoId: string): Promise<void> {
   return conversations.inOrder(convoId, async (found) => {
-    if (!found.isInGroup) return;
+    if (!found.isActive) return;
     await found.catchUp();
     if (found.group === undefined) return;
     const groupInfo = encodeBase64(await found.exportGroupInfo());
@@ -135,7 +135,7 @@ async function handleReaddition(
   const before = await conversations.inOrder(convoId, async (found) => leafKeysOf(found, userDid));
   share(deps, `readdition of ${userDid} to ${convoId}`, async () => {
     const isDone = await conversations.inOrder(convoId, async (found) => {
-      if (!found.isInGroup) return true;
+      if (!found.isActive) return true;
       await found.catchUp();
       return !leafKeysOf(found, userDid).some((leafKey) => before.includes(leafKey));
     });
@@ -152,7 +152,7 @@ async function addNewDevice(
 ): Promise<void> {
   const { api, signal } = context;
   await conversations.inOrder(convoId, async (found) => {
-    if (!found.isInGroup) return;
+    if (!found.isActive) return;
     const { claimed, keyPackage } = await api.call('claimPendingDeviceAddition', { pendingAdditionId }, { signal });
     if (!claimed || keyPackage === undefined) return;
     await found.commit(addDevice(context, convoId, decodeBase64(keyPackage.keyPackage)));

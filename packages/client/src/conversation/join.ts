@@ -134,7 +134,7 @@ export async function joinExternally(
  * @throws as `joinExternally`.
  */
 export async function rejoin(context: Context, conversation: Conversation): Promise<void> {
-  if (conversation.isInGroup) await conversation.commit(() => makeExternalCommit(context, conversation, {}));
+  if (conversation.isActive) await conversation.commit(() => makeExternalCommit(context, conversation, {}));
   else await join(context, conversation);
 }
 

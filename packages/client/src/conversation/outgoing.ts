@@ -1,12 +1,10 @@
 import { ApiError, isApiError } from '../api/api-error.ts';
 import { pad } from './padding.ts';
-import type { MessageTarget } from './process-message.ts';
+import type { MessageTarget } from './message-target.ts';
 import type { GroupRecord, OutgoingMessage } from './records.ts';
 
 /** What sending a message needs of its conversation. */
 export interface OutgoingTarget extends MessageTarget {
-  /** Ends the calls of the operation that is running. */
-  signal(): AbortSignal;
   /** Processes the messages of the log that this device has not processed. */
   processNew(): Promise<void>;
 }

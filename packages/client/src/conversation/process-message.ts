@@ -1,27 +1,18 @@
 import { areEqual } from '../api/bytes.ts';
 import type { MessageView } from '../api/methods.ts';
 import type { ProcessedMessage } from '../mls/mls-engine.ts';
-import type { StorageChange } from '../storage/storage.ts';
-import type { Context } from './context.ts';
-import { LostGroupError } from './conversation-error.ts';
+import { checkAgainstRoster } from './check-against-roster.ts';
+import type { ProcessedCommit } from './check-against-roster.ts';
+import { CommitRefusedError, LostGroupError } from './conversation-error.ts';
+import type { MessageTarget } from './message-target.ts';
 import { unpad } from './padding.ts';
 import { change, keys } from './records.ts';
 import type { GroupRecord, InboxRecord } from './records.ts';
 
-/** What processing a message needs of its conversation. */
-export interface MessageTarget {
-  readonly context: Context;
-  readonly convoId: string;
-  /** The present record. @throws NotInGroupError. */
-  record(): GroupRecord;
-  /** Stores the record, with `more` in one write. */
-  store(record: GroupRecord, more?: readonly StorageChange[]): Promise<void>;
-  emitEpoch(): Promise<void>;
-}
-
 /**
  * Processes the next message of the log: stores what it changes, then tells the app.
- * @throws LostGroupError when commits are missing before it, or when it has removed this device.
+ * @throws LostGroupError when commits are missing before it, or when it has removed this device; CommitRefusedError when it is a commit that
+ *   its committer may not make; ApiError, NoResponseError when that cannot be checked now.
  */
 export async function processMessage(target: MessageTarget, message: MessageView): Promise<void> {
   const { context, convoId } = target;
@@ -70,6 +61,7 @@ async function processCommit(target: MessageTarget, message: MessageView): Promi
     return target.emitEpoch();
   }
   const processed = message.epoch === epoch + 1 ? await decrypt(target, message) : undefined;
+  if (processed?.kind === 'commit') await refuseForbidden(target, message, processed);
   if (processed?.kind !== 'commit' || processed.isRemoved) {
     // A member whose leaf was removed may have been added again; the service says whether the person is a member.
     await target.store({ ...record, pending: undefined, needsJoin: 'anew' });
@@ -79,6 +71,17 @@ async function processCommit(target: MessageTarget, message: MessageView): Promi
   const pending = record.pending !== undefined && record.pending.epoch >= message.epoch ? record.pending : undefined;
   await target.store({ ...record, lastSeq, state: processed.nextState, pending });
   return target.emitEpoch();
+}
+
+/** @throws CommitRefusedError after it has stored the refusal; ApiError, NoResponseError. */
+async function refuseForbidden(target: MessageTarget, message: MessageView, processed: ProcessedCommit): Promise<void> {
+  const { context, convoId } = target;
+  const reason = await checkAgainstRoster(target, message, processed);
+  if (reason === undefined) return;
+  const refused = { epoch: message.epoch, committerDid: processed.effect.committerDid, reason };
+  await target.store({ ...target.record(), pending: undefined, refused });
+  await context.emit({ kind: 'commit-refused', convoId, ...refused });
+  throw new CommitRefusedError(convoId);
 }
 
 /** Undefined when the message is not valid in this state. */

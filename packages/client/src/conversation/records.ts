@@ -2,6 +2,7 @@ import { parseJson, stringifyJson } from '../api/bytes.ts';
 import type { MethodName, Methods } from '../api/methods.ts';
 import type { DeviceIdentity, GroupState, OwnKeyPackage } from '../mls/mls-engine.ts';
 import type { Storage, StorageChange } from '../storage/storage.ts';
+import type { CommitRefusalReason } from './check-commit.ts';
 import type { Context } from './context.ts';
 
 /** This device, stored under `device`. */
@@ -54,6 +55,16 @@ export interface GroupRecord {
    * `state` is of no use: the device has to join, and keeps what it has not sent and how far it has read. `anew`: it was in the group before.
    */
   readonly needsJoin?: 'first' | 'anew' | undefined;
+  /** The commit that this device does not apply; `state` is of the epoch before it. */
+  readonly refused?: RefusedCommit | undefined;
+}
+
+/** A commit that the committer's role forbids. */
+export interface RefusedCommit {
+  /** The epoch that the commit would start. */
+  readonly epoch: number;
+  readonly committerDid: string;
+  readonly reason: CommitRefusalReason;
 }
 
 /** A Welcome or an external commit; the device cannot decrypt what others sent before. */

@@ -58,6 +58,26 @@ export interface PendingCommit {
   readonly nextState: GroupState;
 }
 
+/** A leaf that a commit removed. */
+export interface RemovedLeaf {
+  readonly did: string;
+  /** The person who proposed the Remove: the committer, unless the commit refers to a proposal of another member. */
+  readonly proposerDid: string;
+}
+
+/** What a commit did, from the credentials of the leaves. */
+export interface CommitEffect {
+  /** DID of the leaf that signed the commit; of the person who joins, if it is an external commit. */
+  readonly committerDid: string;
+  /** DIDs of all leaves that it added. */
+  readonly addedDids: readonly string[];
+  /** Those of `addedDids` that had no leaf before. */
+  readonly newDids: readonly string[];
+  readonly removed: readonly RemovedLeaf[];
+  /** Whether it gave a leaf that stays another DID. */
+  readonly changesCredential: boolean;
+}
+
 export type ProcessedMessage =
   | {
       readonly kind: 'application';
@@ -66,8 +86,13 @@ export type ProcessedMessage =
       readonly senderDid: string;
     }
   | { readonly kind: 'proposal'; readonly nextState: GroupState }
-  /** `isRemoved`: the commit removed this device. */
-  | { readonly kind: 'commit'; readonly nextState: GroupState; readonly isRemoved: boolean };
+  /** `isRemoved`: the commit removed the leaf of this device, and the next state has no keys of the epoch. */
+  | {
+      readonly kind: 'commit';
+      readonly nextState: GroupState;
+      readonly isRemoved: boolean;
+      readonly effect: CommitEffect;
+    };
 
 /** The MLS library behind the conversations. Operations never change a state that they were given. */
 export interface MlsEngine {
@@ -86,8 +111,12 @@ export interface MlsEngine {
    * @throws Error when the GroupInfo (MLSMessage) cannot be used.
    */
   joinExternally(groupInfo: Uint8Array, identity: DeviceIdentity): Promise<PendingCommit>;
-  /** Commits `changes` and all proposals of the epoch; without changes it renews the keys of this device. */
-  commit(state: GroupState, changes: readonly GroupChange[]): Promise<PendingCommit>;
+  /**
+   * Commits `changes` and the proposals of the epoch; without changes it renews the keys of this device. It leaves out Removes that another
+   * person than the owner of the leaf proposed, and Adds of people who are not in the group.
+   * @param which `all`: leaves out none.
+   */
+  commit(state: GroupState, changes: readonly GroupChange[], which?: 'all'): Promise<PendingCommit>;
   /** @returns an MLSMessage without padding. */
   encrypt(
     state: GroupState,

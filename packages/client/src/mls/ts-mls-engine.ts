@@ -1,5 +1,4 @@
 import {
-  acceptAll,
   ciphersuites,
   createApplicationMessage,
   createCommit,
@@ -22,7 +21,6 @@ import type {
   ClientConfig,
   ClientState,
   Extension,
-  LeafNode,
   MLSMessage,
   PrivateKeyPackage,
   Proposal,
@@ -32,6 +30,7 @@ import { decodeKeyPackage, encodeKeyPackage, makeKeyPackageRef } from 'ts-mls/ke
 import type { KeyPackage } from 'ts-mls/keyPackage.js';
 import { decryptSenderData } from 'ts-mls/privateMessage.js';
 import { encodeHex, parseJson, stringifyJson } from '../api/bytes.ts';
+import { didOf, observeCommit, withoutForbiddenProposals } from './commit-effect.ts';
 import { isTreeRefusal, joinByWelcome, joinExternally } from './join-any-tree.ts';
 import type { JoinKeys } from './join-any-tree.ts';
 import type {
@@ -146,8 +145,8 @@ class TsMlsEngine implements MlsEngine {
     };
   }
 
-  async commit(bytes: GroupState, changes: readonly GroupChange[]): Promise<PendingCommit> {
-    const state = this.#stateIn(bytes);
+  async commit(bytes: GroupState, changes: readonly GroupChange[], which?: 'all'): Promise<PendingCommit> {
+    const state = which === 'all' ? this.#stateIn(bytes) : withoutForbiddenProposals(this.#stateIn(bytes));
     const { commit, welcome, newState } = await createCommit(
       { state, cipherSuite: this.#suite },
       { wireAsPublicMessage: true, extraProposals: changes.map(proposalOf), ratchetTreeExtension: true },
@@ -176,7 +175,11 @@ class TsMlsEngine implements MlsEngine {
     if (decoded.wireformat !== 'mls_private_message' && decoded.wireformat !== 'mls_public_message') {
       throw new TypeError('the bytes are not a message of a group');
     }
-    const result = await processMessage(decoded, state, emptyPskIndex, acceptAll, this.#suite);
+    const observer = observeCommit(state, decoded);
+    const processing = processMessage(decoded, state, emptyPskIndex, observer.action, this.#suite);
+    const result = await processing.catch(observer.ignoreAfterRemoval);
+    // ts-mls fails when the commit gives the place of this device's leaf to another one.
+    if (!result) return { kind: 'commit', nextState: bytes, isRemoved: true, effect: observer.effectIn(state) };
     const nextState = encodeGroupState(result.newState);
     if (result.kind === 'applicationMessage') {
       if (decoded.wireformat !== 'mls_private_message') throw new TypeError('an application message is not encrypted');
@@ -185,7 +188,8 @@ class TsMlsEngine implements MlsEngine {
     }
     const isRemoved = result.newState.groupActiveState.kind === 'removedFromGroup';
     const isSameEpoch = result.newState.groupContext.epoch === state.groupContext.epoch;
-    return isSameEpoch && !isRemoved ? { kind: 'proposal', nextState } : { kind: 'commit', nextState, isRemoved };
+    if (isSameEpoch && !isRemoved) return { kind: 'proposal', nextState };
+    return { kind: 'commit', nextState, isRemoved, effect: observer.effectIn(result.newState) };
   }
 
   exportGroupInfo(bytes: GroupState): Promise<Uint8Array> {
@@ -260,10 +264,6 @@ function membersOf({ ratchetTree }: ClientState): GroupMember[] {
     if (node?.nodeType !== 'leaf') return [];
     return [{ leafIndex: nodeIndex / 2, did: didOf(node.leaf), leafKey: encodeHex(node.leaf.hpkePublicKey) }];
   });
-}
-
-function didOf({ credential }: LeafNode): string {
-  return credential.credentialType === 'basic' ? new TextDecoder().decode(credential.identity) : '';
 }
 
 function proposalOf(change: GroupChange): Proposal {
