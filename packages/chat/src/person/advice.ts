@@ -1,5 +1,6 @@
 import { ApiError, NoResponseError, TokenError } from '#client/api/api-error.ts';
 import {
+  CommitRefusedError,
   JoinPendingError,
   NoKeyPackageError,
   NotInGroupError,
@@ -51,6 +52,9 @@ function adviceForResponse(error: ApiError): string {
 function adviceForGroup(error: unknown): string | undefined {
   if (error instanceof NoKeyPackageError) {
     return 'They have not opened this page yet, so there are no keys of theirs to add. Ask them to open it once.';
+  }
+  if (error instanceof CommitRefusedError) {
+    return 'A member changed this conversation without the right to. Ask an admin to remove them, then press "Join again".';
   }
   if (error instanceof TooManyEpochRacesError) return 'Others changed the group at the same time. Try again.';
   if (error instanceof NotInGroupError) return 'This device is not in the conversation. Ask a member to add you again.';

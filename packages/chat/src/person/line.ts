@@ -15,7 +15,9 @@ export type Line =
   | { readonly kind: 'keys-renewed'; readonly epoch: number }
   /** This person is not in the group any more. */
   | { readonly kind: 'ended' }
-  | { readonly kind: 'unreadable'; readonly seq: number };
+  | { readonly kind: 'unreadable'; readonly seq: number }
+  /** A member made a commit that their role forbids; this device does not follow it. */
+  | { readonly kind: 'commit-refused'; readonly committerDid: string };
 
 /** What the page keeps of one conversation besides its lines. */
 export interface ConversationFacts {
@@ -24,6 +26,8 @@ export interface ConversationFacts {
   /** Whether this person is in the group. */
   readonly isMember: boolean;
   readonly unreadCount: number;
+  /** The epoch of a commit that this device has refused; until it joins again, it sends and receives nothing here. */
+  readonly refusedEpoch?: number | undefined;
 }
 
 /** A message that this person has written and that has not come back from the service. */

@@ -17,13 +17,19 @@ export function linesOf(
     }
     case 'joined':
       // The epoch event that follows has the members.
-      return { lines: [], facts: { isMember: true, members: [] } };
+      return { lines: [], facts: { isMember: true, members: [], refusedEpoch: undefined } };
     case 'epoch':
       return { lines: linesOfEpoch(event, facts), facts: { members: event.members, epoch: event.epoch } };
     case 'removed':
       return { lines: [{ kind: 'ended' }], facts: { isMember: false } };
     case 'unreadable':
       return { lines: [{ kind: 'unreadable', seq: event.seq }], facts: {} };
+    case 'commit-refused': {
+      const { committerDid, epoch } = event;
+      // The event comes again at each start of the device.
+      if (facts?.refusedEpoch === epoch) return { lines: [], facts: {} };
+      return { lines: [{ kind: 'commit-refused', committerDid }], facts: { refusedEpoch: epoch } };
+    }
     default:
       return { lines: [], facts: {} };
   }

@@ -155,6 +155,11 @@ export class Person {
     return this.#online().removeMember(convoId, did);
   }
 
+  /** Joins the group anew, after a member's commit was refused. */
+  rejoin(convoId: string): Promise<void> {
+    return this.#online().rejoin(convoId);
+  }
+
   leave(convoId: string): Promise<void> {
     return this.#online().leave(convoId);
   }

@@ -21,6 +21,7 @@ export class ConversationPanel {
   readonly #epoch = element('span', { class: 'epoch', title: 'Number of the commits so far' });
   readonly #typing = element('p', { class: 'typing' });
   readonly #ended: HTMLElement;
+  readonly #rejoin: HTMLElement;
   readonly #controls: HTMLElement;
   readonly #log: MessageLog;
   readonly #composer: HTMLFormElement;
@@ -65,8 +66,9 @@ export class ConversationPanel {
         for (const did of dids) await person.add(this.#convoId, did);
       },
     });
+    this.#rejoin = button('Join again', () => run(() => person.rejoin(this.#convoId)), { class: 'quiet' });
     const leave = button('Leave', () => run(() => person.leave(this.#convoId)), { class: 'quiet' });
-    this.#controls = element('div', { class: 'controls' }, add.opener, leave, add.form);
+    this.#controls = element('div', { class: 'controls' }, add.opener, this.#rejoin, leave, add.form);
     this.#ended = element(
       'p',
       { class: 'ended', hidden: true },
@@ -93,6 +95,7 @@ export class ConversationPanel {
     this.#controls.hidden = !facts.isMember;
     this.#composer.hidden = !facts.isMember;
     this.#ended.hidden = facts.isMember;
+    this.#rejoin.hidden = facts.refusedEpoch === undefined;
     const typing = person.typing(convoId).map((did) => directory.nameOf(did));
     setText(
       this.#typing,

@@ -90,6 +90,10 @@ export class MessageLog {
         return 'You are not in this conversation any more. This browser has deleted its keys.';
       case 'unreadable':
         return `This device cannot decrypt message #${line.seq}.`;
+      case 'commit-refused': {
+        const name = directory.nameOf(line.committerDid);
+        return `${name} changed the members, and is not an admin. This device does not follow. Ask an admin to remove ${name}, then join again.`;
+      }
     }
   }
 
