@@ -1,5 +1,6 @@
 import type { CiphersuiteImpl, ClientConfig, ClientState, PrivateKeyPackage, Welcome } from 'ts-mls';
 import { exportSecret, nextEpochContext, throwIfDefined, validateRatchetTree } from 'ts-mls/clientState.js';
+import { extensionsSupportedByCapabilities } from 'ts-mls/extension.js';
 import { createContentCommitSignature, createConfirmationTag } from 'ts-mls/framedContent.js';
 import type { FramedContentCommit } from 'ts-mls/framedContent.js';
 import {
@@ -25,6 +26,7 @@ import { treeHashRoot } from 'ts-mls/treeHash.js';
 import {
   directPath,
   isAncestor,
+  isLeaf,
   leafToNodeIndex,
   leafWidth,
   nodeToLeafIndex,
@@ -211,7 +213,12 @@ async function newStateOf(
  * The ratchet tree of a GroupInfo after all checks of RFC 9420, 7.9, and of the GroupInfo's signature.
  * @throws ValidationError, CryptoVerificationError.
  */
-async function validTreeOf(groupInfo: GroupInfo, { suite, config }: JoinKeys): Promise<RatchetTree> {
+async function validTreeOf(groupInfo: GroupInfo, { suite, config, keyPackage }: JoinKeys): Promise<RatchetTree> {
+  const { cipherSuite, extensions } = groupInfo.groupContext;
+  if (cipherSuite !== keyPackage.cipherSuite) throw new ValidationError('the group has another cipher suite');
+  if (!extensionsSupportedByCapabilities(extensions, keyPackage.leafNode.capabilities)) {
+    throw new ValidationError('the group needs an extension that this client does not support');
+  }
   const tree = ratchetTreeFromExtension(groupInfo);
   if (tree === undefined) throw new ValidationError('the GroupInfo has no ratchet tree');
   const signatureKey = getSignaturePublicKeyFromLeafIndex(tree, toLeafIndex(groupInfo.signer));
@@ -230,6 +237,9 @@ async function validTreeOf(groupInfo: GroupInfo, { suite, config }: JoinKeys): P
 function refuseWrongUnmergedLeaves(tree: RatchetTree): void {
   const width = leafWidth(tree.length);
   for (const [index, node] of tree.entries()) {
+    if (node !== undefined && (node.nodeType === 'leaf') !== isLeaf(toNodeIndex(index))) {
+      throw new ValidationError('a leaf and a parent are in the wrong place');
+    }
     if (node?.nodeType !== 'parent') continue;
     for (const leafIndex of node.parent.unmergedLeaves) {
       const leafNode = leafToNodeIndex(toLeafIndex(leafIndex));
