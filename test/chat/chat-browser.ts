@@ -176,8 +176,9 @@ export function titleOf(name: string): string {
   return name.slice(0, 1).toUpperCase() + name.slice(1);
 }
 
-/** Writes a screenshot to the folder that CHAT_SCREENSHOTS names, or to a temporary folder. */
+/** Writes a screenshot to the folder that CHAT_SCREENSHOTS names, if any. */
 export async function screenshot(page: Page, name: string): Promise<void> {
-  const folder = process.env['CHAT_SCREENSHOTS'] ?? join(tmpdir(), 'nightjar-chat-screenshots');
+  const folder = process.env['CHAT_SCREENSHOTS'];
+  if (folder === undefined) return;
   await page.screenshot({ path: join(folder, `${name}.png`), animations: 'disabled' });
 }
