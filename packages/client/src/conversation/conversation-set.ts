@@ -112,22 +112,18 @@ export class ConversationSet {
       const epoch = epochs.get(convoId);
       const isUnchanged = epoch !== undefined && this.groupOf(convoId)?.epoch === epoch;
       if (which === 'changed' && isUnchanged) continue;
-      if (await this.#isRefused(convoId, { which, isMember: epoch !== undefined })) continue;
+      if (await this.#isRefused(convoId, epoch !== undefined)) continue;
       await this.inOrder(convoId, (found) => this.bringUpToDate(found)).catch(this.#deps.onError);
     }
     return removals;
   }
 
   /** Tells the app again of a commit that this device has refused; deletes the group's keys when the person is not a member any more. */
-  async #isRefused(
-    convoId: string,
-    { which, isMember }: { readonly which: 'all' | 'changed'; readonly isMember: boolean },
-  ): Promise<boolean> {
+  async #isRefused(convoId: string, isMember: boolean): Promise<boolean> {
     const found = await this.#open(convoId);
-    const refused = found.record?.refused;
-    if (refused === undefined) return false;
-    if (!isMember) await found.run(() => found.exit());
-    else if (which === 'all') await this.#deps.context.emit({ kind: 'commit-refused', convoId, ...refused });
+    if (found.record?.refused === undefined) return false;
+    if (isMember) await found.tellRefusedBefore();
+    else await found.run(() => found.exit());
     return true;
   }
 

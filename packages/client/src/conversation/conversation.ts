@@ -31,6 +31,8 @@ export class Conversation {
   readonly #context: Context;
   readonly #target: OutgoingTarget;
   #record: GroupRecord | undefined;
+  /** A refusal of an earlier start, of which the app has not been told since this one. */
+  #refusedBefore: GroupRecord['refused'];
   #last: Promise<unknown> = Promise.resolve();
   #signal: AbortSignal;
 
@@ -38,6 +40,7 @@ export class Conversation {
     this.#context = context;
     this.convoId = convoId;
     this.#record = record;
+    this.#refusedBefore = record?.refused;
     this.#signal = context.signal;
     this.#target = {
       context,
@@ -72,6 +75,13 @@ export class Conversation {
   /** Whether this device can commit: it is in the group, and has refused no commit of it. */
   get isActive(): boolean {
     return this.isInGroup && this.#record?.refused === undefined;
+  }
+
+  /** Tells the app once of a commit that this device refused before it was started. */
+  async tellRefusedBefore(): Promise<void> {
+    const refused = this.#refusedBefore;
+    this.#refusedBefore = undefined;
+    if (refused !== undefined) await this.#context.emit({ kind: 'commit-refused', convoId: this.convoId, ...refused });
   }
 
   /** Epoch and members of the MLS group; undefined when the device has no keys of it. */
