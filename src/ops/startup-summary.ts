@@ -17,7 +17,6 @@ const parts = { all: 'the server and its workers', server: 'the server', worker:
 function developmentRows({ config, url, hasDevelopmentIdentities }: StartedProcess): (readonly [string, string])[] {
   if (config.NODE_ENV === 'production' || url === undefined) return [];
   return [
-    ['Chat', `${url}/chat`],
     ['Try', 'npm run demo: three clients talk through a server of their own'],
     ...(hasDevelopmentIdentities === true
       ? [
