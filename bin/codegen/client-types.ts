@@ -1,43 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { lexiconNode } from './lexicon-node.ts';
+import type { LexiconNode } from './lexicon-node.ts';
 
 const namespace = 'blue.catbird.mls.';
 const notice = '/* Written by `npm run codegen` from the lexicons; do not edit. */';
 
-interface Node {
-  readonly type: string;
-  readonly description?: string | undefined;
-  readonly required?: readonly string[] | undefined;
-  readonly properties?: Readonly<Record<string, Node>> | undefined;
-  readonly items?: Node | undefined;
-  readonly ref?: string | undefined;
-  readonly refs?: readonly string[] | undefined;
-  readonly enum?: readonly string[] | undefined;
-  readonly knownValues?: readonly string[] | undefined;
-}
-
-const node: z.ZodType<Node> = z.lazy(() =>
-  z.looseObject({
-    type: z.string(),
-    description: z.string().optional(),
-    required: z.array(z.string()).optional(),
-    properties: z.record(z.string(), node).optional(),
-    items: node.optional(),
-    ref: z.string().optional(),
-    refs: z.array(z.string()).optional(),
-    enum: z.array(z.string()).optional(),
-    knownValues: z.array(z.string()).optional(),
-  }),
-);
-const body = z.object({ encoding: z.string(), schema: node.optional() });
+const body = z.object({ encoding: z.string(), schema: lexiconNode.optional() });
 const main = z.object({
   type: z.string(),
   description: z.string().optional(),
-  parameters: node.optional(),
+  parameters: lexiconNode.optional(),
   input: body.optional(),
   output: body.optional(),
-  message: z.object({ schema: node }).optional(),
+  message: z.object({ schema: lexiconNode }).optional(),
   errors: z.array(z.object({ name: z.string() })).default([]),
 });
 const lexicon = z.object({ id: z.string(), defs: z.record(z.string(), z.looseObject({ type: z.string() })) });
@@ -46,8 +23,8 @@ interface Method {
   readonly name: string;
   readonly description: string;
   readonly kind: 'query' | 'procedure';
-  readonly request: Node | undefined;
-  readonly response: Node | undefined;
+  readonly request: LexiconNode | undefined;
+  readonly response: LexiconNode | undefined;
   readonly errors: readonly string[];
 }
 
@@ -59,7 +36,7 @@ export async function clientTypes(lexiconFolder: string, names: readonly string[
   for (const name of ['defs', ...names]) {
     const { id, defs } = lexicon.parse(JSON.parse(await readFile(join(lexiconFolder, `${name}.json`), 'utf8')));
     for (const [defName, def] of Object.entries(defs)) {
-      if (def.type === 'object') interfaces.push(interfaceText(id, defName, node.parse(def)));
+      if (def.type === 'object') interfaces.push(interfaceText(id, defName, lexiconNode.parse(def)));
     }
     if (defs['main'] === undefined) continue;
     const parsed = main.parse(defs['main']);
@@ -121,12 +98,12 @@ function factsText({ name, kind, request }: Method): string {
   return `  ${name}: { kind: '${kind}'${repeatedBy} },`;
 }
 
-function interfaceText(id: string, name: string, def: Node): string {
+function interfaceText(id: string, name: string, def: LexiconNode): string {
   const comment = def.description === undefined ? '' : `/** ${def.description} */\n`;
   return `${comment}export interface ${typeName(id, name)} {\n${fieldsText(id, def)}\n}\n`;
 }
 
-function fieldsText(id: string, def: Node): string {
+function fieldsText(id: string, def: LexiconNode): string {
   return Object.entries(def.properties ?? {})
     .map(([name, field]) => {
       const comment = field.description === undefined ? '' : `  /** ${field.description} */\n`;
@@ -144,7 +121,7 @@ function eventUnion(id: string, refs: readonly string[]): string {
 
 const plainTypes: Readonly<Record<string, string>> = { integer: 'number', boolean: 'boolean', bytes: 'Uint8Array' };
 
-function typeText(id: string, { type, ...facts }: Node): string {
+function typeText(id: string, { type, ...facts }: LexiconNode): string {
   const plain = plainTypes[type];
   if (plain !== undefined) return plain;
   switch (type) {
@@ -168,7 +145,7 @@ function unionText(id: string, refs: readonly string[]): string {
   return refs.map((ref) => `({ readonly $type: '${absolute(id, ref)}' } & ${refName(id, ref)})`).join(' | ');
 }
 
-function stringText({ enum: only, knownValues }: Omit<Node, 'type'>): string {
+function stringText({ enum: only, knownValues }: Omit<LexiconNode, 'type'>): string {
   if (only !== undefined) return only.map(quoted).join(' | ');
   return knownValues === undefined ? 'string' : `${knownValues.map(quoted).join(' | ')} | (string & {})`;
 }

@@ -1,48 +1,7 @@
-import { z } from 'zod';
+import { lexiconNode } from './lexicon-node.ts';
+import type { LexiconNode } from './lexicon-node.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
-
-interface Node {
-  readonly type: string;
-  readonly description?: string | undefined;
-  readonly required?: readonly string[] | undefined;
-  readonly properties?: Readonly<Record<string, Node>> | undefined;
-  readonly items?: Node | undefined;
-  readonly ref?: string | undefined;
-  readonly refs?: readonly string[] | undefined;
-  readonly format?: string | undefined;
-  readonly enum?: readonly string[] | undefined;
-  readonly knownValues?: readonly string[] | undefined;
-  readonly const?: string | number | boolean | undefined;
-  readonly default?: string | number | boolean | undefined;
-  readonly minimum?: number | undefined;
-  readonly maximum?: number | undefined;
-  readonly minLength?: number | undefined;
-  readonly maxLength?: number | undefined;
-}
-
-const value = z.union([z.string(), z.number(), z.boolean()]).optional();
-const node: z.ZodType<Node> = z.lazy(() =>
-  // A new keyword of a lexicon must not be left out of the document unnoticed.
-  z.strictObject({
-    type: z.string(),
-    description: z.string().optional(),
-    required: z.array(z.string()).optional(),
-    properties: z.record(z.string(), node).optional(),
-    items: node.optional(),
-    ref: z.string().optional(),
-    refs: z.array(z.string()).optional(),
-    format: z.string().optional(),
-    enum: z.array(z.string()).optional(),
-    knownValues: z.array(z.string()).optional(),
-    const: value,
-    default: value,
-    minimum: z.number().optional(),
-    maximum: z.number().optional(),
-    minLength: z.number().optional(),
-    maxLength: z.number().optional(),
-  }),
-);
 
 const didPattern = String.raw`^did:[a-z]+:[a-zA-Z0-9._:%-]+$`;
 const formats: Readonly<Record<string, Schema>> = {
@@ -66,12 +25,12 @@ export class SchemaWriter {
 
   /** @throws Error for a type or keyword that the lexicons did not use when this was written. */
   schemaOf(of: unknown): Schema {
-    return this.#schema(node.parse(of));
+    return this.#schema(lexiconNode.parse(of));
   }
 
   /** Returns the parameters of a query, with the recorded values as examples. */
   parametersOf(of: unknown, examples: Readonly<Record<string, unknown>>): Schema[] {
-    const { properties = {}, required = [] } = node.parse(of ?? { type: 'params' });
+    const { properties = {}, required = [] } = lexiconNode.parse(of ?? { type: 'params' });
     return Object.entries(properties).map(([name, { description, ...field }]) => ({
       name,
       in: 'query',
@@ -82,7 +41,7 @@ export class SchemaWriter {
     }));
   }
 
-  #schema(of: Node): Schema {
+  #schema(of: LexiconNode): Schema {
     const described = of.description === undefined ? {} : { description: of.description };
     switch (of.type) {
       case 'object':
@@ -100,12 +59,12 @@ export class SchemaWriter {
     }
   }
 
-  #itemsOf({ items, minLength, maxLength }: Node): Schema {
+  #itemsOf({ items, minLength, maxLength }: LexiconNode): Schema {
     const limited = limits({ minItems: minLength, maxItems: maxLength });
     return items === undefined ? limited : { items: this.#schema(items), ...limited };
   }
 
-  #object({ description, properties = {}, required = [] }: Node): Schema {
+  #object({ description, properties = {}, required = [] }: LexiconNode): Schema {
     return {
       type: 'object',
       ...(description === undefined ? {} : { description }),
@@ -145,7 +104,7 @@ export function componentName(ref: string): string {
   return ref.replace('blue.catbird.mls.', '').replace('#', '.');
 }
 
-function stringFacts(of: Node): Schema {
+function stringFacts(of: LexiconNode): Schema {
   const { format, knownValues } = of;
   const form = format === undefined ? {} : formats[format];
   if (form === undefined) throw new Error(`bin/codegen/openapi-schemas.ts does not know the format ${format}`);
@@ -158,7 +117,7 @@ function stringFacts(of: Node): Schema {
 }
 
 /** @throws Error for a type that the lexicons did not use when this was written. */
-function plainFacts(of: Node): Schema {
+function plainFacts(of: LexiconNode): Schema {
   const { minimum, maximum, default: initial, const: only } = of;
   switch (of.type) {
     case 'string':

@@ -3,10 +3,11 @@ import type { Page } from 'playwright-core';
 import { hasChatPage } from '#ops/chat-page.ts';
 import { accountClientId } from '../../packages/chat/src/sign-in/client-id.ts';
 import { startTestBed } from '../support/test-server.ts';
-import { findViolations } from './accessibility.ts';
+import { findViolations } from '../support/browser/accessibility.ts';
 import { pds, playAccountServers } from './account-servers.ts';
 import type { DevelopmentPerson } from './account-servers.ts';
-import { hasChromium, PersonPane, screenshot, startChatBrowser } from './chat-browser.ts';
+import { hasChromium } from '../support/browser/chromium.ts';
+import { PersonPane, screenshot, startChatBrowser } from './chat-browser.ts';
 import type { ChatBrowser } from './chat-browser.ts';
 
 describe.skipIf(!hasChromium)('signing in with an account (Chromium needed)', { timeout: 120_000 }, () => {
@@ -14,7 +15,6 @@ describe.skipIf(!hasChromium)('signing in with an account (Chromium needed)', { 
 
   beforeAll(async () => {
     chat = await startChatBrowser();
-    await fetch(`${chat.url}/chat`);
   }, 120_000);
   afterEach(() => chat.closePages());
   afterAll(() => chat.close());

@@ -1,16 +1,10 @@
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium } from 'playwright-core';
-import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
+import type { BrowserContextOptions, Locator, Page } from 'playwright-core';
+import { startChromium } from '../support/browser/chromium.ts';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-
-const executablePath = '/usr/bin/chromium';
-
-/** Without Debian's Chromium the tests of the page are skipped. */
-export const hasChromium = existsSync(executablePath);
 
 /** No test waits this long, unless the machine is busy with other tests. */
 const patienceMs = 60_000;
@@ -35,8 +29,10 @@ export async function startChatBrowser(env: Readonly<Record<string, string>> = {
   const bed = await startTestBed({
     env: { CHAT_PAGE: 'true', DEVELOPMENT_IDENTITIES: 'true', DATA_DIR: dataDir, ...env },
   });
-  const browser = await launch();
+  const browser = await startChromium();
   const url = `http://127.0.0.1:${bed.server().port}`;
+  // The first request waits for the build of the page.
+  await fetch(`${url}/chat`);
   const problems: string[] = [];
   const used = new Set<string>();
   return {
@@ -75,14 +71,6 @@ export async function startChatBrowser(env: Readonly<Record<string, string>> = {
       await rm(dataDir, { recursive: true, force: true });
     },
   };
-}
-
-function launch(): Promise<Browser> {
-  const quiet =
-    '--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
-  // Chromium has no sandbox for root, as whom CI runs.
-  const args = [...quiet.split(' '), ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])];
-  return chromium.launch({ executablePath, args });
 }
 
 /** The field in which a person writes; the tests are compiled without the types of browsers. */

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { hasChromium, PersonPane, screenshot, startChatBrowser, titleOf } from './chat-browser.ts';
+import { hasChromium } from '../support/browser/chromium.ts';
+import { PersonPane, screenshot, startChatBrowser, titleOf } from './chat-browser.ts';
 import type { ChatBrowser } from './chat-browser.ts';
 
 describe.skipIf(!hasChromium)('conversations on the chat page (Chromium needed)', { timeout: 120_000 }, () => {
@@ -7,8 +8,6 @@ describe.skipIf(!hasChromium)('conversations on the chat page (Chromium needed)'
 
   beforeAll(async () => {
     chat = await startChatBrowser();
-    // The first request waits for the build.
-    await fetch(`${chat.url}/chat`);
   }, 120_000);
   afterEach(() => chat.closePages());
   afterAll(() => chat.close());

@@ -6,8 +6,9 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
-import { findViolations } from './accessibility.ts';
-import { hasChromium, PersonPane, screenshot, startChatBrowser } from './chat-browser.ts';
+import { findViolations } from '../support/browser/accessibility.ts';
+import { hasChromium } from '../support/browser/chromium.ts';
+import { PersonPane, screenshot, startChatBrowser } from './chat-browser.ts';
 import type { ChatBrowser } from './chat-browser.ts';
 
 const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
@@ -17,7 +18,6 @@ describe.skipIf(!hasChromium)('the chat page (Chromium needed)', { timeout: 120_
 
   beforeAll(async () => {
     chat = await startChatBrowser();
-    await fetch(`${chat.url}/chat`);
   }, 120_000);
   afterEach(() => chat.closePages());
   afterAll(() => chat.close());

@@ -1,10 +1,9 @@
-import axe from 'axe-core';
-import type { AxeResults } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestBed } from '../support/test-server.ts';
 import type { TestBed } from '../support/test-server.ts';
-import { hasChromium, startChromium } from './chromium.ts';
+import { findViolations } from '../support/browser/accessibility.ts';
+import { hasChromium, startChromium } from '../support/browser/chromium.ts';
 
 const phone = { width: 390, height: 844 };
 const desk = { width: 1_280, height: 900 };
@@ -35,12 +34,6 @@ describe.skipIf(!hasChromium)('in Chromium', { timeout: 120_000 }, () => {
     return page;
   }
 
-  /** Runs axe outside the policy of the page, which allows no script. */
-  async function violations(page: Page): Promise<string[]> {
-    const found = (await page.evaluate(`(() => { ${axe.source} })(); axe.run()`)) as AxeResults;
-    return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-  }
-
   const shown = ['/docs', '/docs/api/sendMessage', '/docs/search?q=epoch'];
   const looks = [
     { viewport: desk, colorScheme: 'light' },
@@ -50,7 +43,7 @@ describe.skipIf(!hasChromium)('in Chromium', { timeout: 120_000 }, () => {
   test.each(shown)('axe finds nothing on %s', async (path) => {
     for (const look of looks) {
       const page = await open(path, look);
-      expect(await violations(page)).toEqual([]);
+      expect(await findViolations(page)).toEqual([]);
       await page.close();
     }
   });
@@ -58,7 +51,7 @@ describe.skipIf(!hasChromium)('in Chromium', { timeout: 120_000 }, () => {
   test('a defect is found', async () => {
     const page = await open('/docs', { viewport: desk });
     await page.evaluate("document.querySelector('label').remove(); document.querySelector('input').placeholder = ''");
-    expect((await violations(page)).join('')).toContain('label: <input');
+    expect((await findViolations(page)).join('')).toContain('label: Form elements must have labels: <input');
     await page.close();
   });
 
