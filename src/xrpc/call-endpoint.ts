@@ -55,8 +55,10 @@ async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: Method
   const caller = await authenticateByToken(deps, request, endpoint);
   await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
   refuseLargeBody(incoming, endpoint.bodySizeBytesMax);
-  const readBody = (): Promise<unknown> =>
-    deps.admission.withoutSlot(() => readJsonBody(incoming, endpoint.bodySizeBytesMax));
+  // A body that has arrived is read without waiting for the client, so the request keeps its slot.
+  const read = (): unknown => readJsonBody(incoming, endpoint.bodySizeBytesMax);
+  const readBody = async (): Promise<unknown> =>
+    incoming.complete ? read() : deps.admission.withoutSlot(async () => read());
   const body = await endpoint.call({ caller, search, readBody });
   return { status: statusOk, headers: responseHeaders(request), body };
 }
