@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
 import type { ConnectionLimiter } from './connection-limiter.ts';
@@ -9,6 +9,7 @@ import type { EdgeErrorCode } from './edge-error.ts';
 import type { Exchange, HttpResponse, Routes } from './exchange.ts';
 import { inspectRequest } from './inspect-request.ts';
 import type { InspectOptions } from './inspect-request.ts';
+import type { SecuredResponse } from './security-headers.ts';
 import type { EdgeTimeouts } from './timeouts.ts';
 import {
   closesConnection,
@@ -69,6 +70,9 @@ const parserErrors: Readonly<Record<string, EdgeErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'RequestTimeout',
 };
 
+/** A server that creates responses with the security headers. */
+export type SecuredServer = Server<typeof IncomingMessage, typeof SecuredResponse>;
+
 /** Limits connections, refuses invalid requests, and writes every response. */
 export class Edge {
   readonly #deps: EdgeDeps;
@@ -88,7 +92,7 @@ export class Edge {
   }
 
   /** Receives the requests of `server`, passes the valid ones to `routes`, and writes the responses. */
-  attach(server: Server, routes: Routes): void {
+  attach(server: SecuredServer, routes: Routes): void {
     this.#routes = routes;
     server.on('connection', (socket) => this.#limitConnections(socket));
     server.on('request', (incoming, outgoing) => {
@@ -177,7 +181,7 @@ export class Edge {
    * Returns the exchange of a request that may be served, or undefined when the request was refused or the connection
    * is closing.
    */
-  #admit(incoming: IncomingMessage, outgoing: ServerResponse): Exchange | undefined {
+  #admit(incoming: IncomingMessage, outgoing: SecuredResponse): Exchange | undefined {
     const state = this.#stateOf(incoming.socket);
     if (state.isClosing) return undefined;
     const exchange = this.#begin(state, { incoming, outgoing });
@@ -192,7 +196,7 @@ export class Edge {
       outgoing.setHeader('Connection', 'close');
       state.isClosing = true;
     }
-    for (const [name, value] of this.#deps.cors.headersFor(incoming.headers.origin)) outgoing.setHeader(name, value);
+    outgoing.corsHeaders = this.#deps.cors.headersFor(incoming.headers.origin);
     return exchange;
   }
 
@@ -259,7 +263,7 @@ export class Edge {
 }
 
 /** Ends the exchange of a response that is closed. One function serves all responses, so that none needs a closure. */
-function endExchange(this: ServerResponse): void {
+function endExchange(this: SecuredResponse): void {
   const { [connectionState]: state }: IncomingMessage & HasConnectionState = this.req;
   if (state === undefined) return;
   const at = state.exchanges.findIndex(({ outgoing }) => outgoing === this);
