@@ -1,7 +1,7 @@
 import { plans } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { scenarios } from './scenarios/scenarios.ts';
-import type { Scenario } from './scenarios/scenarios.ts';
+import type { Scenario } from './scenarios/scenario.ts';
 import type { Workload } from './workloads/workload.ts';
 import { workloads } from './workloads/workloads.ts';
 
@@ -11,6 +11,8 @@ export interface BenchOptions {
   readonly rounds: number;
   readonly plan: Plan;
   readonly json: string | undefined;
+  /** Whether to write docs/performance.md. */
+  readonly page: boolean;
 }
 
 export const selectableNames: readonly string[] = [...workloads, ...scenarios].map(({ name }) => name);
@@ -27,11 +29,12 @@ export function parseOptions(args: {
   rounds?: string | undefined;
   quick?: boolean | undefined;
   json?: string | undefined;
+  page?: boolean | undefined;
 }): BenchOptions {
-  const { against, only, quick, json } = args;
+  const { against, only, quick, json, page = false } = args;
   const rounds = Number(args.rounds ?? (against === undefined ? 1 : roundsWithBaseline));
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds takes a whole number from 1.');
-  return { against, selected: select(only), rounds, plan: quick === true ? plans.quick : plans.full, json };
+  return { against, selected: select(only), rounds, plan: quick === true ? plans.quick : plans.full, json, page };
 }
 
 function select(only: string | undefined): BenchOptions['selected'] {

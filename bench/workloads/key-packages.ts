@@ -6,7 +6,7 @@ import type { Side } from '../load/side.ts';
 import type { Workload } from './workload.ts';
 
 const cipherSuite = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519';
-export const packagesPerPerson = 6;
+const packagesPerPerson = 6;
 const connections = 16;
 const dayMs = 86_400_000;
 
