@@ -2,8 +2,8 @@ import { createRequire } from 'node:module';
 import { createHash } from 'node:crypto';
 import { base58btc } from 'multiformats/bases/base58';
 import { newSecret } from '#platform/ids.ts';
-import { randomPlcDid } from '../test/support/clients/account.ts';
-import type { BenchServer } from './bench-server.ts';
+import { randomPlcDid } from '../../test/support/clients/account.ts';
+import type { BenchServer } from '../server/bench-server.ts';
 
 interface Secp256k1 {
   publicKeyCreate(privateKey: Uint8Array): Uint8Array;
