@@ -101,7 +101,8 @@ class LogTail implements Tail {
 
   async #rest(longestMs: number): Promise<void> {
     const waking = new AbortController();
-    this.#endRest = () => waking.abort();
+    // With a reason, because abort makes a DOMException with a stack otherwise (20 µs for each batch).
+    this.#endRest = () => waking.abort('woken');
     await this.#deps.clock.sleep(longestMs, waking.signal);
     this.#endRest = () => undefined;
   }
