@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { retentionMetrics } from './retention-metrics.ts';
 import type { RetentionMetrics } from './retention-metrics.ts';
 
@@ -64,9 +64,14 @@ export interface Metrics extends RetentionMetrics {
   jobLastSucceeded(job: string, atMs: number): void;
   /** Returns all metrics in the text format of Prometheus. */
   read(): Promise<string>;
+  /** Returns all metrics as values that can be sent to another process. */
+  readSamples(): Promise<MetricSamples>;
   /** The HTTP content type of the result of `read`. */
   readonly contentType: string;
 }
+
+/** The metrics of one process. */
+export type MetricSamples = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
 const prefix = 'nightjar_';
 const requestBucketsSeconds = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
@@ -85,8 +90,17 @@ export function createMetrics(labels: MetricLabels): Metrics {
     ...jobMetrics(registry, labels),
     ...retentionMetrics(registry, { classOf: closed(labels.retentionClasses ?? []), jobOf: closed(labels.jobs) }),
     read: () => registry.metrics(),
+    readSamples: () => registry.getMetricsAsJSON(),
     contentType: registry.contentType,
   };
+}
+
+/**
+ * Joins the metrics of several processes into one text for Prometheus. Counts are added up; a gauge that describes the
+ * database or a kind of state has the highest value of all processes.
+ */
+export function joinSamples(samples: readonly MetricSamples[]): Promise<string> {
+  return AggregatorRegistry.aggregate([...samples]).metrics();
 }
 
 /** Returns a function that maps every value outside the list to `unknown`. */
@@ -99,6 +113,7 @@ function quotaMetrics(registry: Registry): Pick<Metrics, 'quotaStore'> {
   const store = new Gauge({
     name: `${prefix}quota_store_info`,
     help: 'Where requests of accounts are counted; always 1. local: the shared store is unavailable.',
+    aggregator: 'max',
     labelNames: ['state'],
     registers: [registry],
   });
@@ -139,6 +154,7 @@ function requestMetrics(
   const backends = new Gauge({
     name: `${prefix}signature_backend_info`,
     help: 'The implementation that verifies signatures; always 1.',
+    aggregator: 'max',
     labelNames: ['backend'],
     registers,
   });
@@ -193,6 +209,7 @@ function deliveryMetrics(
   const lag = new Gauge({
     name: `${prefix}event_horizon_lag_seconds`,
     help: 'How long the oldest open transaction that writes events has delayed delivery.',
+    aggregator: 'max',
     registers,
   });
   const open = new Gauge({
@@ -204,6 +221,7 @@ function deliveryMetrics(
   const pool = new Gauge({
     name: `${prefix}database_pool`,
     help: 'Database connections by state.',
+    aggregator: 'max',
     labelNames: ['state'],
     registers,
   });
