@@ -4,12 +4,13 @@ import { startAdminListener } from '#ops/admin-listener.ts';
 import type { AdminListener } from '#ops/admin-listener.ts';
 import { startAuditLog } from '#ops/audit-log.ts';
 import { describeError } from '#platform/logging/logger.ts';
-import { createMetrics, joinSamples } from '#platform/metrics/metrics.ts';
+import { joinSamples } from '#platform/metrics/join-samples.ts';
+import { createMetrics } from '#platform/metrics/metrics.ts';
 import type { Metrics } from '#platform/metrics/metrics.ts';
 import type { Database, Sql } from '#storage/connection/database.ts';
 import { openStorage } from './open-storage.ts';
 import type { StorageDeps } from './open-storage.ts';
-import { superviseProcesses } from './supervise-processes.ts';
+import { Supervisor } from './supervise-processes.ts';
 import type { SupervisorDeps } from './supervise-processes.ts';
 
 export interface RunningProcesses {
@@ -38,7 +39,7 @@ export async function startProcesses(deps: ProcessesDeps): Promise<RunningProces
   const { database, databaseUrl, migrationsApplied } = await openStorage({ ...deps, poolSize, isPrepared: false });
   if (migrationsApplied > 0) await recordMigrations(deps, database.sql, migrationsApplied);
   const metrics = createMetrics({ methods: [], quotas: [], jobs: jobNames, retentionClasses: retentionClassNames });
-  const processes = superviseProcesses(deps);
+  const processes = new Supervisor(deps);
   const admin = await startAdminListener({
     port: config.ADMIN_PORT,
     metrics: {

@@ -10,6 +10,7 @@ import { jobNames } from '#jobs/catalogue.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
 import type { AdminListener } from '#ops/admin-listener.ts';
 import { createReadiness } from '#ops/readiness.ts';
+import type { Readiness } from '#ops/readiness.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config/config.ts';
 import { describeError } from '#platform/logging/logger.ts';
@@ -88,19 +89,12 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   if (created) logger.log('development_keys_created', {});
   const privacy = createPrivacy(ring);
   await auditKeyCheck(audit, checkIdentityKey(database.sql, identityKeyOf(privacy)));
-  const { notifier, direct } = await openNotifier(deps, {
-    database,
-    databaseUrl,
-    isOnlyServer: isEmbedded && !isOneOfSeveral,
-  });
+  const isOnlyServer = isEmbedded && !isOneOfSeveral;
+  const { notifier, direct } = await openNotifier(deps, { database, databaseUrl, isOnlyServer });
   const replayGuard = await openReplayGuard(deps, database, privacy);
   const development = await openDevelopmentIdentities(deps, database.sql);
   const cursorGeneration = await readCursorGeneration(database);
-  const readiness = createReadiness({
-    clock,
-    database: () => database.sql`SELECT 1`,
-    migrations: () => assertMigrated(database),
-  });
+  const readiness = readinessOf(database, clock);
 
   const host = config.SERVER_HOST ?? (config.NODE_ENV === 'production' ? '0.0.0.0' : '127.0.0.1');
   const { listener, app } = await listen({ host, port: config.SERVER_PORT, clock, logger, config }, (port) =>
@@ -129,7 +123,6 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   );
   await watchKeyPackages(deps, direct, app);
   const admin = await openOperations(deps, { app, database, metrics, privacy, isEmbedded });
-  logger.log('signature_backend', { backend: signatureBackend });
   if (admin !== undefined) {
     const startupMs = clock.monotonicMs() - startedMs;
     logger.log('server_listening', { port: listener.port, adminPort: admin.port, startupMs });
@@ -140,6 +133,14 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const { serviceDid, publicUrl: url } = identityOf(config, host, listener.port);
   await development?.noteServiceDid(serviceDid);
   return { url, port: listener.port, admin, serviceDid, databaseUrl, database, metrics };
+}
+
+function readinessOf(database: Database, clock: Clock): Readiness {
+  return createReadiness({
+    clock,
+    database: () => database.sql`SELECT 1`,
+    migrations: () => assertMigrated(database),
+  });
 }
 
 function openMetrics(): Metrics {
@@ -184,6 +185,7 @@ async function openOperations(
   const { config, clock, logger, steps } = deps;
   const { app, database, metrics, privacy } = parts;
   metrics.signatureBackend(signatureBackend);
+  logger.log('signature_backend', { backend: signatureBackend });
   const backgroundTasks = startBackgroundTasks({
     database,
     privacy,

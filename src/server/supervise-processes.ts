@@ -18,22 +18,6 @@ export interface SupervisorDeps {
   readonly onGiveUp: (error: ProcessStartError) => void;
 }
 
-/** The server processes of this parent. Their number is that of the cluster, which no later process gets again. */
-export interface Supervisor {
-  /**
-   * Starts processes, and resolves when all listen. From then on each process that ends is replaced.
-   * @throws ProcessStartError when one ends before it listens.
-   */
-  start(count: number): Promise<Listening>;
-  /** Reads the metrics of every process that responds within a second. */
-  readMetrics(): Promise<readonly MetricSamples[]>;
-  /**
-   * Sends SIGTERM to every process and waits until they have ended; sends SIGKILL when `signal` aborts.
-   * @throws Error when a process did not end with exit code 0.
-   */
-  stop(signal: AbortSignal): Promise<void>;
-}
-
 interface Started {
   readonly worker: Worker;
   readonly listening: Listening;
@@ -47,17 +31,54 @@ const restartMsMax = 30_000;
 const stableMs = 60_000;
 const configurationExitCode = 78;
 
-export function superviseProcesses(deps: SupervisorDeps): Supervisor {
-  const { clock, logger } = deps;
-  const stopping = new AbortController();
-  const workers = new Set<Worker>();
+/**
+ * The server processes of this parent. The number of a process is that of the cluster, which no later process gets
+ * again.
+ */
+export class Supervisor {
+  readonly #deps: SupervisorDeps;
+  readonly #stopping = new AbortController();
+  readonly #workers = new Set<Worker>();
 
-  async function startOne(): Promise<Started> {
+  constructor(deps: SupervisorDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Starts processes, and resolves when all listen. From then on each process that ends is replaced.
+   * @throws ProcessStartError when one ends before it listens.
+   */
+  async start(count: number): Promise<Listening> {
+    // The first process starts alone, so that a problem is printed once and keys are created once.
+    const first = await this.#startOne();
+    const others = await Promise.all(Array.from({ length: count - 1 }, () => this.#startOne()));
+    for (const started of [first, ...others]) void this.#keepRunning(started);
+    return first.listening;
+  }
+
+  /** Reads the metrics of every process that responds within a second. */
+  async readMetrics(): Promise<readonly MetricSamples[]> {
+    const all = await Promise.all([...this.#workers].map((worker) => readMetricsOf(worker, this.#deps.clock)));
+    return all.filter((samples) => samples !== undefined);
+  }
+
+  /**
+   * Sends SIGTERM to every process and waits until they have ended; sends SIGKILL when `signal` aborts.
+   * @throws Error when a process did not end with exit code 0.
+   */
+  async stop(signal: AbortSignal): Promise<void> {
+    this.#stopping.abort();
+    const exitCodes = await Promise.all([...this.#workers].map((worker) => stopWorker(worker, signal)));
+    if (exitCodes.some((exitCode) => exitCode !== 0)) throw new Error('a server process did not stop cleanly');
+  }
+
+  async #startOne(): Promise<Started> {
+    const { clock, logger, env } = this.#deps;
     const startedMs = clock.monotonicMs();
-    const worker = cluster.fork(deps.env);
-    workers.add(worker);
+    const worker = cluster.fork(env);
+    this.#workers.add(worker);
     const ended = once(worker, 'exit').then(([exitCode]) => {
-      workers.delete(worker);
+      this.#workers.delete(worker);
       return (exitCode as number | null) ?? 1;
     });
     const listening = new Promise<Listening>((resolve) => whenListening(worker, resolve));
@@ -68,64 +89,45 @@ export function superviseProcesses(deps: SupervisorDeps): Supervisor {
   }
 
   /** Replaces the process each time it ends, after a delay that doubles while processes end soon after their start. */
-  async function keepRunning(first: Started): Promise<void> {
+  async #keepRunning(first: Started): Promise<void> {
+    const { clock } = this.#deps;
     let current: Started | undefined = first;
     for (let restartMs = restartMsMin; current !== undefined; restartMs = Math.min(2 * restartMs, restartMsMax)) {
       const listeningMs = clock.monotonicMs();
       const exitCode = await current.ended;
       if (clock.monotonicMs() - listeningMs > stableMs) restartMs = restartMsMin;
-      current = await replace({ process: current.worker.id, exitCode, restartMs });
+      current = await this.#replace({ process: current.worker.id, exitCode, restartMs });
     }
   }
 
   /** Resolves with undefined when the processes are stopped or the configuration is wrong. */
-  async function replace(ended: {
-    process: number;
-    exitCode: number;
-    restartMs: number;
-  }): Promise<Started | undefined> {
-    for (let restartMs = ended.restartMs; !stopping.signal.aborted; restartMs = Math.min(2 * restartMs, restartMsMax)) {
+  async #replace(ended: { process: number; exitCode: number; restartMs: number }): Promise<Started | undefined> {
+    const { clock, logger, onGiveUp } = this.#deps;
+    const { signal } = this.#stopping;
+    for (let { restartMs } = ended; !signal.aborted; restartMs = Math.min(2 * restartMs, restartMsMax)) {
       const delayMs = restartMs * jitter();
       logger.log('process_ended', { ...ended, restartMs: delayMs });
-      await clock.sleep(delayMs, stopping.signal);
-      if (stopping.signal.aborted) return undefined;
+      await clock.sleep(delayMs, signal);
+      if (signal.aborted) return undefined;
       try {
-        return await startOne();
+        return await this.#startOne();
       } catch (error) {
         if (!(error instanceof ProcessStartError)) throw error;
         if (error.exitCode !== configurationExitCode) continue;
-        deps.onGiveUp(error);
+        onGiveUp(error);
         return undefined;
       }
     }
     return undefined;
   }
+}
 
-  return {
-    async start(count) {
-      // The first process starts alone, so that a problem is printed once and keys are created once.
-      const first = await startOne();
-      const others = await Promise.all(Array.from({ length: count - 1 }, startOne));
-      for (const started of [first, ...others]) void keepRunning(started);
-      return first.listening;
-    },
-    async readMetrics() {
-      const all = await Promise.all([...workers].map((worker) => readMetricsOf(worker, clock)));
-      return all.filter((samples) => samples !== undefined);
-    },
-    async stop(signal) {
-      stopping.abort();
-      const ending = [...workers].map(async (worker) => {
-        const ended = once(worker, 'exit');
-        const kill = (): unknown => worker.process.kill('SIGKILL');
-        worker.process.kill('SIGTERM');
-        signal.addEventListener('abort', kill);
-        const [exitCode] = (await ended) as [number | null];
-        signal.removeEventListener('abort', kill);
-        return exitCode;
-      });
-      const exitCodes = await Promise.all(ending);
-      if (exitCodes.some((exitCode) => exitCode !== 0)) throw new Error('a server process did not stop cleanly');
-    },
-  };
+async function stopWorker(worker: Worker, signal: AbortSignal): Promise<number | null> {
+  const ended = once(worker, 'exit');
+  const kill = (): unknown => worker.process.kill('SIGKILL');
+  signal.addEventListener('abort', kill);
+  worker.process.kill('SIGTERM');
+  const [exitCode] = (await ended) as [number | null];
+  signal.removeEventListener('abort', kill);
+  return exitCode;
 }

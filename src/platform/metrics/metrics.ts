@@ -1,4 +1,4 @@
-import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { retentionMetrics } from './retention-metrics.ts';
 import type { RetentionMetrics } from './retention-metrics.ts';
 
@@ -93,14 +93,6 @@ export function createMetrics(labels: MetricLabels): Metrics {
     readSamples: () => registry.getMetricsAsJSON(),
     contentType: registry.contentType,
   };
-}
-
-/**
- * Joins the metrics of several processes into one text for Prometheus. Counts are added up; a gauge that describes the
- * database or a kind of state has the highest value of all processes.
- */
-export function joinSamples(samples: readonly MetricSamples[]): Promise<string> {
-  return AggregatorRegistry.aggregate([...samples]).metrics();
 }
 
 /** Returns a function that maps every value outside the list to `unknown`. */
