@@ -26,6 +26,7 @@ const command = defineCommand({
   args: {
     against: { type: 'string', description: 'A git ref to compare with. The two servers are measured in turn.' },
     only: { type: 'string', description: `Comma-separated; one or more of: ${selectableNames.join(', ')}.` },
+    processes: { type: 'string', description: 'Server processes of this tree (SERVER_PROCESSES); default 1.' },
     rounds: { type: 'string', description: 'Rounds of each workload; default 5 with --against, otherwise 1.' },
     quick: { type: 'boolean', description: 'Smaller measurements.' },
     json: { type: 'string', description: 'File for the figures, as JSON.' },
@@ -42,10 +43,14 @@ const command = defineCommand({
 });
 
 /** Measures what `options` name, prints the figures and writes them to a file. Adds each server that it starts to `sides`. */
-async function measureAll({ against, selected, rounds, plan, json, page }: BenchOptions, sides: Side[]): Promise<void> {
-  const current = await open(await workingTree(), plan, sides);
+async function measureAll(
+  { against, selected, rounds, plan, processes, json, page }: BenchOptions,
+  sides: Side[],
+): Promise<void> {
+  const current = await open(await workingTree(), { plan, processes, sides });
   if (against !== undefined) progress(`preparing ${against}`);
-  const baseline = against === undefined ? undefined : await open(await checkOut(against), plan, sides);
+  const baseline =
+    against === undefined ? undefined : await open(await checkOut(against), { plan, processes: 1, sides });
   const figures: WorkloadFigures[] = [];
   console.info(headerLine());
   for (const workload of selected.workloads) {
@@ -66,9 +71,12 @@ async function measureAll({ against, selected, rounds, plan, json, page }: Bench
   if (page) await writePerformancePage(results);
 }
 
-async function open(checkout: Checkout, plan: Plan, sides: Side[]): Promise<Side> {
+async function open(
+  checkout: Checkout,
+  { plan, processes, sides }: { plan: Plan; processes: number; sides: Side[] },
+): Promise<Side> {
   progress(`starting the server of ${checkout.ref}`);
-  const side = await openSide(await startBenchServer(checkout), plan);
+  const side = await openSide(await startBenchServer(checkout, processes), plan);
   sides.push(side);
   const warmUp = readySends(side.conversations, plan.warmUpSends).map(({ request }) => request);
   await runClosedLoop(side.server.serverPort, warmUpConnections, warmUp);

@@ -34,8 +34,8 @@ import type { OpenStream } from '#stream/serve-stream.ts';
 import { createKeyPackageWatch } from '#stream/key-package-watch.ts';
 import type { KeyPackageWatch } from '#stream/key-package-watch.ts';
 import { createStreamSlots } from '#stream/stream-slots.ts';
-import { startTail } from '#stream/tail.ts';
-import type { Tail } from '#stream/tail.ts';
+import { startTail } from '#stream/tail/tail.ts';
+import type { Tail } from '#stream/tail/tail.ts';
 import { createTickets } from '#stream/ticket.ts';
 import { createAdmission } from '#xrpc/overload/admission.ts';
 import type { Admission } from '#xrpc/overload/admission.ts';
@@ -119,7 +119,10 @@ export function createApp(parts: AppParts): App {
     appender: createMessageAppender({
       sql,
       ...retention,
-      onStored: () => notifier.notify(),
+      onStored: (messages) => {
+        tail.noteStored(messages);
+        notifier.notifyOthers();
+      },
       onBatch: (items) => metrics.batchStored(items),
     }),
     broadcast: (message) => bus.sendMessage(message),
