@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -124,14 +124,14 @@ test(
         }
       }
     });
-    await expect.poll(() => acknowledged.size).toBeGreaterThan(50);
+    await expect.poll(() => acknowledged.size, { timeout: 20_000 }).toBeGreaterThan(50);
     const [killed, survivor] = await childrenOf(server.pid);
     process.kill(killed ?? 0, 'SIGKILL');
     await expect
       .poll(() => server.logged.filter((event) => event === 'process_started').length, { timeout: 20_000 })
       .toBe(3);
     const afterRestart = acknowledged.size;
-    await expect.poll(() => acknowledged.size).toBeGreaterThan(afterRestart + 50);
+    await expect.poll(() => acknowledged.size, { timeout: 20_000 }).toBeGreaterThan(afterRestart + 50);
     isSending = false;
     await Promise.all(senders);
 
@@ -161,6 +161,14 @@ test(
     expect(server.logged.filter((event) => event === 'server_stopped')).toHaveLength(3);
   },
 );
+
+test('connections over the maximum of every process are closed at once', { timeout: 60_000 }, async () => {
+  const { server } = await startTwo({ MAX_CONNECTIONS: '10' });
+  let closed = 0;
+  const sockets = upTo(30).map(() => connect(server.port, '127.0.0.1').on('close', () => (closed += 1)));
+  cleanUps.push(async () => sockets.forEach((socket) => socket.destroy()));
+  await expect.poll(() => closed, { timeout: 5_000 }).toBe(10);
+});
 
 function isRunning(pid: number): boolean {
   try {
