@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -161,14 +161,6 @@ test(
     expect(server.logged.filter((event) => event === 'server_stopped')).toHaveLength(3);
   },
 );
-
-test('connections over the maximum of every process are closed at once', { timeout: 60_000 }, async () => {
-  const { server } = await startTwo({ MAX_CONNECTIONS: '10' });
-  let closed = 0;
-  const sockets = upTo(30).map(() => connect(server.port, '127.0.0.1').on('close', () => (closed += 1)));
-  cleanUps.push(async () => sockets.forEach((socket) => socket.destroy()));
-  await expect.poll(() => closed, { timeout: 5_000 }).toBe(10);
-});
 
 function isRunning(pid: number): boolean {
   try {
