@@ -44,13 +44,14 @@ const readyPollMs = 10;
 const noLimit = '1000000';
 const noBurstLimit = '10000';
 
-export async function startBenchServer(checkout: Checkout): Promise<BenchServer> {
+/** @param processes the value of SERVER_PROCESSES. */
+export async function startBenchServer(checkout: Checkout, processes = 1): Promise<BenchServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'nightjar-bench-'));
   const embedded = await startEmbeddedPostgres({ dataDir, clock: systemClock });
   const plc = await startLoopbackPlc();
   const identityKey = newKeyRingText();
   const serverPort = await freePort();
-  const settings = { dataDir, databaseUrl: embedded.url, plcUrl: plc.url, identityKey, serverPort };
+  const settings = { dataDir, databaseUrl: embedded.url, plcUrl: plc.url, identityKey, serverPort, processes };
   const database = openDatabase({
     url: embedded.url,
     poolSize: 8,
@@ -105,7 +106,14 @@ export async function startBenchServer(checkout: Checkout): Promise<BenchServer>
 
 async function environmentOf(
   checkout: Checkout,
-  settings: { dataDir: string; databaseUrl: string; plcUrl: string; identityKey: string; serverPort: number },
+  settings: {
+    dataDir: string;
+    databaseUrl: string;
+    plcUrl: string;
+    identityKey: string;
+    serverPort: number;
+    processes: number;
+  },
 ): Promise<NodeJS.ProcessEnv> {
   const limits = (await rateLimitNames(checkout)).map((name): [string, string] => [
     name,
@@ -123,6 +131,7 @@ async function environmentOf(
     BLOCK_CHECKS: 'false',
     IDENTITY_KEY: settings.identityKey,
     SERVER_PORT: String(settings.serverPort),
+    SERVER_PROCESSES: String(settings.processes),
     ADMIN_PORT: '0',
     LOG_LEVEL: 'warn',
     ...Object.fromEntries(limits),

@@ -147,7 +147,7 @@ export const exceptions: readonly { readonly path: RegExp; readonly word: RegExp
   {
     path: /^src\/domain\/messages\/message-appender[.]ts$/,
     word: /stranger|former/,
-    reason: 'These are results of the SQL function append_messages of a migration.',
+    reason: 'These are results of the SQL function store_messages of a migration.',
   },
   {
     path: /^migrations\//,

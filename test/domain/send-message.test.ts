@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { listMessages } from '#domain/messages/list-messages.ts';
+import { createMessageAppender } from '#domain/messages/message-appender.ts';
+import type { StoredMessage } from '#domain/messages/message-appender.ts';
 import type { Message } from '#domain/messages/message.ts';
 import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';
@@ -27,7 +29,7 @@ async function readAll(server: TestServer, did: string, conversationId: string, 
   }
 }
 
-// Safe because append_messages locks the counter row first and reads `last_seq` in a later statement.
+// Safe because store_messages locks the counter row first and reads `last_seq` in a later statement.
 test('messages of 32 senders on two servers get the seqs 1, 2, 3, …, and every reader gets the same list', async () => {
   const people = randomPeople(32);
   const conversation = await harness.createConversation(people);
@@ -138,6 +140,45 @@ test('in one statement every message gets its own result and is stored with its 
   for (const index of [0, 2, 5, 6]) {
     expect(bodies.get(items[index]?.msgId ?? '')).toBe(items[index]?.body.toString('hex'));
   }
+});
+
+test('what was stored is reported once, with its position in the log, and what was not stored is never reported', async () => {
+  const [alice = '', mallory = ''] = randomPeople(2);
+  const one = await harness.createConversation([alice]);
+  const two = await harness.createConversation([alice]);
+  const reports: (readonly StoredMessage[])[] = [];
+  const { sql, timeBucketSeconds } = harness.server;
+  const appender = createMessageAppender({ sql, timeBucketSeconds, onStored: (stored) => void reports.push(stored) });
+  const item = (did: string, groupId: Buffer, epoch = 0) => ({
+    groupId,
+    member: memberPseudonym(harness.privacy, groupId, did),
+    epoch,
+    msgId: newUuid(),
+    body: newSecret(300),
+  });
+  const known = item(alice, one.groupId);
+  await appender.append(known);
+  const items = [
+    item(alice, one.groupId),
+    item(alice, two.groupId),
+    known,
+    item(mallory, one.groupId),
+    item(alice, two.groupId, 3),
+    item(alice, two.groupId),
+    item(alice, one.groupId),
+  ];
+  await Promise.all(items.map((message) => appender.append(message)));
+
+  const stored = reports.flat();
+  expect(reports.length, 'several messages share a report').toBeLessThan(5);
+  expect(stored).toHaveLength(5);
+  const rows = await sql<StoredMessage[]>`
+    SELECT m.group_id AS "groupId", m.seq, m.epoch, m.msg_id AS "msgId", e.position, e.event_no AS "eventNo",
+           m.received_at AS "receivedAt", m.body
+    FROM messages m JOIN events e ON e.group_id = m.group_id AND e.seq = m.seq
+    WHERE m.group_id IN (${one.groupId}, ${two.groupId})`;
+  const byId = (messages: readonly StoredMessage[]) => Object.fromEntries(messages.map((each) => [each.msgId, each]));
+  expect(byId(stored)).toEqual(byId(rows));
 });
 
 // Two statements over the same conversations cannot deadlock: both lock the counter rows in group id order.

@@ -27,6 +27,21 @@ export type AppendResult =
   | { readonly outcome: 'stale'; readonly epoch: number }
   | { readonly outcome: 'nonMember' | 'inactiveMember' };
 
+/** A message that was stored, with its position in the event log. */
+export interface StoredMessage {
+  readonly groupId: Buffer;
+  readonly seq: number;
+  readonly epoch: number;
+  readonly msgId: string;
+  /** The position of the message's event in the log of all conversations, which all messages of a batch share. */
+  readonly position: number;
+  /** The number of the message's event in its conversation. */
+  readonly eventNo: number;
+  /** Rounded down to the time bucket. */
+  readonly receivedAt: Date;
+  readonly body: Buffer;
+}
+
 /** Stores messages in batches, so that messages that arrive together share one statement and one disk flush. */
 export interface MessageAppender {
   /**
@@ -44,7 +59,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Results of the SQL function append_messages for senders without an active membership. */
+/** Results of the SQL function store_messages for senders without an active membership. */
 const refusals = { stranger: 'nonMember', former: 'inactiveMember' } as const;
 
 interface ResultRow {
@@ -53,6 +68,8 @@ interface ResultRow {
   readonly seq: number | null;
   readonly epoch: number;
   readonly receivedAt: Date;
+  readonly position: number | null;
+  readonly eventNo: number | null;
 }
 
 const batchItemsMax = 128;
@@ -67,12 +84,13 @@ const statementsMax = 2;
 
 /**
  * Creates an appender with group commit, which puts messages that arrive while statements run into the next statement.
- * The SQL function append_messages (migrations/0017) checks and numbers the messages.
+ * The SQL function store_messages (migrations/0023) checks and numbers the messages. `onStored` gets the messages that a
+ * statement stored, without duplicates, after they are committed.
  */
 export function createMessageAppender(deps: {
   sql: Sql;
   timeBucketSeconds: number;
-  onStored: () => void;
+  onStored: (messages: readonly StoredMessage[]) => void;
   onBatch?: (items: number) => void;
 }): MessageAppender {
   const waiting: Waiting[] = [];
@@ -88,11 +106,11 @@ export function createMessageAppender(deps: {
       if (batch.length === 0) continue;
       try {
         const messages = batch.map(({ message }) => message);
-        const results = await runForRequests(
+        const { results, stored } = await runForRequests(
           batch.map(({ request }) => request),
           () => appendBatch(deps.sql, messages, deps.timeBucketSeconds),
         );
-        if (results.some(({ outcome }) => outcome === 'stored')) deps.onStored();
+        if (stored.length > 0) deps.onStored(stored);
         batch.forEach((item, index) => item.resolve(required(results[index], 'a result')));
         deps.onBatch?.(batch.length);
       } catch (error) {
@@ -155,7 +173,7 @@ async function appendBatch(
   sql: Sql,
   messages: readonly MessageToAppend[],
   bucketSeconds: number,
-): Promise<AppendResult[]> {
+): Promise<{ results: AppendResult[]; stored: StoredMessage[] }> {
   let start = 0;
   const starts = messages.map(({ body }) => {
     const own = start;
@@ -163,19 +181,43 @@ async function appendBatch(
     return own;
   });
   const rows = await sql<ResultRow[]>`
-    SELECT item, outcome, seq, epoch, received_at AS "receivedAt" FROM append_messages(
+    SELECT item, outcome, seq, epoch, received_at AS "receivedAt", position, event_no AS "eventNo" FROM store_messages(
       ${byteaArray(messages.map(({ groupId }) => groupId))}::bytea[], ${byteaArray(messages.map(({ member }) => member))}::bytea[],
       ${messages.map(({ epoch }) => epoch)}::bigint[], ${messages.map(({ msgId }) => msgId)}::text[],
       ${starts}::integer[], ${messages.map(({ body }) => body.length)}::integer[],
       ${Buffer.concat(messages.map(({ body }) => body))}::bytea, ${bucketSeconds}::integer)`;
   const results: AppendResult[] = [];
-  for (const { item, outcome, seq, epoch, receivedAt } of rows) {
-    results[item - 1] =
-      outcome === 'stored' || outcome === 'duplicate'
-        ? { outcome, seq: required(seq, 'seq'), epoch, receivedAt }
-        : outcome === 'stale'
-          ? { outcome, epoch }
-          : { outcome: refusals[outcome] };
+  const stored: StoredMessage[] = [];
+  for (const row of rows) {
+    results[row.item - 1] = resultOf(row);
+    if (row.outcome === 'stored') stored.push(storedMessage(required(messages[row.item - 1], 'a message'), row));
   }
-  return results;
+  return { results, stored };
+}
+
+function resultOf({ outcome, seq, epoch, receivedAt }: ResultRow): AppendResult {
+  switch (outcome) {
+    case 'stored':
+    case 'duplicate':
+      return { outcome, seq: required(seq, 'seq'), epoch, receivedAt };
+    case 'stale':
+      return { outcome, epoch };
+    case 'stranger':
+    case 'former':
+      return { outcome: refusals[outcome] };
+  }
+}
+
+function storedMessage({ groupId, msgId, body }: MessageToAppend, row: ResultRow): StoredMessage {
+  const { epoch, receivedAt } = row;
+  return {
+    groupId,
+    msgId,
+    body,
+    epoch,
+    receivedAt,
+    seq: required(row.seq, 'seq'),
+    position: required(row.position, 'position'),
+    eventNo: required(row.eventNo, 'eventNo'),
+  };
 }
