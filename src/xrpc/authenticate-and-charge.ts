@@ -35,7 +35,6 @@ export async function chargeClientAddress(addressLimiter: ClientAddressLimiter, 
     peer: incoming.socket.remoteAddress,
     header: (name) => incoming.headersDistinct[name],
   });
-  });
   switch (entry.outcome) {
     case 'unknown':
       throw generalError('UnknownAddress');
