@@ -21,8 +21,8 @@ export type Curve = 'secp256k1' | 'p256';
 export type VerifySignature = (data: string, signature: Uint8Array) => boolean | Promise<boolean>;
 
 /**
- * Checks of one iteration of the event loop that run on the main thread; the others run on a second thread. Handing
- * over one check costs more than the check itself, which takes 50 µs (docs/decisions/0030).
+ * Checks of one iteration of the event loop that run on the main thread; the others run on a second thread. Passing
+ * one check to it costs more than the check itself, which takes 50 µs (docs/decisions/0030).
  */
 const checksHereMax = availableParallelism() > 1 ? 4 : Infinity;
 const isCheckedHere = createIterationLimit(checksHereMax);
