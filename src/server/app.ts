@@ -238,6 +238,7 @@ function addressLimiterOf({ config, clock, audit }: AppParts, quota: QuotaCharge
     quota,
     failedAuth: createFailedAuth({
       clock,
+      namer: quota.namer,
       banAfterFailures: config.AUTH_BAN_AFTER_FAILURES,
       onBan: (ban) => audit.record('ban', ban.of),
     }),
