@@ -1,162 +1,91 @@
 import { writeFile } from 'node:fs/promises';
 import { defineCommand, runMain } from 'citty';
-import { measureBareWrites } from './bare-writes.ts';
-import { measureCompaction } from './compaction.ts';
-import type { CompactionPlan, Removal } from './compaction.ts';
-import { measureDelivery } from './deliver.ts';
-import { measureFetches } from './fetch-pages.ts';
-import { runLoad } from './http-load.ts';
-import { measureOverload } from './overload.ts';
-import { seed } from './seed.ts';
-import type { Seed } from './seed.ts';
-import { readySends } from './send-requests.ts';
-import { startBenchServer } from './bench-server.ts';
-import type { BenchServer } from './bench-server.ts';
+import { runClosedLoop } from './load/closed-loop.ts';
+import { openSide } from './load/side.ts';
+import type { Side } from './load/side.ts';
+import { readySends } from './load/send-requests.ts';
+import { parseOptions, selectableNames } from './options.ts';
+import type { BenchOptions } from './options.ts';
+import type { Plan } from './plan.ts';
+import { writePerformancePage } from './report/performance-page.ts';
+import { headerLine, linesOf } from './report/print.ts';
+import { resultsOf } from './report/results.ts';
+import { runRounds } from './run-rounds.ts';
+import type { WorkloadFigures } from './run-rounds.ts';
+import { startBenchServer } from './server/bench-server.ts';
+import { checkOut, workingTree } from './server/checkout.ts';
+import type { Checkout } from './server/checkout.ts';
 
-/** The size of each measurement in a quick and in a full run. */
-const plans = {
-  quick: {
-    people: 64,
-    conversations: 1_000,
-    warmUpSends: 2_000,
-    sends: 8_000,
-    bareSeconds: 5,
-    pages: 1_500,
-    deliverySeconds: 5,
-    overload: { peakSends: 6_000, seconds: 5 },
-    compaction: { expiredRows: 1_000_000, unexpiredRows: 200_000 },
-  },
-  full: {
-    people: 64,
-    conversations: 1_000,
-    warmUpSends: 5_000,
-    sends: 40_000,
-    bareSeconds: 20,
-    pages: 8_000,
-    deliverySeconds: 20,
-    overload: { peakSends: 20_000, seconds: 10 },
-    compaction: { expiredRows: 1_000_000, unexpiredRows: 200_000, deletedRows: 1_000_000 },
-  },
-} as const;
-
-type Plan = Omit<(typeof plans)[keyof typeof plans], 'compaction'> & { readonly compaction: CompactionPlan };
-
-const sendConnections = 64;
-const parts = ['throughput', 'overload', 'compaction'] as const;
-type Part = (typeof parts)[number];
+const warmUpConnections = 64;
 
 const command = defineCommand({
   meta: {
     name: 'bench',
-    description: 'Measures sends, fetches and event delivery, and the rate of the same write without the service.',
+    description: 'Measures CPU time, latency, bytes and memory of each kind of request, also against another commit.',
   },
   args: {
+    against: { type: 'string', description: 'A git ref to compare with. The two servers are measured in turn.' },
+    only: { type: 'string', description: `Comma-separated; one or more of: ${selectableNames.join(', ')}.` },
+    processes: { type: 'string', description: 'Server processes of this tree (SERVER_PROCESSES); default 1.' },
+    rounds: { type: 'string', description: 'Rounds of each workload; default 5 with --against, otherwise 1.' },
+    quick: { type: 'boolean', description: 'Smaller measurements.' },
     json: { type: 'string', description: 'File for the figures, as JSON.' },
-    only: { type: 'string', description: `Measure only one of: ${parts.join(', ')}.` },
-    quick: { type: 'boolean', description: 'Smaller measurements, and compaction only with --only; under a minute.' },
-    expired: { type: 'string', description: 'How many expired messages are compacted; default 1,000,000.' },
+    page: { type: 'boolean', description: 'Write docs/performance.md and its plots.' },
   },
   async run({ args }) {
-    const only = parts.find((part) => part === args.only);
-    if (args.only !== undefined && only === undefined) {
-      console.error(`--only takes one of: ${parts.join(', ')}.`);
-      process.exitCode = 1;
-      return;
+    const sides: Side[] = [];
+    try {
+      await measureAll(parseOptions(args), sides);
+    } finally {
+      for (const side of sides) await side.server.close();
     }
-    const plan = args.quick ? plans.quick : plans.full;
-    const defaults: readonly Part[] = args.quick ? ['throughput', 'overload'] : parts;
-    const expiredRows = args.expired === undefined ? plan.compaction.expiredRows : Number(args.expired);
-    const compaction = { ...plan.compaction, expiredRows };
-    const figures = await measure({ ...plan, compaction }, only === undefined ? defaults : [only]);
-    for (const [name, value] of Object.entries(figures)) console.info(`${name.padEnd(28)} ${value}`);
-    if (args.json !== undefined) await writeFile(args.json, `${JSON.stringify(figures, null, 2)}\n`);
   },
 });
 
-type Figures = Record<string, number | string>;
-
-async function measure(plan: Plan, selected: readonly Part[]): Promise<Figures> {
-  progress('starting Postgres and the server');
-  const server = await startBenchServer();
-  try {
-    progress(`making ${plan.conversations} conversations`);
-    const seeded = await seed(server, plan);
-    progress('warming up');
-    const warmUp = readySends(seeded, plan.warmUpSends).map(({ request }) => request);
-    await runLoad(server.serverPort, sendConnections, warmUp);
-    return {
-      ...(selected.includes('throughput') ? await throughputFigures(server, seeded, plan) : {}),
-      ...(selected.includes('overload') ? await overloadFigures(server, seeded, plan) : {}),
-      ...(selected.includes('compaction') ? await compactionFigures(server, seeded, plan) : {}),
-    };
-  } finally {
-    await server.close();
+/** Measures what `options` name, prints the figures and writes them to a file. Adds each server that it starts to `sides`. */
+async function measureAll(
+  { against, selected, rounds, plan, processes, json, page }: BenchOptions,
+  sides: Side[],
+): Promise<void> {
+  const current = await open(await workingTree(), { plan, processes, sides });
+  if (against !== undefined) progress(`preparing ${against}`);
+  const baseline =
+    against === undefined ? undefined : await open(await checkOut(against), { plan, processes: 1, sides });
+  const figures: WorkloadFigures[] = [];
+  console.info(headerLine());
+  for (const workload of selected.workloads) {
+    const onRound = (round: number): void => progress(`${workload.name}, round ${round} of ${rounds}`);
+    const result = await runRounds(workload, { current, baseline }, { rounds, onRound });
+    figures.push(result);
+    for (const line of linesOf(result)) console.info(line);
   }
+  const scenarioFigures: Record<string, number> = {};
+  for (const scenario of selected.scenarios) {
+    progress(scenario.title);
+    Object.assign(scenarioFigures, await scenario.measure(current));
+  }
+  for (const [name, value] of Object.entries(scenarioFigures)) console.info(`${name.padEnd(34)}${value.toFixed(3)}`);
+  const results = await resultsOf(current.server, baseline?.server, { workloads: figures, scenarios: scenarioFigures });
+  for (const [name, value] of Object.entries(results.figures)) console.info(`${name.padEnd(34)}${value.toFixed(3)}`);
+  if (json !== undefined) await writeFile(json, `${JSON.stringify(results, null, 2)}\n`);
+  if (page) await writePerformancePage(results);
 }
 
-async function throughputFigures(server: BenchServer, seeded: Seed, plan: Plan): Promise<Figures> {
-  progress('signing tokens');
-  const sends = readySends(seeded, plan.sends).map(({ request }) => request);
-  progress('sending');
-  const sent = await runLoad(server.serverPort, sendConnections, sends);
-  progress('delivering at half that rate');
-  const delivered = await measureDelivery(server, seeded, {
-    perSecond: sent.perSecond / 2,
-    seconds: plan.deliverySeconds,
-  });
-  progress('fetching');
-  const fetched = await measureFetches(server, seeded, plan.pages);
-  progress('writing the same rows without the service');
-  const bare = await measureBareWrites(server, seeded, plan.bareSeconds);
-  return {
-    sends_per_second: round(sent.perSecond),
-    bare_writes_per_second: round(bare.perSecond),
-    bare_writes_by: bare.tool,
-    send_ratio: round(sent.perSecond / bare.perSecond),
-    send_p50_ms: round(sent.p50Ms),
-    send_p99_ms: round(sent.p99Ms),
-    fetch_pages_per_second: round(fetched.perSecond),
-    deliver_p50_ms: round(delivered.p50Ms),
-    deliver_p99_ms: round(delivered.p99Ms),
-    deliver_frames: delivered.frames,
-  };
-}
-
-async function overloadFigures(server: BenchServer, seeded: Seed, plan: Plan): Promise<Figures> {
-  progress('sending at three times the peak rate');
-  const overload = await measureOverload(server, seeded, plan.overload);
-  return {
-    overload_peak_per_second: round(overload.peakPerSecond),
-    overload_offered_share: round(overload.offeredShare),
-    overload_goodput_ratio: round(overload.goodputRatio),
-    overload_refused_share: round(overload.refusedShare),
-    overload_refusal_p50_ms: round(overload.refusalP50Ms),
-    overload_refusal_p99_ms: round(overload.refusalP99Ms),
-    overload_recovery_seconds: round(overload.recoverySeconds),
-  };
-}
-
-async function compactionFigures(server: BenchServer, seeded: Seed, plan: Plan): Promise<Figures> {
-  progress(`compacting ${plan.compaction.expiredRows} expired messages`);
-  const { compaction, deletion } = await measureCompaction(server, seeded, plan.compaction);
-  return { ...removalFigures('compaction', compaction), ...(deletion && removalFigures('deletion', deletion)) };
-}
-
-function removalFigures(name: string, removal: Removal): Figures {
-  return {
-    [`${name}_rows`]: removal.rows,
-    [`${name}_seconds`]: round(removal.seconds),
-    [`${name}_disk_returned_share`]: round(removal.returnedShare),
-    [`${name}_send_p99_ratio`]: round(removal.sendP99Ratio),
-  };
-}
-
-function round(value: number): number {
-  return Math.round(value * 1_000) / 1_000;
+async function open(
+  checkout: Checkout,
+  { plan, processes, sides }: { plan: Plan; processes: number; sides: Side[] },
+): Promise<Side> {
+  progress(`starting the server of ${checkout.ref}`);
+  const side = await openSide(await startBenchServer(checkout, processes), plan);
+  sides.push(side);
+  const warmUp = readySends(side.conversations, plan.warmUpSends).map(({ request }) => request);
+  await runClosedLoop(side.server.serverPort, warmUpConnections, warmUp);
+  return side;
 }
 
 function progress(step: string): void {
-  console.info(process.stdout.isTTY ? `… ${step}` : JSON.stringify({ step }));
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K… ${step}`);
+  else console.error(JSON.stringify({ step }));
 }
 
 await runMain(command);

@@ -13,7 +13,7 @@ import type { Config } from '#platform/config/config.ts';
 import { limits } from '#platform/limits.ts';
 import { describeError } from '#platform/logging/logger.ts';
 import type { Logger } from '#platform/logging/logger.ts';
-import type { Metrics, StatusClass } from '#platform/metrics/metrics.ts';
+import type { Metrics } from '#platform/metrics/metrics.ts';
 import { createRequestDeadlines } from '#platform/request-deadline.ts';
 import type { KeyRing } from '#privacy/key-ring.ts';
 import type { Privacy } from '#privacy/privacy.ts';
@@ -34,8 +34,8 @@ import type { OpenStream } from '#stream/serve-stream.ts';
 import { createKeyPackageWatch } from '#stream/key-package-watch.ts';
 import type { KeyPackageWatch } from '#stream/key-package-watch.ts';
 import { createStreamSlots } from '#stream/stream-slots.ts';
-import { startTail } from '#stream/tail.ts';
-import type { Tail } from '#stream/tail.ts';
+import { startTail } from '#stream/tail/tail.ts';
+import type { Tail } from '#stream/tail/tail.ts';
 import { createTickets } from '#stream/ticket.ts';
 import { createAdmission } from '#xrpc/overload/admission.ts';
 import type { Admission } from '#xrpc/overload/admission.ts';
@@ -119,7 +119,10 @@ export function createApp(parts: AppParts): App {
     appender: createMessageAppender({
       sql,
       ...retention,
-      onStored: () => notifier.notify(),
+      onStored: (messages) => {
+        tail.noteStored(messages);
+        notifier.notifyOthers();
+      },
       onBatch: (items) => metrics.batchStored(items),
     }),
     broadcast: (message) => bus.sendMessage(message),
@@ -153,11 +156,12 @@ function retentionOf(config: Config) {
 }
 
 function admissionOf({ config, metrics }: AppParts): Admission {
-  return createAdmission({
+  const admission = createAdmission({
     inProgressMax: config.MAX_REQUESTS_IN_PROGRESS,
-    onChange: (count) => metrics.requestsInProgress(count),
     onShed: (reason) => metrics.requestShed(reason),
   });
+  metrics.requestsInProgress(admission.inProgress);
+  return admission;
 }
 
 function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
@@ -247,7 +251,6 @@ function addressLimiterOf({ config, clock, audit }: AppParts, quota: QuotaCharge
 }
 
 function observe(metrics: Metrics, { method, status, quota, durationMs }: RequestObservation): void {
-  const statusClass = `${Math.floor(status / 100)}xx` as StatusClass;
-  metrics.requestFinished(method.slice(method.lastIndexOf('.') + 1), statusClass, durationMs);
+  metrics.requestFinished(method.slice(method.lastIndexOf('.') + 1), status, durationMs);
   if (quota !== undefined) metrics.quotaRefused(quota);
 }

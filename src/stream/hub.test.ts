@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { positionBefore } from '#domain/events/event.ts';
 import type { StreamEvent } from '#domain/events/read-events.ts';
 import { entitlementKey } from '#domain/membership/members/read-entitlements.ts';
 import type { Entitlements } from '#domain/membership/members/read-entitlements.ts';
@@ -41,7 +42,7 @@ function listen(hub: Hub): { received: string[]; subscription: ReturnType<Hub['r
     onlyConversationId: undefined,
     deliver: (frame: Frame) => void received.push(frame.cursor),
   };
-  const subscription = hub.register(subscriber);
+  const subscription = hub.register(subscriber, positionBefore(0));
   subscription.conversationIds.add(groupId.toString('hex'));
   hub.attach(subscription);
   subscription.buffered = undefined;
@@ -55,7 +56,7 @@ test('a subscriber whose cursor is ahead of this server gets no event twice', ()
   const { received, subscription } = listen(hub);
   subscription.readTo = { position: 7, groupId, eventNo: 7 };
   const events = [eventAt(6), eventAt(7), eventAt(8)];
-  hub.dispatch({ events, entitlements, upTo: eventAt(8) }, nameOf);
+  hub.dispatch({ events, readFor: [{ groupId, did }], entitlements, upTo: eventAt(8) }, nameOf);
   expect(received).toEqual(['8']);
 });
 
@@ -67,8 +68,8 @@ test('an event is encoded once for all its recipients, and not at all without re
     encoded += 1;
     return nameOf(event);
   };
-  hub.dispatch({ events: [eventAt(1)], entitlements, upTo: eventAt(1) }, count);
-  hub.dispatch({ events: [eventAt(2)], entitlements: new Map(), upTo: eventAt(2) }, count);
+  hub.dispatch({ events: [eventAt(1)], readFor: [{ groupId, did }], entitlements, upTo: eventAt(1) }, count);
+  hub.dispatch({ events: [eventAt(2)], readFor: [{ groupId, did }], entitlements: new Map(), upTo: eventAt(2) }, count);
   expect(encoded).toBe(1);
   expect(listeners.map(({ received }) => received)).toEqual([['1'], ['1'], ['1']]);
 });

@@ -109,7 +109,8 @@ export function serveStream(
   }
   async function run(): Promise<void> {
     const subscriber = subscriberOf(deps, request, connection);
-    live = await subscribe(deps, subscriber, startOf(deps, request, subscriber));
+    const cursor = startOf(deps, request, subscriber);
+    live = await subscribe(deps, subscriber, { cursor, logEnd: request.now });
     if (live !== undefined && !connection.isOpen()) deps.hub.remove(live);
     else if (live !== undefined) deps.onLive(request.did);
   }

@@ -11,7 +11,7 @@ import type { Database } from '#storage/connection/database.ts';
 import { eventFrame, startFrame } from './frames.ts';
 import type { Hub, Subscriber, Subscription } from './hub.ts';
 import { deliverMissedDevices } from './new-devices.ts';
-import type { Tail } from './tail.ts';
+import type { Tail } from './tail/tail.ts';
 
 export interface SubscribeDeps {
   readonly database: Database;
@@ -25,6 +25,14 @@ export interface SubscribeDeps {
   readonly timeBucketSeconds: number;
 }
 
+/** Where a subscription starts. */
+export interface StreamStart {
+  /** The client has every event up to this cursor. */
+  readonly cursor: EventCursor;
+  /** The end of the log, read before the subscription is registered. */
+  readonly logEnd: LogPosition;
+}
+
 /** A subscriber that limits the pace of the replay. */
 export interface PacedSubscriber extends Subscriber {
   /** Resolves to true when more may be sent, and to false when the connection has closed. */
@@ -35,7 +43,7 @@ const replayPageRows = 250;
 const dayMs = 86_400_000;
 
 /**
- * Replays the events after `cursor`, and then delivers live events without a gap or a repeat. The tail attaches the
+ * Replays the events after the cursor, and then delivers live events without a gap or a repeat. The tail attaches the
  * subscriber at a log position. Events up to this position are read from the database, and later events are buffered
  * and delivered after the replay.
  * @returns the subscription, or undefined if the connection closed during the replay.
@@ -43,9 +51,9 @@ const dayMs = 86_400_000;
 export async function subscribe(
   deps: SubscribeDeps,
   subscriber: PacedSubscriber,
-  cursor: EventCursor,
+  { cursor, logEnd }: StreamStart,
 ): Promise<Subscription | undefined> {
-  const subscription = deps.hub.register(subscriber);
+  const subscription = deps.hub.register(subscriber, logEnd);
   try {
     if (await catchUp(deps, subscription, subscriber, cursor)) return subscription;
     deps.hub.remove(subscription);

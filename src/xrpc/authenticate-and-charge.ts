@@ -27,8 +27,12 @@ const countedFailures: ReadonlySet<string> = new Set([
  * @throws AppError UnknownAddress, AddressRefused, RateLimitExceeded.
  */
 export async function chargeClientAddress(addressLimiter: ClientAddressLimiter, request: XrpcRequest): Promise<void> {
-  const { socket, headersDistinct } = request.incoming;
-  const entry = await addressLimiter.admit({ peer: socket.remoteAddress, header: (name) => headersDistinct[name] });
+  const { incoming } = request;
+  // `headersDistinct` is read on demand, because Node creates it from all headers.
+  const entry = await addressLimiter.admit({
+    peer: incoming.socket.remoteAddress,
+    header: (name) => incoming.headersDistinct[name],
+  });
   switch (entry.outcome) {
     case 'unknown':
       throw generalError('UnknownAddress');

@@ -1,8 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import type { Authenticate } from '#auth/authenticate.ts';
 import type { Caller } from '#domain/caller.ts';
 import type { HttpResponse } from '#edge/exchange.ts';
 import type { Clock } from '#platform/clock.ts';
 import { limits } from '#platform/limits.ts';
+import { yieldToEventLoop } from '#platform/process/yield-to-event-loop.ts';
 import { currentRequest, outcomeUnknown } from '#platform/request-deadline.ts';
 import type { QuotaCharger } from '#quota/table/charge.ts';
 import type { ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
@@ -55,10 +57,17 @@ async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: Method
   const caller = await authenticateByToken(deps, request, endpoint);
   await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
   refuseLargeBody(incoming, endpoint.bodySizeBytesMax);
-  const readBody = (): Promise<unknown> =>
-    deps.admission.withoutSlot(() => readJsonBody(incoming, endpoint.bodySizeBytesMax));
+  const readBody = (): Promise<unknown> => readBodyInSlot(deps.admission, incoming, endpoint.bodySizeBytesMax);
   const body = await endpoint.call({ caller, search, readBody });
   return { status: statusOk, headers: responseHeaders(request), body };
+}
+
+/** Reads the body. A request whose body has not arrived has no slot while the server waits for the client. */
+async function readBodyInSlot(admission: Admission, incoming: IncomingMessage, sizeBytesMax: number): Promise<unknown> {
+  // Most bodies arrive with the head, but Node parses them after it has reported the head.
+  if (!incoming.complete) await yieldToEventLoop();
+  const read = (): unknown => readJsonBody(incoming, sizeBytesMax);
+  return incoming.complete ? read() : admission.withoutSlot(async () => read());
 }
 
 async function openEventStream(

@@ -48,10 +48,10 @@ export type RespondToXrpc = (exchange: XrpcExchange) => Promise<HttpResponse | u
 export function createXrpcResponder(deps: XrpcDeps): RespondToXrpc {
   const endpoints = endpointsByNsid(deps.endpoints);
   const { admission, deadline } = deps;
-  return async (exchange) => {
+  return (exchange) => {
     const run = (): Promise<HttpResponse | undefined> => respond(deps, endpoints, exchange);
     const response = admission.admit(deadline === undefined ? run : () => deadline.run(run));
-    return response ?? overloadResponse(admission, exchange.incoming);
+    return response ?? Promise.resolve(overloadResponse(admission, exchange.incoming));
   };
 }
 

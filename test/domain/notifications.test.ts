@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
 import { newSecret } from '#platform/ids.ts';
-import { createPostgresNotifier } from '#storage/notifications/notifier.ts';
 import type { Notifier } from '#storage/notifications/notifier.ts';
+import { createPostgresNotifier } from '#storage/notifications/postgres-notifier.ts';
 import { openDatabase } from '#storage/connection/database.ts';
 import type { Database } from '#storage/connection/database.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
@@ -33,9 +33,12 @@ async function until(condition: () => boolean): Promise<void> {
 beforeAll(async () => {
   database = await createTestDatabase({ poolSize: 2 });
   here = await startNotifier();
-  there = await startNotifier();
   here.onNotify(() => (notifiedHere += 1));
+  there = await startNotifier();
   there.onNotify(() => (notifiedThere += 1));
+  // The servers announce themselves to each other.
+  await until(() => notifiedHere > 0 && notifiedThere > 0);
+  await systemClock.sleep(50);
   here.onBroadcast((payload) => gotHere.push(payload));
   there.onBroadcast((payload) => gotThere.push(payload));
 });

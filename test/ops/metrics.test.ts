@@ -46,7 +46,7 @@ async function labelValues(): Promise<Map<string, Set<string>>> {
 
 test('a label value outside the closed list is counted as unknown', async () => {
   for (const value of ['sendMessage', 'compact-events', 'events', 'address', ...unlistedValues]) {
-    metrics.requestFinished(value, '4xx', 3);
+    metrics.requestFinished(value, 404, 3);
     metrics.quotaRefused(value);
     metrics.jobFinished(value, 'failed', 3);
     metrics.jobLastSucceeded(value, 3);
@@ -65,7 +65,7 @@ test('a label value outside the closed list is counted as unknown', async () => 
 });
 
 test("the operator's port serves the metrics", async () => {
-  metrics.requestFinished('sendMessage', '2xx', 12);
+  metrics.requestFinished('sendMessage', 200, 12);
   metrics.eventHorizonLag(1_500);
   metrics.databasePool({ open: 4, busy: 3, waiting: 2 });
   metrics.signatureBackend('secp256k1-native');

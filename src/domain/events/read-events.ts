@@ -1,6 +1,7 @@
 import { eventKinds, positionBefore } from './event.ts';
 import type { EventRow, LogPosition } from './event.ts';
 import { selectGeneration, selectLogEnd, selectReplay, selectTail } from './store.ts';
+import type { TailPage } from './store.ts';
 import type { Message } from '#domain/messages/message.ts';
 import { openMessage } from '#domain/messages/list-messages.ts';
 import { readMessagesBySeq } from '#domain/messages/read-messages-by-seq.ts';
@@ -52,13 +53,12 @@ const helpKinds: ReadonlyMap<number, HelpKind> = new Map([
  * without visible events, because its transaction is still open or wrote no event.
  * @param page with gaps `await` the page ends at the first position without visible events; `pass` skips these
  *   positions if their transactions have ended, which costs more.
- * @returns `isHeld` true when later positions have been taken already.
  */
 export async function readTail(
   deps: { sql: Sql },
   after: LogPosition,
   page: { limit: number; gaps: 'pass' | 'await' },
-): Promise<{ events: EventRow[]; isHeld: boolean }> {
+): Promise<TailPage> {
   return selectTail(deps.sql, after, page);
 }
 
@@ -118,14 +118,19 @@ export function concerns(event: StreamEvent, did: string): boolean {
 }
 
 /**
- * Adds messages and warnings to event rows until the bodies reach 4 MiB. Events whose message or warning has expired
- * are left out.
+ * Adds messages and warnings to event rows until the bodies that are read reach 4 MiB. Events whose message or warning
+ * has expired are left out.
+ * @param knownMessage returns the message of an event that need not be read.
  */
 export async function openEvents(
   deps: { sql: Sql; privacy: Privacy },
   rows: readonly EventRow[],
+  knownMessage: (row: EventRow) => MessageRow | undefined = () => undefined,
 ): Promise<OpenedEvents> {
-  const ofMessages = rows.filter((row) => row.kind === eventKinds.message && row.seq !== null);
+  const known = rows.map(knownMessage);
+  const ofMessages = rows.filter(
+    (row, index) => row.kind === eventKinds.message && row.seq !== null && known[index] === undefined,
+  );
   const messages = await readMessagesBySeq(deps, {
     groupIds: ofMessages.map((row) => row.groupId),
     seqs: ofMessages.map((row) => row.seq ?? 0),
@@ -138,7 +143,7 @@ export async function openEvents(
   const byKey = new Map(messages.map((row) => [messageKey(row.groupId, row.seq), row]));
   const events: StreamEvent[] = [];
   for (const [index, row] of rows.entries()) {
-    const message = byKey.get(messageKey(row.groupId, row.seq ?? 0));
+    const message = known[index] ?? byKey.get(messageKey(row.groupId, row.seq ?? 0));
     if (message !== undefined && message.body === null) return { events, openedRows: index };
     const event = eventOf(deps.privacy, row, { message, warning: warnings.get(warningKey(row)) });
     if (event !== undefined) events.push(event);

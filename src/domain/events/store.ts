@@ -60,6 +60,7 @@ export async function advanceCounters(
 
 interface TailRow {
   readonly isHeld: boolean;
+  readonly takenUpTo: number;
   readonly position: number | null;
   readonly groupId: Buffer;
   readonly eventNo: number;
@@ -70,6 +71,15 @@ interface TailRow {
   readonly sealedDid: Buffer | null;
 }
 
+/** Final events after a position, in log order. */
+export interface TailPage {
+  readonly events: EventRow[];
+  /** Whether later positions have been taken already. */
+  readonly isHeld: boolean;
+  /** The last position that was taken before or during the read. Every event that was visible has at most this position. */
+  readonly takenUpTo: number;
+}
+
 /**
  * Selects final events after `after`. An event is final when no earlier event can still be added (migrations/0017).
  */
@@ -77,14 +87,15 @@ export async function selectTail(
   sql: Sql,
   after: LogPosition,
   page: { limit: number; gaps: 'pass' | 'await' },
-): Promise<{ events: EventRow[]; isHeld: boolean }> {
+): Promise<TailPage> {
   const rows = await sql<TailRow[]>`
-    SELECT r.is_held AS "isHeld", r.position, r.group_id AS "groupId", r.event_no AS "eventNo", r.received_at AS "receivedAt",
+    SELECT r.is_held AS "isHeld", (SELECT s.last_value FROM log_positions s) AS "takenUpTo", r.position, r.group_id AS "groupId", r.event_no AS "eventNo", r.received_at AS "receivedAt",
            r.kind, r.seq, r.epoch, r.sealed_did AS "sealedDid"
     FROM read_log(${after.position}::bigint, ${after.groupId}::bytea, ${after.eventNo}::bigint, ${page.limit}::integer,
                   ${page.gaps === 'pass'}::boolean) r`;
   return {
-    isHeld: rows[0]?.isHeld ?? false,
+    isHeld: rows.at(-1)?.isHeld ?? false,
+    takenUpTo: rows.at(-1)?.takenUpTo ?? 0,
     events: rows.flatMap(({ position, groupId, eventNo, receivedAt, kind, seq, epoch, sealedDid }) =>
       position === null ? [] : [{ position, groupId, eventNo, receivedAt, kind, seq, epoch, sealedDid }],
     ),

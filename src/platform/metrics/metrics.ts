@@ -1,4 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { requestMetrics } from './request-metrics.ts';
+import type { RequestMetrics } from './request-metrics.ts';
 import { retentionMetrics } from './retention-metrics.ts';
 import type { RetentionMetrics } from './retention-metrics.ts';
 
@@ -15,8 +17,6 @@ export interface MetricLabels {
   readonly retentionClasses?: readonly string[];
 }
 
-export type StatusClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx';
-
 /** The number of database connections that are open, that are not idle, and that wait for a lock. */
 export interface PoolUse {
   readonly open: number;
@@ -28,10 +28,10 @@ export interface PoolUse {
  * Updates the Prometheus metrics, with one function for each kind of event. No label can contain a name, an address or
  * an id.
  */
-export interface Metrics extends RetentionMetrics {
-  requestFinished(method: string, statusClass: StatusClass, durationMs: number): void;
+export interface Metrics extends RequestMetrics, RetentionMetrics {
   quotaRefused(quota: string): void;
-  requestsInProgress(count: number): void;
+  /** `count` returns the number of requests in progress, and is called when the metrics are read. */
+  requestsInProgress(count: () => number): void;
   /**
    * Counts a request that was refused unread, because all slots were in use (`full`) or because a delayed event loop
    * had reduced the number of slots (`late`).
@@ -69,7 +69,6 @@ export interface Metrics extends RetentionMetrics {
 }
 
 const prefix = 'nightjar_';
-const requestBucketsSeconds = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const jobBucketsSeconds = [0.01, 0.1, 1, 10, 60, 300];
 const batchBuckets = [1, 2, 4, 8, 16, 32, 64, 128];
 
@@ -78,7 +77,8 @@ export function createMetrics(labels: MetricLabels): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   return {
-    ...requestMetrics(registry, labels),
+    ...requestMetrics(registry, { prefix, methodOf: closed(labels.methods) }),
+    ...refusalMetrics(registry, labels),
     ...quotaMetrics(registry),
     ...admissionMetrics(registry),
     ...deliveryMetrics(registry),
@@ -110,26 +110,9 @@ function quotaMetrics(registry: Registry): Pick<Metrics, 'quotaStore'> {
   };
 }
 
-function requestMetrics(
-  registry: Registry,
-  labels: MetricLabels,
-): Pick<Metrics, 'requestFinished' | 'quotaRefused' | 'signatureBackend'> {
+function refusalMetrics(registry: Registry, labels: MetricLabels): Pick<Metrics, 'quotaRefused' | 'signatureBackend'> {
   const registers = [registry];
-  const methodOf = closed(labels.methods);
   const quotaOf = closed(labels.quotas);
-  const requests = new Counter({
-    name: `${prefix}requests_total`,
-    help: 'Requests with a response.',
-    labelNames: ['method', 'status_class'],
-    registers,
-  });
-  const durations = new Histogram({
-    name: `${prefix}request_duration_seconds`,
-    help: 'Time from the first byte of a request to its response.',
-    labelNames: ['method'],
-    buckets: requestBucketsSeconds,
-    registers,
-  });
   const refusals = new Counter({
     name: `${prefix}quota_refusals_total`,
     help: 'Requests refused by a quota.',
@@ -143,10 +126,6 @@ function requestMetrics(
     registers,
   });
   return {
-    requestFinished(method, statusClass, durationMs) {
-      requests.inc({ method: methodOf(method), status_class: statusClass });
-      durations.observe({ method: methodOf(method) }, durationMs / 1000);
-    },
     quotaRefused: (quota) => refusals.inc({ quota: quotaOf(quota) }),
     signatureBackend: (backend) => {
       backends.reset();
@@ -157,10 +136,14 @@ function requestMetrics(
 
 function admissionMetrics(registry: Registry): Pick<Metrics, 'requestsInProgress' | 'requestShed'> {
   const registers = [registry];
-  const inProgress = new Gauge({
+  let inProgress = (): number => 0;
+  new Gauge({
     name: `${prefix}requests_in_progress`,
     help: 'Requests that the server is processing.',
     registers,
+    collect() {
+      this.set(inProgress());
+    },
   });
   const shed = new Counter({
     name: `${prefix}requests_shed_total`,
@@ -169,7 +152,7 @@ function admissionMetrics(registry: Registry): Pick<Metrics, 'requestsInProgress
     registers,
   });
   return {
-    requestsInProgress: (count) => inProgress.set(count),
+    requestsInProgress: (count) => void (inProgress = count),
     requestShed: (reason) => shed.inc({ reason }),
   };
 }

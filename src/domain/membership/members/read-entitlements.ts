@@ -11,6 +11,9 @@ export interface Listener {
   readonly did: string;
 }
 
+/** The part of a membership that decides which events a person may read. */
+export type Entitlement = Pick<Membership, 'joinedEvent' | 'leftEvent'>;
+
 /**
  * Memberships of listeners by `entitlementKey`. A listener without an entry was never a member and may read no event.
  */
@@ -21,11 +24,12 @@ export function entitlementKey(groupId: Buffer, did: string): string {
   return `${groupId.toString('hex')} ${did}`;
 }
 
-/** Reads the memberships of many listeners in one query, because live delivery reads them for every batch of events. */
+/** Reads the memberships of many listeners in one query; in none if there are no listeners. */
 export async function readEntitlements(
   deps: { db: Db; privacy: Privacy },
   listeners: readonly Listener[],
 ): Promise<Entitlements> {
+  if (listeners.length === 0) return new Map();
   const pairs = listeners.map(({ groupId, did }) => ({
     groupId,
     did,

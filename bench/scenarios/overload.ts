@@ -1,9 +1,10 @@
 import { required } from '#platform/errors.ts';
-import { expectOk, openConnection, percentiles } from './http-load.ts';
-import type { LoadConnection } from './http-load.ts';
-import type { Seed } from './seed.ts';
-import { readySends } from './send-requests.ts';
-import type { BenchServer } from './bench-server.ts';
+import { expectOk, openConnections } from '../load/http-connection.ts';
+import { percentiles } from '../load/latencies.ts';
+import type { LoadConnection } from '../load/http-connection.ts';
+import type { SeededConversation } from '../load/conversations.ts';
+import { readySends } from '../load/send-requests.ts';
+import type { BenchServer } from '../server/bench-server.ts';
 
 /** Describes how the server behaves at three times its peak rate. */
 export interface Overload {
@@ -45,19 +46,23 @@ interface ResponseTime {
  * Sends at the server's peak rate, then for some seconds at three times that rate regardless of responses, then at half
  * of it. The peak is measured again at the end, because other programs may have slowed the first measurement.
  */
-export async function measureOverload(server: BenchServer, seed: Seed, plan: OverloadPlan): Promise<Overload> {
-  const peakBefore = await measurePeak(server, seed, plan);
-  const connections = await openConnections(server, overloadConnections);
+export async function measureOverload(
+  server: BenchServer,
+  conversations: readonly SeededConversation[],
+  plan: OverloadPlan,
+): Promise<Overload> {
+  const peakBefore = await measurePeak(server, conversations, plan);
+  const connections = await openConnections(server.serverPort, overloadConnections);
   // A refused request has consumed neither token nor message id, so it can be sent again.
-  const requests = requestsOf(seed, peakBefore * (plan.seconds + 1) * 1.5 + overloadConnections);
-  const rest = requestsOf(seed, (peakBefore / 2) * recoverySeconds);
+  const requests = requestsOf(conversations, peakBefore * (plan.seconds + 1) * 1.5 + overloadConnections);
+  const rest = requestsOf(conversations, (peakBefore / 2) * recoverySeconds);
   const offeredPerSecond = peakBefore * factor;
   const startedMs = performance.now();
   const during = await sendPaced(connections, requests, { perSecond: offeredPerSecond, seconds: plan.seconds });
   const endedMs = performance.now();
   const after = await sendPaced(connections, rest, { perSecond: peakBefore / 2, seconds: recoverySeconds });
   connections.forEach((connection) => connection.close());
-  const peakPerSecond = Math.max(peakBefore, await measurePeak(server, seed, plan));
+  const peakPerSecond = Math.max(peakBefore, await measurePeak(server, conversations, plan));
   const steady = during.filter(({ sentMs }) => sentMs >= startedMs + rampMs);
   const steadySeconds = plan.seconds - rampMs / 1_000;
   const refused = during.filter(({ isRefused }) => isRefused);
@@ -77,9 +82,14 @@ export async function measureOverload(server: BenchServer, seed: Seed, plan: Ove
  * Returns the best rate of several connection counts, because Postgres commits more transactions at once when more
  * requests are concurrent.
  */
-async function measurePeak(server: BenchServer, seed: Seed, plan: OverloadPlan): Promise<number> {
+async function measurePeak(
+  server: BenchServer,
+  conversations: readonly SeededConversation[],
+  plan: OverloadPlan,
+): Promise<number> {
   const rates: number[] = [];
-  for (const count of peakConnections) rates.push(await successRate(server, count, requestsOf(seed, plan.peakSends)));
+  for (const count of peakConnections)
+    rates.push(await successRate(server, count, requestsOf(conversations, plan.peakSends)));
   return Math.max(...rates);
 }
 
@@ -88,7 +98,7 @@ async function measurePeak(server: BenchServer, seed: Seed, plan: OverloadPlan):
  * machine may refuse some of these requests too.
  */
 async function successRate(server: BenchServer, connectionCount: number, requests: Buffer[]): Promise<number> {
-  const connections = await openConnections(server, connectionCount);
+  const connections = await openConnections(server.serverPort, connectionCount);
   const startedMs = performance.now();
   let succeeded = 0;
   await Promise.all(
@@ -104,12 +114,8 @@ async function successRate(server: BenchServer, connectionCount: number, request
   return (succeeded * 1_000) / (performance.now() - startedMs);
 }
 
-function openConnections(server: BenchServer, count: number): Promise<LoadConnection[]> {
-  return Promise.all(Array.from({ length: count }, () => openConnection(server.serverPort)));
-}
-
-function requestsOf(seed: Seed, count: number): Buffer[] {
-  return readySends(seed, Math.ceil(count)).map(({ request }) => request);
+function requestsOf(conversations: readonly SeededConversation[], count: number): Buffer[] {
+  return readySends(conversations, Math.ceil(count)).map(({ request }) => request);
 }
 
 /** Sends at a fixed rate regardless of response times, as long as a connection is idle. */

@@ -2,10 +2,11 @@ import { compactMessages } from '#domain/messages/compact-messages.ts';
 import { acquireLease } from '#jobs/leases/acquire-lease.ts';
 import { openLease } from '#jobs/leases/lease.ts';
 import { systemClock } from '#platform/clock.ts';
-import { expectOk, openConnection, percentiles } from './http-load.ts';
-import type { Seed } from './seed.ts';
-import { readySends } from './send-requests.ts';
-import type { BenchServer } from './bench-server.ts';
+import { expectOk, openConnection } from '../load/http-connection.ts';
+import { percentiles } from '../load/latencies.ts';
+import type { SeededConversation } from '../load/conversations.ts';
+import { readySends } from '../load/send-requests.ts';
+import type { BenchServer } from '../server/bench-server.ts';
 
 export interface CompactionPlan {
   readonly expiredRows: number;
@@ -40,7 +41,7 @@ const baselineWindows = 8;
  */
 export async function measureCompaction(
   server: BenchServer,
-  seed: Seed,
+  conversations: readonly SeededConversation[],
   plan: CompactionPlan,
 ): Promise<{ compaction: Removal; deletion: Removal | undefined }> {
   await insertUnexpired(server, plan.unexpiredRows);
@@ -49,7 +50,7 @@ export async function measureCompaction(
   if ('refused' in acquired) throw new Error(acquired.refused);
   const leaseTerms = { job: 'compact-messages', fence: acquired.fence, budgetMs: 600_000 };
   const lease = openLease({ database: server.database, clock: systemClock }, leaseTerms);
-  const compaction = await measureRemoval(server, seed, { partition, rows: plan.expiredRows }, async () => {
+  const compaction = await measureRemoval(server, conversations, { partition, rows: plan.expiredRows }, async () => {
     const { sql } = server.database;
     const { partitions } = await compactMessages({
       sql,
@@ -64,19 +65,19 @@ export async function measureCompaction(
   const target = { partition: partitionToDelete, rows: plan.deletedRows };
   return {
     compaction,
-    deletion: await measureRemoval(server, seed, target, () => deleteAll(server, partitionToDelete)),
+    deletion: await measureRemoval(server, conversations, target, () => deleteAll(server, partitionToDelete)),
   };
 }
 
 async function measureRemoval(
   server: BenchServer,
-  seed: Seed,
+  conversations: readonly SeededConversation[],
   target: { partition: string; rows: number },
   remove: () => Promise<void>,
 ): Promise<Removal> {
   const beforeSizeBytes = await databaseSize(server);
   const partitionSizeBytes = await relationSize(server, target.partition);
-  const sends = startSends(server, seed);
+  const sends = startSends(server, conversations);
   await systemClock.sleep(baselineWindows * windowMs);
   const startedMs = performance.now();
   await remove();
@@ -99,13 +100,16 @@ async function measureRemoval(
 }
 
 /** Starts to send at a constant rate, until `stop` is called. */
-function startSends(server: BenchServer, seed: Seed): { stop(): Promise<{ sentMs: number; tookMs: number }[]> } {
+function startSends(
+  server: BenchServer,
+  conversations: readonly SeededConversation[],
+): { stop(): Promise<{ sentMs: number; tookMs: number }[]> } {
   const responses: { sentMs: number; tookMs: number }[] = [];
   let isStopped = false;
   const sendUntilStopped = async (): Promise<void> => {
     const connection = await openConnection(server.serverPort);
     while (!isStopped) {
-      const [ready] = readySends(seed, 1);
+      const [ready] = readySends(conversations, 1);
       if (ready === undefined) break;
       const sentMs = performance.now();
       expectOk(await connection.send(ready.request));

@@ -65,36 +65,6 @@ export function getRequest(method: string, token: string, query: string): Buffer
   );
 }
 
-export interface LoadResult {
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
-
-/**
- * Sends all `requests` over `connections` connections.
- * @throws Error for a response other than 200.
- */
-export async function runLoad(port: number, connections: number, requests: readonly Buffer[]): Promise<LoadResult> {
-  const open = await Promise.all(Array.from({ length: connections }, () => openConnection(port)));
-  const latenciesMs: number[] = [];
-  let next = 0;
-  const startedMs = performance.now();
-  await Promise.all(
-    open.map(async (connection) => {
-      for (let request = requests[next++]; request !== undefined; request = requests[next++]) {
-        const sentMs = performance.now();
-        const response = await connection.send(request);
-        latenciesMs.push(performance.now() - sentMs);
-        expectOk(response);
-      }
-    }),
-  );
-  const tookSeconds = (performance.now() - startedMs) / 1_000;
-  open.forEach((connection) => connection.close());
-  return { perSecond: requests.length / tookSeconds, ...percentiles(latenciesMs) };
-}
-
 /**
  * Checks that a request succeeded.
  * @throws Error with the body when the status is not 200.
@@ -104,8 +74,6 @@ export function expectOk(response: LoadResponse): void {
     throw new Error(`the server responded with ${response.status}: ${response.body.toString('utf8')}`);
 }
 
-export function percentiles(valuesMs: readonly number[]): { p50Ms: number; p99Ms: number } {
-  const sorted = [...valuesMs].sort((a, b) => a - b);
-  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-  return { p50Ms: at(0.5), p99Ms: at(0.99) };
+export function openConnections(port: number, count: number): Promise<LoadConnection[]> {
+  return Promise.all(Array.from({ length: count }, () => openConnection(port)));
 }

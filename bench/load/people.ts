@@ -2,8 +2,8 @@ import { createRequire } from 'node:module';
 import { createHash } from 'node:crypto';
 import { base58btc } from 'multiformats/bases/base58';
 import { newSecret } from '#platform/ids.ts';
-import { randomPlcDid } from '../test/support/clients/account.ts';
-import type { BenchServer } from './bench-server.ts';
+import { randomPlcDid } from '../../test/support/clients/account.ts';
+import type { BenchServer } from '../server/bench-server.ts';
 
 interface Secp256k1 {
   publicKeyCreate(privateKey: Uint8Array): Uint8Array;
@@ -14,7 +14,7 @@ interface Secp256k1 {
 export interface Person {
   readonly did: string;
   /** Signs a service token for `method` that is valid for 290 seconds. */
-  mintToken(method: string): string;
+  readonly mintToken: (method: string) => string;
 }
 
 const secp256k1 = createRequire(import.meta.url)('secp256k1') as Secp256k1;

@@ -1,0 +1,66 @@
+import { plans } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { scenarios } from './scenarios/scenarios.ts';
+import type { Scenario } from './scenarios/scenario.ts';
+import type { Workload } from './workloads/workload.ts';
+import { workloads } from './workloads/workloads.ts';
+
+export interface BenchOptions {
+  readonly against: string | undefined;
+  readonly selected: { readonly workloads: readonly Workload[]; readonly scenarios: readonly Scenario[] };
+  readonly rounds: number;
+  readonly plan: Plan;
+  /** Server processes of this tree. */
+  readonly processes: number;
+  readonly json: string | undefined;
+  /** Whether to write docs/performance.md. */
+  readonly page: boolean;
+}
+
+export const selectableNames: readonly string[] = [...workloads, ...scenarios].map(({ name }) => name);
+
+const roundsWithBaseline = '5';
+
+/**
+ * Reads the options of the command line. Without `only` every workload is selected and no scenario.
+ * @throws Error when `only` names something else, or a number is not whole and at least 1.
+ */
+export function parseOptions(args: {
+  against?: string | undefined;
+  only?: string | undefined;
+  rounds?: string | undefined;
+  processes?: string | undefined;
+  quick?: boolean | undefined;
+  json?: string | undefined;
+  page?: boolean | undefined;
+}): BenchOptions {
+  const { against, only, quick, json, page = false } = args;
+  const rounds = wholeNumber('rounds', args.rounds ?? (against === undefined ? '1' : roundsWithBaseline));
+  const processes = wholeNumber('processes', args.processes ?? '1');
+  return {
+    against,
+    selected: select(only),
+    rounds,
+    processes,
+    plan: quick === true ? plans.quick : plans.full,
+    json,
+    page,
+  };
+}
+
+function select(only: string | undefined): BenchOptions['selected'] {
+  if (only === undefined) return { workloads, scenarios: [] };
+  const names = only.split(',');
+  const unknown = names.find((name) => !selectableNames.includes(name));
+  if (unknown !== undefined) throw new Error(`--only takes ${selectableNames.join(', ')}; ${unknown} is none of them.`);
+  return {
+    workloads: workloads.filter(({ name }) => names.includes(name)),
+    scenarios: scenarios.filter(({ name }) => names.includes(name)),
+  };
+}
+
+function wholeNumber(option: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`--${option} takes a whole number from 1.`);
+  return value;
+}
