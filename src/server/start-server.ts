@@ -220,7 +220,7 @@ async function openStorage(deps: ServerDeps): Promise<OpenStorage> {
     steps.unshift({ name: 'postgres', run: () => embedded.stop() });
     const { mode } = embedded;
     if (mode !== 'created') logger.log('postgres_starting', { mode: mode === 'borrowed' ? 'adopted' : mode });
-    databaseUrl = embedded.url;
+    databaseUrl = embedded.localUrl;
   }
   const database = openDatabase({
     url: config.DATABASE_URL ?? databaseUrl,

@@ -74,7 +74,7 @@ describe('a database pool', () => {
       const [row] = await database.sql`
         select ${bytes}::bytea as bytes, ${byteaArray([bytes, Buffer.alloc(0)])}::bytea[] as "bytesList",
           ${byteaArray([])}::bytea[] as none, ${strings}::text[] as strings, ${numbers}::int8[] as numbers,
-          ${[3, -(2 ** 31)]}::int4[] as integers, ${[]}::int8[] as empty, ${null}::bytea as nothing`;
+          ${[3, -(2 ** 31)]}::int4[] as integers, ${[0.1, -1e300]}::float8[] as floats, ${[]}::int8[] as empty, ${null}::bytea as nothing`;
       expect(row).toEqual({
         bytes,
         bytesList: [bytes, Buffer.alloc(0)],
@@ -82,6 +82,7 @@ describe('a database pool', () => {
         strings,
         numbers,
         integers: [3, -(2 ** 31)],
+        floats: [0.1, -1e300],
         empty: [],
         nothing: null,
       });

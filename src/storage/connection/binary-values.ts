@@ -26,6 +26,7 @@ const typeIds = {
   int4Array: 1007,
   textArray: 1009,
   int8Array: 1016,
+  float8Array: 1022,
 } as const;
 
 const highFactor = 2 ** 32;
@@ -33,6 +34,19 @@ const highFactor = 2 ** 32;
 const epochMs = 946_684_800_000;
 /** The high half of the times `infinity` and `-infinity`. */
 const infiniteHighs: readonly number[] = [0x7f_ff_ff_ff, -0x80_00_00_00];
+
+const encoders: Readonly<Record<number, (value: unknown) => Uint8Array | undefined>> = {
+  [typeIds.bytea]: (value) => (value instanceof Uint8Array ? value : undefined),
+  [typeIds.byteaArray]: (value) => (value instanceof ByteaArray ? encodeArray(value.values, typeIds.bytea) : undefined),
+  [typeIds.int4Array]: (value) =>
+    isArrayOf(value, isInt4) ? encodeArray(value.map(int4Bytes), typeIds.int4) : undefined,
+  [typeIds.int8Array]: (value) =>
+    isArrayOf(value, isSafeInteger) ? encodeArray(value.map(int8Bytes), typeIds.int8) : undefined,
+  [typeIds.float8Array]: (value) =>
+    isArrayOf(value, isNumber) ? encodeArray(value.map(float8Bytes), typeIds.float8) : undefined,
+  [typeIds.textArray]: (value) =>
+    isArrayOf(value, isString) ? encodeArray(value.map(textBytes), typeIds.text) : undefined,
+};
 
 export const binaryFormat: BinaryFormat = {
   decoders: {
@@ -46,22 +60,7 @@ export const binaryFormat: BinaryFormat = {
     [typeIds.float8]: (row, start) => row.readDoubleBE(start),
     [typeIds.timestamptz]: readTime,
   },
-  encode(value, typeId) {
-    switch (typeId) {
-      case typeIds.bytea:
-        return value instanceof Uint8Array ? value : undefined;
-      case typeIds.byteaArray:
-        return value instanceof ByteaArray ? encodeArray(value.values, typeIds.bytea) : undefined;
-      case typeIds.int4Array:
-        return isArrayOf(value, isInt4) ? encodeArray(value.map(int4Bytes), typeIds.int4) : undefined;
-      case typeIds.int8Array:
-        return isArrayOf(value, isSafeInteger) ? encodeArray(value.map(int8Bytes), typeIds.int8) : undefined;
-      case typeIds.textArray:
-        return isArrayOf(value, isString) ? encodeArray(value.map(textBytes), typeIds.text) : undefined;
-      default:
-        return undefined;
-    }
-  },
+  encode: (value, typeId) => encoders[typeId]?.(value),
 };
 
 /** Reads an int8. @throws InvariantError when the value is not a safe integer. */
@@ -83,6 +82,7 @@ function isArrayOf<T>(value: unknown, isElement: (element: unknown) => element i
 }
 
 const isString = (value: unknown): value is string => typeof value === 'string';
+const isNumber = (value: unknown): value is number => typeof value === 'number';
 const isSafeInteger = (value: unknown): value is number => Number.isSafeInteger(value);
 const isInt4 = (value: unknown): value is number => typeof value === 'number' && (value | 0) === value;
 const textBytes = (value: string): Uint8Array => Buffer.from(value, 'utf8');
@@ -97,6 +97,12 @@ function int8Bytes(value: number): Uint8Array {
   const bytes = Buffer.allocUnsafe(8);
   bytes.writeInt32BE(Math.floor(value / highFactor));
   bytes.writeUInt32BE(value >>> 0, 4);
+  return bytes;
+}
+
+function float8Bytes(value: number): Uint8Array {
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeDoubleBE(value);
   return bytes;
 }
 

@@ -35,7 +35,7 @@ export interface Database {
 
 export interface DatabaseOptions {
   /**
-   * A `postgres://` URL. A URL of PgBouncer needs `?prepare=false`, which also omits the timeouts that PgBouncer
+   * A `postgres://` URL, whose host may be the folder of a socket (`%2Fvar%2Frun%2Fpostgresql`). A URL of PgBouncer needs `?prepare=false`, which also omits the timeouts that PgBouncer
    * refuses at connect.
    */
   readonly url: string;
@@ -92,12 +92,16 @@ function reconnectAfterSeconds(failures: number): number {
  * is false.
  */
 export function openDatabase(options: DatabaseOptions): Database {
-  const pooled = new URL(options.url).searchParams.get('prepare') === 'false';
+  const { searchParams, hostname } = new URL(options.url);
+  const pooled = searchParams.get('prepare') === 'false';
+  const host = decodeURIComponent(hostname);
   const purpose = options.purpose ?? 'requests';
   const pool: Sql = postgres(options.url, {
     max: options.poolSize,
     connect_timeout: connectTimeoutSeconds[purpose],
     ...correctedOptions[purpose],
+    // postgres.js would look up the encoded path of a socket as the name of a host.
+    ...(host.startsWith('/') ? { host } : {}),
     backoff: reconnectAfterSeconds,
     debug: false,
     onnotice: () => undefined,
