@@ -64,9 +64,14 @@ export interface Metrics extends RequestMetrics, RetentionMetrics {
   jobLastSucceeded(job: string, atMs: number): void;
   /** Returns all metrics in the text format of Prometheus. */
   read(): Promise<string>;
+  /** Returns all metrics as values that can be sent to another process. */
+  readSamples(): Promise<MetricSamples>;
   /** The HTTP content type of the result of `read`. */
   readonly contentType: string;
 }
+
+/** The metrics of one process. */
+export type MetricSamples = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
 const prefix = 'nightjar_';
 const jobBucketsSeconds = [0.01, 0.1, 1, 10, 60, 300];
@@ -85,6 +90,7 @@ export function createMetrics(labels: MetricLabels): Metrics {
     ...jobMetrics(registry, labels),
     ...retentionMetrics(registry, { classOf: closed(labels.retentionClasses ?? []), jobOf: closed(labels.jobs) }),
     read: () => registry.metrics(),
+    readSamples: () => registry.getMetricsAsJSON(),
     contentType: registry.contentType,
   };
 }
@@ -99,6 +105,7 @@ function quotaMetrics(registry: Registry): Pick<Metrics, 'quotaStore'> {
   const store = new Gauge({
     name: `${prefix}quota_store_info`,
     help: 'Where requests of accounts are counted; always 1. local: the shared store is unavailable.',
+    aggregator: 'max',
     labelNames: ['state'],
     registers: [registry],
   });
@@ -122,6 +129,7 @@ function refusalMetrics(registry: Registry, labels: MetricLabels): Pick<Metrics,
   const backends = new Gauge({
     name: `${prefix}signature_backend_info`,
     help: 'The implementation that verifies signatures; always 1.',
+    aggregator: 'max',
     labelNames: ['backend'],
     registers,
   });
@@ -176,6 +184,7 @@ function deliveryMetrics(
   const lag = new Gauge({
     name: `${prefix}event_horizon_lag_seconds`,
     help: 'How long the oldest open transaction that writes events has delayed delivery.',
+    aggregator: 'max',
     registers,
   });
   const open = new Gauge({
@@ -187,6 +196,7 @@ function deliveryMetrics(
   const pool = new Gauge({
     name: `${prefix}database_pool`,
     help: 'Database connections by state.',
+    aggregator: 'max',
     labelNames: ['state'],
     registers,
   });
