@@ -68,7 +68,7 @@ async function openEmbeddedPostgres({ config, clock, logger, steps, isPrepared }
   steps.unshift({ name: 'postgres', run: () => embedded.stop() });
   const { mode } = embedded;
   if (mode === 'started' || mode === 'adopted') logger.log('postgres_starting', { mode });
-  return embedded.url;
+  return embedded.localUrl;
 }
 
 async function applyMigrations(logger: Logger, url: string): Promise<number> {

@@ -105,7 +105,8 @@ export const settings = {
     schema: url('postgres:', 'postgresql:').optional(),
     secret: true,
     example: 'postgres://nightjar:password@127.0.0.1:5432/nightjar',
-    about: 'Postgres 15 or newer. Unset: an embedded Postgres under DATA_DIR (not in production).',
+    about:
+      'Postgres 15 or newer. A socket has its folder as the host: postgres://nightjar:password@%2Fvar%2Frun%2Fpostgresql/nightjar. Unset: an embedded Postgres under DATA_DIR (not in production).',
   }),
   DATABASE_DIRECT_URL: setting({
     group: 'Storage',
