@@ -7,7 +7,9 @@ import { readySends } from './load/send-requests.ts';
 import { parseOptions, selectableNames } from './options.ts';
 import type { BenchOptions } from './options.ts';
 import type { Plan } from './plan.ts';
+import { writePerformancePage } from './report/performance-page.ts';
 import { headerLine, linesOf } from './report/print.ts';
+import { resultsOf } from './report/results.ts';
 import { runRounds } from './run-rounds.ts';
 import type { WorkloadFigures } from './run-rounds.ts';
 import { startBenchServer } from './server/bench-server.ts';
@@ -24,9 +26,11 @@ const command = defineCommand({
   args: {
     against: { type: 'string', description: 'A git ref to compare with. The two servers are measured in turn.' },
     only: { type: 'string', description: `Comma-separated; one or more of: ${selectableNames.join(', ')}.` },
+    processes: { type: 'string', description: 'Server processes of this tree (SERVER_PROCESSES); default 1.' },
     rounds: { type: 'string', description: 'Rounds of each workload; default 5 with --against, otherwise 1.' },
     quick: { type: 'boolean', description: 'Smaller measurements.' },
     json: { type: 'string', description: 'File for the figures, as JSON.' },
+    page: { type: 'boolean', description: 'Write docs/performance.md and its plots.' },
   },
   async run({ args }) {
     const sides: Side[] = [];
@@ -39,10 +43,14 @@ const command = defineCommand({
 });
 
 /** Measures what `options` name, prints the figures and writes them to a file. Adds each server that it starts to `sides`. */
-async function measureAll({ against, selected, rounds, plan, json }: BenchOptions, sides: Side[]): Promise<void> {
-  const current = await open(await workingTree(), plan, sides);
+async function measureAll(
+  { against, selected, rounds, plan, processes, json, page }: BenchOptions,
+  sides: Side[],
+): Promise<void> {
+  const current = await open(await workingTree(), { plan, processes, sides });
   if (against !== undefined) progress(`preparing ${against}`);
-  const baseline = against === undefined ? undefined : await open(await checkOut(against), plan, sides);
+  const baseline =
+    against === undefined ? undefined : await open(await checkOut(against), { plan, processes: 1, sides });
   const figures: WorkloadFigures[] = [];
   console.info(headerLine());
   for (const workload of selected.workloads) {
@@ -57,14 +65,18 @@ async function measureAll({ against, selected, rounds, plan, json }: BenchOption
     Object.assign(scenarioFigures, await scenario.measure(current));
   }
   for (const [name, value] of Object.entries(scenarioFigures)) console.info(`${name.padEnd(34)}${value.toFixed(3)}`);
-  const commits = { current: current.server.checkout.commit, baseline: baseline?.server.checkout.commit };
-  const text = JSON.stringify({ commits, workloads: figures, scenarios: scenarioFigures }, null, 2);
-  if (json !== undefined) await writeFile(json, `${text}\n`);
+  const results = await resultsOf(current.server, baseline?.server, { workloads: figures, scenarios: scenarioFigures });
+  for (const [name, value] of Object.entries(results.figures)) console.info(`${name.padEnd(34)}${value.toFixed(3)}`);
+  if (json !== undefined) await writeFile(json, `${JSON.stringify(results, null, 2)}\n`);
+  if (page) await writePerformancePage(results);
 }
 
-async function open(checkout: Checkout, plan: Plan, sides: Side[]): Promise<Side> {
+async function open(
+  checkout: Checkout,
+  { plan, processes, sides }: { plan: Plan; processes: number; sides: Side[] },
+): Promise<Side> {
   progress(`starting the server of ${checkout.ref}`);
-  const side = await openSide(await startBenchServer(checkout), plan);
+  const side = await openSide(await startBenchServer(checkout, processes), plan);
   sides.push(side);
   const warmUp = readySends(side.conversations, plan.warmUpSends).map(({ request }) => request);
   await runClosedLoop(side.server.serverPort, warmUpConnections, warmUp);

@@ -1,7 +1,7 @@
 import { plans } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { scenarios } from './scenarios/scenarios.ts';
-import type { Scenario } from './scenarios/scenarios.ts';
+import type { Scenario } from './scenarios/scenario.ts';
 import type { Workload } from './workloads/workload.ts';
 import { workloads } from './workloads/workloads.ts';
 
@@ -10,28 +10,42 @@ export interface BenchOptions {
   readonly selected: { readonly workloads: readonly Workload[]; readonly scenarios: readonly Scenario[] };
   readonly rounds: number;
   readonly plan: Plan;
+  /** Server processes of this tree. */
+  readonly processes: number;
   readonly json: string | undefined;
+  /** Whether to write docs/performance.md. */
+  readonly page: boolean;
 }
 
 export const selectableNames: readonly string[] = [...workloads, ...scenarios].map(({ name }) => name);
 
-const roundsWithBaseline = 5;
+const roundsWithBaseline = '5';
 
 /**
  * Reads the options of the command line. Without `only` every workload is selected and no scenario.
- * @throws Error when `only` names something else, or `rounds` is not a whole number from 1.
+ * @throws Error when `only` names something else, or a number is not whole and at least 1.
  */
 export function parseOptions(args: {
   against?: string | undefined;
   only?: string | undefined;
   rounds?: string | undefined;
+  processes?: string | undefined;
   quick?: boolean | undefined;
   json?: string | undefined;
+  page?: boolean | undefined;
 }): BenchOptions {
-  const { against, only, quick, json } = args;
-  const rounds = Number(args.rounds ?? (against === undefined ? 1 : roundsWithBaseline));
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds takes a whole number from 1.');
-  return { against, selected: select(only), rounds, plan: quick === true ? plans.quick : plans.full, json };
+  const { against, only, quick, json, page = false } = args;
+  const rounds = wholeNumber('rounds', args.rounds ?? (against === undefined ? '1' : roundsWithBaseline));
+  const processes = wholeNumber('processes', args.processes ?? '1');
+  return {
+    against,
+    selected: select(only),
+    rounds,
+    processes,
+    plan: quick === true ? plans.quick : plans.full,
+    json,
+    page,
+  };
 }
 
 function select(only: string | undefined): BenchOptions['selected'] {
@@ -43,4 +57,10 @@ function select(only: string | undefined): BenchOptions['selected'] {
     workloads: workloads.filter(({ name }) => names.includes(name)),
     scenarios: scenarios.filter(({ name }) => names.includes(name)),
   };
+}
+
+function wholeNumber(option: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`--${option} takes a whole number from 1.`);
+  return value;
 }

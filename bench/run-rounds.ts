@@ -14,6 +14,7 @@ export const measurementNames = [
   'postgresCpuUs',
   'generatorCpuUs',
   'walSizeBytes',
+  'memoryGrowthSizeBytes',
   'serverMemorySizeBytes',
 ] as const satisfies readonly MeasurementName[];
 

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { decodeAll } from '@atproto/lex-cbor';
 import { WebSocket } from 'ws';
 import type { BenchServer } from '../server/bench-server.ts';
 import { expectOk, openConnection, postRequest } from './http-connection.ts';
@@ -7,6 +8,8 @@ import type { Person } from './people.ts';
 export interface EventSocketOptions {
   /** Called with the id of each message that arrives. */
   readonly onMessage?: (msgId: string) => void;
+  /** Called with the cursor of the first frame. */
+  readonly onCursor?: (cursor: string) => void;
   /** The cursor after which the server sends older events. */
   readonly cursor?: string;
 }
@@ -25,7 +28,7 @@ const messageIdLength = 36;
 export async function openEventSocket(
   server: BenchServer,
   person: Person,
-  { onMessage, cursor }: EventSocketOptions = {},
+  { onMessage, onCursor, cursor }: EventSocketOptions = {},
 ): Promise<EventSocket> {
   const connection = await openConnection(server.serverPort);
   const response = await connection.send(
@@ -39,6 +42,7 @@ export async function openEventSocket(
   const socket = new WebSocket(`ws://127.0.0.1:${server.serverPort}${path}`, { perMessageDeflate: false });
   let frames = 0;
   socket.on('message', (data: Buffer) => {
+    if (frames === 0) onCursor?.(cursorOf(data));
     frames += 1;
     const start = data.indexOf(messageIdStart);
     if (start === -1 || onMessage === undefined) return;
@@ -52,4 +56,10 @@ export async function openEventSocket(
     },
     close: () => socket.terminate(),
   };
+}
+
+/** Decodes a frame, which is a CBOR header and a CBOR body. */
+function cursorOf(frame: Buffer): string {
+  const [, body] = [...decodeAll(frame)] as unknown as [unknown, { cursor: string }];
+  return body.cursor;
 }

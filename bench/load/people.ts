@@ -14,7 +14,7 @@ interface Secp256k1 {
 export interface Person {
   readonly did: string;
   /** Signs a service token for `method` that is valid for 290 seconds. */
-  mintToken(method: string): string;
+  readonly mintToken: (method: string) => string;
 }
 
 const secp256k1 = createRequire(import.meta.url)('secp256k1') as Secp256k1;

@@ -8,6 +8,7 @@ const columns = [
   { title: 'Postgres µs', of: 'postgresCpuUs', digits: 0 },
   { title: 'load µs', of: 'generatorCpuUs', digits: 0 },
   { title: 'WAL bytes', of: 'walSizeBytes', digits: 0 },
+  { title: 'grows KB', of: 'memoryGrowthSizeBytes', digits: 1, divisor: 1e3 },
   { title: 'server MB', of: 'serverMemorySizeBytes', digits: 0, divisor: 1e6 },
 ] as const;
 

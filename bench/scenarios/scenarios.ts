@@ -1,14 +1,8 @@
-import type { Side } from '../load/side.ts';
 import { measureCompaction } from './compaction.ts';
 import type { Removal } from './compaction.ts';
+import { history } from './history.ts';
 import { measureOverload } from './overload.ts';
-
-/** A measurement of this tree alone with figures of its own, which has no rounds and runs only when it is named. */
-export interface Scenario {
-  readonly name: string;
-  readonly title: string;
-  measure(side: Side): Promise<Readonly<Record<string, number>>>;
-}
+import type { Scenario } from './scenario.ts';
 
 const expiredRows = 1_000_000;
 const unexpiredRows = 200_000;
@@ -34,7 +28,7 @@ const compaction: Scenario = {
   },
 };
 
-export const scenarios: readonly Scenario[] = [overload, compaction];
+export const scenarios: readonly Scenario[] = [history, overload, compaction];
 
 function named(prefix: string, removal: Removal): Record<string, number> {
   return Object.fromEntries(Object.entries(removal).map(([name, value]) => [`${prefix}.${name}`, Number(value)]));

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,13 +45,14 @@ const readyPollMs = 10;
 const noLimit = '1000000';
 const noBurstLimit = '10000';
 
-export async function startBenchServer(checkout: Checkout): Promise<BenchServer> {
+/** @param processes the value of SERVER_PROCESSES. */
+export async function startBenchServer(checkout: Checkout, processes = 1): Promise<BenchServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'nightjar-bench-'));
   const embedded = await startEmbeddedPostgres({ dataDir, clock: systemClock });
   const plc = await startLoopbackPlc();
   const identityKey = newKeyRingText();
   const serverPort = await freePort();
-  const settings = { dataDir, databaseUrl: embedded.url, plcUrl: plc.url, identityKey, serverPort };
+  const settings = { dataDir, databaseUrl: embedded.url, plcUrl: plc.url, identityKey, serverPort, processes };
   const database = openDatabase({
     url: embedded.url,
     poolSize: 8,
@@ -59,7 +61,7 @@ export async function startBenchServer(checkout: Checkout): Promise<BenchServer>
   });
   const environment = await environmentOf(checkout, settings);
   const start = (): ChildProcess =>
-    spawn(process.execPath, ['src/main.ts', 'server'], {
+    spawn(process.execPath, [...v8OptionsOf(checkout.folder), 'src/main.ts', 'server'], {
       cwd: checkout.folder,
       env: environment,
       stdio: ['ignore', 'inherit', 'inherit'],
@@ -103,9 +105,24 @@ export async function startBenchServer(checkout: Checkout): Promise<BenchServer>
   }
 }
 
+/** Returns the V8 options with which `npm run server` of the checkout starts Node. */
+function v8OptionsOf(folder: string): readonly string[] {
+  const { scripts } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    scripts: Readonly<Record<string, string>>;
+  };
+  return scripts['server']?.match(/--max-\S+/g) ?? [];
+}
+
 async function environmentOf(
   checkout: Checkout,
-  settings: { dataDir: string; databaseUrl: string; plcUrl: string; identityKey: string; serverPort: number },
+  settings: {
+    dataDir: string;
+    databaseUrl: string;
+    plcUrl: string;
+    identityKey: string;
+    serverPort: number;
+    processes: number;
+  },
 ): Promise<NodeJS.ProcessEnv> {
   const limits = (await rateLimitNames(checkout)).map((name): [string, string] => [
     name,
@@ -123,6 +140,7 @@ async function environmentOf(
     BLOCK_CHECKS: 'false',
     IDENTITY_KEY: settings.identityKey,
     SERVER_PORT: String(settings.serverPort),
+    SERVER_PROCESSES: String(settings.processes),
     ADMIN_PORT: '0',
     LOG_LEVEL: 'warn',
     ...Object.fromEntries(limits),

@@ -3,6 +3,7 @@ import { percentiles } from '../load/latencies.ts';
 import type { Side } from '../load/side.ts';
 import type { BenchServer } from '../server/bench-server.ts';
 import { costOfTree } from '../server/process-cost.ts';
+import type { ProcessCost } from '../server/process-cost.ts';
 import type { Workload } from './workload.ts';
 
 /** The figures of one round. Costs are averages per operation, without what the processes use when they are idle. */
@@ -18,6 +19,8 @@ export interface Measurement {
   readonly generatorCpuUs: number;
   /** Bytes per operation that Postgres wrote to its write-ahead log. */
   readonly walSizeBytes: number;
+  /** Resident memory that one operation added to the server. */
+  readonly memoryGrowthSizeBytes: number;
   /** Resident memory of the server after the round. */
   readonly serverMemorySizeBytes: number;
 }
@@ -36,10 +39,12 @@ export async function measure(workload: Workload, side: Side): Promise<Measureme
     return {
       perSecond: outcome.operations / outcome.seconds,
       ...percentiles(outcome.latenciesMs),
-      serverCpuUs: each(before.server.cpuMicroseconds, after.server.cpuMicroseconds),
+      // A server process that started during the round has used no CPU time before.
+      serverCpuUs: each(after.pid === before.pid ? before.server.cpuMicroseconds : 0, after.server.cpuMicroseconds),
       postgresCpuUs: each(before.postgres.cpuMicroseconds, after.postgres.cpuMicroseconds),
       generatorCpuUs: each(before.generatorCpuUs, after.generatorCpuUs),
       walSizeBytes: each(before.walSizeBytes, after.walSizeBytes),
+      memoryGrowthSizeBytes: each(before.server.memorySizeBytes, after.server.memorySizeBytes),
       serverMemorySizeBytes: after.server.memorySizeBytes,
     };
   } finally {
@@ -47,16 +52,21 @@ export async function measure(workload: Workload, side: Side): Promise<Measureme
   }
 }
 
-async function usageOf(server: BenchServer): Promise<{
-  server: Awaited<ReturnType<typeof costOfTree>>;
-  postgres: Awaited<ReturnType<typeof costOfTree>>;
-  generatorCpuUs: number;
-  walSizeBytes: number;
-}> {
+/** What the processes have used since they started. */
+interface Usage {
+  readonly pid: number;
+  readonly server: ProcessCost;
+  readonly postgres: ProcessCost;
+  readonly generatorCpuUs: number;
+  readonly walSizeBytes: number;
+}
+
+async function usageOf(server: BenchServer): Promise<Usage> {
   const rows = await server.database.sql<{ walSizeBytes: number }[]>`
     SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint AS "walSizeBytes"`;
   const { user, system } = process.cpuUsage();
   return {
+    pid: server.pid,
     server: await costOfTree(server.pid),
     postgres: await costOfTree(server.postgresPid),
     generatorCpuUs: user + system,

@@ -1,15 +1,15 @@
 import type { Exchange, HttpResponse } from './exchange.ts';
 
-type CorsHeader = readonly [name: string, value: string];
-
 /**
  * Decides which web origins may read responses in a browser. Without allowed origins, no response has a CORS header.
  */
 export interface CorsPolicy {
-  /** Returns the CORS headers of every response to a request with this `Origin`. */
-  headersFor(origin: string | undefined): readonly CorsHeader[];
+  /** Returns the names and values, alternating, of the CORS headers of every response to a request with this `Origin`. */
+  headersFor(origin: string | undefined): readonly string[];
   isAllowed(origin: string): boolean;
 }
+
+const allowOrigin = 'Access-Control-Allow-Origin';
 
 const exposedHeaders = [
   'RateLimit-Limit',
@@ -39,12 +39,12 @@ export const preflightResponse: HttpResponse = {
  */
 export function createCorsPolicy(origins: readonly string[]): CorsPolicy {
   const allowed = new Set(origins);
-  const always: readonly CorsHeader[] = allowed.size === 0 ? [] : [['Vary', 'Origin']];
+  const always: readonly string[] = allowed.size === 0 ? [] : ['Vary', 'Origin'];
   return {
     isAllowed: (origin) => allowed.has(origin),
     headersFor(origin) {
       if (origin === undefined || !allowed.has(origin)) return always;
-      return [...always, ['Access-Control-Allow-Origin', origin], ['Access-Control-Expose-Headers', exposedHeaders]];
+      return [...always, allowOrigin, origin, 'Access-Control-Expose-Headers', exposedHeaders];
     },
   };
 }
@@ -53,5 +53,5 @@ export function createCorsPolicy(origins: readonly string[]): CorsPolicy {
 export function isPreflight({ incoming, outgoing }: Exchange): boolean {
   const { method, headers } = incoming;
   const isPreflightMethod = method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
-  return isPreflightMethod && outgoing.hasHeader('Access-Control-Allow-Origin');
+  return isPreflightMethod && outgoing.corsHeaders.includes(allowOrigin);
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
 import type { ConnectionLimiter } from './connection-limiter.ts';
@@ -9,6 +9,7 @@ import type { EdgeErrorCode } from './edge-error.ts';
 import type { Exchange, HttpResponse, Routes } from './exchange.ts';
 import { inspectRequest } from './inspect-request.ts';
 import type { InspectOptions } from './inspect-request.ts';
+import type { SecuredResponse } from './security-headers.ts';
 import type { EdgeTimeouts } from './timeouts.ts';
 import {
   closesConnection,
@@ -34,19 +35,20 @@ export interface EdgeDeps {
 
 /** An exchange whose request is not complete, or whose response is not written. */
 interface OpenExchange extends Exchange {
-  readonly socket: Socket;
   readonly startedAtMs: number;
   /** Bytes that the connection had read when the exchange began. */
   readonly readBeforeSizeBytes: number;
 }
 
 interface ConnectionState {
+  readonly socket: Socket;
   /** Whether further requests are not served, because the connection closes after a response. */
   isClosing: boolean;
   /** Whether an error was written directly to the socket, so that bytes that still arrive are discarded. */
   isRefused: boolean;
   requestCount: number;
-  readonly exchanges: Set<OpenExchange>;
+  /** The exchanges that are open, in the order of their requests. */
+  readonly exchanges: OpenExchange[];
 }
 
 /**
@@ -68,12 +70,15 @@ const parserErrors: Readonly<Record<string, EdgeErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'RequestTimeout',
 };
 
+/** A server that creates responses with the security headers. */
+export type SecuredServer = Server<typeof IncomingMessage, typeof SecuredResponse>;
+
 /** Limits connections, refuses invalid requests, and writes every response. */
 export class Edge {
   readonly #deps: EdgeDeps;
   readonly #inspectOptions: InspectOptions;
   readonly #linger: LingerDeps;
-  readonly #open = new Set<OpenExchange>();
+  readonly #connections = new Set<ConnectionState>();
   #routes: Routes | undefined;
 
   constructor(deps: EdgeDeps) {
@@ -87,7 +92,7 @@ export class Edge {
   }
 
   /** Receives the requests of `server`, passes the valid ones to `routes`, and writes the responses. */
-  attach(server: Server, routes: Routes): void {
+  attach(server: SecuredServer, routes: Routes): void {
     this.#routes = routes;
     server.on('connection', (socket) => this.#limitConnections(socket));
     server.on('request', (incoming, outgoing) => {
@@ -128,7 +133,7 @@ export class Edge {
    */
   mayUpgrade(incoming: IncomingMessage): boolean {
     const { isClosing, exchanges } = this.#stateOf(incoming.socket);
-    if (isClosing || exchanges.size > 0 || this.#routes?.mayUpgrade(incoming) !== true) return false;
+    if (isClosing || exchanges.length > 0 || this.#routes?.mayUpgrade(incoming) !== true) return false;
     return inspectRequest(incoming, this.#inspectOptions) === undefined;
   }
 
@@ -162,11 +167,13 @@ export class Edge {
   #stateOf(socket: Socket): ConnectionState {
     const holder: Socket & HasConnectionState = socket;
     if (holder[connectionState] !== undefined) return holder[connectionState];
-    const state = { isClosing: false, isRefused: false, requestCount: 0, exchanges: new Set<OpenExchange>() };
+    const state = { socket, isClosing: false, isRefused: false, requestCount: 0, exchanges: [] };
     holder[connectionState] = state;
-    // The exchanges are removed here, because a response that waits for an earlier response emits no event when the
-    // connection closes.
-    socket.once('close', () => state.exchanges.forEach((exchange) => this.#open.delete(exchange)));
+    // A socket that is destroyed may have emitted its last event.
+    if (!socket.destroyed) {
+      this.#connections.add(state);
+      socket.once('close', () => this.#connections.delete(state));
+    }
     return state;
   }
 
@@ -174,7 +181,7 @@ export class Edge {
    * Returns the exchange of a request that may be served, or undefined when the request was refused or the connection
    * is closing.
    */
-  #admit(incoming: IncomingMessage, outgoing: ServerResponse): Exchange | undefined {
+  #admit(incoming: IncomingMessage, outgoing: SecuredResponse): Exchange | undefined {
     const state = this.#stateOf(incoming.socket);
     if (state.isClosing) return undefined;
     const exchange = this.#begin(state, { incoming, outgoing });
@@ -189,24 +196,17 @@ export class Edge {
       outgoing.setHeader('Connection', 'close');
       state.isClosing = true;
     }
-    for (const [name, value] of this.#deps.cors.headersFor(incoming.headers.origin)) outgoing.setHeader(name, value);
+    outgoing.corsHeaders = this.#deps.cors.headersFor(incoming.headers.origin);
     return exchange;
   }
 
   #begin(state: ConnectionState, { incoming, outgoing }: Exchange): Exchange {
-    const { socket } = incoming;
     const startedAtMs = this.#deps.clock.monotonicMs();
-    const exchange = { incoming, outgoing, socket, startedAtMs, readBeforeSizeBytes: socket.bytesRead };
-    const { exchanges } = state;
+    const exchange = { incoming, outgoing, startedAtMs, readBeforeSizeBytes: state.socket.bytesRead };
     const holder: IncomingMessage & HasConnectionState = incoming;
     holder[connectionState] = state;
-    exchanges.add(exchange);
-    this.#open.add(exchange);
-    outgoing.once('close', () => {
-      exchanges.delete(exchange);
-      this.#open.delete(exchange);
-      if (state.isClosing && exchanges.size === 0) socket.destroySoon();
-    });
+    state.exchanges.push(exchange);
+    outgoing.on('close', endExchange);
     return exchange;
   }
 
@@ -250,12 +250,23 @@ export class Edge {
 
   #refuseSlowBodies(): void {
     const nowMs = this.#deps.clock.monotonicMs();
-    for (const { incoming, socket, startedAtMs, readBeforeSizeBytes } of this.#open) {
-      const elapsedMs = nowMs - startedAtMs;
-      if (incoming.complete || elapsedMs < this.#deps.timeouts.bodyGraceMs) continue;
-      const dueSizeBytes = (bodyRateBytesPerSecondMin * elapsedMs) / 1000;
-      const readSizeBytes = socket.bytesRead - readBeforeSizeBytes;
-      if (readSizeBytes < dueSizeBytes) this.#refuseConnection(socket, 'RequestTimeout');
+    for (const { socket, exchanges } of this.#connections) {
+      for (const { incoming, startedAtMs, readBeforeSizeBytes } of exchanges) {
+        const elapsedMs = nowMs - startedAtMs;
+        if (incoming.complete || elapsedMs < this.#deps.timeouts.bodyGraceMs) continue;
+        const dueSizeBytes = (bodyRateBytesPerSecondMin * elapsedMs) / 1000;
+        const readSizeBytes = socket.bytesRead - readBeforeSizeBytes;
+        if (readSizeBytes < dueSizeBytes) this.#refuseConnection(socket, 'RequestTimeout');
+      }
     }
   }
+}
+
+/** Ends the exchange of a response that is closed. One function serves all responses, so that none needs a closure. */
+function endExchange(this: SecuredResponse): void {
+  const { [connectionState]: state }: IncomingMessage & HasConnectionState = this.req;
+  if (state === undefined) return;
+  const at = state.exchanges.findIndex(({ outgoing }) => outgoing === this);
+  if (at !== -1) state.exchanges.splice(at, 1);
+  if (state.isClosing && state.exchanges.length === 0) state.socket.destroySoon();
 }

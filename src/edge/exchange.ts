@@ -1,10 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { SecuredResponse } from './security-headers.ts';
 
 /** A request, and the object that writes its response. */
 export interface Exchange {
   readonly incoming: IncomingMessage;
-  readonly outgoing: ServerResponse;
+  readonly outgoing: SecuredResponse;
 }
 
 /**

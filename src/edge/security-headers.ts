@@ -15,13 +15,20 @@ export const securityHeaders = {
 
 type Given = OutgoingHttpHeaders | OutgoingHttpHeader[];
 
-const security: OutgoingHttpHeaders = securityHeaders;
-const namesInLowerCase: ReadonlyMap<string, string> = new Map(
-  Object.keys(securityHeaders).map((name) => [name.toLowerCase(), name]),
+/** The names and values of `securityHeaders`, alternating, which is the form that Node writes fastest. */
+const defaults: readonly string[] = Object.entries(securityHeaders).flat();
+const placeOfDefault: ReadonlyMap<string, number> = new Map(
+  Object.keys(securityHeaders).map((name, index) => [name.toLowerCase(), 2 * index]),
 );
 
 /** Adds the security headers when the head is written, so that responses which Node itself writes have them too. */
 export class SecuredResponse<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
+  /**
+   * Names and values, alternating, of further headers. They are not set with `setHeader`, because Node would then write
+   * all headers one by one, which costs 8 µs for each response.
+   */
+  corsHeaders: readonly string[] = [];
+
   override writeHead(status: number, message?: string | Given, given?: Given): this {
     // All headers are written in one call, because `setHeader` for each of them would cost more CPU time than the rest
     // of the edge.
@@ -29,25 +36,22 @@ export class SecuredResponse<Request extends IncomingMessage = IncomingMessage> 
     return super.writeHead(status, this.#secure(message));
   }
 
-  #secure(given: Given = {}): OutgoingHttpHeaders {
-    const own = Array.isArray(given) ? fromList(given) : given;
-    const all = { ...security, ...own };
-    for (const name of Object.keys(own)) this.#removeDefault(all, name);
-    for (const name of this.getHeaderNames()) this.#removeDefault(all, name);
+  #secure(given: Given = {}): OutgoingHttpHeader[] {
+    const all: OutgoingHttpHeader[] = [...defaults, ...this.corsHeaders];
+    for (const name of this.getHeaderNames()) addHeader(all, name, this.getHeader(name));
+    if (Array.isArray(given)) {
+      for (let at = 0; at + 1 < given.length; at += 2) addHeader(all, String(given[at]), given[at + 1]);
+    } else {
+      for (const name of Object.keys(given)) addHeader(all, name, given[name]);
+    }
     return all;
-  }
-
-  #removeDefault(all: OutgoingHttpHeaders, name: string): void {
-    const standardName = namesInLowerCase.get(name.toLowerCase());
-    if (standardName !== undefined && standardName !== name) delete all[standardName];
   }
 }
 
-/**
- * Converts a list of alternating names and values, which is the form of headers in responses that Node itself creates.
- */
-function fromList(list: readonly OutgoingHttpHeader[]): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = {};
-  for (let at = 0; at + 1 < list.length; at += 2) headers[String(list[at])] = list[at + 1];
-  return headers;
+/** Adds a header, which replaces the default of the same name. */
+function addHeader(all: OutgoingHttpHeader[], name: string, value: OutgoingHttpHeader | undefined): void {
+  if (value === undefined) return;
+  const place = placeOfDefault.get(name.toLowerCase());
+  if (place === undefined) all.push(name, value);
+  else all[place + 1] = value;
 }

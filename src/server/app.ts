@@ -13,7 +13,7 @@ import type { Config } from '#platform/config/config.ts';
 import { limits } from '#platform/limits.ts';
 import { describeError } from '#platform/logging/logger.ts';
 import type { Logger } from '#platform/logging/logger.ts';
-import type { Metrics, StatusClass } from '#platform/metrics/metrics.ts';
+import type { Metrics } from '#platform/metrics/metrics.ts';
 import { createRequestDeadlines } from '#platform/request-deadline.ts';
 import type { KeyRing } from '#privacy/key-ring.ts';
 import type { Privacy } from '#privacy/privacy.ts';
@@ -46,6 +46,7 @@ import { createByteBudget } from '#xrpc/byte-budget.ts';
 import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createEndpoints } from '#xrpc/mls/endpoints.ts';
+import { checkOutputs } from '#xrpc/response/output-check.ts';
 import { createXrpcResponder } from '#xrpc/respond-to-xrpc.ts';
 import type { RequestObservation, RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
 import { mountHttpPages } from './http-pages.ts';
@@ -161,11 +162,12 @@ function retentionOf(config: Config) {
 }
 
 function admissionOf({ config, metrics }: AppParts): Admission {
-  return createAdmission({
+  const admission = createAdmission({
     inProgressMax: config.MAX_REQUESTS_IN_PROGRESS,
-    onChange: (count) => metrics.requestsInProgress(count),
     onShed: (reason) => metrics.requestShed(reason),
   });
+  metrics.requestsInProgress(admission.inProgress);
+  return admission;
 }
 
 function ticketsOf(parts: AppParts): ReturnType<typeof createTickets> {
@@ -186,7 +188,7 @@ function xrpcOf(
   const { config, clock, logger, metrics } = parts;
   const { documents, endpoints, admission, quota } = used;
   return createXrpcResponder({
-    endpoints,
+    endpoints: checkOutputs(endpoints, config.NODE_ENV),
     admission,
     authenticate: createAuthenticator({
       documents,
@@ -241,6 +243,7 @@ function addressLimiterOf({ config, clock, audit }: AppParts, quota: QuotaCharge
     quota,
     failedAuth: createFailedAuth({
       clock,
+      namer: quota.namer,
       banAfterFailures: config.AUTH_BAN_AFTER_FAILURES,
       onBan: (ban) => audit.record('ban', ban.of),
     }),
@@ -255,7 +258,6 @@ function addressLimiterOf({ config, clock, audit }: AppParts, quota: QuotaCharge
 }
 
 function observe(metrics: Metrics, { method, status, quota, durationMs }: RequestObservation): void {
-  const statusClass = `${Math.floor(status / 100)}xx` as StatusClass;
-  metrics.requestFinished(method.slice(method.lastIndexOf('.') + 1), statusClass, durationMs);
+  metrics.requestFinished(method.slice(method.lastIndexOf('.') + 1), status, durationMs);
   if (quota !== undefined) metrics.quotaRefused(quota);
 }

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { Server, ServerOptions } from 'node:http';
+import type { IncomingMessage, ServerOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createConnectionLimiter } from '#edge/connection-limiter.ts';
 import { createCorsPolicy } from '#edge/cors.ts';
 import { Edge } from '#edge/edge.ts';
-import type { EdgeDeps } from '#edge/edge.ts';
+import type { EdgeDeps, SecuredServer } from '#edge/edge.ts';
 import { SecuredResponse } from '#edge/security-headers.ts';
 import { edgeTimeouts } from '#edge/timeouts.ts';
 import type { EdgeTimeouts } from '#edge/timeouts.ts';
@@ -69,6 +69,9 @@ export async function listen<Composed extends Served & Pick<App, 'openStreams'>>
   const edge = new Edge({ ...edgePolicy(options), clock, timeouts, onError });
   const server = createServer(serverOptions(timeouts, edge));
   server.maxConnections = options.config.MAX_CONNECTIONS;
+  // Without this property, which the types lack, one of several processes passes a further connection to the next one,
+  // and does so without end when all have the maximum.
+  Object.assign(server, { dropMaxConnection: true });
   server.timeout = timeouts.drainMs;
   server.listen(options.port, options.host);
   await once(server, 'listening');
@@ -100,7 +103,10 @@ function edgePolicy({
   };
 }
 
-function serverOptions(timeouts: EdgeTimeouts, edge: Edge): ServerOptions {
+function serverOptions(
+  timeouts: EdgeTimeouts,
+  edge: Edge,
+): ServerOptions<typeof IncomingMessage, typeof SecuredResponse> {
   return {
     ServerResponse: SecuredResponse,
     shouldUpgradeCallback: (incoming) => edge.mayUpgrade(incoming),
@@ -119,7 +125,7 @@ function serverOptions(timeouts: EdgeTimeouts, edge: Edge): ServerOptions {
  * Stops the server. Streams are closed repeatedly, because requests in progress may open more, and are terminated if
  * their clients do not close them within two seconds.
  */
-async function stop(server: Server, openStreams: ReadonlySet<OpenStream>, clock: Clock): Promise<void> {
+async function stop(server: SecuredServer, openStreams: ReadonlySet<OpenStream>, clock: Clock): Promise<void> {
   const ended = new AbortController();
   server.once('close', () => ended.abort());
   server.close();

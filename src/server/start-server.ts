@@ -1,8 +1,7 @@
 import { createReplayDigest } from '#auth/replay-digest.ts';
-import { refusedAccount } from '#auth/refuse-tokens.ts';
+import { createRefusedAccounts, refusedAccount } from '#auth/refuse-tokens.ts';
 import { createReplayGuard } from '#auth/replay-guard.ts';
 import type { ReplayGuard } from '#auth/replay-guard.ts';
-import { preparePartitions } from '#domain/events/prepare-partitions.ts';
 import { readCursorGeneration } from '#domain/events/read-events.ts';
 import { retentionClassNames } from '#domain/retention/retention-classes.ts';
 import { loadFetchGuard } from '#identity/outbound/guarded-fetch.ts';
@@ -11,6 +10,7 @@ import { jobNames } from '#jobs/catalogue.ts';
 import { startAdminListener } from '#ops/admin-listener.ts';
 import type { AdminListener } from '#ops/admin-listener.ts';
 import { createReadiness } from '#ops/readiness.ts';
+import type { Readiness } from '#ops/readiness.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config/config.ts';
 import { describeError } from '#platform/logging/logger.ts';
@@ -23,15 +23,13 @@ import { loadKeyRing } from '#privacy/load-key-ring.ts';
 import { createPrivacy } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import { quotas } from '#quota/table/quotas.ts';
-import { checkServer } from '#storage/connection/check-server.ts';
 import { openDatabase } from '#storage/connection/database.ts';
 import type { Database, Sql } from '#storage/connection/database.ts';
 import { createLocalNotifier } from '#storage/notifications/notifier.ts';
 import type { Notifier } from '#storage/notifications/notifier.ts';
 import { createPostgresNotifier } from '#storage/notifications/postgres-notifier.ts';
-import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
 import { checkIdentityKey, identityKeyOf } from '#storage/schema/identity-key-check.ts';
-import { assertMigrated, migrateUp } from '#storage/schema/migrator.ts';
+import { assertMigrated } from '#storage/schema/migrator.ts';
 import { listenForKeyPackageChecks } from '#storage/notifications/key-package-checks.ts';
 import { methodNames } from '#xrpc/mls/endpoints.ts';
 import { createApp } from './app.ts';
@@ -39,6 +37,7 @@ import type { App } from './app.ts';
 import { startBackgroundTasks } from './background-tasks.ts';
 import { openDevelopmentIdentities } from './development-identities.ts';
 import { listen } from './listen.ts';
+import { openStorage } from './open-storage.ts';
 import { auditKeyCheck, startAudit } from './start-audit.ts';
 import { version } from '#platform/process/version.ts';
 
@@ -46,9 +45,8 @@ export interface RunningServer {
   /** The URL under which clients reach the server, without a path. */
   readonly url: string;
   readonly port: number;
-  readonly adminPort: number;
-  /** Mounts the job page, when the workers of this process have their queue. */
-  readonly showJobs: AdminListener['showJobs'];
+  /** Undefined for one of several processes, because the parent process has the admin listener. */
+  readonly admin: AdminListener | undefined;
   readonly serviceDid: string;
   /** The direct URL of Postgres, without PgBouncer, for the workers of this process. */
   readonly databaseUrl: string;
@@ -62,6 +60,11 @@ export interface ServerDeps {
   readonly logger: Logger;
   /** `all` if the process runs the workers too; default: `server`. */
   readonly role?: 'all' | 'server';
+  /**
+   * Whether this process is one of several on the same port (`SERVER_PROCESSES`). Their parent has prepared the storage
+   * and has the admin listener.
+   */
+  readonly isOneOfSeveral?: boolean;
   /**
    * Receives a stop step for each started part. The caller must run the steps in the order of the array, even after a
    * failed start.
@@ -78,22 +81,21 @@ const applicationName = 'nightjar-server';
 export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const { config, clock, logger } = deps;
   const startedMs = clock.monotonicMs();
-  const { database, databaseUrl, isEmbedded, migrationsApplied } = await openStorage(deps);
+  const { isOneOfSeveral = false } = deps;
+  const storage = await openStorage({ ...deps, poolSize: config.DATABASE_POOL_SIZE, isPrepared: isOneOfSeveral });
+  const { database, databaseUrl, isEmbedded, migrationsApplied } = storage;
   const audit = startAudit({ ...deps, sql: database.sql }, migrationsApplied);
   const metrics = openMetrics();
   const { ring, created } = await loadKeyRing({ identityKey: config.IDENTITY_KEY, dataDir: config.DATA_DIR });
   if (created) logger.log('development_keys_created', {});
   const privacy = createPrivacy(ring);
   await auditKeyCheck(audit, checkIdentityKey(database.sql, identityKeyOf(privacy)));
-  const { notifier, direct } = await openNotifier(deps, { database, databaseUrl, isEmbedded });
+  const isOnlyServer = isEmbedded && !isOneOfSeveral;
+  const { notifier, direct } = await openNotifier(deps, { database, databaseUrl, isOnlyServer });
   const replayGuard = await openReplayGuard(deps, database, privacy);
   const development = await openDevelopmentIdentities(deps, database.sql);
   const cursorGeneration = await readCursorGeneration(database);
-  const readiness = createReadiness({
-    clock,
-    database: () => database.sql`SELECT 1`,
-    migrations: () => assertMigrated(database),
-  });
+  const readiness = readinessOf(database, clock);
 
   const host = config.SERVER_HOST ?? (config.NODE_ENV === 'production' ? '0.0.0.0' : '127.0.0.1');
   const { listener, app } = await listen({ host, port: config.SERVER_PORT, clock, logger, config }, (port) =>
@@ -122,16 +124,24 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   );
   await watchKeyPackages(deps, direct, app);
   const admin = await openOperations(deps, { app, database, metrics, privacy, isEmbedded });
-  logger.log('signature_backend', { backend: signatureBackend });
-  const adminPort = admin.port;
-  logger.log('server_listening', { port: listener.port, adminPort, startupMs: clock.monotonicMs() - startedMs });
+  if (admin !== undefined) {
+    const startupMs = clock.monotonicMs() - startedMs;
+    logger.log('server_listening', { port: listener.port, adminPort: admin.port, startupMs });
+  }
   // The guard is loaded in the background so that the first fetch of a DID document does not wait for it. A failure is
   // ignored here, because the first fetch reports it again.
   loadFetchGuard().catch(() => undefined);
   const { serviceDid, publicUrl: url } = identityOf(config, host, listener.port);
   await development?.noteServiceDid(serviceDid);
-  const showJobs: AdminListener['showJobs'] = (board) => admin.showJobs(board);
-  return { url, port: listener.port, adminPort, showJobs, serviceDid, databaseUrl, database, metrics };
+  return { url, port: listener.port, admin, serviceDid, databaseUrl, database, metrics };
+}
+
+function readinessOf(database: Database, clock: Clock): Readiness {
+  return createReadiness({
+    clock,
+    database: () => database.sql`SELECT 1`,
+    migrations: () => assertMigrated(database),
+  });
 }
 
 function openMetrics(): Metrics {
@@ -157,7 +167,7 @@ async function openReplayGuard(deps: ServerDeps, database: Database, privacy: Pr
     clock: deps.clock,
     ttlSeconds: deps.config.JTI_TTL_SECONDS,
     digest: createReplayDigest(privacy),
-    account: (did) => refusedAccount(privacy, did),
+    account: createRefusedAccounts(privacy, deps.config.DID_CACHE_ENTRIES),
   });
   await replayGuard.ensureRecord();
   return replayGuard;
@@ -172,10 +182,11 @@ function hostOfDid({ NODE_ENV, SERVICE_DID }: Config): string | undefined {
 async function openOperations(
   deps: ServerDeps,
   parts: { app: App; database: Database; metrics: Metrics; privacy: Privacy; isEmbedded: boolean },
-): Promise<AdminListener> {
+): Promise<AdminListener | undefined> {
   const { config, clock, logger, steps } = deps;
   const { app, database, metrics, privacy } = parts;
   metrics.signatureBackend(signatureBackend);
+  logger.log('signature_backend', { backend: signatureBackend });
   const backgroundTasks = startBackgroundTasks({
     database,
     privacy,
@@ -193,80 +204,21 @@ async function openOperations(
   steps.splice(2, 0, { name: 'backgroundTasks', run: () => backgroundTasks.stop() });
   const loopDelay = watchLoopDelay(clock, (delayMs) => app.admission.noteLoopDelay(delayMs));
   steps.splice(2, 0, { name: 'loop-delay', run: () => loopDelay.stop() });
+  if (deps.isOneOfSeveral === true) return undefined;
   const admin = await startAdminListener({ port: config.ADMIN_PORT, metrics });
   steps.splice(2, 0, { name: 'admin', run: () => admin.close() });
   return admin;
 }
 
-interface OpenStorage {
-  readonly database: Database;
-  readonly databaseUrl: string;
-  readonly isEmbedded: boolean;
-  readonly migrationsApplied: number;
-}
-
-async function openStorage(deps: ServerDeps): Promise<OpenStorage> {
-  const { config, clock, logger, steps } = deps;
-  const startedMs = clock.monotonicMs();
-  let databaseUrl = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
-  const isEmbedded = databaseUrl === undefined;
-  if (databaseUrl === undefined) {
-    const embedded = await startEmbeddedPostgres({
-      dataDir: config.DATA_DIR,
-      clock,
-      // Creating the database takes seconds, so the event is logged before the creation begins.
-      onCreate: () => logger.log('postgres_starting', { mode: 'created' }),
-    });
-    steps.unshift({ name: 'postgres', run: () => embedded.stop() });
-    const { mode } = embedded;
-    if (mode !== 'created') logger.log('postgres_starting', { mode: mode === 'borrowed' ? 'adopted' : mode });
-    databaseUrl = embedded.url;
-  }
-  const database = openDatabase({
-    url: config.DATABASE_URL ?? databaseUrl,
-    poolSize: config.DATABASE_POOL_SIZE,
-    applicationName,
-  });
-  steps.unshift({ name: 'database', run: () => database.close() });
-  const { versionMajor } = await checkServer(database, { production: config.NODE_ENV === 'production' });
-  const migrationsApplied = await applyMigrations(deps, {
-    database,
-    databaseUrl,
-    migrate: config.MIGRATE_ON_START ?? isEmbedded,
-  });
-  const created = await preparePartitions(database, {
-    messageTtlDays: config.MESSAGE_TTL_DAYS,
-    eventTtlDays: config.EVENT_STREAM_TTL_DAYS,
-  });
-  if (created > 0) logger.log('partitions_created', { count: created });
-  logger.log('postgres_ready', { versionMajor, tookMs: clock.monotonicMs() - startedMs });
-  return { database, databaseUrl, isEmbedded, migrationsApplied };
-}
-
-async function applyMigrations(
-  deps: ServerDeps,
-  plan: { database: Database; databaseUrl: string; migrate: boolean },
-): Promise<number> {
-  let count = 0;
-  if (plan.migrate) {
-    const maintenance = openDatabase({ url: plan.databaseUrl, poolSize: 1, applicationName, purpose: 'maintenance' });
-    try {
-      count = (await migrateUp(maintenance)).length;
-      if (count > 0) deps.logger.log('migrations_applied', { count });
-    } finally {
-      await maintenance.close();
-    }
-  }
-  await assertMigrated(plan.database);
-  return count;
-}
-
-/** Opens the notifier. A server with an embedded Postgres is the only server, so local notifications are enough. */
+/**
+ * Opens the notifier. A single server process with an embedded Postgres is the only server, so local notifications are
+ * enough.
+ */
 async function openNotifier(
   deps: ServerDeps,
-  options: { database: Database; databaseUrl: string; isEmbedded: boolean },
+  options: { database: Database; databaseUrl: string; isOnlyServer: boolean },
 ): Promise<{ notifier: Notifier; direct: Sql }> {
-  if (options.isEmbedded) return { notifier: createLocalNotifier(), direct: options.database.sql };
+  if (options.isOnlyServer) return { notifier: createLocalNotifier(), direct: options.database.sql };
   const direct = openDatabase({ url: options.databaseUrl, poolSize: 1, applicationName: 'nightjar-notifier' });
   const notifier = await createPostgresNotifier({
     direct: direct.sql,

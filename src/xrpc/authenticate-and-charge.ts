@@ -1,3 +1,4 @@
+import type { Caller } from '#domain/caller.ts';
 import { isAppError } from '#platform/errors.ts';
 import type { QuotaCharger } from '#quota/table/charge.ts';
 import type { Decision } from '#quota/table/decision.ts';
@@ -27,8 +28,13 @@ const countedFailures: ReadonlySet<string> = new Set([
  * @throws AppError UnknownAddress, AddressRefused, RateLimitExceeded.
  */
 export async function chargeClientAddress(addressLimiter: ClientAddressLimiter, request: XrpcRequest): Promise<void> {
-  const { socket, headersDistinct } = request.incoming;
-  const entry = await addressLimiter.admit({ peer: socket.remoteAddress, header: (name) => headersDistinct[name] });
+  const { incoming } = request;
+  // `headersDistinct` is read on demand, because Node creates it from all headers.
+  const entry = await addressLimiter.admit({
+    connection: incoming.socket,
+    peer: incoming.socket.remoteAddress,
+    header: (name) => incoming.headersDistinct[name],
+  });
   switch (entry.outcome) {
     case 'unknown':
       throw generalError('UnknownAddress');
@@ -66,15 +72,15 @@ export async function authenticate<Identity>(
 }
 
 /**
- * Charges one request of `quota` to the account `did`.
+ * Charges one request of `quota` to the account of `caller`.
  * @throws AppError RateLimitExceeded.
  */
 export async function chargeAccount(
   charger: QuotaCharger,
   request: XrpcRequest,
-  { did, quota }: { readonly did: string; readonly quota: CallerQuotaName },
+  { caller, quota }: { readonly caller: Caller; readonly quota: CallerQuotaName },
 ): Promise<void> {
-  noteCharge(request, await charger.takeCaller(did, quota));
+  noteCharge(request, await charger.takeCaller(caller, quota));
 }
 
 /**

@@ -1,8 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import type { Authenticate } from '#auth/authenticate.ts';
 import type { Caller } from '#domain/caller.ts';
 import type { HttpResponse } from '#edge/exchange.ts';
 import type { Clock } from '#platform/clock.ts';
 import { limits } from '#platform/limits.ts';
+import { yieldToEventLoop } from '#platform/process/yield-to-event-loop.ts';
 import { currentRequest, outcomeUnknown } from '#platform/request-deadline.ts';
 import type { QuotaCharger } from '#quota/table/charge.ts';
 import type { ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
@@ -53,12 +55,19 @@ export async function callEndpoint(
 async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: MethodEndpoint): Promise<HttpResponse> {
   const { incoming, search } = request;
   const caller = await authenticateByToken(deps, request, endpoint);
-  await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
+  await chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
   refuseLargeBody(incoming, endpoint.bodySizeBytesMax);
-  const readBody = (): Promise<unknown> =>
-    deps.admission.withoutSlot(() => readJsonBody(incoming, endpoint.bodySizeBytesMax));
+  const readBody = (): Promise<unknown> => readBodyInSlot(deps.admission, incoming, endpoint.bodySizeBytesMax);
   const body = await endpoint.call({ caller, search, readBody });
   return { status: statusOk, headers: responseHeaders(request), body };
+}
+
+/** Reads the body. A request whose body has not arrived has no slot while the server waits for the client. */
+async function readBodyInSlot(admission: Admission, incoming: IncomingMessage, sizeBytesMax: number): Promise<unknown> {
+  // Most bodies arrive with the head, but Node parses them after it has reported the head.
+  if (!incoming.complete) await yieldToEventLoop();
+  const read = (): unknown => readJsonBody(incoming, sizeBytesMax);
+  return incoming.complete ? read() : admission.withoutSlot(async () => read());
 }
 
 async function openEventStream(
@@ -68,7 +77,7 @@ async function openEventStream(
 ): Promise<undefined> {
   const { incoming, outgoing, search } = request;
   const caller = await authenticateByToken(deps, request, endpoint);
-  await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
+  await chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
   const serve = await endpoint.open({ caller, search, lastEventId: incoming.headers['last-event-id']?.toString() });
   if (currentRequest()?.isExpired === true) throw outcomeUnknown();
   outgoing.writeHead(statusOk, { ...responseHeaders(request), ...eventStreamHeaders });
@@ -84,7 +93,7 @@ async function openSubscription(
   const { openWebSocket, search } = request;
   if (openWebSocket === undefined) throw generalError('UpgradeRequired');
   const { caller, open } = await authenticate(deps.addressLimiter, request, () => endpoint.authenticate(search));
-  await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
+  await chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
   openWebSocket(responseHeaders(request), await open());
 }
 

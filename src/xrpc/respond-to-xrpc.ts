@@ -42,16 +42,16 @@ export type RespondToXrpc = (exchange: XrpcExchange) => Promise<HttpResponse | u
 
 /**
  * Creates a function that serves `endpoints`. Every request takes these steps in order: admission limit, client address
- * quota, authentication, account quota, check of the input, handler, check of the output.
+ * quota, authentication, account quota, check of the input, handler.
  * @throws InvariantError when an endpoint lacks its lexicon, auth or quota, or two have the same name.
  */
 export function createXrpcResponder(deps: XrpcDeps): RespondToXrpc {
   const endpoints = endpointsByNsid(deps.endpoints);
   const { admission, deadline } = deps;
-  return async (exchange) => {
+  return (exchange) => {
     const run = (): Promise<HttpResponse | undefined> => respond(deps, endpoints, exchange);
     const response = admission.admit(deadline === undefined ? run : () => deadline.run(run));
-    return response ?? overloadResponse(admission, exchange.incoming);
+    return response ?? Promise.resolve(overloadResponse(admission, exchange.incoming));
   };
 }
 

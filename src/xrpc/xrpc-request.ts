@@ -9,7 +9,7 @@ import type { OpenWebSocket } from './websocket-upgrade.ts';
 /** An HTTP exchange whose path is below `/xrpc/`. */
 export interface XrpcExchange extends Exchange {
   /** Completes the WebSocket handshake, or undefined for a request that does not start one. */
-  readonly openWebSocket?: OpenWebSocket;
+  readonly openWebSocket?: OpenWebSocket | undefined;
 }
 
 /** A request with the facts that each step adds for later steps and for the response. */
@@ -36,11 +36,13 @@ export function isXrpc({ method, url = '' }: Pick<IncomingMessage, 'method' | 'u
   return path === '/xrpc' || (path.startsWith(prefix) && !isHealthCheck);
 }
 
-export function newXrpcRequest(exchange: XrpcExchange): XrpcRequest {
-  const { url = '' } = exchange.incoming;
+export function newXrpcRequest({ incoming, outgoing, openWebSocket }: XrpcExchange): XrpcRequest {
+  const { url = '' } = incoming;
   const path = pathOf(url);
   return {
-    ...exchange,
+    incoming,
+    outgoing,
+    openWebSocket,
     requestId: newRequestId(),
     nsid: path.slice(prefix.length),
     search: new URLSearchParams(url.slice(path.length + 1)),

@@ -41,13 +41,13 @@ async function readUntil(from: LogPosition, count: number): Promise<EventRow[]> 
   return events;
 }
 
-/** append_messages in a transaction of the test's own. */
+/** store_messages in a transaction of the test's own. */
 async function appendIn(sql: Sql | SqlTx, conversation: TestConversation, did: string): Promise<number> {
   const member = memberPseudonym(harness.privacy, conversation.groupId, did);
   const rows = await sql<{ outcome: string; seq: number }[]>`
-    SELECT outcome, seq FROM append_messages(
+    SELECT outcome, seq FROM store_messages(
       ARRAY[${conversation.groupId}::bytea], ARRAY[${member}::bytea], ARRAY[0::bigint], ARRAY[${newUuid()}::text],
-      ARRAY[0], ARRAY[512], ${newSecret(512)}::bytea, 60)`;
+      ARRAY[${newSecret(512)}::bytea], 60)`;
   expect(rows[0]?.outcome).toBe('stored');
   return rows[0]?.seq ?? 0;
 }

@@ -51,9 +51,9 @@ async function append(session: Session, index: number): Promise<void> {
   const { groupId } = conversations[index] ?? { groupId: Buffer.alloc(0) };
   const member = memberPseudonym(harness.privacy, groupId, alice);
   const rows = await session<{ outcome: string }[]>`
-    SELECT outcome FROM append_messages(
+    SELECT outcome FROM store_messages(
       ARRAY[${groupId}::bytea], ARRAY[${member}::bytea], ARRAY[0::bigint], ARRAY[${newUuid()}::text],
-      ARRAY[0], ARRAY[512], ${newSecret(512)}::bytea, 60)`;
+      ARRAY[${newSecret(512)}::bytea], 60)`;
   expect(rows[0]?.outcome).toBe('stored');
 }
 
@@ -105,7 +105,7 @@ test("a writer's lock is visible before it takes a position, and the position is
   const writer = await beginSession();
   const pid = await pidOf(writer);
   const writing = append(writer, 0);
-  await waitsForLock('append_messages');
+  await waitsForLock('store_messages');
   const [shown] = await sql<{ pid: number; low: number }[]>`SELECT pid, low FROM log_writers()`;
   expect(shown?.pid).toBe(pid);
   await end(gate, 'ROLLBACK');

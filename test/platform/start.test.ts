@@ -35,6 +35,7 @@ test('a server loads no job queue, no jobs page and no fetch guard before it lis
       },
     });
     await import('./src/run.ts');
+    await import('./src/server/start-server.ts');
     console.log(JSON.stringify([...packages]));
     process.exit();`);
   const packages = JSON.parse(loaded) as (string | null)[];

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
+import { openDatabase } from '#storage/connection/database.ts';
 import { DataDirBusyError } from '#storage/embedded-postgres/data-dir-lock.ts';
 import { startEmbeddedPostgres } from '#storage/embedded-postgres/embedded-postgres.ts';
 import type { EmbeddedPostgres, EmbeddedPostgresOptions } from '#storage/embedded-postgres/embedded-postgres.ts';
@@ -43,6 +44,16 @@ async function query(url: string, text: string): Promise<readonly unknown[]> {
     return [...(await sql.unsafe(text))];
   } finally {
     await sql.end({ timeout: 1 });
+  }
+}
+
+/** Queries with a pool of the service, which connects to sockets. */
+async function queryPool(url: string, text: string): Promise<readonly unknown[]> {
+  const database = openDatabase({ url, poolSize: 1, applicationName: 'embedded-test' });
+  try {
+    return [...(await database.sql.unsafe(text))];
+  } finally {
+    await database.close();
   }
 }
 
@@ -193,9 +204,9 @@ describe('the embedded Postgres', () => {
     await expect(start(dataDir)).rejects.toThrow('written by Postgres 14');
   });
 
-  test('requires the password, listens on loopback only, and logs neither secrets nor data', async () => {
+  test('requires the password, listens on loopback and in its own folder, and logs neither secrets nor data', async () => {
     const dataDir = await newFolder();
-    const { url } = await start(dataDir);
+    const { url, localUrl } = await start(dataDir);
     const wrongUrl = new URL(url);
     wrongUrl.password = 'guess';
     await expect(query(wrongUrl.href, 'select 1')).rejects.toThrow('password');
@@ -206,12 +217,34 @@ describe('the embedded Postgres', () => {
       url,
       "select current_setting('listen_addresses') as at, current_setting('unix_socket_directories') as files",
     );
-    expect(row).toEqual({ at: '127.0.0.1', files: '' });
+    const clusterDir = await realpath(join(dataDir, 'postgres'));
+    expect(row).toEqual({ at: '127.0.0.1', files: clusterDir });
+    expect((await stat(clusterDir)).mode & 0o777).toBe(0o700);
+    const wrongLocalUrl = localUrl.replace(new URL(url).password, 'guess');
+    await expect(queryPool(wrongLocalUrl, 'select 1')).rejects.toThrow('password');
     const log = await readFile(join(dataDir, 'postgres.log'), 'utf8');
     expect(log).toContain('ready to accept connections');
     expect(log).not.toContain('alice');
     expect(log).not.toContain(new URL(url).password);
     expect((await stat(join(dataDir, 'postgres.password'))).mode & 0o077).toBe(0);
+  });
+
+  const peer = 'select inet_client_addr() is null as "isLocal"';
+
+  test('serves clients over a socket, and over TCP where the path is too long for a socket', async () => {
+    const parent = await newFolder();
+    const near = await start(join(parent, 'near'));
+    expect(await queryPool(near.localUrl, peer)).toEqual([{ isLocal: true }]);
+    expect(await queryPool(near.url, peer)).toEqual([{ isLocal: false }]);
+    const borrowed = await startEmbeddedPostgres({
+      dataDir: join(parent, 'near'),
+      clock: systemClock,
+      access: 'borrow',
+    });
+    expect(borrowed.localUrl).toBe(near.localUrl);
+    const far = await start(join(parent, 'f'.repeat(100)));
+    expect(far.localUrl).toBe(far.url);
+    expect(await queryPool(far.localUrl, peer)).toEqual([{ isLocal: false }]);
   });
 
   test.runIf(process.getuid?.() === 0)('works as root inside a folder that only root can enter', async () => {

@@ -20,6 +20,7 @@ type Environment = Readonly<Record<string, string>>;
 
 /** The real server, in this process and on free ports. */
 export interface TestServer extends RunningServer {
+  readonly adminPort: number;
   /** All log lines, at level trace. */
   readonly logLines: readonly string[];
   /** Stops the server as SIGTERM does. */
@@ -105,7 +106,7 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
     stopInOrder(steps, { clock: systemClock, timeoutMs: 10_000, onFailure: (step) => void failures.push(step) });
   try {
     const server = await startServer({ config, clock: options.clock ?? systemClock, logger, steps });
-    return { ...server, logLines, stop };
+    return { ...server, adminPort: server.admin?.port ?? 0, logLines, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -59,7 +59,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Results of the SQL function store_messages for senders without an active membership. */
+/** Results of the SQL functions for senders without an active membership. */
 const refusals = { stranger: 'nonMember', former: 'inactiveMember' } as const;
 
 interface ResultRow {
@@ -67,7 +67,7 @@ interface ResultRow {
   readonly outcome: 'stored' | 'duplicate' | 'stale' | keyof typeof refusals;
   readonly seq: number | null;
   readonly epoch: number;
-  readonly receivedAt: Date;
+  readonly receivedAt: Date | null;
   readonly position: number | null;
   readonly eventNo: number | null;
 }
@@ -84,7 +84,7 @@ const statementsMax = 2;
 
 /**
  * Creates an appender with group commit, which puts messages that arrive while statements run into the next statement.
- * The SQL function store_messages (migrations/0023) checks and numbers the messages. `onStored` gets the messages that a
+ * The SQL functions of migrations/0023 check and number the messages. `onStored` gets the messages that a
  * statement stored, without duplicates, after they are committed.
  */
 export function createMessageAppender(deps: {
@@ -174,18 +174,11 @@ async function appendBatch(
   messages: readonly MessageToAppend[],
   bucketSeconds: number,
 ): Promise<{ results: AppendResult[]; stored: StoredMessage[] }> {
-  let start = 0;
-  const starts = messages.map(({ body }) => {
-    const own = start;
-    start += body.length;
-    return own;
-  });
-  const rows = await sql<ResultRow[]>`
-    SELECT item, outcome, seq, epoch, received_at AS "receivedAt", position, event_no AS "eventNo" FROM store_messages(
-      ${byteaArray(messages.map(({ groupId }) => groupId))}::bytea[], ${byteaArray(messages.map(({ member }) => member))}::bytea[],
-      ${messages.map(({ epoch }) => epoch)}::bigint[], ${messages.map(({ msgId }) => msgId)}::text[],
-      ${starts}::integer[], ${messages.map(({ body }) => body.length)}::integer[],
-      ${Buffer.concat(messages.map(({ body }) => body))}::bytea, ${bucketSeconds}::integer)`;
+  const [first] = messages;
+  const rows =
+    first !== undefined && messages.length === 1
+      ? await storeOne(sql, first, bucketSeconds)
+      : await storeMany(sql, messages, bucketSeconds);
   const results: AppendResult[] = [];
   const stored: StoredMessage[] = [];
   for (const row of rows) {
@@ -195,11 +188,32 @@ async function appendBatch(
   return { results, stored };
 }
 
+function storeOne(sql: Sql, message: MessageToAppend, bucketSeconds: number): Promise<readonly ResultRow[]> {
+  const { groupId, member, epoch, msgId, body } = message;
+  return sql<ResultRow[]>`
+    SELECT 1 AS item, outcome, seq, epoch, received_at AS "receivedAt", position, event_no AS "eventNo"
+    FROM store_message(${groupId}::bytea, ${member}::bytea, ${epoch}::bigint, ${msgId}::text, ${body}::bytea,
+                       ${bucketSeconds}::integer)`;
+}
+
+function storeMany(
+  sql: Sql,
+  messages: readonly MessageToAppend[],
+  bucketSeconds: number,
+): Promise<readonly ResultRow[]> {
+  return sql<ResultRow[]>`
+    SELECT item, outcome, seq, epoch, received_at AS "receivedAt", position, event_no AS "eventNo"
+    FROM store_messages(
+      ${byteaArray(messages.map(({ groupId }) => groupId))}::bytea[], ${byteaArray(messages.map(({ member }) => member))}::bytea[],
+      ${messages.map(({ epoch }) => epoch)}::bigint[], ${messages.map(({ msgId }) => msgId)}::text[],
+      ${byteaArray(messages.map(({ body }) => body))}::bytea[], ${bucketSeconds}::integer)`;
+}
+
 function resultOf({ outcome, seq, epoch, receivedAt }: ResultRow): AppendResult {
   switch (outcome) {
     case 'stored':
     case 'duplicate':
-      return { outcome, seq: required(seq, 'seq'), epoch, receivedAt };
+      return { outcome, seq: required(seq, 'seq'), epoch, receivedAt: required(receivedAt, 'receivedAt') };
     case 'stale':
       return { outcome, epoch };
     case 'stranger':
@@ -209,13 +223,12 @@ function resultOf({ outcome, seq, epoch, receivedAt }: ResultRow): AppendResult 
 }
 
 function storedMessage({ groupId, msgId, body }: MessageToAppend, row: ResultRow): StoredMessage {
-  const { epoch, receivedAt } = row;
   return {
     groupId,
     msgId,
     body,
-    epoch,
-    receivedAt,
+    epoch: row.epoch,
+    receivedAt: required(row.receivedAt, 'receivedAt'),
     seq: required(row.seq, 'seq'),
     position: required(row.position, 'position'),
     eventNo: required(row.eventNo, 'eventNo'),

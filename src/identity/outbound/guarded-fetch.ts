@@ -1,3 +1,4 @@
+import { registerHooks } from 'node:module';
 import type * as fetchNode from '@atproto-labs/fetch-node';
 import type { IdentityNetwork } from '../did-documents/did.ts';
 
@@ -32,9 +33,27 @@ export function createGuardedFetch(limits: GuardedFetchLimits): typeof globalThi
   return async (...request) => (await (guarded ??= open()))(...request);
 }
 
-/** Loads the package on first use, because it contains three releases of undici, a third of all modules of a server. */
-export function loadFetchGuard(): Promise<typeof fetchNode> {
-  return import('@atproto-labs/fetch-node');
+/** Stands in for a release of undici that this release of Node does not use. The package never creates its agent. */
+const unusedUndici =
+  'data:text/javascript,export class Agent { constructor() { throw new Error("not the undici of this Node") } }';
+
+/**
+ * Loads the package on first use. It imports three releases of undici and uses the one that Node contains; the other two
+ * are left out, because they are 2 MB of source.
+ */
+export async function loadFetchGuard(): Promise<typeof fetchNode> {
+  const used = `undici_v${process.versions['undici']?.split('.')[0] ?? ''}`;
+  const hooks = registerHooks({
+    resolve: (specifier, context, nextResolve) =>
+      /^undici_v\d+$/.test(specifier) && specifier !== used
+        ? { url: unusedUndici, format: 'module', shortCircuit: true }
+        : nextResolve(specifier, context),
+  });
+  try {
+    return await import('@atproto-labs/fetch-node');
+  } finally {
+    hooks.deregister();
+  }
 }
 
 /** Refuses compressed responses, because 172 bytes of brotli can expand to 100 MiB. */

@@ -1,4 +1,5 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { startThread } from '#platform/process/compile-cache.ts';
 import type { VerifyDigest } from './native-secp256k1.ts';
 import { recordSizeBytes } from './verification-record.ts';
 import type { VerificationBatch } from './verification-record.ts';
@@ -30,7 +31,7 @@ export function createVerificationPool(verifyHere: VerifyDigest, threadUrl: URL 
   }
 
   function start(): Worker {
-    const worker = new Worker(threadUrl);
+    const worker = startThread(threadUrl);
     worker.unref();
     worker.on('message', ({ id, bytes }: VerificationBatch) => {
       sent.get(id)?.forEach((job, index) => job.resolve(bytes[index] === 1));

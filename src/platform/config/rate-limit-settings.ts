@@ -30,13 +30,13 @@ export const rateLimitSettings = {
     schema: z.enum(['memory', 'postgres']).optional(),
     example: 'postgres',
     about:
-      'Where requests of accounts are counted. memory: by each server on its own. postgres: by all servers together. Unset: postgres when SERVER_COUNT is more than 1. Client addresses are always counted by each server on its own, in memory.',
+      'Where requests of accounts are counted. memory: by each server process on its own. postgres: by all together. Unset: postgres when SERVER_COUNT or SERVER_PROCESSES is more than 1. Client addresses are always counted by each server process on its own, in memory.',
   }),
   SERVER_COUNT: row({
     schema: whole(1, 1_000),
     fallback: '1',
     about:
-      'The number of servers that share the database. Several servers count the requests of accounts together; while that fails, each admits its share of a limit.',
+      'The number of servers that share the database, where the processes of SERVER_PROCESSES are one server. Several servers count the requests of accounts together; while that fails, each admits its share of a limit.',
   }),
   RATE_LIMIT_IP_PER_MINUTE: quota(60, 'Unauthenticated requests from one address'),
   RATE_LIMIT_IP_BURST: row({

@@ -53,6 +53,13 @@ export const settings = {
     fallback: '8080',
     about: 'Port to listen on; 0 picks a free one.',
   }),
+  SERVER_PROCESSES: setting({
+    group: 'Service',
+    schema: whole(1, 64),
+    fallback: '1',
+    about:
+      'Server processes on SERVER_PORT that one command starts, at most one for each processor core. With more than 1, requests of accounts are counted in Postgres.',
+  }),
   SERVICE_DID: setting({
     group: 'Service',
     schema: did.optional(),
@@ -98,7 +105,8 @@ export const settings = {
     schema: url('postgres:', 'postgresql:').optional(),
     secret: true,
     example: 'postgres://nightjar:password@127.0.0.1:5432/nightjar',
-    about: 'Postgres 15 or newer. Unset: an embedded Postgres under DATA_DIR (not in production).',
+    about:
+      'Postgres 15 or newer. A socket has its folder as the host: postgres://nightjar:password@%2Fvar%2Frun%2Fpostgresql/nightjar. Unset: an embedded Postgres under DATA_DIR (not in production).',
   }),
   DATABASE_DIRECT_URL: setting({
     group: 'Storage',
@@ -111,7 +119,7 @@ export const settings = {
     group: 'Storage',
     schema: whole(2, 200),
     fallback: '10',
-    about: 'Connections of one server.',
+    about: 'Connections of one server process.',
   }),
   REDIS_URL: setting({
     group: 'Storage',
@@ -306,14 +314,14 @@ export const settings = {
     group: 'Operations',
     schema: whole(10, 1_000_000),
     fallback: '10000',
-    about: 'Maximum number of open connections; further ones are closed at once.',
+    about: 'Maximum number of open connections of one server process; further ones are closed at once.',
   }),
   MAX_CONNECTIONS_PER_ADDRESS: setting({
     group: 'Operations',
     schema: whole(1, 100_000),
     fallback: '64',
     about:
-      'Maximum number of open connections from one IPv4 address or IPv6 /64. Not counted: proxies in TRUSTED_PROXY_CIDRS and, outside production, this machine. Raise it if many people reach the service through one address without a trusted proxy.',
+      'Maximum number of open connections of one server process from one IPv4 address or IPv6 /64. Not counted: proxies in TRUSTED_PROXY_CIDRS and, outside production, this machine. Raise it if many people reach the service through one address without a trusted proxy.',
   }),
   MAX_CONNECTIONS_PER_SECOND: setting({
     group: 'Operations',
@@ -407,7 +415,7 @@ export const settings = {
     schema: whole(1, 1_000_000),
     fallback: '256',
     about:
-      'Requests that one server processes at once; further ones are refused with 503 and Retry-After. Requests that wait for their own body and open streams do not count.',
+      'Requests that one server process handles at once; further ones are refused with 503 and Retry-After. Requests that wait for their own body and open streams do not count.',
   }),
   SHUTDOWN_TIMEOUT_MS: setting({
     group: 'Operations',

@@ -51,8 +51,18 @@ const jobWords = [
 export const logEvents = {
   server_listening: {
     level: 'info',
-    text: 'The server listens on port {port}[, its admin listener on port {adminPort}][, after {startupMs} ms]',
-    fields: { port: 'integer', adminPort: 'integer', startupMs: 'integer' },
+    text: 'The server listens on port {port}[ with {processes} processes][, its admin listener on port {adminPort}][, after {startupMs} ms]',
+    fields: { port: 'integer', adminPort: 'integer', startupMs: 'integer', processes: 'integer' },
+  },
+  process_started: {
+    level: 'info',
+    text: 'Server process {process} is ready[ after {startupMs} ms]',
+    fields: { process: 'integer', startupMs: 'integer' },
+  },
+  process_ended: {
+    level: 'error',
+    text: 'Server process {process} has ended[ with exit code {exitCode}]; another one starts in {restartMs} ms',
+    fields: { process: 'integer', exitCode: 'integer', restartMs: 'integer' },
   },
   server_stopping: {
     level: 'info',

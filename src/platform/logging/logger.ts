@@ -18,25 +18,33 @@ const patterns = {
 
 export type LogFormat = 'json' | 'text';
 
-/** Creates the logger of a process, which writes JSON lines for programs or text for people to standard output. */
+/**
+ * Creates the logger of a process, which writes JSON lines for programs or text for people to standard output. Each line
+ * contains `processNumber` if it is given.
+ */
 export function createProcessLogger(
   format: LogFormat,
   { LOG_LEVEL, NODE_ENV }: Pick<Config, 'LOG_LEVEL' | 'NODE_ENV'>,
+  processNumber?: number,
 ): Logger {
   const level = LOG_LEVEL ?? (NODE_ENV === 'production' ? 'warn' : 'info');
   const output = pino.destination({ fd: 1, sync: true });
-  return createLogger(level, format === 'text' ? textDestination(output) : output);
+  return createLogger(level, format === 'text' ? textDestination(output) : output, processNumber);
 }
 
 /**
  * Creates a logger that writes events of `level` and above as JSON lines. A value that does not match the declared kind
  * of its field is written as `"invalid"`.
  */
-export function createLogger(level: LogLevel | 'silent', destination?: DestinationStream): Logger {
+export function createLogger(
+  level: LogLevel | 'silent',
+  destination?: DestinationStream,
+  processNumber?: number,
+): Logger {
   const sink = pino(
     {
       level,
-      base: null,
+      base: processNumber === undefined ? null : { process: processNumber },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },

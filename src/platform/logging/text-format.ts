@@ -24,7 +24,10 @@ function textOf(line: LogLine): string {
   );
   const filled = known.replaceAll(/\{(\w+)\}/g, (_braces, field: string) => String(line[field] ?? 'unknown'));
   const label = line.level === 'info' ? '' : `${line.level}: `;
-  return `${line.time.slice(0, 19)}Z ${label}${filled}`;
+  const { process } = line;
+  // The parent of several processes logs about a process, whose number is in the text then.
+  const number = process === undefined || text.includes('{process}') ? '' : `[process ${process}] `;
+  return `${line.time.slice(0, 19)}Z ${number}${label}${filled}`;
 }
 
 /** Returns the names of the fields that `text` contains as `{field}`. */

@@ -1,4 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { requestMetrics } from './request-metrics.ts';
+import type { RequestMetrics } from './request-metrics.ts';
 import { retentionMetrics } from './retention-metrics.ts';
 import type { RetentionMetrics } from './retention-metrics.ts';
 
@@ -15,8 +17,6 @@ export interface MetricLabels {
   readonly retentionClasses?: readonly string[];
 }
 
-export type StatusClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx';
-
 /** The number of database connections that are open, that are not idle, and that wait for a lock. */
 export interface PoolUse {
   readonly open: number;
@@ -28,10 +28,10 @@ export interface PoolUse {
  * Updates the Prometheus metrics, with one function for each kind of event. No label can contain a name, an address or
  * an id.
  */
-export interface Metrics extends RetentionMetrics {
-  requestFinished(method: string, statusClass: StatusClass, durationMs: number): void;
+export interface Metrics extends RequestMetrics, RetentionMetrics {
   quotaRefused(quota: string): void;
-  requestsInProgress(count: number): void;
+  /** `count` returns the number of requests in progress, and is called when the metrics are read. */
+  requestsInProgress(count: () => number): void;
   /**
    * Counts a request that was refused unread, because all slots were in use (`full`) or because a delayed event loop
    * had reduced the number of slots (`late`).
@@ -64,12 +64,16 @@ export interface Metrics extends RetentionMetrics {
   jobLastSucceeded(job: string, atMs: number): void;
   /** Returns all metrics in the text format of Prometheus. */
   read(): Promise<string>;
+  /** Returns all metrics as values that can be sent to another process. */
+  readSamples(): Promise<MetricSamples>;
   /** The HTTP content type of the result of `read`. */
   readonly contentType: string;
 }
 
+/** The metrics of one process. */
+export type MetricSamples = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
+
 const prefix = 'nightjar_';
-const requestBucketsSeconds = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const jobBucketsSeconds = [0.01, 0.1, 1, 10, 60, 300];
 const batchBuckets = [1, 2, 4, 8, 16, 32, 64, 128];
 
@@ -78,13 +82,15 @@ export function createMetrics(labels: MetricLabels): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   return {
-    ...requestMetrics(registry, labels),
+    ...requestMetrics(registry, { prefix, methodOf: closed(labels.methods) }),
+    ...refusalMetrics(registry, labels),
     ...quotaMetrics(registry),
     ...admissionMetrics(registry),
     ...deliveryMetrics(registry),
     ...jobMetrics(registry, labels),
     ...retentionMetrics(registry, { classOf: closed(labels.retentionClasses ?? []), jobOf: closed(labels.jobs) }),
     read: () => registry.metrics(),
+    readSamples: () => registry.getMetricsAsJSON(),
     contentType: registry.contentType,
   };
 }
@@ -99,6 +105,7 @@ function quotaMetrics(registry: Registry): Pick<Metrics, 'quotaStore'> {
   const store = new Gauge({
     name: `${prefix}quota_store_info`,
     help: 'Where requests of accounts are counted; always 1. local: the shared store is unavailable.',
+    aggregator: 'max',
     labelNames: ['state'],
     registers: [registry],
   });
@@ -110,26 +117,9 @@ function quotaMetrics(registry: Registry): Pick<Metrics, 'quotaStore'> {
   };
 }
 
-function requestMetrics(
-  registry: Registry,
-  labels: MetricLabels,
-): Pick<Metrics, 'requestFinished' | 'quotaRefused' | 'signatureBackend'> {
+function refusalMetrics(registry: Registry, labels: MetricLabels): Pick<Metrics, 'quotaRefused' | 'signatureBackend'> {
   const registers = [registry];
-  const methodOf = closed(labels.methods);
   const quotaOf = closed(labels.quotas);
-  const requests = new Counter({
-    name: `${prefix}requests_total`,
-    help: 'Requests with a response.',
-    labelNames: ['method', 'status_class'],
-    registers,
-  });
-  const durations = new Histogram({
-    name: `${prefix}request_duration_seconds`,
-    help: 'Time from the first byte of a request to its response.',
-    labelNames: ['method'],
-    buckets: requestBucketsSeconds,
-    registers,
-  });
   const refusals = new Counter({
     name: `${prefix}quota_refusals_total`,
     help: 'Requests refused by a quota.',
@@ -139,14 +129,11 @@ function requestMetrics(
   const backends = new Gauge({
     name: `${prefix}signature_backend_info`,
     help: 'The implementation that verifies signatures; always 1.',
+    aggregator: 'max',
     labelNames: ['backend'],
     registers,
   });
   return {
-    requestFinished(method, statusClass, durationMs) {
-      requests.inc({ method: methodOf(method), status_class: statusClass });
-      durations.observe({ method: methodOf(method) }, durationMs / 1000);
-    },
     quotaRefused: (quota) => refusals.inc({ quota: quotaOf(quota) }),
     signatureBackend: (backend) => {
       backends.reset();
@@ -157,10 +144,14 @@ function requestMetrics(
 
 function admissionMetrics(registry: Registry): Pick<Metrics, 'requestsInProgress' | 'requestShed'> {
   const registers = [registry];
-  const inProgress = new Gauge({
+  let inProgress = (): number => 0;
+  new Gauge({
     name: `${prefix}requests_in_progress`,
     help: 'Requests that the server is processing.',
     registers,
+    collect() {
+      this.set(inProgress());
+    },
   });
   const shed = new Counter({
     name: `${prefix}requests_shed_total`,
@@ -169,7 +160,7 @@ function admissionMetrics(registry: Registry): Pick<Metrics, 'requestsInProgress
     registers,
   });
   return {
-    requestsInProgress: (count) => inProgress.set(count),
+    requestsInProgress: (count) => void (inProgress = count),
     requestShed: (reason) => shed.inc({ reason }),
   };
 }
@@ -193,6 +184,7 @@ function deliveryMetrics(
   const lag = new Gauge({
     name: `${prefix}event_horizon_lag_seconds`,
     help: 'How long the oldest open transaction that writes events has delayed delivery.',
+    aggregator: 'max',
     registers,
   });
   const open = new Gauge({
@@ -204,6 +196,7 @@ function deliveryMetrics(
   const pool = new Gauge({
     name: `${prefix}database_pool`,
     help: 'Database connections by state.',
+    aggregator: 'max',
     labelNames: ['state'],
     registers,
   });

@@ -5,14 +5,22 @@ import type postgresJs from 'postgres';
 import { InvariantError } from '#platform/errors.ts';
 import { jitter } from '#platform/jitter.ts';
 import { postgres } from './postgres-driver.ts';
+import { binaryFormat } from './binary-values.ts';
 import { requestBound } from './request-bound.ts';
+import type { ByteaArray } from '../sql/bytea-array.ts';
 import type { Tables } from '../schema/tables.ts';
 
+/** Types of values in addition to those of postgres.js. */
+interface OwnTypes extends Record<string, unknown> {
+  readonly bigint: number;
+  readonly byteaArray: ByteaArray;
+}
+
 /** The postgres.js pool. It reads `int8` as a safe integer, `bytea` as a Buffer and `timestamptz` as a Date. */
-export type Sql = postgresJs.Sql<{ bigint: number }>;
+export type Sql = postgresJs.Sql<OwnTypes>;
 
 /** The transaction that `Sql.begin` passes to its callback. */
-export type SqlTx = postgresJs.TransactionSql<{ bigint: number }>;
+export type SqlTx = postgresJs.TransactionSql<OwnTypes>;
 
 /**
  * A connection pool with two interfaces. Statements of the hot paths use `sql`, all other statements use `db` (kysely),
@@ -27,7 +35,7 @@ export interface Database {
 
 export interface DatabaseOptions {
   /**
-   * A `postgres://` URL. A URL of PgBouncer needs `?prepare=false`, which also omits the timeouts that PgBouncer
+   * A `postgres://` URL, whose host may be the folder of a socket (`%2Fvar%2Frun%2Fpostgresql`). A URL of PgBouncer needs `?prepare=false`, which also omits the timeouts that PgBouncer
    * refuses at connect.
    */
   readonly url: string;
@@ -62,8 +70,14 @@ const sessionSettings = {
  * five seconds.
  */
 const answerTimeoutSeconds = 6;
+/** Options that the corrections of postgres-driver.ts add. */
+const correctedOptions = {
+  requests: { answer_timeout: answerTimeoutSeconds, binary: binaryFormat },
+  maintenance: { binary: binaryFormat },
+} as const;
 const connectTimeoutSeconds = { requests: 3, maintenance: 10 } as const;
 const int8TypeId = 20;
+const byteaArrayTypeId = 1001;
 
 /**
  * Returns the delay before the next connection attempt in seconds. The delay is short to limit the wait, and random to
@@ -78,12 +92,16 @@ function reconnectAfterSeconds(failures: number): number {
  * is false.
  */
 export function openDatabase(options: DatabaseOptions): Database {
-  const pooled = new URL(options.url).searchParams.get('prepare') === 'false';
+  const { searchParams, hostname } = new URL(options.url);
+  const pooled = searchParams.get('prepare') === 'false';
+  const host = decodeURIComponent(hostname);
   const purpose = options.purpose ?? 'requests';
   const pool: Sql = postgres(options.url, {
     max: options.poolSize,
     connect_timeout: connectTimeoutSeconds[purpose],
-    ...(purpose === 'requests' ? { answer_timeout: answerTimeoutSeconds } : {}),
+    ...correctedOptions[purpose],
+    // postgres.js would look up the encoded path of a socket as the name of a host.
+    ...(host.startsWith('/') ? { host } : {}),
     backoff: reconnectAfterSeconds,
     debug: false,
     onnotice: () => undefined,
@@ -92,7 +110,11 @@ export function openDatabase(options: DatabaseOptions): Database {
       TimeZone: 'UTC',
       ...(pooled ? {} : sessionSettings[purpose]),
     },
-    types: { bigint: { to: int8TypeId, from: [int8TypeId], serialize: String, parse: safeInteger } },
+    types: {
+      bigint: { to: int8TypeId, from: [int8TypeId], serialize: String, parse: safeInteger },
+      // Only for the compiler: the binary format encodes such values.
+      byteaArray: { to: byteaArrayTypeId, from: [], serialize: unchanged, parse: unchanged },
+    },
   });
   const sql = requestBound(pool);
   const db = new Kysely<Tables>({ dialect: new PostgresJSDialect({ postgres: sql }) });
@@ -104,6 +126,10 @@ export function openDatabase(options: DatabaseOptions): Database {
       await db.destroy();
     },
   };
+}
+
+function unchanged(value: ByteaArray): ByteaArray {
+  return value;
 }
 
 /** Parses an int8 value. @throws InvariantError when the value is not a safe integer. */

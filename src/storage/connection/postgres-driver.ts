@@ -4,8 +4,8 @@ import { InvariantError, required } from '#platform/errors.ts';
 
 /**
  * Replacements in the source text of postgres.js 3.4.9 that correct its handling of closed connections (its issues
- * 1066, 1154 and 1208, which no release corrects). Each text must occur exactly once, so that no other release runs
- * without a review.
+ * 1066, 1154 and 1208, which no release corrects) and add the binary format of values (docs/decisions/0026). Each text
+ * must occur exactly once, so that no other release runs without a review.
  */
 type Corrections = readonly (readonly [string, string])[];
 
@@ -49,9 +49,52 @@ const corrections: Readonly<Record<string, Corrections>> = {
       '    query = results = errorResponse = null\n',
       '    query = results = errorResponse = null\n    sent.length || answerTimer.cancel()\n',
     ],
+    // Sends parameters in the binary format where there is one. The list of parameters stays as it is: a statement that
+    // is sent again, because its plan is out of date, would have encoded the parameters twice.
+    [
+      "Bind(parameters, types, statement = '', portal = '') {\n    let prev\n      , type\n",
+      "Bind(q, parameters = q.parameters, { types, name = '', formats } = q.statement, portal = q.cursorName || '') {\n    let prev\n      , type\n    const encoded = parameters.map((x, i) => x === null ? null : options.binary?.encode(x, types[i]))\n    q.isBinary = formats !== undefined && q.isRaw !== true\n",
+    ],
+    ['Bind(q.parameters, q.statement.types, q.statement.name, q.cursorName)', 'Bind(q)'],
+    [
+      'str(statement + b.N).i16(0).i16(parameters.length)\n',
+      'str(name + b.N).i16(parameters.length)\n    encoded.forEach(x => b.i16(x ? 1 : 0))\n    b.i16(parameters.length)\n',
+    ],
+    [
+      'type = types[i]\n      parameters[i] = x = type',
+      'if (encoded[i])\n        return b.i32(encoded[i].length).bytes(encoded[i])\n\n      type = types[i]\n      x = type',
+    ],
+    // Requests results in the binary format where there is one. A statement with parameters is executed when its columns
+    // are known, not when only its parameters are.
+    ['    b.i16(0)\n\n    return b.end()', '    q.isBinary ? b.bytes(formats) : b.i16(0)\n\n    return b.end()'],
+    [
+      '    query.describeFirst && !query.onlyDescribe && (write(prepared(query)), query.describeFirst = false)\n  }\n',
+      '  }\n\n  function executeDescribed() {\n    query.describeFirst && !query.onlyDescribe && (write(prepared(query)), query.describeFirst = false)\n  }\n',
+    ],
+    ['result.statement.columns = []\n', 'result.statement.columns = []\n    executeDescribed()\n'],
+    ['parser: parsers[type],\n', 'parser: parsers[type],\n        decode: options.binary?.decoders[type],\n'],
+    [
+      'index += 18\n    }\n',
+      'index += 18\n    }\n    const { columns } = query.statement\n    columns.some(x => x.decode) && (query.statement.formats = Buffer.from([length >> 8, length, ...columns.flatMap(x => [0, x.decode ? 1 : 0])]))\n    executeDescribed()\n',
+    ],
+    [
+      ': column.parser === undefined\n',
+      ': query.isBinary && column.decode !== undefined\n            ? column.decode(x, index, index += length)\n          : column.parser === undefined\n',
+    ],
+    // Writes a message without a copy: the buffers of messages are not used again.
+    ['Buffer.concat([chunk, x]) : Buffer.from(x)', 'Buffer.concat([chunk, x]) : x'],
+  ],
+  '/postgres/cjs/src/bytes.js': [
+    [
+      '  raw(x) {',
+      '  bytes(x) {\n    fit(x.length)\n    buffer.set(x, b.i)\n    b.i += x.length\n    return b\n  },\n  raw(x) {',
+    ],
   ],
   '/postgres/cjs/src/index.js': [
-    ['socket          : o.socket,', 'socket          : o.socket,\n    answer_timeout  : o.answer_timeout,'],
+    [
+      'socket          : o.socket,',
+      'socket          : o.socket,\n    answer_timeout  : o.answer_timeout,\n    binary          : o.binary,',
+    ],
     // Removes a caller from the queue when its connection attempt fails, because the caller would receive a later
     // connection and never release it.
     [

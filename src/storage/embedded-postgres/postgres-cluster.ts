@@ -120,7 +120,11 @@ function errorText(error: unknown): string {
   return `${stderr}\nSet DATABASE_URL to use a Postgres of your own.`;
 }
 
-/** Returns the URL of `database`, with the password. */
-export function databaseUrl(cluster: Cluster, port: number, database: string): string {
-  return `postgres://nightjar:${cluster.password}@127.0.0.1:${port}/${database}`;
+/** Returns the URL of `database`, with the password. `host` is an address or the folder of a socket. */
+export function databaseUrl(
+  cluster: Cluster,
+  { host, port }: { host: string; port: number },
+  database: string,
+): string {
+  return `postgres://nightjar:${cluster.password}@${encodeURIComponent(host)}:${port}/${database}`;
 }

@@ -12,6 +12,8 @@ import { identifyProcess } from './process-identity.ts';
 export interface PostgresProcess {
   readonly pid: number;
   readonly port: number;
+  /** The folder of its socket, or undefined when it listens on TCP only. */
+  readonly socketFolder: string | undefined;
   readonly startMark: string;
 }
 
@@ -19,6 +21,7 @@ export interface PostgresProcess {
 interface PidFile {
   readonly pid: number;
   readonly port: number;
+  readonly socketFolder: string | undefined;
   readonly isReady: boolean;
 }
 
@@ -43,7 +46,7 @@ export async function findRunning(
     if (file === undefined || found === undefined) return undefined;
     if (basename(found.command[0] ?? '') !== 'postgres' || !found.command.includes(clusterDir)) return undefined;
     if (file.isReady && (await acceptsConnections(clusterDir, file.port, password))) {
-      return { pid: file.pid, port: file.port, startMark: found.startMark };
+      return runningAs(file, found.startMark);
     }
     if (clock.monotonicMs() > timeoutAtMs) {
       throw new EmbeddedPostgresError(
@@ -62,7 +65,7 @@ export async function findRunning(
  */
 export async function startProcess(
   launch: Launch,
-  location: { readonly clusterDir: string; readonly logFile: string; readonly port: number },
+  location: { readonly clusterDir: string; readonly logFile: string },
   clock: Clock,
 ): Promise<PostgresProcess | undefined> {
   await replaceStalePid(location.clusterDir);
@@ -84,8 +87,7 @@ export async function startProcess(
     while (!failed && clock.monotonicMs() < timeoutAtMs) {
       const file = await readPidFile(location.clusterDir);
       const found = file?.pid === child.pid && file?.isReady ? await identifyProcess(file.pid) : undefined;
-      if (file !== undefined && found !== undefined)
-        return { pid: file.pid, port: location.port, startMark: found.startMark };
+      if (file !== undefined && found !== undefined) return runningAs(file, found.startMark);
       await clock.sleep(pollMs);
     }
     if (child.pid !== undefined && !failed) process.kill(child.pid, 'SIGQUIT');
@@ -158,7 +160,12 @@ async function readPidFile(clusterDir: string): Promise<PidFile | undefined> {
   const lines = text.split('\n').map((line) => line.trim());
   const pid = Number(lines[0]);
   if (!Number.isInteger(pid) || pid <= 0) return undefined;
-  return { pid, port: Number(lines[3]), isReady: lines[7] === 'ready' };
+  const socketFolder = lines[4] === '' ? undefined : lines[4];
+  return { pid, port: Number(lines[3]), socketFolder, isReady: lines[7] === 'ready' };
+}
+
+function runningAs({ pid, port, socketFolder }: PidFile, startMark: string): PostgresProcess {
+  return { pid, port, socketFolder, startMark };
 }
 
 /**

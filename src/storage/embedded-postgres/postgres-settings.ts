@@ -1,12 +1,28 @@
+/** Bytes, because macOS limits the path of a socket to 104 bytes with its end, and Linux to 108. */
+const socketPathBytesMax = 103;
+
+/**
+ * Returns the folder for the socket of Postgres, which is the folder of the database, because only its owner can enter
+ * it. Returns undefined when the path would be too long for a socket.
+ */
+function socketFolder(clusterDir: string, port: number): string | undefined {
+  const path = `${clusterDir}/.s.PGSQL.${port}`;
+  return Buffer.byteLength(path) <= socketPathBytesMax && !/[,"]/.test(clusterDir) ? clusterDir : undefined;
+}
+
 /**
  * Returns the settings of the embedded Postgres as `name=value`. Its log contains server events, and errors without any
  * statement, parameter or row.
  */
-export function postgresSettings(port: number, durability: 'crash-safe' | 'fast'): readonly string[] {
+export function postgresSettings(
+  clusterDir: string,
+  port: number,
+  durability: 'crash-safe' | 'fast',
+): readonly string[] {
   return [
     'listen_addresses=127.0.0.1',
     `port=${port}`,
-    'unix_socket_directories=',
+    `unix_socket_directories=${socketFolder(clusterDir, port) ?? ''}`,
     'max_connections=200',
     'shared_buffers=128MB',
     'wal_level=minimal',

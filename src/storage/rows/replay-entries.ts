@@ -1,5 +1,6 @@
 import { sql as kyselySql } from 'kysely';
 import type { Sql } from '../connection/database.ts';
+import { byteaArray } from '../sql/bytea-array.ts';
 import type { ExpiringRows } from '../expiry/expiring-rows.ts';
 
 /** Records the use of a token until `expiresAtSeconds`. The keyed digest reveals nothing without the key. */
@@ -36,26 +37,23 @@ export async function claimReplayEntries(
   entries: readonly ReplayEntry[],
   ages: readonly TokenAge[],
 ): Promise<ClaimedReplayEntries> {
-  // Arrays are passed as text, because postgres.js learns array types only with the first statement of a pool.
-  const digests = entries.map(({ digest }) => digest.toString('hex'));
-  const expiries = entries.map(({ expiresAtSeconds }) => expiresAtSeconds);
-  const accounts = ages.map(({ account }) => account.toString('hex'));
-  const issues = ages.map(({ issuedAtSeconds }) => issuedAtSeconds);
   const [row] = await sql<{ born_at: Date | null; first: string | null; revoked: string | null }[]>`
     WITH claimed AS (
       INSERT INTO replay_entries (digest, expires_at)
-      SELECT decode(entry.digest, 'hex'), to_timestamp(entry.expires_at::float8)
-      FROM unnest(string_to_array(${digests.join()}, ','), string_to_array(${expiries.join()}, ','))
+      SELECT entry.digest, to_timestamp(entry.expires_at)
+      FROM unnest(${byteaArray(entries.map(({ digest }) => digest))}::bytea[],
+                  ${entries.map(({ expiresAtSeconds }) => expiresAtSeconds)}::float8[])
         WITH ORDINALITY AS entry (digest, expires_at, place)
       ORDER BY entry.place
       ON CONFLICT DO NOTHING
       RETURNING digest
     ), revoked AS (
       SELECT token.place - 1 AS place
-      FROM unnest(string_to_array(${accounts.join()}, ','), string_to_array(${issues.join()}, ','))
+      FROM unnest(${byteaArray(ages.map(({ account }) => account))}::bytea[],
+                  ${ages.map(({ issuedAtSeconds }) => issuedAtSeconds)}::float8[])
         WITH ORDINALITY AS token (account, issued_at, place)
-      JOIN token_not_before AS bound ON bound.account = decode(token.account, 'hex')
-        AND bound.not_before > to_timestamp(token.issued_at::float8)
+      JOIN token_not_before AS bound ON bound.account = token.account
+        AND bound.not_before > to_timestamp(token.issued_at)
     )
     SELECT (SELECT born_at FROM replay_birth) AS born_at,
       (SELECT string_agg(encode(digest, 'hex'), ',') FROM claimed) AS first,

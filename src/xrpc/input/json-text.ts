@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import { decodeBase64 } from '#platform/base64.ts';
 
 /** Limits of a JSON body, most of which are checked before the body is parsed. */
@@ -36,9 +37,6 @@ class RefusedJson extends Error {
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const forbiddenKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
-const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a];
-const opening: ReadonlySet<number> = new Set([0x5b, 0x7b]);
-const closing: ReadonlySet<number> = new Set([0x5d, 0x7d]);
 
 /**
  * Parses a request body. `{"$bytes": base64}` in any alphabet and padding becomes a Buffer. If the text is not base64,
@@ -51,9 +49,11 @@ export function parseJson(
   bounds: JsonBounds,
 ): { readonly value: unknown } | { readonly problem: JsonProblem } {
   try {
-    const memberCount = countMembers(body, bounds);
-    const rules = { hasEscapes: body.includes('\\u'), keyLengthMax: bounds.keyLengthMax, memberCount: 0 };
-    const value = convert(parseText(decode(body)), rules);
+    // One character for each byte, because V8 reads the characters of a string faster than the bytes of a Buffer.
+    const byteText = body.toString('latin1');
+    const memberCount = countMembers(byteText, bounds);
+    const rules = { hasEscapes: byteText.includes('\\u'), keyLengthMax: bounds.keyLengthMax, memberCount: 0 };
+    const value = convert(parseText(isAscii(body) ? byteText : decode(body)), rules);
     // `JSON.parse` keeps only the last of two members with one key, so a lower number of members shows a repeated key.
     return rules.memberCount === memberCount ? { value } : { problem: 'repeatedKey' };
   } catch (error) {
@@ -83,39 +83,47 @@ function parseText(text: string): unknown {
  * @returns the number of members of all objects together.
  * @throws RefusedJson when the body exceeds `bounds`.
  */
-function countMembers(body: Buffer, bounds: JsonBounds): number {
+function countMembers(byteText: string, bounds: JsonBounds): number {
   let depth = 0;
   let values = 1;
   let members = 0;
-  for (let at = 0; at < body.length; at++) {
-    const byte = body[at] ?? 0;
-    if (byte === quote) {
-      at = endOfString(body, at);
-    } else if (opening.has(byte)) {
-      depth++;
-      values++;
-    } else if (closing.has(byte)) {
-      depth--;
-    } else if (byte === comma) {
-      values++;
-    } else if (byte === colon) {
-      members++;
+  for (let at = 0; at < byteText.length; at++) {
+    switch (byteText.charCodeAt(at)) {
+      case 0x22: // "
+        at = endOfString(byteText, at);
+        break;
+      case 0x5b: // [
+      case 0x7b: // {
+        values++;
+        if (++depth > bounds.depthMax) throw new RefusedJson('tooDeep');
+        break;
+      case 0x5d: // ]
+      case 0x7d: // }
+        depth--;
+        break;
+      case 0x2c: // ,
+        values++;
+        break;
+      case 0x3a: // :
+        members++;
+        break;
+      default:
+        continue;
     }
-    if (depth > bounds.depthMax) throw new RefusedJson('tooDeep');
     if (values > bounds.valuesMax) throw new RefusedJson('tooManyValues');
   }
   return members;
 }
 
-function endOfString(body: Buffer, start: number): number {
-  let end = body.indexOf(quote, start + 1);
-  while (end !== -1 && isEscaped(body, end)) end = body.indexOf(quote, end + 1);
-  return end === -1 ? body.length : end;
+function endOfString(byteText: string, start: number): number {
+  let end = byteText.indexOf('"', start + 1);
+  while (end !== -1 && isEscaped(byteText, end)) end = byteText.indexOf('"', end + 1);
+  return end === -1 ? byteText.length : end;
 }
 
-function isEscaped(body: Buffer, at: number): boolean {
+function isEscaped(byteText: string, at: number): boolean {
   let backslashes = 0;
-  while (body[at - 1 - backslashes] === backslash) backslashes++;
+  while (byteText.charAt(at - 1 - backslashes) === '\\') backslashes++;
   return backslashes % 2 === 1;
 }
 
@@ -127,38 +135,38 @@ interface Rules {
   memberCount: number;
 }
 
-/** Checks a value of `JSON.parse` and converts its `$bytes` objects. */
+/** Checks a value of `JSON.parse`, and converts its `$bytes` objects in place. */
 function convert(value: unknown, rules: Rules): unknown {
-  if (typeof value === 'string') return convertText(value, rules);
-  if (typeof value === 'number') return convertNumber(value);
+  if (typeof value === 'string') return checkText(value, rules);
+  if (typeof value === 'number') return checkNumber(value);
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((item) => convert(item, rules));
-  return convertObject(value, rules);
+  if (!Array.isArray(value)) return convertObject(value as Record<string, unknown>, rules);
+  for (let at = 0; at < value.length; at++) value[at] = convert(value[at], rules);
+  return value;
 }
 
-function convertText(text: string, { hasEscapes }: Rules): string {
+function checkText(text: string, { hasEscapes }: Rules): string {
   if (!hasEscapes) return text;
   if (text.includes('\0')) throw new RefusedJson('nul');
   if (!text.isWellFormed()) throw new RefusedJson('halfSurrogate');
   return text;
 }
 
-function convertNumber(value: number): number {
+function checkNumber(value: number): number {
   if (Math.abs(value) > Number.MAX_SAFE_INTEGER) throw new RefusedJson('largeNumber');
   return value;
 }
 
-function convertObject(value: object, rules: Rules): unknown {
-  const entries = Object.entries(value);
-  rules.memberCount += entries.length;
-  const [first] = entries;
-  if (entries.length === 1 && first?.[0] === '$bytes' && typeof first[1] === 'string')
-    return decodeBase64(first[1]) ?? value;
-  const converted: Record<string, unknown> = {};
-  for (const [key, item] of entries) {
+function convertObject(value: Record<string, unknown>, rules: Rules): unknown {
+  const keys = Object.keys(value);
+  rules.memberCount += keys.length;
+  const bytes = keys.length === 1 ? value['$bytes'] : undefined;
+  if (typeof bytes === 'string') return decodeBase64(bytes) ?? value;
+  for (const key of keys) {
     if (forbiddenKeys.has(key)) throw new RefusedJson('reservedKey');
     if (key.length > rules.keyLengthMax) throw new RefusedJson('longKey');
-    converted[convertText(key, rules)] = convert(item, rules);
+    checkText(key, rules);
+    value[key] = convert(value[key], rules);
   }
-  return converted;
+  return value;
 }

@@ -17,6 +17,7 @@ import { AppError } from '#platform/errors.ts';
  * @throws AppError InvalidRequest with the name of the parameter and the rule, but never the value.
  */
 export function parseParams<Params extends ParamsSchema>(schema: Params, search: URLSearchParams): InferOutput<Params> {
+  if (schema.shapeValidators.size === 0) return {} as InferOutput<Params>;
   const entries: [string, string][] = [];
   for (const [name, value] of search) {
     const validator = schema.shapeValidators.get(name);

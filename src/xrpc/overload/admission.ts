@@ -22,6 +22,8 @@ export interface Admission {
    * Returns a value that differs between refused requests, so that their clients do not all retry in the same second.
    */
   nextRetryAfterSeconds(): number;
+  /** Returns the number of requests in progress. */
+  readonly inProgress: () => number;
 }
 
 /**
@@ -32,8 +34,6 @@ export type ShedReason = 'full' | 'late';
 
 export interface AdmissionDeps {
   readonly inProgressMax: number;
-  /** Called with every change of the number of requests in progress. */
-  readonly onChange?: (inProgress: number) => void;
   readonly onShed?: (reason: ShedReason) => void;
 }
 
@@ -56,7 +56,7 @@ const retryAfterSecondsMax = 5;
 /**
  * Creates an admission limit that is reduced while the event loop is late (additive increase, multiplicative decrease).
  */
-export function createAdmission({ inProgressMax, onChange, onShed }: AdmissionDeps): Admission {
+export function createAdmission({ inProgressMax, onShed }: AdmissionDeps): Admission {
   const limitMin = Math.min(inProgressMax, Math.max(slotsMin, Math.ceil(inProgressMax * slotsMinShare)));
   const increase = Math.max(1, Math.ceil(inProgressMax / 16));
   const slots = new AsyncLocalStorage<Slot>();
@@ -65,16 +65,11 @@ export function createAdmission({ inProgressMax, onChange, onShed }: AdmissionDe
   let lateSamples = 0;
   let refused = 0;
 
-  function change(by: 1 | -1): void {
-    inProgress += by;
-    onChange?.(inProgress);
-  }
-
   async function run<T>(slot: Slot, request: () => Promise<T>): Promise<T> {
     try {
       return await slots.run(slot, request);
     } finally {
-      if (slot.tasksWithoutSlot === 0) change(-1);
+      if (slot.tasksWithoutSlot === 0) inProgress -= 1;
       slot.isReleased = true;
     }
   }
@@ -86,17 +81,17 @@ export function createAdmission({ inProgressMax, onChange, onShed }: AdmissionDe
         onShed?.(inProgress >= inProgressMax ? 'full' : 'late');
         return undefined;
       }
-      change(1);
+      inProgress += 1;
       return run({ tasksWithoutSlot: 0, isReleased: false }, request);
     },
     async withoutSlot(task) {
       const slot = slots.getStore();
       if (slot === undefined || slot.isReleased) return task();
-      if (slot.tasksWithoutSlot++ === 0) change(-1);
+      if (slot.tasksWithoutSlot++ === 0) inProgress -= 1;
       try {
         return await task();
       } finally {
-        if (--slot.tasksWithoutSlot === 0 && !slot.isReleased) change(1);
+        if (--slot.tasksWithoutSlot === 0 && !slot.isReleased) inProgress += 1;
       }
     },
     noteLoopDelay(delayMs) {
@@ -105,5 +100,6 @@ export function createAdmission({ inProgressMax, onChange, onShed }: AdmissionDe
       if (lateSamples >= lateSamplesMin) limit = Math.max(limitMin, Math.floor(limit * decreaseFactor));
     },
     nextRetryAfterSeconds: () => 1 + (refused % retryAfterSecondsMax),
+    inProgress: () => inProgress,
   };
 }

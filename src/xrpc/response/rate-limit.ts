@@ -1,15 +1,12 @@
 import { AppError } from '#platform/errors.ts';
 import type { Decision } from '#quota/table/decision.ts';
 
-/** Returns the rate limit headers of atproto services. */
-export function rateLimitHeaders(decision: Decision | undefined): Record<string, string> {
-  if (decision === undefined) return {};
-  return {
-    'RateLimit-Limit': String(decision.limit),
-    'RateLimit-Remaining': String(decision.remaining),
-    'RateLimit-Reset': String(decision.resetAtSeconds),
-    'RateLimit-Policy': `${decision.limit};w=${decision.windowSeconds}`,
-  };
+/** Adds the rate limit headers of atproto services to `headers`. */
+export function addRateLimitHeaders(headers: Record<string, string>, decision: Decision): void {
+  headers['RateLimit-Limit'] = String(decision.limit);
+  headers['RateLimit-Remaining'] = String(decision.remaining);
+  headers['RateLimit-Reset'] = String(decision.resetAtSeconds);
+  headers['RateLimit-Policy'] = `${decision.limit};w=${decision.windowSeconds}`;
 }
 
 /** The error RateLimitExceeded with the decision from which the rate limit headers of the response are made. */

@@ -1,6 +1,6 @@
 import type { Endpoint } from '../endpoint.ts';
 import type { XrpcRequest } from '../xrpc-request.ts';
-import { rateLimitHeaders } from './rate-limit.ts';
+import { addRateLimitHeaders } from './rate-limit.ts';
 
 /** Content type of every response except event streams. */
 export const jsonType = 'application/json; charset=utf-8';
@@ -17,7 +17,9 @@ export const eventStreamHeaders = {
 
 /** Returns the headers that every response to `request` has. */
 export function responseHeaders({ requestId, decision }: XrpcRequest): Record<string, string> {
-  return { 'Content-Type': jsonType, 'X-Request-Id': requestId, ...rateLimitHeaders(decision) };
+  const headers: Record<string, string> = { 'Content-Type': jsonType, 'X-Request-Id': requestId };
+  if (decision !== undefined) addRateLimitHeaders(headers, decision);
+  return headers;
 }
 
 /** Returns the HTTP method with which `endpoint` is called. */

@@ -8,6 +8,10 @@ import { childEnvironment } from './child-environment.ts';
 export interface ChildServer {
   readonly url: string;
   readonly port: number;
+  readonly adminPort: number;
+  readonly pid: number;
+  /** The log lines so far. */
+  readonly lines: readonly Readonly<Record<string, unknown>>[];
   /** The event names logged so far. */
   readonly logged: readonly string[];
   /** Sends the signal and waits until the process ends. */
@@ -32,11 +36,13 @@ export async function startChildServer(
   });
   const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
   const logged: string[] = [];
-  const listening = new Promise<number>((resolve) => {
+  const lines: Record<string, unknown>[] = [];
+  const listening = new Promise<{ port: number; adminPort: number }>((resolve) => {
     createInterface(child.stdout).on('line', (line) => {
-      const { event, port } = JSON.parse(line) as { event: string; port: number };
-      logged.push(event);
-      if (event === 'server_listening') resolve(port);
+      const fields = JSON.parse(line) as { event: string; port: number; adminPort: number };
+      lines.push(fields);
+      logged.push(fields.event);
+      if (fields.event === 'server_listening') resolve(fields);
     });
   });
   const overdue = AbortSignal.timeout(startTimeoutMs);
@@ -45,10 +51,13 @@ export async function startChildServer(
   tooLate.catch(() => undefined);
   tooEarly.catch(() => undefined);
   try {
-    const port = await Promise.race([listening, tooLate, tooEarly]);
+    const { port, adminPort } = await Promise.race([listening, tooLate, tooEarly]);
     return {
       url: `http://127.0.0.1:${port}`,
       port,
+      adminPort,
+      pid: child.pid ?? 0,
+      lines,
       logged,
       async end(signal) {
         if (child.exitCode === null && child.signalCode === null) child.kill(signal);
