@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -60,7 +61,7 @@ export async function startBenchServer(checkout: Checkout, processes = 1): Promi
   });
   const environment = await environmentOf(checkout, settings);
   const start = (): ChildProcess =>
-    spawn(process.execPath, ['src/main.ts', 'server'], {
+    spawn(process.execPath, [...v8OptionsOf(checkout.folder), 'src/main.ts', 'server'], {
       cwd: checkout.folder,
       env: environment,
       stdio: ['ignore', 'inherit', 'inherit'],
@@ -102,6 +103,14 @@ export async function startBenchServer(checkout: Checkout, processes = 1): Promi
     await close();
     throw error;
   }
+}
+
+/** Returns the V8 options with which `npm run server` of the checkout starts Node. */
+function v8OptionsOf(folder: string): readonly string[] {
+  const { scripts } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    scripts: Readonly<Record<string, string>>;
+  };
+  return scripts['server']?.match(/--max-\S+/g) ?? [];
 }
 
 async function environmentOf(

@@ -19,7 +19,7 @@ const fanOutConnections = 8;
 const fillConnections = 32;
 const idleSocketCount = 2_000;
 const openedAtOnce = 50;
-const settleMs = 2_000;
+const openedWaitMs = 2_000;
 const pollMs = 2;
 const replayedEvents = 10_000;
 const replayTimeoutMs = 60_000;
@@ -59,7 +59,7 @@ const idleSockets: Workload = {
         const startedMs = performance.now();
         sockets = await openAll(side, members, idleSocketCount / listenerCount);
         const seconds = (performance.now() - startedMs) / 1_000;
-        await sleep(settleMs);
+        await sleep(openedWaitMs);
         return { operations: idleSocketCount, seconds, latenciesMs: [] };
       },
       close: () => sockets.forEach((socket) => socket.close()),

@@ -34,7 +34,7 @@ export interface AuthenticatorDeps {
   readonly enforceJti: boolean;
 }
 
-const bearer = /^Bearer +(\S+)$/i;
+const bearer = /^Bearer +/i;
 
 /**
  * Creates a function that runs the checks in the order of their cost. A token is recorded as used only if all other
@@ -51,36 +51,54 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticate {
       requireJti: deps.enforceJti,
       nowSeconds: Math.floor(deps.clock.nowMs() / 1_000),
     });
-    await checkSignature(deps.documents, jwt, { address, sinceMs });
+    const cached = cachedCheck(deps.documents, jwt);
+    // A check on the main thread has its result at once, so that most requests do not wait here.
+    const { holder } =
+      cached?.isSigned === true ? cached.key : await findSigner(deps.documents, jwt, { address, sinceMs, cached });
     // The token may have expired while the issuer's document was fetched.
     if (jwt.claims.exp * 1_000 <= deps.clock.nowMs()) throw authError('JwtExpired');
     const times = { issuedAtSeconds: jwt.claims.iat, expiresAtSeconds: jwt.claims.exp };
     if (deps.enforceJti) await refuseReplayedToken(deps.replayGuard, jwt.claims.iss, { jti, times });
     else if (await deps.replayGuard.isRevoked(jwt.claims.iss, times)) throw authError('JwtRevoked');
     deps.documents.noteProof(address, jwt.claims.iss);
-    return { did: jwt.claims.iss };
+    return holder;
   };
 }
 
 function tokenOf(authorization: string | undefined): string {
-  if (authorization === undefined || !/^Bearer\b/i.test(authorization)) throw authError('AuthMissing');
-  const token = bearer.exec(authorization)?.[1];
-  if (token === undefined) throw authError('BadJwt');
-  return token;
+  if (authorization === undefined) throw authError('AuthMissing');
+  const scheme = bearer.exec(authorization)?.[0];
+  // The parser refuses an empty token, and white space in a token.
+  if (scheme !== undefined) return authorization.slice(scheme.length);
+  throw authError(/^Bearer\b/i.test(authorization) ? 'BadJwt' : 'AuthMissing');
 }
 
-type Requester = Pick<KeyRequest, 'address' | 'sinceMs'>;
+/** A check of the signature with the key from the cached document of the issuer. */
+interface CachedCheck {
+  readonly key: SigningKey;
+  readonly isSigned: boolean | Promise<boolean>;
+}
+
+function cachedCheck(documents: DidDocuments, jwt: ServiceJwt): CachedCheck | undefined {
+  const key = documents.cachedSigningKey(jwt.claims.iss, jwt.kid);
+  return key && { key, isSigned: isSignedBy(jwt, key) };
+}
 
 /**
- * Checks the signature, and refreshes the issuer's document if the key is missing or wrong, because the issuer may have
- * changed the key. Refreshes twice at most, because the first refresh may share a fetch that began before the change.
+ * Returns the key that made the signature. Refreshes the issuer's document if the key is missing or wrong, because the
+ * issuer may have changed the key. Refreshes twice at most, because the first refresh may share a fetch that began
+ * before the change.
  */
-async function checkSignature(documents: DidDocuments, jwt: ServiceJwt, requester: Requester): Promise<void> {
-  let key = await keyOf(documents, jwt, requester);
-  if (key !== undefined && (await isSignedBy(jwt, key))) return;
+async function findSigner(
+  documents: DidDocuments,
+  jwt: ServiceJwt,
+  { cached, ...requester }: Pick<KeyRequest, 'address' | 'sinceMs'> & { readonly cached: CachedCheck | undefined },
+): Promise<SigningKey> {
+  let key = cached?.key ?? (await keyOf(documents, jwt, requester));
+  if (key !== undefined && (await (cached?.isSigned ?? isSignedBy(jwt, key)))) return key;
   for (let attempt = 0; attempt < 2; attempt++) {
     const fresh = await keyOf(documents, jwt, { ...requester, refresh: 'force' });
-    if (fresh !== undefined && fresh !== key && (await isSignedBy(jwt, fresh))) return;
+    if (fresh !== undefined && fresh !== key && (await isSignedBy(jwt, fresh))) return fresh;
     key = fresh;
   }
   throw authError(key === undefined ? 'BadJwtIssuer' : 'BadJwtSignature');
@@ -101,8 +119,8 @@ async function keyOf(
 }
 
 /** Returns whether `key` made the signature. The header must name the algorithm of the key. */
-async function isSignedBy(jwt: ServiceJwt, key: SigningKey): Promise<boolean> {
-  return jwt.algorithm === key.algorithm && (await key.verify(jwt.signingInput, jwt.signature));
+function isSignedBy(jwt: ServiceJwt, key: SigningKey): boolean | Promise<boolean> {
+  return jwt.algorithm === key.algorithm && key.verify(jwt.signingInput, jwt.signature);
 }
 
 const authCodes = {

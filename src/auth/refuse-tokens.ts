@@ -1,4 +1,5 @@
 import { resolvableMethod } from '#identity/did-documents/did.ts';
+import { createLruMap } from '#identity/lru-map.ts';
 import { AppError } from '#platform/errors.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Sql } from '#storage/connection/database.ts';
@@ -13,6 +14,21 @@ interface Deps {
 /** Returns the pseudonym under which the refusal of the tokens of `did` is stored. */
 export function refusedAccount(privacy: Privacy, did: string): Buffer {
   return privacy.pseudonym('token-not-before', [], did);
+}
+
+/**
+ * Creates a function that returns `refusedAccount` and keeps up to `accountsMax` results, because every request needs
+ * one. The map has no more DIDs than the cache of DID documents.
+ */
+export function createRefusedAccounts(privacy: Privacy, accountsMax: number): (did: string) => Buffer {
+  const accounts = createLruMap<string, Buffer>(accountsMax);
+  return (did) => {
+    const known = accounts.peek(did);
+    if (known !== undefined) return known;
+    const account = refusedAccount(privacy, did);
+    accounts.set(did, account);
+    return account;
+  };
 }
 
 /**

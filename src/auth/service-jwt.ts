@@ -11,8 +11,8 @@ export interface ServiceJwt {
   /** The id of a key in the issuer's DID document. */
   readonly kid: string | undefined;
   readonly claims: ServiceJwtClaims;
-  /** The bytes that `signature` signs. */
-  readonly signingInput: Uint8Array;
+  /** The ASCII text that `signature` signs. */
+  readonly signingInput: string;
   /** R‖S in a valid token. The parser accepts any length. */
   readonly signature: Uint8Array;
 }
@@ -37,12 +37,15 @@ export interface ServiceJwtPolicy {
   readonly nowSeconds: number;
 }
 
-const canonicalSegment = /^[A-Za-z0-9_-]+$/;
 /**
  * Headers that are refused because they name another key or change the signed bytes (RFC 7515 section 4.1). Only the
  * issuer's DID document names the key.
  */
 const forbiddenHeaders = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'enc', 'zip'];
+type Header = Pick<ServiceJwt, 'algorithm' | 'kid'>;
+
+let lastHeader: { readonly text: string; readonly header: Header } | undefined;
+
 const kidLengthMax = 512;
 const jtiLengthMin = 8;
 const jtiLengthMax = 128;
@@ -53,28 +56,36 @@ const jtiLengthMax = 128;
  */
 export function parseServiceJwt(token: string): ServiceJwt {
   if (token.length > limits.tokenLengthMax) throw authError('BadJwt');
-  const [headerText = '', payloadText = '', signatureText = '', ...rest] = token.split('.');
-  if (rest.length > 0) throw authError('BadJwt');
-  const header = parseStrictJsonObject(decodeSegment(headerText));
-  const payload = parseStrictJsonObject(decodeSegment(payloadText));
-  const signature = decodeSegment(signatureText);
-  if (header === undefined || payload === undefined) throw authError('BadJwt');
-  return {
-    ...readHeader(header),
-    claims: readClaims(payload),
-    signingInput: Buffer.from(`${headerText}.${payloadText}`, 'latin1'),
-    signature,
-  };
+  const headerEnd = token.indexOf('.');
+  const payloadEnd = token.indexOf('.', headerEnd + 1);
+  if (headerEnd === -1 || payloadEnd === -1) throw authError('BadJwt');
+  const payload = parseSegment(token.slice(headerEnd + 1, payloadEnd));
+  // A fourth segment is refused here, because a period is not base64url.
+  const signature = decodeSegment(token.slice(payloadEnd + 1));
+  const { algorithm, kid } = parseHeader(token.slice(0, headerEnd));
+  return { algorithm, kid, claims: readClaims(payload), signingInput: token.slice(0, payloadEnd), signature };
 }
 
 /** Decodes base64url and refuses text that is not canonical, because several texts decode to the same bytes. */
 function decodeSegment(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64url');
-  if (!canonicalSegment.test(text) || bytes.toString('base64url') !== text) throw authError('BadJwt');
+  if (text === '' || bytes.toString('base64url') !== text) throw authError('BadJwt');
   return bytes;
 }
 
-function readHeader(header: Readonly<Record<string, unknown>>): Pick<ServiceJwt, 'algorithm' | 'kid'> {
+function parseSegment(text: string): Readonly<Record<string, unknown>> {
+  const value = parseStrictJsonObject(decodeSegment(text));
+  if (value === undefined) throw authError('BadJwt');
+  return value;
+}
+
+/** Parses a header segment. Issuers send the same header with every token, so the last accepted one is kept. */
+function parseHeader(text: string): Header {
+  if (text !== lastHeader?.text) lastHeader = { text, header: readHeader(parseSegment(text)) };
+  return lastHeader.header;
+}
+
+function readHeader(header: Readonly<Record<string, unknown>>): Header {
   const { alg, typ, kid } = header as { alg?: unknown; typ?: unknown; kid?: unknown };
   if (forbiddenHeaders.some((name) => Object.hasOwn(header, name))) throw authError('BadJwt');
   if (typ !== undefined && (typeof typ !== 'string' || typ.toUpperCase() !== 'JWT')) throw authError('BadJwtType');

@@ -1,38 +1,54 @@
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const tokens = /"(?:[^"\\]|\\.)*"|[{}[\]:,]/gs;
+import { isUtf8 } from 'node:buffer';
+
 const prototypeKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+const [quote, backslash, colon] = [0x22, 0x5c, 0x3a];
 
 /**
  * Parses a JSON object for which all parsers give the same value, or returns undefined. The bytes must be UTF-8 without
  * a byte order mark. Each key must be unique in its object and have no special meaning in JavaScript.
  */
-export function parseStrictJsonObject(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
+export function parseStrictJsonObject(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
+  if (!isUtf8(bytes)) return undefined;
+  const text = bytes.toString('utf8');
+  const value = parse(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  // `JSON.parse` keeps only the last of two members with one key, so a lower number of keys shows a repeated key.
+  return countPlainKeys(value) === countMembers(text) ? (value as Record<string, unknown>) : undefined;
+}
+
+function parse(text: string): unknown {
   try {
-    const text = utf8.decode(bytes);
-    const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null || Array.isArray(value) || hasAmbiguousKey(text)) return undefined;
-    return value as Record<string, unknown>;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
 }
 
-/**
- * Returns whether `text` contains a repeated key or a key of the prototype. `text` must be valid JSON, in which every
- * string before a colon is a key.
- */
-function hasAmbiguousKey(text: string): boolean {
-  const keysOfOpenObjects: Set<string>[] = [];
-  let lastString = '';
-  for (const [token] of text.matchAll(tokens)) {
-    if (token === '{') keysOfOpenObjects.push(new Set());
-    else if (token === '}') keysOfOpenObjects.pop();
-    else if (token === ':') {
-      const key: unknown = JSON.parse(lastString);
-      const keys = keysOfOpenObjects.at(-1);
-      if (typeof key !== 'string' || keys === undefined || keys.has(key) || prototypeKeys.has(key)) return true;
-      keys.add(key);
-    } else if (token.startsWith('"')) lastString = token;
+/** Counts the members of all objects in valid JSON, which are the colons outside of strings. */
+function countMembers(json: string): number {
+  let members = 0;
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (code === colon) members += 1;
+    else if (code === quote) at = endOfString(json, at);
   }
-  return false;
+  return members;
+}
+
+function endOfString(json: string, start: number): number {
+  let at = start + 1;
+  for (let code = json.charCodeAt(at); code !== quote; code = json.charCodeAt(at)) at += code === backslash ? 2 : 1;
+  return at;
+}
+
+/** Counts the keys of all objects in `value`, or returns NaN if one of them is a key of the prototype. */
+function countPlainKeys(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countPlainKeys(item), 0);
+  let count = 0;
+  for (const [key, member] of Object.entries(value)) {
+    if (prototypeKeys.has(key)) return Number.NaN;
+    count += 1 + countPlainKeys(member);
+  }
+  return count;
 }

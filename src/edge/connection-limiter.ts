@@ -46,14 +46,14 @@ const notCounted = (): void => undefined;
  */
 export function createConnectionLimiter(deps: ConnectionLimiterDeps): ConnectionLimiter {
   const { clock, limits } = deps;
-  const nameOf = createBucketNames(clock);
+  const namer = createBucketNames(clock);
   const states = new Map<string, PrefixState>();
   const intervalMs = 1000 / limits.perSecondMax;
   let sweptAtMs = -Infinity;
   const toleranceMs = (limits.perAddressMax - 1) * intervalMs;
 
   function stateOf(address: string): PrefixState | undefined {
-    const { current, previous } = nameOf('address', hostPrefixOf(address));
+    const { current, previous } = namer.nameOf('address', hostPrefixOf(address));
     const known = states.get(current) ?? states.get(previous ?? '');
     if (known !== undefined) {
       if (previous !== undefined) states.delete(previous);

@@ -43,6 +43,7 @@ import { createByteBudget } from '#xrpc/byte-budget.ts';
 import type { ByteBudget } from '#xrpc/byte-budget.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createEndpoints } from '#xrpc/mls/endpoints.ts';
+import { checkOutputs } from '#xrpc/response/output-check.ts';
 import { createXrpcResponder } from '#xrpc/respond-to-xrpc.ts';
 import type { RequestObservation, RespondToXrpc } from '#xrpc/respond-to-xrpc.ts';
 import { mountHttpPages } from './http-pages.ts';
@@ -182,7 +183,7 @@ function xrpcOf(
   const { config, clock, logger, metrics } = parts;
   const { documents, endpoints, admission, quota } = used;
   return createXrpcResponder({
-    endpoints,
+    endpoints: checkOutputs(endpoints, config.NODE_ENV),
     admission,
     authenticate: createAuthenticator({
       documents,
@@ -237,6 +238,7 @@ function addressLimiterOf({ config, clock, audit }: AppParts, quota: QuotaCharge
     quota,
     failedAuth: createFailedAuth({
       clock,
+      namer: quota.namer,
       banAfterFailures: config.AUTH_BAN_AFTER_FAILURES,
       onBan: (ban) => audit.record('ban', ban.of),
     }),

@@ -35,6 +35,7 @@ export function documentsOf({ config, clock, development }: SourceParts, admissi
   const documents = createDidDocuments({ fetchDidDocument, clock, network, entriesMax: config.DID_CACHE_ENTRIES });
   return {
     signingKey: (did, options) => admission.withoutSlot(() => documents.signingKey(did, options)),
+    cachedSigningKey: (did, kid) => documents.cachedSigningKey(did, kid),
     pdsEndpoint: (did) => admission.withoutSlot(() => documents.pdsEndpoint(did)),
     noteProof: (address, did) => documents.noteProof(address, did),
   };

@@ -69,6 +69,9 @@ export async function listen<Composed extends Served & Pick<App, 'openStreams'>>
   const edge = new Edge({ ...edgePolicy(options), clock, timeouts, onError });
   const server = createServer(serverOptions(timeouts, edge));
   server.maxConnections = options.config.MAX_CONNECTIONS;
+  // Without this property, which the types lack, one of several processes passes a further connection to the next one,
+  // and does so without end when all have the maximum.
+  Object.assign(server, { dropMaxConnection: true });
   server.timeout = timeouts.drainMs;
   server.listen(options.port, options.host);
   await once(server, 'listening');

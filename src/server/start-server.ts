@@ -1,5 +1,5 @@
 import { createReplayDigest } from '#auth/replay-digest.ts';
-import { refusedAccount } from '#auth/refuse-tokens.ts';
+import { createRefusedAccounts, refusedAccount } from '#auth/refuse-tokens.ts';
 import { createReplayGuard } from '#auth/replay-guard.ts';
 import type { ReplayGuard } from '#auth/replay-guard.ts';
 import { readCursorGeneration } from '#domain/events/read-events.ts';
@@ -167,7 +167,7 @@ async function openReplayGuard(deps: ServerDeps, database: Database, privacy: Pr
     clock: deps.clock,
     ttlSeconds: deps.config.JTI_TTL_SECONDS,
     digest: createReplayDigest(privacy),
-    account: (did) => refusedAccount(privacy, did),
+    account: createRefusedAccounts(privacy, deps.config.DID_CACHE_ENTRIES),
   });
   await replayGuard.ensureRecord();
   return replayGuard;

@@ -1,3 +1,4 @@
+import type { Caller } from '#domain/caller.ts';
 import { isAppError } from '#platform/errors.ts';
 import type { QuotaCharger } from '#quota/table/charge.ts';
 import type { Decision } from '#quota/table/decision.ts';
@@ -30,6 +31,7 @@ export async function chargeClientAddress(addressLimiter: ClientAddressLimiter, 
   const { incoming } = request;
   // `headersDistinct` is read on demand, because Node creates it from all headers.
   const entry = await addressLimiter.admit({
+    connection: incoming.socket,
     peer: incoming.socket.remoteAddress,
     header: (name) => incoming.headersDistinct[name],
   });
@@ -70,15 +72,15 @@ export async function authenticate<Identity>(
 }
 
 /**
- * Charges one request of `quota` to the account `did`.
+ * Charges one request of `quota` to the account of `caller`.
  * @throws AppError RateLimitExceeded.
  */
 export async function chargeAccount(
   charger: QuotaCharger,
   request: XrpcRequest,
-  { did, quota }: { readonly did: string; readonly quota: CallerQuotaName },
+  { caller, quota }: { readonly caller: Caller; readonly quota: CallerQuotaName },
 ): Promise<void> {
-  noteCharge(request, await charger.takeCaller(did, quota));
+  noteCharge(request, await charger.takeCaller(caller, quota));
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Caller } from '#domain/caller.ts';
 import { formatConversationId, parseConversationId } from '#domain/conversations/conversation.ts';
 import { requireMember } from '#domain/membership/members/require-member.ts';
 import { isAppError } from '#platform/errors.ts';
+import { QuotaSubject } from '#quota/stores/quota-subject.ts';
 import type { QuotaCharger } from '#quota/table/charge.ts';
 import type { Decision } from '#quota/table/decision.ts';
 import { rateLimitExceeded } from './response/rate-limit.ts';
@@ -36,22 +37,22 @@ const kibiByte = 1_024;
 type MemberDeps = Parameters<typeof requireMember>[0];
 
 export function createByteBudget(
-  deps: MemberDeps & { readonly quota: Pick<QuotaCharger, 'take' | 'peek' | 'nameOf'> },
+  deps: MemberDeps & { readonly quota: Pick<QuotaCharger, 'take' | 'peek' | 'accountOf'> },
 ): ByteBudget {
   const { quota } = deps;
 
   return {
     async takeOwn(caller, sizeBytes) {
-      if (sizeBytes > 0) requireBudget(await quota.take('callerBytes', caller.did, kibOf(sizeBytes)));
+      if (sizeBytes > 0) requireBudget(await quota.take('callerBytes', quota.accountOf(caller), kibOf(sizeBytes)));
     },
     async within(caller, call, write) {
       const { sizeBytes } = call;
       if (sizeBytes === 0) return write();
       const groupId = parseConversationId(call.conversationId);
-      const conversation = quota.nameOf('conversationBytes', formatConversationId(groupId));
+      const conversation = new QuotaSubject(formatConversationId(groupId));
       // Both quotas are read in parallel, because a shared store then needs only one round trip.
       const [own, room] = await Promise.all([
-        quota.take('callerBytes', caller.did, kibOf(sizeBytes)),
+        quota.take('callerBytes', quota.accountOf(caller), kibOf(sizeBytes)),
         quota.peek('conversationBytes', conversation, kibOf(sizeBytes)),
       ]);
       requireBudget(own);

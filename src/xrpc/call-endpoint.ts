@@ -55,7 +55,7 @@ export async function callEndpoint(
 async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: MethodEndpoint): Promise<HttpResponse> {
   const { incoming, search } = request;
   const caller = await authenticateByToken(deps, request, endpoint);
-  await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
+  await chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
   refuseLargeBody(incoming, endpoint.bodySizeBytesMax);
   const readBody = (): Promise<unknown> => readBodyInSlot(deps.admission, incoming, endpoint.bodySizeBytesMax);
   const body = await endpoint.call({ caller, search, readBody });
@@ -77,7 +77,7 @@ async function openEventStream(
 ): Promise<undefined> {
   const { incoming, outgoing, search } = request;
   const caller = await authenticateByToken(deps, request, endpoint);
-  await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
+  await chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
   const serve = await endpoint.open({ caller, search, lastEventId: incoming.headers['last-event-id']?.toString() });
   if (currentRequest()?.isExpired === true) throw outcomeUnknown();
   outgoing.writeHead(statusOk, { ...responseHeaders(request), ...eventStreamHeaders });
@@ -93,7 +93,7 @@ async function openSubscription(
   const { openWebSocket, search } = request;
   if (openWebSocket === undefined) throw generalError('UpgradeRequired');
   const { caller, open } = await authenticate(deps.addressLimiter, request, () => endpoint.authenticate(search));
-  await chargeAccount(deps.quota, request, { did: caller.did, quota: endpoint.quota });
+  await chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
   openWebSocket(responseHeaders(request), await open());
 }
 

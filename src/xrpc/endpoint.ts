@@ -12,7 +12,6 @@ import type {
 import type { WebSocket } from 'ws';
 import type { Caller } from '#domain/caller.ts';
 import { encodeJson } from '#platform/encode-json.ts';
-import { InvariantError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 import type { CallerQuotaName } from '#quota/table/quotas.ts';
 import { parseInput, parseParams } from './input/lexicon-input.ts';
@@ -41,6 +40,12 @@ export interface QueryDeclaration<Lexicon extends Query> extends Declaration<Lex
     readonly caller: Caller;
     readonly params: ParamsOf<Lexicon>;
   }) => Promise<OutputOf<Lexicon>>;
+}
+
+export interface EncodedQueryDeclaration<Lexicon extends Query> extends Declaration<Lexicon> {
+  readonly auth: 'service-token';
+  /** Returns the output as JSON in UTF-8. */
+  readonly handler: (request: { readonly caller: Caller; readonly params: ParamsOf<Lexicon> }) => Promise<Buffer>;
 }
 
 export interface ProcedureDeclaration<Lexicon extends Procedure> extends Declaration<Lexicon> {
@@ -108,11 +113,13 @@ export interface MethodEndpoint extends EndpointFacts {
   readonly kind: 'query' | 'procedure';
   readonly auth: 'service-token';
   readonly bodySizeBytesMax: number;
+  /** The lexicon of the output; undefined for methods without one. */
+  readonly output: Schema<LexValue> | undefined;
   /**
-   * Checks the input, runs the handler and checks its output.
-   * @returns the output as JSON text.
+   * Checks the input and runs the handler.
+   * @returns the output as JSON, either as text or in UTF-8.
    */
-  readonly call: (request: MethodRequest) => Promise<string>;
+  readonly call: (request: MethodRequest) => Promise<string | Buffer>;
 }
 
 export interface EventStreamEndpoint extends EndpointFacts {
@@ -145,15 +152,31 @@ export interface MethodRequest {
 
 /** Declares a query (GET). */
 export function query<const Lexicon extends Query>(declaration: QueryDeclaration<Lexicon>): MethodEndpoint {
-  const { lexicon, handler } = declaration;
+  const { handler } = declaration;
+  return encodedBy(declaration, async (request) => encodeJson((await handler(request)) ?? {}));
+}
+
+/** Declares a query (GET) whose handler encodes the output itself, because objects for it would cost too much. */
+export function encodedQuery<const Lexicon extends Query>(
+  declaration: EncodedQueryDeclaration<Lexicon>,
+): MethodEndpoint {
+  return encodedBy(declaration, declaration.handler);
+}
+
+function encodedBy<Lexicon extends Query>(
+  declaration: Declaration<Lexicon>,
+  respond: (request: { caller: Caller; params: ParamsOf<Lexicon> }) => Promise<string | Buffer>,
+): MethodEndpoint {
+  const { lexicon } = declaration;
   return {
     ...facts(declaration),
     kind: 'query',
-    auth: declaration.auth,
+    auth: 'service-token',
     bodySizeBytesMax: limits.smallBodySizeBytesMax,
+    output: lexicon.output.schema,
     async call({ caller, search }) {
       const params: ParamsOf<Lexicon> = parseParams(lexicon.parameters, search);
-      return checkedJson(lexicon, await handler({ caller, params }));
+      return respond({ caller, params });
     },
   };
 }
@@ -166,12 +189,13 @@ export function procedure<const Lexicon extends Procedure>(declaration: Procedur
     kind: 'procedure',
     auth: declaration.auth,
     bodySizeBytesMax: declaration.bodySizeBytesMax ?? limits.smallBodySizeBytesMax,
+    output: lexicon.output.schema,
     async call({ caller, search, readBody }) {
       const params: ParamsOf<Lexicon> = parseParams(lexicon.parameters, search);
       const { schema } = lexicon.input;
       // The cast is needed because TypeScript cannot resolve the conditional type InputOf here.
       const input = (schema === undefined ? undefined : parseInput(schema, await readBody())) as InputOf<Lexicon>;
-      return checkedJson(lexicon, await handler({ caller, params, input }));
+      return encodeJson((await handler({ caller, params, input })) ?? {});
     },
   };
 }
@@ -212,15 +236,4 @@ export function subscription<const Lexicon extends Subscription, Identity extend
 function facts(declaration: Declaration<Query | Procedure | Subscription>): EndpointFacts {
   const { lexicon, quota } = declaration;
   return { nsid: lexicon.nsid, quota, errors: new Set(lexicon.errors) };
-}
-
-/**
- * Encodes the output of a handler as JSON text.
- * @throws InvariantError when the output does not fit the lexicon.
- */
-function checkedJson(lexicon: Query | Procedure, output: unknown): string {
-  const { schema } = lexicon.output;
-  if (schema !== undefined && !schema.safeValidate(output).success)
-    throw new InvariantError('output does not fit the lexicon');
-  return encodeJson(output ?? {});
 }

@@ -42,7 +42,7 @@ export type RespondToXrpc = (exchange: XrpcExchange) => Promise<HttpResponse | u
 
 /**
  * Creates a function that serves `endpoints`. Every request takes these steps in order: admission limit, client address
- * quota, authentication, account quota, check of the input, handler, check of the output.
+ * quota, authentication, account quota, check of the input, handler.
  * @throws InvariantError when an endpoint lacks its lexicon, auth or quota, or two have the same name.
  */
 export function createXrpcResponder(deps: XrpcDeps): RespondToXrpc {

@@ -31,7 +31,7 @@ export class DidDocumentsFixture {
   async verifies(account: Account, options: Parameters<DidDocuments['signingKey']>[1] = {}): Promise<boolean> {
     const [header, payload, signature] = account.signToken('{}', '{}').split('.');
     const key = await this.documents.signingKey(account.did, options);
-    return key.verify(Buffer.from(`${header}.${payload}`), Buffer.from(signature ?? '', 'base64url'));
+    return key.verify(`${header}.${payload}`, Buffer.from(signature ?? '', 'base64url'));
   }
 }
 

@@ -64,6 +64,25 @@ test('a label value outside the closed list is counted as unknown', async () => 
   });
 });
 
+test('a request counts in its status class, and in every bucket of at least its duration', async () => {
+  metrics.requestFinished('sendMessage', 200, 4);
+  metrics.requestFinished('sendMessage', 204, 20_000);
+  metrics.requestFinished('sendMessage', 503, 5);
+  const lines = (await metrics.read()).split('\n').filter((line) => line.startsWith('nightjar_request'));
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'nightjar_requests_total{method="sendMessage",status_class="2xx"} 2',
+      'nightjar_requests_total{method="sendMessage",status_class="5xx"} 1',
+      'nightjar_request_duration_seconds_bucket{le="0.002",method="sendMessage"} 0',
+      'nightjar_request_duration_seconds_bucket{le="0.005",method="sendMessage"} 2',
+      'nightjar_request_duration_seconds_bucket{le="10",method="sendMessage"} 2',
+      'nightjar_request_duration_seconds_bucket{le="+Inf",method="sendMessage"} 3',
+      'nightjar_request_duration_seconds_sum{method="sendMessage"} 20.009',
+      'nightjar_request_duration_seconds_count{method="sendMessage"} 3',
+    ]),
+  );
+});
+
 test("the operator's port serves the metrics", async () => {
   metrics.requestFinished('sendMessage', 200, 12);
   metrics.eventHorizonLag(1_500);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '#platform/clock.ts';
 import { readConfig } from '#platform/config/config.ts';
+import { QuotaSubject } from '#quota/stores/quota-subject.ts';
 import { createMemoryStores, createQuota } from '#quota/table/charge.ts';
 import type { QuotaCharger } from '#quota/table/charge.ts';
 import type { Decision } from '#quota/table/decision.ts';
@@ -9,8 +10,8 @@ import { quotas } from '#quota/table/quotas.ts';
 import type { CallerQuotaName } from '#quota/table/quotas.ts';
 
 const dayMs = 86_400_000;
-const alice = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
-const bob = 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb';
+const alice = { did: 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa' };
+const bob = { did: 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb' };
 
 /** A clock that a test moves. Its wall clock and its monotonic clock start at unrelated times, as real ones do. */
 function movableClock(): Clock & { move(byMs: number): void } {
@@ -124,6 +125,25 @@ describe('the salt of a day', () => {
     expect(await spend(50, () => quota.takeCaller(alice, 'sendMessage'))).toBe(0);
     clock.move(61_000);
     expect(await spend(150, () => quota.takeCaller(alice, 'sendMessage'))).toBe(100);
+  });
+
+  test('gives kept names too', () => {
+    const { quota, clock } = setUp();
+    const subjects = [quota.accountOf(alice), new QuotaSubject('192.0.2.1')];
+    const seen = new Set<string>();
+    for (let day = 0; day < 3; day++) {
+      for (const subject of subjects) {
+        const names = subject.namesOf(quota.namer, 'address');
+        expect(names).toEqual(quota.namer.nameOf('address', subject.text));
+        expect(subject.namesOf(quota.namer, 'address')).toBe(names);
+        if (day > 0) expect(seen).toContain(names.previous);
+        seen.add(names.current);
+      }
+      clock.move(dayMs / 2);
+      for (const subject of subjects) expect(subject.namesOf(quota.namer, 'address').previous).toBeUndefined();
+      clock.move(dayMs / 2 + 1);
+    }
+    expect(seen.size).toBe(6);
   });
 
   test('changes also for an address whose charge is refunded after the change', async () => {

@@ -158,6 +158,19 @@ describe('failed authentications', () => {
   });
 });
 
+describe('a connection', () => {
+  test('of a client has its address without another look, and one of a proxy has a client for each request', () => {
+    const clientOf = createClientAddress({ cidrs: ['10.0.0.0/8'], hops: 1, header: 'X-Real-IP' });
+    const [direct, proxied] = [{}, {}];
+    const own = clientOf({ connection: direct, peer: '192.0.2.1', header: () => undefined });
+    expect(clientOf({ connection: direct, peer: '192.0.2.1', header: () => ['192.0.2.9'] })).toBe(own);
+    for (const address of ['198.51.100.1', '198.51.100.2']) {
+      expect(clientOf({ connection: proxied, peer: '10.0.0.1', header: () => [address] })?.address).toBe(address);
+    }
+    expect([direct, proxied]).toEqual([{}, {}]);
+  });
+});
+
 describe('lists', () => {
   test('an allowed address is neither counted nor banned', async () => {
     setUp({ CLIENT_ALLOW_CIDRS: '192.0.2.0/24,2001:db8:1::/48' });

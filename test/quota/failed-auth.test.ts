@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { clientAddressOf } from '#quota/client-address/client-address.ts';
 import type { ClientAddress } from '#quota/client-address/client-address.ts';
+import { createBucketNames } from '#quota/stores/keyed-bucket-names.ts';
 import { createFailedAuth } from '#quota/failed-authentication/failed-auth.ts';
 import type { Ban, FailedAuth, FailedAuthDeps } from '#quota/failed-authentication/failed-auth.ts';
-import { hostPrefixOf, networkOf } from '#quota/client-address/ip-address.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 const minuteMs = 60_000;
@@ -19,9 +20,7 @@ function setUp(options: Partial<FailedAuthDeps> = {}): void {
 }
 beforeEach(() => setUp());
 
-function clientAt(address: string): ClientAddress {
-  return { address, prefix: hostPrefixOf(address), network: networkOf(address) };
-}
+const clientAt = clientAddressOf;
 
 /** A host in the /64 with number `subnet` in the /48 with number `site`. */
 function hostOf(site: number, subnet: number): ClientAddress {
@@ -103,23 +102,31 @@ describe('an address', () => {
     expect(bans).toHaveLength(1);
   });
 
-  test('stays banned over a change of salt, and later bans continue to grow', () => {
-    clock.advance(dayMs - (1 + 2 + 4 + 8 + 16 + 32 + 30) * minuteMs);
-    for (const minutes of [1, 2, 4, 8, 16, 32]) {
+  test.each(['its own names', 'the names of the quotas'])(
+    'stays banned over a change of salt of %s, and later bans continue to grow',
+    (names) => {
+      if (names !== 'its own names') {
+        const quotaClock = createManualClock(1_700_000_000_123);
+        setUp({ clock: quotaClock, namer: createBucketNames(quotaClock) });
+        clock = quotaClock;
+      }
+      clock.advance(dayMs - (1 + 2 + 4 + 8 + 16 + 32 + 30) * minuteMs);
+      for (const minutes of [1, 2, 4, 8, 16, 32]) {
+        fail(attacker, 20);
+        clock.advance(minutes * minuteMs);
+      }
       fail(attacker, 20);
-      clock.advance(minutes * minuteMs);
-    }
-    fail(attacker, 20);
-    for (let minute = 0; minute < 45; minute += 5) {
-      clock.advance(5 * minuteMs);
-      succeed(neighbour, 1);
-    }
-    expect(failedAuth.bannedForMs(attacker)).toBe(15 * minuteMs);
-    clock.advance(15 * minuteMs);
-    expect(failedAuth.bannedForMs(attacker)).toBe(0);
-    fail(attacker, 20);
-    expect(bans.map(({ minutes }) => minutes)).toEqual([1, 2, 4, 8, 16, 32, 60, 60]);
-  });
+      for (let minute = 0; minute < 45; minute += 5) {
+        clock.advance(5 * minuteMs);
+        succeed(neighbour, 1);
+      }
+      expect(failedAuth.bannedForMs(attacker)).toBe(15 * minuteMs);
+      clock.advance(15 * minuteMs);
+      expect(failedAuth.bannedForMs(attacker)).toBe(0);
+      fail(attacker, 20);
+      expect(bans.map(({ minutes }) => minutes)).toEqual([1, 2, 4, 8, 16, 32, 60, 60]);
+    },
+  );
 });
 
 describe('an IPv6 site', () => {

@@ -25,10 +25,13 @@ const highLimits = rows.map((row): [string, string] => [quotas[row].setting, '10
 const config = readConfig(Object.fromEntries(highLimits));
 
 // As long as an HMAC. Real HMACs would leave garbage that is unrelated to the number of keys.
-const nameOf = (_: QuotaName, subject: string) => ({ current: subject, previous: undefined });
+const namer = {
+  nameOf: (_: QuotaName, subject: string) => ({ current: subject, previous: undefined }),
+  generationOf: () => 0,
+};
 
 function openAlone(): QuotaCharger {
-  return createQuota({ config, clock: systemClock, nameOf });
+  return createQuota({ config, clock: systemClock, namer });
 }
 
 function openSharing(): QuotaCharger {
@@ -41,7 +44,7 @@ function openSharing(): QuotaCharger {
     onChange: () => undefined,
   });
   const stores = { address: memory.address, caller: shared, target: shared, conversation: shared };
-  return createQuota({ config, clock: systemClock, nameOf, stores });
+  return createQuota({ config, clock: systemClock, namer, stores });
 }
 
 async function charge(quota: QuotaCharger, charges: number, keys: number): Promise<void> {

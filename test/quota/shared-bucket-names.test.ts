@@ -3,8 +3,9 @@ import { systemClock } from '#platform/clock.ts';
 import { newKeyRingText } from '#privacy/load-key-ring.ts';
 import { parseKeyRing } from '#privacy/key-ring.ts';
 import { createPrivacy } from '#privacy/privacy.ts';
-import type { NameBucket } from '#quota/stores/keyed-bucket-names.ts';
+import type { BucketNamer } from '#quota/stores/keyed-bucket-names.ts';
 import type { QuotaRule } from '#quota/stores/gcra.ts';
+import { QuotaSubject } from '#quota/stores/quota-subject.ts';
 import { createPostgresStore } from '#quota/stores/postgres-store.ts';
 import type { PostgresStore } from '#quota/stores/postgres-store.ts';
 import { createSharedBucketNames } from '#quota/stores/shared-bucket-names.ts';
@@ -18,8 +19,8 @@ const midnightMs = Date.UTC(2026, 5, 1);
 const privacy = createPrivacy(parseKeyRing(newKeyRingText()));
 
 /** The names of a server whose clock is `aheadMs` ahead. */
-function namesAt(nowMs: number, aheadMs = 0): NameBucket {
-  return createSharedBucketNames(privacy, createManualClock(nowMs + aheadMs));
+function namesAt(nowMs: number, aheadMs = 0): BucketNamer['nameOf'] {
+  return createSharedBucketNames(privacy, createManualClock(nowMs + aheadMs)).nameOf;
 }
 
 describe('names that servers share', () => {
@@ -30,7 +31,7 @@ describe('names that servers share', () => {
     expect(name).toEqual({ current: expect.stringMatching(/^[0-9a-f]{32}$/), previous: undefined });
     expect(namesAt(noonMs)('getMessages', alice).current).not.toBe(name.current);
     const other = createSharedBucketNames(createPrivacy(parseKeyRing(newKeyRingText())), createManualClock(noonMs));
-    expect(other('sendMessage', alice).current).not.toBe(name.current);
+    expect(other.nameOf('sendMessage', alice).current).not.toBe(name.current);
   });
 
   test('of two days are different, and the previous one is returned for a while after midnight', () => {
@@ -40,6 +41,26 @@ describe('names that servers share', () => {
     expect(after.current).not.toBe(before.current);
     expect(namesAt(midnightMs + 200_000)('sendMessage', alice).previous).toBeUndefined();
   });
+});
+
+test('a subject has the names of each moment of two days, although it keeps them', () => {
+  const clock = createManualClock(midnightMs - dayMs);
+  const namer = createSharedBucketNames(privacy, clock);
+  const subject = new QuotaSubject(alice);
+  let computed = 0;
+  const counting: BucketNamer = {
+    generationOf: namer.generationOf,
+    nameOf: (...parts) => (computed++, namer.nameOf(...parts)),
+  };
+  // The last step sets the clock back by a day.
+  const steps = [...Array.from({ length: 2 * 1_440 }, () => 60_000), -dayMs];
+  for (const stepMs of steps) {
+    clock.advance(stepMs);
+    for (const quota of ['sendMessage', 'keyPackageTarget'] as const) {
+      expect(subject.namesOf(counting, quota)).toEqual(namer.nameOf(quota, alice));
+    }
+  }
+  expect(computed).toBeLessThan(20);
 });
 
 describe('around midnight, on the shared store', () => {

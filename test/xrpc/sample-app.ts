@@ -21,6 +21,7 @@ import { procedure, query, subscription } from '#xrpc/endpoint.ts';
 import type { Endpoint } from '#xrpc/endpoint.ts';
 import { createAdmission } from '#xrpc/overload/admission.ts';
 import { createXrpcResponder } from '#xrpc/respond-to-xrpc.ts';
+import { checkOutputs } from '#xrpc/response/output-check.ts';
 import type { RequestObservation } from '#xrpc/respond-to-xrpc.ts';
 import { listen } from '../../src/server/listen.ts';
 import type { ListenOptions } from '../../src/server/listen.ts';
@@ -107,7 +108,7 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
   const quota = createQuota({ config: rateLimitSettings(options), clock: systemClock });
   const logger = createLogger('info', { write: (line) => void service.logLines.push(line) });
   const respondToXrpc = createXrpcResponder({
-    endpoints,
+    endpoints: checkOutputs(endpoints, 'test'),
     admission: createAdmission({ inProgressMax: 1_000 }),
     authenticate,
     quota,

@@ -92,25 +92,24 @@ export async function sumProposals(
   return { count: Number(row.count), sizeBytes: Number(row.sizeBytes ?? 0) };
 }
 
-/** A page of messages and the reader's membership, which are read in one round trip. */
+/** A page of messages and the reader's membership. */
 export interface MessagePage {
   /** Undefined for people who were never members. */
-  readonly membership: { readonly state: number; readonly joinedSeq: number; readonly lastSeq: number } | undefined;
+  readonly membership: Membership | undefined;
+  /** In the order of `seq`. */
   readonly rows: readonly MessageRow[];
 }
 
-interface PageRow {
+interface Membership {
   readonly state: number;
   readonly joinedSeq: number;
   readonly lastSeq: number;
-  readonly groupId: Buffer;
-  readonly seq: number | null;
-  readonly epoch: number;
-  readonly kind: number;
-  readonly msgId: string;
-  readonly receivedAt: Date;
-  readonly body: Buffer;
 }
+
+type PageRow = (Membership & { readonly seq: null }) | ReadRow;
+
+/** A message, or a message without its body, which is read separately because it is large. */
+type ReadRow = Omit<MessageRow, 'groupId' | 'body'> & { readonly body: Buffer | null };
 
 /** The range of a page, which is either the messages after a number or the commits of a range of epochs. */
 export type PageRange = { readonly sinceSeq: number } | { readonly fromEpoch: number; readonly toEpoch: number };
@@ -118,47 +117,65 @@ export type PageRange = { readonly sinceSeq: number } | { readonly fromEpoch: nu
 /**
  * Selects the unexpired messages of `range` since the reader's join, at most `limit` messages and until their bodies
  * reach 16 MiB. A reader who is not an active member gets no messages.
+ *
+ * One statement reads the membership and the messages, so that both are of one moment. It neither sorts nor adds up
+ * sizes, because Postgres copies every body for that (354 µs for a page of 50 messages of 1 KiB, 212 µs without).
  */
 export async function selectPage(
   sql: Sql,
   query: { groupId: Buffer; member: Buffer; range: PageRange; limit: number; ttlDays: number },
 ): Promise<MessagePage> {
-  const { range } = query;
+  const { groupId, range, limit } = query;
   const [isInRange, order] =
     'sinceSeq' in range
-      ? [sql`y.seq > greatest(${range.sinceSeq}::bigint, m.joined_seq - 1)`, sql`y.seq`]
+      ? [
+          sql`y.seq > (SELECT greatest(${range.sinceSeq}::bigint, joined_seq - 1) FROM reader WHERE state = 1)`,
+          sql`y.seq`,
+        ]
       : [
-          sql`y.kind = 2 AND y.seq >= m.joined_seq AND y.epoch BETWEEN ${range.fromEpoch}::bigint AND ${range.toEpoch}::bigint`,
+          sql`y.kind = 2 AND y.seq >= (SELECT joined_seq FROM reader WHERE state = 1)
+            AND y.epoch BETWEEN ${range.fromEpoch}::bigint AND ${range.toEpoch}::bigint`,
           sql`y.epoch`,
         ];
   const rows = await sql<PageRow[]>`
-    SELECT m.state, m.joined_seq AS "joinedSeq", c.last_seq AS "lastSeq", m.group_id AS "groupId",
-           p.seq, p.epoch, p.kind, p.msg_id AS "msgId", p.received_at AS "receivedAt", p.body
-    FROM members m
-    JOIN conversation_counters c ON c.group_id = m.group_id
-    LEFT JOIN LATERAL (
-      SELECT * FROM (
-        SELECT x.*, sum(octet_length(x.body)) OVER (ORDER BY x.seq) - octet_length(x.body) AS bytes_before
-        FROM (
-          SELECT * FROM messages y
-          WHERE y.group_id = m.group_id AND ${isInRange}
-            AND y.received_at > now() - make_interval(days => ${query.ttlDays})
-          ORDER BY ${order} LIMIT ${query.limit}
-        ) x
-      ) z WHERE z.bytes_before < ${pageSizeBytesMax}
-    ) p ON m.state = 1
-    WHERE m.group_id = ${query.groupId} AND m.member = ${query.member}
-    ORDER BY p.seq`;
-  return toPage(rows);
+    WITH reader AS MATERIALIZED (
+      SELECT m.state, m.joined_seq, c.last_seq
+      FROM members m JOIN conversation_counters c ON c.group_id = m.group_id
+      WHERE m.group_id = ${groupId} AND m.member = ${query.member}
+    )
+    SELECT state, joined_seq AS "joinedSeq", last_seq AS "lastSeq", NULL::bigint AS seq, NULL::bigint AS epoch,
+           NULL::smallint AS kind, NULL::text AS "msgId", NULL::timestamptz AS "receivedAt", NULL::bytea AS body
+    FROM reader
+    UNION ALL (
+      SELECT NULL, NULL, NULL, y.seq, y.epoch, y.kind, y.msg_id, y.received_at,
+             CASE WHEN octet_length(y.body) <= ${Math.floor(pageSizeBytesMax / limit)} THEN y.body END
+      FROM messages y
+      WHERE y.group_id = ${groupId} AND ${isInRange}
+        AND y.received_at > (SELECT now() - make_interval(days => ${query.ttlDays}))
+      ORDER BY ${order} LIMIT ${limit}
+    )`;
+  const membership = rows.find((row) => row.seq === null);
+  const messages = rows.filter((row) => row.seq !== null).sort((a, b) => a.seq - b.seq);
+  return { membership, rows: await withBodies(sql, groupId, messages) };
 }
 
-function toPage(rows: readonly PageRow[]): MessagePage {
-  const [first] = rows;
-  if (first === undefined) return { membership: undefined, rows: [] };
-  return {
-    membership: { state: first.state, joinedSeq: first.joinedSeq, lastSeq: first.lastSeq },
-    rows: rows.flatMap(({ seq, ...row }) => (seq === null ? [] : [{ ...row, seq }])),
-  };
+/** Adds the bodies that `rows` lack, and ends the page once its bodies reach 16 MiB. */
+async function withBodies(sql: Sql, groupId: Buffer, rows: readonly ReadRow[]): Promise<MessageRow[]> {
+  const seqs = rows.filter((row) => row.body === null).map((row) => row.seq);
+  const groupIds = seqs.map(() => groupId);
+  const large = await selectBySeq(sql, { groupIds, seqs, sizeBytesMax: pageSizeBytesMax });
+  const bodies = new Map(large.map((row) => [row.seq, row.body]));
+  const page: MessageRow[] = [];
+  let sizeBytes = 0;
+  for (const row of rows) {
+    const body = row.body ?? bodies.get(row.seq);
+    if (body === null || sizeBytes >= pageSizeBytesMax) break;
+    // A body is missing if its partition was dropped after the first statement.
+    if (body === undefined) continue;
+    page.push({ ...row, groupId, body });
+    sizeBytes += body.length;
+  }
+  return page;
 }
 
 /**

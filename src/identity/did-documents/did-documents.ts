@@ -11,7 +11,7 @@ import type { LruMap } from '../lru-map.ts';
 import { createRefreshBudget } from './refresh-budget.ts';
 import type { RefreshBudget } from './refresh-budget.ts';
 import { importSigningKey, readCurvePoint } from '../signatures/signing-key.ts';
-import type { CurvePoint, SigningKey, VerificationMethod } from '../signatures/signing-key.ts';
+import type { CurvePoint, KeyHolder, SigningKey, VerificationMethod } from '../signatures/signing-key.ts';
 
 /** Provides the signing keys and PDS addresses of DID documents, which are fetched and cached in memory. */
 export interface DidDocuments {
@@ -22,6 +22,8 @@ export interface DidDocuments {
    * @throws AppError DidUnsupported, DidNotFound, SigningKeyMissing, IdentityUnavailable.
    */
   signingKey(did: string, options?: KeyRequest): Promise<SigningKey>;
+  /** Returns the key that `signingKey` would return without waiting, or undefined when it would wait or throw. */
+  cachedSigningKey(did: string, kid: string | undefined): SigningKey | undefined;
   /** Notes that a client at `address` has authenticated as `did`, so that its later refreshes have priority. */
   noteProof(address: AddressPseudonym | undefined, did: string): void;
   /**
@@ -83,6 +85,7 @@ const refreshAfterMs = { owner: 5_000, proven: 5_000, unproven: 15_000 } as cons
 const keysPerDocumentMax = 32;
 
 interface Entry {
+  readonly holder: KeyHolder;
   /** The keys of the document by full id (`did#fragment`). */
   readonly points: ReadonlyMap<string, CurvePoint>;
   /** The imported keys by full id. Undefined marks a key that is not usable. */
@@ -110,9 +113,13 @@ export function createDidDocuments(deps: DidDocumentsDeps): DidDocuments {
       if (resolvableMethod(did, deps.network) === undefined) throw identityError('DidUnsupported');
       const entry =
         refresh === 'force' ? await cache.refreshed(did, { address, sinceMs }) : await cache.current(did, address);
-      const key = keyOf(entry, keyId(did, kid));
+      const key = keyOf(did, entry, kid);
       if (key === undefined) throw identityError('SigningKeyMissing');
       return key;
+    },
+    cachedSigningKey(did, kid) {
+      const entry = cache.fresh(did);
+      return entry === undefined ? undefined : keyOf(did, entry, kid);
     },
     async pdsEndpoint(did) {
       if (resolvableMethod(did, deps.network) === undefined) throw identityError('DidUnsupported');
@@ -137,6 +144,12 @@ class DidDocumentCache {
     this.#failures = createLruMap(Math.ceil(deps.entriesMax / 4));
     this.#budget = createRefreshBudget(deps.clock);
     this.authenticatedAddresses = createAuthenticatedAddresses(deps);
+  }
+
+  /** Returns a document that needs neither a fetch nor a background refresh. */
+  fresh(did: string): Entry | undefined {
+    const entry = this.#entries.get(did);
+    return entry !== undefined && this.#nowMs() - entry.fetchedAtMs < refreshMs ? entry : undefined;
   }
 
   async current(did: string, address: AddressPseudonym | undefined): Promise<Entry> {
@@ -204,6 +217,7 @@ class DidDocumentCache {
       const points = pointsById(did, verificationMethods);
       const previous = this.#entries.peek(did);
       const entry = {
+        holder: previous?.holder ?? { did },
         points,
         keys: unchangedKeys(previous, points),
         pdsEndpoint,
@@ -250,18 +264,19 @@ function isSamePoint(a: CurvePoint | undefined, b: CurvePoint | undefined): bool
   return a.curve === b.curve && Buffer.compare(a.point, b.point) === 0;
 }
 
-function keyId(did: string, kid: string | undefined): string {
-  if (kid === undefined) return `${did}#atproto`;
+function keyId(did: string, kid: string): string {
   if (kid.includes('#')) return kid.startsWith('#') ? did + kid : kid;
   return `${did}#${kid}`;
 }
 
-function keyOf(entry: Entry, id: string): SigningKey | undefined {
+/** Returns the key that `kid` names, or undefined when the document has no usable key of that name. */
+function keyOf(did: string, entry: Entry, kid = '#atproto'): SigningKey | undefined {
+  const id = keyId(did, kid);
   const imported = entry.keys.get(id);
   if (imported !== undefined || entry.keys.has(id)) return imported;
   const point = entry.points.get(id);
   if (point === undefined) return undefined;
-  const key = importSigningKey(id, point);
+  const key = importSigningKey(entry.holder, id, point);
   entry.keys.set(id, key);
   return key;
 }

@@ -7,7 +7,7 @@ const orders = {
   secp256k1: 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n,
   p256: 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n,
 } as const;
-const data = Buffer.from('what is signed');
+const data = 'what is signed';
 
 function scalar(value: bigint): Buffer {
   return Buffer.from(value.toString(16).padStart(64, '0'), 'hex');
@@ -17,7 +17,7 @@ function signed(curve: Curve): { point: Buffer; signature: Buffer } {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: curve === 'p256' ? 'prime256v1' : 'secp256k1' });
   const jwk = createPublicKey(privateKey).export({ format: 'jwk' });
   const parts = [jwk.x ?? '', jwk.y ?? ''].map((part) => Buffer.from(part, 'base64url'));
-  const signature = sign('sha256', data, { key: privateKey, dsaEncoding: 'ieee-p1363' });
+  const signature = sign('sha256', Buffer.from(data), { key: privateKey, dsaEncoding: 'ieee-p1363' });
   return { point: Buffer.concat([Buffer.from([4]), ...parts]), signature };
 }
 
@@ -74,4 +74,17 @@ describe.for(cases)('$curve by $backend', ({ curve, backend }) => {
     expect(() => importVerifier(curve, Buffer.alloc(0), backend)).toThrow('not an EC public key');
     expect(() => importVerifier(curve, Buffer.from([0]), backend)).toThrow('not an EC public key');
   });
+});
+
+test('some checks of one iteration of the event loop run at once and the others elsewhere, with the same results', async () => {
+  const { point, signature } = signed('secp256k1');
+  const verify = importVerifier('secp256k1', point);
+  const forged = Buffer.from(signature);
+  forged[40] = (forged[40] ?? 0) ^ 1;
+  const results = Array.from({ length: 40 }, (_, nth) => verify(data, nth % 2 === 0 ? signature : forged));
+  expect(results.slice(0, 2)).toEqual([true, false]);
+  expect(results.at(-1)).toBeInstanceOf(Promise);
+  expect(await Promise.all(results.map(async (result) => result))).toEqual(results.map((_, nth) => nth % 2 === 0));
+  await new Promise(setImmediate);
+  expect([verify(data, forged), verify(data, signature)]).toEqual([false, true]);
 });

@@ -1,10 +1,10 @@
 import { createPublicKey, ECDH, hash, verify } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
+import { createIterationLimit } from './iteration-limit.ts';
 import { loadNativeVerifier } from './native-secp256k1.ts';
+import type { VerifyDigest } from './native-secp256k1.ts';
 import { createVerificationPool } from './verification-pool.ts';
-import type { VerifyLater } from './verification-pool.ts';
 
 /**
  * The library that checks secp256k1 signatures. On one core the addon checks 16,000 signatures a second, and OpenSSL
@@ -16,9 +16,16 @@ export type Curve = 'secp256k1' | 'p256';
 
 /**
  * Checks an ECDSA signature over the SHA-256 digest of `data`, and never throws. `signature` is R‖S in 64 bytes, and S
- * may be low or high.
+ * may be low or high. Returns a promise if another thread checks the signature.
  */
-export type VerifySignature = (data: Uint8Array, signature: Uint8Array) => Promise<boolean>;
+export type VerifySignature = (data: string, signature: Uint8Array) => boolean | Promise<boolean>;
+
+/**
+ * Checks of one iteration of the event loop that run on the main thread; the others run on a second thread. Passing
+ * one check to it costs more than the check itself, which takes 50 µs (docs/decisions/0030).
+ */
+const checksHereMax = availableParallelism() > 1 ? 4 : Infinity;
+const isCheckedHere = createIterationLimit(checksHereMax);
 
 const native = loadNative();
 
@@ -56,12 +63,9 @@ export function importVerifier(
   // The point at infinity is encoded as one byte and is not a valid key.
   if (typeof uncompressed === 'string' || uncompressed.length !== 65) throw new TypeError('not an EC public key');
   const isInRange = (signature: Uint8Array): boolean =>
-    signature.length === signatureSizeBytes &&
-    isScalar(signature.subarray(0, 32), order) &&
-    isScalar(signature.subarray(32), order);
+    signature.length === signatureSizeBytes && isScalar(signature, 0, order) && isScalar(signature, 32, order);
   if (curve === 'secp256k1' && backend === 'secp256k1-native' && native !== undefined) {
-    return async (data, signature) =>
-      isInRange(signature) && (await native(hash('sha256', data, 'buffer'), signature, uncompressed));
+    return (data, signature) => isInRange(signature) && native(hash('sha256', data, 'buffer'), signature, uncompressed);
   }
   const key = createPublicKey({
     key: {
@@ -72,23 +76,25 @@ export function importVerifier(
     },
     format: 'jwk',
   });
-  return async (data, signature) => isInRange(signature) && (await verifyOpenSsl(key, data, signature));
+  const options = { key, dsaEncoding: 'ieee-p1363' } as const;
+  return (data, signature) => {
+    if (!isInRange(signature)) return false;
+    const bytes = Buffer.from(data);
+    // OpenSSL needs half a millisecond for secp256k1, which would delay the other requests.
+    return curve === 'p256' && isCheckedHere()
+      ? verify('sha256', bytes, options, signature)
+      : verifyOnThreadPool('sha256', bytes, options, signature);
+  };
 }
 
-function isScalar(value: Uint8Array, order: Buffer): boolean {
-  return order.compare(value) > 0 && zero.compare(value) < 0;
+function isScalar(signature: Uint8Array, start: number, order: Buffer): boolean {
+  return order.compare(signature, start, start + 32) > 0 && zero.compare(signature, start, start + 32) < 0;
 }
 
-function verifyOpenSsl(key: KeyObject, data: Uint8Array, signature: Uint8Array): Promise<boolean> {
-  return verifyOnThreadPool('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature);
-}
-
-/**
- * Loads the native verifier. It runs on a second thread, except on a machine with one core, where a second thread gains
- * nothing.
- */
-function loadNative(): VerifyLater | undefined {
-  const verify = loadNativeVerifier();
-  if (verify === undefined) return undefined;
-  return availableParallelism() > 1 ? createVerificationPool(verify) : async (...parts) => verify(...parts);
+/** Loads the native verifier, which checks in place up to a number of signatures in one iteration of the event loop. */
+function loadNative(): ((...parts: Parameters<VerifyDigest>) => ReturnType<VerifySignature>) | undefined {
+  const verifyHere = loadNativeVerifier();
+  if (verifyHere === undefined) return undefined;
+  const verifyLater = createVerificationPool(verifyHere);
+  return (...parts) => (isCheckedHere() ? verifyHere(...parts) : verifyLater(...parts));
 }

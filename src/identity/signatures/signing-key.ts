@@ -17,6 +17,13 @@ export interface SigningKey {
   /** The full id, `did#fragment`. */
   readonly id: string;
   readonly verify: VerifySignature;
+  /** The holder of the key, as one object for as long as the key is cached. */
+  readonly holder: KeyHolder;
+}
+
+/** The account of a DID document. Callers may store in a WeakMap what they compute for an account. */
+export interface KeyHolder {
+  readonly did: string;
 }
 
 const algorithms = { secp256k1: 'ES256K', p256: 'ES256' } as const satisfies Record<Curve, SigningKey['algorithm']>;
@@ -56,9 +63,9 @@ export function readCurvePoint(method: VerificationMethod): CurvePoint | undefin
 }
 
 /** Imports a key for verification, or returns undefined when the point is not on the curve. Takes about 0.1 ms. */
-export function importSigningKey(id: string, { curve, point }: CurvePoint): SigningKey | undefined {
+export function importSigningKey(holder: KeyHolder, id: string, { curve, point }: CurvePoint): SigningKey | undefined {
   try {
-    return { algorithm: algorithms[curve], id, verify: importVerifier(curve, point) };
+    return { algorithm: algorithms[curve], id, verify: importVerifier(curve, point), holder };
   } catch {
     return undefined;
   }

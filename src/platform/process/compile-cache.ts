@@ -29,4 +29,4 @@ const threadStart = `
   const { enableCompileCache, flushCompileCache } = require('node:module');
   const { workerData } = require('node:worker_threads');
   if (workerData.cacheFolder !== undefined) enableCompileCache(workerData.cacheFolder);
-  void import(workerData.url).then(flushCompileCache);`;
+  void import(workerData.url).then(() => flushCompileCache());`;

@@ -42,7 +42,7 @@ export interface ClientAddressLimiter {
 
 export interface ClientAddressLimiterDeps {
   readonly clock: Clock;
-  readonly quota: Pick<QuotaCharger, 'take' | 'refund' | 'limitOf' | 'nameOf'>;
+  readonly quota: Pick<QuotaCharger, 'take' | 'refund' | 'limitOf' | 'namer'>;
   readonly failedAuth: FailedAuth;
   readonly clientOf: FindClient;
   /** Addresses whose requests are neither counted nor banned. */
@@ -61,9 +61,8 @@ export function createClientAddressLimiter(deps: ClientAddressLimiterDeps): Clie
 
   async function charge(client: ClientAddress, chargedAtMs: number): Promise<AdmissionResult> {
     const { prefix, network } = client;
-    const bucket = quota.nameOf('address', prefix);
-    const addressCharge = { client, chargedAtMs, bucket };
-    const ofAddress = await quota.take('address', bucket);
+    const addressCharge = { client, chargedAtMs, bucket: prefix.namesOf(quota.namer, 'address') };
+    const ofAddress = await quota.take('address', prefix);
     if (!ofAddress.allowed) return { outcome: 'limited', decision: ofAddress };
     if (network === undefined) return { outcome: 'admitted', addressCharge, decision: ofAddress };
     const ofNetwork = await quota.take('network', network);
@@ -71,7 +70,7 @@ export function createClientAddressLimiter(deps: ClientAddressLimiterDeps): Clie
       const tighter = ofNetwork.remaining < ofAddress.remaining ? ofNetwork : ofAddress;
       return { outcome: 'admitted', addressCharge, decision: tighter };
     }
-    await quota.refund('address', bucket);
+    await quota.refund('address', prefix);
     return { outcome: 'limited', decision: ofNetwork };
   }
 
@@ -96,7 +95,7 @@ export function createClientAddressLimiter(deps: ClientAddressLimiterDeps): Clie
       if (bucket === undefined) return;
       failedAuth.recordSuccess(client);
       const agoMs = deps.clock.monotonicMs() - chargedAtMs;
-      await quota.refund('address', bucket, 1, agoMs);
+      await quota.refund('address', client.prefix, 1, agoMs);
       if (client.network !== undefined) await quota.refund('network', client.network, 1, agoMs);
     },
     countFailure({ client, bucket }) {

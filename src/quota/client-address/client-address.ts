@@ -1,9 +1,12 @@
 import { limits } from '#platform/limits.ts';
+import { QuotaSubject } from '../stores/quota-subject.ts';
 import { createAddressList } from './address-lists.ts';
 import { canonicalAddress, hostPrefixOf, networkOf } from './ip-address.ts';
 
 /** The facts from which the client address of a request is determined. */
 export interface AddressEvidence {
+  /** The connection, with which the result is kept if the client is its peer. */
+  readonly connection?: object | undefined;
   /** The remote address of the connection. */
   readonly peer: string | undefined;
   /**
@@ -29,9 +32,9 @@ export interface ClientAddress {
   /** The canonical address, which is only compared with address lists. */
   readonly address: string;
   /** The IPv4 address, or the /64 of the IPv6 address, because one subscriber owns a whole /64. */
-  readonly prefix: string;
+  readonly prefix: QuotaSubject;
   /** The /48 of an IPv6 address, because one site owns a /48; undefined for IPv4. */
-  readonly network: string | undefined;
+  readonly network: QuotaSubject | undefined;
 }
 
 /**
@@ -53,11 +56,21 @@ export function createClientAddress(trusted: TrustedProxies): FindClient {
   const isTrusted = createAddressList(trusted.cidrs, 'TRUSTED_PROXY_CIDRS');
   const headerName = trusted.header.toLowerCase();
 
-  return ({ peer, header }) => {
+  // An entry ends with the connection, which has the address of its peer anyway. Clients behind a proxy are not kept,
+  // because a map of their addresses would be readable.
+  const peers = new WeakMap<object, ClientAddress>();
+
+  return ({ connection, peer, header }) => {
+    const known = connection && peers.get(connection);
+    if (known !== undefined) return known;
     // The system adds a zone to the address of a link-local peer, and `canonicalAddress` accepts no zone.
     const nearest = canonicalAddress(peer?.replace(/%.*$/, '') ?? '');
     if (nearest === undefined) return undefined;
-    if (!isTrusted(nearest)) return clientAddressOf(nearest);
+    if (!isTrusted(nearest)) {
+      const client = clientAddressOf(nearest);
+      if (connection !== undefined) peers.set(connection, client);
+      return client;
+    }
     const value = onlyValue(header(headerName));
     if (value === undefined) return undefined;
     const client =
@@ -93,6 +106,12 @@ function withoutSpace(text: string): string {
   return text.replace(/^[ \t]+/, '').replace(/[ \t]+$/, '');
 }
 
-function clientAddressOf(address: string): ClientAddress {
-  return { address, prefix: hostPrefixOf(address), network: networkOf(address) };
+/** Returns the forms of a canonical address. */
+export function clientAddressOf(address: string): ClientAddress {
+  const network = networkOf(address);
+  return {
+    address,
+    prefix: new QuotaSubject(hostPrefixOf(address)),
+    network: network === undefined ? undefined : new QuotaSubject(network),
+  };
 }

@@ -4,6 +4,7 @@ import { createBucketNames } from '../stores/keyed-bucket-names.ts';
 import type { ClientAddress } from '../client-address/client-address.ts';
 import { countNow, countOne } from './recent-count.ts';
 import type { RecentCount } from './recent-count.ts';
+import type { BucketNamer } from '../stores/keyed-bucket-names.ts';
 import type { BucketNames } from '../stores/quota-store.ts';
 
 /** Describes a ban that begins, without the banned address. */
@@ -27,6 +28,11 @@ export interface FailedAuthDeps {
   /** Failures within a minute that ban one address; 0 disables bans. */
   readonly banAfterFailures: number;
   readonly onBan?: (ban: Ban) => void;
+  /**
+   * Names the addresses. Must return previous names for two hours. The default has its own salt; the namer of the
+   * quotas saves an HMAC for each request, because its names are computed anyway.
+   */
+  readonly namer?: BucketNamer;
   /** The maximum number of stored prefixes per map; default 20,000. */
   readonly prefixesMax?: number;
 }
@@ -62,13 +68,14 @@ export function createFailedAuth(deps: FailedAuthDeps): FailedAuth {
   const failures = createLruMap<string, RecentCount>(prefixesMax);
   const successes = createLruMap<string, RecentCount>(prefixesMax);
   const bans = createLruMap<string, BanState>(prefixesMax);
-  const nameOf = createBucketNames(clock, { overlapMs: 2 * escalationResetMs });
+  const namer = deps.namer ?? createBucketNames(clock, { overlapMs: 2 * escalationResetMs });
 
   function sourcesOf({ prefix, network }: ClientAddress): FailureSource[] {
-    const address = { of: 'address', names: nameOf('failedAuth', prefix), failuresMax: banAfterFailures } as const;
+    const names = prefix.namesOf(namer, 'failedAuth');
+    const address = { of: 'address', names, failuresMax: banAfterFailures } as const;
     if (network === undefined) return [address];
     const failuresMax = banAfterFailures * addressesPerNetwork;
-    return [address, { of: 'network', names: nameOf('failedAuth', network), failuresMax }];
+    return [address, { of: 'network', names: network.namesOf(namer, 'failedAuth'), failuresMax }];
   }
 
   function ban(source: FailureSource, nowMs: number): void {

@@ -177,5 +177,7 @@ function outcomeOf(rule: QuotaRule, state: QuotaState, nowMs: number): Pick<Outc
 }
 
 function total(state: QuotaState): number {
-  return state.counts.reduce((sum, count) => sum + count, 0);
+  let sum = 0;
+  for (const count of state.counts) sum += count;
+  return sum;
 }

@@ -6,8 +6,13 @@ import type { Quota, QuotaName } from '../table/quotas.ts';
 import { quotas, windowSecondsOf } from '../table/quotas.ts';
 import type { BucketNames } from './quota-store.ts';
 
-/** Computes the names of the bucket in which a quota counts one address, account or conversation. */
-export type NameBucket = (quota: QuotaName, subject: string) => BucketNames;
+/** Names the buckets in which quotas count addresses, accounts and conversations. */
+export interface BucketNamer {
+  /** Computes the names of the bucket of one subject. */
+  readonly nameOf: (quota: QuotaName, subject: string) => BucketNames;
+  /** Returns a number that changes whenever the names of the buckets of `quota` change. */
+  readonly generationOf: (quota: QuotaName) => number;
+}
 
 const saltLifetimeMs = 86_400_000;
 /** Twice the widest window, after which no charge under the old salt counts. */
@@ -22,23 +27,37 @@ const saltSizeBytes = 32;
 export function createBucketNames(
   clock: Clock,
   { overlapMs = windowsOverlapMs }: { readonly overlapMs?: number } = {},
-): NameBucket {
+): BucketNamer {
   let salt = newSalt();
   let previousSalt: KeyObject | undefined;
   let changedAtMs = clock.monotonicMs();
-  return (quota, subject) => {
-    const ageMs = clock.monotonicMs() - changedAtMs;
-    if (ageMs >= saltLifetimeMs) {
+  let generation = 0;
+
+  function changeWhenDue(): void {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - changedAtMs >= saltLifetimeMs) {
       previousSalt = salt;
       salt = newSalt();
-      changedAtMs = clock.monotonicMs();
-    } else if (previousSalt !== undefined && ageMs >= overlapMs) {
+      changedAtMs = nowMs;
+      generation += 1;
+    } else if (previousSalt !== undefined && nowMs - changedAtMs >= overlapMs) {
       previousSalt = undefined;
+      generation += 1;
     }
-    return {
-      current: nameUnder(salt, quota, subject),
-      previous: previousSalt === undefined ? undefined : nameUnder(previousSalt, quota, subject),
-    };
+  }
+
+  return {
+    nameOf(quota, subject) {
+      changeWhenDue();
+      return {
+        current: nameUnder(salt, quota, subject),
+        previous: previousSalt === undefined ? undefined : nameUnder(previousSalt, quota, subject),
+      };
+    },
+    generationOf() {
+      changeWhenDue();
+      return generation;
+    },
   };
 }
 

@@ -2,13 +2,13 @@ import type { Clock } from '#platform/clock.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Sql } from '#storage/connection/database.ts';
 import { createBucketNames } from './keyed-bucket-names.ts';
-import type { NameBucket } from './keyed-bucket-names.ts';
+import type { BucketNamer } from './keyed-bucket-names.ts';
 import { createMemoryStores } from '../table/charge.ts';
 import type { QuotaStores } from '../table/charge.ts';
 import { createFallbackStore } from './fallback-store.ts';
 import { createPostgresStore } from './postgres-store.ts';
 import { quotas } from '../table/quotas.ts';
-import type { Quota, QuotaScope } from '../table/quotas.ts';
+import type { Quota, QuotaName, QuotaScope } from '../table/quotas.ts';
 import { createSharedBucketNames } from './shared-bucket-names.ts';
 import type { StoreState } from './circuit-breaker.ts';
 
@@ -27,7 +27,7 @@ export interface SharedStoresDeps {
  */
 export function createSharedStores(deps: SharedStoresDeps): {
   readonly stores: QuotaStores;
-  readonly nameOf: NameBucket;
+  readonly namer: BucketNamer;
 } {
   const { sql, clock } = deps;
   const memory = createMemoryStores();
@@ -41,8 +41,12 @@ export function createSharedStores(deps: SharedStoresDeps): {
   });
   const addressNames = createBucketNames(clock);
   const sharedNames = createSharedBucketNames(deps.privacy, clock);
+  const namerOf = (quota: QuotaName): BucketNamer => (quotas[quota].scope === 'address' ? addressNames : sharedNames);
   return {
     stores: { address: memory.address, caller: shared, target: shared, conversation: shared },
-    nameOf: (quota, subject) => (quotas[quota].scope === 'address' ? addressNames : sharedNames)(quota, subject),
+    namer: {
+      nameOf: (quota, subject) => namerOf(quota).nameOf(quota, subject),
+      generationOf: (quota) => namerOf(quota).generationOf(quota),
+    },
   };
 }

@@ -1,7 +1,8 @@
 import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config/config.ts';
 import { createBucketNames } from '../stores/keyed-bucket-names.ts';
-import type { NameBucket } from '../stores/keyed-bucket-names.ts';
+import type { BucketNamer } from '../stores/keyed-bucket-names.ts';
+import { QuotaSubject } from '../stores/quota-subject.ts';
 import type { Awaitable, Decision } from './decision.ts';
 import type { Outcome, QuotaRule } from '../stores/gcra.ts';
 import { createMemoryStore } from '../stores/memory/memory-store.ts';
@@ -17,16 +18,18 @@ export interface QuotaCharger {
    * depending on the scope of the row.
    * @throws RangeError unless `cost` is a whole number from 1 to the limit of the row.
    */
-  take(quota: QuotaName, subject: string | BucketNames, cost?: number): Awaitable<Decision>;
+  take(quota: QuotaName, subject: string | QuotaSubject, cost?: number): Awaitable<Decision>;
   /** Returns the decision that `take` would return, and charges nothing. */
-  peek(quota: QuotaName, subject: string | BucketNames, cost?: number): Awaitable<Decision>;
+  peek(quota: QuotaName, subject: string | QuotaSubject, cost?: number): Awaitable<Decision>;
   /** Refunds a charge of `cost` (default 1) that was made `agoMs` (default 0) milliseconds ago. */
-  refund(quota: QuotaName, subject: string | BucketNames, cost?: number, agoMs?: number): Awaitable<void>;
+  refund(quota: QuotaName, subject: string | QuotaSubject, cost?: number, agoMs?: number): Awaitable<void>;
+  /** Names the buckets. */
+  readonly namer: BucketNamer;
   /**
-   * Computes the bucket names of `subject`. For the duration of a request, the functions above accept these names
-   * instead of `subject`, because computing them costs more than a charge.
+   * Returns the subject of an account. The same object as `account` gives the same subject, whose names are computed
+   * once a day.
    */
-  nameOf(quota: QuotaName, subject: string): BucketNames;
+  accountOf(account: Account): QuotaSubject;
   /** Returns the maximum of a row in its window. */
   limitOf(quota: QuotaName): number;
   /** Charges a request that is not authenticated yet to an address from `client-address.ts`. */
@@ -36,8 +39,13 @@ export interface QuotaCharger {
    * address.
    */
   refundAddress(address: string): Awaitable<void>;
-  /** Charges a request of the account `did` to a row of the table. */
-  takeCaller(did: string, quota: CallerQuotaName): Awaitable<Decision>;
+  /** Charges a request of `account` to a row of the table. */
+  takeCaller(account: Account, quota: CallerQuotaName): Awaitable<Decision>;
+}
+
+/** An account that quotas count. */
+export interface Account {
+  readonly did: string;
 }
 
 export interface QuotaDeps {
@@ -46,7 +54,7 @@ export interface QuotaDeps {
   /** One store for each scope, so that a flood of addresses takes no room from accounts; in memory by default. */
   readonly stores?: QuotaStores;
   /** Names buckets. The default uses a salt of this process, so it is only for stores that are not shared. */
-  readonly nameOf?: NameBucket;
+  readonly namer?: BucketNamer;
 }
 
 export type QuotaStores = Readonly<Record<QuotaScope, QuotaStore>>;
@@ -68,15 +76,17 @@ export function createMemoryStores(): Readonly<Record<QuotaScope, MemoryStore>> 
 export function createQuota(deps: QuotaDeps): QuotaCharger {
   const { clock } = deps;
   const stores = deps.stores ?? createMemoryStores();
-  const nameOf = deps.nameOf ?? createBucketNames(clock);
-  const namesOf = (quota: QuotaName, subject: string | BucketNames): BucketNames =>
-    typeof subject === 'string' ? nameOf(quota, subject) : subject;
+  const namer = deps.namer ?? createBucketNames(clock);
+  // An entry ends with the object of the account, which the cache of DID documents holds.
+  const accounts = new WeakMap<Account, QuotaSubject>();
+  const namesOf = (quota: QuotaName, subject: string | QuotaSubject): BucketNames =>
+    typeof subject === 'string' ? namer.nameOf(quota, subject) : subject.namesOf(namer, quota);
   const rules = rulesOf(deps.config);
 
   function decide(
     act: 'charge' | 'peek',
     quota: QuotaName,
-    subject: string | BucketNames,
+    subject: string | QuotaSubject,
     cost?: number,
   ): Awaitable<Decision> {
     const rule = rules[quota];
@@ -90,15 +100,24 @@ export function createQuota(deps: QuotaDeps): QuotaCharger {
   const refund: QuotaCharger['refund'] = (quota, subject, cost, agoMs = 0) =>
     stores[quotas[quota].scope].refund(namesOf(quota, subject), rules[quota], clock.monotonicMs() - agoMs, cost);
 
+  function accountOf(account: Account): QuotaSubject {
+    const known = accounts.get(account);
+    if (known !== undefined) return known;
+    const subject = new QuotaSubject(account.did);
+    accounts.set(account, subject);
+    return subject;
+  }
+
   return {
     take,
     peek: (quota, subject, cost) => decide('peek', quota, subject, cost),
     refund,
-    nameOf,
+    namer,
+    accountOf,
     limitOf: (quota) => rules[quota].limit,
     takeAddress: (address) => take('address', address),
     refundAddress: (address) => refund('address', address),
-    takeCaller: (did, quota) => take(quota, did),
+    takeCaller: (account, quota) => take(quota, accountOf(account)),
   };
 }
 

@@ -2,8 +2,6 @@ import type { BlockRelationship } from '#domain/blocks/block.ts';
 import { formatConversationId } from '#domain/conversations/conversation.ts';
 import type { Conversation, ConversationMetadata } from '#domain/conversations/conversation.ts';
 import type { Invite } from '#domain/invites/invite.ts';
-import { commitDigest } from '#domain/messages/commit-digest.ts';
-import type { Message } from '#domain/messages/message.ts';
 import type { Policy, PolicyInForce } from '#domain/policies/policy.ts';
 
 /** A block in the form of `checkBlocks#blockRelationship` in the lexicon. */
@@ -16,31 +14,6 @@ export interface BlockView {
 
 export function blockView({ createdAt, ...block }: BlockRelationship): BlockView {
   return { ...block, createdAt: createdAt.toISOString() };
-}
-
-/** A message in the form of `defs#messageView` in the lexicon. */
-export interface MessageView {
-  readonly id: string;
-  readonly convoId: string;
-  readonly ciphertext: Uint8Array;
-  readonly epoch: number;
-  readonly seq: number;
-  readonly createdAt: string;
-  readonly messageType: 'app' | 'commit';
-  readonly digest: Uint8Array | undefined;
-}
-
-export function messageView(message: Message): MessageView {
-  return {
-    id: message.id,
-    convoId: formatConversationId(message.groupId),
-    ciphertext: message.ciphertext,
-    epoch: message.epoch,
-    seq: message.seq,
-    createdAt: message.receivedAt.toISOString(),
-    messageType: message.kind,
-    digest: message.kind === 'commit' ? commitDigest(message.ciphertext) : undefined,
-  };
 }
 
 /** A conversation in the form of `defs#convoView` in the lexicon. */

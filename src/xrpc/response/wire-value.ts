@@ -1,6 +1,6 @@
 /**
  * The type that a handler may return where the lexicon has `T`. Formats, for example DIDs and datetimes, are plain
- * strings, and optional fields may be `undefined`. Every output is checked against its lexicon before it is sent.
+ * strings, and optional fields may be `undefined`. `output-check.ts` checks outputs against their lexicons.
  */
 export type WireValue<T> = T extends string
   ? LooseString<T>

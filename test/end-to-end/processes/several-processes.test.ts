@@ -124,14 +124,14 @@ test(
         }
       }
     });
-    await expect.poll(() => acknowledged.size).toBeGreaterThan(50);
+    await expect.poll(() => acknowledged.size, { timeout: 20_000 }).toBeGreaterThan(50);
     const [killed, survivor] = await childrenOf(server.pid);
     process.kill(killed ?? 0, 'SIGKILL');
     await expect
       .poll(() => server.logged.filter((event) => event === 'process_started').length, { timeout: 20_000 })
       .toBe(3);
     const afterRestart = acknowledged.size;
-    await expect.poll(() => acknowledged.size).toBeGreaterThan(afterRestart + 50);
+    await expect.poll(() => acknowledged.size, { timeout: 20_000 }).toBeGreaterThan(afterRestart + 50);
     isSending = false;
     await Promise.all(senders);
 
