@@ -3,6 +3,8 @@ import type { Socket } from 'node:net';
 
 /** A keep-alive connection that sends one request after the other, because fetch would need more CPU time. */
 export interface LoadConnection {
+  /** Whether the connection was closed, by the server or by `close`. */
+  readonly isClosed: boolean;
   /**
    * Sends the bytes of a whole request.
    * @returns the status and the body of the response.
@@ -34,6 +36,9 @@ export async function openConnection(port: number): Promise<LoadConnection> {
   socket.on('close', () => waiting?.reject(new Error('the server closed the connection')));
   socket.on('error', (error) => waiting?.reject(error));
   return {
+    get isClosed() {
+      return socket.destroyed;
+    },
     send: (request) =>
       new Promise((resolve, reject) => {
         waiting = { resolve, reject };

@@ -1,8 +1,8 @@
-import { expectOk, openConnections } from './http-connection.ts';
+import { expectOk, openConnection, openConnections } from './http-connection.ts';
 import type { LoadConnection } from './http-connection.ts';
 import type { Outcome } from './latencies.ts';
 
-const connectionCount = 64;
+const connectionsMax = 64;
 
 /**
  * Sends `requests` at a fixed rate, whether or not earlier ones are answered. A latency is the time from when a request
@@ -15,8 +15,8 @@ export async function runOpenLoop(
   requests: readonly Buffer[],
   onDue?: (index: number, dueMs: number) => void,
 ): Promise<Outcome> {
-  const idle = await openConnections(port, connectionCount);
-  const all = [...idle];
+  const idle = await openConnections(port, connectionsMax);
+  const all = new Set(idle);
   const latenciesMs: number[] = [];
   const waiting: { readonly request: Buffer; readonly dueMs: number }[] = [];
   const finished = Promise.withResolvers<void>();
@@ -31,6 +31,20 @@ export async function runOpenLoop(
     if (latenciesMs.length === requests.length) finished.resolve();
   }
 
+  /** Sends what waits over an idle connection. The server closes connections that are idle for some seconds. */
+  async function sendWaiting(): Promise<void> {
+    let connection = idle.pop();
+    while (connection?.isClosed === true) {
+      all.delete(connection);
+      connection = idle.pop();
+    }
+    if (connection === undefined && all.size < connectionsMax) {
+      connection = await openConnection(port);
+      all.add(connection);
+    }
+    if (connection !== undefined) await sendFrom(connection);
+  }
+
   let due = 0;
   const sendDue = (): void => {
     for (let dueMs = dueAt(due); due < requests.length && dueMs <= performance.now(); dueMs = dueAt(due)) {
@@ -39,8 +53,7 @@ export async function runOpenLoop(
       onDue?.(due, dueMs);
       due += 1;
       waiting.push({ request, dueMs });
-      const connection = idle.pop();
-      if (connection !== undefined) sendFrom(connection).catch(finished.reject);
+      sendWaiting().catch(finished.reject);
     }
     if (due < requests.length) setTimeout(sendDue, Math.max(0, dueAt(due) - performance.now()));
   };
