@@ -7,10 +7,12 @@ import type { SigningKey } from '#identity/signatures/signing-key.ts';
 import type { Clock } from '#platform/clock.ts';
 import { authError } from './auth-error.ts';
 import type { AuthErrorCode } from './auth-error.ts';
+import { RecentTokens } from './recent-tokens.ts';
 import { refuseReplayedToken } from './refuse-replayed-tokens.ts';
 import type { ReplayGuard } from './replay-guard.ts';
 import { checkClaims, parseServiceJwt } from './service-jwt.ts';
 import type { ServiceJwt } from './service-jwt.ts';
+import { DeferredTokenUse } from './token-use.ts';
 
 /**
  * Authenticates the caller of `method` (an NSID) by the Authorization header. `address` is the pseudonym of the
@@ -21,8 +23,20 @@ import type { ServiceJwt } from './service-jwt.ts';
 export type Authenticate = (
   authorization: string | undefined,
   method: string,
-  address?: AddressPseudonym,
-) => Promise<Caller>;
+  options?: AuthenticateOptions,
+) => Promise<Authenticated>;
+
+export interface AuthenticateOptions {
+  readonly address?: AddressPseudonym | undefined;
+  /** Whether the caller of this function records the use of the token; by default it is recorded here. */
+  readonly defersUse?: boolean;
+}
+
+export interface Authenticated {
+  readonly caller: Caller;
+  /** The use of the token if it is not recorded yet. */
+  readonly tokenUse: DeferredTokenUse | undefined;
+}
 
 export interface AuthenticatorDeps {
   readonly documents: DidDocuments;
@@ -42,7 +56,8 @@ const bearer = /^Bearer +/i;
  */
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticate {
   const audiences = new Set(deps.audiences);
-  return async (authorization, method, address) => {
+  const recentTokens = new RecentTokens();
+  return async (authorization, method, { address, defersUse = false } = {}) => {
     const sinceMs = deps.clock.monotonicMs();
     const jwt = parseServiceJwt(tokenOf(authorization));
     const jti = checkClaims(jwt.claims, {
@@ -58,10 +73,17 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticate {
     // The token may have expired while the issuer's document was fetched.
     if (jwt.claims.exp * 1_000 <= deps.clock.nowMs()) throw authError('JwtExpired');
     const times = { issuedAtSeconds: jwt.claims.iat, expiresAtSeconds: jwt.claims.exp };
-    if (deps.enforceJti) await refuseReplayedToken(deps.replayGuard, jwt.claims.iss, { jti, times });
-    else if (await deps.replayGuard.isRevoked(jwt.claims.iss, times)) throw authError('JwtRevoked');
+    let tokenUse: DeferredTokenUse | undefined;
+    if (!deps.enforceJti) {
+      if (await deps.replayGuard.isRevoked(jwt.claims.iss, times)) throw authError('JwtRevoked');
+    } else {
+      const mark = deps.replayGuard.markOf(jwt.claims.iss, jti, times);
+      if (!defersUse) await refuseReplayedToken(deps.replayGuard, mark);
+      else if (recentTokens.add(mark.digest)) tokenUse = new DeferredTokenUse(deps.replayGuard, mark);
+      else throw authError('JwtReplayed');
+    }
     deps.documents.noteProof(address, jwt.claims.iss);
-    return holder;
+    return { caller: holder, tokenUse };
   };
 }
 

@@ -1,17 +1,14 @@
 import { authError, replayRecordTooNew } from './auth-error.ts';
-import type { ReplayGuard, ReplayResult, TokenTimes } from './replay-guard.ts';
+import type { TokenMark } from '#storage/rows/replay-entries.ts';
+import type { ReplayGuard, ReplayResult } from './replay-guard.ts';
 
 /**
  * Records the first use of a token whose signature is verified.
  * @throws AppError JwtReplayed when the token was used before, JwtTooOld when it is older than the record of used
  * tokens, JwtRevoked when an operator has revoked it, ServiceUnavailable when the record is younger than a new token.
  */
-export async function refuseReplayedToken(
-  guard: ReplayGuard,
-  issuer: string,
-  { jti, times }: { readonly jti: string; readonly times: TokenTimes },
-): Promise<void> {
-  const result = await guard.firstUse(issuer, jti, times);
+export async function refuseReplayedToken(guard: ReplayGuard, mark: TokenMark): Promise<void> {
+  const result = await guard.record(mark);
   if (result === 'replayed') throw authError('JwtReplayed');
   if (isFirstUse(result)) return;
   if (result === 'before-record') throw authError('JwtTooOld');

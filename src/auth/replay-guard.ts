@@ -4,7 +4,7 @@ import { required } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 import type { Sql } from '#storage/connection/database.ts';
 import { createReplayRecord, claimReplayEntries } from '#storage/rows/replay-entries.ts';
-import type { ReplayEntry, TokenAge } from '#storage/rows/replay-entries.ts';
+import type { TokenMark } from '#storage/rows/replay-entries.ts';
 import { isTokenRevoked } from '#storage/rows/token-not-before.ts';
 
 /**
@@ -23,11 +23,15 @@ export interface TokenTimes {
 
 /** Accepts each pair of issuer and jti once, across all servers that share the database. */
 export interface ReplayGuard {
+  /** Returns what is recorded about the use of a token. */
+  markOf(issuer: string, jti: string, token: TokenTimes): TokenMark;
   /**
    * Records the use of a token. Must be called after the signature was verified, so that forged tokens cannot fill the
    * record.
    * @throws Error of the database, so that a token that cannot be checked is not accepted.
    */
+  record(mark: TokenMark): Promise<ReplayResult>;
+  /** Records the use of the token with `markOf` and `record`. */
   firstUse(issuer: string, jti: string, token: TokenTimes): Promise<ReplayResult>;
   /**
    * Returns whether an operator refuses this token. Servers with ENFORCE_JTI=false call this, because they record no
@@ -58,21 +62,20 @@ export interface ReplayGuardDeps {
  */
 const newTokenMs = 30_000;
 
-interface TokenUse extends ReplayEntry, TokenAge {}
-
 /** Creates a guard. Token uses that arrive while a statement runs are recorded together by the next statement. */
 export function createReplayGuard(deps: ReplayGuardDeps): ReplayGuard {
-  const recordUse = createBatcher((uses: readonly TokenUse[]) => recordUses(deps, uses));
+  const recordUse = createBatcher((uses: readonly TokenMark[]) => recordUses(deps, uses));
+  const markOf: ReplayGuard['markOf'] = (issuer, jti, token) => ({
+    digest: deps.digest(issuer, jti, token.expiresAtSeconds),
+    expiresAtSeconds: keepUntilSeconds(deps, token),
+    account: deps.account(token.did ?? issuer),
+    issuedAtSeconds: earliestIssueSeconds(token),
+  });
+  const record: ReplayGuard['record'] = async (mark) => required(await recordUse(mark), 'a replay result');
   return {
-    async firstUse(issuer, jti, token) {
-      const result = await recordUse({
-        digest: deps.digest(issuer, jti, token.expiresAtSeconds),
-        expiresAtSeconds: keepUntilSeconds(deps, token),
-        account: deps.account(token.did ?? issuer),
-        issuedAtSeconds: earliestIssueSeconds(token),
-      });
-      return required(result, 'a replay result');
-    },
+    markOf,
+    record,
+    firstUse: (issuer, jti, token) => record(markOf(issuer, jti, token)),
     isRevoked: (did, token) => isTokenRevoked(deps.sql, deps.account(did), earliestIssueSeconds(token)),
     async ensureRecord() {
       const { bornAt, isNew } = await createReplayRecord(deps.sql);
@@ -96,7 +99,7 @@ function keepUntilSeconds({ clock, ttlSeconds }: ReplayGuardDeps, token: TokenTi
   return Math.max(ttlEnd, token.expiresAtSeconds + 2 * limits.clockLeewaySeconds);
 }
 
-async function recordUses({ sql, clock }: ReplayGuardDeps, uses: readonly TokenUse[]): Promise<ReplayResult[]> {
+async function recordUses({ sql, clock }: ReplayGuardDeps, uses: readonly TokenMark[]): Promise<ReplayResult[]> {
   const byDigest = new Map(uses.map((use) => [use.digest.toString('hex'), use]));
   const entries = [...byDigest.values()].toSorted((a, b) => a.digest.compare(b.digest));
   const claimed = await claimReplayEntries(sql, entries, uses);

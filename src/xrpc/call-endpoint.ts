@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Authenticate } from '#auth/authenticate.ts';
-import type { Caller } from '#domain/caller.ts';
+import type { Authenticate, Authenticated } from '#auth/authenticate.ts';
 import type { HttpResponse } from '#edge/exchange.ts';
 import type { Clock } from '#platform/clock.ts';
 import { limits } from '#platform/limits.ts';
@@ -54,12 +53,19 @@ export async function callEndpoint(
 
 async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: MethodEndpoint): Promise<HttpResponse> {
   const { incoming, search } = request;
-  const caller = await authenticateByToken(deps, request, endpoint);
-  await chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
-  refuseLargeBody(incoming, endpoint.bodySizeBytesMax);
-  const readBody = (): Promise<unknown> => readBodyInSlot(deps.admission, incoming, endpoint.bodySizeBytesMax);
-  const body = await endpoint.call({ caller, search, readBody });
-  return { status: statusOk, headers: responseHeaders(request), body };
+  const { caller, tokenUse } = await authenticateByToken(deps, request, endpoint, endpoint.recordsTokenUse);
+  try {
+    await chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
+    refuseLargeBody(incoming, endpoint.bodySizeBytesMax);
+    const readBody = (): Promise<unknown> => readBodyInSlot(deps.admission, incoming, endpoint.bodySizeBytesMax);
+    const body = await endpoint.call({ caller, search, readBody, tokenUse });
+    if (tokenUse !== undefined) await tokenUse.record();
+    return { status: statusOk, headers: responseHeaders(request), body };
+  } catch (error) {
+    // A refused request uses up its token too, and the refusal of a token precedes every other refusal.
+    await tokenUse?.record();
+    throw error;
+  }
 }
 
 /** Reads the body. A request whose body has not arrived has no slot while the server waits for the client. */
@@ -76,7 +82,7 @@ async function openEventStream(
   endpoint: EventStreamEndpoint,
 ): Promise<undefined> {
   const { incoming, outgoing, search } = request;
-  const caller = await authenticateByToken(deps, request, endpoint);
+  const { caller } = await authenticateByToken(deps, request, endpoint);
   await chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
   const serve = await endpoint.open({ caller, search, lastEventId: incoming.headers['last-event-id']?.toString() });
   if (currentRequest()?.isExpired === true) throw outcomeUnknown();
@@ -97,9 +103,14 @@ async function openSubscription(
   openWebSocket(responseHeaders(request), await open());
 }
 
-function authenticateByToken(deps: CallDeps, request: XrpcRequest, { nsid }: Endpoint): Promise<Caller> {
+function authenticateByToken(
+  deps: CallDeps,
+  request: XrpcRequest,
+  { nsid }: Endpoint,
+  defersUse = false,
+): Promise<Authenticated> {
   const { authorization } = request.incoming.headers;
   return authenticate(deps.addressLimiter, request, () =>
-    deps.authenticate(authorization, nsid, request.addressCharge?.bucket),
+    deps.authenticate(authorization, nsid, { address: request.addressCharge?.bucket, defersUse }),
   );
 }

@@ -11,6 +11,7 @@ import type {
 } from '@atproto/lex-schema';
 import type { WebSocket } from 'ws';
 import type { Caller } from '#domain/caller.ts';
+import type { TokenUse } from '#domain/token-use.ts';
 import { encodeJson } from '#platform/encode-json.ts';
 import { limits } from '#platform/limits.ts';
 import type { CallerQuotaName } from '#quota/table/quotas.ts';
@@ -52,10 +53,14 @@ export interface ProcedureDeclaration<Lexicon extends Procedure> extends Declara
   readonly auth: 'service-token';
   /** Largest body in bytes, by default `limits.smallBodySizeBytesMax`. */
   readonly bodySizeBytesMax?: number;
+  /** Whether the handler gets `tokenUse`, and records it together with its writes. By default it is recorded before. */
+  readonly recordsTokenUse?: boolean;
   readonly handler: (request: {
     readonly caller: Caller;
     readonly params: ParamsOf<Lexicon>;
     readonly input: InputOf<Lexicon>;
+    /** The use of the token, if the handler has to record it. */
+    readonly tokenUse: TokenUse | undefined;
   }) => Promise<OutputOf<Lexicon>>;
 }
 
@@ -113,6 +118,8 @@ export interface MethodEndpoint extends EndpointFacts {
   readonly kind: 'query' | 'procedure';
   readonly auth: 'service-token';
   readonly bodySizeBytesMax: number;
+  /** Whether `call` gets the use of the token, and records it if it has an effect. */
+  readonly recordsTokenUse: boolean;
   /** The lexicon of the output; undefined for methods without one. */
   readonly output: Schema<LexValue> | undefined;
   /**
@@ -148,6 +155,7 @@ export interface MethodRequest {
   readonly search: URLSearchParams;
   /** Reads and parses the body. */
   readonly readBody: () => Promise<unknown>;
+  readonly tokenUse?: TokenUse | undefined;
 }
 
 /** Declares a query (GET). */
@@ -173,6 +181,7 @@ function encodedBy<Lexicon extends Query>(
     kind: 'query',
     auth: 'service-token',
     bodySizeBytesMax: limits.smallBodySizeBytesMax,
+    recordsTokenUse: false,
     output: lexicon.output.schema,
     async call({ caller, search }) {
       const params: ParamsOf<Lexicon> = parseParams(lexicon.parameters, search);
@@ -189,13 +198,14 @@ export function procedure<const Lexicon extends Procedure>(declaration: Procedur
     kind: 'procedure',
     auth: declaration.auth,
     bodySizeBytesMax: declaration.bodySizeBytesMax ?? limits.smallBodySizeBytesMax,
+    recordsTokenUse: declaration.recordsTokenUse ?? false,
     output: lexicon.output.schema,
-    async call({ caller, search, readBody }) {
+    async call({ caller, search, readBody, tokenUse }) {
       const params: ParamsOf<Lexicon> = parseParams(lexicon.parameters, search);
       const { schema } = lexicon.input;
       // The cast is needed because TypeScript cannot resolve the conditional type InputOf here.
       const input = (schema === undefined ? undefined : parseInput(schema, await readBody())) as InputOf<Lexicon>;
-      return encodeJson((await handler({ caller, params, input })) ?? {});
+      return encodeJson((await handler({ caller, params, input, tokenUse })) ?? {});
     },
   };
 }

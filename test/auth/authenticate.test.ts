@@ -72,7 +72,7 @@ function mint(claims: Readonly<Record<string, unknown>> = {}, header: Readonly<R
 
 /** Returns the caller's DID, or the code of the refusal. */
 async function outcome(authorization: string | undefined, by: Authenticate = authenticate): Promise<unknown> {
-  return by(authorization, lxm).then(({ did }) => did, errorCode);
+  return by(authorization, lxm).then(({ caller }) => caller.did, errorCode);
 }
 
 describe('a valid service token authenticates its issuer', () => {

@@ -3,7 +3,7 @@ import { createAuthenticator } from '#auth/authenticate.ts';
 import type { Authenticate } from '#auth/authenticate.ts';
 import { createDidDocuments } from '#identity/did-documents/did-documents.ts';
 import { createFetchDidDocument } from '#identity/did-documents/fetch-did-document.ts';
-import { newUuid } from '#platform/ids.ts';
+import { newSecret, newUuid } from '#platform/ids.ts';
 import { createAccount } from '../support/clients/account.ts';
 import type { Account } from '../support/clients/account.ts';
 import { errorCode } from '../support/error-code.ts';
@@ -34,7 +34,13 @@ beforeEach(() => {
   authenticate = createAuthenticator({
     documents: createDidDocuments({ fetchDidDocument, clock, network, entriesMax: 1_000 }),
     // Every token of this test is new, so no record of used tokens is needed.
-    replayGuard: { firstUse: async () => 'first', isRevoked: async () => false, ensureRecord: async () => undefined },
+    replayGuard: {
+      markOf: () => ({ digest: newSecret(16), expiresAtSeconds: 0, account: newSecret(16), issuedAtSeconds: 0 }),
+      record: async () => 'first',
+      firstUse: async () => 'first',
+      isRevoked: async () => false,
+      ensureRecord: async () => undefined,
+    },
     clock,
     audiences: [service],
     enforceLxm: true,
@@ -49,7 +55,8 @@ function mint(signer: Account, as = signer): string {
 
 /** Returns the authenticated DID, or the code of the refusal. */
 async function present(from: string, token: string): Promise<unknown> {
-  return authenticate(`Bearer ${token}`, lxm, { current: from, previous: undefined }).then(({ did }) => did, errorCode);
+  const address = { current: from, previous: undefined };
+  return authenticate(`Bearer ${token}`, lxm, { address }).then(({ caller }) => caller.did, errorCode);
 }
 
 /** Authenticates as `as` with a token that `signer` has signed. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { listMessages } from '#domain/messages/list-messages.ts';
 import { createMessageAppender } from '#domain/messages/message-appender.ts';
-import type { StoredMessage } from '#domain/messages/message-appender.ts';
+import type { StoredMessage } from '#domain/messages/store-messages.ts';
 import type { Message } from '#domain/messages/message.ts';
 import { memberPseudonym } from '#domain/membership/members/member-pseudonym.ts';
 import { newSecret, newUuid } from '#platform/ids.ts';

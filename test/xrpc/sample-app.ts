@@ -110,7 +110,10 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
   const respondToXrpc = createXrpcResponder({
     endpoints: checkOutputs(endpoints, 'test'),
     admission: createAdmission({ inProgressMax: 1_000 }),
-    authenticate,
+    authenticate: async (authorization, method) => ({
+      caller: await authenticate(authorization, method),
+      tokenUse: undefined,
+    }),
     quota,
     addressLimiter: sampleAddressLimiter(quota),
     logger,

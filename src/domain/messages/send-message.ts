@@ -19,6 +19,8 @@ import type { SentMessage } from './message.ts';
 import type { MessageAppender } from './message-appender.ts';
 import { sendProposal } from './send-proposal.ts';
 import type { ProposalDeps } from './send-proposal.ts';
+import type { AppendResult, MessageToAppend } from './store-messages.ts';
+import type { TokenUse } from '#domain/token-use.ts';
 
 export interface MessageToSend {
   readonly conversationId: string;
@@ -26,6 +28,8 @@ export interface MessageToSend {
   readonly epoch: number;
   readonly paddedSize: number;
   readonly ciphertext: Buffer;
+  /** The use of the sender's token, if it is recorded together with the message. */
+  readonly tokenUse?: TokenUse | undefined;
 }
 
 /**
@@ -42,16 +46,13 @@ export async function sendMessage(
   const message = checkMessage(input, groupId, deps.requireFraming);
   if (message?.kind === 'clearProposal') {
     const { msgId, ciphertext: padded } = input;
+    await input.tokenUse?.record();
     return sendProposal(deps, caller, { groupId, msgId, padded, proposal: message.proposal });
   }
   if (message?.header.contentType === 'proposal') await refuseEncryptedProposal(deps, caller, groupId);
-  const result = await deps.appender.append({
-    groupId,
-    member: memberPseudonym(deps.privacy, groupId, caller.did),
-    epoch: input.epoch,
-    msgId: input.msgId,
-    body: input.ciphertext,
-  });
+  const { epoch, msgId, ciphertext: body } = input;
+  const member = memberPseudonym(deps.privacy, groupId, caller.did);
+  const result = await append(deps.appender, { groupId, member, epoch, msgId, body }, input.tokenUse);
   switch (result.outcome) {
     case 'nonMember':
       throw domainError('ConvoNotFound');
@@ -63,6 +64,25 @@ export async function sendMessage(
     case 'duplicate':
       return { seq: result.seq, epoch: result.epoch, receivedAt: result.receivedAt };
   }
+}
+
+/** Stores a message, and records the use of the token in the same transaction. */
+async function append(
+  appender: MessageAppender,
+  message: MessageToAppend,
+  tokenUse: TokenUse | undefined,
+): Promise<AppendResult> {
+  if (tokenUse === undefined) return appender.append(message);
+  try {
+    const { token, result } = await appender.appendWithToken(message, tokenUse.mark);
+    tokenUse.conclude(token);
+    if (result !== undefined) return result;
+  } catch (error) {
+    tokenUse.abandon();
+    throw error;
+  }
+  await tokenUse.record();
+  return appender.append(message);
 }
 
 /**

@@ -18,6 +18,9 @@ export interface TokenAge {
   readonly issuedAtSeconds: number;
 }
 
+/** What is recorded about the use of a token, and what decides whether it may be used. */
+export interface TokenMark extends ReplayEntry, TokenAge {}
+
 export interface ClaimedReplayEntries {
   /** Hex digests of tokens that were not used before. */
   readonly first: ReadonlySet<string>;

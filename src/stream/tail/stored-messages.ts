@@ -1,7 +1,7 @@
 import { eventKinds } from '#domain/events/event.ts';
 import type { EventRow, LogPosition } from '#domain/events/event.ts';
 import { messageKinds } from '#domain/messages/message.ts';
-import type { StoredMessage } from '#domain/messages/message-appender.ts';
+import type { StoredMessage } from '#domain/messages/store-messages.ts';
 import type { MessageRow } from '#domain/messages/message-row.ts';
 
 /** The event of a message that this server stored. The message is undefined if nobody here listened to it. */

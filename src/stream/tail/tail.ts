@@ -1,6 +1,6 @@
 import type { LogPosition } from '#domain/events/event.ts';
 import { readTail } from '#domain/events/read-events.ts';
-import type { StoredMessage } from '#domain/messages/message-appender.ts';
+import type { StoredMessage } from '#domain/messages/store-messages.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Subscription } from '../hub.ts';
 import { dispatchEvents } from './dispatch-events.ts';

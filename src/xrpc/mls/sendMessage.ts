@@ -16,13 +16,15 @@ export const sendMessage = (deps: SendDeps): MethodEndpoint =>
     auth: 'service-token',
     quota: 'sendMessage',
     bodySizeBytesMax: limits.requestBodySizeBytesMax,
-    handler: async ({ caller, input }) => {
+    recordsTokenUse: true,
+    handler: async ({ caller, input, tokenUse }) => {
+      if (input.delivery === 'ephemeral') await tokenUse?.record();
       const send = input.delivery === 'ephemeral' ? sendEphemeralMessage : sendStoredMessage;
       const { convoId: conversationId, msgId, paddedSize } = input;
       const ciphertext = bufferOf(input.ciphertext);
       const write = { conversationId, sizeBytes: ciphertext.length, by: 'member' } as const;
       const { seq, epoch, receivedAt } = await deps.byteBudget.within(caller, write, () =>
-        send(deps, caller, { conversationId, msgId, epoch: input.epoch, paddedSize, ciphertext }),
+        send(deps, caller, { conversationId, msgId, epoch: input.epoch, paddedSize, ciphertext, tokenUse }),
       );
       return { messageId: input.msgId, receivedAt: receivedAt.toISOString(), seq, epoch };
     },

@@ -1,0 +1,41 @@
+import type { TokenMark } from '#storage/rows/replay-entries.ts';
+import { authError } from './auth-error.ts';
+import { refuseReplayedToken } from './refuse-replayed-tokens.ts';
+import type { ReplayGuard } from './replay-guard.ts';
+
+/** The use of a token that passed all other checks, and that the statement of an operation may record. */
+export class DeferredTokenUse {
+  readonly mark: TokenMark;
+  readonly #guard: ReplayGuard;
+  /** Whether nothing is left to record: the use is recorded, the token was refused, or the result is unknown. */
+  #isConcluded = false;
+
+  constructor(guard: ReplayGuard, mark: TokenMark) {
+    this.#guard = guard;
+    this.mark = mark;
+  }
+
+  /**
+   * Records the use with a statement of its own, unless it is concluded.
+   * @throws AppError as `refuseReplayedToken`.
+   */
+  async record(): Promise<void> {
+    if (this.#isConcluded) return;
+    this.#isConcluded = true;
+    await refuseReplayedToken(this.#guard, this.mark);
+  }
+
+  /**
+   * Takes the result of the transaction that was to record the use.
+   * @throws AppError JwtReplayed.
+   */
+  conclude(result: 'first' | 'replayed' | 'undecided'): void {
+    this.#isConcluded = result !== 'undecided';
+    if (result === 'replayed') throw authError('JwtReplayed');
+  }
+
+  /** Notes that the transaction failed. A record of the use could then be its own or that of another request. */
+  abandon(): void {
+    this.#isConcluded = true;
+  }
+}
