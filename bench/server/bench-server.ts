@@ -52,7 +52,8 @@ export async function startBenchServer(checkout: Checkout, processes = 1): Promi
   const plc = await startLoopbackPlc();
   const identityKey = newKeyRingText();
   const serverPort = await freePort();
-  const settings = { dataDir, databaseUrl: embedded.url, plcUrl: plc.url, identityKey, serverPort, processes };
+  const databaseUrl = checkout.isCurrent ? embedded.localUrl : embedded.url;
+  const settings = { dataDir, databaseUrl, plcUrl: plc.url, identityKey, serverPort, processes };
   const database = openDatabase({
     url: embedded.url,
     poolSize: 8,

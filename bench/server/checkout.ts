@@ -12,6 +12,8 @@ export interface Checkout {
   /** The commit's hash in full. The working tree may have changes on top of it. */
   readonly commit: string;
   readonly folder: string;
+  /** Whether this is the tree of the bench itself, which reaches a local Postgres over its socket as `npm start` does. */
+  readonly isCurrent: boolean;
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -19,7 +21,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const checkoutsFolder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'nightjar-bench');
 
 export async function workingTree(): Promise<Checkout> {
-  return { ref: 'working tree', commit: await commitOf('HEAD'), folder: root };
+  return { ref: 'working tree', commit: await commitOf('HEAD'), folder: root, isCurrent: true };
 }
 
 /**
@@ -40,7 +42,7 @@ export async function checkOut(ref: string): Promise<Checkout> {
     await run('npm', ['ci', '--no-audit', '--no-fund'], folder);
     await writeFile(complete, '');
   }
-  return { ref, commit, folder };
+  return { ref, commit, folder, isCurrent: false };
 }
 
 /** Returns the names of the rate limits of this tree, because a later tree may have other limits. */

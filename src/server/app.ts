@@ -31,6 +31,9 @@ import type { Notifier } from '#storage/notifications/notifier.ts';
 import { createEphemeralBus } from '#stream/ephemeral-bus.ts';
 import { Hub } from '#stream/hub.ts';
 import type { OpenStream } from '#stream/serve-stream.ts';
+import { keepaliveIntervalMs } from '#stream/server-sent-events.ts';
+import { SharedInterval } from '#stream/shared-interval.ts';
+import { pingIntervalMs } from '#stream/websocket.ts';
 import { createKeyPackageWatch } from '#stream/key-package-watch.ts';
 import type { KeyPackageWatch } from '#stream/key-package-watch.ts';
 import { createStreamSlots } from '#stream/stream-slots.ts';
@@ -133,6 +136,8 @@ export function createApp(parts: AppParts): App {
       ...streamParts,
       tail,
       bus,
+      pings: new SharedInterval(clock, pingIntervalMs),
+      keepalives: new SharedInterval(clock, keepaliveIntervalMs),
       openStreams,
       slots: createStreamSlots({ clock, perAccountMax: limits.subscriptionsPerAccountMax }),
       onLive: (did) => keyPackageWatch.checkPeople([did]),

@@ -41,7 +41,7 @@ export interface Subscription {
 /** A range of the log with all data that is needed to deliver its events. */
 export interface Batch {
   readonly events: readonly StreamEvent[];
-  /** The people whose entitlements were read after the events, which are all listeners without one, and all joiners. */
+  /** The people whose entitlements were read after the events: the listeners without one, and everyone who joins. */
   readonly readFor: readonly Listener[];
   readonly entitlements: Entitlements;
   /** The last position of the range. */
@@ -57,15 +57,16 @@ const noEntitlement: Entitlement = { joinedEvent: Infinity, leftEvent: null };
 /**
  * Stores the subscriptions on this server and delivers events to them. Events up to `position` have been dispatched.
  *
- * The hub keeps the entitlement of each listener, and drops it before it delivers a batch with an event of the person's
- * join, departure or removal. This has the same effect as a check against the database for every event, because:
+ * The hub keeps the entitlement of each listener. A departure in the log ends the listening, and with it the
+ * entitlement, and a join in the log sets an entitlement that was read after it. This has the same effect as a check
+ * against the database for every event, because:
  *
  * - Only a join and a departure change an entitlement, and each writes its event in the same transaction
  *   (`recordChange`). No other code writes these columns while a server runs.
  * - An entitlement is read after the events of its batch. So it has every change whose event is in this batch or an
- *   earlier one, and every other change has its event in a later batch, which drops the entitlement.
- * - Events of a conversation are dispatched in the order of their numbers. So an entitlement without a later change
- *   is the right one for all events before the event of that change.
+ *   earlier one, and the event of every other change is in a later batch.
+ * - Events of a conversation are dispatched in the order of their numbers. So an entitlement is the right one for all
+ *   events up to the next change of the person's membership.
  */
 export class Hub {
   readonly #byPerson = new Map<string, Set<Subscription>>();
@@ -155,14 +156,6 @@ export class Hub {
       for (const [subscription, entitlement] of listeners) if (entitlement === undefined) unread.push(subscription);
       return unread.length === 0 ? [] : peopleOf(groupId, unread);
     });
-  }
-
-  /** Drops the entitlement of a person, because an event of their membership is about to be delivered. */
-  dropEntitlement({ groupId, did }: Listener): void {
-    const listeners = this.#byConversation.get(groupId.toString('hex'));
-    for (const subscription of this.#byPerson.get(did) ?? []) {
-      if (listeners?.has(subscription) === true) listeners.set(subscription, undefined);
-    }
   }
 
   /** Delivers a batch to the entitled subscribers, in log order, and advances `position`. */

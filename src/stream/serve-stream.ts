@@ -157,6 +157,7 @@ function subscriberOf(deps: StreamDeps, request: StreamRequest, connection: Stre
       if (isTooSlow()) endAsTooSlow();
       else connection.send(frame);
     },
+    isReady: () => connection.isOpen() && connection.backlogSizeBytes() <= replayBacklogSizeBytes,
     async ready() {
       const deadlineMs = clock.monotonicMs() + readyTimeoutMs;
       while (connection.isOpen() && connection.backlogSizeBytes() > replayBacklogSizeBytes) {

@@ -2,13 +2,19 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '#platform/clock.ts';
 import { infoFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
+import type { SharedInterval } from './shared-interval.ts';
 import { admitStreamRequest, serveStream } from './serve-stream.ts';
 import type { AdmittedStreamRequest, StreamConnection, StreamDeps, StreamRequest } from './serve-stream.ts';
 
-const keepaliveIntervalMs = 15_000;
+export const keepaliveIntervalMs = 15_000;
 const keepalive = Buffer.from(': keepalive\n\n');
 /** Milliseconds in which a peer may read the rest of a stream that has ended. */
 const closeTimeoutMs = 30_000;
+
+export interface ResponseStreamDeps extends StreamDeps {
+  /** The interval between two comment lines, usually `keepaliveIntervalMs`. */
+  readonly keepalives: SharedInterval;
+}
 
 /**
  * Runs the checks that are possible before the response starts.
@@ -16,22 +22,22 @@ const closeTimeoutMs = 30_000;
  * @throws AppError TooManyConnections.
  */
 export async function openResponseStream(
-  deps: StreamDeps,
+  deps: ResponseStreamDeps,
   request: StreamRequest,
 ): Promise<(response: ServerResponse) => void> {
   const admitted = await admitStreamRequest(deps, request);
   return (response) => {
     const connection = connectionOf(deps, admitted, response);
     serveStream(deps, admitted, connection);
-    keepAlive(deps.clock, response, connection.closed).catch(deps.onError);
+    keepAlive(deps.keepalives, response);
   };
 }
 
 function connectionOf(deps: StreamDeps, request: AdmittedStreamRequest, response: ServerResponse): StreamConnection {
   const closed = new AbortController();
   response.on('error', () => response.destroy());
-  response.on('close', () => closed.abort());
-  if (response.destroyed) closed.abort();
+  response.on('close', () => closed.abort('closed'));
+  if (response.destroyed) closed.abort('closed');
   const isOpen = (): boolean => !response.destroyed && !response.writableEnded;
   let last: Frame | undefined;
   const finish = (): void => {
@@ -67,10 +73,11 @@ async function destroyLater(clock: Clock, response: ServerResponse, closed: Abor
   response.destroy();
 }
 
-/** Sends a comment line every 15 seconds, because proxies close connections without traffic. */
-async function keepAlive(clock: Clock, response: ServerResponse, closed: AbortSignal): Promise<void> {
-  while (!closed.aborted) {
-    await clock.sleep(keepaliveIntervalMs, closed);
-    if (!closed.aborted && !response.writableEnded) response.write(keepalive);
-  }
+/** Sends a comment line in each interval, because proxies close connections without traffic. */
+function keepAlive(keepalives: SharedInterval, response: ServerResponse): void {
+  const stop = keepalives.add(() => {
+    if (!response.writableEnded) response.write(keepalive);
+  });
+  response.on('close', stop);
+  if (response.destroyed) stop();
 }

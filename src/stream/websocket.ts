@@ -5,10 +5,13 @@ import type { EphemeralBus } from './ephemeral-bus.ts';
 import { errorFrame } from './frames.ts';
 import type { Subscription } from './hub.ts';
 import { admitStreamRequest, serveStream } from './serve-stream.ts';
+import type { SharedInterval } from './shared-interval.ts';
 import type { StreamConnection, StreamDeps, StreamRequest } from './serve-stream.ts';
 
 export interface SocketDeps extends StreamDeps {
   readonly bus: EphemeralBus;
+  /** The interval between two pings of a socket, usually `pingIntervalMs`. */
+  readonly pings: SharedInterval;
 }
 
 /** Close codes of RFC 6455 section 7.4.1 and the IANA registry. */
@@ -19,7 +22,8 @@ const closeCodes = {
   JwtRevoked: 1008,
 } as const;
 
-const pingIntervalMs = 30_000;
+export const pingIntervalMs = 30_000;
+const binaryFrame = { binary: true } as const;
 const typingFramesPerSecondMax = 5;
 const nsid = 'blue.catbird.mls.subscribeConvoEvents';
 
@@ -35,14 +39,15 @@ export async function openSocketStream(deps: SocketDeps, request: StreamRequest)
     const { subscription } = serveStream(deps, admitted, connection);
     const typing = typingReader(deps, request, subscription);
     socket.on('message', (data, isBinary) => typing(data, isBinary));
-    pingUntilClosed(deps, socket, connection.closed).catch(deps.onError);
+    pingUntilClosed(deps.pings, socket);
   };
 }
 
 function connectionOf({ clock }: SocketDeps, { did }: StreamRequest, socket: WebSocket): StreamConnection {
   const closed = new AbortController();
   socket.on('error', () => socket.terminate());
-  socket.on('close', () => closed.abort());
+  // With a reason, because abort makes an exception object with a stack otherwise.
+  socket.on('close', () => closed.abort('closed'));
   return {
     transport: 'websocket',
     did,
@@ -50,10 +55,10 @@ function connectionOf({ clock }: SocketDeps, { did }: StreamRequest, socket: Web
     closed: closed.signal,
     isOpen: () => socket.readyState === socket.OPEN,
     backlogSizeBytes: () => socket.bufferedAmount,
-    send: (frame) => socket.send(frame.cbor(), { binary: true }),
+    send: (frame) => socket.send(frame.cbor(), binaryFrame),
     end(error, message) {
       if (socket.readyState !== socket.OPEN) return;
-      socket.send(errorFrame(error, message), { binary: true });
+      socket.send(errorFrame(error, message), binaryFrame);
       socket.close(closeCodes[error], error);
     },
     close: () => socket.close(closeCodes.serviceRestart, 'The server restarts. Connect again with the last cursor.'),
@@ -61,17 +66,16 @@ function connectionOf({ clock }: SocketDeps, { did }: StreamRequest, socket: Web
   };
 }
 
-/** Sends a ping every 30 seconds and terminates a socket that sent no pong before the next ping. */
-async function pingUntilClosed(deps: SocketDeps, socket: WebSocket, signal: AbortSignal): Promise<void> {
+/** Sends a ping in each interval and terminates a socket that sent no pong before the next ping. */
+function pingUntilClosed(pings: SharedInterval, socket: WebSocket): void {
   let alive = true;
-  socket.on('pong', () => (alive = true));
-  while (!signal.aborted) {
-    await deps.clock.sleep(pingIntervalMs, signal);
-    if (signal.aborted) return;
+  const stop = pings.add(() => {
     if (!alive) return socket.terminate();
     alive = false;
-    socket.ping();
-  }
+    if (socket.readyState === socket.OPEN) socket.ping();
+  });
+  socket.on('pong', () => (alive = true));
+  socket.on('close', stop);
 }
 
 type MessageListener = (data: Buffer | ArrayBuffer | Buffer[], isBinary: boolean) => void;

@@ -31,7 +31,7 @@ export async function dispatchEvents(
 ): Promise<boolean> {
   const { hub } = deps;
   const source = { sql: deps.database.sql, db: deps.database.db, privacy: deps.privacy };
-  const joiners = noteMembershipEvents(deps, rows);
+  const joiners = subscribersWhoJoin(deps, rows);
   const joined = new Set(joiners.map(({ groupId }) => groupId.toString('hex')));
   const wanted = rows.filter((row) => hub.hasListeners(row.groupId) || joined.has(row.groupId.toString('hex')));
   const groupIds = [...new Map(wanted.map((row) => [row.groupId.toString('hex'), row.groupId])).values()];
@@ -46,19 +46,10 @@ export async function dispatchEvents(
   return isComplete;
 }
 
-const membershipKinds: ReadonlySet<number> = new Set([eventKinds.joined, eventKinds.left, eventKinds.removed]);
-
-/**
- * Drops the entitlements that these rows change.
- * @returns the subscribers of this server who join a conversation in these rows.
- */
-function noteMembershipEvents({ hub, privacy }: DispatchDeps, rows: readonly EventRow[]): Listener[] {
-  const joiners: Listener[] = [];
-  for (const row of rows) {
-    const did = membershipKinds.has(row.kind) ? personOf(privacy, row) : undefined;
-    if (did === undefined || !hub.hasPerson(did)) continue;
-    hub.dropEntitlement({ groupId: row.groupId, did });
-    if (row.kind === eventKinds.joined) joiners.push({ groupId: row.groupId, did });
-  }
-  return joiners;
+/** Returns the subscribers of this server who join a conversation in these rows. */
+function subscribersWhoJoin({ hub, privacy }: DispatchDeps, rows: readonly EventRow[]): Listener[] {
+  return rows.flatMap((row) => {
+    const did = row.kind === eventKinds.joined ? personOf(privacy, row) : undefined;
+    return did !== undefined && hub.hasPerson(did) ? [{ groupId: row.groupId, did }] : [];
+  });
 }

@@ -1,13 +1,13 @@
 import { formatConversationId, parseConversationId } from '#domain/conversations/conversation.ts';
 import { requireMember } from '#domain/membership/members/require-member.ts';
-import type { StreamDeps } from '#stream/serve-stream.ts';
+import type { ResponseStreamDeps } from '#stream/server-sent-events.ts';
 import { openResponseStream } from '#stream/server-sent-events.ts';
 import { eventStream } from '#xrpc/endpoint.ts';
 import type { EventStreamEndpoint } from '#xrpc/endpoint.ts';
 import { main as lexicon } from '#xrpc/lexicon/blue/catbird/mls/streamConvoEvents.defs.ts';
 
 export const streamConvoEvents = (
-  deps: Parameters<typeof requireMember>[0] & { readonly stream: StreamDeps },
+  deps: Parameters<typeof requireMember>[0] & { readonly stream: ResponseStreamDeps },
 ): EventStreamEndpoint =>
   eventStream({
     lexicon,
