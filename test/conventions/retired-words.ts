@@ -145,7 +145,7 @@ export const exceptions: readonly { readonly path: RegExp; readonly word: RegExp
     reason: 'An entry names what was renamed.',
   },
   {
-    path: /^src\/domain\/messages\/message-appender[.]ts$/,
+    path: /^src\/domain\/messages\/store-messages[.]ts$/,
     word: /stranger|former/,
     reason: 'These are results of the SQL function store_messages of a migration.',
   },
