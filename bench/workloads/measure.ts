@@ -25,13 +25,15 @@ export interface Measurement {
   readonly serverMemorySizeBytes: number;
 }
 
-/** Waits until the background work of an earlier round has ended, such as closing sockets. */
-const restMs = 300;
+const quietCheckMs = 300;
+/** An idle Postgres writes less than this in `quietCheckMs`. */
+const quietSizeBytes = 32_768;
+const quietTimeoutMs = 60_000;
 
 export async function measure(workload: Workload, side: Side): Promise<Measurement> {
   const round = await workload.prepare(side);
   try {
-    await sleep(restMs);
+    await untilQuiet(side.server);
     const before = await usageOf(side.server);
     const outcome = await round.run();
     const after = await usageOf(side.server);
@@ -61,15 +63,31 @@ interface Usage {
   readonly walSizeBytes: number;
 }
 
-async function usageOf(server: BenchServer): Promise<Usage> {
-  const rows = await server.database.sql<{ walSizeBytes: number }[]>`
+/** Waits until Postgres writes nothing more for earlier work, such as the deferred writes of a large group. */
+async function untilQuiet(server: BenchServer): Promise<void> {
+  const deadlineMs = performance.now() + quietTimeoutMs;
+  for (let written = await walSizeOf(server); performance.now() < deadlineMs;) {
+    await sleep(quietCheckMs);
+    const now = await walSizeOf(server);
+    if (now - written < quietSizeBytes) return;
+    written = now;
+  }
+}
+
+async function walSizeOf({ database }: BenchServer): Promise<number> {
+  const rows = await database.sql<{ walSizeBytes: number }[]>`
     SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint AS "walSizeBytes"`;
+  return rows[0]?.walSizeBytes ?? 0;
+}
+
+async function usageOf(server: BenchServer): Promise<Usage> {
+  const walSizeBytes = await walSizeOf(server);
   const { user, system } = process.cpuUsage();
   return {
     pid: server.pid,
     server: await costOfTree(server.pid),
     postgres: await costOfTree(server.postgresPid),
     generatorCpuUs: user + system,
-    walSizeBytes: rows[0]?.walSizeBytes ?? 0,
+    walSizeBytes,
   };
 }
