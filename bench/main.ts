@@ -6,6 +6,7 @@ import type { Side } from './load/side.ts';
 import { readySends } from './load/send-requests.ts';
 import { parseOptions, selectableNames } from './options.ts';
 import type { BenchOptions } from './options.ts';
+import { plans } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { writePerformancePage } from './report/performance-page.ts';
 import { headerLine, linesOf } from './report/print.ts';
@@ -65,7 +66,8 @@ async function measureAll(
     Object.assign(scenarioFigures, await scenario.measure(current));
   }
   for (const [name, value] of Object.entries(scenarioFigures)) console.info(`${name.padEnd(34)}${value.toFixed(3)}`);
-  const results = await resultsOf(current.server, baseline?.server, { workloads: figures, scenarios: scenarioFigures });
+  const measured = { isQuick: plan === plans.quick, rounds, workloads: figures, scenarios: scenarioFigures };
+  const results = await resultsOf(current.server, baseline?.server, measured);
   for (const [name, value] of Object.entries(results.figures)) console.info(`${name.padEnd(34)}${value.toFixed(3)}`);
   if (json !== undefined) await writeFile(json, `${JSON.stringify(results, null, 2)}\n`);
   if (page) await writePerformancePage(results);

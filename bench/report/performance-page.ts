@@ -45,11 +45,11 @@ function barOf(label: string, { median, low, high }: Spread): Bar {
 function pageOf(results: Results): string {
   const { machine, commits, date, figures, workloads, scenarios } = results;
   const short = (commit: string): string => commit.slice(0, commitLength);
-  const baseline = commits.baseline === undefined ? '' : ` --against ${short(commits.baseline)}`;
+  const options = optionsOf(results);
   const lines = [
     '# Performance',
     '',
-    `\`npm run bench --${baseline} --page\` wrote this page on ${date}, from commit ${short(commits.current)}.`,
+    `\`npm run bench --${options} --page\` wrote this page on ${date}, from commit ${short(commits.current)}.`,
     `Machine: ${machine.processors} × ${machine.processor} (${machine.architecture}), ${machine.memoryGiB} GiB, Node ${machine.node}, Postgres ${machine.postgres}.`,
     'The server, Postgres and the load generator share this machine. Values are medians of the rounds.',
     '',
@@ -93,6 +93,12 @@ function pageOf(results: Results): string {
     '',
   ];
   return lines.join('\n');
+}
+
+/** Returns the options that repeat the run. */
+function optionsOf({ isQuick, rounds, commits: { baseline } }: Results): string {
+  const against = baseline === undefined ? '' : ` --against ${baseline.slice(0, commitLength)}`;
+  return `${isQuick ? ' --quick' : ''} --rounds ${rounds}${against}`;
 }
 
 function rowOf({ name, title, current }: WorkloadFigures): string[] {

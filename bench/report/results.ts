@@ -14,6 +14,9 @@ export interface Results {
     readonly postgres: string;
   };
   readonly commits: { readonly current: string; readonly baseline: string | undefined };
+  /** Whether the measurements were the smaller ones of `--quick`. */
+  readonly isQuick: boolean;
+  readonly rounds: number;
   readonly date: string;
   readonly figures: Readonly<Record<string, number>>;
   readonly workloads: readonly WorkloadFigures[];
@@ -23,7 +26,7 @@ export interface Results {
 export async function resultsOf(
   current: BenchServer,
   baseline: BenchServer | undefined,
-  measured: Pick<Results, 'workloads' | 'scenarios'>,
+  measured: Pick<Results, 'isQuick' | 'rounds' | 'workloads' | 'scenarios'>,
 ): Promise<Results> {
   const [row] = await current.database.sql<{ version: string }[]>`SELECT current_setting('server_version') AS version`;
   return {

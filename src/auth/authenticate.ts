@@ -73,17 +73,19 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticate {
     // The token may have expired while the issuer's document was fetched.
     if (jwt.claims.exp * 1_000 <= deps.clock.nowMs()) throw authError('JwtExpired');
     const times = { issuedAtSeconds: jwt.claims.iat, expiresAtSeconds: jwt.claims.exp };
-    let tokenUse: DeferredTokenUse | undefined;
+    const onFirstUse = (): void => deps.documents.noteProof(address, jwt.claims.iss);
     if (!deps.enforceJti) {
       if (await deps.replayGuard.isRevoked(jwt.claims.iss, times)) throw authError('JwtRevoked');
     } else {
       const mark = deps.replayGuard.markOf(jwt.claims.iss, jti, times);
-      if (!defersUse) await refuseReplayedToken(deps.replayGuard, mark);
-      else if (recentTokens.add(mark.digest)) tokenUse = new DeferredTokenUse(deps.replayGuard, mark);
-      else throw authError('JwtReplayed');
+      if (defersUse) {
+        if (!recentTokens.add(mark.digest)) throw authError('JwtReplayed');
+        return { caller: holder, tokenUse: new DeferredTokenUse(mark, { guard: deps.replayGuard, onFirstUse }) };
+      }
+      await refuseReplayedToken(deps.replayGuard, mark);
     }
-    deps.documents.noteProof(address, jwt.claims.iss);
-    return { caller: holder, tokenUse };
+    onFirstUse();
+    return { caller: holder, tokenUse: undefined };
   };
 }
 

@@ -1,3 +1,5 @@
+import { createLruMap } from '#identity/lru-map.ts';
+
 const tokensMax = 20_000;
 
 /**
@@ -5,20 +7,13 @@ const tokensMax = 20_000;
  * before the account is charged; the database decides about all others, so forgetting a token is harmless.
  */
 export class RecentTokens {
-  readonly #digests = new Set<string>();
+  readonly #digests = createLruMap<string, true>(tokensMax);
 
   /** Adds a token. @returns false if it is there already. */
   add(digest: Buffer): boolean {
     const key = digest.toString('latin1');
-    if (this.#digests.has(key)) return false;
-    this.#digests.add(key);
-    if (this.#digests.size > tokensMax) {
-      // A set iterates in the order of insertion.
-      for (const oldest of this.#digests) {
-        this.#digests.delete(oldest);
-        break;
-      }
-    }
+    if (this.#digests.peek(key) === true) return false;
+    this.#digests.set(key, true);
     return true;
   }
 }

@@ -1,4 +1,4 @@
-import type { TokenMark } from '#storage/rows/replay-entries.ts';
+import type { TokenMark, TokenResult } from '#storage/rows/replay-entries.ts';
 import { authError } from './auth-error.ts';
 import { refuseReplayedToken } from './refuse-replayed-tokens.ts';
 import type { ReplayGuard } from './replay-guard.ts';
@@ -7,12 +7,15 @@ import type { ReplayGuard } from './replay-guard.ts';
 export class DeferredTokenUse {
   readonly mark: TokenMark;
   readonly #guard: ReplayGuard;
+  readonly #onFirstUse: () => void;
   /** Whether nothing is left to record: the use is recorded, the token was refused, or the result is unknown. */
   #isConcluded = false;
 
-  constructor(guard: ReplayGuard, mark: TokenMark) {
-    this.#guard = guard;
+  /** @param deps.onFirstUse is called once, when the token is found to be used for the first time. */
+  constructor(mark: TokenMark, deps: { readonly guard: ReplayGuard; readonly onFirstUse: () => void }) {
     this.mark = mark;
+    this.#guard = deps.guard;
+    this.#onFirstUse = deps.onFirstUse;
   }
 
   /**
@@ -23,15 +26,17 @@ export class DeferredTokenUse {
     if (this.#isConcluded) return;
     this.#isConcluded = true;
     await refuseReplayedToken(this.#guard, this.mark);
+    this.#onFirstUse();
   }
 
   /**
    * Takes the result of the transaction that was to record the use.
    * @throws AppError JwtReplayed.
    */
-  conclude(result: 'first' | 'replayed' | 'undecided'): void {
+  conclude(result: TokenResult): void {
     this.#isConcluded = result !== 'undecided';
     if (result === 'replayed') throw authError('JwtReplayed');
+    if (result === 'first') this.#onFirstUse();
   }
 
   /** Notes that the transaction failed. A record of the use could then be its own or that of another request. */

@@ -1,10 +1,4 @@
-import type { TokenMark } from '#storage/rows/replay-entries.ts';
-
-/**
- * What a statement found about the token whose use it was to record. `undecided` means that the token is revoked, is
- * older than the record, or that there is no record.
- */
-export type TokenResult = 'first' | 'replayed' | 'undecided';
+import type { TokenMark, TokenResult } from '#storage/rows/replay-entries.ts';
 
 /**
  * The use of the caller's token, which is not recorded yet. An operation records it in the transaction of its writes

@@ -42,7 +42,7 @@ export interface PacedSubscriber extends Subscriber {
 }
 
 const replayPageRows = 1_000;
-/** Number of events after which a replay lets others run. To encode one event takes 30 to 50 µs. */
+/** Number of events after which a replay lets others run. */
 const eventsPerTurn = 100;
 const dayMs = 86_400_000;
 

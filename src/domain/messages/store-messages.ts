@@ -1,8 +1,7 @@
 import { required } from '#platform/errors.ts';
 import type { Sql } from '#storage/connection/database.ts';
-import type { TokenMark } from '#storage/rows/replay-entries.ts';
+import type { TokenMark, TokenResult } from '#storage/rows/replay-entries.ts';
 import { byteaArray } from '#storage/sql/bytea-array.ts';
-import type { TokenResult } from '#domain/token-use.ts';
 
 export interface MessageToAppend {
   readonly groupId: Buffer;

@@ -21,6 +21,12 @@ export interface TokenAge {
 /** What is recorded about the use of a token, and what decides whether it may be used. */
 export interface TokenMark extends ReplayEntry, TokenAge {}
 
+/**
+ * What a statement found about the token whose use it was to record. `undecided` means that the token is revoked, is
+ * older than the record, or that there is no record.
+ */
+export type TokenResult = 'first' | 'replayed' | 'undecided';
+
 export interface ClaimedReplayEntries {
   /** Hex digests of tokens that were not used before. */
   readonly first: ReadonlySet<string>;
