@@ -32,7 +32,7 @@ const metric = async ({ adminPort }: { adminPort: number }): Promise<string> =>
   (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
 
 test('two servers that share a database apply one limit together', async () => {
-  const { database, ...running } = await start({ RATE_LIMIT_GET_MESSAGES: '30', QUOTA_STORE: 'postgres' });
+  const { database, ...running } = await start({ RATE_LIMIT_GET_MESSAGES: '30', SERVER_COUNT: '2' });
   const account = running.account();
   const clients = [0, 1].map((server) => running.client({ account, server }));
   const search = await createConvo(running.client({ account }));
@@ -46,6 +46,22 @@ test('two servers that share a database apply one limit together', async () => {
   const rows = await database.sql<{ name: Buffer }[]>`SELECT name FROM quota_rows WHERE due_at IS NOT NULL`;
   expect(rows.length).toBeGreaterThan(1);
   expect(rows.every(({ name }) => name.length === 16)).toBe(true);
+});
+
+test('two servers that charge a bucket with much room from memory admit at most a twentieth more than the limit', async () => {
+  const { database, ...running } = await start({ RATE_LIMIT_GET_MESSAGES: '400', SERVER_COUNT: '2' });
+  const account = running.account();
+  const clients = [0, 1].map((server) => running.client({ account, server }));
+  const search = await createConvo(running.client({ account }));
+  let admitted = 0;
+  for (let round = 0; round < 10; round++) admitted += await countAdmitted(25, clients, search);
+  expect(admitted).toBeGreaterThanOrEqual(400);
+  expect(admitted).toBeLessThanOrEqual(420);
+  expect(await countAdmitted(5, clients, search)).toBe(0);
+  const [{ counted } = { counted: 0 }] = await database.sql<{ counted: number }[]>`
+    SELECT coalesce(max(total), 0)::int AS counted
+    FROM (SELECT (SELECT sum(count) FROM unnest(counts) AS count) AS total FROM quota_rows WHERE due_at IS NOT NULL) AS sums`;
+  expect(counted).toBe(admitted);
 });
 
 test('when the shared count is unavailable both still apply the limit, log the change once, and return to the shared count', async () => {

@@ -6,7 +6,7 @@ import { createMemoryStore } from '#quota/stores/memory/memory-store.ts';
 import type { MemoryStore } from '#quota/stores/memory/memory-store.ts';
 import { createPostgresStore } from '#quota/stores/postgres-store.ts';
 import type { StoreState } from '#quota/stores/circuit-breaker.ts';
-import type { BucketNames, QuotaStore } from '#quota/stores/quota-store.ts';
+import type { BucketNames, QuotaStore, SharedQuotaStore } from '#quota/stores/quota-store.ts';
 import { createTestDatabase } from '../support/postgres/database.ts';
 import type { TestDatabase } from '../support/postgres/database.ts';
 import { createManualClock } from '../support/manual-clock.ts';
@@ -36,7 +36,7 @@ function openServer({ serverCount = 1, clock = createManualClock(Date.UTC(2026, 
   const local = createMemoryStore(1_000);
   const states: StoreState[] = [];
   let roundTrips = 0;
-  const shared: QuotaStore = {
+  const shared: SharedQuotaStore = {
     ...postgres,
     charge: (...charge) => ((roundTrips += 1), postgres.charge(...charge)),
   };

@@ -36,8 +36,9 @@ function openAlone(): QuotaCharger {
 
 function openSharing(): QuotaCharger {
   const memory = createMemoryStores();
+  const counts = createMemoryStore(1_000);
   const shared = createFallbackStore({
-    shared: createMemoryStore(1_000),
+    shared: { ...counts, record: async (...charge) => counts.charge(...charge) },
     localOf: ({ name }) => memory[(quotas as Readonly<Record<string, Quota>>)[name]?.scope ?? 'caller'],
     clock: systemClock,
     serverCount: 2,

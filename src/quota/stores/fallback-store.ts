@@ -9,12 +9,14 @@ import { createRefusedBuckets } from './refused-buckets.ts';
 import type { RefusedBuckets } from './refused-buckets.ts';
 import { createCircuitBreaker } from './circuit-breaker.ts';
 import type { CircuitBreaker, StoreState } from './circuit-breaker.ts';
-import type { QuotaStore } from './quota-store.ts';
+import type { QuotaStore, SharedQuotaStore } from './quota-store.ts';
 import { createTimeLimit } from './time-limit.ts';
+import { createUnreportedCharges } from './unreported-charges.ts';
+import type { UnreportedCharges } from './unreported-charges.ts';
 
 export interface FallbackDeps {
   /** The store that counts for all servers. Its calls may fail or never return. */
-  readonly shared: QuotaStore;
+  readonly shared: SharedQuotaStore;
   /**
    * Returns the local store of a rule. This store also counts the charges that the shared store admitted, so that it
    * has the charges of the last window when an outage begins.
@@ -36,14 +38,16 @@ const refusedBucketsMax = 10_000;
 type Act = 'charge' | 'peek';
 
 interface SharedParts extends Pick<FallbackDeps, 'shared' | 'clock'> {
+  readonly unreported: Pick<UnreportedCharges, 'note'>;
   readonly breaker: CircuitBreaker;
   readonly refused: RefusedBuckets;
   readonly withTimeout: ReturnType<typeof createTimeLimit>;
 }
 
 /**
- * Creates a quota store that enforces limits even while the shared store is unavailable, because each server then
- * counts its charges against its share of each limit. For one window after recovery a charge needs room in both counts,
+ * Creates a quota store that asks the shared store about buckets with little room, and reports the charges of the others
+ * later. It enforces limits even while the shared store is unavailable, because each server then counts its charges
+ * against its share of each limit. For one window after recovery a charge needs room in both counts,
  * because the shared store lacks the charges of the outage.
  */
 export function createFallbackStore(deps: FallbackDeps): QuotaStore {
@@ -51,9 +55,21 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
   const local = createServerShare(deps.localOf, deps.serverCount);
   const refused = createRefusedBuckets(refusedBucketsMax);
   const breaker = createCircuitBreaker(deps.onChange);
-  const parts = { shared, breaker, refused, clock, withTimeout: createTimeLimit(clock, storeTimeoutMs) };
+  const unreported = createUnreportedCharges({ clock, serverCount: deps.serverCount, report });
+  const withTimeout = createTimeLimit(clock, storeTimeoutMs);
+  const parts: SharedParts = { shared, breaker, refused, unreported, clock, withTimeout };
   const callShared = (act: Act, mode: 'call' | 'probe', charge: Charge): Promise<Outcome> =>
     callInTime(parts, { act, mode, charge });
+
+  async function report({ bucket, rule, nowMs, cost }: Charge): Promise<Outcome | undefined> {
+    if (breaker.isOpen()) return undefined;
+    try {
+      return await withTimeout(shared.record(bucket, rule, nowMs, cost));
+    } catch {
+      breaker.failed();
+      return undefined;
+    }
+  }
 
   /** Charges the shared store only, and records the result in the local store for a later outage. */
   async function chargeShared(act: Act, charge: Charge): Promise<Outcome> {
@@ -88,18 +104,24 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
     if (refusal !== undefined) return refusal;
     const mode = breaker.next(nowMs);
     if (mode === 'skip') return local.decide(act, charge);
-    return breaker.mayLackCharges(nowMs, rule.windowMs) ? chargeBoth(act, mode, charge) : chargeShared(act, charge);
+    if (breaker.mayLackCharges(nowMs, rule.windowMs)) return chargeBoth(act, mode, charge);
+    const admitted = unreported.admit(act, charge);
+    if (admitted === undefined) return chargeShared(act, charge);
+    if (act === 'charge') local.record(charge, admitted);
+    return admitted;
   }
 
   return {
     charge: (bucket, rule, nowMs, cost = 1) => decide('charge', { bucket, rule, nowMs, cost }),
     peek: (bucket, rule, nowMs, cost = 1) => decide('peek', { bucket, rule, nowMs, cost }),
     async refund(bucket, rule, chargedAtMs, cost = 1) {
+      const charge = { bucket, rule, nowMs: chargedAtMs, cost };
       refused.remove(bucket.current);
-      local.refund({ bucket, rule, nowMs: chargedAtMs, cost });
-      if (breaker.isOpen()) return;
+      local.refund(charge);
+      const reported = unreported.refund(charge);
+      if (reported === 0 || breaker.isOpen()) return;
       try {
-        await parts.withTimeout(shared.refund(bucket, rule, chargedAtMs, cost));
+        await withTimeout(shared.refund(bucket, rule, chargedAtMs, reported));
       } catch {
         breaker.failed();
       }
@@ -112,7 +134,7 @@ export function createFallbackStore(deps: FallbackDeps): QuotaStore {
  * @throws the error of the store, or RangeError when the call takes too long.
  */
 async function callInTime(
-  { shared, clock, breaker, refused, withTimeout }: SharedParts,
+  { shared, clock, breaker, refused, unreported, withTimeout }: SharedParts,
   { act, mode, charge }: { readonly act: Act; readonly mode: 'call' | 'probe'; readonly charge: Charge },
 ): Promise<Outcome> {
   const { bucket, rule, nowMs, cost } = charge;
@@ -124,6 +146,7 @@ async function callInTime(
     throw error;
   }
   breaker.succeeded(mode, clock.monotonicMs());
+  unreported.note(charge, outcome);
   if (act === 'charge' && !outcome.allowed) refused.add(bucket.current, cost, clock.monotonicMs(), outcome);
   return outcome;
 }

@@ -6,7 +6,7 @@ import { callQuotaRows } from '#storage/rows/quota-rows.ts';
 import type { QuotaRowResult, QuotaRowCall } from '#storage/rows/quota-rows.ts';
 import { assertCost } from './gcra.ts';
 import type { Outcome, QuotaRule } from './gcra.ts';
-import type { BucketNames, QuotaStore } from './quota-store.ts';
+import type { BucketNames, SharedQuotaStore } from './quota-store.ts';
 
 export interface PostgresStoreDeps {
   readonly sql: Sql;
@@ -22,7 +22,7 @@ export interface PostgresStoreDeps {
  * Counts charges in Postgres for all servers together. Bucket names are hex, and every method rejects when the database
  * fails.
  */
-export interface PostgresStore extends QuotaStore {
+export interface PostgresStore extends SharedQuotaStore {
   charge(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Promise<Outcome>;
   peek(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost?: number): Promise<Outcome>;
   refund(bucket: BucketNames, rule: QuotaRule, chargedAtMs: number, cost?: number): Promise<void>;
@@ -45,7 +45,7 @@ export function createPostgresStore(deps: PostgresStoreDeps): PostgresStore {
   }
 
   async function outcomeOf(
-    act: 'charge' | 'peek',
+    act: 'charge' | 'peek' | 'record',
     bucket: BucketNames,
     rule: QuotaRule,
     charge: { readonly atMs: number; readonly cost: number },
@@ -59,6 +59,7 @@ export function createPostgresStore(deps: PostgresStoreDeps): PostgresStore {
   return {
     charge: (bucket, rule, atMs, cost = 1) => outcomeOf('charge', bucket, rule, { atMs, cost }),
     peek: (bucket, rule, atMs, cost = 1) => outcomeOf('peek', bucket, rule, { atMs, cost }),
+    record: (bucket, rule, atMs, cost) => outcomeOf('record', bucket, rule, { atMs, cost }),
     async refund(bucket, rule, atMs, cost = 1) {
       await callRow('refund', bucket, rule, { atMs, cost });
     },

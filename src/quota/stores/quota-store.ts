@@ -25,3 +25,12 @@ export interface QuotaStore {
   /** Refunds a charge made at `chargedAtMs`. */
   refund(bucket: BucketNames, rule: QuotaRule, chargedAtMs: number, cost?: number): Awaitable<void>;
 }
+
+/** A store that counts for several servers. Its methods reject when the store is unavailable. */
+export interface SharedQuotaStore extends QuotaStore {
+  /**
+   * Counts a cost that a server has admitted already, even without room, and returns the state after it. The next charge
+   * then waits at most one window.
+   */
+  record(bucket: BucketNames, rule: QuotaRule, nowMs: number, cost: number): Promise<Outcome>;
+}

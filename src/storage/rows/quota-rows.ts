@@ -2,9 +2,9 @@ import { sql as kyselySql } from 'kysely';
 import type { Sql } from '../connection/database.ts';
 import type { ExpiringRows } from '../expiry/expiring-rows.ts';
 
-/** An operation on the row of a quota bucket. The SQL function in migrations/0009 computes the result. */
+/** An operation on the row of a quota bucket. The SQL function in migrations/0025 computes the result. */
 export interface QuotaRowCall {
-  readonly act: 'charge' | 'peek' | 'refund';
+  readonly act: 'charge' | 'peek' | 'refund' | 'record';
   /** Names in hex. While the day of the names changes, the row may have the previous or the next name. */
   readonly current: string;
   readonly previous: string | undefined;
@@ -29,7 +29,7 @@ export interface QuotaRowResult {
   readonly restoredInMs: number;
 }
 
-const acts = { charge: 1, peek: 2, refund: 3 } as const;
+const acts = { charge: 1, peek: 2, refund: 3, record: 4 } as const;
 
 /**
  * Carries out all operations in one round trip. The results are in the order of `calls`, and a refund has no result.
@@ -47,7 +47,7 @@ export async function callQuotaRows(
       return name === undefined ? undefined : `"\\\\x${name}"`;
     });
   const rows = await sql<(QuotaRowResult & { item: number })[]>`
-    SELECT item, allowed, remaining, wait_ms AS "waitMs", restored_in_ms AS "restoredInMs" FROM charge_quotas(
+    SELECT item, allowed, remaining, wait_ms AS "waitMs", restored_in_ms AS "restoredInMs" FROM count_quotas(
       ${list(({ act }) => acts[act])}::text::integer[], ${names(({ current }) => current)}::text::bytea[],
       ${names(({ previous }) => previous)}::text::bytea[], ${names(({ next }) => next)}::text::bytea[],
       ${list(({ limit }) => limit)}::text::float8[], ${list(({ burst }) => burst)}::text::float8[],
