@@ -27,7 +27,10 @@ const command = defineCommand({
   args: {
     against: { type: 'string', description: 'A git ref to compare with. The two servers are measured in turn.' },
     only: { type: 'string', description: `Comma-separated; one or more of: ${selectableNames.join(', ')}.` },
-    processes: { type: 'string', description: 'Server processes of this tree (SERVER_PROCESSES); default 1.' },
+    set: {
+      type: 'string',
+      description: 'Settings of the server of this tree, such as SERVER_PROCESSES=2,SERVER_COUNT=2.',
+    },
     rounds: { type: 'string', description: 'Rounds of each workload; default 5 with --against, otherwise 1.' },
     quick: { type: 'boolean', description: 'Smaller measurements.' },
     json: { type: 'string', description: 'File for the figures, as JSON.' },
@@ -45,13 +48,13 @@ const command = defineCommand({
 
 /** Measures what `options` name, prints the figures and writes them to a file. Adds each server that it starts to `sides`. */
 async function measureAll(
-  { against, selected, rounds, plan, processes, json, page }: BenchOptions,
+  { against, selected, rounds, plan, settings, json, page }: BenchOptions,
   sides: Side[],
 ): Promise<void> {
-  const current = await open(await workingTree(), { plan, processes, sides });
+  const current = await open(await workingTree(), { plan, settings, sides });
   if (against !== undefined) progress(`preparing ${against}`);
   const baseline =
-    against === undefined ? undefined : await open(await checkOut(against), { plan, processes: 1, sides });
+    against === undefined ? undefined : await open(await checkOut(against), { plan, settings: {}, sides });
   const figures: WorkloadFigures[] = [];
   console.info(headerLine());
   for (const workload of selected.workloads) {
@@ -75,10 +78,10 @@ async function measureAll(
 
 async function open(
   checkout: Checkout,
-  { plan, processes, sides }: { plan: Plan; processes: number; sides: Side[] },
+  { plan, settings, sides }: { plan: Plan; settings: BenchOptions['settings']; sides: Side[] },
 ): Promise<Side> {
   progress(`starting the server of ${checkout.ref}`);
-  const side = await openSide(await startBenchServer(checkout, processes), plan);
+  const side = await openSide(await startBenchServer(checkout, settings), plan);
   sides.push(side);
   const warmUp = readySends(side.conversations, plan.warmUpSends).map(({ request }) => request);
   await runClosedLoop(side.server.serverPort, warmUpConnections, warmUp);

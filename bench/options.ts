@@ -10,8 +10,8 @@ export interface BenchOptions {
   readonly selected: { readonly workloads: readonly Workload[]; readonly scenarios: readonly Scenario[] };
   readonly rounds: number;
   readonly plan: Plan;
-  /** Server processes of this tree. */
-  readonly processes: number;
+  /** Settings of the server of this tree, in addition to those of every measured server. */
+  readonly settings: Readonly<Record<string, string>>;
   readonly json: string | undefined;
   /** Whether to write docs/performance.md. */
   readonly page: boolean;
@@ -23,25 +23,24 @@ const roundsWithBaseline = '5';
 
 /**
  * Reads the options of the command line. Without `only` every workload is selected and no scenario.
- * @throws Error when `only` names something else, or a number is not whole and at least 1.
+ * @throws Error when `only` names something else, a setting has no value, or a number is not whole and at least 1.
  */
 export function parseOptions(args: {
   against?: string | undefined;
   only?: string | undefined;
   rounds?: string | undefined;
-  processes?: string | undefined;
+  set?: string | undefined;
   quick?: boolean | undefined;
   json?: string | undefined;
   page?: boolean | undefined;
 }): BenchOptions {
   const { against, only, quick, json, page = false } = args;
   const rounds = wholeNumber('rounds', args.rounds ?? (against === undefined ? '1' : roundsWithBaseline));
-  const processes = wholeNumber('processes', args.processes ?? '1');
   return {
     against,
     selected: select(only),
     rounds,
-    processes,
+    settings: parseSettings(args.set),
     plan: quick === true ? plans.quick : plans.full,
     json,
     page,
@@ -57,6 +56,17 @@ function select(only: string | undefined): BenchOptions['selected'] {
     workloads: workloads.filter(({ name }) => names.includes(name)),
     scenarios: scenarios.filter(({ name }) => names.includes(name)),
   };
+}
+
+function parseSettings(list: string | undefined): Record<string, string> {
+  const parts = list === undefined ? [] : list.split(',').map((part) => part.split('='));
+  return Object.fromEntries(
+    parts.map(([name, value]): [string, string] => {
+      if (name === undefined || name === '' || value === undefined)
+        throw new Error('--set takes NAME=value, separated by commas.');
+      return [name, value];
+    }),
+  );
 }
 
 function wholeNumber(option: string, text: string): number {

@@ -45,22 +45,25 @@ const readyPollMs = 10;
 const noLimit = '1000000';
 const noBurstLimit = '10000';
 
-/** @param processes the value of SERVER_PROCESSES. */
-export async function startBenchServer(checkout: Checkout, processes = 1): Promise<BenchServer> {
+/** @param added settings in addition to those of every measured server. */
+export async function startBenchServer(
+  checkout: Checkout,
+  added: Readonly<Record<string, string>> = {},
+): Promise<BenchServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'nightjar-bench-'));
   const embedded = await startEmbeddedPostgres({ dataDir, clock: systemClock });
   const plc = await startLoopbackPlc();
   const identityKey = newKeyRingText();
   const serverPort = await freePort();
   const databaseUrl = checkout.isCurrent ? embedded.localUrl : embedded.url;
-  const settings = { dataDir, databaseUrl, plcUrl: plc.url, identityKey, serverPort, processes };
+  const settings = { dataDir, databaseUrl, plcUrl: plc.url, identityKey, serverPort };
   const database = openDatabase({
     url: embedded.url,
     poolSize: 8,
     applicationName: 'nightjar-bench',
     purpose: 'maintenance',
   });
-  const environment = await environmentOf(checkout, settings);
+  const environment = { ...(await environmentOf(checkout, settings)), ...added };
   const start = (): ChildProcess =>
     spawn(process.execPath, [...v8OptionsOf(checkout.folder), 'src/main.ts', 'server'], {
       cwd: checkout.folder,
@@ -122,7 +125,6 @@ async function environmentOf(
     plcUrl: string;
     identityKey: string;
     serverPort: number;
-    processes: number;
   },
 ): Promise<NodeJS.ProcessEnv> {
   const limits = (await rateLimitNames(checkout)).map((name): [string, string] => [
@@ -141,7 +143,6 @@ async function environmentOf(
     BLOCK_CHECKS: 'false',
     IDENTITY_KEY: settings.identityKey,
     SERVER_PORT: String(settings.serverPort),
-    SERVER_PROCESSES: String(settings.processes),
     ADMIN_PORT: '0',
     LOG_LEVEL: 'warn',
     ...Object.fromEntries(limits),

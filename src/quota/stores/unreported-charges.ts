@@ -28,7 +28,7 @@ export interface UnreportedChargesDeps {
 
 /** The share of a limit that all servers together may have admitted without a report, and that stays for exact counts. */
 const unreportedShareMax = 0.05;
-const reportIntervalMs = 250;
+const reportIntervalMs = 2_000;
 /** A state of the shared store that is older than this is not used. */
 const stateAgeMsMax = 60_000;
 const bucketsMax = 50_000;
@@ -55,14 +55,15 @@ export function createUnreportedCharges({ clock, serverCount, report }: Unreport
     intervalMs: reportIntervalMs,
     isNeeded: () => withUnreported.size > 0,
     expire: () => {
-      for (const state of withUnreported) if (state.unreported > 0) void reportCost(state);
-      withUnreported.clear();
+      for (const state of withUnreported) void reportCost(state);
       deleteOldStates();
     },
   });
 
   async function reportCost(state: BucketState): Promise<void> {
     const { bucket, rule, unreported: cost } = state;
+    withUnreported.delete(state);
+    if (cost === 0) return;
     state.unreported = 0;
     state.reporting += cost;
     const outcome = await report({ bucket, rule, nowMs: clock.monotonicMs(), cost });
@@ -94,7 +95,11 @@ export function createUnreportedCharges({ clock, serverCount, report }: Unreport
       const reserved = unreportedShareMax * Math.min(rule.limit, rule.burst);
       const waiting = state.unreported + state.reporting + cost;
       const remaining = state.remaining - waiting;
-      if (waiting > reserved / serverCount || remaining < reserved) return undefined;
+      if (waiting > reserved / serverCount || remaining < reserved) {
+        // The report shares the statement of the charge for which the caller now asks the store.
+        runOutsideRequest(() => void reportCost(state));
+        return undefined;
+      }
       if (act === 'charge') {
         state.unreported += cost;
         withUnreported.add(state);
