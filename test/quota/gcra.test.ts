@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { charge, refund, isExpired } from '#quota/stores/gcra.ts';
-import type { QuotaRule, QuotaState } from '#quota/stores/gcra.ts';
+import { charge as chargeInPlace, emptyState, isExpired, refund as refundInPlace } from '#quota/stores/gcra.ts';
+import type { Outcome, QuotaRule, QuotaState } from '#quota/stores/gcra.ts';
 
 const windowMs = 60_000;
 const rules = fc
@@ -18,6 +18,24 @@ const gaps = fc.array(
   { maxLength: 700, size: 'max' },
 );
 const start = fc.double({ min: 0, max: 1e9, noNaN: true });
+
+/** Charges a copy, so that a test can charge one state twice. */
+function charge(
+  rule: QuotaRule,
+  state: QuotaState | undefined,
+  nowMs: number,
+  cost?: number,
+): { state: QuotaState; outcome: Outcome } {
+  const charged = structuredClone(state ?? emptyState());
+  return { state: charged, outcome: chargeInPlace(rule, charged, nowMs, cost) };
+}
+
+/** Refunds a charge in a copy. */
+function refund(rule: QuotaRule, state: QuotaState, chargedAtMs: number, cost?: number): QuotaState {
+  const left = structuredClone(state);
+  refundInPlace(rule, left, chargedAtMs, cost);
+  return left;
+}
 
 function admit(rule: QuotaRule, times: readonly number[]): number[] {
   let state: QuotaState | undefined;
