@@ -16,7 +16,7 @@ export interface QuotaState {
   dueAtMs: number;
   firstSlot: number;
   /** Charges per slot, starting at `firstSlot`. Slots that have left the window are removed. */
-  readonly counts: number[];
+  counts: number[];
 }
 
 export interface Outcome {
@@ -45,15 +45,22 @@ export function emptyState(): QuotaState {
  * @throws RangeError unless `cost` is a whole number from 1 to the limit.
  */
 export function charge(rule: QuotaRule, state: QuotaState, nowMs: number, cost = 1): Outcome {
-  const outcome = peek(rule, state, nowMs, cost);
-  if (outcome.allowed) addCharge(rule, state, nowMs, cost);
+  const current = withoutOldSlots(rule, state, nowMs);
+  const outcome = outcomeOf(rule, current, nowMs, cost);
+  if (!outcome.allowed) return outcome;
+  replaceBy(state, current);
+  addCharge(rule, state, nowMs, cost);
   return outcome;
 }
 
-/** Returns the outcome that `charge` would have, and charges nothing. */
+/** Returns the outcome that `charge` would have, and changes nothing. */
 export function peek(rule: QuotaRule, state: QuotaState, nowMs: number, cost = 1): Outcome {
+  return outcomeOf(rule, withoutOldSlots(rule, state, nowMs), nowMs, cost);
+}
+
+/** Returns the outcome of a charge on a state without old slots. */
+function outcomeOf(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): Outcome {
   assertCost(rule, cost);
-  dropOldSlots(rule, state, nowMs);
   const usedBefore = total(state);
   const waitMs = Math.max(
     shapeWaitMs(rule, state, nowMs, cost),
@@ -87,7 +94,7 @@ export function record(
   nowMs: number,
   { cost, usedMin }: { readonly cost: number; readonly usedMin: number },
 ): void {
-  dropOldSlots(rule, state, nowMs);
+  replaceBy(state, withoutOldSlots(rule, state, nowMs));
   const added = Math.max(cost, usedMin - total(state));
   if (added <= 0) return;
   addCharge(rule, state, nowMs, added);
@@ -141,21 +148,22 @@ function slotEndMs(rule: Pick<QuotaRule, 'windowMs'>, slot: number): number {
   return ((slot + 1) * rule.windowMs) / slotsPerWindow;
 }
 
-function dropOldSlots(rule: QuotaRule, state: QuotaState, nowMs: number): void {
-  const { counts } = state;
+/** Returns the state without the slots that have left the window, as a copy if there are any. */
+function withoutOldSlots(rule: QuotaRule, state: QuotaState, nowMs: number): QuotaState {
   const slot = slotOf(rule, nowMs);
-  const oldSlots = slot - slotsPerWindow - state.firstSlot;
-  if (oldSlots > 0) {
-    counts.copyWithin(0, oldSlots);
-    counts.length = Math.max(0, counts.length - oldSlots);
-    state.firstSlot += oldSlots;
-  } else if (state.firstSlot > slot + slotsPerWindow) {
-    // The clock was set back by more than a window, and without this reset clients would wait until the earlier time is
-    // reached again.
-    counts.length = 0;
-    state.dueAtMs = nowMs;
-  }
-  if (counts.length === 0) state.firstSlot = slot;
+  const oldest = slot - slotsPerWindow;
+  if (state.counts.length === 0) return { dueAtMs: state.dueAtMs, firstSlot: slot, counts: [] };
+  // The clock was set back by more than a window, and without this reset clients would wait until the earlier time is
+  // reached again.
+  if (state.firstSlot > slot + slotsPerWindow) return { dueAtMs: nowMs, firstSlot: slot, counts: [] };
+  if (state.firstSlot >= oldest) return state;
+  return { dueAtMs: state.dueAtMs, firstSlot: oldest, counts: state.counts.slice(oldest - state.firstSlot) };
+}
+
+function replaceBy(state: QuotaState, current: QuotaState): void {
+  state.dueAtMs = current.dueAtMs;
+  state.firstSlot = current.firstSlot;
+  state.counts = current.counts;
 }
 
 function addCharge(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): void {
