@@ -129,7 +129,8 @@ describe('the salt of a day', () => {
 
   test('gives kept names too', () => {
     const { quota, clock } = setUp();
-    const subjects = [quota.accountOf(alice), new QuotaSubject('192.0.2.1')];
+    const subjects = [quota.accountOf(alice), quota.conversationOf('0a1b'), new QuotaSubject('192.0.2.1')];
+    expect(quota.conversationOf('0a1b')).toBe(subjects[1]);
     const seen = new Set<string>();
     for (let day = 0; day < 3; day++) {
       for (const subject of subjects) {
@@ -143,7 +144,7 @@ describe('the salt of a day', () => {
       for (const subject of subjects) expect(subject.namesOf(quota.namer, 'address').previous).toBeUndefined();
       clock.move(dayMs / 2 + 1);
     }
-    expect(seen.size).toBe(6);
+    expect(seen.size).toBe(9);
   });
 
   test('changes also for an address whose charge is refunded after the change', async () => {

@@ -97,8 +97,8 @@ export function createQuota(deps: QuotaDeps): QuotaCharger {
     const rule = rules[quota];
     const outcome = stores[quotas[quota].scope][act](namesOf(quota, subject), rule, clock.monotonicMs(), cost);
     return outcome instanceof Promise
-      ? outcome.then((resolved) => decisionOf({ quota, rule, outcome: resolved }, clock.nowMs()))
-      : decisionOf({ quota, rule, outcome }, clock.nowMs());
+      ? outcome.then((resolved) => decisionOf(rule, resolved, clock.nowMs()))
+      : decisionOf(rule, outcome, clock.nowMs());
   }
 
   const take: QuotaCharger['take'] = (quota, subject, cost) => decide('charge', quota, subject, cost);
@@ -116,7 +116,7 @@ export function createQuota(deps: QuotaDeps): QuotaCharger {
     takeAddress(name, subject) {
       const rule = rules[name];
       const outcome = stores.address.charge(namesOf(name, subject), rule, clock.monotonicMs());
-      return decisionOf({ quota: name, rule, outcome }, clock.nowMs());
+      return decisionOf(rule, outcome, clock.nowMs());
     },
     refundAddress: (name, subject, agoMs = 0) =>
       stores.address.refund(namesOf(name, subject), rules[name], clock.monotonicMs() - agoMs),
@@ -146,31 +146,40 @@ function createSubjects(): Pick<QuotaCharger, 'accountOf' | 'conversationOf'> {
   };
 }
 
-function rulesOf(config: QuotaDeps['config']): Readonly<Record<QuotaName, QuotaRule>> {
-  const rules = Object.entries<Quota>(quotas).map(([name, row]): [string, QuotaRule] => [
+/** A rule with the fields that decisions name. */
+interface TableRule extends QuotaRule {
+  readonly unit: string;
+  readonly windowSeconds: number;
+}
+
+function rulesOf(config: QuotaDeps['config']): Readonly<Record<QuotaName, TableRule>> {
+  const rules = Object.entries<Quota>(quotas).map(([name, row]): [string, TableRule] => [
     name,
     {
       name,
       limit: config[row.setting],
       burst: config[row.burst === 'limit' ? row.setting : row.burst],
+      unit: unitOf(row),
       windowMs: windowSecondsOf(row) * 1000,
+      windowSeconds: windowSecondsOf(row),
     },
   ]);
-  return Object.fromEntries(rules) as Record<QuotaName, QuotaRule>;
+  return Object.fromEntries(rules) as Record<QuotaName, TableRule>;
 }
 
 function decisionOf(
-  { quota, rule, outcome }: { quota: QuotaName; rule: QuotaRule; outcome: Outcome },
+  { name, limit, unit, windowSeconds }: TableRule,
+  { allowed, remaining, waitMs, restoredInMs }: Outcome,
   nowMs: number,
 ): Decision {
   return {
-    allowed: outcome.allowed,
-    name: rule.name,
-    limit: rule.limit,
-    unit: unitOf(quotas[quota]),
-    remaining: outcome.remaining,
-    windowSeconds: rule.windowMs / 1000,
-    resetAtSeconds: Math.ceil((nowMs + outcome.restoredInMs) / 1000),
-    retryAfterSeconds: outcome.allowed ? 0 : Math.max(1, Math.ceil(outcome.waitMs / 1000)),
+    allowed,
+    name,
+    limit,
+    unit,
+    remaining,
+    windowSeconds,
+    resetAtSeconds: Math.ceil((nowMs + restoredInMs) / 1000),
+    retryAfterSeconds: allowed ? 0 : Math.max(1, Math.ceil(waitMs / 1000)),
   };
 }
