@@ -1,8 +1,8 @@
 import type { Caller } from '#domain/caller.ts';
 import { isAppError } from '#platform/errors.ts';
 import type { QuotaCharger } from '#quota/table/charge.ts';
-import type { Decision } from '#quota/table/decision.ts';
-import type { ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
+import type { Awaitable, Decision } from '#quota/table/decision.ts';
+import type { AdmissionResult, ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
 import type { CallerQuotaName } from '#quota/table/quotas.ts';
 import { generalError } from './response/general-error.ts';
 import { rateLimitExceeded } from './response/rate-limit.ts';
@@ -27,14 +27,18 @@ const countedFailures: ReadonlySet<string> = new Set([
  * Charges the client address before any part of the request is parsed.
  * @throws AppError UnknownAddress, AddressRefused, RateLimitExceeded.
  */
-export async function chargeClientAddress(addressLimiter: ClientAddressLimiter, request: XrpcRequest): Promise<void> {
+export function chargeClientAddress(addressLimiter: ClientAddressLimiter, request: XrpcRequest): Awaitable<void> {
   const { incoming } = request;
   // `headersDistinct` is read on demand, because Node creates it from all headers.
-  const entry = await addressLimiter.admit({
+  const entry = addressLimiter.admit({
     connection: incoming.socket,
     peer: incoming.socket.remoteAddress,
     header: (name) => incoming.headersDistinct[name],
   });
+  return entry instanceof Promise ? entry.then((resolved) => noteEntry(request, resolved)) : noteEntry(request, entry);
+}
+
+function noteEntry(request: XrpcRequest, entry: AdmissionResult): void {
   switch (entry.outcome) {
     case 'unknown':
       throw generalError('UnknownAddress');
@@ -49,19 +53,20 @@ export async function chargeClientAddress(addressLimiter: ClientAddressLimiter, 
 }
 
 /**
- * Identifies the caller with `verify`, and then refunds the charge of the client address. A forged or guessed token is
+ * Waits for the identity of the caller, and then refunds the charge of the client address. A forged or guessed token is
  * counted as a failed authentication.
- * @throws what `verify` throws, or AppError RateLimitExceeded when the address has too many failed authentications.
+ * @throws what `verified` rejects with, or AppError RateLimitExceeded when the address has too many failed authentications.
  */
 export async function authenticate<Identity>(
   addressLimiter: ClientAddressLimiter,
   request: XrpcRequest,
-  verify: () => Promise<Identity>,
+  verified: Promise<Identity>,
 ): Promise<Identity> {
   const { addressCharge } = request;
   try {
-    const identity = await verify();
-    if (addressCharge !== undefined) await addressLimiter.refund(addressCharge);
+    const identity = await verified;
+    const refund = addressCharge && addressLimiter.refund(addressCharge);
+    if (refund instanceof Promise) await refund;
     return identity;
   } catch (error) {
     if (addressCharge === undefined || !isAppError(error) || !countedFailures.has(error.code)) throw error;
@@ -75,12 +80,15 @@ export async function authenticate<Identity>(
  * Charges one request of `quota` to the account of `caller`.
  * @throws AppError RateLimitExceeded.
  */
-export async function chargeAccount(
+export function chargeAccount(
   charger: QuotaCharger,
   request: XrpcRequest,
   { caller, quota }: { readonly caller: Caller; readonly quota: CallerQuotaName },
-): Promise<void> {
-  noteCharge(request, await charger.takeCaller(caller, quota));
+): Awaitable<void> {
+  const decision = charger.takeCaller(caller, quota);
+  return decision instanceof Promise
+    ? decision.then((resolved) => noteCharge(request, resolved))
+    : noteCharge(request, decision);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Caller } from '#domain/caller.ts';
-import { formatConversationId, parseConversationId } from '#domain/conversations/conversation.ts';
+import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { requireMember } from '#domain/membership/members/require-member.ts';
 import { isAppError } from '#platform/errors.ts';
 import { QuotaSubject } from '#quota/stores/quota-subject.ts';
@@ -49,16 +49,17 @@ export function createByteBudget(
       const { sizeBytes } = call;
       if (sizeBytes === 0) return write();
       const groupId = parseConversationId(call.conversationId);
-      const conversation = new QuotaSubject(formatConversationId(groupId));
+      const conversation = new QuotaSubject(call.conversationId);
       // Both quotas are read in parallel, because a shared store then needs only one round trip.
-      const [own, room] = await Promise.all([
-        quota.take('callerBytes', quota.accountOf(caller), kibOf(sizeBytes)),
-        quota.peek('conversationBytes', conversation, kibOf(sizeBytes)),
-      ]);
+      const taken = quota.take('callerBytes', quota.accountOf(caller), kibOf(sizeBytes));
+      const peeked = quota.peek('conversationBytes', conversation, kibOf(sizeBytes));
+      const isShared = taken instanceof Promise || peeked instanceof Promise;
+      const [own, room] = isShared ? await Promise.all([taken, peeked]) : [taken, peeked];
       requireBudget(own);
       if (!room.allowed && (await isMember(deps, caller, { groupId, by: call.by }))) throw rateLimitExceeded(room);
       const result = await write();
-      await quota.take('conversationBytes', conversation, kibOf(sizeBytes));
+      const charge = quota.take('conversationBytes', conversation, kibOf(sizeBytes));
+      if (charge instanceof Promise) await charge;
       return result;
     },
   };
