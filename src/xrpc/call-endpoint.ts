@@ -58,6 +58,8 @@ async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: Method
     const charge = chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
     if (charge instanceof Promise) await charge;
     refuseLargeBody(incoming, endpoint.bodySizeBytesMax);
+    // Most bodies arrive with the head, but Node parses them after it has reported the head.
+    if (endpoint.readsBody && !incoming.complete) await yieldToEventLoop();
     const body = endpoint.readsBody ? readBody(deps.admission, incoming, endpoint.bodySizeBytesMax) : undefined;
     const input = body instanceof Promise ? ((await body) as unknown) : body;
     const output = await endpoint.call({ caller, search, body: input, tokenUse });
@@ -70,15 +72,11 @@ async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: Method
   }
 }
 
-/** Reads the body. The result is no promise when the whole body has arrived, as most bodies have by now. */
+/**
+ * Reads the body. The result is no promise when the whole body has arrived; otherwise the request has no slot while the
+ * server waits for the client.
+ */
 function readBody(admission: Admission, incoming: IncomingMessage, sizeBytesMax: number): unknown {
-  return incoming.complete ? readJsonBody(incoming, sizeBytesMax) : waitForBody(admission, incoming, sizeBytesMax);
-}
-
-/** Reads a body that has not arrived. The request has no slot while the server waits for the client. */
-async function waitForBody(admission: Admission, incoming: IncomingMessage, sizeBytesMax: number): Promise<unknown> {
-  // Node parses the body after it has reported the head, even if both have arrived.
-  await yieldToEventLoop();
   const read = (): unknown => readJsonBody(incoming, sizeBytesMax);
   return incoming.complete ? read() : admission.withoutSlot(async () => read());
 }
