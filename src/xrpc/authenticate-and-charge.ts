@@ -2,7 +2,7 @@ import type { Caller } from '#domain/caller.ts';
 import { isAppError } from '#platform/errors.ts';
 import type { QuotaCharger } from '#quota/table/charge.ts';
 import type { Awaitable, Decision } from '#quota/table/decision.ts';
-import type { AdmissionResult, ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
+import type { ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
 import type { CallerQuotaName } from '#quota/table/quotas.ts';
 import { generalError } from './response/general-error.ts';
 import { rateLimitExceeded } from './response/rate-limit.ts';
@@ -27,7 +27,7 @@ const countedFailures: ReadonlySet<string> = new Set([
  * Charges the client address before any part of the request is parsed.
  * @throws AppError UnknownAddress, AddressRefused, RateLimitExceeded.
  */
-export function chargeClientAddress(addressLimiter: ClientAddressLimiter, request: XrpcRequest): Awaitable<void> {
+export function chargeClientAddress(addressLimiter: ClientAddressLimiter, request: XrpcRequest): void {
   const { incoming } = request;
   // `headersDistinct` is read on demand, because Node creates it from all headers.
   const entry = addressLimiter.admit({
@@ -35,10 +35,6 @@ export function chargeClientAddress(addressLimiter: ClientAddressLimiter, reques
     peer: incoming.socket.remoteAddress,
     header: (name) => incoming.headersDistinct[name],
   });
-  return entry instanceof Promise ? entry.then((resolved) => noteEntry(request, resolved)) : noteEntry(request, entry);
-}
-
-function noteEntry(request: XrpcRequest, entry: AdmissionResult): void {
   switch (entry.outcome) {
     case 'unknown':
       throw generalError('UnknownAddress');
@@ -65,12 +61,11 @@ export async function authenticate<Identity>(
   const { addressCharge } = request;
   try {
     const identity = await verified;
-    const refund = addressCharge && addressLimiter.refund(addressCharge);
-    if (refund instanceof Promise) await refund;
+    if (addressCharge !== undefined) addressLimiter.refund(addressCharge);
     return identity;
   } catch (error) {
     if (addressCharge === undefined || !isAppError(error) || !countedFailures.has(error.code)) throw error;
-    const decision = await addressLimiter.countFailure(addressCharge);
+    const decision = addressLimiter.countFailure(addressCharge);
     if (decision?.allowed === false) noteCharge(request, decision);
     throw error;
   }
@@ -86,9 +81,8 @@ export function chargeAccount(
   { caller, quota }: { readonly caller: Caller; readonly quota: CallerQuotaName },
 ): Awaitable<void> {
   const decision = charger.takeCaller(caller, quota);
-  return decision instanceof Promise
-    ? decision.then((resolved) => noteCharge(request, resolved))
-    : noteCharge(request, decision);
+  if (!(decision instanceof Promise)) return noteCharge(request, decision);
+  return decision.then((resolved) => noteCharge(request, resolved));
 }
 
 /**

@@ -2,7 +2,6 @@ import type { Caller } from '#domain/caller.ts';
 import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { requireMember } from '#domain/membership/members/require-member.ts';
 import { isAppError } from '#platform/errors.ts';
-import { QuotaSubject } from '#quota/stores/quota-subject.ts';
 import type { QuotaCharger } from '#quota/table/charge.ts';
 import type { Decision } from '#quota/table/decision.ts';
 import { rateLimitExceeded } from './response/rate-limit.ts';
@@ -37,7 +36,7 @@ const kibiByte = 1_024;
 type MemberDeps = Parameters<typeof requireMember>[0];
 
 export function createByteBudget(
-  deps: MemberDeps & { readonly quota: Pick<QuotaCharger, 'take' | 'peek' | 'accountOf'> },
+  deps: MemberDeps & { readonly quota: Pick<QuotaCharger, 'take' | 'peek' | 'accountOf' | 'conversationOf'> },
 ): ByteBudget {
   const { quota } = deps;
 
@@ -49,7 +48,7 @@ export function createByteBudget(
       const { sizeBytes } = call;
       if (sizeBytes === 0) return write();
       const groupId = parseConversationId(call.conversationId);
-      const conversation = new QuotaSubject(call.conversationId);
+      const conversation = quota.conversationOf(call.conversationId);
       // Both quotas are read in parallel, because a shared store then needs only one round trip.
       const taken = quota.take('callerBytes', quota.accountOf(caller), kibOf(sizeBytes));
       const peeked = quota.peek('conversationBytes', conversation, kibOf(sizeBytes));

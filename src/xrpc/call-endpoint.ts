@@ -55,8 +55,8 @@ async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: Method
   const { incoming, search } = request;
   const { caller, tokenUse } = await authenticateByToken(deps, request, endpoint, endpoint.recordsTokenUse);
   try {
-    const charge = chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
-    if (charge instanceof Promise) await charge;
+    const charging = chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
+    if (charging !== undefined) await charging;
     refuseLargeBody(incoming, endpoint.bodySizeBytesMax);
     // Most bodies arrive with the head, but Node parses them after it has reported the head.
     if (endpoint.readsBody && !incoming.complete) await yieldToEventLoop();

@@ -83,8 +83,7 @@ async function respond(
   let error = 'none';
   let response: HttpResponse | undefined;
   try {
-    const charge = chargeClientAddress(deps.addressLimiter, request);
-    if (charge instanceof Promise) await charge;
+    chargeClientAddress(deps.addressLimiter, request);
     response = isPreflight(exchange) ? preflightResponse : await callEndpoint(deps, endpoints, request);
   } catch (thrown) {
     const refusal = refuse(deps, request, thrown);
