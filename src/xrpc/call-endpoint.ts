@@ -63,7 +63,8 @@ async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: Method
     const body = endpoint.readsBody ? readBody(deps.admission, incoming, endpoint.bodySizeBytesMax) : undefined;
     const input = body instanceof Promise ? ((await body) as unknown) : body;
     const output = await endpoint.call({ caller, search, body: input, tokenUse });
-    if (tokenUse !== undefined) await tokenUse.record();
+    const recording = tokenUse?.record();
+    if (recording !== undefined) await recording;
     return { status: statusOk, headers: responseHeaders(request), body: output };
   } catch (error) {
     // A refused request uses up its token too, and the refusal of a token precedes every other refusal.
