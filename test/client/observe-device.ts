@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { expect, onTestFailed } from 'vitest';
+import { onTestFailed, TestRunner } from 'vitest';
 import type { ConversationEvent } from '#client/conversation/conversation-event.ts';
 import type { StreamState } from '#client/stream/event-stream.ts';
 import { systemClock } from '#platform/clock.ts';
@@ -26,7 +26,8 @@ export function observeDevice(did: string, send: typeof fetch): DeviceObserver {
     if (lines.length > linesMax) lines.shift();
     return line;
   };
-  if (expect.getState().currentTestName !== undefined) {
+  // A hook opens the devices of some files.
+  if (TestRunner.getCurrentTest() !== undefined) {
     onTestFailed(() => {
       note('the test has failed');
       console.error([`device of ${did}`, ...lines, 'requests without a response:', ...waiting].join('\n  '));
