@@ -146,9 +146,9 @@ function checkIdentity(structure: KeyPackageStructure, identity: string): void {
   }
 }
 
-async function checkSignatures(structure: KeyPackageStructure, suite: CipherSuite): Promise<void> {
+function checkSignatures(structure: KeyPackageStructure, suite: CipherSuite): void {
   const { leafNode } = structure;
-  const areValid = await verifyLeafSignatures(suite.signature, leafNode.signatureKey, [
+  const areValid = verifyLeafSignatures(suite.signature, leafNode.signatureKey, [
     { content: signContent('LeafNodeTBS', leafNode.signedBytes), signature: leafNode.signature },
     { content: signContent('KeyPackageTBS', structure.signedBytes), signature: structure.signature },
   ]);
@@ -162,7 +162,7 @@ async function checkSignatures(structure: KeyPackageStructure, suite: CipherSuit
  * key must differ from the encryption key.
  * @throws AppError `InvalidKeyPackage`, or `InvalidCipherSuite`.
  */
-export async function checkKeyPackage(bytes: Uint8Array, expected: ExpectedKeyPackage): Promise<CheckedKeyPackage> {
+export function checkKeyPackage(bytes: Uint8Array, expected: ExpectedKeyPackage): CheckedKeyPackage {
   const { keyPackage, structure, lastResort } = parse(bytes);
   const suite = checkSuite(structure.cipherSuite, expected.cipherSuite);
   checkIdentity(structure, expected.identity);
@@ -170,7 +170,7 @@ export async function checkKeyPackage(bytes: Uint8Array, expected: ExpectedKeyPa
   if (Buffer.compare(structure.initKey, structure.leafNode.encryptionKey) === 0) {
     throw invalid('The key package uses one key as init key and as encryption key. Make one with two keys.');
   }
-  await checkSignatures(structure, suite);
+  checkSignatures(structure, suite);
   return {
     keyPackage,
     ref: refHash('MLS 1.0 KeyPackage Reference', keyPackage, suite.hash),

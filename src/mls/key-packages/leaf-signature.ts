@@ -1,9 +1,6 @@
 import { createPublicKey, ECDH, type KeyObject, verify } from 'node:crypto';
-import { promisify } from 'node:util';
 
 import type { SuiteHash, SuiteSignature } from '../cipher-suites.ts';
-
-const verifyAsync = promisify(verify);
 
 interface EcCurve {
   readonly jwkName: string;
@@ -62,13 +59,14 @@ export interface LeafSignature {
 
 /**
  * Returns whether `publicKey`, in the raw form of a leaf node, made all `signatures`. Returns false for bytes that are
- * not a key of the algorithm. Uses node:crypto on the thread pool, which is ten times as fast as JavaScript.
+ * not a key of the algorithm. A check takes about 0.1 ms in place. On the thread pool, publishing a key package cost a
+ * fifth more CPU time.
  */
-export async function verifyLeafSignatures(
+export function verifyLeafSignatures(
   algorithm: SuiteSignature,
   publicKey: Uint8Array,
   signatures: readonly LeafSignature[],
-): Promise<boolean> {
+): boolean {
   let imported: ReturnType<typeof importKey>;
   try {
     imported = importKey(algorithm, publicKey);
@@ -76,8 +74,5 @@ export async function verifyLeafSignatures(
     return false;
   }
   const { key, hash } = imported;
-  const results = await Promise.all(
-    signatures.map(({ content, signature }) => verifyAsync(hash, content, key, signature)),
-  );
-  return results.every(Boolean);
+  return signatures.every(({ content, signature }) => verify(hash, content, key, signature));
 }
