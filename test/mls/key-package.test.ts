@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { cipherSuiteNumber } from '#mls/cipher-suites.ts';
 import { checkKeyPackage, type ExpectedKeyPackage } from '#mls/key-packages/key-package.ts';
 import { systemClock } from '#platform/clock.ts';
-import { AppError } from '#platform/errors.ts';
+import { AppError, isAppError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
 
 import { type KeyPackageOptions, lifetimeAround, MlsDevice, type OwnKeyPackage } from '../support/mls/mls-device.ts';
@@ -26,7 +26,7 @@ function refusalOf(bytes: Uint8Array, expected: ExpectedKeyPackage): AppError {
   try {
     checkKeyPackage(bytes, expected);
   } catch (error) {
-    if (error instanceof AppError) return error;
+    if (isAppError(error)) return error;
     throw error;
   }
   throw new Error('the key package was accepted');
