@@ -74,7 +74,7 @@ export async function fuzzFraming(options: FramingOptions): Promise<FramingRepor
     for (let index = 0; index < options.count; index++) {
       const input = mutate();
       run.try(input, index);
-      if (index % keyPackageEvery === 0) run.tryKeyPackage(input);
+      if (index % keyPackageEvery === 0) await run.tryKeyPackage(input);
       if (options.onProgress !== undefined && index % options.onProgress.every === 0) options.onProgress.call();
     }
   } finally {
@@ -115,10 +115,10 @@ class FramingRun {
     if (index % compareEvery === 0) this.#compare(input);
   }
 
-  tryKeyPackage(input: Uint8Array): void {
+  async tryKeyPackage(input: Uint8Array): Promise<void> {
     try {
       const identity = 'did:plc:joiner0';
-      checkKeyPackage(input, { cipherSuite: 1, identity, nowMs: Date.now(), lifetimeMsMax: 86_400_000 });
+      await checkKeyPackage(input, { cipherSuite: 1, identity, nowMs: Date.now(), lifetimeMsMax: 86_400_000 });
       this.#accepted['checkKeyPackage'] = (this.#accepted['checkKeyPackage'] ?? 0) + 1;
     } catch (error) {
       const isRefusal = isAppError(error) && /^Invalid(KeyPackage|CipherSuite)$/.test(error.code);

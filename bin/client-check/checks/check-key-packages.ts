@@ -20,7 +20,7 @@ interface Upload {
  * `isLow` asks the service for the present state.
  */
 export async function checkKeyPackages(record: ClientRecord, isLow: () => Promise<boolean>): Promise<Finding[]> {
-  const uploads = uploadsOf(record);
+  const uploads = await uploadsOf(record);
   const published = uploads.filter(({ call }) => call.outcome?.status === 200);
   return [
     ...publishedTwice(uploads),
@@ -31,22 +31,20 @@ export async function checkKeyPackages(record: ClientRecord, isLow: () => Promis
   ];
 }
 
-function uploadsOf({ calls, did }: ClientRecord): Upload[] {
+async function uploadsOf({ calls, did }: ClientRecord): Promise<Upload[]> {
   const uploads: Upload[] = [];
   for (const [index, call] of calls.entries()) {
     if (!publishing.includes(call.method)) continue;
     for (const { keyPackage, cipherSuite } of itemsOf(call)) {
-      try {
-        const { ref, lastResort } = checkKeyPackage(keyPackage, {
-          cipherSuite: cipherSuiteNumber(cipherSuite) ?? 0,
-          identity: did,
-          nowMs: Date.now(),
-          lifetimeMsMax: limits.keyPackageLifetimeMsMax,
-        });
-        uploads.push({ call, index, ref: encodeHex(ref), isLastResort: lastResort });
-      } catch {
-        // The service refuses what cannot be read.
-      }
+      // The service refuses what cannot be read.
+      const checked = await checkKeyPackage(keyPackage, {
+        cipherSuite: cipherSuiteNumber(cipherSuite) ?? 0,
+        identity: did,
+        nowMs: Date.now(),
+        lifetimeMsMax: limits.keyPackageLifetimeMsMax,
+      }).catch(() => undefined);
+      if (checked === undefined) continue;
+      uploads.push({ call, index, ref: encodeHex(checked.ref), isLastResort: checked.lastResort });
     }
   }
   return uploads;

@@ -11,7 +11,6 @@ import type { CheckedKeyPackage } from '#mls/key-packages/key-package.ts';
 import type { Clock } from '#platform/clock.ts';
 import { AppError } from '#platform/errors.ts';
 import { limits } from '#platform/limits.ts';
-import { yieldToEventLoop } from '#platform/process/yield-to-event-loop.ts';
 import { padToBucket, timeBucketMs } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
@@ -74,7 +73,7 @@ export async function publishKeyPackages(
 ): Promise<Published> {
   const devices = await listDeviceTags(deps, caller);
   const registered = devices.map(({ tag }) => tag);
-  const prepared = await prepareAll(deps, caller, uploads, registered);
+  const prepared = await Promise.all(uploads.map((upload) => prepareOrError(deps, caller, upload, registered)));
   await ensureAccount(deps, caller.did);
   const store: Store = async (db, items) => {
     const unseen = devices.filter(({ tag, isSeenToday }) => !isSeenToday && isFromDevice(items, tag));
@@ -158,35 +157,20 @@ async function storePrepared(
   return outcomes;
 }
 
-/** Checks the uploads one after another. Other requests are served in between, because each takes up to a millisecond. */
-async function prepareAll(
-  deps: PublishDeps,
-  caller: Caller,
-  uploads: readonly KeyPackageUpload[],
-  registered: readonly Buffer[],
-): Promise<Prepared[]> {
-  const prepared: Prepared[] = [];
-  for (const upload of uploads) {
-    if (prepared.length > 0) await yieldToEventLoop();
-    prepared.push(prepareOrError(deps, caller, upload, registered));
-  }
-  return prepared;
-}
-
 /**
  * Checks one upload by the rules of RFC 9420 section 10.1 and compares the package's identity with the caller. It
  * returns a refusal instead of throwing it, so that the other packages of the call are still stored.
  * @param registered tags of the devices whose packages are accepted. If it is empty, packages of every device are
  *   accepted.
  */
-function prepareOrError(
+async function prepareOrError(
   deps: PublishDeps,
   caller: Caller,
   upload: KeyPackageUpload,
   registered: readonly Buffer[],
-): Prepared {
+): Promise<Prepared> {
   try {
-    const prepared = prepare(deps, caller, upload);
+    const prepared = await prepare(deps, caller, upload);
     return findDeviceMismatch(upload, prepared.row.device_tag, registered) ?? prepared;
   } catch (error) {
     if (error instanceof AppError) return error;
@@ -207,14 +191,14 @@ function findDeviceMismatch(
   return isKnown ? undefined : refusalFor('InvalidKeyPackage', 'unregisteredKey');
 }
 
-function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUpload): PreparedPackage {
+async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUpload): Promise<PreparedPackage> {
   const { privacy } = deps;
   const cipherSuite = cipherSuiteNumber(upload.cipherSuite);
   if (cipherSuite === undefined) throw refusalFor('InvalidCipherSuite', 'unknownName');
   if (upload.bytes.length === 0) throw refusalFor('InvalidKeyPackage', 'notBase64');
   if (upload.bytes.length > limits.keyPackageSizeBytesMax) throw refusalFor('InvalidKeyPackage', 'tooLarge');
   const nowMs = deps.clock.nowMs();
-  const checked = checkKeyPackage(upload.bytes, {
+  const checked = await checkKeyPackage(upload.bytes, {
     cipherSuite,
     identity: caller.did,
     nowMs,
@@ -254,7 +238,7 @@ export async function publishAllOrNothing(
   uploads: readonly KeyPackageUpload[],
   tag: Buffer,
 ): Promise<void> {
-  const prepared = await prepareAll(deps, caller, uploads, []);
+  const prepared = await Promise.all(uploads.map((upload) => prepareOrError(deps, caller, upload, [])));
   throwFirst(prepared);
   const isOther = (item: Prepared): boolean => !(item instanceof AppError || item.row.device_tag.equals(tag));
   if (prepared.some(isOther)) throw refusalFor('InvalidSignatureKey', 'otherThanKeyPackages');

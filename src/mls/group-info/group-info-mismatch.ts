@@ -118,7 +118,7 @@ function findFieldMismatch(
   return areUnmergedLeavesValid(info.tree) ? undefined : 'unmergedLeaves';
 }
 
-function isSignedBy(leaf: LeafNode, info: GroupInfo, suite: CipherSuite): boolean {
+function isSignedBy(leaf: LeafNode, info: GroupInfo, suite: CipherSuite): Promise<boolean> {
   const content = signContent('GroupInfoTBS', info.signedBytes);
   return verifyLeafSignatures(suite.signature, leaf.signatureKey, [{ content, signature: info.signature }]);
 }
@@ -140,7 +140,7 @@ export async function findGroupInfoMismatch(
   if (mismatch !== undefined) return mismatch;
   await yieldToEventLoop();
   const leaf = required(info.tree.leaves[info.signer], 'the leaf of the signer');
-  if (!isSignedBy(leaf, info, suite)) return 'signature';
+  if (!(await isSignedBy(leaf, info, suite))) return 'signature';
   const treeHash = await ratchetTreeHash(info.tree, suite.hash);
   return treeHash.equals(info.treeHash) ? undefined : 'treeHash';
 }

@@ -146,9 +146,9 @@ function checkIdentity(structure: KeyPackageStructure, identity: string): void {
   }
 }
 
-function checkSignatures(structure: KeyPackageStructure, suite: CipherSuite): void {
+async function checkSignatures(structure: KeyPackageStructure, suite: CipherSuite): Promise<void> {
   const { leafNode } = structure;
-  const areValid = verifyLeafSignatures(suite.signature, leafNode.signatureKey, [
+  const areValid = await verifyLeafSignatures(suite.signature, leafNode.signatureKey, [
     { content: signContent('LeafNodeTBS', leafNode.signedBytes), signature: leafNode.signature },
     { content: signContent('KeyPackageTBS', structure.signedBytes), signature: structure.signature },
   ]);
@@ -162,7 +162,7 @@ function checkSignatures(structure: KeyPackageStructure, suite: CipherSuite): vo
  * key must differ from the encryption key.
  * @throws AppError `InvalidKeyPackage`, or `InvalidCipherSuite`.
  */
-export function checkKeyPackage(bytes: Uint8Array, expected: ExpectedKeyPackage): CheckedKeyPackage {
+export async function checkKeyPackage(bytes: Uint8Array, expected: ExpectedKeyPackage): Promise<CheckedKeyPackage> {
   const { keyPackage, structure, lastResort } = parse(bytes);
   const suite = checkSuite(structure.cipherSuite, expected.cipherSuite);
   checkIdentity(structure, expected.identity);
@@ -170,7 +170,7 @@ export function checkKeyPackage(bytes: Uint8Array, expected: ExpectedKeyPackage)
   if (Buffer.compare(structure.initKey, structure.leafNode.encryptionKey) === 0) {
     throw invalid('The key package uses one key as init key and as encryption key. Make one with two keys.');
   }
-  checkSignatures(structure, suite);
+  await checkSignatures(structure, suite);
   return {
     keyPackage,
     ref: refHash('MLS 1.0 KeyPackage Reference', keyPackage, suite.hash),
