@@ -66,10 +66,8 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticate {
       requireJti: deps.enforceJti,
       nowSeconds: Math.floor(deps.clock.nowMs() / 1_000),
     });
-    const cached = cachedCheck(deps.documents, jwt);
-    // A check on the main thread has its result at once, so that most requests do not wait here.
-    const { holder } =
-      cached?.isSigned === true ? cached.key : await findSigner(deps.documents, jwt, { address, sinceMs, cached });
+    const signer = signerOf(deps.documents, jwt, { address, sinceMs });
+    const { holder } = signer instanceof Promise ? await signer : signer;
     // The token may have expired while the issuer's document was fetched.
     if (jwt.claims.exp * 1_000 <= deps.clock.nowMs()) throw authError('JwtExpired');
     const times = { issuedAtSeconds: jwt.claims.iat, expiresAtSeconds: jwt.claims.exp };
@@ -97,31 +95,34 @@ function tokenOf(authorization: string | undefined): string {
   throw authError(/^Bearer\b/i.test(authorization) ? 'BadJwt' : 'AuthMissing');
 }
 
-/** A check of the signature with the key from the cached document of the issuer. */
-interface CachedCheck {
-  readonly key: SigningKey;
-  readonly isSigned: boolean | Promise<boolean>;
+/** Returns the key that made the signature, without a promise if the main thread checked it with the cached key. */
+function signerOf(documents: DidDocuments, jwt: ServiceJwt, request: KeyRequest): SigningKey | Promise<SigningKey> {
+  const cached = documents.cachedSigningKey(jwt.claims.iss, jwt.kid);
+  if (cached === undefined) return findSigner(documents, jwt, request);
+  const isSigned = isSignedBy(jwt, cached);
+  if (isSigned === true) return cached;
+  const refresh = (): Promise<SigningKey> => findFreshSigner(documents, jwt, { request, wrongKey: cached });
+  return isSigned === false ? refresh() : isSigned.then((isValid) => (isValid ? cached : refresh()));
 }
 
-function cachedCheck(documents: DidDocuments, jwt: ServiceJwt): CachedCheck | undefined {
-  const key = documents.cachedSigningKey(jwt.claims.iss, jwt.kid);
-  return key && { key, isSigned: isSignedBy(jwt, key) };
+async function findSigner(documents: DidDocuments, jwt: ServiceJwt, request: KeyRequest): Promise<SigningKey> {
+  const key = await keyOf(documents, jwt, request);
+  if (key !== undefined && (await isSignedBy(jwt, key))) return key;
+  return findFreshSigner(documents, jwt, { request, wrongKey: key });
 }
 
 /**
- * Returns the key that made the signature. Refreshes the issuer's document if the key is missing or wrong, because the
- * issuer may have changed the key. Refreshes twice at most, because the first refresh may share a fetch that began
- * before the change.
+ * Refreshes the issuer's document because the key is missing or wrong, and the issuer may have changed it. Refreshes
+ * twice at most, because the first refresh may share a fetch that began before the change.
  */
-async function findSigner(
+async function findFreshSigner(
   documents: DidDocuments,
   jwt: ServiceJwt,
-  { cached, ...requester }: Pick<KeyRequest, 'address' | 'sinceMs'> & { readonly cached: CachedCheck | undefined },
+  { request, wrongKey }: { readonly request: KeyRequest; readonly wrongKey: SigningKey | undefined },
 ): Promise<SigningKey> {
-  let key = cached?.key ?? (await keyOf(documents, jwt, requester));
-  if (key !== undefined && (await (cached?.isSigned ?? isSignedBy(jwt, key)))) return key;
+  let key = wrongKey;
   for (let attempt = 0; attempt < 2; attempt++) {
-    const fresh = await keyOf(documents, jwt, { ...requester, refresh: 'force' });
+    const fresh = await keyOf(documents, jwt, { ...request, refresh: 'force' });
     if (fresh !== undefined && fresh !== key && (await isSignedBy(jwt, fresh))) return fresh;
     key = fresh;
   }

@@ -46,9 +46,9 @@ function countPlainKeys(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countPlainKeys(item), 0);
   let count = 0;
-  for (const [key, member] of Object.entries(value)) {
+  for (const key of Object.keys(value)) {
     if (prototypeKeys.has(key)) return Number.NaN;
-    count += 1 + countPlainKeys(member);
+    count += 1 + countPlainKeys((value as Readonly<Record<string, unknown>>)[key]);
   }
   return count;
 }

@@ -137,11 +137,9 @@ export function createPrivacy(ring: KeyRing): Privacy {
   return {
     keyId: current.id,
     pseudonym(purpose, scope, value) {
-      const hmac = createHmac('sha256', current.derive(`pseudonym/${purpose}`))
-        .update(encodeBinding(scope))
-        .update(value);
+      const hmac = createHmac('sha256', current.derive(`pseudonym/${purpose}`)).update(encodeBinding(scope, value));
       // A digest as text takes 2.0 µs, and one as a buffer 2.6 µs, because Node allocates memory outside the heap for it.
-      return Buffer.from(hmac.digest('binary'), 'latin1').subarray(0, pseudonymSizeBytes);
+      return Buffer.from(hmac.digest('binary').slice(0, pseudonymSizeBytes), 'latin1');
     },
     seal,
     unseal,
@@ -150,20 +148,29 @@ export function createPrivacy(ring: KeyRing): Privacy {
   };
 }
 
-/** Encodes the number of parts and each part after its length, so that no two lists of parts have the same encoding. */
-function encodeBinding(binding: Binding): Buffer {
-  const parts = binding.map((part) => (typeof part === 'number' ? String(part) : part));
-  const sizeBytes = parts.reduce((sum, part) => sum + 4 + Buffer.byteLength(part), 1);
+/**
+ * Encodes the number of parts and each part after its length, so that no two lists of parts have the same encoding.
+ * Appends `value`.
+ */
+function encodeBinding(binding: Binding, value: string | Uint8Array = ''): Buffer {
+  let sizeBytes = 1 + Buffer.byteLength(value);
+  for (const part of binding) sizeBytes += 4 + Buffer.byteLength(typeof part === 'number' ? String(part) : part);
   const encoded = Buffer.allocUnsafe(sizeBytes);
-  let at = encoded.writeUInt8(parts.length);
-  for (const part of parts) {
-    const partSizeBytes = Buffer.byteLength(part);
-    at = encoded.writeUInt32BE(partSizeBytes, at);
-    if (typeof part === 'string') encoded.write(part, at);
-    else encoded.set(part, at);
-    at += partSizeBytes;
+  let at = encoded.writeUInt8(binding.length);
+  for (const part of binding) {
+    const end = writeBytes(encoded, typeof part === 'number' ? String(part) : part, at + 4);
+    encoded.writeUInt32BE(end - at - 4, at);
+    at = end;
   }
+  writeBytes(encoded, value, at);
   return encoded;
+}
+
+/** Writes text as UTF-8, or bytes. Returns the index after them. */
+function writeBytes(target: Buffer, part: string | Uint8Array, at: number): number {
+  if (typeof part === 'string') return at + target.write(part, at);
+  target.set(part, at);
+  return at + part.length;
 }
 
 function padText(text: string): Buffer {

@@ -1,7 +1,7 @@
 import type { Caller } from '#domain/caller.ts';
 import { isAppError } from '#platform/errors.ts';
 import type { QuotaCharger } from '#quota/table/charge.ts';
-import type { Decision } from '#quota/table/decision.ts';
+import type { Awaitable, Decision } from '#quota/table/decision.ts';
 import type { ClientAddressLimiter } from '#quota/client-address/client-address-limiter.ts';
 import type { CallerQuotaName } from '#quota/table/quotas.ts';
 import { generalError } from './response/general-error.ts';
@@ -27,10 +27,10 @@ const countedFailures: ReadonlySet<string> = new Set([
  * Charges the client address before any part of the request is parsed.
  * @throws AppError UnknownAddress, AddressRefused, RateLimitExceeded.
  */
-export async function chargeClientAddress(addressLimiter: ClientAddressLimiter, request: XrpcRequest): Promise<void> {
+export function chargeClientAddress(addressLimiter: ClientAddressLimiter, request: XrpcRequest): void {
   const { incoming } = request;
   // `headersDistinct` is read on demand, because Node creates it from all headers.
-  const entry = await addressLimiter.admit({
+  const entry = addressLimiter.admit({
     connection: incoming.socket,
     peer: incoming.socket.remoteAddress,
     header: (name) => incoming.headersDistinct[name],
@@ -61,11 +61,11 @@ export async function authenticate<Identity>(
   const { addressCharge } = request;
   try {
     const identity = await verify();
-    if (addressCharge !== undefined) await addressLimiter.refund(addressCharge);
+    if (addressCharge !== undefined) addressLimiter.refund(addressCharge);
     return identity;
   } catch (error) {
     if (addressCharge === undefined || !isAppError(error) || !countedFailures.has(error.code)) throw error;
-    const decision = await addressLimiter.countFailure(addressCharge);
+    const decision = addressLimiter.countFailure(addressCharge);
     if (decision?.allowed === false) noteCharge(request, decision);
     throw error;
   }
@@ -75,12 +75,14 @@ export async function authenticate<Identity>(
  * Charges one request of `quota` to the account of `caller`.
  * @throws AppError RateLimitExceeded.
  */
-export async function chargeAccount(
+export function chargeAccount(
   charger: QuotaCharger,
   request: XrpcRequest,
   { caller, quota }: { readonly caller: Caller; readonly quota: CallerQuotaName },
-): Promise<void> {
-  noteCharge(request, await charger.takeCaller(caller, quota));
+): Awaitable<void> {
+  const decision = charger.takeCaller(caller, quota);
+  if (!(decision instanceof Promise)) return noteCharge(request, decision);
+  return decision.then((resolved) => noteCharge(request, resolved));
 }
 
 /**

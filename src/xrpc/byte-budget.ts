@@ -2,7 +2,6 @@ import type { Caller } from '#domain/caller.ts';
 import { formatConversationId, parseConversationId } from '#domain/conversations/conversation.ts';
 import { requireMember } from '#domain/membership/members/require-member.ts';
 import { isAppError } from '#platform/errors.ts';
-import { QuotaSubject } from '#quota/stores/quota-subject.ts';
 import type { QuotaCharger } from '#quota/table/charge.ts';
 import type { Decision } from '#quota/table/decision.ts';
 import { rateLimitExceeded } from './response/rate-limit.ts';
@@ -37,7 +36,7 @@ const kibiByte = 1_024;
 type MemberDeps = Parameters<typeof requireMember>[0];
 
 export function createByteBudget(
-  deps: MemberDeps & { readonly quota: Pick<QuotaCharger, 'take' | 'peek' | 'accountOf'> },
+  deps: MemberDeps & { readonly quota: Pick<QuotaCharger, 'take' | 'peek' | 'accountOf' | 'conversationOf'> },
 ): ByteBudget {
   const { quota } = deps;
 
@@ -49,16 +48,19 @@ export function createByteBudget(
       const { sizeBytes } = call;
       if (sizeBytes === 0) return write();
       const groupId = parseConversationId(call.conversationId);
-      const conversation = new QuotaSubject(formatConversationId(groupId));
+      const conversation = quota.conversationOf(formatConversationId(groupId));
       // Both quotas are read in parallel, because a shared store then needs only one round trip.
-      const [own, room] = await Promise.all([
-        quota.take('callerBytes', quota.accountOf(caller), kibOf(sizeBytes)),
-        quota.peek('conversationBytes', conversation, kibOf(sizeBytes)),
-      ]);
+      const charged = quota.take('callerBytes', quota.accountOf(caller), kibOf(sizeBytes));
+      const peeked = quota.peek('conversationBytes', conversation, kibOf(sizeBytes));
+      const [own, room] =
+        charged instanceof Promise || peeked instanceof Promise
+          ? await Promise.all([charged, peeked])
+          : [charged, peeked];
       requireBudget(own);
       if (!room.allowed && (await isMember(deps, caller, { groupId, by: call.by }))) throw rateLimitExceeded(room);
       const result = await write();
-      await quota.take('conversationBytes', conversation, kibOf(sizeBytes));
+      const written = quota.take('conversationBytes', conversation, kibOf(sizeBytes));
+      if (written instanceof Promise) await written;
       return result;
     },
   };

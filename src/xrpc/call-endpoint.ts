@@ -55,7 +55,8 @@ async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: Method
   const { incoming, search } = request;
   const { caller, tokenUse } = await authenticateByToken(deps, request, endpoint, endpoint.recordsTokenUse);
   try {
-    await chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
+    const charging = chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
+    if (charging !== undefined) await charging;
     refuseLargeBody(incoming, endpoint.bodySizeBytesMax);
     const readBody = (): Promise<unknown> => readBodyInSlot(deps.admission, incoming, endpoint.bodySizeBytesMax);
     const body = await endpoint.call({ caller, search, readBody, tokenUse });

@@ -78,7 +78,7 @@ async function respond(
   let error = 'none';
   let response: HttpResponse | undefined;
   try {
-    await chargeClientAddress(deps.addressLimiter, request);
+    chargeClientAddress(deps.addressLimiter, request);
     response = isPreflight(exchange) ? preflightResponse : await callEndpoint(deps, endpoints, request);
   } catch (thrown) {
     const refusal = refuse(deps, request, thrown);

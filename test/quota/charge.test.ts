@@ -86,16 +86,16 @@ describe('a caller', () => {
     expect((await quota.takeCaller(alice, 'sendMessage')).allowed).toBe(false);
     expect((await quota.takeCaller(alice, 'getMessages')).allowed).toBe(true);
     expect((await quota.takeCaller(bob, 'sendMessage')).allowed).toBe(true);
-    expect((await quota.takeAddress('192.0.2.1')).allowed).toBe(true);
+    expect(quota.takeAddress('address', '192.0.2.1').allowed).toBe(true);
   });
 });
 
 describe('an address', () => {
   test('may send twenty requests at once, then one a second, and no more than sixty in a minute', async () => {
     const { quota, clock } = setUp();
-    const take = (): Decision | Promise<Decision> => quota.takeAddress('192.0.2.1');
+    const take = (): Decision => quota.takeAddress('address', '192.0.2.1');
     expect(await spend(50, take)).toBe(20);
-    expect(await take()).toMatchObject({ allowed: false, name: 'address', limit: 60, retryAfterSeconds: 1 });
+    expect(take()).toMatchObject({ allowed: false, name: 'address', limit: 60, retryAfterSeconds: 1 });
     let allowed = 20;
     for (let second = 0; second < 59; second++) {
       clock.move(1000);
@@ -107,10 +107,10 @@ describe('an address', () => {
   test('is not limited by authenticated requests', async () => {
     const { quota } = setUp();
     for (let person = 0; person < 500; person++) {
-      expect((await quota.takeAddress('192.0.2.1')).allowed).toBe(true);
-      await quota.refundAddress('192.0.2.1');
+      expect(quota.takeAddress('address', '192.0.2.1').allowed).toBe(true);
+      quota.refundAddress('address', '192.0.2.1');
     }
-    expect(await spend(50, () => quota.takeAddress('192.0.2.1'))).toBe(20);
+    expect(await spend(50, () => quota.takeAddress('address', '192.0.2.1'))).toBe(20);
   });
 });
 
@@ -129,7 +129,8 @@ describe('the salt of a day', () => {
 
   test('gives kept names too', () => {
     const { quota, clock } = setUp();
-    const subjects = [quota.accountOf(alice), new QuotaSubject('192.0.2.1')];
+    const subjects = [quota.accountOf(alice), quota.conversationOf('0a1b'), new QuotaSubject('192.0.2.1')];
+    expect(quota.conversationOf('0a1b')).toBe(subjects[1]);
     const seen = new Set<string>();
     for (let day = 0; day < 3; day++) {
       for (const subject of subjects) {
@@ -143,16 +144,16 @@ describe('the salt of a day', () => {
       for (const subject of subjects) expect(subject.namesOf(quota.namer, 'address').previous).toBeUndefined();
       clock.move(dayMs / 2 + 1);
     }
-    expect(seen.size).toBe(6);
+    expect(seen.size).toBe(9);
   });
 
   test('changes also for an address whose charge is refunded after the change', async () => {
     const { quota, clock } = setUp();
     clock.move(dayMs - 100);
-    await spend(20, () => quota.takeAddress('192.0.2.1'));
+    await spend(20, () => quota.takeAddress('address', '192.0.2.1'));
     clock.move(200);
-    await quota.refundAddress('192.0.2.1');
-    expect(await spend(20, () => quota.takeAddress('192.0.2.1'))).toBe(1);
+    quota.refundAddress('address', '192.0.2.1');
+    expect(await spend(20, () => quota.takeAddress('address', '192.0.2.1'))).toBe(1);
   });
 
   test('hides the account from the store, and makes names of different days unlinkable', async () => {
@@ -169,7 +170,7 @@ describe('the salt of a day', () => {
       stores: { ...createMemoryStores(), address: store, caller: store },
     });
     for (let day = 0; day < 2; day++) {
-      await quota.takeAddress('192.0.2.1');
+      quota.takeAddress('address', '192.0.2.1');
       await quota.takeCaller(alice, 'sendMessage');
       await quota.takeCaller(alice, 'getMessages');
       // Past the overlap in which the names of both days are passed.

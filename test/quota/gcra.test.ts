@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { charge, refund, isExpired } from '#quota/stores/gcra.ts';
-import type { QuotaRule, QuotaState } from '#quota/stores/gcra.ts';
+import { charge as chargeInPlace, emptyState, isExpired, peek, refund as refundInPlace } from '#quota/stores/gcra.ts';
+import type { Outcome, QuotaRule, QuotaState } from '#quota/stores/gcra.ts';
 
 const windowMs = 60_000;
 const rules = fc
@@ -18,6 +18,24 @@ const gaps = fc.array(
   { maxLength: 700, size: 'max' },
 );
 const start = fc.double({ min: 0, max: 1e9, noNaN: true });
+
+/** Charges a copy, so that a test can charge one state twice. */
+function charge(
+  rule: QuotaRule,
+  state: QuotaState | undefined,
+  nowMs: number,
+  cost?: number,
+): { state: QuotaState; outcome: Outcome } {
+  const charged = structuredClone(state ?? emptyState());
+  return { state: charged, outcome: chargeInPlace(rule, charged, nowMs, cost) };
+}
+
+/** Refunds a charge in a copy. */
+function refund(rule: QuotaRule, state: QuotaState, chargedAtMs: number, cost?: number): QuotaState {
+  const left = structuredClone(state);
+  refundInPlace(rule, left, chargedAtMs, cost);
+  return left;
+}
 
 function admit(rule: QuotaRule, times: readonly number[]): number[] {
   let state: QuotaState | undefined;
@@ -299,6 +317,16 @@ describe('a refunded charge', () => {
       expect(unauthenticated.outcome.allowed).toBe(true);
       expect(rule.limit - state.counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(60 - 13);
     }
+  });
+
+  test('counts as much after a refused charge or a peek as before, also when the window has moved on', () => {
+    const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs };
+    const state = emptyState();
+    for (const atMs of [0, 30_000]) chargeInPlace(rule, state, atMs, 5);
+    const before = structuredClone(state);
+    expect(chargeInPlace(rule, state, 61_500, 8).allowed).toBe(false);
+    expect(peek(rule, state, 61_500, 1).allowed).toBe(true);
+    expect(state).toEqual(before);
   });
 
   test('cannot raise a bucket above its limit', () => {

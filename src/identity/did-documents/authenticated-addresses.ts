@@ -35,6 +35,8 @@ export interface AuthenticatedAddresses {
 
 const ownerMs = 24 * 3_600_000;
 const provenMs = 3_600_000;
+/** A proof that is younger than this is not noted again, because every request has one. */
+const provenAgainMs = 10_000;
 
 /**
  * Stores at most `entriesMax` pairs of address and DID and as many addresses. Drops those that authenticated longest
@@ -59,7 +61,9 @@ export function createAuthenticatedAddresses(deps: {
     noteProof(address, did) {
       if (address === undefined) return;
       const nowMs = deps.clock.monotonicMs();
-      pairs.set(pairKey(address.current, did), nowMs);
+      const pair = pairKey(address.current, did);
+      if (nowMs - (pairs.peek(pair) ?? Number.NEGATIVE_INFINITY) < provenAgainMs) return;
+      pairs.set(pair, nowMs);
       addresses.set(address.current, nowMs);
     },
   };

@@ -10,8 +10,9 @@ import { createLruMap } from '../lru-map.ts';
 import type { LruMap } from '../lru-map.ts';
 import { createRefreshBudget } from './refresh-budget.ts';
 import type { RefreshBudget } from './refresh-budget.ts';
-import { importSigningKey, readCurvePoint } from '../signatures/signing-key.ts';
-import type { CurvePoint, KeyHolder, SigningKey, VerificationMethod } from '../signatures/signing-key.ts';
+import { fragmentOf, pointsByFragment } from './key-fragments.ts';
+import { importSigningKey } from '../signatures/signing-key.ts';
+import type { CurvePoint, KeyHolder, SigningKey } from '../signatures/signing-key.ts';
 
 /** Provides the signing keys and PDS addresses of DID documents, which are fetched and cached in memory. */
 export interface DidDocuments {
@@ -81,14 +82,11 @@ const justFetchedMs = 1_000;
  */
 const refreshAfterMs = { owner: 5_000, proven: 5_000, unproven: 15_000 } as const satisfies Record<ProofLevel, number>;
 
-/** Keys beyond this number are ignored, so that a cache entry stays small. Documents list three or four keys. */
-const keysPerDocumentMax = 32;
-
 interface Entry {
   readonly holder: KeyHolder;
-  /** The keys of the document by full id (`did#fragment`). */
+  /** The keys of the document by the fragment of their id. */
   readonly points: ReadonlyMap<string, CurvePoint>;
-  /** The imported keys by full id. Undefined marks a key that is not usable. */
+  /** The imported keys by fragment. Undefined marks a key that is not usable. */
   readonly keys: Map<string, SigningKey | undefined>;
   readonly pdsEndpoint: string | undefined;
   /** When the fetch of this document began. */
@@ -214,7 +212,7 @@ class DidDocumentCache {
     if (cached !== undefined) cached.lastFetchAtMs = fetchedAtMs;
     try {
       const { verificationMethods, pdsEndpoint } = await this.#deps.fetchDidDocument(did, proofLevel);
-      const points = pointsById(did, verificationMethods);
+      const points = pointsByFragment(did, verificationMethods);
       const previous = this.#entries.peek(did);
       const entry = {
         holder: previous?.holder ?? { did },
@@ -264,36 +262,15 @@ function isSamePoint(a: CurvePoint | undefined, b: CurvePoint | undefined): bool
   return a.curve === b.curve && Buffer.compare(a.point, b.point) === 0;
 }
 
-function keyId(did: string, kid: string): string {
-  if (kid.includes('#')) return kid.startsWith('#') ? did + kid : kid;
-  return `${did}#${kid}`;
-}
-
 /** Returns the key that `kid` names, or undefined when the document has no usable key of that name. */
-function keyOf(did: string, entry: Entry, kid = '#atproto'): SigningKey | undefined {
-  const id = keyId(did, kid);
-  const imported = entry.keys.get(id);
-  if (imported !== undefined || entry.keys.has(id)) return imported;
-  const point = entry.points.get(id);
+function keyOf(did: string, entry: Entry, kid: string | undefined): SigningKey | undefined {
+  const fragment = kid === undefined ? 'atproto' : fragmentOf(did, kid);
+  if (fragment === undefined) return undefined;
+  const imported = entry.keys.get(fragment);
+  if (imported !== undefined || entry.keys.has(fragment)) return imported;
+  const point = entry.points.get(fragment);
   if (point === undefined) return undefined;
-  const key = importSigningKey(entry.holder, id, point);
-  entry.keys.set(id, key);
+  const key = importSigningKey(entry.holder, `${did}#${fragment}`, point);
+  entry.keys.set(fragment, key);
   return key;
-}
-
-/**
- * Returns the keys of the document by full id, and ignores keys of other DIDs. Both keys of an id that appears twice
- * are ignored, because the id is ambiguous.
- */
-function pointsById(did: string, methods: readonly VerificationMethod[]): ReadonlyMap<string, CurvePoint> {
-  const points = new Map<string, CurvePoint>();
-  const seen = new Set<string>();
-  for (const method of methods.slice(0, keysPerDocumentMax)) {
-    const id = method.id.startsWith('#') ? did + method.id : method.id;
-    const point = id.startsWith(`${did}#`) ? readCurvePoint(method) : undefined;
-    if (point !== undefined && !seen.has(id)) points.set(id, point);
-    else points.delete(id);
-    seen.add(id);
-  }
-  return points;
 }

@@ -2,7 +2,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { AddressList } from './address-lists.ts';
 import type { QuotaCharger } from '../table/charge.ts';
 import type { AddressEvidence, ClientAddress, FindClient } from './client-address.ts';
-import type { Awaitable, Decision } from '../table/decision.ts';
+import type { Decision } from '../table/decision.ts';
 import type { FailedAuth } from '../failed-authentication/failed-auth.ts';
 import { defaultWindowSeconds } from '../table/quotas.ts';
 import type { BucketNames } from '../stores/quota-store.ts';
@@ -30,19 +30,19 @@ export type AdmissionResult =
 
 /** Limits requests by client address before they are authenticated. */
 export interface ClientAddressLimiter {
-  admit(evidence: AddressEvidence): Awaitable<AdmissionResult>;
+  admit(evidence: AddressEvidence): AdmissionResult;
   /** Refunds the charges of the address and of its network, because the request is authenticated. */
-  refund(addressCharge: AddressCharge): Awaitable<void>;
+  refund(addressCharge: AddressCharge): void;
   /**
    * Counts a failed authentication (a forged or guessed credential), unless the address is on the allow list. If the
    * result is a refusal, the caller sends the refusal instead of the 401 response.
    */
-  countFailure(addressCharge: AddressCharge): Awaitable<Decision | undefined>;
+  countFailure(addressCharge: AddressCharge): Decision | undefined;
 }
 
 export interface ClientAddressLimiterDeps {
   readonly clock: Clock;
-  readonly quota: Pick<QuotaCharger, 'take' | 'refund' | 'limitOf' | 'namer'>;
+  readonly quota: Pick<QuotaCharger, 'takeAddress' | 'refundAddress' | 'limitOf' | 'namer'>;
   readonly failedAuth: FailedAuth;
   readonly clientOf: FindClient;
   /** Addresses whose requests are neither counted nor banned. */
@@ -59,18 +59,18 @@ export interface ClientAddressLimiterDeps {
 export function createClientAddressLimiter(deps: ClientAddressLimiterDeps): ClientAddressLimiter {
   const { quota, failedAuth } = deps;
 
-  async function charge(client: ClientAddress, chargedAtMs: number): Promise<AdmissionResult> {
+  function charge(client: ClientAddress, chargedAtMs: number): AdmissionResult {
     const { prefix, network } = client;
     const addressCharge = { client, chargedAtMs, bucket: prefix.namesOf(quota.namer, 'address') };
-    const ofAddress = await quota.take('address', prefix);
+    const ofAddress = quota.takeAddress('address', prefix);
     if (!ofAddress.allowed) return { outcome: 'limited', decision: ofAddress };
     if (network === undefined) return { outcome: 'admitted', addressCharge, decision: ofAddress };
-    const ofNetwork = await quota.take('network', network);
+    const ofNetwork = quota.takeAddress('network', network);
     if (ofNetwork.allowed) {
       const tighter = ofNetwork.remaining < ofAddress.remaining ? ofNetwork : ofAddress;
       return { outcome: 'admitted', addressCharge, decision: tighter };
     }
-    await quota.refund('address', prefix);
+    quota.refundAddress('address', prefix);
     return { outcome: 'limited', decision: ofNetwork };
   }
 
@@ -91,17 +91,17 @@ export function createClientAddressLimiter(deps: ClientAddressLimiterDeps): Clie
       if (bannedForMs > 0) return { outcome: 'limited', decision: banDecision(deps, bannedForMs) };
       return charge(client, chargedAtMs);
     },
-    async refund({ client, chargedAtMs, bucket }) {
+    refund({ client, chargedAtMs, bucket }) {
       if (bucket === undefined) return;
       failedAuth.recordSuccess(client);
       const agoMs = deps.clock.monotonicMs() - chargedAtMs;
-      await quota.refund('address', client.prefix, 1, agoMs);
-      if (client.network !== undefined) await quota.refund('network', client.network, 1, agoMs);
+      quota.refundAddress('address', client.prefix, agoMs);
+      if (client.network !== undefined) quota.refundAddress('network', client.network, agoMs);
     },
     countFailure({ client, bucket }) {
       if (bucket === undefined) return undefined;
       failedAuth.recordFailure(client);
-      return quota.take('failedAuth', client.prefix);
+      return quota.takeAddress('failedAuth', client.prefix);
     },
   };
 }

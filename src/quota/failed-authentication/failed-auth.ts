@@ -1,8 +1,9 @@
 import { createLruMap } from '#identity/lru-map.ts';
+import type { LruMap } from '#identity/lru-map.ts';
 import type { Clock } from '#platform/clock.ts';
 import { createBucketNames } from '../stores/keyed-bucket-names.ts';
 import type { ClientAddress } from '../client-address/client-address.ts';
-import { countNow, countOne } from './recent-count.ts';
+import { countInNewestSlot, countNow, countOne } from './recent-count.ts';
 import type { RecentCount } from './recent-count.ts';
 import type { BucketNamer } from '../stores/keyed-bucket-names.ts';
 import type { BucketNames } from '../stores/quota-store.ts';
@@ -100,9 +101,7 @@ export function createFailedAuth(deps: FailedAuthDeps): FailedAuth {
     recordSuccess(client) {
       if (banAfterFailures === 0) return;
       const nowMs = clock.monotonicMs();
-      for (const { names } of sourcesOf(client)) {
-        successes.set(names.current, countOne(find(successes, names), nowMs));
-      }
+      for (const { names } of sourcesOf(client)) countSuccess(successes, names, nowMs);
     },
     recordFailure(client) {
       if (banAfterFailures === 0) return;
@@ -122,11 +121,15 @@ export function createFailedAuth(deps: FailedAuthDeps): FailedAuth {
   };
 }
 
+/** Counts a success. An address is marked as used only by its first success in each slot, because of the cost. */
+function countSuccess(successes: LruMap<string, RecentCount>, names: BucketNames, nowMs: number): void {
+  const counted = find(successes, names);
+  if (counted !== undefined && countInNewestSlot(counted, nowMs)) return;
+  successes.set(names.current, countOne(counted, nowMs));
+}
+
 /** Finds an entry under either name, and moves an entry from the name of the previous salt to the current name. */
-function find<Value>(
-  map: ReturnType<typeof createLruMap<string, Value>>,
-  { current, previous }: BucketNames,
-): Value | undefined {
+function find<Value>(map: LruMap<string, Value>, { current, previous }: BucketNames): Value | undefined {
   const entry = map.peek(current);
   if (entry !== undefined || previous === undefined) return entry;
   const moved = map.peek(previous);

@@ -1,13 +1,20 @@
 /** Counts the events of the last minute in slots of two seconds, with the newest slot first. */
 export interface RecentCount {
   readonly slot: number;
-  readonly counts: readonly number[];
+  readonly counts: number[];
 }
 
 const slotMs = 2_000;
 const slotsPerMinute = 60_000 / slotMs;
 /** The slots of a whole minute and the slot that has not ended. */
 const slotsMax = slotsPerMinute + 1;
+
+/** Counts one more event in place if its slot is the newest one. Returns whether it was counted. */
+export function countInNewestSlot({ slot, counts }: RecentCount, nowMs: number): boolean {
+  const isNewest = slot >= Math.floor(nowMs / slotMs);
+  if (isNewest) counts[0] = (counts[0] ?? 0) + 1;
+  return isNewest;
+}
 
 /** Returns the count with one more event at `nowMs`. */
 export function countOne(recent: RecentCount | undefined, nowMs: number): RecentCount {

@@ -7,12 +7,15 @@ import type { BucketNames } from './quota-store.ts';
 
 /** Stores a bounded number of quota states by bucket name. */
 export interface Buckets {
+  /** Returns the index of a bucket, or -1 for a bucket without one. Moves a bucket from its previous name to its current one. */
+  find(names: BucketNames): number;
   /**
-   * Returns the state of a bucket, or undefined for a bucket without one. While the table is full, all names that have
-   * no bucket share one state for each rule.
+   * Returns the state at an index from `find`, or undefined for -1. While the table is full, all names that have no
+   * bucket share one state for each rule.
    */
-  find(names: BucketNames, rule: QuotaRule): QuotaState | undefined;
-  store(names: BucketNames, rule: QuotaRule, state: QuotaState): void;
+  read(index: number, rule: QuotaRule): QuotaState | undefined;
+  /** Stores a state that was changed after `read`, under a new index if `find` found none. */
+  store(index: number, names: BucketNames, rule: QuotaRule, state: QuotaState): void;
   /** Removes the buckets in which no charge counts any more. */
   sweep(nowMs: number): void;
   count(): number;
@@ -33,27 +36,24 @@ export function createBuckets(bucketsMax: number): Buckets {
     table.remove(index);
   }
 
-  function indexOf({ current, previous }: BucketNames): number {
-    const index = table.find(current);
-    return index !== -1 || previous === undefined ? index : table.find(previous);
-  }
-
   return {
-    find(names, rule) {
-      const index = indexOf(names);
+    find({ current, previous }) {
+      const index = table.find(current);
+      if (index !== -1 || previous === undefined) return index;
+      const moved = table.find(previous);
+      if (moved === -1) return -1;
+      // `add` assigns the index again that was just removed, so the state stays in its place.
+      table.remove(moved);
+      return table.add(current);
+    },
+    read(index, rule) {
       if (index !== -1) return states.read(index);
       return table.count() === bucketsMax ? overflow.get(rule.name) : undefined;
     },
-    store(names, rule, state) {
-      let index = table.find(names.current);
-      if (index === -1) {
-        const previous = indexOf(names);
-        if (previous !== -1) remove(previous);
-        index = table.add(names.current);
-        if (index === -1) return void overflow.set(rule.name, state);
-      } else {
-        queues.unlink(index);
-      }
+    store(found, names, rule, state) {
+      const index = found === -1 ? table.add(names.current) : found;
+      if (index === -1) return void overflow.set(rule.name, state);
+      if (found !== -1) queues.unlink(index);
       states.write(index, state);
       queues.append(index, rule.windowMs);
     },

@@ -10,13 +10,13 @@ export interface QuotaRule {
   readonly windowMs: number;
 }
 
-/** The state of one bucket. A bucket without a charge in the last window has the state undefined. */
+/** The charges of one bucket. `charge`, `record` and `refund` change it in place, because a copy costs most of a charge. */
 export interface QuotaState {
   /** GCRA's theoretical arrival time of the next request. */
-  readonly dueAtMs: number;
-  readonly firstSlot: number;
-  /** Charges per slot, starting at `firstSlot`. */
-  readonly counts: readonly number[];
+  dueAtMs: number;
+  firstSlot: number;
+  /** Charges per slot, starting at `firstSlot`. Slots that have left the window are removed. */
+  counts: number[];
 }
 
 export interface Outcome {
@@ -34,23 +34,54 @@ const slotsPerWindow = 60;
 /** One microsecond, which is more than the rounding error of times over months and too short to help a client. */
 const roundingMs = 1e-3;
 
+/** Returns the state of a bucket without a charge in the last window. */
+export function emptyState(): QuotaState {
+  return { dueAtMs: 0, firstSlot: 0, counts: [] };
+}
+
 /**
- * Charges `cost` (1 for a request, or its size) at `nowMs` if both rules allow it; a refused charge does not change the
- * state. A cost above the burst is admitted only after a pause without charges.
+ * Charges `cost` (1 for a request, or its size) at `nowMs` if both rules allow it; a refused charge does not count. A
+ * cost above the burst is admitted only after a pause without charges.
  * @throws RangeError unless `cost` is a whole number from 1 to the limit.
  */
-export function charge(
-  rule: QuotaRule,
-  state: QuotaState | undefined,
-  nowMs: number,
-  cost = 1,
-): { readonly state: QuotaState; readonly outcome: Outcome } {
+export function charge(rule: QuotaRule, state: QuotaState, nowMs: number, cost = 1): Outcome {
+  const current = withoutOldSlots(rule, state, nowMs);
+  const outcome = outcomeOf(rule, current, nowMs, cost);
+  if (!outcome.allowed) return outcome;
+  replaceBy(state, current);
+  addCharge(rule, state, nowMs, cost);
+  return outcome;
+}
+
+/** Returns the outcome that `charge` would have, and changes nothing. */
+export function peek(rule: QuotaRule, state: QuotaState, nowMs: number, cost = 1): Outcome {
+  return outcomeOf(rule, withoutOldSlots(rule, state, nowMs), nowMs, cost);
+}
+
+/** Returns the outcome of a charge on a state without old slots. */
+function outcomeOf(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): Outcome {
   assertCost(rule, cost);
-  const current = dropOldSlots(rule, state, nowMs);
-  const waitMs = Math.max(shapeWaitMs(rule, current, nowMs, cost), capWaitMs(rule, current, nowMs, cost));
-  if (waitMs > 0) return { state: current, outcome: { ...outcomeOf(rule, current, nowMs), allowed: false, waitMs } };
-  const charged = addCharge(rule, current, nowMs, cost);
-  return { state: charged, outcome: { ...outcomeOf(rule, charged, nowMs), allowed: true, waitMs: 0 } };
+  const usedBefore = total(state);
+  const waitMs = Math.max(
+    shapeWaitMs(rule, state, nowMs, cost),
+    capWaitMs(rule, state, nowMs, usedBefore + cost - rule.limit),
+  );
+  const allowed = waitMs === 0;
+  const newestSlot = newestSlotOf(state);
+  const after = allowed
+    ? {
+        used: usedBefore + cost,
+        dueAtMs: dueAfter(rule, state, nowMs, cost),
+        newestSlot: Math.max(newestSlot, slotToCharge(rule, state, nowMs)),
+      }
+    : { used: usedBefore, dueAtMs: state.dueAtMs, newestSlot };
+  const clearAtMs = slotEndMs(rule, after.newestSlot) + rule.windowMs;
+  return {
+    allowed,
+    remaining: Math.max(0, Math.min(rule.limit - after.used, leftOfBurst(rule, after.dueAtMs, nowMs), rule.limit)),
+    waitMs,
+    restoredInMs: Math.max(0, clearAtMs - nowMs, after.dueAtMs - nowMs),
+  };
 }
 
 /**
@@ -59,33 +90,35 @@ export function charge(
  */
 export function record(
   rule: QuotaRule,
-  state: QuotaState | undefined,
+  state: QuotaState,
   nowMs: number,
   { cost, usedMin }: { readonly cost: number; readonly usedMin: number },
-): QuotaState {
-  const current = dropOldSlots(rule, state, nowMs);
-  const added = Math.max(cost, usedMin - total(current));
-  if (added <= 0) return current;
-  const recorded = addCharge(rule, current, nowMs, added);
-  return { ...recorded, dueAtMs: Math.min(recorded.dueAtMs, nowMs + rule.windowMs) };
+): void {
+  replaceBy(state, withoutOldSlots(rule, state, nowMs));
+  const added = Math.max(cost, usedMin - total(state));
+  if (added <= 0) return;
+  addCharge(rule, state, nowMs, added);
+  state.dueAtMs = Math.min(state.dueAtMs, nowMs + rule.windowMs);
 }
 
 /**
  * Refunds a charge of `cost` made at `chargedAtMs`, first from the slot of that time and then from the oldest slots.
  * Refunds from the oldest slots first would leave the newest charges, which count longest.
  */
-export function refund(rule: QuotaRule, state: QuotaState, chargedAtMs: number, cost = 1): QuotaState {
+export function refund(rule: QuotaRule, state: QuotaState, chargedAtMs: number, cost = 1): void {
   const own = slotOf(rule, chargedAtMs) - state.firstSlot;
   // The charge has already left the window.
-  if (own < 0) return state;
-  const counts = state.counts.slice();
-  let left = cost;
-  for (const index of [own, ...counts.keys()]) {
-    const taken = Math.min(counts[index] ?? 0, left);
-    if (taken > 0) counts[index] = (counts[index] ?? 0) - taken;
-    left -= taken;
-  }
-  return { ...state, dueAtMs: state.dueAtMs - (cost - left) * intervalMs(rule), counts };
+  if (own < 0) return;
+  let left = cost - takeFromSlot(state, own, cost);
+  for (let index = 0; left > 0 && index < state.counts.length; index++) left -= takeFromSlot(state, index, left);
+  state.dueAtMs -= (cost - left) * intervalMs(rule);
+}
+
+function takeFromSlot({ counts }: QuotaState, index: number, countMax: number): number {
+  const count = counts[index] ?? 0;
+  const taken = Math.min(count, countMax);
+  if (taken > 0) counts[index] = count - taken;
+  return taken;
 }
 
 /**
@@ -100,7 +133,7 @@ export function assertCost(rule: QuotaRule, cost: number): void {
 
 /** Returns whether no charge of `state` counts any more, so that the state can be deleted. */
 export function isExpired(rule: Pick<QuotaRule, 'windowMs'>, state: QuotaState, nowMs: number): boolean {
-  return slotEndMs(rule, state.firstSlot + state.counts.length - 1) + rule.windowMs <= nowMs && state.dueAtMs <= nowMs;
+  return slotEndMs(rule, newestSlotOf(state)) + rule.windowMs <= nowMs && state.dueAtMs <= nowMs;
 }
 
 function intervalMs(rule: QuotaRule): number {
@@ -115,26 +148,39 @@ function slotEndMs(rule: Pick<QuotaRule, 'windowMs'>, slot: number): number {
   return ((slot + 1) * rule.windowMs) / slotsPerWindow;
 }
 
-function dropOldSlots(rule: QuotaRule, state: QuotaState | undefined, nowMs: number): QuotaState {
+/** Returns the state without the slots that have left the window, as a copy if there are any. */
+function withoutOldSlots(rule: QuotaRule, state: QuotaState, nowMs: number): QuotaState {
   const slot = slotOf(rule, nowMs);
-  if (state === undefined) return { dueAtMs: nowMs, firstSlot: slot, counts: [] };
+  const oldest = slot - slotsPerWindow;
+  if (state.counts.length === 0) return { dueAtMs: state.dueAtMs, firstSlot: slot, counts: [] };
   // The clock was set back by more than a window, and without this reset clients would wait until the earlier time is
   // reached again.
   if (state.firstSlot > slot + slotsPerWindow) return { dueAtMs: nowMs, firstSlot: slot, counts: [] };
-  const oldest = slot - slotsPerWindow;
   if (state.firstSlot >= oldest) return state;
   return { dueAtMs: state.dueAtMs, firstSlot: oldest, counts: state.counts.slice(oldest - state.firstSlot) };
 }
 
-function addCharge(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): QuotaState {
-  const index = Math.max(0, slotOf(rule, nowMs) - state.firstSlot);
-  // An array created with its final length takes half the memory of one that grew.
-  const counts =
-    index < state.counts.length
-      ? state.counts.slice()
-      : Array.from({ length: index + 1 }, (_, at) => state.counts[at] ?? 0);
+function replaceBy(state: QuotaState, current: QuotaState): void {
+  state.dueAtMs = current.dueAtMs;
+  state.firstSlot = current.firstSlot;
+  state.counts = current.counts;
+}
+
+function addCharge(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): void {
+  const { counts } = state;
+  const index = slotToCharge(rule, state, nowMs) - state.firstSlot;
+  while (counts.length <= index) counts.push(0);
   counts[index] = (counts[index] ?? 0) + cost;
-  return { dueAtMs: Math.max(nowMs, state.dueAtMs) + cost * intervalMs(rule), firstSlot: state.firstSlot, counts };
+  state.dueAtMs = dueAfter(rule, state, nowMs, cost);
+}
+
+/** Returns the slot in which a charge counts, which is the first one if the clock was set back. */
+function slotToCharge(rule: QuotaRule, state: QuotaState, nowMs: number): number {
+  return Math.max(slotOf(rule, nowMs), state.firstSlot);
+}
+
+function dueAfter(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): number {
+  return Math.max(nowMs, state.dueAtMs) + cost * intervalMs(rule);
 }
 
 function toleranceMs(rule: QuotaRule, cost: number): number {
@@ -151,33 +197,32 @@ function shapeWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number, cost: nu
 }
 
 /**
- * Returns the milliseconds until enough of the oldest slots have left the window for a charge of `cost`. A slot counts
- * until a whole window after its end, so that no window admits more than `limit`; an evenly spaced client therefore
- * gets 60/61 of its rate.
+ * Returns the milliseconds until the oldest slots with `excess` charges have left the window. A slot counts until a
+ * whole window after its end, so that no window admits more than `limit`; an evenly spaced client therefore gets 60/61
+ * of its rate.
  */
-function capWaitMs(rule: QuotaRule, state: QuotaState, nowMs: number, cost: number): number {
-  let excess = total(state) + cost - rule.limit;
+function capWaitMs(rule: QuotaRule, { firstSlot, counts }: QuotaState, nowMs: number, excess: number): number {
   if (excess <= 0) return 0;
-  for (const [index, count] of state.counts.entries()) {
-    excess -= count;
-    if (excess <= 0) return slotEndMs(rule, state.firstSlot + index) + rule.windowMs - nowMs;
+  let left = excess;
+  for (let index = 0; index < counts.length; index++) {
+    left -= counts[index] ?? 0;
+    if (left <= 0) return slotEndMs(rule, firstSlot + index) + rule.windowMs - nowMs;
   }
   return rule.windowMs;
 }
 
-function outcomeOf(rule: QuotaRule, state: QuotaState, nowMs: number): Pick<Outcome, 'remaining' | 'restoredInMs'> {
-  const leftOfBurst =
-    Math.floor((nowMs + toleranceMs(rule, 1) - Math.max(nowMs, state.dueAtMs) + roundingMs) / intervalMs(rule)) + 1;
-  const newest = state.counts.findLastIndex((count) => count > 0);
-  const clearAtMs = newest === -1 ? nowMs : slotEndMs(rule, state.firstSlot + newest) + rule.windowMs;
-  return {
-    remaining: Math.max(0, Math.min(rule.limit - total(state), leftOfBurst, rule.limit)),
-    restoredInMs: Math.max(0, clearAtMs - nowMs, state.dueAtMs - nowMs),
-  };
+function leftOfBurst(rule: QuotaRule, dueAtMs: number, nowMs: number): number {
+  return Math.floor((nowMs + toleranceMs(rule, 1) - Math.max(nowMs, dueAtMs) + roundingMs) / intervalMs(rule)) + 1;
 }
 
-function total(state: QuotaState): number {
+/** Returns the last slot with a charge, or -Infinity without one. */
+function newestSlotOf({ firstSlot, counts }: QuotaState): number {
+  for (let index = counts.length - 1; index >= 0; index--) if (counts[index] !== 0) return firstSlot + index;
+  return -Infinity;
+}
+
+function total({ counts }: QuotaState): number {
   let sum = 0;
-  for (const count of state.counts) sum += count;
+  for (const count of counts) sum += count;
   return sum;
 }

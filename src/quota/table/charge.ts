@@ -1,3 +1,4 @@
+import { createLruMap } from '#identity/lru-map.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Config } from '#platform/config/config.ts';
 import { createBucketNames } from '../stores/keyed-bucket-names.ts';
@@ -8,7 +9,7 @@ import type { Outcome, QuotaRule } from '../stores/gcra.ts';
 import { createMemoryStore } from '../stores/memory/memory-store.ts';
 import type { MemoryStore } from '../stores/memory/memory-store.ts';
 import { quotas, unitOf, windowSecondsOf } from './quotas.ts';
-import type { CallerQuotaName, Quota, QuotaName, QuotaScope } from './quotas.ts';
+import type { AddressQuotaName, CallerQuotaName, Quota, QuotaName, QuotaScope } from './quotas.ts';
 import type { BucketNames, QuotaStore } from '../stores/quota-store.ts';
 
 /** Charges requests to the quotas of the table. */
@@ -30,15 +31,14 @@ export interface QuotaCharger {
    * once a day.
    */
   accountOf(account: Account): QuotaSubject;
+  /** Returns the subject of a conversation. The subjects of the conversations charged last are kept with their names. */
+  conversationOf(conversationId: string): QuotaSubject;
   /** Returns the maximum of a row in its window. */
   limitOf(quota: QuotaName): number;
-  /** Charges a request that is not authenticated yet to an address from `client-address.ts`. */
-  takeAddress(address: string): Awaitable<Decision>;
-  /**
-   * Refunds the charge of `takeAddress` once the token is verified, because users behind one PDS or NAT share an
-   * address.
-   */
-  refundAddress(address: string): Awaitable<void>;
+  /** Charges a client address or its network. Every server counts addresses in its own memory, so no caller waits. */
+  takeAddress(quota: AddressQuotaName, subject: string | QuotaSubject): Decision;
+  /** Refunds a charge of `takeAddress` that was made `agoMs` (default 0) milliseconds ago. */
+  refundAddress(quota: AddressQuotaName, subject: string | QuotaSubject, agoMs?: number): void;
   /** Charges a request of `account` to a row of the table. */
   takeCaller(account: Account, quota: CallerQuotaName): Awaitable<Decision>;
 }
@@ -57,10 +57,16 @@ export interface QuotaDeps {
   readonly namer?: BucketNamer;
 }
 
-export type QuotaStores = Readonly<Record<QuotaScope, QuotaStore>>;
+export interface QuotaStores extends Readonly<Record<Exclude<QuotaScope, 'address'>, QuotaStore>> {
+  /** Each server counts client addresses in its own memory. */
+  readonly address: MemoryStore;
+}
 
 /** The maximum number of buckets that one server has in memory for each scope. */
 const bucketsMax = { address: 100_000, caller: 100_000, target: 50_000, conversation: 50_000 } as const;
+
+/** The maximum number of conversations whose bucket names are kept. */
+const keptConversationsMax = 5_000;
 
 /** Creates a separate in-memory store for each scope. */
 export function createMemoryStores(): Readonly<Record<QuotaScope, MemoryStore>> {
@@ -77,8 +83,7 @@ export function createQuota(deps: QuotaDeps): QuotaCharger {
   const { clock } = deps;
   const stores = deps.stores ?? createMemoryStores();
   const namer = deps.namer ?? createBucketNames(clock);
-  // An entry ends with the object of the account, which the cache of DID documents holds.
-  const accounts = new WeakMap<Account, QuotaSubject>();
+  const { accountOf, conversationOf } = createSubjects();
   const namesOf = (quota: QuotaName, subject: string | QuotaSubject): BucketNames =>
     typeof subject === 'string' ? namer.nameOf(quota, subject) : subject.namesOf(namer, quota);
   const rules = rulesOf(deps.config);
@@ -92,21 +97,13 @@ export function createQuota(deps: QuotaDeps): QuotaCharger {
     const rule = rules[quota];
     const outcome = stores[quotas[quota].scope][act](namesOf(quota, subject), rule, clock.monotonicMs(), cost);
     return outcome instanceof Promise
-      ? outcome.then((resolved) => decisionOf({ quota, rule, outcome: resolved }, clock.nowMs()))
-      : decisionOf({ quota, rule, outcome }, clock.nowMs());
+      ? outcome.then((resolved) => decisionOf(rule, resolved, clock.nowMs()))
+      : decisionOf(rule, outcome, clock.nowMs());
   }
 
   const take: QuotaCharger['take'] = (quota, subject, cost) => decide('charge', quota, subject, cost);
   const refund: QuotaCharger['refund'] = (quota, subject, cost, agoMs = 0) =>
     stores[quotas[quota].scope].refund(namesOf(quota, subject), rules[quota], clock.monotonicMs() - agoMs, cost);
-
-  function accountOf(account: Account): QuotaSubject {
-    const known = accounts.get(account);
-    if (known !== undefined) return known;
-    const subject = new QuotaSubject(account.did);
-    accounts.set(account, subject);
-    return subject;
-  }
 
   return {
     take,
@@ -114,38 +111,75 @@ export function createQuota(deps: QuotaDeps): QuotaCharger {
     refund,
     namer,
     accountOf,
+    conversationOf,
     limitOf: (quota) => rules[quota].limit,
-    takeAddress: (address) => take('address', address),
-    refundAddress: (address) => refund('address', address),
+    takeAddress(name, subject) {
+      const rule = rules[name];
+      const outcome = stores.address.charge(namesOf(name, subject), rule, clock.monotonicMs());
+      return decisionOf(rule, outcome, clock.nowMs());
+    },
+    refundAddress: (name, subject, agoMs = 0) =>
+      stores.address.refund(namesOf(name, subject), rules[name], clock.monotonicMs() - agoMs),
     takeCaller: (account, quota) => take(quota, accountOf(account)),
   };
 }
 
-function rulesOf(config: QuotaDeps['config']): Readonly<Record<QuotaName, QuotaRule>> {
-  const rules = Object.entries<Quota>(quotas).map(([name, row]): [string, QuotaRule] => [
+function createSubjects(): Pick<QuotaCharger, 'accountOf' | 'conversationOf'> {
+  // An entry ends with the object of the account, which the cache of DID documents holds.
+  const accounts = new WeakMap<Account, QuotaSubject>();
+  const conversations = createLruMap<string, QuotaSubject>(keptConversationsMax);
+  return {
+    accountOf(account) {
+      const known = accounts.get(account);
+      if (known !== undefined) return known;
+      const subject = new QuotaSubject(account.did);
+      accounts.set(account, subject);
+      return subject;
+    },
+    conversationOf(conversationId) {
+      const known = conversations.get(conversationId);
+      if (known !== undefined) return known;
+      const subject = new QuotaSubject(conversationId);
+      conversations.set(conversationId, subject);
+      return subject;
+    },
+  };
+}
+
+/** A rule with the fields that decisions name. */
+interface TableRule extends QuotaRule {
+  readonly unit: string;
+  readonly windowSeconds: number;
+}
+
+function rulesOf(config: QuotaDeps['config']): Readonly<Record<QuotaName, TableRule>> {
+  const rules = Object.entries<Quota>(quotas).map(([name, row]): [string, TableRule] => [
     name,
     {
       name,
       limit: config[row.setting],
       burst: config[row.burst === 'limit' ? row.setting : row.burst],
+      unit: unitOf(row),
       windowMs: windowSecondsOf(row) * 1000,
+      windowSeconds: windowSecondsOf(row),
     },
   ]);
-  return Object.fromEntries(rules) as Record<QuotaName, QuotaRule>;
+  return Object.fromEntries(rules) as Record<QuotaName, TableRule>;
 }
 
 function decisionOf(
-  { quota, rule, outcome }: { quota: QuotaName; rule: QuotaRule; outcome: Outcome },
+  { name, limit, unit, windowSeconds }: TableRule,
+  { allowed, remaining, waitMs, restoredInMs }: Outcome,
   nowMs: number,
 ): Decision {
   return {
-    allowed: outcome.allowed,
-    name: rule.name,
-    limit: rule.limit,
-    unit: unitOf(quotas[quota]),
-    remaining: outcome.remaining,
-    windowSeconds: rule.windowMs / 1000,
-    resetAtSeconds: Math.ceil((nowMs + outcome.restoredInMs) / 1000),
-    retryAfterSeconds: outcome.allowed ? 0 : Math.max(1, Math.ceil(outcome.waitMs / 1000)),
+    allowed,
+    name,
+    limit,
+    unit,
+    remaining,
+    windowSeconds,
+    resetAtSeconds: Math.ceil((nowMs + restoredInMs) / 1000),
+    retryAfterSeconds: allowed ? 0 : Math.max(1, Math.ceil(waitMs / 1000)),
   };
 }

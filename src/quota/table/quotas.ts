@@ -193,7 +193,12 @@ export function windowSecondsOf(quota: Quota): number {
   return quota.windowSeconds ?? defaultWindowSeconds;
 }
 
-/** The rows that an endpoint may declare as its quota. */
-export type CallerQuotaName = {
-  [Name in QuotaName]: (typeof quotas)[Name]['scope'] extends 'caller' ? Name : never;
+type QuotaNameOf<Scope extends QuotaScope> = {
+  [Name in QuotaName]: (typeof quotas)[Name]['scope'] extends Scope ? Name : never;
 }[QuotaName];
+
+/** The rows that an endpoint may declare as its quota. */
+export type CallerQuotaName = QuotaNameOf<'caller'>;
+
+/** The rows that count client addresses. */
+export type AddressQuotaName = QuotaNameOf<'address'>;

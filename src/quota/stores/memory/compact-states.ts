@@ -44,7 +44,11 @@ export function createCompactStates(statesMax: number): CompactStates {
  * not zero.
  */
 function onlySlot(counts: readonly number[]): number {
-  const newest = counts.findLastIndex((count) => count > 0);
-  if (newest === -1) return Math.max(0, counts.length - 1);
-  return counts.findIndex((count) => count > 0) === newest ? newest : -1;
+  let only: number | undefined;
+  for (let index = 0; index < counts.length; index++) {
+    if (counts[index] === 0) continue;
+    if (only !== undefined) return -1;
+    only = index;
+  }
+  return only ?? Math.max(0, counts.length - 1);
 }

@@ -1,5 +1,5 @@
 import { createBuckets } from '../buckets.ts';
-import { charge, refund, record } from '../gcra.ts';
+import { charge, emptyState, peek, refund, record } from '../gcra.ts';
 import type { Outcome, QuotaRule } from '../gcra.ts';
 import type { BucketNames, QuotaStore } from '../quota-store.ts';
 
@@ -27,19 +27,27 @@ export function createMemoryStore(bucketsMax: number): MemoryStore {
   return {
     charge(names, rule, nowMs, cost) {
       buckets.sweep(nowMs);
-      const { state, outcome } = charge(rule, buckets.find(names, rule), nowMs, cost);
-      // After a refusal the state is stored only to move it from the previous name to the current name.
-      if (outcome.allowed || names.previous !== undefined) buckets.store(names, rule, state);
+      const index = buckets.find(names);
+      const state = buckets.read(index, rule) ?? emptyState();
+      const outcome = charge(rule, state, nowMs, cost);
+      if (outcome.allowed) buckets.store(index, names, rule, state);
       return outcome;
     },
-    peek: (names, rule, nowMs, cost) => charge(rule, buckets.find(names, rule), nowMs, cost).outcome,
+    peek: (names, rule, nowMs, cost) =>
+      peek(rule, buckets.read(buckets.find(names), rule) ?? emptyState(), nowMs, cost),
     refund(names, rule, chargedAtMs, cost) {
-      const state = buckets.find(names, rule);
-      if (state !== undefined) buckets.store(names, rule, refund(rule, state, chargedAtMs, cost));
+      const index = buckets.find(names);
+      const state = buckets.read(index, rule);
+      if (state === undefined) return;
+      refund(rule, state, chargedAtMs, cost);
+      buckets.store(index, names, rule, state);
     },
     record(names, rule, nowMs, what) {
       buckets.sweep(nowMs);
-      buckets.store(names, rule, record(rule, buckets.find(names, rule), nowMs, what));
+      const index = buckets.find(names);
+      const state = buckets.read(index, rule) ?? emptyState();
+      record(rule, state, nowMs, what);
+      buckets.store(index, names, rule, state);
     },
     bucketCount: () => buckets.count(),
   };

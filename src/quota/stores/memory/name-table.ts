@@ -7,7 +7,10 @@ export interface NameTable {
    * @throws InvariantError unless the name is 16 bytes in hex.
    */
   find(name: string): number;
-  /** Assigns an index to a name that has none. Returns the index, or -1 when all indexes are in use. */
+  /**
+   * Assigns an index to a name that has none, first the index that was removed last. Returns the index, or -1 when all
+   * indexes are in use.
+   */
   add(name: string): number;
   remove(index: number): void;
   count(): number;
