@@ -22,7 +22,7 @@ export const plans = {
   },
   full: {
     conversations: 1_000,
-    warmUpSends: 6_000,
+    warmUpSends: 20_000,
     sends: 12_000,
     pages: 2_500,
     seconds: 8,

@@ -31,12 +31,12 @@ export async function runOpenLoop(
     if (latenciesMs.length === requests.length) finished.resolve();
   }
 
-  /** Sends what waits over an idle connection. The server closes connections that are idle for some seconds. */
+  /** Sends what waits over the connection that is idle longest, so that the server closes none as idle. */
   async function sendWaiting(): Promise<void> {
-    let connection = idle.pop();
+    let connection = idle.shift();
     while (connection?.isClosed === true) {
       all.delete(connection);
-      connection = idle.pop();
+      connection = idle.shift();
     }
     if (connection === undefined && all.size < connectionsMax) {
       connection = await openConnection(port);

@@ -117,6 +117,13 @@ function v8OptionsOf(folder: string): readonly string[] {
   return scripts['server']?.match(/--max-\S+/g) ?? [];
 }
 
+/** Returns the setting of the C library's allocator with which the systemd unit of the checkout starts the server. */
+function allocatorSettingOf(folder: string): NodeJS.ProcessEnv {
+  const unit = readFileSync(join(folder, 'docs/deployment/nightjar-server.service'), 'utf8');
+  const areas = /^Environment=MALLOC_ARENA_MAX=(\d+)$/m.exec(unit)?.[1];
+  return areas === undefined ? {} : { MALLOC_ARENA_MAX: areas };
+}
+
 async function environmentOf(
   checkout: Checkout,
   settings: {
@@ -135,6 +142,7 @@ async function environmentOf(
   for (const name of Object.keys(environment)) if (name.startsWith('RATE_LIMIT_')) delete environment[name];
   return {
     ...environment,
+    ...allocatorSettingOf(checkout.folder),
     DATA_DIR: settings.dataDir,
     DATABASE_URL: settings.databaseUrl,
     MIGRATE_ON_START: 'true',

@@ -20,11 +20,16 @@ export class DeferredTokenUse {
 
   /**
    * Records the use with a statement of its own, unless it is concluded.
+   * @returns undefined when there is nothing to wait for.
    * @throws AppError as `refuseReplayedToken`.
    */
-  async record(): Promise<void> {
-    if (this.#isConcluded) return;
+  record(): Promise<void> | undefined {
+    if (this.#isConcluded) return undefined;
     this.#isConcluded = true;
+    return this.#recordAlone();
+  }
+
+  async #recordAlone(): Promise<void> {
     await refuseReplayedToken(this.#guard, this.mark);
     this.#onFirstUse();
   }

@@ -8,9 +8,10 @@ export interface TokenUse {
   readonly mark: TokenMark;
   /**
    * Records the use with a statement of its own, unless it is recorded.
+   * @returns undefined when there is nothing to wait for.
    * @throws AppError when the token may not be used.
    */
-  record(): Promise<void>;
+  record(): Promise<void> | undefined;
   /**
    * Takes the result of the transaction that was to record `mark`. After `undecided`, call `record`.
    * @throws AppError when the token was used before.

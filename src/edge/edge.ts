@@ -35,6 +35,7 @@ export interface EdgeDeps {
 
 /** An exchange whose request is not complete, or whose response is not written. */
 interface OpenExchange extends Exchange {
+  readonly connection: ConnectionState;
   readonly startedAtMs: number;
   /** Bytes that the connection had read when the exchange began. */
   readonly readBeforeSizeBytes: number;
@@ -48,17 +49,23 @@ interface ConnectionState {
   isRefused: boolean;
   requestCount: number;
   /** The exchanges that are open, in the order of their requests. */
-  readonly exchanges: OpenExchange[];
+  readonly exchanges: Set<OpenExchange>;
 }
 
 /**
- * The name of a property that stores the state on a socket, and on its requests because Node removes the socket from a
- * request that is no longer read. A WeakMap would cost more, because every garbage collection scans all of its entries.
+ * The names of properties that store the state on a socket, and the exchange on its request because Node removes the
+ * socket from a request that is no longer read. A WeakMap would cost more, because every garbage collection scans all
+ * of its entries.
  */
 const connectionState = Symbol('connectionState');
+const openExchange = Symbol('openExchange');
 
 interface HasConnectionState {
   [connectionState]?: ConnectionState;
+}
+
+interface HasOpenExchange {
+  [openExchange]?: OpenExchange;
 }
 
 const requestsPerConnectionMax = 1_000;
@@ -97,13 +104,13 @@ export class Edge {
     server.on('connection', (socket) => this.#limitConnections(socket));
     server.on('request', (incoming, outgoing) => {
       const exchange = this.#admit(incoming, outgoing);
-      if (exchange !== undefined) this.#respond(exchange, routes.respond(exchange));
+      if (exchange !== undefined) void this.#respond(exchange, routes.respond(exchange));
     });
     server.on('checkContinue', (incoming, outgoing) => {
       const exchange = this.#admit(incoming, outgoing);
       if (exchange === undefined) return;
       outgoing.writeContinue();
-      this.#respond(exchange, routes.respond(exchange));
+      void this.#respond(exchange, routes.respond(exchange));
     });
     server.on('checkExpectation', (incoming, outgoing) => {
       const exchange = this.#admit(incoming, outgoing);
@@ -112,7 +119,7 @@ export class Edge {
     server.on('upgrade', (incoming, socket: Socket, head) => {
       socket.on('error', () => undefined);
       const exchange = { incoming, outgoing: createUpgradeResponse(incoming, socket) };
-      this.#respond(exchange, routes.respondToUpgrade(exchange, socket, head));
+      void this.#respond(exchange, routes.respondToUpgrade(exchange, socket, head));
     });
     server.on('connect', (_request, socket: Socket) => this.#refuseConnection(socket, 'MethodNotAllowed'));
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -133,29 +140,28 @@ export class Edge {
    */
   mayUpgrade(incoming: IncomingMessage): boolean {
     const { isClosing, exchanges } = this.#stateOf(incoming.socket);
-    if (isClosing || exchanges.length > 0 || this.#routes?.mayUpgrade(incoming) !== true) return false;
+    if (isClosing || exchanges.size > 0 || this.#routes?.mayUpgrade(incoming) !== true) return false;
     return inspectRequest(incoming, this.#inspectOptions) === undefined;
   }
 
-  #respond(exchange: Exchange, pending: Promise<HttpResponse | undefined>): void {
+  async #respond(exchange: Exchange, pending: Promise<HttpResponse | undefined>): Promise<void> {
+    const { incoming, outgoing } = exchange;
     // Node sets the socket of a request to null when the client disconnects.
-    const socket: Socket | null = exchange.incoming.socket;
-    this.#write(exchange, socket, pending).catch((error: unknown) => {
+    const socket: Socket | null = incoming.socket;
+    try {
+      const response = await pending;
+      if (response === undefined) return;
+      if (closesConnection(response)) this.#willClose(exchange);
+      const closing = writeResponse(this.#linger, exchange, response);
+      if (closing !== undefined) await closing;
+      // A response may be sent before its request was read. The connection can carry another request only after the
+      // rest of the earlier request has arrived.
+      if (!incoming.complete && !(await discardBody(this.#linger, incoming))) socket?.destroySoon();
+    } catch (error) {
       this.#deps.onError(error);
-      if (exchange.outgoing.headersSent) exchange.outgoing.destroy();
+      if (outgoing.headersSent) outgoing.destroy();
       else this.#refuse(exchange, 'InternalServerError');
-    });
-  }
-
-  async #write(exchange: Exchange, socket: Socket | null, pending: Promise<HttpResponse | undefined>): Promise<void> {
-    const response = await pending;
-    if (response === undefined) return;
-    if (closesConnection(response)) this.#willClose(exchange);
-    await writeResponse(this.#linger, exchange, response);
-    const { incoming } = exchange;
-    // A response may be sent before its request was read. The connection can carry another request only after the rest
-    // of the earlier request has arrived.
-    if (!incoming.complete && !(await discardBody(this.#linger, incoming))) socket?.destroySoon();
+    }
   }
 
   #limitConnections(socket: Socket): void {
@@ -167,7 +173,7 @@ export class Edge {
   #stateOf(socket: Socket): ConnectionState {
     const holder: Socket & HasConnectionState = socket;
     if (holder[connectionState] !== undefined) return holder[connectionState];
-    const state = { socket, isClosing: false, isRefused: false, requestCount: 0, exchanges: [] };
+    const state = { socket, isClosing: false, isRefused: false, requestCount: 0, exchanges: new Set<OpenExchange>() };
     holder[connectionState] = state;
     // A socket that is destroyed may have emitted its last event.
     if (!socket.destroyed) {
@@ -202,17 +208,18 @@ export class Edge {
 
   #begin(state: ConnectionState, { incoming, outgoing }: Exchange): Exchange {
     const startedAtMs = this.#deps.clock.monotonicMs();
-    const exchange = { incoming, outgoing, startedAtMs, readBeforeSizeBytes: state.socket.bytesRead };
-    const holder: IncomingMessage & HasConnectionState = incoming;
-    holder[connectionState] = state;
-    state.exchanges.push(exchange);
+    const { bytesRead: readBeforeSizeBytes } = state.socket;
+    const exchange = { incoming, outgoing, connection: state, startedAtMs, readBeforeSizeBytes };
+    const holder: IncomingMessage & HasOpenExchange = incoming;
+    holder[openExchange] = exchange;
+    state.exchanges.add(exchange);
     outgoing.on('close', endExchange);
     return exchange;
   }
 
   #willClose({ incoming }: Exchange): void {
-    const { [connectionState]: state }: IncomingMessage & HasConnectionState = incoming;
-    if (state !== undefined) state.isClosing = true;
+    const { [openExchange]: exchange }: IncomingMessage & HasOpenExchange = incoming;
+    if (exchange !== undefined) exchange.connection.isClosing = true;
   }
 
   #refuse(exchange: Exchange, code: EdgeErrorCode): void {
@@ -264,9 +271,9 @@ export class Edge {
 
 /** Ends the exchange of a response that is closed. One function serves all responses, so that none needs a closure. */
 function endExchange(this: SecuredResponse): void {
-  const { [connectionState]: state }: IncomingMessage & HasConnectionState = this.req;
-  if (state === undefined) return;
-  const at = state.exchanges.findIndex(({ outgoing }) => outgoing === this);
-  if (at !== -1) state.exchanges.splice(at, 1);
-  if (state.isClosing && state.exchanges.length === 0) state.socket.destroySoon();
+  const { [openExchange]: exchange }: IncomingMessage & HasOpenExchange = this.req;
+  if (exchange === undefined) return;
+  const { connection } = exchange;
+  connection.exchanges.delete(exchange);
+  if (connection.isClosing && connection.exchanges.size === 0) connection.socket.destroySoon();
 }

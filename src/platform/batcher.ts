@@ -1,5 +1,6 @@
-import { currentRequest, runForRequests, runOutsideRequest, waitForDatabase } from './request-deadline.ts';
-import type { RequestDeadline } from './request-deadline.ts';
+import { runOutsideRequest } from './request-context.ts';
+import type { RequestDeadline } from './request-context.ts';
+import { currentRequest, runForRequests, waitForDatabase } from './request-deadline.ts';
 
 const callsPerBatchMax = 1_000;
 

@@ -5,7 +5,12 @@ import { encodeBase64 } from './base64.ts';
  * value undefined are omitted.
  */
 export function encodeJson(value: unknown): string {
-  return JSON.stringify(plain(value));
+  return JSON.stringify(containsBytes(value) ? plain(value) : value);
+}
+
+function containsBytes(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return value instanceof Uint8Array || Object.values(value).some(containsBytes);
 }
 
 function plain(value: unknown): unknown {

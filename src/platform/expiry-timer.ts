@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts';
+import { runOutsideRequest } from './request-context.ts';
 
 export interface ExpiryTimerOptions {
   readonly clock: Clock;
@@ -11,7 +12,7 @@ export interface ExpiryTimerOptions {
 
 /**
  * Creates one timer for many deadlines, because a timer for each deadline would cost more than the work that it limits.
- * A deadline may expire up to `intervalMs` late.
+ * A deadline may expire up to `intervalMs` late. The timer belongs to no request.
  * @returns a function that starts the timer if it is not running.
  */
 export function createExpiryTimer({ clock, intervalMs, isNeeded, expire }: ExpiryTimerOptions): () => void {
@@ -31,6 +32,6 @@ export function createExpiryTimer({ clock, intervalMs, isNeeded, expire }: Expir
   }
 
   return () => {
-    if (!isRunning) void run();
+    if (!isRunning) runOutsideRequest(() => void run());
   };
 }

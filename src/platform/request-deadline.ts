@@ -1,41 +1,15 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from './clock.ts';
 import { AppError } from './errors.ts';
 import { createExpiryTimer } from './expiry-timer.ts';
-
-/**
- * Limits the time that one request waits for the database. Code that runs for the request gets the deadline from the
- * async context with `currentRequest`.
- */
-export interface RequestDeadline {
-  readonly isExpired: boolean;
-  /**
-   * Calls `listener` once when the request has waited too long.
-   * @returns a function that removes the listener.
-   */
-  onExpired(listener: () => void): () => void;
-  /**
-   * Starts a wait for the database. The time of concurrent waits counts once.
-   * @returns a function to call when the wait ends.
-   */
-  beginWait(): () => void;
-}
-
-const deadlines = new AsyncLocalStorage<RequestDeadline | undefined>();
+import { currentContext, runInContext, runOutsideRequest } from './request-context.ts';
+import type { RequestDeadline, RequestSlot } from './request-context.ts';
 
 /**
  * Returns the deadline of the request, or of several requests, for which this code runs; undefined for code without a
  * deadline.
  */
 export function currentRequest(): RequestDeadline | undefined {
-  return deadlines.getStore();
-}
-
-/**
- * Runs `task` without a deadline, so that work for several requests does not expire with the request that started it.
- */
-export function runOutsideRequest<T>(task: () => T): T {
-  return deadlines.run(undefined, task);
+  return currentContext()?.deadline;
 }
 
 /**
@@ -56,7 +30,7 @@ export function runForRequests<T>(
       if (left === 0) shared.expire();
     }),
   );
-  return deadlines.run(shared, task).finally(() => removeListeners.forEach((each) => each()));
+  return runInContext({ deadline: shared }, task).finally(() => removeListeners.forEach((each) => each()));
 }
 
 /**
@@ -67,15 +41,18 @@ export function waitForDatabase<T>(task: () => Promise<T>): Promise<T> {
   const deadline = currentRequest();
   if (deadline === undefined) return task();
   if (deadline.isExpired) return Promise.reject(outcomeUnknown());
-  const endWait = deadline.beginWait();
   return new Promise<T>((resolve, reject) => {
-    const removeListeners = deadline.onExpired(() => reject(outcomeUnknown()));
-    task()
-      .then(resolve, reject)
-      .finally(() => {
-        removeListeners();
+    const endWait = deadline.beginWait(() => reject(outcomeUnknown()));
+    task().then(
+      (result) => {
         endWait();
-      });
+        resolve(result);
+      },
+      (error: unknown) => {
+        endWait();
+        reject(error);
+      },
+    );
   });
 }
 
@@ -90,10 +67,10 @@ export function outcomeUnknown(): AppError<'ServiceUnavailable'> {
 
 export interface RequestDeadlines {
   /**
-   * Runs `task` as one request.
+   * Runs `task` as one request, which has `slot` if one is given.
    * @throws AppError ServiceUnavailable when the request has waited too long for the database.
    */
-  run<T>(task: () => Promise<T>): Promise<T>;
+  run<T>(task: () => Promise<T>, slot?: RequestSlot): Promise<T>;
 }
 
 const checksPerTimeout = 20;
@@ -114,27 +91,25 @@ export function createRequestDeadlines(clock: Clock, timeoutMs: number = timeout
       for (const deadline of waiting) if (deadline.waitedMs(nowMs) >= timeoutMs) deadline.expire();
     },
   });
+  const timer: DeadlineTimer = { clock, waiting, start: startTimer };
 
-  return {
-    run(task) {
-      const deadline = new ActiveDeadline(clock, {
-        began: () => {
-          waiting.add(deadline);
-          runOutsideRequest(startTimer);
-        },
-        ended: () => waiting.delete(deadline),
-      });
-      return deadlines.run(deadline, task);
-    },
-  };
+  return { run: (task, slot) => runInContext({ deadline: new ActiveDeadline(timer), slot }, task) };
+}
+
+/** The timer that checks all requests. */
+interface DeadlineTimer {
+  readonly clock: Clock;
+  /** The deadlines that the timer checks. */
+  readonly waiting: Set<ActiveDeadline>;
+  start(): void;
 }
 
 class SharedDeadline implements RequestDeadline {
   readonly #listeners = new Set<() => void>();
   isExpired = false;
 
-  beginWait(): () => void {
-    return () => undefined;
+  beginWait(onExpired: () => void): () => void {
+    return this.onExpired(onExpired);
   }
 
   onExpired(listener: () => void): () => void {
@@ -150,30 +125,31 @@ class SharedDeadline implements RequestDeadline {
 }
 
 class ActiveDeadline extends SharedDeadline {
-  readonly #clock: Clock;
-  readonly #on: { readonly began: () => void; readonly ended: () => void };
+  readonly #timer: DeadlineTimer;
   #waits = 0;
   #sinceMs = 0;
   #spentMs = 0;
 
-  constructor(clock: Clock, on: { readonly began: () => void; readonly ended: () => void }) {
+  constructor(timer: DeadlineTimer) {
     super();
-    this.#clock = clock;
-    this.#on = on;
+    this.#timer = timer;
   }
 
-  override beginWait(): () => void {
+  override beginWait(onExpired: () => void): () => void {
+    const removeListener = this.onExpired(onExpired);
     if (this.#waits++ === 0) {
-      this.#sinceMs = this.#clock.monotonicMs();
-      this.#on.began();
+      this.#sinceMs = this.#timer.clock.monotonicMs();
+      this.#timer.waiting.add(this);
+      this.#timer.start();
     }
     let isEnded = false;
     return () => {
       if (isEnded) return;
       isEnded = true;
+      removeListener();
       if (--this.#waits > 0) return;
-      this.#spentMs += this.#clock.monotonicMs() - this.#sinceMs;
-      this.#on.ended();
+      this.#spentMs += this.#timer.clock.monotonicMs() - this.#sinceMs;
+      this.#timer.waiting.delete(this);
     };
   }
 
@@ -183,6 +159,6 @@ class ActiveDeadline extends SharedDeadline {
 
   override expire(): void {
     super.expire();
-    this.#on.ended();
+    this.#timer.waiting.delete(this);
   }
 }

@@ -49,18 +49,18 @@ export function chargeClientAddress(addressLimiter: ClientAddressLimiter, reques
 }
 
 /**
- * Identifies the caller with `verify`, and then refunds the charge of the client address. A forged or guessed token is
+ * Waits for the identity of the caller, and then refunds the charge of the client address. A forged or guessed token is
  * counted as a failed authentication.
- * @throws what `verify` throws, or AppError RateLimitExceeded when the address has too many failed authentications.
+ * @throws what `verified` rejects with, or AppError RateLimitExceeded when the address has too many failed authentications.
  */
 export async function authenticate<Identity>(
   addressLimiter: ClientAddressLimiter,
   request: XrpcRequest,
-  verify: () => Promise<Identity>,
+  verified: Promise<Identity>,
 ): Promise<Identity> {
   const { addressCharge } = request;
   try {
-    const identity = await verify();
+    const identity = await verified;
     if (addressCharge !== undefined) addressLimiter.refund(addressCharge);
     return identity;
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { Caller } from '#domain/caller.ts';
-import { formatConversationId, parseConversationId } from '#domain/conversations/conversation.ts';
+import { parseConversationId } from '#domain/conversations/conversation.ts';
 import { requireMember } from '#domain/membership/members/require-member.ts';
 import { isAppError } from '#platform/errors.ts';
 import type { QuotaCharger } from '#quota/table/charge.ts';
@@ -48,19 +48,17 @@ export function createByteBudget(
       const { sizeBytes } = call;
       if (sizeBytes === 0) return write();
       const groupId = parseConversationId(call.conversationId);
-      const conversation = quota.conversationOf(formatConversationId(groupId));
+      const conversation = quota.conversationOf(call.conversationId);
       // Both quotas are read in parallel, because a shared store then needs only one round trip.
-      const charged = quota.take('callerBytes', quota.accountOf(caller), kibOf(sizeBytes));
+      const taken = quota.take('callerBytes', quota.accountOf(caller), kibOf(sizeBytes));
       const peeked = quota.peek('conversationBytes', conversation, kibOf(sizeBytes));
-      const [own, room] =
-        charged instanceof Promise || peeked instanceof Promise
-          ? await Promise.all([charged, peeked])
-          : [charged, peeked];
+      const isShared = taken instanceof Promise || peeked instanceof Promise;
+      const [own, room] = isShared ? await Promise.all([taken, peeked]) : [taken, peeked];
       requireBudget(own);
       if (!room.allowed && (await isMember(deps, caller, { groupId, by: call.by }))) throw rateLimitExceeded(room);
       const result = await write();
-      const written = quota.take('conversationBytes', conversation, kibOf(sizeBytes));
-      if (written instanceof Promise) await written;
+      const charge = quota.take('conversationBytes', conversation, kibOf(sizeBytes));
+      if (charge instanceof Promise) await charge;
       return result;
     },
   };

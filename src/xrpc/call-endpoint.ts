@@ -26,11 +26,11 @@ export interface CallDeps {
 }
 
 /**
- * Authenticates the request, charges the account, and runs the endpoint that the request names.
+ * Authenticates the request, charges the account, and runs the endpoint that the request names. Throws or rejects.
  * @returns undefined when the request has become a stream.
  * @throws AppError to refuse the request.
  */
-export async function callEndpoint(
+export function callEndpoint(
   deps: CallDeps,
   endpoints: ReadonlyMap<string, Endpoint>,
   request: XrpcRequest,
@@ -58,10 +58,14 @@ async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: Method
     const charging = chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
     if (charging !== undefined) await charging;
     refuseLargeBody(incoming, endpoint.bodySizeBytesMax);
-    const readBody = (): Promise<unknown> => readBodyInSlot(deps.admission, incoming, endpoint.bodySizeBytesMax);
-    const body = await endpoint.call({ caller, search, readBody, tokenUse });
-    if (tokenUse !== undefined) await tokenUse.record();
-    return { status: statusOk, headers: responseHeaders(request), body };
+    // Most bodies arrive with the head, but Node parses them after it has reported the head.
+    if (endpoint.readsBody && !incoming.complete) await yieldToEventLoop();
+    const body = endpoint.readsBody ? readBody(deps.admission, incoming, endpoint.bodySizeBytesMax) : undefined;
+    const input = body instanceof Promise ? ((await body) as unknown) : body;
+    const output = await endpoint.call({ caller, search, body: input, tokenUse });
+    const recording = tokenUse?.record();
+    if (recording !== undefined) await recording;
+    return { status: statusOk, headers: responseHeaders(request), body: output };
   } catch (error) {
     // A refused request uses up its token too, and the refusal of a token precedes every other refusal.
     await tokenUse?.record();
@@ -69,10 +73,11 @@ async function callMethod(deps: CallDeps, request: XrpcRequest, endpoint: Method
   }
 }
 
-/** Reads the body. A request whose body has not arrived has no slot while the server waits for the client. */
-async function readBodyInSlot(admission: Admission, incoming: IncomingMessage, sizeBytesMax: number): Promise<unknown> {
-  // Most bodies arrive with the head, but Node parses them after it has reported the head.
-  if (!incoming.complete) await yieldToEventLoop();
+/**
+ * Reads the body. The result is no promise when the whole body has arrived; otherwise the request has no slot while the
+ * server waits for the client.
+ */
+function readBody(admission: Admission, incoming: IncomingMessage, sizeBytesMax: number): unknown {
   const read = (): unknown => readJsonBody(incoming, sizeBytesMax);
   return incoming.complete ? read() : admission.withoutSlot(async () => read());
 }
@@ -99,7 +104,7 @@ async function openSubscription(
 ): Promise<undefined> {
   const { openWebSocket, search } = request;
   if (openWebSocket === undefined) throw generalError('UpgradeRequired');
-  const { caller, open } = await authenticate(deps.addressLimiter, request, () => endpoint.authenticate(search));
+  const { caller, open } = await authenticate(deps.addressLimiter, request, endpoint.authenticate(search));
   await chargeAccount(deps.quota, request, { caller, quota: endpoint.quota });
   openWebSocket(responseHeaders(request), await open());
 }
@@ -111,7 +116,6 @@ function authenticateByToken(
   defersUse = false,
 ): Promise<Authenticated> {
   const { authorization } = request.incoming.headers;
-  return authenticate(deps.addressLimiter, request, () =>
-    deps.authenticate(authorization, nsid, { address: request.addressCharge?.bucket, defersUse }),
-  );
+  const verified = deps.authenticate(authorization, nsid, { address: request.addressCharge?.bucket, defersUse });
+  return authenticate(deps.addressLimiter, request, verified);
 }

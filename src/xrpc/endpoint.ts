@@ -117,13 +117,15 @@ interface EndpointFacts {
 export interface MethodEndpoint extends EndpointFacts {
   readonly kind: 'query' | 'procedure';
   readonly auth: 'service-token';
+  /** Whether `call` needs the body of the request. */
+  readonly readsBody: boolean;
   readonly bodySizeBytesMax: number;
   /** Whether `call` gets the use of the token, and records it if it has an effect. */
   readonly recordsTokenUse: boolean;
   /** The lexicon of the output; undefined for methods without one. */
   readonly output: Schema<LexValue> | undefined;
   /**
-   * Checks the input and runs the handler.
+   * Checks the input and runs the handler. Throws or rejects.
    * @returns the output as JSON, either as text or in UTF-8.
    */
   readonly call: (request: MethodRequest) => Promise<string | Buffer>;
@@ -134,7 +136,7 @@ export interface EventStreamEndpoint extends EndpointFacts {
   readonly auth: 'service-token';
   readonly open: (request: {
     readonly caller: Caller;
-    readonly search: URLSearchParams;
+    readonly search: string;
     readonly lastEventId: string | undefined;
   }) => Promise<ServeEventStream>;
 }
@@ -142,7 +144,7 @@ export interface EventStreamEndpoint extends EndpointFacts {
 export interface SubscriptionEndpoint extends EndpointFacts {
   readonly kind: 'subscription';
   readonly auth: 'ticket';
-  readonly authenticate: (search: URLSearchParams) => Promise<Authenticated>;
+  readonly authenticate: (search: string) => Promise<Authenticated>;
 }
 
 export interface Authenticated {
@@ -152,16 +154,17 @@ export interface Authenticated {
 
 export interface MethodRequest {
   readonly caller: Caller;
-  readonly search: URLSearchParams;
-  /** Reads and parses the body. */
-  readonly readBody: () => Promise<unknown>;
+  /** The query string without its question mark. */
+  readonly search: string;
+  /** The body as parsed JSON, if the endpoint reads it. */
+  readonly body?: unknown;
   readonly tokenUse?: TokenUse | undefined;
 }
 
 /** Declares a query (GET). */
 export function query<const Lexicon extends Query>(declaration: QueryDeclaration<Lexicon>): MethodEndpoint {
   const { handler } = declaration;
-  return encodedBy(declaration, async (request) => encodeJson((await handler(request)) ?? {}));
+  return encodedBy(declaration, (request) => handler(request).then(encodeOutput));
 }
 
 /** Declares a query (GET) whose handler encodes the output itself, because objects for it would cost too much. */
@@ -180,10 +183,11 @@ function encodedBy<Lexicon extends Query>(
     ...facts(declaration),
     kind: 'query',
     auth: 'service-token',
+    readsBody: false,
     bodySizeBytesMax: limits.smallBodySizeBytesMax,
     recordsTokenUse: false,
     output: lexicon.output.schema,
-    async call({ caller, search }) {
+    call({ caller, search }) {
       const params: ParamsOf<Lexicon> = parseParams(lexicon.parameters, search);
       return respond({ caller, params });
     },
@@ -193,21 +197,26 @@ function encodedBy<Lexicon extends Query>(
 /** Declares a procedure (POST). */
 export function procedure<const Lexicon extends Procedure>(declaration: ProcedureDeclaration<Lexicon>): MethodEndpoint {
   const { lexicon, handler } = declaration;
+  const { schema } = lexicon.input;
   return {
     ...facts(declaration),
     kind: 'procedure',
     auth: declaration.auth,
+    readsBody: schema !== undefined,
     bodySizeBytesMax: declaration.bodySizeBytesMax ?? limits.smallBodySizeBytesMax,
     recordsTokenUse: declaration.recordsTokenUse ?? false,
     output: lexicon.output.schema,
-    async call({ caller, search, readBody, tokenUse }) {
+    call({ caller, search, body, tokenUse }) {
       const params: ParamsOf<Lexicon> = parseParams(lexicon.parameters, search);
-      const { schema } = lexicon.input;
       // The cast is needed because TypeScript cannot resolve the conditional type InputOf here.
-      const input = (schema === undefined ? undefined : parseInput(schema, await readBody())) as InputOf<Lexicon>;
-      return encodeJson((await handler({ caller, params, input, tokenUse })) ?? {});
+      const input = (schema === undefined ? undefined : parseInput(schema, body)) as InputOf<Lexicon>;
+      return handler({ caller, params, input, tokenUse }).then(encodeOutput);
     },
   };
+}
+
+function encodeOutput(output: unknown): string {
+  return encodeJson(output ?? {});
 }
 
 /** Declares a query that responds with a stream of server-sent events. */

@@ -3,11 +3,13 @@ import type { HttpResponse } from '#edge/exchange.ts';
 import { InvariantError } from '#platform/errors.ts';
 import { describeError } from '#platform/logging/logger.ts';
 import type { Logger } from '#platform/logging/logger.ts';
+import { runInContext } from '#platform/request-context.ts';
 import type { RequestDeadlines } from '#platform/request-deadline.ts';
 import { chargeClientAddress } from './authenticate-and-charge.ts';
 import { callEndpoint } from './call-endpoint.ts';
 import type { CallDeps } from './call-endpoint.ts';
 import type { Endpoint } from './endpoint.ts';
+import type { Slot } from './overload/admission.ts';
 import { overloadResponse } from './overload/overload-response.ts';
 import { toXrpcError, errorResponse } from './response/error-response.ts';
 import type { XrpcError } from './response/error-response.ts';
@@ -49,9 +51,10 @@ export function createXrpcResponder(deps: XrpcDeps): RespondToXrpc {
   const endpoints = endpointsByNsid(deps.endpoints);
   const { admission, deadline } = deps;
   return (exchange) => {
-    const run = (): Promise<HttpResponse | undefined> => respond(deps, endpoints, exchange);
-    const response = admission.admit(deadline === undefined ? run : () => deadline.run(run));
-    return response ?? Promise.resolve(overloadResponse(admission, exchange.incoming));
+    const slot = admission.takeSlot();
+    if (slot === undefined) return Promise.resolve(overloadResponse(admission, exchange.incoming));
+    const run = (): Promise<HttpResponse | undefined> => respond(deps, endpoints, exchange, slot);
+    return deadline === undefined ? runInContext({ slot }, run) : deadline.run(run, slot);
   };
 }
 
@@ -68,10 +71,12 @@ function endpointsByNsid(endpoints: readonly Endpoint[]): ReadonlyMap<string, En
   return byNsid;
 }
 
+/** Responds to a request that has `slot`, and releases the slot. */
 async function respond(
   deps: XrpcDeps,
   endpoints: ReadonlyMap<string, Endpoint>,
   exchange: XrpcExchange,
+  slot: Slot,
 ): Promise<HttpResponse | undefined> {
   const startedMs = deps.clock.monotonicMs();
   const request = newXrpcRequest(exchange);
@@ -84,9 +89,17 @@ async function respond(
     const refusal = refuse(deps, request, thrown);
     error = refusal.name;
     response = errorResponse(request, refusal);
+  } finally {
+    slot.release();
   }
-  const status = response?.status ?? statusOk;
-  deps.observe?.({ ...observed(request), status, error, durationMs: deps.clock.monotonicMs() - startedMs });
+  const { endpoint, decision } = request;
+  deps.observe?.({
+    method: endpoint?.nsid ?? 'unknown',
+    status: response?.status ?? statusOk,
+    error,
+    quota: decision?.allowed === false ? decision.name : undefined,
+    durationMs: deps.clock.monotonicMs() - startedMs,
+  });
   return response;
 }
 
@@ -98,8 +111,4 @@ function refuse({ logger }: XrpcDeps, request: XrpcRequest, thrown: unknown): Xr
     logger.log('request_failed', { requestId: request.requestId, ...describeError(unexpected) });
   }
   return error;
-}
-
-function observed({ endpoint, decision }: XrpcRequest): Pick<RequestObservation, 'method' | 'quota'> {
-  return { method: endpoint?.nsid ?? 'unknown', quota: decision?.allowed === false ? decision.name : undefined };
 }

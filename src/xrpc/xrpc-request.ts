@@ -17,7 +17,8 @@ export interface XrpcRequest extends XrpcExchange {
   readonly requestId: string;
   /** The method that the request names, whether or not it exists. */
   readonly nsid: string;
-  readonly search: URLSearchParams;
+  /** The query string without its question mark. */
+  readonly search: string;
   /** The charge of the client address, or undefined until `chargeClientAddress` has run. */
   addressCharge: AddressCharge | undefined;
   /** The last charge of a quota, for the rate limit headers. */
@@ -45,7 +46,7 @@ export function newXrpcRequest({ incoming, outgoing, openWebSocket }: XrpcExchan
     openWebSocket,
     requestId: newRequestId(),
     nsid: path.slice(prefix.length),
-    search: new URLSearchParams(url.slice(path.length + 1)),
+    search: url.slice(path.length + 1),
     addressCharge: undefined,
     decision: undefined,
     endpoint: undefined,

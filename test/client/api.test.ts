@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, request as httpRequest } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ApiError, isApiError, NoResponseError, TokenError } from '#client/api/api-error.ts';
 import { entriesOf, messagesAfter } from '#client/api/pages.ts';
@@ -29,11 +30,12 @@ afterAll(() => bed.stop());
 const message = (msgId = newUuid()): ReturnType<typeof craftMessage> =>
   craftMessage({ convoId, groupId: Buffer.from(convoId, 'hex') }, { msgId });
 
-type Fault = 'none' | 'overloaded' | 'limited' | 'login page' | 'response lost';
+type Fault = 'none' | 'overloaded' | 'limited' | 'timed out' | 'login page' | 'response lost' | 'sent twice';
 
 const spoiled: Readonly<Partial<Record<Fault, readonly [number, Readonly<Record<string, string>>, string]>>> = {
   overloaded: [503, { 'retry-after': '0' }, '{"error":"ServiceUnavailable","message":"Try again."}'],
   limited: [429, { 'retry-after': '1' }, '{"error":"RateLimitExceeded","message":"Too many.","quota":"x"}'],
+  'timed out': [408, {}, '{"error":"RequestTimeout","message":"The request did not arrive in time."}'],
   'login page': [200, { 'content-type': 'text/html' }, '<h1>Welcome to the hotel</h1>'],
 };
 
@@ -53,15 +55,16 @@ async function startSpoilingProxy(
       outgoing.writeHead(status, headers).end(body);
       return;
     }
-    const onward = httpRequest({
-      host: target.hostname,
-      port: target.port,
-      path: incoming.url,
-      method: incoming.method,
-      headers: incoming.headers,
-    });
-    incoming.pipe(onward);
-    const [original] = (await once(onward, 'response')) as [IncomingMessage];
+    const body = await buffer(incoming);
+    const forward = async (): Promise<IncomingMessage> => {
+      const { hostname: host, port } = target;
+      const { url: path, method, headers } = incoming;
+      const onward = httpRequest({ host, port, path, method, headers }).end(body);
+      const [response] = (await once(onward, 'response')) as [IncomingMessage];
+      return response;
+    };
+    if (fault === 'sent twice') (await forward()).resume();
+    const original = await forward();
     if (fault === 'response lost') {
       original.resume();
       outgoing.destroy();
@@ -186,6 +189,16 @@ describe('repetition', () => {
     expect(proxied.requests()).toBe(3);
     proxy.close();
     proxied.close();
+  });
+
+  test('a request that the network sent twice is repeated with another token, and its message is stored once', async () => {
+    const proxy = await startSpoilingProxy(['none', 'sent twice', 'timed out']);
+    const api = through(proxy.url);
+    const { lastSeq = 0 } = await api.call('getMessages', { convoId });
+    const { msgId, ...rest } = message();
+    expect(await api.call('sendMessage', { ...rest, msgId })).toMatchObject({ messageId: msgId, seq: lastSeq + 1 });
+    expect(proxy.requests()).toBe(4);
+    proxy.close();
   });
 
   test('a call that a repetition could execute twice is not repeated after a lost response', async () => {

@@ -7,8 +7,9 @@ import type { Storage } from '#client/storage/storage.ts';
 import type { Account } from '../support/clients/account.ts';
 import type { ServerAddress } from '../support/clients/xrpc-client.ts';
 import { clientApi } from './client-api.ts';
+import { observeDevice } from './observe-device.ts';
 
-/** A person with one device, and what the device has told the app. */
+/** A person with one device, and what the device has told the app. A test that fails prints what the device did. */
 export interface TestPerson {
   readonly messenger: Messenger;
   readonly storage: Storage;
@@ -30,9 +31,10 @@ export interface PersonOptions extends Partial<Omit<MessengerOptions, 'api' | 'd
 }
 
 export async function openPerson(options: PersonOptions): Promise<TestPerson> {
-  const { account, server, nameOf = (did) => did, timeoutMs = 10_000, fetch: send, ...rest } = options;
+  const { account, server, nameOf = (did) => did, timeoutMs = 10_000, fetch: send = fetch, ...rest } = options;
   const events: ConversationEvent[] = [];
   const errors: unknown[] = [];
+  const observer = observeDevice(account.did, send);
   const storage = options.storage ?? createMemoryStorage();
   const messenger = await openMessenger({
     engine: await createTsMlsEngine(),
@@ -40,12 +42,19 @@ export async function openPerson(options: PersonOptions): Promise<TestPerson> {
     keyPackageTarget: 3,
     sharedTaskWaitMaxMs: 50,
     stream: { waitMaxMs: 200 },
-    onEvent: (event) => void events.push(event),
-    onError: (error) => void errors.push(error),
+    onStateChange: (state) => observer.noteState(state),
+    onEvent(event) {
+      observer.noteEvent(event);
+      events.push(event);
+    },
+    onError(error) {
+      observer.noteError(error);
+      errors.push(error);
+    },
     ...rest,
     storage,
     did: account.did,
-    api: clientApi(account, server, { retry: { firstWaitMs: 10 }, timeoutMs, ...(send && { fetch: send }) }),
+    api: clientApi(account, server, { retry: { firstWaitMs: 10 }, timeoutMs, fetch: observer.fetch }),
   });
   return {
     messenger,

@@ -36,6 +36,19 @@ function behindProxy(account?: Account, options: Partial<PersonOptions> = {}): P
   return person(account, { server, timeoutMs: 300, ...options });
 }
 
+/** The network of a device that gets no ticket for its stream until `open` is called. */
+function lateStream(): { readonly fetch: typeof fetch; open(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return {
+    async fetch(input, init) {
+      const url = input instanceof Request ? input.url : String(input);
+      if (url.includes('getSubscriptionTicket')) await promise;
+      return fetch(input, init);
+    },
+    open: resolve,
+  };
+}
+
 const textsOf = (of: TestPerson, convoId: string): string[] => of.texts(convoId).map((text) => text.slice(3));
 
 async function conversationOf(of: readonly TestPerson[]): Promise<string> {
@@ -119,6 +132,30 @@ describe('a device without the network', () => {
     await proxy.setMode('pass');
     await eventually(() => bob.events.filter(({ kind }) => kind === 'removed')).toHaveLength(1);
     expect(bob.messenger.convoIds()).toEqual([]);
+  });
+});
+
+describe('a device whose stream opens after it has read its conversations', () => {
+  test('a new device joins the conversation to which it was added before', async () => {
+    const alice = await person();
+    const late = lateStream();
+    const bob = await person(bed.account(), { fetch: late.fetch });
+    const convoId = await alice.messenger.createConversation([bob.messenger.did]);
+    late.open();
+    await eventually(() => bob.messenger.convoIds()).toEqual([convoId]);
+  });
+
+  test('a known device learns of its removal', async () => {
+    const account = bed.account();
+    const [alice, bob] = [await person(), await person(account)];
+    const convoId = await conversationOf([alice, bob]);
+    await bob.messenger.close();
+    const late = lateStream();
+    const again = await person(account, { storage: bob.storage, fetch: late.fetch });
+    expect(again.messenger.convoIds()).toEqual([convoId]);
+    await alice.messenger.removeMember(convoId, account.did);
+    late.open();
+    await eventually(() => again.messenger.convoIds()).toEqual([]);
   });
 });
 

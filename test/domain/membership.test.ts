@@ -299,3 +299,20 @@ test('listConversations returns each conversation once over all pages, and refus
     (await refusalOf(listConversations(harness.server, { did: bob }, { limit: 3, cursor: page.cursor }))).code,
   ).toBe('InvalidCursor');
 });
+
+test('listConversations ends a page after the conversation with which the page has 2,000 members', async () => {
+  const people = randomPeople(1_000);
+  const conversations = await Promise.all(Array.from({ length: 3 }, () => harness.createConversation(people)));
+  const [caller = ''] = people;
+  const sizes: number[] = [];
+  const seen: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await listConversations(harness.server, { did: caller }, { limit: 100, cursor });
+    sizes.push(page.conversations.length);
+    seen.push(...page.conversations.map(({ groupId }) => groupId.toString('hex')));
+    ({ cursor } = page);
+  } while (cursor !== undefined);
+  expect(sizes).toEqual([2, 1]);
+  expect(seen.toSorted()).toEqual(conversations.map(({ id }) => id).toSorted());
+}, 60_000);

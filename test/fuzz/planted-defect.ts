@@ -97,8 +97,7 @@ export async function startPlantedService(defect: Defect): Promise<PlantedServic
     try {
       const isJson = request.headers['content-type'] === 'application/json';
       if ('problem' in parsed || !isJson) throw new AppError('InvalidRequest', 'The body must be JSON.');
-      const readBody = async (): Promise<unknown> => parsed.value;
-      await endpoint.call({ caller: { did: 'did:plc:a' }, search: new URLSearchParams(), readBody });
+      await endpoint.call({ caller: { did: 'did:plc:a' }, search: '', body: parsed.value });
       send(200, JSON.stringify({ title: 'stored', size: 1 }));
     } catch (error) {
       const refusal = toXrpcError(error, endpoint.errors);

@@ -47,7 +47,7 @@ async function publish(did: string): Promise<void> {
     keyPackages: [await upload(), await upload()],
   };
   await registerDevice(harness.server, { did }, registration);
-  const outcomes = await publishKeyPackages(harness.server, { did }, [await upload(), await upload('extension')]);
+  const { outcomes } = await publishKeyPackages(harness.server, { did }, [await upload(), await upload('extension')]);
   expect(outcomes).toEqual([undefined, undefined]);
 }
 

@@ -73,6 +73,21 @@ test('a verified token refunds the client address, and the account is charged', 
   expect((await describe('Bearer mallory')).status).toBe(401);
 });
 
+test('the slot of a request is free again when the request fails in any step', async () => {
+  service = await startSampleApp({ requestsInProgress: 1, caller: 2 });
+  const fail = (): Promise<Response> =>
+    fetch(`${service.origin}/xrpc/com.example.fail`, {
+      method: 'POST',
+      body: '{"how":"unexpected"}',
+      headers: { authorization: 'Bearer alice', 'content-type': 'application/json' },
+    });
+  const statuses: number[] = [];
+  for (const call of [() => describe('Bearer mallory'), fail, () => describe('Bearer alice'), fail]) {
+    statuses.push((await call()).status);
+  }
+  expect(statuses).toEqual([401, 500, 200, 429]);
+});
+
 test('different quotas are independent', async () => {
   service = await startSampleApp({ caller: 1 });
   expect([(await describe('Bearer alice')).status, (await describe('Bearer alice')).status]).toEqual([200, 429]);

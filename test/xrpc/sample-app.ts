@@ -93,6 +93,7 @@ export interface SampleOptions {
   readonly address?: number;
   readonly addressBurst?: number;
   readonly caller?: number;
+  readonly requestsInProgress?: number;
   readonly timeouts?: EdgeTimeouts;
   /** Settings of the listener, checked like those of the environment. */
   readonly env?: Readonly<Record<string, string>>;
@@ -109,7 +110,7 @@ export async function startSampleApp(options: SampleOptions = {}): Promise<Sampl
   const logger = createLogger('info', { write: (line) => void service.logLines.push(line) });
   const respondToXrpc = createXrpcResponder({
     endpoints: checkOutputs(endpoints, 'test'),
-    admission: createAdmission({ inProgressMax: 1_000 }),
+    admission: createAdmission({ inProgressMax: options.requestsInProgress ?? 1_000 }),
     authenticate: async (authorization, method) => ({
       caller: await authenticate(authorization, method),
       tokenUse: undefined,

@@ -1,6 +1,7 @@
 import { readConversationList } from '#domain/accounts/read-conversation-list.ts';
 import type { Caller } from '#domain/caller.ts';
 import { domainError } from '#domain/domain-error.ts';
+import { cutToMembers } from '#domain/membership/members/count-members.ts';
 import { SealError } from '#privacy/privacy.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
@@ -9,7 +10,6 @@ import { loadConversations } from './load-conversations.ts';
 
 /** The number of members after which a page ends early, so that large groups do not make a page expensive. */
 const membersPerPageMax = 2_000;
-const loadAtOnceMax = 10;
 
 /**
  * Lists at most `limit` of the caller's conversations after `cursor`, in the order of their ids.
@@ -24,18 +24,11 @@ export async function listConversations(
   const groupIds = (await readConversationList(deps, caller.did))
     .filter((groupId) => Buffer.compare(groupId, after) > 0)
     .sort((a, b) => Buffer.compare(a, b));
-  const conversations: Conversation[] = [];
-  let members = 0;
-  let next = 0;
-  while (next < groupIds.length && conversations.length < page.limit && members < membersPerPageMax) {
-    const wanted = groupIds.slice(next, next + Math.min(loadAtOnceMax, page.limit - conversations.length));
-    const loaded = await loadConversations(deps, caller, wanted);
-    conversations.push(...loaded);
-    members += loaded.reduce((total, conversation) => total + conversation.members.length, 0);
-    next += wanted.length;
-  }
-  const last = groupIds[next - 1];
-  const cursor = next < groupIds.length && last !== undefined ? sealCursor(deps.privacy, caller, last) : undefined;
+  const shown = await cutToMembers(deps.db, groupIds.slice(0, page.limit), membersPerPageMax);
+  const conversations = await loadConversations(deps, caller, shown);
+  const last = shown.at(-1);
+  const cursor =
+    shown.length < groupIds.length && last !== undefined ? sealCursor(deps.privacy, caller, last) : undefined;
   return { conversations, cursor };
 }
 

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '#storage/connection/database.ts';
 import { bucketedNow } from '#storage/sql/bucketed-now.ts';
+import { byteaArray } from '#storage/sql/bytea-array.ts';
 import type { LockedConversation } from './conversation.ts';
 
 /**
@@ -84,34 +85,26 @@ export interface LastMessage {
 
 /**
  * Selects conversations with their last messages. The counter `last_seq`, which every send updates, leads to the
- * message, so that no row stores the time a second time. ORDER BY and LIMIT make Postgres look up one row by the primary
- * key for each conversation, also with a plan from a time when the table was nearly empty.
+ * message, so that no row stores the time a second time. ORDER BY and LIMIT make Postgres read the partitions from the
+ * newest on, by the primary key, and stop at the message.
  */
 export async function selectConversationsWithLastMessage(
   db: Db,
   groupIds: readonly Buffer[],
   ttlDays: number,
 ): Promise<(ConversationRow & LastMessage)[]> {
-  return db
-    .selectFrom('conversations as c')
-    .innerJoin('conversation_counters as n', 'n.group_id', 'c.group_id')
-    .leftJoinLateral(
-      (from) =>
-        from
-          .selectFrom('messages as x')
-          .select('x.received_at')
-          .whereRef('x.group_id', '=', 'c.group_id')
-          .whereRef('x.seq', '>=', 'n.last_seq')
-          .where('x.received_at', '>', sql<Date>`now() - make_interval(days => ${ttlDays}::integer)`)
-          .orderBy('x.seq', 'desc')
-          .limit(1)
-          .as('l'),
-      (join) => join.onTrue(),
-    )
-    .select(conversationColumns)
-    .select(['n.last_seq as lastSeq', 'l.received_at as lastReceivedAt'])
-    .where('c.group_id', 'in', [...groupIds])
-    .execute();
+  const { rows } = await sql<ConversationRow & LastMessage>`
+    SELECT c.group_id AS "groupId", c.cipher_suite AS "cipherSuite", c.sealed_creator AS "sealedCreator",
+           c.sealed_metadata AS "sealedMetadata", c.created_at AS "createdAt", n.epoch, n.last_seq AS "lastSeq",
+           l.received_at AS "lastReceivedAt"
+    FROM conversations c JOIN conversation_counters n ON n.group_id = c.group_id
+    LEFT JOIN LATERAL (
+      SELECT x.received_at FROM messages x
+      WHERE x.group_id = c.group_id AND x.seq = n.last_seq AND x.received_at > now() - make_interval(days => ${ttlDays}::integer)
+      ORDER BY x.received_at DESC LIMIT 1
+    ) l ON n.last_seq > 0
+    WHERE c.group_id = ANY (${byteaArray(groupIds)}::bytea[])`.execute(db);
+  return rows;
 }
 
 /**

@@ -65,6 +65,20 @@ export async function selectSeenDevice(db: Db, owner: Buffer, deviceId: string):
   return rows[0];
 }
 
+/** The tag of a device, and whether the device already counts as seen today and active. */
+export interface DeviceTag {
+  readonly tag: Buffer;
+  readonly isSeenToday: boolean;
+}
+
+export async function selectDeviceTags(db: Db, owner: Buffer): Promise<DeviceTag[]> {
+  const { rows } = await sql<DeviceTag>`
+    SELECT tag, last_seen_at >= ${today} AND inactive_since IS NULL AS "isSeenToday" FROM devices WHERE owner = ${owner}`.execute(
+    db,
+  );
+  return rows;
+}
+
 /**
  * Marks the devices with these tags as seen, at most once a day. Rows that another transaction has locked are skipped,
  * because that transaction marks or deletes them.

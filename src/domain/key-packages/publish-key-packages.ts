@@ -1,6 +1,6 @@
 import { ensureAccount } from '#domain/accounts/ensure-account.ts';
 import type { Caller } from '#domain/caller.ts';
-import { listDeviceTags } from '#domain/devices/list-device-tags.ts';
+import { listDeviceTags, unregisteredWarning } from '#domain/devices/list-device-tags.ts';
 import { recordDevicesSeenByTag } from '#domain/devices/record-devices-seen.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { withIdempotentItems } from '#domain/idempotency/with-idempotent-items.ts';
@@ -15,7 +15,7 @@ import { padToBucket, timeBucketMs } from '#privacy/buckets.ts';
 import type { Privacy } from '#privacy/privacy.ts';
 import type { Db } from '#storage/connection/database.ts';
 import { deviceTag, keyPackageOwner, keyPackageStates, storedRef } from './key-package.ts';
-import { countAvailable, insertKeyPackages, selectStates } from './store.ts';
+import { insertKeyPackages, selectStoredBefore } from './store.ts';
 import type { NewKeyPackageRow } from './store.ts';
 
 export interface PublishDeps {
@@ -51,56 +51,92 @@ interface PreparedPackage {
 /** The result of one upload, undefined if the package is stored. */
 export type PublishOutcome = AppError | undefined;
 
+/** The results of a call. */
+export interface Published {
+  /** One result for each upload, in the same order. */
+  readonly outcomes: readonly PublishOutcome[];
+  /** For a caller without a registered device, with whose key the packages could have been compared. */
+  readonly unregisteredWarning: string | undefined;
+}
+
 /**
  * Checks the caller's key packages and stores the valid ones. A package that is already stored is accepted only while
- * it is available, or in every state if the call repeats an idempotency key.
+ * it is available, or in every state if the call repeats an idempotency key. A refused package has the error
+ * InvalidKeyPackage, InvalidCipherSuite, TooManyKeyPackages or IdempotencyKeyReused.
  * @param method the called lexicon method.
- * @returns one result for each upload, in the same order. A refused package has the error InvalidKeyPackage,
- *   InvalidCipherSuite, TooManyKeyPackages or IdempotencyKeyReused.
  */
 export async function publishKeyPackages(
   deps: PublishDeps,
   caller: Caller,
   uploads: readonly KeyPackageUpload[],
   method: 'publishKeyPackage' | 'publishKeyPackages' = 'publishKeyPackages',
-): Promise<PublishOutcome[]> {
-  const registered = await listDeviceTags(deps, caller);
+): Promise<Published> {
+  const devices = await listDeviceTags(deps, caller);
+  const registered = devices.map(({ tag }) => tag);
   const prepared = await Promise.all(uploads.map((upload) => prepareOrError(deps, caller, upload, registered)));
   await ensureAccount(deps, caller.did);
-  if (uploads.every(({ idempotencyKey }) => idempotencyKey === undefined)) return storePrepared(deps, prepared);
+  const store: Store = async (db, items) => {
+    const unseen = devices.filter(({ tag, isSeenToday }) => !isSeenToday && isFromDevice(items, tag));
+    await recordDevicesSeenByTag(
+      { db },
+      unseen.map(({ tag }) => tag),
+    );
+    return storePrepared({ ...deps, db }, caller, items);
+  };
+  return {
+    outcomes: await storeOnce(deps, { caller, uploads, prepared, method }, store),
+    unregisteredWarning: registered.length === 0 ? unregisteredWarning : undefined,
+  };
+}
+
+type Prepared = PreparedPackage | AppError;
+type Store = (db: Db, items: readonly Prepared[]) => Promise<PublishOutcome[]>;
+
+/** Stores the packages, except those whose idempotency key was used before. */
+async function storeOnce(
+  deps: PublishDeps,
+  call: {
+    readonly caller: Caller;
+    readonly uploads: readonly KeyPackageUpload[];
+    readonly prepared: readonly Prepared[];
+    readonly method: 'publishKeyPackage' | 'publishKeyPackages';
+  },
+  store: Store,
+): Promise<PublishOutcome[]> {
+  const { caller, uploads, prepared, method } = call;
+  if (uploads.every(({ idempotencyKey }) => idempotencyKey === undefined)) return store(deps.db, prepared);
   const calls = uploads.map((input) => ({ caller, method, key: input.idempotencyKey, input }));
   return deps.db.transaction().execute((tx) =>
     withIdempotentItems(deps, tx, calls, (positions) => {
       const fresh = new Set(positions);
-      return storePrepared(
-        { ...deps, db: tx },
+      return store(
+        tx,
         prepared.filter((_item, position) => fresh.has(position)),
       );
     }),
   );
 }
 
+const isFromDevice = (items: readonly Prepared[], tag: Buffer): boolean =>
+  items.some((item) => !(item instanceof AppError) && item.row.device_tag.equals(tag));
+
 /**
- * Stores the packages that `prepareOrError` accepted.
+ * Stores the packages that `prepareOrError` accepted. A device may have twice `keyPackagesPerDeviceMax`, because the
+ * clean-up job deletes the surplus later.
  * @returns one result for each item of `prepared`, in the same order.
  */
 async function storePrepared(
   deps: PublishDeps,
-  prepared: readonly (PreparedPackage | AppError)[],
+  caller: Caller,
+  prepared: readonly Prepared[],
 ): Promise<PublishOutcome[]> {
-  const ready = prepared.filter((item): item is PreparedPackage => !(item instanceof AppError));
-  const [states] = await Promise.all([
-    selectStates(
-      deps.db,
-      ready.map((item) => item.row.ref),
-    ),
-    recordDevicesSeenByTag(
-      deps,
-      ready.map((item) => item.row.device_tag),
-    ),
-  ]);
-  const known = new Map(states.map((row) => [row.ref.toString('hex'), row]));
-  const remaining = await remainingPerDevice(deps, ready);
+  const accepted = prepared.flatMap((item) => (item instanceof AppError ? [] : [item.row]));
+  const before = await selectStoredBefore(deps.db, keyPackageOwner(deps.privacy, caller.did), {
+    refs: accepted.map(({ ref }) => ref),
+    tags: [...new Map(accepted.map(({ device_tag: tag }) => [tag.toString('hex'), tag])).values()],
+  });
+  const known = new Map(before.packages.map((row) => [row.ref.toString('hex'), row]));
+  const available = new Map(before.available);
   const rows: NewKeyPackageRow[] = [];
   const outcomes = prepared.map((item): PublishOutcome => {
     if (item instanceof AppError) return item;
@@ -111,9 +147,9 @@ async function storePrepared(
         : refusalFor('InvalidKeyPackage', 'usedBefore');
     }
     const tag = item.row.device_tag.toString('hex');
-    const left = remaining.get(tag) ?? 0;
-    if (left <= 0) return domainError('TooManyKeyPackages');
-    remaining.set(tag, left - 1);
+    const count = available.get(tag) ?? 0;
+    if (count >= deps.keyPackagesPerDeviceMax * 2) return domainError('TooManyKeyPackages');
+    available.set(tag, count + 1);
     rows.push(item.row);
     return undefined;
   });
@@ -132,7 +168,7 @@ async function prepareOrError(
   caller: Caller,
   upload: KeyPackageUpload,
   registered: readonly Buffer[],
-): Promise<PreparedPackage | AppError> {
+): Promise<Prepared> {
   try {
     const prepared = await prepare(deps, caller, upload);
     return findDeviceMismatch(upload, prepared.row.device_tag, registered) ?? prepared;
@@ -192,21 +228,6 @@ async function prepare(deps: PublishDeps, caller: Caller, upload: KeyPackageUplo
 }
 
 /**
- * Computes how many packages each device may still publish. A device may have twice `keyPackagesPerDeviceMax`, because
- * the clean-up job deletes the surplus later.
- */
-async function remainingPerDevice(deps: PublishDeps, ready: readonly PreparedPackage[]): Promise<Map<string, number>> {
-  const remaining = new Map<string, number>();
-  for (const { row } of ready) {
-    const tag = row.device_tag.toString('hex');
-    if (remaining.has(tag)) continue;
-    const stored = await countAvailable(deps.db, row.owner, row.device_tag);
-    remaining.set(tag, deps.keyPackagesPerDeviceMax * 2 - stored);
-  }
-  return remaining;
-}
-
-/**
  * Publishes the first packages of the device with this tag, either all or none of them.
  * @throws AppError InvalidKeyPackages when a package cannot be stored, InvalidSignatureKey when one has another
  *   device's key.
@@ -219,10 +240,9 @@ export async function publishAllOrNothing(
 ): Promise<void> {
   const prepared = await Promise.all(uploads.map((upload) => prepareOrError(deps, caller, upload, [])));
   throwFirst(prepared);
-  const isOther = (item: PreparedPackage | AppError): boolean =>
-    !(item instanceof AppError || item.row.device_tag.equals(tag));
+  const isOther = (item: Prepared): boolean => !(item instanceof AppError || item.row.device_tag.equals(tag));
   if (prepared.some(isOther)) throw refusalFor('InvalidSignatureKey', 'otherThanKeyPackages');
-  throwFirst(await storePrepared(deps, prepared));
+  throwFirst(await storePrepared(deps, caller, prepared));
 }
 
 /**

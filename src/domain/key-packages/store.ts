@@ -41,15 +41,31 @@ export async function selectStates(
     .execute();
 }
 
-export async function countAvailable(db: Db, owner: Buffer, tag: Buffer): Promise<number> {
-  const row = await db
-    .selectFrom('key_packages')
-    .select((eb) => eb.fn.countAll<number>().as('count'))
-    .where('owner', '=', owner)
-    .where('device_tag', '=', tag)
-    .where('state', '=', keyPackageStates.available)
-    .executeTakeFirstOrThrow();
-  return Number(row.count);
+/** What is stored before packages of one owner are published. */
+export interface StoredBefore {
+  /** The packages that are stored already, of any owner. */
+  readonly packages: readonly { readonly ref: Buffer; readonly owner: Buffer; readonly state: number }[];
+  /** The numbers of available packages by device tag (hex). */
+  readonly available: ReadonlyMap<string, number>;
+}
+
+/** Selects those of the packages `refs` that are stored, and counts the available packages of the owner's devices `tags`. */
+export async function selectStoredBefore(
+  db: Db,
+  owner: Buffer,
+  { refs, tags }: { refs: readonly Buffer[]; tags: readonly Buffer[] },
+): Promise<StoredBefore> {
+  if (refs.length === 0) return { packages: [], available: new Map() };
+  const { rows } = await sql<{ key: Buffer; owner: Buffer | null; value: number }>`
+    SELECT ref AS key, owner, state::bigint AS value FROM key_packages WHERE ref = ANY (${byteaArray(refs)}::bytea[])
+    UNION ALL
+    SELECT device_tag, NULL, count(*) FROM key_packages
+    WHERE owner = ${owner} AND device_tag = ANY (${byteaArray(tags)}::bytea[]) AND state = ${keyPackageStates.available}
+    GROUP BY device_tag`.execute(db);
+  return {
+    packages: rows.flatMap((row) => (row.owner === null ? [] : [{ ref: row.key, owner: row.owner, state: row.value }])),
+    available: new Map(rows.flatMap((row) => (row.owner === null ? [[row.key.toString('hex'), row.value]] : []))),
+  };
 }
 
 /** A package that a claim returns, whether it is newly handed out or returned again. */

@@ -82,24 +82,13 @@ export interface RosterRow {
 /** Selects the rosters of conversations, each in the order of joins. */
 export async function selectRosters(db: Db, groupIds: readonly Buffer[]): Promise<RosterRow[]> {
   if (groupIds.length === 0) return [];
-  return db
-    .selectFrom('members')
-    .select([
-      'group_id as groupId',
-      'member',
-      'sealed_did as sealedDid',
-      'role',
-      'state',
-      'joined_at as joinedAt',
-      'joined_seq as joinedSeq',
-      'promoted_at as promotedAt',
-    ])
-    .where('group_id', 'in', [...groupIds])
-    .where((eb) => eb.or([eb('state', '=', memberStates.active), eb('removal_pending', '=', true)]))
-    .orderBy('group_id')
-    .orderBy('joined_event')
-    .orderBy('member')
-    .execute();
+  const { rows } = await sql<RosterRow>`
+    SELECT group_id AS "groupId", member, sealed_did AS "sealedDid", role, state, joined_at AS "joinedAt",
+           joined_seq AS "joinedSeq", promoted_at AS "promotedAt"
+    FROM members
+    WHERE group_id = ANY (${byteaArray(groupIds)}::bytea[]) AND (state = ${memberStates.active} OR removal_pending)
+    ORDER BY group_id, joined_event, member`.execute(db);
+  return rows;
 }
 
 /** Counts active members. The number can change before it is used unless `db` holds the conversation's lock. */
@@ -266,14 +255,11 @@ export async function updateNeedsRejoin(
 /** Counts the active members of each conversation, by conversation id (hex). */
 export async function countMembersOf(db: Db, groupIds: readonly Buffer[]): Promise<ReadonlyMap<string, number>> {
   if (groupIds.length === 0) return new Map();
-  const rows = await db
-    .selectFrom('members')
-    .select((eb) => ['group_id as groupId', eb.fn.countAll<number>().as('count')])
-    .where('group_id', 'in', [...groupIds])
-    .where('state', '=', memberStates.active)
-    .groupBy('group_id')
-    .execute();
-  return new Map(rows.map(({ groupId, count }) => [groupId.toString('hex'), Number(count)]));
+  const { rows } = await sql<{ groupId: Buffer; count: number }>`
+    SELECT group_id AS "groupId", count(*) AS count FROM members
+    WHERE group_id = ANY (${byteaArray(groupIds)}::bytea[]) AND state = ${memberStates.active}
+    GROUP BY group_id`.execute(db);
+  return new Map(rows.map(({ groupId, count }) => [groupId.toString('hex'), count]));
 }
 
 /** Makes a person who left a removed member, who cannot rejoin by external commit. */

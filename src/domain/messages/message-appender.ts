@@ -1,6 +1,7 @@
 import { AppError, required } from '#platform/errors.ts';
-import { currentRequest, runForRequests, runOutsideRequest, waitForDatabase } from '#platform/request-deadline.ts';
-import type { RequestDeadline } from '#platform/request-deadline.ts';
+import { runOutsideRequest } from '#platform/request-context.ts';
+import type { RequestDeadline } from '#platform/request-context.ts';
+import { currentRequest, runForRequests, waitForDatabase } from '#platform/request-deadline.ts';
 import type { Sql } from '#storage/connection/database.ts';
 import type { TokenMark } from '#storage/rows/replay-entries.ts';
 import { storeMessages } from './store-messages.ts';

@@ -19,7 +19,7 @@ import type { SentMessage } from './message.ts';
 import type { MessageAppender } from './message-appender.ts';
 import { sendProposal } from './send-proposal.ts';
 import type { ProposalDeps } from './send-proposal.ts';
-import type { AppendResult, MessageToAppend } from './store-messages.ts';
+import type { AppendResult } from './store-messages.ts';
 import type { TokenUse } from '#domain/token-use.ts';
 
 export interface MessageToSend {
@@ -50,9 +50,26 @@ export async function sendMessage(
     return sendProposal(deps, caller, { groupId, msgId, padded, proposal: message.proposal });
   }
   if (message?.header.contentType === 'proposal') await refuseEncryptedProposal(deps, caller, groupId);
-  const { epoch, msgId, ciphertext: body } = input;
-  const member = memberPseudonym(deps.privacy, groupId, caller.did);
-  const result = await append(deps.appender, { groupId, member, epoch, msgId, body }, input.tokenUse);
+  const { epoch, msgId, ciphertext: body, tokenUse } = input;
+  const toAppend = { groupId, member: memberPseudonym(deps.privacy, groupId, caller.did), epoch, msgId, body };
+  let result: AppendResult | undefined;
+  if (tokenUse !== undefined) {
+    // The use of the token is recorded in the transaction that stores the message.
+    try {
+      const stored = await deps.appender.appendWithToken(toAppend, tokenUse.mark);
+      tokenUse.conclude(stored.token);
+      result = stored.result;
+    } catch (error) {
+      tokenUse.abandon();
+      throw error;
+    }
+    if (result === undefined) await tokenUse.record();
+  }
+  return sentMessageOf(result ?? (await deps.appender.append(toAppend)));
+}
+
+/** @throws AppError ConvoNotFound, NotMember, EpochMismatch. */
+function sentMessageOf(result: AppendResult): SentMessage {
   switch (result.outcome) {
     case 'nonMember':
       throw domainError('ConvoNotFound');
@@ -64,25 +81,6 @@ export async function sendMessage(
     case 'duplicate':
       return { seq: result.seq, epoch: result.epoch, receivedAt: result.receivedAt };
   }
-}
-
-/** Stores a message, and records the use of the token in the same transaction. */
-async function append(
-  appender: MessageAppender,
-  message: MessageToAppend,
-  tokenUse: TokenUse | undefined,
-): Promise<AppendResult> {
-  if (tokenUse === undefined) return appender.append(message);
-  try {
-    const { token, result } = await appender.appendWithToken(message, tokenUse.mark);
-    tokenUse.conclude(token);
-    if (result !== undefined) return result;
-  } catch (error) {
-    tokenUse.abandon();
-    throw error;
-  }
-  await tokenUse.record();
-  return appender.append(message);
 }
 
 /**

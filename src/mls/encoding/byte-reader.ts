@@ -60,9 +60,10 @@ export class ByteReader {
 
   /** Reads an epoch, and refuses values above 2^53 - 1, which a JSON number cannot represent exactly. */
   epoch(): number {
-    const epoch = this.uint64();
-    if (epoch > BigInt(Number.MAX_SAFE_INTEGER)) throw new MlsFormatError('The MLS epoch is out of range.');
-    return Number(epoch);
+    const epoch = this.uint32() * 0x1_0000_0000 + this.uint32();
+    // Rounding makes no larger value safe, because 2^53 is exact.
+    if (!Number.isSafeInteger(epoch)) throw new MlsFormatError('The MLS epoch is out of range.');
+    return epoch;
   }
 
   /** Reads `opaque<V>`. */

@@ -3,7 +3,7 @@ import { limits } from '#platform/limits.ts';
 import { ByteReader } from './byte-reader.ts';
 import { MlsFormatError } from './mls-format-error.ts';
 import { type MlsMessageHeader, mlsMessageSizeBytes, readMlsMessage } from '../messages/mls-message.ts';
-import { beginsAsMlsMessage, readEither, WIRE_FORMAT } from './wrapped-structure.ts';
+import { beginsAsMlsMessage, readEither, wireFormats } from './wrapped-structure.ts';
 
 const LENGTH_PREFIX_SIZE_BYTES = 4;
 const LARGE_BUCKET_STEP_BYTES = 8_192;
@@ -37,7 +37,7 @@ function isAllZeros(bytes: Uint8Array): boolean {
 function unwrapEnvelope(padded: Uint8Array): UnwrappedMessage {
   const end = LENGTH_PREFIX_SIZE_BYTES + new ByteReader(padded).uint32();
   const rest = padded.subarray(LENGTH_PREFIX_SIZE_BYTES);
-  if (!beginsAsMlsMessage(rest, Object.values(WIRE_FORMAT))) {
+  if (!beginsAsMlsMessage(rest, wireFormats)) {
     throw new MlsFormatError(
       'The bytes are neither an MLSMessage nor the padding envelope, which is 4 bytes of length (big-endian), the MLSMessage, and zeros up to the end.',
     );
@@ -72,9 +72,11 @@ function readOfLength(message: Uint8Array, rest: Uint8Array): MlsMessageHeader {
  * @throws MlsFormatError on any other input.
  */
 export function readPaddedMessage(padded: Uint8Array): UnwrappedMessage {
-  const unwrap = (): UnwrappedMessage => unwrapEnvelope(padded);
-  if (!beginsAsMlsMessage(padded, Object.values(WIRE_FORMAT))) return unwrap();
-  return readEither(() => ({ message: padded, header: readMlsMessage(padded) }), unwrap);
+  if (!beginsAsMlsMessage(padded, wireFormats)) return unwrapEnvelope(padded);
+  return readEither(
+    () => ({ message: padded, header: readMlsMessage(padded) }),
+    () => unwrapEnvelope(padded),
+  );
 }
 
 /**

@@ -11,6 +11,8 @@ export const WIRE_FORMAT = {
   keyPackage: 5,
 } as const;
 
+export const wireFormats: readonly number[] = Object.values(WIRE_FORMAT);
+
 /** Size of ProtocolVersion and WireFormat. */
 const MLS_MESSAGE_HEADER_SIZE_BYTES = 4;
 
@@ -48,9 +50,9 @@ export function readEither<T>(first: () => T, second: () => T): T {
  * with equal bytes.
  */
 export function beginsAsMlsMessage(bytes: Uint8Array, wireFormats: readonly number[]): boolean {
-  const [versionHigh, versionLow, formatHigh, formatLow] = bytes;
-  if (versionHigh !== 0 || versionLow !== PROTOCOL_VERSION_MLS10 || formatHigh !== 0) return false;
-  return formatLow !== undefined && wireFormats.includes(formatLow);
+  // Indexes, because an array pattern would create an iterator and an object for each byte.
+  if (bytes[0] !== 0 || bytes[1] !== PROTOCOL_VERSION_MLS10 || bytes[2] !== 0) return false;
+  return bytes[3] !== undefined && wireFormats.includes(bytes[3]);
 }
 
 /** A structure that was read from an MLSMessage or from its bare form. */

@@ -1,5 +1,5 @@
 import { currentRequest, outcomeUnknown, waitForDatabase } from '#platform/request-deadline.ts';
-import type { RequestDeadline } from '#platform/request-deadline.ts';
+import type { RequestDeadline } from '#platform/request-context.ts';
 
 /** The part of a postgres.js statement that this file uses. The driver sends a statement when the caller awaits it. */
 interface Statement {
@@ -103,13 +103,7 @@ function bound(value: unknown, isExempt = false): unknown {
       expire(value);
       return Promise.resolve();
     }
-    const endWait = deadline.beginWait();
-    const removeListener = deadline.onExpired(() => expire(value));
-    finish = () => {
-      finish = () => undefined;
-      removeListener();
-      endWait();
-    };
+    finish = deadline.beginWait(() => expire(value));
     return Reflect.apply(handle, value, []);
   };
   return value;

@@ -29,9 +29,9 @@ export function sizeOf(blobs: Readonly<Record<string, Buffer | undefined>>): num
   return Object.values(blobs).reduce((total, bytes) => total + (bytes?.length ?? 0), 0);
 }
 
-/** Returns a Buffer that shares the memory of `bytes`. */
+/** Returns `bytes` as a Buffer that shares the memory of `bytes`. */
 export function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /**

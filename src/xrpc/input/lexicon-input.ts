@@ -7,19 +7,33 @@ import {
   IssueTooBig,
   IssueTooSmall,
   LexValidationError,
+  OptionalSchema,
+  WithDefaultSchema,
 } from '@atproto/lex-schema';
-import type { InferOutput, Issue, ParamsSchema, Schema } from '@atproto/lex-schema';
+import type { InferOutput, Issue, ParamsSchema, Schema, ValidationContext } from '@atproto/lex-schema';
 import { AppError } from '#platform/errors.ts';
 
+const lenient = { strict: false };
+
 /**
- * Parses the query parameters that the lexicon declares, and ignores others. The values of a list may be repeated
- * parameters or separated by commas.
+ * Accepts an absent optional field at once. The validator itself checks `undefined` against the type of the field,
+ * creates an error and drops it, which costs 1.1 µs for each absent field, against 0.1 µs.
+ */
+OptionalSchema.prototype.validateInContext = function (input: unknown, context: ValidationContext) {
+  const getsDefault = this.validator instanceof WithDefaultSchema && context.options.mode === 'parse';
+  if (input === undefined && !getsDefault) return context.success(input);
+  return context.validate(input, this.validator);
+};
+
+/**
+ * Parses the parameters of a query string that the lexicon declares, and ignores others. The values of a list may be
+ * repeated parameters or separated by commas.
  * @throws AppError InvalidRequest with the name of the parameter and the rule, but never the value.
  */
-export function parseParams<Params extends ParamsSchema>(schema: Params, search: URLSearchParams): InferOutput<Params> {
+export function parseParams<Params extends ParamsSchema>(schema: Params, search: string): InferOutput<Params> {
   if (schema.shapeValidators.size === 0) return {} as InferOutput<Params>;
   const entries: [string, string][] = [];
-  for (const [name, value] of search) {
+  for (const [name, value] of new URLSearchParams(search)) {
     const validator = schema.shapeValidators.get(name);
     if (validator === undefined) continue;
     // URLSearchParams replaces bytes that are not UTF-8 by U+FFFD, and Postgres text cannot hold NUL.
@@ -27,7 +41,7 @@ export function parseParams<Params extends ParamsSchema>(schema: Params, search:
     for (const item of isList(validator) ? value.split(',') : [value]) entries.push([name, item]);
   }
   try {
-    return withoutStacks(() => schema.fromURLSearchParams(entries, { strict: false }));
+    return schema.fromURLSearchParams(entries, lenient);
   } catch (error) {
     throw error instanceof LexValidationError ? invalid(describeIssue('params', error.issues[0])) : error;
   }
@@ -38,23 +52,9 @@ export function parseParams<Params extends ParamsSchema>(schema: Params, search:
  * @throws AppError InvalidRequest with the name of the field and the rule, but never the value.
  */
 export function parseInput<Input extends Schema>(schema: Input, body: unknown): InferOutput<Input> {
-  const result = withoutStacks(() => schema.safeParse(body, { strict: false }));
+  const result = schema.safeParse(body, lenient);
   if (!result.success) throw invalid(describeIssue('input', result.issues[0]));
   return result.value;
-}
-
-/**
- * Runs `validate` without stack traces, because they are slow and the validator creates an error for each absent
- * optional field.
- */
-function withoutStacks<Result>(validate: () => Result): Result {
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 0;
-  try {
-    return validate();
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-  }
 }
 
 function isList(validator: object): boolean {

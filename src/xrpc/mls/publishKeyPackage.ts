@@ -1,4 +1,3 @@
-import { warnUnregistered } from '#domain/devices/list-device-tags.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
 import { publishKeyPackages as publish } from '#domain/key-packages/publish-key-packages.ts';
 import { limits } from '#platform/limits.ts';
@@ -16,8 +15,10 @@ export const publishKeyPackage = (deps: Parameters<typeof publish>[0]): MethodEn
     handler: async ({ caller, input }) => {
       const { deviceId } = input;
       const deviceTag = deviceId === undefined ? undefined : await requireDeviceTag(deps, caller, deviceId);
-      const [refusal] = await publish(deps, caller, [keyPackageUpload(input, deviceTag)], 'publishKeyPackage');
+      const upload = keyPackageUpload(input, deviceTag);
+      const { outcomes, unregisteredWarning } = await publish(deps, caller, [upload], 'publishKeyPackage');
+      const [refusal] = outcomes;
       if (refusal !== undefined) throw refusal;
-      return { warning: deviceId === undefined ? await warnUnregistered(deps, caller) : undefined };
+      return { warning: unregisteredWarning };
     },
   });

@@ -1,5 +1,4 @@
 import type { Caller } from '#domain/caller.ts';
-import { warnUnregistered } from '#domain/devices/list-device-tags.ts';
 import { requireDeviceTag } from '#domain/devices/require-device.ts';
 import { domainError } from '#domain/domain-error.ts';
 import { publishKeyPackages as publish } from '#domain/key-packages/publish-key-packages.ts';
@@ -27,13 +26,17 @@ export const publishKeyPackages = (deps: PublishDeps): MethodEndpoint =>
         keyPackages.map(({ deviceId }) => deviceId),
       );
       const uploads = keyPackages.map((item) => keyPackageUpload(item, tags.get(item.deviceId ?? '')));
-      const outcomes = await publish(deps, caller, uploads);
+      const { outcomes, unregisteredWarning } = await publish(deps, caller, uploads);
       const errors = outcomes.flatMap((outcome, index) =>
         outcome === undefined ? [] : [{ index, error: outcome.code, message: outcome.message }],
       );
       const failed = errors.length;
-      const warning = tags.size === 0 ? await warnUnregistered(deps, caller) : undefined;
-      return { succeeded: outcomes.length - failed, failed, errors: failed === 0 ? undefined : errors, warning };
+      return {
+        succeeded: outcomes.length - failed,
+        failed,
+        errors: failed === 0 ? undefined : errors,
+        warning: unregisteredWarning,
+      };
     },
   });
 

@@ -1,12 +1,13 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { currentContext } from '#platform/request-context.ts';
+import type { RequestSlot } from '#platform/request-context.ts';
 
 /**
  * Limits the requests in progress. A request over the limit is refused at once, because a queue would delay all
  * requests, and the clients at its end would give up before they are served.
  */
 export interface Admission {
-  /** Runs a request in a free slot. Returns undefined without running it when no slot is free. */
-  admit<T>(request: () => Promise<T>): Promise<T> | undefined;
+  /** Takes a slot for a request, which the request must have in its context. Returns undefined when no slot is free. */
+  takeSlot(): Slot | undefined;
   /**
    * Runs a task that waits for another machine, which sends the request body or a DID document. The request has no slot
    * during the task, because a few slow clients could otherwise take all slots. Limits on connections and on outbound
@@ -37,10 +38,10 @@ export interface AdmissionDeps {
   readonly onShed?: (reason: ShedReason) => void;
 }
 
-/** The slot of one request. Tasks of the request that have no slot may run in parallel, and longer than the request. */
-interface Slot {
-  tasksWithoutSlot: number;
-  isReleased: boolean;
+/** The slot of one request. */
+export interface Slot extends RequestSlot {
+  /** Ends the use of the slot, once. */
+  release(): void;
 }
 
 /** Half of the 100 ms within which a refusal should be sent. */
@@ -59,47 +60,56 @@ const retryAfterSecondsMax = 5;
 export function createAdmission({ inProgressMax, onShed }: AdmissionDeps): Admission {
   const limitMin = Math.min(inProgressMax, Math.max(slotsMin, Math.ceil(inProgressMax * slotsMinShare)));
   const increase = Math.max(1, Math.ceil(inProgressMax / 16));
-  const slots = new AsyncLocalStorage<Slot>();
+  const used: SlotCount = { inProgress: 0 };
   let limit = inProgressMax;
-  let inProgress = 0;
   let lateSamples = 0;
   let refused = 0;
 
-  async function run<T>(slot: Slot, request: () => Promise<T>): Promise<T> {
-    try {
-      return await slots.run(slot, request);
-    } finally {
-      if (slot.tasksWithoutSlot === 0) inProgress -= 1;
-      slot.isReleased = true;
-    }
-  }
-
   return {
-    admit(request) {
-      if (inProgress >= limit) {
-        refused += 1;
-        onShed?.(inProgress >= inProgressMax ? 'full' : 'late');
-        return undefined;
-      }
-      inProgress += 1;
-      return run({ tasksWithoutSlot: 0, isReleased: false }, request);
+    takeSlot() {
+      if (used.inProgress < limit) return new CountedSlot(used);
+      refused += 1;
+      onShed?.(used.inProgress >= inProgressMax ? 'full' : 'late');
+      return undefined;
     },
-    async withoutSlot(task) {
-      const slot = slots.getStore();
-      if (slot === undefined || slot.isReleased) return task();
-      if (slot.tasksWithoutSlot++ === 0) inProgress -= 1;
-      try {
-        return await task();
-      } finally {
-        if (--slot.tasksWithoutSlot === 0 && !slot.isReleased) inProgress += 1;
-      }
-    },
+    withoutSlot: (task) => currentContext()?.slot?.without(task) ?? task(),
     noteLoopDelay(delayMs) {
       lateSamples = delayMs > loopDelayMsMax ? lateSamples + 1 : 0;
       if (lateSamples === 0) limit = Math.min(inProgressMax, limit + increase);
       if (lateSamples >= lateSamplesMin) limit = Math.max(limitMin, Math.floor(limit * decreaseFactor));
     },
     nextRetryAfterSeconds: () => 1 + (refused % retryAfterSecondsMax),
-    inProgress: () => inProgress,
+    inProgress: () => used.inProgress,
   };
+}
+
+interface SlotCount {
+  inProgress: number;
+}
+
+/** Tasks of the request that have no slot may run in parallel, and longer than the request. */
+class CountedSlot implements Slot {
+  readonly #used: SlotCount;
+  #tasksWithout = 0;
+  #isReleased = false;
+
+  constructor(used: SlotCount) {
+    this.#used = used;
+    used.inProgress += 1;
+  }
+
+  async without<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#isReleased) return task();
+    if (this.#tasksWithout++ === 0) this.#used.inProgress -= 1;
+    try {
+      return await task();
+    } finally {
+      if (--this.#tasksWithout === 0 && !this.#isReleased) this.#used.inProgress += 1;
+    }
+  }
+
+  release(): void {
+    if (this.#tasksWithout === 0) this.#used.inProgress -= 1;
+    this.#isReleased = true;
+  }
 }

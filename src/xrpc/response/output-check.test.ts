@@ -18,11 +18,7 @@ function endpointsOf(output: string): Endpoint[] {
 async function call([endpoint]: readonly Endpoint[]): Promise<string> {
   if (endpoint === undefined || !('call' in endpoint)) throw new Error('not a method');
   const caller = { did: 'did:plc:alicealicealicealicealic' };
-  const body = await endpoint.call({
-    caller,
-    search: new URLSearchParams(),
-    readBody: () => Promise.resolve(undefined),
-  });
+  const body = await endpoint.call({ caller, search: '' });
   return body.toString();
 }
 

@@ -45,6 +45,10 @@ async function createGetToken({ did, privateKey }: Person): Promise<(nsid: strin
   };
 }
 
+/** What happened so far, for the error of a program that hangs. */
+const log: string[] = [];
+const note = (what: string): void => void log.push(`${Math.round(performance.now())} ms: ${what}`);
+
 async function open(person: Person): Promise<{ messenger: Messenger; received: string[] }> {
   const received: string[] = [];
   const messenger = await openMessenger({
@@ -54,7 +58,10 @@ async function open(person: Person): Promise<{ messenger: Messenger; received: s
     storage: createMemoryStorage(),
     deviceName: 'installed',
     keyPackageTarget: 2,
+    onStateChange: (state) => note(`${person.did} stream ${state}`),
+    onError: (error) => note(`${person.did} ${String(error)}`),
     onEvent(event) {
+      note(`${person.did} ${event.kind}`);
       if (event.kind !== 'message' || event.senderDid === person.did) return;
       received.push(new TextDecoder().decode(event.content));
     },
@@ -62,16 +69,24 @@ async function open(person: Person): Promise<{ messenger: Messenger; received: s
   return { messenger, received };
 }
 
-async function until(isTrue: () => boolean): Promise<void> {
-  for (let count = 0; count < 600 && !isTrue(); count += 1) await new Promise((resolve) => setTimeout(resolve, 100));
+async function until(what: string, isTrue: () => boolean): Promise<void> {
+  note(`waiting until ${what}`);
+  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 100));
 }
 
+// Ends the program before the test does, which could not say what it was waiting for.
+const limit = setTimeout(() => {
+  throw new Error(`the program hangs\n${log.join('\n')}`);
+}, 60_000);
 const [alice, bob] = await Promise.all([open(people[0]), open(people[1])]);
+note('both are open');
 const convoId = await alice.messenger.createConversation([bob.messenger.did]);
-await until(() => bob.messenger.convoIds().includes(convoId));
+await until('Bob is in the group', () => bob.messenger.convoIds().includes(convoId));
 await alice.messenger.send(convoId, encode('hello bob'));
-await until(() => bob.received.length > 0);
+await until('Bob has the message', () => bob.received.length > 0);
 await bob.messenger.send(convoId, encode('hello alice'));
-await until(() => alice.received.length > 0);
+await until('Alice has the message', () => alice.received.length > 0);
+note('closing');
 await Promise.all([alice.messenger.close(), bob.messenger.close()]);
+clearTimeout(limit);
 process.stdout.write(JSON.stringify({ alice: alice.received, bob: bob.received }));

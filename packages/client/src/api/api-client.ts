@@ -1,5 +1,5 @@
 import { sleep, unlessAborted, withSignal } from './abort.ts';
-import { ApiError, NoResponseError, TokenError } from './api-error.ts';
+import { ApiError, isTransportFault, NoResponseError, TokenError } from './api-error.ts';
 import type { EndpointName, ErrorFields } from './api-error.ts';
 import { parseJson, stringifyJson } from './bytes.ts';
 import { methods } from './methods.ts';
@@ -147,7 +147,7 @@ function waitAfter(
   const { nextAttempt, retry } = options;
   // Without a token the request was not sent.
   if (error instanceof TokenError) return waitBeforeAttemptMs(nextAttempt, undefined, retry);
-  if (error instanceof NoResponseError) {
+  if (error instanceof NoResponseError || isTransportFault(error)) {
     return options.isHarmless ? waitBeforeAttemptMs(nextAttempt, undefined, retry) : undefined;
   }
   if (!(error instanceof ApiError) || (error.status !== 429 && error.status !== 503)) return undefined;

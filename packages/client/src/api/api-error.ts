@@ -90,8 +90,19 @@ export class TokenError extends Error {
   }
 }
 
+const requestTimeout = 408;
+
+/**
+ * Whether the response says that the request did not arrive as a whole, or that it arrived twice and the first copy was executed. A
+ * connection that repeats a request by itself causes the latter. Another attempt has another token.
+ */
+export function isTransportFault(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === requestTimeout || error.error === 'JwtReplayed');
+}
+
 /** Whether the same request may succeed later: the network, the service or the source of tokens failed, or a quota is used up. */
 export function isTransient(error: unknown): boolean {
+  if (isTransportFault(error)) return true;
   if (error instanceof ApiError) return error.status === 429 || error.status >= 500;
   return error instanceof NoResponseError || error instanceof TokenError;
 }

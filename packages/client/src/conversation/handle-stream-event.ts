@@ -17,7 +17,6 @@ export interface StreamHandlerDeps {
   readonly supply: KeyPackageSupply;
   readonly retrier: Retrier;
   readonly conversations: ConversationSet;
-  readonly catchUpAll: () => Promise<void>;
   readonly sharedTaskWaitMaxMs: number;
 }
 
@@ -67,9 +66,17 @@ async function handleMembership(deps: StreamHandlerDeps, event: EventOf<'members
   });
 }
 
-function handleInfo({ context, retrier, supply, catchUpAll }: StreamHandlerDeps, event: EventOf<'infoEvent'>): void {
-  const { code, deviceId } = event;
-  if (code === 'cursorUnknown' || code === 'eventsExpired') retrier.start('all conversations', catchUpAll, 0);
+/** Brings the conversations up to date as `ConversationSet.catchUpAll`, and shares the removals that it finds. */
+export async function catchUpAll(deps: StreamHandlerDeps, which: 'all' | 'changed'): Promise<void> {
+  const removals = await deps.conversations.catchUpAll(which);
+  for (const { convoId, did } of removals) shareRemoval(deps, convoId, did);
+}
+
+function handleInfo(deps: StreamHandlerDeps, { code, deviceId }: EventOf<'infoEvent'>): void {
+  const { context, retrier, supply } = deps;
+  if (code === 'cursorUnknown' || code === 'eventsExpired') {
+    retrier.start('all conversations', () => catchUpAll(deps, 'all'), 0);
+  }
   if (code === 'keyPackagesLow' && deviceId === context.deviceId) {
     retrier.start('key packages', () => supply.replenish(), 0);
   }
@@ -90,7 +97,7 @@ function share({ retrier, sharedTaskWaitMaxMs }: StreamHandlerDeps, name: string
 }
 
 /** Commits the removal of a person who has left or was removed, if no other member has and the person has not come back. */
-export function shareRemoval(deps: StreamHandlerDeps, convoId: string, did: string): void {
+function shareRemoval(deps: StreamHandlerDeps, convoId: string, did: string): void {
   const { context, conversations } = deps;
   share(deps, `removal of ${did} from ${convoId}`, () =>
     conversations.inOrder(convoId, async (found) => {

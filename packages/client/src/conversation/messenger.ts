@@ -14,7 +14,7 @@ import { ConversationSet } from './conversation-set.ts';
 import type { Conversation } from './conversation.ts';
 import { forgetRegistrationAfter, openDevice } from './device.ts';
 import { sha256 } from './digest.ts';
-import { handleStreamEvent, shareRemoval } from './handle-stream-event.ts';
+import { catchUpAll, handleStreamEvent } from './handle-stream-event.ts';
 import type { StreamHandlerDeps } from './handle-stream-event.ts';
 import { joinExternally, rejoin } from './join.ts';
 import { createKeyPackageSupply } from './key-package-supply.ts';
@@ -125,7 +125,8 @@ class DeviceMessenger implements Messenger {
   readonly #conversations: ConversationSet;
   #stream: EventStream | undefined;
   #following: Promise<void> = Promise.resolve();
-  #wasOpen = false;
+  /** Whether the first reading of all conversations has begun. */
+  #hasBegunReading = false;
 
   constructor(options: MessengerOptions, context: Context, closing: AbortController) {
     this.did = context.identity.did;
@@ -134,15 +135,14 @@ class DeviceMessenger implements Messenger {
     this.#context = context;
     this.#closing = closing;
     this.#supply = createKeyPackageSupply(context, options.keyPackageTarget ?? 20);
-    this.#retrier = createRetrier({ signal: context.signal, onError: (error) => this.#report(error) });
     const onError = (error: unknown): void => this.#report(error);
+    this.#retrier = createRetrier({ signal: context.signal, onError });
     this.#conversations = new ConversationSet({ context, retrier: this.#retrier, onError });
     this.#handlerDeps = {
       context,
       supply: this.#supply,
       retrier: this.#retrier,
       conversations: this.#conversations,
-      catchUpAll: () => this.#catchUpAll('all'),
       sharedTaskWaitMaxMs: options.sharedTaskWaitMaxMs ?? 3_000,
     };
   }
@@ -162,7 +162,8 @@ class DeviceMessenger implements Messenger {
     });
     this.#following = this.#follow(this.#stream).catch((error: unknown) => this.#report(error));
     await this.#retrier.nowOrLater('key packages', () => this.#supply.replenish());
-    await this.#retrier.nowOrLater('all conversations', () => this.#catchUpAll('all'));
+    this.#hasBegunReading = true;
+    await this.#retrier.nowOrLater('all conversations', () => catchUpAll(this.#handlerDeps, 'all'));
   }
 
   convoIds(): string[] {
@@ -275,16 +276,15 @@ class DeviceMessenger implements Messenger {
     return this.#within(options, (signal) => this.#conversations.inOrder(convoId, task, signal));
   }
 
+  /** Reads what may have changed between the last reading and the opening of the stream. */
   #onStreamOpen(): void {
+    const deps = this.#handlerDeps;
     this.#retrier.wake();
-    const waitMs = Math.random() * this.#handlerDeps.sharedTaskWaitMaxMs;
-    if (this.#wasOpen) this.#retrier.start('changed conversations', () => this.#catchUpAll('changed'), waitMs);
-    this.#wasOpen = true;
-  }
-
-  async #catchUpAll(which: 'all' | 'changed'): Promise<void> {
-    const removals = await this.#conversations.catchUpAll(which);
-    for (const { convoId, did } of removals) shareRemoval(this.#handlerDeps, convoId, did);
+    if (!this.#hasBegunReading) return;
+    const waitMs = Math.random() * deps.sharedTaskWaitMaxMs;
+    // Without a cursor the stream reports nothing of the time before it opened.
+    if (this.#stream?.cursor === undefined) this.#retrier.start('all conversations', () => catchUpAll(deps, 'all'), 0);
+    else this.#retrier.start('changed conversations', () => catchUpAll(deps, 'changed'), waitMs);
   }
 
   async #follow(stream: EventStream): Promise<void> {

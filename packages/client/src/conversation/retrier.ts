@@ -26,33 +26,33 @@ export function createRetrier(deps: {
   let waking = new AbortController();
 
   async function run(name: string, task: () => Promise<unknown>, firstWaitMs: number): Promise<void> {
-    let waitMs = firstWaitMs;
-    for (let failures = 0; !signal.aborted;) {
+    let failures = 0;
+    for (let waitMs = firstWaitMs; ;) {
       await waitUnlessWoken(waitMs, [signal, waking.signal]);
-      signal.throwIfAborted();
+      if (signal.aborted) break;
       running.set(name, false);
       try {
         await task();
-        if (running.get(name) !== true) return;
-        failures = 0;
-        waitMs = 0;
       } catch (error) {
-        if (!isRetryable(error)) throw error;
-        failures += 1;
-        waitMs = waitAfterFailureMs(failures, error);
+        if (isRetryable(error)) {
+          failures += 1;
+          waitMs = waitAfterFailureMs(failures, error);
+          continue;
+        }
+        onError(error);
       }
+      // A call of `start` after this check starts the task anew.
+      if (running.get(name) !== true) break;
+      failures = 0;
+      waitMs = 0;
     }
+    running.delete(name);
   }
 
   function start(name: string, task: () => Promise<unknown>, firstWaitMs = firstWaitDefaultMs): void {
-    if (running.has(name)) {
-      running.set(name, true);
-      return;
-    }
-    running.set(name, false);
-    run(name, task, firstWaitMs)
-      .catch(onError)
-      .finally(() => running.delete(name));
+    const isRunning = running.has(name);
+    running.set(name, isRunning);
+    if (!isRunning) void run(name, task, firstWaitMs);
   }
 
   return {

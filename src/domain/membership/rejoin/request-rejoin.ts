@@ -57,9 +57,10 @@ async function publish(
 ): Promise<void> {
   const { cipherSuite } = await loadConversationFacts({ db: tx }, upload.groupId);
   const { bytes, deviceTag } = upload;
-  const [outcome] = await publishKeyPackages({ ...deps, db: tx }, caller, [
+  const { outcomes } = await publishKeyPackages({ ...deps, db: tx }, caller, [
     { bytes, cipherSuite, expiresAtMs: undefined, deviceTag },
   ]);
+  const [outcome] = outcomes;
   if (outcome === undefined) return;
   throw outcome.code === 'TooManyKeyPackages' ? outcome : refusalWithText('InvalidKeyPackage', outcome.message);
 }
