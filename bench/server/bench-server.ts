@@ -21,6 +21,9 @@ import { rateLimitNames } from './checkout.ts';
 import type { Checkout } from './checkout.ts';
 import { parentOf } from './process-cost.ts';
 
+/** Settings of a server by the names of their environment variables. */
+export type ServerSettings = Readonly<Record<string, string>>;
+
 /** The server of one checkout in a process of its own, on a durable Postgres of its own. */
 export interface BenchServer {
   readonly checkout: Checkout;
@@ -46,10 +49,7 @@ const noLimit = '1000000';
 const noBurstLimit = '10000';
 
 /** @param added settings in addition to those of every measured server. */
-export async function startBenchServer(
-  checkout: Checkout,
-  added: Readonly<Record<string, string>> = {},
-): Promise<BenchServer> {
+export async function startBenchServer(checkout: Checkout, added: ServerSettings = {}): Promise<BenchServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'nightjar-bench-'));
   const embedded = await startEmbeddedPostgres({ dataDir, clock: systemClock });
   const plc = await startLoopbackPlc();

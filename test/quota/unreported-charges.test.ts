@@ -33,7 +33,7 @@ interface Server {
   /** The calls that the shared store got from this server. */
   readonly calls: Record<'charge' | 'peek' | 'record', number>;
   /** Waits until the shared store has responded to each report. */
-  readonly settle: () => Promise<unknown>;
+  readonly untilReported: () => Promise<unknown>;
 }
 
 /** Servers that share one count in Postgres, on a manual clock. */
@@ -53,14 +53,14 @@ function openServers(count: number, clock: ManualClock): readonly Server[] {
           reports.add(report);
           return report.finally(() => reports.delete(report));
         },
-        refund: postgres.refund,
+        refund: (...call) => postgres.refund(...call),
       },
       localOf: () => local,
       clock,
       serverCount: count,
       onChange: (state) => expect.unreachable(`the store is ${state}`),
     });
-    return { store, calls, settle: () => Promise.all(reports) };
+    return { store, calls, untilReported: () => Promise.all(reports) };
   });
 }
 
@@ -118,7 +118,7 @@ test('several servers together admit at most a twentieth more than a limit in an
           const atMs = clock.monotonicMs();
           const times = 1 + Math.floor((share * limit) / 100);
           uses.push({ atMs, units: await admitted(times, chosen, () => [bucket, rule, atMs]) });
-          if (gapMs > storeTimeoutMs) await Promise.all(servers.map(({ settle }) => settle()));
+          if (gapMs > storeTimeoutMs) await Promise.all(servers.map(({ untilReported }) => untilReported()));
           clock.advance(gapMs);
           await setImmediate();
         }

@@ -1,6 +1,6 @@
 import type { Clock } from '#platform/clock.ts';
 import { createExpiryTimer } from '#platform/expiry-timer.ts';
-import { runOutsideRequest } from '#platform/request-deadline.ts';
+import { runOutsideRequest } from '#platform/request-context.ts';
 import type { Outcome, QuotaRule } from './gcra.ts';
 import type { BucketNames } from './quota-store.ts';
 import type { Charge } from './server-share.ts';
@@ -31,7 +31,8 @@ const unreportedShareMax = 0.05;
 const reportIntervalMs = 2_000;
 /** A state of the shared store that is older than this is not used. */
 const stateAgeMsMax = 60_000;
-const bucketsMax = 50_000;
+/** Buckets of which a server keeps the state. It asks the store for each charge of further ones. */
+const bucketsMax = 10_000;
 
 /** What one server knows about a bucket of the shared store. */
 interface BucketState {
@@ -46,81 +47,91 @@ interface BucketState {
 }
 
 /** Creates the charges of one server that wait for their report. One timer reports all buckets together. */
-export function createUnreportedCharges({ clock, serverCount, report }: UnreportedChargesDeps): UnreportedCharges {
-  // In the order of `atMs`, the oldest first.
-  const states = new Map<string, BucketState>();
-  const withUnreported = new Set<BucketState>();
-  const startTimer = createExpiryTimer({
-    clock,
-    intervalMs: reportIntervalMs,
-    isNeeded: () => withUnreported.size > 0,
-    expire: () => {
-      for (const state of withUnreported) void reportCost(state);
-      deleteOldStates();
-    },
-  });
+export function createUnreportedCharges(deps: UnreportedChargesDeps): UnreportedCharges {
+  return new ChargesToReport(deps);
+}
 
-  async function reportCost(state: BucketState): Promise<void> {
+class ChargesToReport implements UnreportedCharges {
+  readonly #deps: UnreportedChargesDeps;
+  /** In the order of `atMs`, the oldest first. */
+  readonly #states = new Map<string, BucketState>();
+  readonly #waiting = new Set<BucketState>();
+  readonly #startTimer: () => void;
+
+  constructor(deps: UnreportedChargesDeps) {
+    this.#deps = deps;
+    this.#startTimer = createExpiryTimer({
+      clock: deps.clock,
+      intervalMs: reportIntervalMs,
+      isNeeded: () => this.#waiting.size > 0,
+      expire: () => {
+        for (const state of this.#waiting) void this.#report(state);
+        this.#deleteOldStates();
+      },
+    });
+  }
+
+  admit(act: 'charge' | 'peek', { bucket, rule, nowMs, cost }: Charge): Outcome | undefined {
+    const state = this.#states.get(bucket.current);
+    if (state === undefined || nowMs - state.atMs > stateAgeMsMax) return undefined;
+    const reserved = unreportedShareMax * Math.min(rule.limit, rule.burst);
+    const unreported = state.unreported + state.reporting + cost;
+    const remaining = state.remaining - unreported;
+    if (unreported > reserved / this.#deps.serverCount || remaining < reserved) {
+      // The report shares the statement of the charge for which the caller now asks the store.
+      runOutsideRequest(() => void this.#report(state));
+      return undefined;
+    }
+    if (act === 'charge') {
+      state.unreported += cost;
+      this.#waiting.add(state);
+      this.#startTimer();
+    }
+    return { allowed: true, remaining, waitMs: 0, restoredInMs: rule.windowMs };
+  }
+
+  note({ bucket, rule }: Charge, { remaining }: Outcome): void {
+    const state = this.#states.get(bucket.current);
+    const atMs = this.#deps.clock.monotonicMs();
+    if (state !== undefined) this.#update(state, remaining);
+    else if (this.#states.size < bucketsMax) {
+      this.#states.set(bucket.current, { bucket, rule, remaining, atMs, unreported: 0, reporting: 0 });
+    } else this.#deleteOldStates();
+  }
+
+  refund({ bucket, cost }: Charge): number {
+    const state = this.#states.get(bucket.current);
+    if (state === undefined) return cost;
+    const taken = Math.min(cost, state.unreported);
+    state.unreported -= taken;
+    return cost - taken;
+  }
+
+  async #report(state: BucketState): Promise<void> {
     const { bucket, rule, unreported: cost } = state;
-    withUnreported.delete(state);
+    this.#waiting.delete(state);
     if (cost === 0) return;
     state.unreported = 0;
     state.reporting += cost;
-    const outcome = await report({ bucket, rule, nowMs: clock.monotonicMs(), cost });
+    const outcome = await this.#deps.report({ bucket, rule, nowMs: this.#deps.clock.monotonicMs(), cost });
     state.reporting -= cost;
-    if (outcome === undefined) states.delete(bucket.current);
-    else update(state, outcome.remaining);
+    if (outcome === undefined) this.#states.delete(bucket.current);
+    else this.#update(state, outcome.remaining);
   }
 
-  function update(state: BucketState, remaining: number): void {
+  #update(state: BucketState, remaining: number): void {
     const name = state.bucket.current;
     state.remaining = remaining;
-    state.atMs = clock.monotonicMs();
-    states.delete(name);
-    states.set(name, state);
+    state.atMs = this.#deps.clock.monotonicMs();
+    this.#states.delete(name);
+    this.#states.set(name, state);
   }
 
-  function deleteOldStates(): void {
-    const oldestMs = clock.monotonicMs() - stateAgeMsMax;
-    for (const [name, state] of states) {
+  #deleteOldStates(): void {
+    const oldestMs = this.#deps.clock.monotonicMs() - stateAgeMsMax;
+    for (const [name, state] of this.#states) {
       if (state.atMs > oldestMs) return;
-      if (state.unreported + state.reporting === 0) states.delete(name);
+      if (state.unreported + state.reporting === 0) this.#states.delete(name);
     }
   }
-
-  return {
-    admit(act, { bucket, rule, nowMs, cost }) {
-      const state = states.get(bucket.current);
-      if (state === undefined || nowMs - state.atMs > stateAgeMsMax) return undefined;
-      const reserved = unreportedShareMax * Math.min(rule.limit, rule.burst);
-      const waiting = state.unreported + state.reporting + cost;
-      const remaining = state.remaining - waiting;
-      if (waiting > reserved / serverCount || remaining < reserved) {
-        // The report shares the statement of the charge for which the caller now asks the store.
-        runOutsideRequest(() => void reportCost(state));
-        return undefined;
-      }
-      if (act === 'charge') {
-        state.unreported += cost;
-        withUnreported.add(state);
-        // A report serves many requests, so it must not end with the deadline of the first.
-        runOutsideRequest(startTimer);
-      }
-      return { allowed: true, remaining, waitMs: 0, restoredInMs: rule.windowMs };
-    },
-    note({ bucket, rule }, { remaining }) {
-      const state = states.get(bucket.current);
-      if (state !== undefined) update(state, remaining);
-      else if (states.size < bucketsMax) {
-        states.set(bucket.current, { bucket, rule, remaining, atMs: clock.monotonicMs(), unreported: 0, reporting: 0 });
-      } else deleteOldStates();
-    },
-    refund({ bucket, cost }) {
-      const state = states.get(bucket.current);
-      if (state === undefined) return cost;
-      const taken = Math.min(cost, state.unreported);
-      state.unreported -= taken;
-      return cost - taken;
-    },
-  };
 }
