@@ -13,7 +13,7 @@ export interface Plan {
 export const plans = {
   quick: {
     conversations: 1_000,
-    warmUpSends: 3_000,
+    warmUpSends: 20_000,
     sends: 6_000,
     pages: 1_000,
     seconds: 4,
