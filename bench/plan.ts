@@ -13,8 +13,8 @@ export interface Plan {
 export const plans = {
   quick: {
     conversations: 1_000,
-    warmUpSends: 3_000,
-    sends: 6_000,
+    warmUpSends: 20_000,
+    sends: 12_000,
     pages: 1_000,
     seconds: 4,
     bareSeconds: 4,
@@ -23,7 +23,7 @@ export const plans = {
   full: {
     conversations: 1_000,
     warmUpSends: 20_000,
-    sends: 12_000,
+    sends: 40_000,
     pages: 2_500,
     seconds: 8,
     bareSeconds: 8,
