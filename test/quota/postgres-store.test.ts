@@ -88,3 +88,13 @@ test('memory and Postgres return the same outcomes for any sequence of charges',
     { numRuns: 400, interruptAfterTimeLimit: 12_000 },
   );
 });
+
+test('a cost that a server has admitted is recorded even without room, and counts for one window', async () => {
+  const rule: QuotaRule = { name: 'tested', limit: 10, burst: 10, windowMs: 60_000 };
+  const [bucket, startMs] = [newBucket(), Date.UTC(2026, 0, 1)];
+  await postgres.charge(bucket, rule, startMs, 10);
+  expect(await postgres.record(bucket, rule, startMs + 30_000, 3)).toMatchObject({ remaining: 0 });
+  expect(await postgres.charge(bucket, rule, startMs + 62_000, 8)).toMatchObject({ allowed: false });
+  expect(await postgres.charge(bucket, rule, startMs + 62_000, 7)).toMatchObject({ allowed: true, remaining: 0 });
+  expect(await postgres.charge(bucket, rule, startMs + 92_000, 3)).toMatchObject({ allowed: true });
+});
