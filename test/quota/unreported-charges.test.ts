@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '#platform/clock.ts';
+import { required } from '#platform/errors.ts';
 import { createFallbackStore } from '#quota/stores/fallback-store.ts';
 import type { QuotaRule } from '#quota/stores/gcra.ts';
 import { createMemoryStore } from '#quota/stores/memory/memory-store.ts';
@@ -142,8 +143,7 @@ test('several servers together admit at most a twentieth more than a limit in an
 test('charges of a bucket with much room cost one report for many, and are counted for all servers', async () => {
   const clock = createManualClock(Date.UTC(2026, 0, 1));
   const servers = openServers(2, clock);
-  const [first] = servers;
-  if (first === undefined) throw new Error('a server expected');
+  const first = required(servers[0], 'a server');
   const [bucket, rule] = [newBucket(), ruleOf(1_000)];
   const charge = (): [BucketNames, QuotaRule, number] => [bucket, rule, clock.monotonicMs()];
   expect(await admitted(1, first, charge)).toBe(1);
@@ -157,8 +157,7 @@ test('charges of a bucket with much room cost one report for many, and are count
 test('a bucket with little room is counted exactly', async () => {
   const clock = createManualClock(Date.UTC(2026, 0, 1));
   const servers = openServers(2, clock);
-  const [first] = servers;
-  if (first === undefined) throw new Error('a server expected');
+  const first = required(servers[0], 'a server');
   const [bucket, rule] = [newBucket(), ruleOf(100)];
   await first.store.charge(bucket, rule, clock.monotonicMs(), 95);
   expect(await admitted(20, first, () => [bucket, rule, clock.monotonicMs()])).toBe(5);
@@ -168,8 +167,7 @@ test('a bucket with little room is counted exactly', async () => {
 test('a refund of a charge that is not reported yet needs no call, and the charge is not reported', async () => {
   const clock = createManualClock(Date.UTC(2026, 0, 1));
   const servers = openServers(1, clock);
-  const [first] = servers;
-  if (first === undefined) throw new Error('a server expected');
+  const first = required(servers[0], 'a server');
   const [bucket, rule] = [newBucket(), ruleOf(1_000)];
   const atMs = clock.monotonicMs();
   await first.store.charge(bucket, rule, atMs);
