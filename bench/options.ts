@@ -2,6 +2,7 @@ import { plans } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { scenarios } from './scenarios/scenarios.ts';
 import type { Scenario } from './scenarios/scenario.ts';
+import type { ServerSettings } from './server/bench-server.ts';
 import type { Workload } from './workloads/workload.ts';
 import { workloads } from './workloads/workloads.ts';
 
@@ -11,7 +12,7 @@ export interface BenchOptions {
   readonly rounds: number;
   readonly plan: Plan;
   /** Settings of the server of this tree, in addition to those of every measured server. */
-  readonly settings: Readonly<Record<string, string>>;
+  readonly settings: ServerSettings;
   readonly json: string | undefined;
   /** Whether to write docs/performance.md. */
   readonly page: boolean;
@@ -58,15 +59,14 @@ function select(only: string | undefined): BenchOptions['selected'] {
   };
 }
 
-function parseSettings(list: string | undefined): Record<string, string> {
-  const parts = list === undefined ? [] : list.split(',').map((part) => part.split('='));
-  return Object.fromEntries(
-    parts.map(([name, value]): [string, string] => {
-      if (name === undefined || name === '' || value === undefined)
-        throw new Error('--set takes NAME=value, separated by commas.');
-      return [name, value];
-    }),
-  );
+function parseSettings(list: string | undefined): ServerSettings {
+  const settings: Record<string, string> = {};
+  for (const part of list === undefined ? [] : list.split(',')) {
+    const end = part.indexOf('=');
+    if (end < 1) throw new Error('--set takes NAME=value, separated by commas.');
+    settings[part.slice(0, end)] = part.slice(end + 1);
+  }
+  return settings;
 }
 
 function wholeNumber(option: string, text: string): number {
